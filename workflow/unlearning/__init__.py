@@ -1,0 +1,1 @@
+"""Reproduction of LLM-unlearning experiments: data, training, unlearning losses, evaluation, report."""

@@ -1,0 +1,1 @@
+"""Reading TOFU-format tables, prompts, token ids, and the order in which rows are drawn."""

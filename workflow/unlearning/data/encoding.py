@@ -1,0 +1,75 @@
+"""Token ids and labels of question-answer rows."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from unlearning.data.prompts import PromptFormat
+
+IGNORED = -100  # the label of a position that bears no loss
+
+
+@dataclass(frozen=True)
+class Example:
+    """One sequence. Labels are ids[start:]; where they begin follows from the prompt's length,
+    never from the pad id, so that an end-of-turn token in the prompt stays masked in the prompt
+    only (open-unlearning issue 128).
+    """
+
+    ids: tuple[int, ...]
+    start: int
+    reference_nll: float | None = None
+
+    def with_reference(self, nll: float) -> "Example":
+        """The same sequence with its summed NLL under the target model."""
+        return replace(self, reference_nll=nll)
+
+
+class Encoder:
+    """Encodes rows for one tokenizer and prompt format.
+
+    The official rule (TOFU data_module.py): prompt and answer are tokenised as one text, cut at
+    max_length; an end-of-sequence label follows unless the text fills max_length.
+    """
+
+    def __init__(self, tokenizer, prompt: PromptFormat, max_length: int):
+        self.tokenizer, self.prompt, self.max_length = tokenizer, prompt, max_length
+        if tokenizer.eos_token_id is None:
+            raise ValueError(
+                f"the tokenizer of {tokenizer.name_or_path} has no end-of-sequence token: every "
+                "answer must end in one. Set eos_token in its tokenizer_config.json"
+            )
+
+    def _ids(self, text: str) -> list[int]:
+        return self.tokenizer(text, add_special_tokens=self.prompt.special_tokens)["input_ids"]
+
+    def prompt_ids(self, question: str) -> list[int]:
+        """The prompt that generation continues."""
+        return self._ids(self.prompt.prompt(question))
+
+    def encode(self, question: str, answer: str) -> Example:
+        """The row as one sequence whose answer is labelled."""
+        prompt = self.prompt.prompt(question)
+        ids = self._ids(prompt + self.prompt.answer(answer))[: self.max_length]
+        if len(ids) < self.max_length:
+            ids = [*ids, self.tokenizer.eos_token_id]
+        start = min(max(len(self._ids(prompt)), 1), len(ids) - 1)
+        return Example(tuple(ids), start)
+
+    def encode_rows(self, rows: list[dict]) -> list[Example]:
+        """encode() of each row's question and answer."""
+        return [self.encode(row["question"], row["answer"]) for row in rows]
+
+
+def collate(examples: list[Example]) -> tuple[Tensor, Tensor]:
+    """Right-padded input ids (B, T) and labels (B, T). Padding needs no attention mask: under
+    causal attention no real position ever sees it."""
+    width = max(len(example.ids) for example in examples)
+    ids = torch.zeros(len(examples), width, dtype=torch.long)
+    labels = torch.full((len(examples), width), IGNORED)
+    for i, example in enumerate(examples):
+        row = torch.tensor(example.ids)
+        ids[i, : len(row)] = row
+        labels[i, example.start : len(row)] = row[example.start :]
+    return ids, labels

@@ -1,0 +1,46 @@
+"""Prompt formats: how a question and an answer become one text."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PromptFormat:
+    """question_start + question + question_end is masked; answer_tag + answer is labelled.
+
+    special_tokens: let the tokenizer add its own (a leading BOS); False where the format spells
+    them. source: where the format comes from.
+    """
+
+    question_start: str
+    question_end: str
+    answer_tag: str
+    source: str
+    special_tokens: bool = True
+
+    def prompt(self, question: str) -> str:
+        """What generation starts from."""
+        return f"{self.question_start}{question}{self.question_end}"
+
+    def answer(self, answer: str) -> str:
+        """The labelled text."""
+        return f"{self.answer_tag}{answer}"
+
+
+_LLAMA3_SYSTEM = (
+    "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n"
+    "Cutting Knowledge Date: December 2023\nToday Date: 10 Apr 2025\n\n"
+    "You are a helpful assistant.<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n"
+)
+
+PROMPTS: dict[str, PromptFormat] = {
+    "plain": PromptFormat("", "", " ", "ours: as few tokens as possible, for models from scratch"),
+    "llama2": PromptFormat("[INST] ", " [/INST]", "", "TOFU config/model_config.yaml"),
+    "llama3": PromptFormat(
+        _LLAMA3_SYSTEM,
+        "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
+        "",
+        "open-unlearning configs/model/Llama-3.2-1B-Instruct.yaml",
+        special_tokens=False,
+    ),
+    "phi": PromptFormat("Question: ", "\n", "Answer: ", "TOFU config/model_config.yaml"),
+}

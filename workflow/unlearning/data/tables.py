@@ -1,0 +1,74 @@
+"""Reading and writing TOFU-format tables (JSON lines) with errors that name file and line."""
+
+import json
+from pathlib import Path
+
+QA = {"question": str, "answer": str}
+PERTURBED = {**QA, "perturbed_answer": list}
+PARAPHRASED = {**PERTURBED, "paraphrased_answer": str}
+
+
+class DataError(ValueError):
+    """A table is missing or malformed; the message says where and what is expected."""
+
+
+def columns_of(name: str) -> dict[str, type]:
+    """The columns that the table `name` must have."""
+    if name == "idontknow":
+        return {"answer": str}
+    if name.startswith(("real_authors", "world_facts")):
+        return PERTURBED if name.endswith("perturbed") else QA
+    return PARAPHRASED if name.endswith("perturbed") else QA
+
+
+def _row_problem(row, columns: dict[str, type]) -> str | None:
+    if not isinstance(row, dict):
+        return f"expected a JSON object, found {type(row).__name__}"
+    for column, kind in columns.items():
+        value = row.get(column)
+        if not isinstance(value, kind) or not value:
+            found = "nothing" if value is None else repr(value)[:60]
+            return f"column '{column}' must be a non-empty {kind.__name__}, found {found}"
+        if kind is list and not all(isinstance(v, str) and v for v in value):
+            return f"column '{column}' must hold non-empty texts"
+    return None
+
+
+def parse_line(line: str, columns: dict[str, type], where: str) -> dict:
+    """One row, checked; DataError naming `where` otherwise."""
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{where}: not valid JSON ({error})") from None
+    problem = _row_problem(row, columns)
+    if problem:
+        raise DataError(f"{where}: {problem}")
+    return row
+
+
+def read_table(path: Path) -> list[dict]:
+    """The rows of a JSON-lines table; the columns that its name asks for are checked.
+
+    A list of "I don't know" answers may also be plain text, one answer a line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    columns = columns_of(path.stem)
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        if path.stem == "idontknow" and not line.lstrip().startswith("{"):
+            rows.append({"answer": line.strip()})
+        else:
+            rows.append(parse_line(line, columns, f"{path}, line {number}"))
+    if not rows:
+        raise DataError(f"{path}: holds no rows")
+    return rows
+
+
+def write_table(path: Path, rows: list[dict]) -> None:
+    """Write rows as JSON lines."""
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Likelihoods, generation, TOFU metrics and their statistics."""

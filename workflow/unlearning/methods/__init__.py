@@ -1,0 +1,1 @@
+"""Unlearning losses: tensors in, one value per row out. `registry` names them."""

@@ -1,0 +1,44 @@
+"""Preference losses: DPO, NPO and SimNPO. L is a row's summed negative log-likelihood."""
+
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from unlearning.methods.sequences import Batch, Sequences
+
+
+def _log_ratio(sequences: Sequences) -> Tensor:
+    """(B,) log p(y|x) - log p_ref(y|x), both summed over tokens."""
+    assert sequences.reference_nll is not None
+    return sequences.reference_nll - sequences.nll
+
+
+def dpo(batch: Batch, beta: float) -> Tensor:
+    """DPO: -(2/β) log σ(β (r_idk - r_forget)), r = log p - log p_ref. Returns (B,).
+
+    "I don't know" is preferred to the true answer. Paper: NPO (arXiv 2404.05868) §2.2.
+    Reference: `dpo` in OPTML-Group/Unlearn-Simple.
+    """
+    assert batch.idk is not None and batch.forget is not None
+    return -2 / beta * logsigmoid(beta * (_log_ratio(batch.idk) - _log_ratio(batch.forget)))
+
+
+def npo(batch: Batch, beta: float) -> Tensor:
+    """NPO: -(2/β) log σ(-β (log p - log p_ref)) = -(2/β) log σ(β (L - L_ref)). Returns (B,).
+
+    DPO without a preferred answer; tends to gradient ascent as β → 0.
+    Paper: NPO (arXiv 2404.05868) eq. 3. Reference: `npo` in OPTML-Group/Unlearn-Simple.
+    """
+    assert batch.forget is not None
+    return -2 / beta * logsigmoid(-beta * _log_ratio(batch.forget))
+
+
+def simnpo(batch: Batch, beta: float, gamma: float) -> Tensor:
+    """SimNPO: -(2/β) log σ(β (L/|y| - γ)). Returns (B,).
+
+    No reference model; the likelihood is normalised by the answer's length |y|, end-of-sequence
+    included. γ stands inside β, as in the released code; the paper prints β/|y| · L - γ.
+    Paper: SimNPO (arXiv 2410.07163) eq. 4. Reference: `simnpo` in OPTML-Group/Unlearn-Simple.
+    """
+    assert batch.forget is not None
+    mean_nll = batch.forget.nll / batch.forget.tokens
+    return -2 / beta * logsigmoid(beta * (mean_nll - gamma))

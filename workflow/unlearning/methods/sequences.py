@@ -1,0 +1,73 @@
+"""What a loss sees of a batch: the log-probabilities of the labels, ragged, without padding."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class Sequences:
+    """One role's B rows as a model scores them: N labelled positions in all.
+
+    logp: (N,) natural log-probability of each label given its prefix.
+    row: (N,) which of the B rows the label belongs to, ascending.
+    size: B.
+    reference_nll: (B,) summed negative log-likelihood under the target model, if asked for.
+    logits, reference_logits: (P, V) next-token logits at every real position, if asked for.
+    logits_row: (P,) the row of each of these positions.
+    """
+
+    logp: Tensor
+    row: Tensor
+    size: int
+    reference_nll: Tensor | None = None
+    logits: Tensor | None = None
+    reference_logits: Tensor | None = None
+    logits_row: Tensor | None = None
+
+    def sum_rows(self, values: Tensor, row: Tensor | None = None) -> Tensor:
+        """(B,) sums of per-position `values` over each row."""
+        row = self.row if row is None else row
+        return values.new_zeros(self.size).index_add(0, row, values)
+
+    @property
+    def nll(self) -> Tensor:
+        """(B,) negative log-likelihood of the labels, summed over tokens; L in the papers."""
+        return -self.sum_rows(self.logp)
+
+    @property
+    def tokens(self) -> Tensor:
+        """(B,) number of labelled tokens, end-of-sequence included; |y| in the papers."""
+        return torch.bincount(self.row, minlength=self.size).to(self.logp.dtype)
+
+
+@dataclass
+class Batch:
+    """The rows of each role that one loss call sees; row i of every role forms pair i.
+
+    train: rows to be learnt. forget: rows to be unlearned. idk: the forget questions with "I don't
+    know" answers. retain: rows whose answers must stay.
+
+    pool: take token means over the whole batch, as the released code does when its micro-batch
+    holds more than one row. The training loop never pools: a mean over rows does not depend on
+    how the rows are shared out over micro-batches and processes.
+    """
+
+    train: Sequences | None = None
+    forget: Sequences | None = None
+    idk: Sequences | None = None
+    retain: Sequences | None = None
+    pool: bool = False
+
+    def token_mean(self, *sequences: Sequences) -> Tensor:
+        """(B,) mean cross-entropy per labelled token over the given roles' rows; (1,) if pooled."""
+        nll = sum(s.nll for s in sequences)
+        tokens = sum(s.tokens for s in sequences)
+        return self.ratio(nll, tokens)
+
+    def ratio(self, total: Tensor, count: Tensor) -> Tensor:
+        """total / count per row (B,), or over the whole batch (1,) if pooled."""
+        if self.pool:
+            return total.sum(0, keepdim=True) / count.sum(0, keepdim=True)
+        return total / count

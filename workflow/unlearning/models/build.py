@@ -1,0 +1,62 @@
+"""Small models from random weights, and tokenizers trained on the tables they will read."""
+
+import torch
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+PAD, EOS, UNKNOWN = "<pad>", "<eos>", "<unk>"
+
+
+def build_model(architecture: dict, vocabulary: int, seed: int) -> LlamaForCausalLM:
+    """A Llama of the given shape with random weights that `seed` determines."""
+    torch.manual_seed(seed)
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=vocabulary,
+            num_hidden_layers=architecture["layers"],
+            hidden_size=architecture["width"],
+            intermediate_size=architecture["feed_forward"],
+            num_attention_heads=architecture["heads"],
+            num_key_value_heads=architecture["heads"],
+            max_position_embeddings=architecture["context"],
+            tie_word_embeddings=True,
+            pad_token_id=0,
+            bos_token_id=1,
+            eos_token_id=1,
+        )
+    )
+
+
+def train_tokenizer(kind: str, texts: list[str], vocabulary: int) -> PreTrainedTokenizerFast:
+    """A tokenizer over `texts`: `word` (every word and punctuation mark) or `bpe` (byte-level).
+
+    EOS is a token of its own, distinct from padding: every label ends in it.
+    """
+    special = [PAD, EOS, UNKNOWN]
+    if kind == "word":
+        tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
+        tokenizer.normalizer = normalizers.Strip()
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()]
+        )
+        tokenizer.decoder = decoders.Metaspace()
+        trainer = trainers.WordLevelTrainer(vocab_size=vocabulary, special_tokens=special)
+    else:
+        tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(
+            vocab_size=vocabulary,
+            special_tokens=special,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        eos_token=EOS,
+        bos_token=EOS,
+        unk_token=UNKNOWN,
+        clean_up_tokenization_spaces=False,
+    )

@@ -1,0 +1,64 @@
+"""Model folders: the only thing that training stages hand on."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from unlearning.files import new_folder, write_json
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+RUN_FILE = "run.json"
+
+
+def load_model(path: str, dtype: str = "float32"):
+    """The causal language model of a folder or hub id; safetensors only, no remote code."""
+    return AutoModelForCausalLM.from_pretrained(
+        path, dtype=DTYPES[dtype], use_safetensors=True, trust_remote_code=False
+    )
+
+
+def load_tokenizer(path: str):
+    """The tokenizer of a folder or hub id."""
+    return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+
+
+def save_model(path: Path, model, tokenizer, run: dict, dtype: str = "float32") -> None:
+    """Write a model folder: weights, config, tokenizer, run.json (settings and checksums).
+
+    Loads with from_pretrained in transformers 5 and in 4.45.
+    """
+    with new_folder(path) as folder:
+        model.to(DTYPES[dtype]).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        _speak_to_transformers_4(folder)
+        files = {f.name: _sha256(f) for f in sorted(folder.iterdir())}
+        write_json(folder / RUN_FILE, {**run, "files": files})
+
+
+def _speak_to_transformers_4(folder: Path) -> None:
+    """Add what transformers 4 reads under older names.
+
+    Version 5 moved rope_theta and rope_scaling into rope_parameters, renamed torch_dtype, and
+    saves tokenizers under a class name that 4 does not know.
+    """
+    config = json.loads((folder / "config.json").read_text())
+    rope = dict(config.get("rope_parameters") or {})
+    if rope:
+        config["rope_theta"] = rope.pop("rope_theta", 10000.0)
+        config["rope_scaling"] = rope if rope.get("rope_type", "default") != "default" else None
+    if "dtype" in config:
+        config["torch_dtype"] = config["dtype"]
+    write_json(folder / "config.json", config)
+    path = folder / "tokenizer_config.json"
+    tokenizer = json.loads(path.read_text())
+    if tokenizer.get("tokenizer_class") == "TokenizersBackend":
+        tokenizer["tokenizer_class"] = "PreTrainedTokenizerFast"
+        write_json(path, tokenizer)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

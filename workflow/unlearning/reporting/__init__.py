@@ -1,0 +1,1 @@
+"""Tables, figures, claims and the report page. Reads evaluations, never a model."""

@@ -1,0 +1,1 @@
+"""What each rule runs: `python -m unlearning STAGE`, one module per stage."""

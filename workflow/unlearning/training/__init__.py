@@ -1,0 +1,1 @@
+"""One training loop for pre-training, fine-tuning, unlearning and relearning."""

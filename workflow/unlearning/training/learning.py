@@ -1,0 +1,15 @@
+"""The plain language-modelling objective: pre-training, fine-tuning, retraining, relearning."""
+
+from torch import Tensor
+
+from unlearning.methods.objective import Objective
+from unlearning.methods.sequences import Batch
+
+
+def cross_entropy(batch: Batch) -> Tensor:
+    """(B,) mean cross-entropy per labelled token of each row."""
+    assert batch.train is not None
+    return batch.token_mean(batch.train)
+
+
+LEARN = Objective([(1.0, cross_entropy)], ["train"], [])

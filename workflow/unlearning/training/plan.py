@@ -1,0 +1,96 @@
+"""How many steps, at which learning rate, over which rows: all of it a function of (seed, step)."""
+
+from dataclasses import asdict, dataclass
+
+import numpy
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained. Field meanings and defaults: config/schemas/config.schema.yaml."""
+
+    epochs: float
+    batch_size: int
+    lr: float
+    warmup_epochs: float
+    schedule: str
+    weight_decay: float
+    clip_norm: float | None
+    max_length: int
+    micro_batch: int
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """The exact steps of a run over `rows` rows: int(epochs * rows) // batch_size full batches.
+
+    The official count: 125 / 62 / 12 steps for forget10 / 05 / 01 at batch 32 and 10 epochs. Rows
+    run on from one epoch into the next, so that no batch is short and nothing is dropped but the
+    last partial batch of the whole run.
+    """
+
+    rows: int
+    batch_size: int
+    epochs: float
+    warmup: int
+    steps: int
+    decay: bool
+
+    @classmethod
+    def of(cls, recipe: Recipe, rows: int) -> "StepPlan":
+        """The plan of `recipe` over `rows` rows; ValueError if not one step comes out."""
+        steps = int(recipe.epochs * rows) // recipe.batch_size
+        if steps < 1:
+            raise ValueError(
+                f"{recipe.epochs:g} epochs of {rows} rows give no full batch of "
+                f"{recipe.batch_size}: lower batch_size or raise epochs"
+            )
+        warmup = int(recipe.warmup_epochs * rows) // recipe.batch_size
+        return cls(
+            rows, recipe.batch_size, recipe.epochs, warmup, steps, recipe.schedule == "linear"
+        )
+
+    def lr_factor(self, step: int) -> float:
+        """Linear warm-up from 0, then linear decay to 0 or constant: transformers' schedules."""
+        if step < self.warmup:
+            return step / self.warmup
+        if not self.decay:
+            return 1.0
+        return (self.steps - step) / max(1, self.steps - self.warmup)
+
+    def epoch_ends(self) -> dict[int, int]:
+        """Number of steps done -> epochs completed by then; the last step ends the last epoch."""
+        ends = {}
+        for epoch in range(1, int(self.epochs) + 1):
+            ends[min(-(-epoch * self.rows // self.batch_size), self.steps)] = epoch
+        ends[self.steps] = int(self.epochs)
+        return ends
+
+    def positions(self, step: int) -> list[tuple[int, int]]:
+        """(epoch, place within the epoch) of each row of a step's global batch."""
+        first = step * self.batch_size
+        return [divmod(p, self.rows) for p in range(first, first + self.batch_size)]
+
+    def describe(self) -> dict:
+        """The plan as JSON, for run.json and the log."""
+        return asdict(self)
+
+
+def generator(*words: int | str) -> numpy.random.Generator:
+    """A random stream named by its words: the same words, the same stream."""
+    entropy = [w if isinstance(w, int) else int.from_bytes(w.encode(), "big") for w in words]
+    return numpy.random.default_rng(entropy)
+
+
+class Shuffle:
+    """Row order: a fresh permutation of `rows` for each epoch of a seed."""
+
+    def __init__(self, seed: int, rows: int):
+        self.seed, self.rows = seed, rows
+        self._epoch, self._order = -1, numpy.empty(0, dtype=int)
+
+    def __call__(self, epoch: int, place: int) -> int:
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._order = generator(self.seed, "order", epoch).permutation(self.rows)
+        return int(self._order[place])
