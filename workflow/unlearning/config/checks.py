@@ -1,0 +1,132 @@
+"""What a schema cannot say: methods, grids, splits and combinations that make no sense."""
+
+from unlearning.config.schema import nearest
+from unlearning.data.splits import TOFU_PERTURBED, TOFU_ROWS_PER_AUTHOR, forget_rows, percentage
+from unlearning.methods.registry import Hyper, hyper_parameters, names
+
+_OVERRIDES = {"epochs": Hyper(0, above=0), "lr": Hyper(0, above=0)}
+
+
+def cross_problems(config: dict) -> list[str]:
+    """Every problem of a config that the schema accepts."""
+    problems: list[str] = []
+    for check in (_model, _data, _splits, _methods, _relearn, _trajectory):
+        problems += check(config)
+    return problems
+
+
+def _model(config: dict) -> list[str]:
+    model, problems = config["model"], []
+    if (model["path"] is None) == (model["architecture"] is None):
+        problems.append(
+            "model: set exactly one of path (a trained base model) and architecture (one from "
+            "random weights)"
+        )
+    if model["architecture"] is not None:
+        if config["pretrain"] is None:
+            problems.append("pretrain: a model from random weights needs a pretrain section")
+        width, heads = model["architecture"]["width"], model["architecture"]["heads"]
+        if width % heads:
+            problems.append(f"model.architecture: {heads} heads do not divide the width {width}")
+    if model["architecture"] is None and config["pretrain"] is not None:
+        problems.append("pretrain: model.path names a trained model; remove the pretrain section")
+    return problems
+
+
+def _data(config: dict) -> list[str]:
+    data, problems = config["data"], []
+    if data["source"] == "mini":
+        for key in ("data_dir", "retain_authors"):
+            if data[key] is not None:
+                problems.append(f"data.{key}: only for data.source tofu, found {data[key]!r}")
+    scratch = config["model"]["architecture"] is not None
+    if data["source"] == "tofu" and scratch and data["retain_authors"] is None:
+        problems.append(
+            "data.retain_authors: a model from random weights is pre-trained on the TOFU authors "
+            "that are left over; say how many retain authors stay (20 to 180)"
+        )
+    if config["finetune"]["replay_rows"] and not scratch:
+        problems.append("finetune.replay_rows: only a model from random weights has a replay table")
+    return problems
+
+
+def _splits(config: dict) -> list[str]:
+    problems = []
+    mini = config["data"]["mini"]
+    for split in config["forget_splits"]:
+        try:
+            if config["data"]["source"] == "mini":
+                rows = mini["authors"] * mini["questions_per_author"]
+                forget_rows(split, rows, mini["questions_per_author"])
+            else:
+                _tofu_split(split)
+        except ValueError as error:
+            problems.append(f"forget_splits: {error}")
+    kept = config["data"]["retain_authors"]
+    if not problems and kept is not None:
+        forgotten = max(percentage(s) for s in config["forget_splits"]) * 2
+        if kept + forgotten > 200:
+            problems.append(
+                f"data.retain_authors: {kept} retain and {forgotten} forget authors are more than "
+                "TOFU's 200"
+            )
+    return problems
+
+
+def _tofu_split(split: str) -> None:
+    """ValueError unless TOFU has perturbed rows to measure the split on."""
+    forget_rows(split, 4000, TOFU_ROWS_PER_AUTHOR)
+    share = percentage(split)
+    if share < max(TOFU_PERTURBED) and share not in TOFU_PERTURBED:
+        published = ", ".join(f"forget{p:02d}" for p in TOFU_PERTURBED)
+        raise ValueError(
+            f"'{split}' has no perturbed rows in TOFU, so its forget quality cannot be taken. "
+            f"Published: {published}; larger splits (forget11 to forget99) are measured on "
+            f"forget10's rows"
+        )
+
+
+def _methods(config: dict) -> list[str]:
+    problems = []
+    for name, stated in config["methods"].items():
+        if name not in names():
+            problems.append(
+                f"methods: unknown method '{name}'{nearest(name, names())} Known: "
+                f"{', '.join(names())}"
+            )
+            continue
+        known = {**hyper_parameters(name), **_OVERRIDES}
+        for key, value in (stated or {}).items():
+            if key not in known:
+                problems.append(
+                    f"methods.{name}: unknown hyper-parameter '{key}'{nearest(key, list(known))} "
+                    f"Allowed: {', '.join(known)}"
+                )
+                continue
+            problems += _values(f"methods.{name}.{key}", value, known[key])
+    return problems
+
+
+def _values(place: str, value, hyper: Hyper) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    if not values or len(set(map(str, values))) < len(values):
+        return [f"{place}: a grid is a list of distinct numbers, found {value!r}"]
+    return [f"{place}: {p}, found {v!r}" for v in values if (p := hyper.problem(v))]
+
+
+def _relearn(config: dict) -> list[str]:
+    known = list(config["methods"])
+    return [
+        f"relearn.methods: '{name}' is not among the methods of this experiment ({', '.join(known)})"
+        for name in config["relearn"]["methods"]
+        if name not in known
+    ]
+
+
+def _trajectory(config: dict) -> list[str]:
+    last = int(config["unlearn"]["epochs"])
+    return [
+        f"unlearn.trajectory: epoch {epoch} comes after the last of {last}"
+        for epoch in config["unlearn"]["trajectory"]
+        if epoch > last
+    ]

@@ -1,0 +1,115 @@
+"""A validated experiment: its runs, its paths, and the settings each stage is given."""
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+
+from unlearning.config.checks import cross_problems
+from unlearning.config.layout import Cell, Layout, spell
+from unlearning.config.schema import ConfigError, load_schema, schema_problems, with_defaults
+from unlearning.methods.registry import resolve
+
+RECIPE = ("epochs", "batch_size", "lr", "warmup_epochs", "schedule")
+RECIPE += ("weight_decay", "clip_norm", "max_length", "micro_batch")
+OVERRIDES = ("epochs", "lr")  # recipe entries that a method may set for itself
+
+
+def load_experiment(config: dict, root: Path) -> "Experiment":
+    """The experiment that `config` describes; ConfigError with all problems otherwise."""
+    schema = load_schema(root)
+    problems = schema_problems(config, schema)
+    if problems:
+        raise ConfigError(problems)
+    complete = with_defaults(config, schema)
+    problems = cross_problems(complete)
+    if problems:
+        raise ConfigError(problems)
+    return Experiment(complete)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A complete, valid config and what follows from it."""
+
+    config: dict
+
+    @property
+    def layout(self) -> Layout:
+        """Paths of its results."""
+        name = self.config["experiment"]
+        return Layout(self.config["results"], name, self.config["world"] or name)
+
+    @property
+    def splits(self) -> list[str]:
+        """Its forget splits."""
+        return self.config["forget_splits"]
+
+    @property
+    def from_scratch(self) -> bool:
+        """Whether the base model is pre-trained here."""
+        return self.config["model"]["architecture"] is not None
+
+    @property
+    def base(self) -> str:
+        """Folder or hub id that fine-tuning starts from."""
+        return str(self.layout.base) if self.from_scratch else self.config["model"]["path"]
+
+    @property
+    def target_run(self) -> str:
+        """Run name of the target model."""
+        return f"finetune/seed={self.config['finetune']['seed']}"
+
+    def retrain_runs(self) -> list[str]:
+        """Run names of the retrained models; the first is the main reference."""
+        return [f"retrain/seed={seed}" for seed in self.config["retrain"]["seeds"]]
+
+    def variants(self, method: str) -> list[dict[str, float]]:
+        """The hyper-parameters that the config states, one dict for each point of the grid."""
+        stated = self.config["methods"][method] or {}
+        axes = [v if isinstance(v, list) else [v] for v in stated.values()]
+        return [dict(zip(stated, point, strict=True)) for point in itertools.product(*axes)]
+
+    def cells(self) -> list[Cell]:
+        """Every unlearning run: splits x methods x variants x seeds."""
+        return [
+            Cell(split, method, spell(hyper), tuple(hyper.items()), seed)
+            for split in self.splits
+            for method in self.config["methods"]
+            for hyper in self.variants(method)
+            for seed in self.config["unlearn"]["seeds"]
+        ]
+
+    def attacks(self) -> list[tuple[Cell, str]]:
+        """Every relearning run: attacked cells x attacks."""
+        relearn = self.config["relearn"]
+        return [
+            (cell, attack)
+            for cell in self.cells()
+            if cell.method in relearn["methods"]
+            for attack in relearn["attacks"]
+        ]
+
+    def recipe(self, stage: str) -> dict:
+        """The recipe of a stage: pretrain, finetune, unlearn or relearn."""
+        return {key: self.config[stage][key] for key in RECIPE}
+
+    def method_settings(self, method: str, variant: str) -> dict:
+        """What an unlearning run is told: method, recipe, pairing, evaluated epochs."""
+        hyper = next(h for h in self.variants(method) if spell(h) == variant)
+        overrides = {key: hyper.pop(key) for key in OVERRIDES if key in hyper}
+        return {
+            "method": resolve(method, hyper).settings(),
+            "recipe": {**self.recipe("unlearn"), **overrides},
+            "pairing": self.config["unlearn"]["pairing"],
+            "trajectory": self.config["unlearn"]["trajectory"],
+            **self.common(),
+        }
+
+    def common(self) -> dict:
+        """What every stage that touches a model is told."""
+        model, evaluation = self.config["model"], self.config["evaluation"]
+        return {
+            "prompt": model["prompt"],
+            "precision": model["precision"],
+            "evaluation": evaluation,
+        }

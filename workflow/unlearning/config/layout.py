@@ -1,0 +1,76 @@
+"""Where every result lies. Paths spell the run: split, method, hyper-parameters, seed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One unlearning run. hyper: the values that the config states for this variant."""
+
+    split: str
+    method: str
+    variant: str
+    hyper: tuple[tuple[str, float], ...]
+    seed: int
+
+    @property
+    def run(self) -> str:
+        """Path of the run inside its split's folder."""
+        return f"unlearn/{self.method}/{self.variant}/seed={self.seed}"
+
+
+def spell(hyper: dict[str, float]) -> str:
+    """beta=0.1,gamma=0 for the values that the config states; `default` if it states none."""
+    return ",".join(f"{key}={value:g}" for key, value in hyper.items()) or "default"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of one experiment under `results`."""
+
+    results: str
+    experiment: str
+    world: str
+
+    @property
+    def root(self) -> Path:
+        """Folder of the world: data, models, evaluations."""
+        return Path(self.results) / self.world
+
+    @property
+    def data(self) -> Path:
+        """Folder of tables."""
+        return self.root / "data"
+
+    @property
+    def base(self) -> Path:
+        """Model folder of the pre-trained base."""
+        return self.root / "pretrain" / "model"
+
+    @property
+    def report(self) -> Path:
+        """Folder of the report."""
+        return Path(self.results) / self.experiment / "report"
+
+    def run(self, split: str, run: str) -> Path:
+        """Folder of a run measured on `split`: finetune/…, retrain/…, unlearn/…."""
+        return self.root / split / run
+
+    def target(self, seed: int) -> Path:
+        """Model folder of the target; all splits share it."""
+        return self.root / "finetune" / f"seed={seed}" / "model"
+
+    def model(self, split: str, run: str) -> Path:
+        """Model folder of a run."""
+        if run.startswith("finetune/"):
+            return self.root / run / "model"
+        return self.run(split, run) / "model"
+
+    def evaluation(self, split: str, run: str) -> Path:
+        """Folder of a run's evaluation: summary.json and rows.json."""
+        return self.run(split, run) / "evaluate"
+
+    def trajectory(self, split: str, run: str) -> Path:
+        """Evaluations during an unlearning or relearning run."""
+        return self.run(split, run) / "trajectory.json"
