@@ -110,8 +110,7 @@ def official(golden):
     for path in folder.glob("llama*.json"):
         log = read(path)
         logs[path.stem] = {
-            name: from_official(log[file], len(log[file]["gt_loss"]))
-            for name, file in LOGS.items()
+            name: from_official(log[file], len(log[file]["gt_loss"])) for name, file in LOGS.items()
         }
     return logs, expected
 

@@ -39,9 +39,7 @@ def model_of(golden, weights):
 
 
 def score(scorer, rows, reference):
-    ids, labels, mask = (
-        torch.tensor(rows[k]) for k in ("input_ids", "labels", "attention_mask")
-    )
+    ids, labels, mask = (torch.tensor(rows[k]) for k in ("input_ids", "labels", "attention_mask"))
     # the released KL runs over every position, padding included, but the last, which predicts none
     everywhere = torch.ones_like(mask, dtype=torch.bool)
     found = scorer(ids, labels, mask=mask, full=everywhere)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from unlearning.errors import UserError
+
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
@@ -39,4 +41,4 @@ def read_json(path: Path):
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not valid JSON ({error}): delete it and run again") from None
+        raise UserError(f"{path} is not valid JSON ({error}): delete it and run again") from None

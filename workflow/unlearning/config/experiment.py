@@ -105,6 +105,25 @@ class Experiment:
             **self.common(),
         }
 
+    def pretrain_settings(self) -> dict:
+        """What pre-training is told."""
+        architecture = self.config["model"]["architecture"]
+        return {"recipe": self.recipe("pretrain"), "architecture": architecture, **self.common()}
+
+    def finetune_settings(self) -> dict:
+        """What fine-tuning and retraining are told."""
+        replayed = self.config["finetune"]["replay_rows"]
+        return {"recipe": self.recipe("finetune"), "replay_rows": replayed, **self.common()}
+
+    def reference_settings(self) -> dict:
+        """What scoring the forget set is told: unlearning's own encoding."""
+        return {"max_length": self.config["unlearn"]["max_length"], **self.common()}
+
+    def relearn_settings(self) -> dict:
+        """What the attack is told."""
+        fraction = self.config["relearn"]["fraction"]
+        return {"recipe": self.recipe("relearn"), "fraction": fraction, **self.common()}
+
     def common(self) -> dict:
         """What every stage that touches a model is told."""
         model, evaluation = self.config["model"], self.config["evaluation"]

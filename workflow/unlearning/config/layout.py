@@ -19,6 +19,10 @@ class Cell:
         """Path of the run inside its split's folder."""
         return f"unlearn/{self.method}/{self.variant}/seed={self.seed}"
 
+    def attacked_by(self, attack: str) -> str:
+        """Path of a relearning attack on this run, inside its split's folder."""
+        return f"relearn/{self.method}/{self.variant}/seed={self.seed}/{attack}"
+
 
 def spell(hyper: dict[str, float]) -> str:
     """beta=0.1,gamma=0 for the values that the config states; `default` if it states none."""

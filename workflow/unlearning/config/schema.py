@@ -7,12 +7,14 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator
 
+from unlearning.errors import UserError
+
 SCHEMA_FILE = Path("config/schemas/config.schema.yaml")
 _TYPES = {"integer": "a whole number", "number": "a number", "object": "a mapping", "null": "null"}
 _TYPES |= {"array": "a list", "string": "text", "boolean": "true or false"}
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError):
     """Problems of a config, all of them; str() is a list with one line for each."""
 
     def __init__(self, problems: list[str]):

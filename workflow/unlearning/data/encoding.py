@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from unlearning.data.prompts import PromptFormat
+from unlearning.errors import UserError
 
 IGNORED = -100  # the label of a position that bears no loss
 
@@ -36,7 +37,7 @@ class Encoder:
     def __init__(self, tokenizer, prompt: PromptFormat, max_length: int):
         self.tokenizer, self.prompt, self.max_length = tokenizer, prompt, max_length
         if tokenizer.eos_token_id is None:
-            raise ValueError(
+            raise UserError(
                 f"the tokenizer of {tokenizer.name_or_path} has no end-of-sequence token: every "
                 "answer must end in one. Set eos_token in its tokenizer_config.json"
             )

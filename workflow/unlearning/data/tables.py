@@ -3,12 +3,14 @@
 import json
 from pathlib import Path
 
+from unlearning.errors import UserError
+
 QA = {"question": str, "answer": str}
 PERTURBED = {**QA, "perturbed_answer": list}
 PARAPHRASED = {**PERTURBED, "paraphrased_answer": str}
 
 
-class DataError(ValueError):
+class DataError(UserError):
     """A table is missing or malformed; the message says where and what is expected."""
 
 

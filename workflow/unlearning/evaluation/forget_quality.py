@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from numpy import ndarray
 from scipy.stats import ks_2samp
 
+from unlearning.errors import UserError
 from unlearning.evaluation.tofu import log_truth_ratio
 
 SMALLEST = 5e-324  # log10 of an underflown p-value stays finite
@@ -40,7 +41,7 @@ def compare(log_ratio: ndarray, retrained_log_ratio: ndarray) -> ForgetQuality:
 
 
 def check_same_rows(forget: dict, retrained: dict, names: tuple[str, str]) -> None:
-    """ValueError unless both evaluations hold the same forget questions in the same order."""
+    """UserError unless both evaluations hold the same forget questions in the same order."""
     ours, theirs = forget["question"], retrained["question"]
     if ours == theirs:
         return
@@ -49,7 +50,7 @@ def check_same_rows(forget: dict, retrained: dict, names: tuple[str, str]) -> No
         if a != b:
             what += f"; the first to differ is row {place}: {a!r} and {b!r}"
             break
-    raise ValueError(
+    raise UserError(
         f"forget quality compares the same questions under two models, but {names[0]} and "
         f"{names[1]} hold other rows ({what}). Evaluate both on the same forget split"
     )

@@ -30,5 +30,6 @@ def retain_divergence(batch: Batch) -> Tensor:
     divergence = (target.exp() * (target - current)).sum(-1)  # (P,)
     positions = divergence.new_ones(len(divergence))
     return batch.ratio(
-        retain.sum_rows(divergence, retain.logits_row), retain.sum_rows(positions, retain.logits_row)
+        retain.sum_rows(divergence, retain.logits_row),
+        retain.sum_rows(positions, retain.logits_row),
     )

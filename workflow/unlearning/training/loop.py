@@ -71,13 +71,17 @@ def train(
         lr = recipe.lr * plan.lr_factor(step)
         for group in optimizer.param_groups:
             group["lr"] = lr
-        loss = _accumulate(scorer, source.step(step), objective, recipe, accelerator, frozen, history)
+        loss = _accumulate(
+            scorer, source.step(step), objective, recipe, accelerator, frozen, history
+        )
         norm = accelerator.clip_grad_norm_(scorer.parameters(), recipe.clip_norm or math.inf)
         history.losses.append(loss)
         history.learning_rates.append(lr)
         if not (math.isfinite(loss) and math.isfinite(float(norm))):
             history.collapsed = {"step": step, "reason": f"loss {loss}, gradient norm {norm:g}"}
-            accelerator.print(f"step {step}: {history.collapsed['reason']}: the model has collapsed")
+            accelerator.print(
+                f"step {step}: {history.collapsed['reason']}: the model has collapsed"
+            )
             break
         optimizer.step()
         optimizer.zero_grad()

@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass
 
 import numpy
 
+from unlearning.errors import UserError
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -38,10 +40,10 @@ class StepPlan:
 
     @classmethod
     def of(cls, recipe: Recipe, rows: int) -> "StepPlan":
-        """The plan of `recipe` over `rows` rows; ValueError if not one step comes out."""
+        """The plan of `recipe` over `rows` rows; UserError if not one step comes out."""
         steps = int(recipe.epochs * rows) // recipe.batch_size
         if steps < 1:
-            raise ValueError(
+            raise UserError(
                 f"{recipe.epochs:g} epochs of {rows} rows give no full batch of "
                 f"{recipe.batch_size}: lower batch_size or raise epochs"
             )

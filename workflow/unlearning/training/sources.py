@@ -30,7 +30,9 @@ class LearnSource:
         """batch_size rows and `replayed` rows drawn from the replay table."""
         pairs = [{"train": self.rows[self.shuffle(*p)]} for p in self.plan.positions(step)]
         if self.replayed:
-            drawn = generator(self.seed, "replay", step).integers(len(self.replay), size=self.replayed)
+            drawn = generator(self.seed, "replay", step).integers(
+                len(self.replay), size=self.replayed
+            )
             pairs += [{"train": self.replay[i]} for i in drawn]
         return pairs
 

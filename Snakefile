@@ -1,0 +1,41 @@
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+# The experiment is a config file of its own; the mini world is the default.
+if "experiment" not in config:
+
+    configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+
+
+report: "reports/workflow.rst"
+
+
+wildcard_constraints:
+    split=r"forget\d\d",
+    seed=r"\d+",
+    method="|".join(map(re.escape, EXPERIMENT.config["methods"])),
+    variant=r"[^/]+",
+    attack="random|shortest",
+
+
+include: "rules/data.smk"
+include: "rules/pretrain.smk"
+include: "rules/finetune.smk"
+include: "rules/retrain.smk"
+include: "rules/reference.smk"
+include: "rules/unlearn.smk"
+include: "rules/relearn.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    """The report, and with it everything that the experiment needs."""
+    default_target: True
+    input:
+        rules.report.output.page,

@@ -1,0 +1,63 @@
+# The validated experiment, and what every rule asks of it. No rules here.
+
+import json
+import re
+import sys
+
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(ROOT / "workflow"))
+
+from snakemake.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.settings import ExecMode
+
+from unlearning.config.experiment import load_experiment
+from unlearning.config.preflight import preflight
+from unlearning.errors import UserError
+from unlearning.data.splits import retain_name
+from unlearning.fingerprint import fingerprint
+
+
+def load():
+    """The experiment of this run; every problem at once, before any job."""
+    try:
+        experiment = load_experiment(config, ROOT)
+        if workflow.exec_mode == ExecMode.DEFAULT:
+            preflight(experiment)
+        return experiment
+    except UserError as error:
+        raise WorkflowError(f"The configuration cannot be run:\n{error}") from None
+
+
+EXPERIMENT = load()
+LAYOUT = EXPERIMENT.layout
+WORLD = str(LAYOUT.root)
+LOGS = str(LAYOUT.root / "logs")
+BENCHMARKS = str(LAYOUT.root / "benchmarks")
+RESOURCES = EXPERIMENT.config["resources"]
+
+
+def code(*modules):
+    """Digest of what a stage is made of; as a param, an edit reruns its stages and no others."""
+    return fingerprint(*modules)
+
+
+def as_json(settings):
+    """Settings as one param: Snakemake compares params as a set of values without names."""
+    return json.dumps(settings, sort_keys=True)
+
+
+def launcher(wildcards, resources):
+    """How a stage starts: one process, or one for each GPU under accelerate."""
+    gpus = resources.get("gpu", 0)
+    return f"accelerate launch --num_processes {gpus} -m" if gpus > 1 else "python -m"
+
+
+def trained_on(wildcards):
+    """The table of a fine-tuned model: full for the target, the retain split for a retrained one."""
+    split = wildcards.get("split")
+    return retain_name(split) if split else "full"
+
+
+def model_of(wildcards):
+    """Model folder of the run that is evaluated."""
+    return str(LAYOUT.model(wildcards.split, wildcards.run))

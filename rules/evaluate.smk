@@ -1,0 +1,35 @@
+# Evaluation of any model on the four sets of a forget split: a function of the model alone.
+
+
+rule evaluate:
+    """Evaluate the target, a retrained or an unlearned model."""
+    input:
+        data=rules.data.output.folder,
+        model=model_of,
+    output:
+        rows=f"{WORLD}/{{split}}/{{run}}/evaluate/rows.json",
+        summary=f"{WORLD}/{{split}}/{{run}}/evaluate/summary.json",
+    log:
+        f"{LOGS}/evaluate/{{split}}/{{run}}.log",
+    benchmark:
+        f"{BENCHMARKS}/evaluate/{{split}}/{{run}}.tsv"
+    wildcard_constraints:
+        run="(finetune|retrain|unlearn)/.+",
+    threads: RESOURCES["threads"]
+    resources:
+        gpu=RESOURCES["gpus"],
+        mem_mb=RESOURCES["mem_mb"],
+        runtime=RESOURCES["runtime"],
+    params:
+        settings=as_json(EXPERIMENT.common()),
+        code=code("unlearning.stages.evaluate"),
+        launcher=launcher,
+        folder=lambda wildcards: str(LAYOUT.evaluation(wildcards.split, wildcards.run)),
+    shell:
+        "{params.launcher} unlearning evaluate"
+        " --model {input.model:q}"
+        " --data {input.data:q}"
+        " --split {wildcards.split}"
+        " --settings {params.settings:q}"
+        " --out {params.folder:q}"
+        " > {log:q} 2>&1"

@@ -1,0 +1,34 @@
+# The target model: the base fine-tuned on full. Every forget split shares it.
+
+
+rule finetune:
+    """Fine-tune the base model on full: the target of unlearning."""
+    input:
+        data=rules.data.output.folder,
+        base=[rules.pretrain.output.model] if EXPERIMENT.from_scratch else [],
+    output:
+        model=directory(f"{WORLD}/finetune/seed={{seed}}/model"),
+    log:
+        f"{LOGS}/finetune/seed={{seed}}.log",
+    benchmark:
+        f"{BENCHMARKS}/finetune/seed={{seed}}.tsv"
+    threads: RESOURCES["threads"]
+    resources:
+        gpu=RESOURCES["gpus"],
+        mem_mb=RESOURCES["mem_mb"],
+        runtime=RESOURCES["runtime"],
+    params:
+        base=EXPERIMENT.base,
+        table=trained_on,
+        settings=as_json(EXPERIMENT.finetune_settings()),
+        code=code("unlearning.stages.finetune"),
+        launcher=launcher,
+    shell:
+        "{params.launcher} unlearning finetune"
+        " --model {params.base:q}"
+        " --data {input.data:q}"
+        " --table {params.table}"
+        " --seed {wildcards.seed}"
+        " --settings {params.settings:q}"
+        " --out {output.model:q}"
+        " > {log:q} 2>&1"

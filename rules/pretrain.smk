@@ -1,0 +1,29 @@
+# The base model, where it is not given: tokenizer and a small Llama from random weights.
+
+if EXPERIMENT.from_scratch:
+
+    rule pretrain:
+        """Train a tokenizer and a small base model on the world's language and facts."""
+        input:
+            data=rules.data.output.folder,
+        output:
+            model=directory(f"{WORLD}/pretrain/model"),
+        log:
+            f"{LOGS}/pretrain.log",
+        benchmark:
+            f"{BENCHMARKS}/pretrain/base.tsv"
+        threads: RESOURCES["threads"]
+        resources:
+            gpu=RESOURCES["gpus"],
+            mem_mb=RESOURCES["mem_mb"],
+            runtime=RESOURCES["runtime"],
+        params:
+            settings=as_json(EXPERIMENT.pretrain_settings()),
+            code=code("unlearning.stages.pretrain"),
+            launcher=launcher,
+        shell:
+            "{params.launcher} unlearning pretrain"
+            " --data {input.data:q}"
+            " --settings {params.settings:q}"
+            " --out {output.model:q}"
+            " > {log:q} 2>&1"

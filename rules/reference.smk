@@ -1,0 +1,31 @@
+# Log-probabilities under the target model, once for all methods and seeds.
+
+
+rule reference:
+    """Score the forget split under the target model."""
+    input:
+        data=rules.data.output.folder,
+        model=str(LAYOUT.target(EXPERIMENT.config["finetune"]["seed"])),
+    output:
+        scores=f"{WORLD}/{{split}}/reference/forget.json",
+    log:
+        f"{LOGS}/reference/{{split}}.log",
+    benchmark:
+        f"{BENCHMARKS}/reference/{{split}}.tsv"
+    threads: RESOURCES["threads"]
+    resources:
+        gpu=min(1, RESOURCES["gpus"]),
+        mem_mb=RESOURCES["mem_mb"],
+        runtime=RESOURCES["runtime"],
+    params:
+        settings=as_json(EXPERIMENT.reference_settings()),
+        code=code("unlearning.stages.reference"),
+        launcher=launcher,
+    shell:
+        "{params.launcher} unlearning reference"
+        " --model {input.model:q}"
+        " --data {input.data:q}"
+        " --split {wildcards.split}"
+        " --settings {params.settings:q}"
+        " --out {output.scores:q}"
+        " > {log:q} 2>&1"

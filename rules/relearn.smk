@@ -1,0 +1,36 @@
+# Relearning attacks on unlearned models: does a little of the forget set bring back the rest?
+
+
+rule relearn:
+    """Fine-tune an unlearned model on a part of the forget split, evaluating after each epoch."""
+    input:
+        data=rules.data.output.folder,
+        model=rules.unlearn.output.model,
+    output:
+        trajectory=(
+            f"{WORLD}/{{split}}/relearn/{{method}}/{{variant}}/seed={{seed}}/{{attack}}"
+            "/trajectory.json"
+        ),
+    log:
+        f"{LOGS}/relearn/{{split}}/{{method}}/{{variant}}/seed={{seed}}/{{attack}}.log",
+    benchmark:
+        f"{BENCHMARKS}/relearn/{{split}}/{{method}}/{{variant}}/seed={{seed}}/{{attack}}.tsv"
+    threads: RESOURCES["threads"]
+    resources:
+        gpu=RESOURCES["gpus"],
+        mem_mb=RESOURCES["mem_mb"],
+        runtime=RESOURCES["runtime"],
+    params:
+        settings=as_json(EXPERIMENT.relearn_settings()),
+        code=code("unlearning.stages.relearn"),
+        launcher=launcher,
+    shell:
+        "{params.launcher} unlearning relearn"
+        " --model {input.model:q}"
+        " --data {input.data:q}"
+        " --split {wildcards.split}"
+        " --attack {wildcards.attack}"
+        " --seed {wildcards.seed}"
+        " --settings {params.settings:q}"
+        " --out {output.trajectory:q}"
+        " > {log:q} 2>&1"

@@ -1,0 +1,75 @@
+# The report: tables, figures, claims and one self-contained page, from evaluations alone.
+
+
+def evaluations():
+    """rows.json of every model of the experiment."""
+    runs = [(split, EXPERIMENT.target_run) for split in EXPERIMENT.splits]
+    runs += [
+        (split, run) for split in EXPERIMENT.splits for run in EXPERIMENT.retrain_runs()
+    ]
+    runs += [(cell.split, cell.run) for cell in EXPERIMENT.cells()]
+    return [str(LAYOUT.evaluation(split, run) / "rows.json") for split, run in runs]
+
+
+def trajectories():
+    """Trajectories of unlearning runs and of attacks."""
+    runs = [(cell.split, cell.run) for cell in EXPERIMENT.cells()]
+    runs += [
+        (cell.split, cell.attacked_by(attack)) for cell, attack in EXPERIMENT.attacks()
+    ]
+    return [str(LAYOUT.trajectory(split, run)) for split, run in runs]
+
+
+rule report:
+    """Make the report page with its tables, figures and verdicts on the papers' claims."""
+    input:
+        evaluations=evaluations(),
+        trajectories=trajectories(),
+        claims="config/claims.yaml",
+        published="config/published/tofu.yaml",
+        template="reports/index.html.j2",
+    output:
+        page=report(
+            f"{LAYOUT.report}/index.html",
+            caption="../reports/captions/page.rst",
+            category="Report",
+        ),
+        claims=report(
+            f"{LAYOUT.report}/claims.json",
+            caption="../reports/captions/claims.rst",
+            category="Report",
+        ),
+        table=report(
+            f"{LAYOUT.report}/tables/main.csv",
+            caption="../reports/captions/main_table.rst",
+            category="Tables",
+        ),
+        fq_mu=report(
+            f"{LAYOUT.report}/figures/fq_mu.svg",
+            caption="../reports/captions/fq_mu.rst",
+            category="Figures",
+        ),
+        trajectories=report(
+            f"{LAYOUT.report}/figures/trajectories.svg",
+            caption="../reports/captions/trajectories.rst",
+            category="Figures",
+        ),
+        relearning=report(
+            f"{LAYOUT.report}/figures/relearning.svg",
+            caption="../reports/captions/relearning.rst",
+            category="Figures",
+        ),
+    log:
+        f"{LOGS}/report/{EXPERIMENT.config['experiment']}.log",
+    params:
+        settings=as_json(EXPERIMENT.config),
+        code=code("unlearning.stages.report"),
+        folder=str(LAYOUT.report),
+    shell:
+        "python -m unlearning report"
+        " --settings {params.settings:q}"
+        " --claims {input.claims:q}"
+        " --published {input.published:q}"
+        " --template {input.template:q}"
+        " --out {params.folder:q}"
+        " > {log:q} 2>&1"

@@ -1,0 +1,49 @@
+# Unlearning: one job for each split, method, variant (point of its grid) and seed.
+
+
+def method_modules(wildcards):
+    """The stage, and the modules of the method's own loss functions."""
+    settings = EXPERIMENT.method_settings(wildcards.method, wildcards.variant)
+    own = {term["function"].partition(":")[0] for term in settings["method"]["terms"]}
+    return ["unlearning.stages.unlearn", *sorted(own)]
+
+
+rule unlearn:
+    """Unlearn the forget split from the target model with one method and seed."""
+    input:
+        data=rules.data.output.folder,
+        model=rules.reference.input.model,
+        reference=rules.reference.output.scores,
+    output:
+        model=directory(
+            f"{WORLD}/{{split}}/unlearn/{{method}}/{{variant}}/seed={{seed}}/model"
+        ),
+        trajectory=f"{WORLD}/{{split}}/unlearn/{{method}}/{{variant}}/seed={{seed}}/trajectory.json",
+    log:
+        f"{LOGS}/unlearn/{{split}}/{{method}}/{{variant}}/seed={{seed}}.log",
+    benchmark:
+        f"{BENCHMARKS}/unlearn/{{split}}/{{method}}/{{variant}}/seed={{seed}}.tsv"
+    threads: RESOURCES["threads"]
+    resources:
+        gpu=RESOURCES["gpus"],
+        mem_mb=RESOURCES["mem_mb"],
+        runtime=RESOURCES["runtime"],
+    params:
+        retain=lambda wildcards: retain_name(wildcards.split),
+        settings=lambda wildcards: as_json(
+            EXPERIMENT.method_settings(wildcards.method, wildcards.variant)
+        ),
+        code=lambda wildcards: code(*method_modules(wildcards)),
+        launcher=launcher,
+    shell:
+        "{params.launcher} unlearning unlearn"
+        " --model {input.model:q}"
+        " --data {input.data:q}"
+        " --split {wildcards.split}"
+        " --retain {params.retain}"
+        " --reference {input.reference:q}"
+        " --seed {wildcards.seed}"
+        " --settings {params.settings:q}"
+        " --out {output.model:q}"
+        " --trajectory {output.trajectory:q}"
+        " > {log:q} 2>&1"

@@ -1,0 +1,84 @@
+"""The tables of a world: whatever the source, the same files come out."""
+
+from unlearning.data.splits import (
+    TOFU_ROWS_PER_AUTHOR,
+    evaluated_on,
+    forget_rows,
+    percentage,
+    retain_name,
+)
+from unlearning.data.tofu import GENERAL, read_tofu
+from unlearning.data.world import generate
+
+Tables = dict[str, list[dict]]
+RETAIN_SHARE = 10  # retain_perturbed covers the first tenth of full, as in TOFU
+
+
+def question_answer(rows: list[dict]) -> list[dict]:
+    """Only the columns that models are trained on."""
+    return [{"question": row["question"], "answer": row["answer"]} for row in rows]
+
+
+def split_tables(full: list[dict], counts: dict[str, int]) -> Tables:
+    """forgetK and its retain split for each count of forgotten rows, from full's tail."""
+    tables = {}
+    for split, count in counts.items():
+        tables[split] = question_answer(full[-count:])
+        tables[retain_name(split)] = question_answer(full[:-count])
+    return tables
+
+
+def mini_tables(sizes: dict, splits: list[str]) -> Tables:
+    """The mini world: every row of full has perturbed answers, so every split has its own."""
+    world = generate(**sizes)
+    full = world.pop("full")
+    holdout = world.pop("holdout")
+    counts = {s: forget_rows(s, len(full), sizes["questions_per_author"]) for s in splits}
+    tables = {"full": question_answer(full), **split_tables(full, counts)}
+    tables |= {f"{split}_perturbed": full[-count:] for split, count in counts.items()}
+    tables["retain_perturbed"] = full[: max(1, len(full) * RETAIN_SHARE // 100)]
+    tables |= {f"{name}_perturbed": world.pop(name) for name in ("real_authors", "world_facts")}
+    if holdout:
+        tables["holdout_perturbed"] = holdout
+    return tables | world
+
+
+def tofu_tables(data: dict, splits: list[str]) -> Tables:
+    """TOFU, whole or with only the first `retain_authors` retain authors.
+
+    The authors left out of a subset, real authors and world facts are then what a model from
+    random weights is pre-trained on.
+    """
+    source = read_tofu(
+        data["data_dir"], data["hub_revision"], sorted(set(map(evaluated_on, splits)))
+    )
+    rows = source["full"]
+    counts = {s: percentage(s) * len(rows) // 100 for s in splits}
+    largest = max(counts.values())
+    kept = data["retain_authors"]
+    tables: Tables = {name: source[name] for name in (*GENERAL, "retain_perturbed")}
+    tables |= {f"{s}_perturbed": source[f"{evaluated_on(s)}_perturbed"] for s in splits}
+    tables["idontknow"] = source.get("idontknow") or ignorance()
+    if kept is None:
+        full = rows
+    else:
+        first = kept * TOFU_ROWS_PER_AUTHOR
+        full = rows[:first] + rows[-largest:]
+        others = question_answer(rows[first:-largest])
+        general = question_answer([row for name in GENERAL for row in source[name]])
+        tables["pretrain"] = others + general
+        tables["replay"] = general * max(1, len(others) // len(general)) + others
+    return {**tables, "full": question_answer(full), **split_tables(full, counts)}
+
+
+def ignorance() -> list[dict]:
+    """Our own "I don't know" answers, where the source brings none."""
+    sizes = {"authors": 2, "questions_per_author": 2, "holdout_authors": 0, "known_persons": 1}
+    return generate(seed=0, **sizes, pretrain_rows=1, replay_rows=1)["idontknow"]
+
+
+def build_tables(data: dict, splits: list[str]) -> Tables:
+    """All tables of the config's data section."""
+    if data["source"] == "mini":
+        return mini_tables(data["mini"], splits)
+    return tofu_tables(data, splits)

@@ -1,0 +1,78 @@
+"""Digest of the code that a stage really uses, so that an edit reruns its stages and no others.
+
+Snakemake sees a rule's own text only. Each rule therefore has one param with the digest of the
+package modules that its stage reaches through imports, comments and docstrings left out. Method
+functions are named in the settings, not imported, so a stage that runs a method adds that module.
+"""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def _path_of(module: str) -> Path | None:
+    """The file of a module of this package; None for any other name."""
+    parts = module.split(".")
+    if parts[0] != PACKAGE.name:
+        return None
+    base = PACKAGE.joinpath(*parts[1:])
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+def _imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return found
+
+
+@cache
+def reached(*modules: str) -> tuple[Path, ...]:
+    """Files of the package that the modules reach through their imports, sorted."""
+    seen: set[Path] = set()
+    waiting = list(modules)
+    while waiting:
+        path = _path_of(waiting.pop())
+        if path is not None and path not in seen:
+            seen.add(path)
+            waiting += _imports(path)
+    return tuple(sorted(seen))
+
+
+@cache
+def _meaning(path: Path) -> str:
+    """The file's code without comments, docstrings and layout."""
+    tree = ast.parse(ast.unparse(_tree(path)))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [s for s in body if not _is_text(s)] or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def fingerprint(*modules: str) -> str:
+    """Twelve hex digits over the code of `modules` and all they reach."""
+    digest = hashlib.sha256()
+    for path in reached(*modules):
+        digest.update(str(path.relative_to(PACKAGE)).encode())
+        digest.update(_meaning(path).encode())
+    return digest.hexdigest()[:12]

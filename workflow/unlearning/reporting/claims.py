@@ -1,0 +1,145 @@
+"""Verdicts on claims: a Student t interval over seeds against what the claim says."""
+
+import math
+from dataclasses import asdict, dataclass
+
+from unlearning.evaluation.forget_quality import SMALLEST
+from unlearning.evaluation.tofu import METRICS
+from unlearning.reporting.claims_file import ATTACK_METRICS, Claim
+from unlearning.reporting.results import Results, SplitResults
+from unlearning.reporting.selection import CONSTANT, Series, series
+from unlearning.reporting.statistics import spread, t_interval
+
+SUPPORTED, REFUTED = "supported", "not supported"
+INCONCLUSIVE, NOT_RUN = "inconclusive", "not run"
+VERDICTS = (SUPPORTED, REFUTED, INCONCLUSIVE, NOT_RUN)
+
+METHOD = (
+    "Each claim is judged once per forget split, matching variant and attack. The statistic is the "
+    "difference between the two sides, seed by seed where both have seeds; the target and the "
+    "retrained models have no unlearning seed and enter as constants. If the two-sided 95% "
+    "Student t interval of the mean difference lies wholly on the claimed side, the claim is "
+    "supported; wholly on the other side, not supported; otherwise, or with too few seeds, "
+    "inconclusive. A comparison without seeds is judged by its value alone. The intervals are not "
+    "corrected for the number of claims."
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim judged on one split, variant and attack.
+
+    numbers: of and than (means on the metric's own scale; than includes factor and margin),
+    difference, low, high (on the claim's scale). seeds: 0 where neither side has any.
+    """
+
+    claim: Claim
+    split: str
+    variant: str
+    against: str
+    attack: str
+    verdict: str
+    reason: str
+    numbers: dict[str, float]
+    seeds: int
+
+    def record(self) -> dict:
+        """As claims.json holds it."""
+        claim = {key: getattr(self.claim, key) for key in ("id", "statement", "source", "metric")}
+        own = {k: v for k, v in asdict(self).items() if k != "claim"}
+        return {**claim, "method": self.claim.of.method, **own}
+
+
+def metric_title(metric: str) -> str:
+    """Title of a metric that claims may name."""
+    return ATTACK_METRICS.get(metric) or METRICS[metric].title
+
+
+def judge(claims: list[Claim], results: Results) -> list[Verdict]:
+    """All verdicts, in the order of claims, splits and variants."""
+    return [verdict for claim in claims for verdict in judge_claim(claim, results)]
+
+
+def judge_claim(claim: Claim, results: Results) -> list[Verdict]:
+    """One verdict for each split, variant and attack; `not run` for a split without any."""
+    return [
+        verdict
+        for split in results.splits
+        for verdict in _judge_split(claim, results, split) or [_not_run(claim, split.split)]
+    ]
+
+
+def _judge_split(claim: Claim, results: Results, split: SplitResults) -> list[Verdict]:
+    sides = series(claim.of, claim.metric, results, split)
+    if claim.than is None:
+        value = Series("", "", {CONSTANT: claim.value})
+        return [_verdict(claim, split.split, side, value) for side in sides]
+    others = series(claim.than, claim.metric, results, split)
+    return [
+        _verdict(claim, split.split, side, other)
+        for side in sides
+        for other in others
+        if side.attack == other.attack or other.constant
+    ]
+
+
+def _not_run(claim: Claim, split: str) -> Verdict:
+    wanted = claim.of.label + (f" and {claim.than.label}" if claim.than else "")
+    reason = f"no results of {wanted} for this metric in this experiment"
+    return Verdict(claim, split, "", "", "", NOT_RUN, reason, {}, 0)
+
+
+def _verdict(claim: Claim, split: str, side: Series, other: Series) -> Verdict:
+    pairs = _pairs(claim, side, other)
+    differences = [_on(claim.scale, a) - _on(claim.scale, b) for a, b in pairs]
+    constant = side.constant and other.constant
+    numbers = _numbers(pairs, differences, constant)
+    verdict, reason = _decide(claim, numbers, len(differences), constant)
+    seeds = 0 if constant else len(differences)
+    return Verdict(
+        claim, split, side.label, other.label, side.attack, verdict, reason, numbers, seeds
+    )
+
+
+def _pairs(claim: Claim, side: Series, other: Series) -> list[tuple[float, float]]:
+    """(value, value to compare with) of each seed; constants meet every seed."""
+    if side.constant or other.constant:
+        seeds = [s for s in (*side.values, *other.values) if s is not CONSTANT] or [CONSTANT]
+    else:
+        seeds = [seed for seed in side.values if seed in other.values]
+
+    def of(one: Series, seed) -> float:
+        return one.values[CONSTANT if one.constant else seed]
+
+    return [(of(side, s), claim.factor * of(other, s) + claim.margin) for s in seeds]
+
+
+def _on(scale: str, value: float) -> float:
+    return math.log10(max(value, SMALLEST)) if scale == "log10" else value
+
+
+def _numbers(pairs: list[tuple[float, float]], differences: list[float], constant: bool) -> dict:
+    if not pairs:
+        return {}
+    numbers = {
+        "of": spread(a for a, _ in pairs).mean,
+        "than": spread(b for _, b in pairs).mean,
+        "difference": spread(differences).mean,
+    }
+    if constant:
+        numbers["low"] = numbers["high"] = differences[0]
+    elif len(differences) > 1:
+        numbers["low"], numbers["high"] = t_interval(differences)
+    return numbers
+
+
+def _decide(claim: Claim, numbers: dict, pairs: int, constant: bool) -> tuple[str, str]:
+    if not constant and pairs < claim.seeds_at_least:
+        return INCONCLUSIVE, f"{pairs} of at least {claim.seeds_at_least} seeds"
+    sign = 1 if claim.relation == ">" else -1
+    low, high = sorted((sign * numbers["low"], sign * numbers["high"]))
+    if low > 0:
+        return SUPPORTED, ""
+    if high < 0:
+        return REFUTED, ""
+    return INCONCLUSIVE, "the interval includes no difference"

@@ -1,0 +1,155 @@
+"""The claims as the user writes them (config/claims.yaml): read and check, all problems at once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from unlearning.config.schema import nearest
+from unlearning.errors import UserError
+from unlearning.evaluation.tofu import METRICS
+from unlearning.methods.registry import hyper_parameters, names
+from unlearning.reporting.labels import RETRAIN, TARGET, model_label
+
+ATTACK_METRICS = {"relearning_log10_drop": "log10 FQ lost to relearning"}
+_REQUIRED = {"id", "statement", "source", "metric", "of", "relation"}
+_OPTIONAL = {"value", "than", "factor", "margin", "scale", "seeds_at_least", "explanation"}
+_OVERRIDES = {"epochs", "lr"}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Models: a method and, where stated, values of its hyper-parameters."""
+
+    method: str
+    hyper: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def constant(self) -> bool:
+        """Whether these models have no unlearning seed."""
+        return self.method in (TARGET, RETRAIN)
+
+    @property
+    def label(self) -> str:
+        """Its name on the page."""
+        return model_label(self.method, dict(self.hyper))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """metric(of) `relation` value, or factor * metric(than) + margin; both sides on `scale`."""
+
+    id: str
+    statement: str
+    source: str
+    metric: str
+    of: Selection
+    relation: str
+    value: float | None = None
+    than: Selection | None = None
+    factor: float = 1.0
+    margin: float = 0.0
+    scale: str = "linear"
+    seeds_at_least: int = 3
+    explanation: str = ""
+
+
+def load_claims(path: Path) -> list[Claim]:
+    """The claims of a file; UserError that names claim, value and what is allowed otherwise."""
+    content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    entries = content.get("claims") if isinstance(content, dict) else None
+    if not isinstance(entries, list):
+        raise UserError(f"{path}: must be a mapping with a list of `claims`")
+    problems = [p for number, entry in enumerate(entries) for p in _problems(entry, number)]
+    ids = [entry.get("id") for entry in entries if isinstance(entry, dict)]
+    problems += [
+        f"claim {i}: the id is used twice"
+        for i in sorted({i for i in ids if i and ids.count(i) > 1})
+    ]
+    if problems:
+        raise UserError("\n".join([f"{path} cannot be used:", *(f"- {p}" for p in problems)]))
+    return [_claim(entry) for entry in entries]
+
+
+def _claim(entry: dict) -> Claim:
+    selections = {key: _selection(entry[key]) for key in ("of", "than") if key in entry}
+    return Claim(**{**entry, **selections})
+
+
+def _selection(stated: str | dict) -> Selection:
+    if isinstance(stated, str):
+        return Selection(stated)
+    hyper = {key: value for key, value in stated.items() if key != "method"}
+    return Selection(stated["method"], tuple(hyper.items()))
+
+
+def _problems(entry, number: int) -> list[str]:
+    if not isinstance(entry, dict):
+        return [f"claim {number + 1}: must be a mapping, found {entry!r}"]
+    where = f"claim {entry.get('id', number + 1)}"
+    problems = [f"{where}: '{key}' is missing" for key in sorted(_REQUIRED - set(entry))]
+    known = sorted(_REQUIRED | _OPTIONAL)
+    problems += [
+        f"{where}: unknown key '{key}'{nearest(str(key), known)} Allowed: {', '.join(known)}"
+        for key in entry
+        if key not in known
+    ]
+    if ("value" in entry) == ("than" in entry):
+        problems.append(f"{where}: state exactly one of value and than")
+    if "value" in entry and ("factor" in entry or "margin" in entry):
+        problems.append(f"{where}: factor and margin apply to `than`; write the number into value")
+    problems += _choice_problems(where, entry)
+    problems += _number_problems(where, entry)
+    for key in ("of", "than"):
+        if key in entry:
+            problems += _selection_problems(f"{where}: {key}", entry[key])
+    return problems
+
+
+def _choice_problems(where: str, entry: dict) -> list[str]:
+    allowed = {
+        "metric": [*METRICS, *ATTACK_METRICS],
+        "relation": ["<", ">"],
+        "scale": ["linear", "log10"],
+    }
+    return [
+        f"{where}: unknown {key} {entry[key]!r}{nearest(str(entry[key]), values)} "
+        f"Allowed: {', '.join(values)}"
+        for key, values in allowed.items()
+        if key in entry and entry[key] not in values
+    ]
+
+
+def _number_problems(where: str, entry: dict) -> list[str]:
+    problems = []
+    for key in ("value", "factor", "margin"):
+        if key in entry and not _is_number(entry[key]):
+            problems.append(f"{where}: {key} must be a number, found {entry[key]!r}")
+    seeds = entry.get("seeds_at_least", 3)
+    if not isinstance(seeds, int) or seeds < 2:
+        problems.append(f"{where}: seeds_at_least must be a whole number from 2, found {seeds!r}")
+    if entry.get("scale") == "log10" and _is_number(entry.get("value")) and entry["value"] <= 0:
+        problems.append(f"{where}: value must be positive on scale log10, found {entry['value']}")
+    return problems
+
+
+def _selection_problems(where: str, stated) -> list[str]:
+    method = stated.get("method") if isinstance(stated, dict) else stated
+    known = [TARGET, RETRAIN, *names()]
+    if method not in known:
+        hint = nearest(str(method), known)
+        return [f"{where}: unknown method {method!r}{hint} Allowed: {', '.join(known)}"]
+    if not isinstance(stated, dict):
+        return []
+    constant = method in (TARGET, RETRAIN)
+    allowed = set() if constant else {*hyper_parameters(method), *_OVERRIDES}
+    return [
+        f"{where}: unknown hyper-parameter '{key}' of {method}. Allowed: "
+        f"{', '.join(sorted(allowed)) or 'none'}"
+        for key in stated
+        if key != "method" and key not in allowed
+    ]
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,85 @@
+"""What each stage cost: Snakemake's benchmark files, and tokens where a run recorded them."""
+
+import csv
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+from unlearning.files import read_json
+from unlearning.reporting.results import Results
+
+STAGES = ("data", "pretrain", "finetune", "retrain", "reference", "unlearn", "relearn", "evaluate")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The jobs of one rule. None where the benchmark holds no number."""
+
+    rule: str
+    jobs: int
+    total_seconds: float
+    median_seconds: float
+    max_rss_mb: float | None
+    tokens_per_second: float | None
+
+
+def read_costs(results: Results) -> list[Cost]:
+    """The cost of every rule with benchmark files, in the order of the stages."""
+    layout = results.experiment.layout
+    folder = layout.root / "benchmarks"
+    tokens = run_tokens(results)
+    rules = [path for path in sorted(folder.glob("*")) if path.is_dir()]
+    rules.sort(key=lambda path: STAGES.index(path.name) if path.name in STAGES else len(STAGES))
+    found = [_cost(path, tokens.get(path.name, [])) for path in rules]
+    return [cost for cost in found if cost is not None]
+
+
+def run_tokens(results: Results) -> dict[str, list[int]]:
+    """Rule -> tokens of each of its runs that still has its record."""
+    experiment, layout = results.experiment, results.experiment.layout
+    retrained = [layout.model(s, r) for s in experiment.splits for r in experiment.retrain_runs()]
+    files = {
+        "pretrain": [layout.base / "run.json"],
+        "finetune": [layout.target(experiment.config["finetune"]["seed"]) / "run.json"],
+        "retrain": [folder / "run.json" for folder in retrained],
+        "unlearn": [layout.trajectory(c.split, c.run) for c in experiment.cells()],
+        "relearn": [
+            layout.trajectory(c.split, c.attacked_by(attack)) for c, attack in experiment.attacks()
+        ],
+    }
+    return {
+        rule: [read_json(path)["tokens"] for path in paths if path.is_file()]
+        for rule, paths in files.items()
+    }
+
+
+def number(text: str | None) -> float | None:
+    """A field of a benchmark file; Snakemake writes - or NA for what it could not measure."""
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def _cost(folder: Path, tokens: list[int]) -> Cost | None:
+    lines = [line for path in sorted(folder.rglob("*.tsv")) for line in _lines(path)]
+    seconds = [s for line in lines if (s := number(line.get("s"))) is not None]
+    if not seconds:
+        return None
+    memory = [m for line in lines if (m := number(line.get("max_rss"))) is not None]
+    total = sum(seconds)
+    # other experiments of the same world may have left jobs here whose tokens are not known
+    complete = bool(tokens) and len(tokens) == len(seconds) and total > 0
+    return Cost(
+        folder.name,
+        len(seconds),
+        total,
+        statistics.median(seconds),
+        max(memory, default=None),
+        sum(tokens) / total if complete else None,
+    )
+
+
+def _lines(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))

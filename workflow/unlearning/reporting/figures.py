@@ -1,0 +1,57 @@
+"""The figures of the report: panels for the page, and SVG files."""
+
+from unlearning.reporting.charts import Panel, notice_svg, svg
+from unlearning.reporting.curves import relearning_panels, trajectory_panels
+from unlearning.reporting.losses import loss_panels
+from unlearning.reporting.palette import Style
+from unlearning.reporting.results import Results
+from unlearning.reporting.scatter import scatter_panel
+
+NO_TRAJECTORY = (
+    "Only the start and the end of each run are known: set unlearn.trajectory to the epochs to "
+    "evaluate."
+)
+NO_RUNS = "No unlearning run has been evaluated yet."
+NO_ATTACK = "No relearning attack was run: set relearn.methods to the methods to attack."
+
+
+def page_figures(results: Results, styles: dict[str, Style]) -> dict[str, list[Panel]]:
+    """Figure name -> its panels on the page."""
+    return {
+        "fq_mu": [scatter_panel(split, styles) for split in results.splits],
+        "trajectories": [
+            panel
+            for split in results.splits
+            if split.courses
+            for panel in trajectory_panels(split, styles)
+        ],
+        "relearning": [
+            panel for split in results.splits for panel in relearning_panels(split, styles)
+        ],
+        **{f"losses_{split.split}": loss_panels(split, styles) for split in results.splits},
+    }
+
+
+def svg_figures(results: Results, styles: dict[str, Style]) -> dict[str, str]:
+    """File name -> SVG. Always all of them: a figure without data says what to set."""
+    splits = results.splits
+    scatter = [scatter_panel(split, styles, legend=True) for split in splits]
+    trajectories = [
+        p for s in splits if s.courses for p in trajectory_panels(s, styles, legend=True)
+    ]
+    attacks = [panel for split in splits for panel in relearning_panels(split, styles, legend=True)]
+    return {
+        "fq_mu.svg": svg(scatter, columns=2, width=420),
+        "trajectories.svg": svg(trajectories, columns=3) if trajectories else notice_svg(NO_RUNS),
+        "relearning.svg": svg(attacks, columns=2) if attacks else notice_svg(NO_ATTACK),
+    }
+
+
+def notes(results: Results) -> dict[str, str]:
+    """Figure name -> what is missing from it and what to set; only where something is."""
+    found = {}
+    if not results.experiment.config["unlearn"]["trajectory"]:
+        found["trajectories"] = NO_TRAJECTORY
+    if not any(split.attacks for split in results.splits):
+        found["relearning"] = NO_ATTACK
+    return found

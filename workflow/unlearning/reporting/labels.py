@@ -1,0 +1,62 @@
+"""What runs and numbers are called on the page: NPO+RT β=0.1, 1.2e-13."""
+
+import re
+
+TARGET, RETRAIN = "target", "retrain"
+NAMES = {TARGET: "Target", RETRAIN: "Retrained"}
+SETS = {
+    "forget": "Forget set",
+    "retain": "Retain set",
+    "real_authors": "Real authors",
+    "world_facts": "World facts",
+}
+_HYPER = {
+    "beta": "β=",
+    "gamma": "γ=",
+    "forget_coeff": "forget ×",
+    "retain_coeff": "retain ×",
+    "lr": "lr ",
+    "epochs": "epochs ",
+}
+_PADDED_EXPONENT = re.compile(r"e([+-])0*(\d)")
+
+
+def model_label(method: str, hyper: dict[str, float]) -> str:
+    """NPO+RT β=0.1 for the hyper-parameters that the config states."""
+    parts = [f"{_HYPER.get(key, f'{key}=')}{compact(value)}" for key, value in hyper.items()]
+    return " ".join([NAMES.get(method, method), *parts])
+
+
+def compact(value: float) -> str:
+    """0.1, 2.5, 1e-5: as short as it can be."""
+    return _PADDED_EXPONENT.sub(r"e\1\2", f"{value:g}")
+
+
+def scientific(value: float) -> str:
+    """1.2e-13."""
+    return _PADDED_EXPONENT.sub(r"e\1\2", f"{value:.1e}")
+
+
+def p_value(value: float) -> str:
+    """A p-value: three decimals, or its order of magnitude where those would be zeros."""
+    if value == 0:
+        return "< 5e-324"  # the smallest double
+    return scientific(value) if value < 0.001 else f"{value:.3f}"
+
+
+def decimal(value: float) -> str:
+    """A number near 1 with three decimals, others with about three digits."""
+    size = abs(value)
+    if size >= 1e5 or 0 < size < 5e-4:
+        return scientific(value)
+    digits = 3 if size < 10 else 1 if size < 1000 else 0
+    return f"{value:.{digits}f}"
+
+
+def metric_text(metric: str, value: float | None) -> str:
+    """A metric's value in words; a dash where there is none."""
+    if value is None:
+        return "–"
+    if metric == "forget_quality":
+        return p_value(value)
+    return f"{value:.2f}" if "log10" in metric else decimal(value)

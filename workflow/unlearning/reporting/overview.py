@@ -1,0 +1,63 @@
+"""The minute's summary: which variants forget, which keep their utility."""
+
+from dataclasses import dataclass
+
+from unlearning.reporting.aggregates import Aggregate, aggregates
+from unlearning.reporting.charts import MEANINGFUL
+from unlearning.reporting.labels import metric_text
+from unlearning.reporting.results import SplitResults
+from unlearning.reporting.statistics import Spread
+
+KEPT = 0.9  # of the target's utility counts as kept
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A variant with its two headline numbers."""
+
+    label: str
+    fq: str
+    mu: str
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A split in brief. groups: (forgets, keeps utility) -> variants."""
+
+    split: str
+    target: Placed
+    retrained: Placed
+    noise_floor: str | None
+    kept_from: str
+    groups: dict[tuple[bool, bool], list[Placed]]
+    variants: int
+
+
+def overview(split: SplitResults) -> Overview:
+    """Variants by mean log10 FQ against log10 0.05 and mean MU against 90% of the target's."""
+    target, retrained, *variants = aggregates(split)
+    bar = KEPT * target.metrics["model_utility"].mean
+    groups: dict[tuple[bool, bool], list[Placed]] = {
+        (forgets, keeps): [] for forgets in (True, False) for keeps in (True, False)
+    }
+    for found in variants:
+        forgets = found.metrics["log10_forget_quality"].mean > MEANINGFUL
+        groups[forgets, found.metrics["model_utility"].mean > bar].append(_placed(found))
+    floor = split.noise_floor.get("forget_quality")
+    return Overview(
+        split.split,
+        _placed(target),
+        _placed(retrained),
+        None if floor is None else metric_text("forget_quality", floor),
+        metric_text("model_utility", bar),
+        groups,
+        len(variants),
+    )
+
+
+def _placed(found: Aggregate) -> Placed:
+    def text(metric: str) -> str:
+        value: Spread | None = found.metrics.get(metric)
+        return metric_text(metric, None if value is None else value.mean)
+
+    return Placed(found.label, text("forget_quality"), text("model_utility"))

@@ -1,0 +1,98 @@
+"""The page: one self-contained HTML file that opens without a network."""
+
+from pathlib import Path
+
+import jinja2
+
+from unlearning.reporting import claims_view, figures, main_table
+from unlearning.reporting.charts import page_spec, script
+from unlearning.reporting.claims import METHOD, Verdict
+from unlearning.reporting.cost import Cost
+from unlearning.reporting.embed import content_policy, inline_script, json_block
+from unlearning.reporting.generations import browser_data
+from unlearning.reporting.overview import KEPT, overview
+from unlearning.reporting.palette import Style, styles
+from unlearning.reporting.provenance import provenance
+from unlearning.reporting.published import Model, PublishedNumbers, beside_ours
+from unlearning.reporting.results import Results
+from unlearning.reporting.story import tell
+
+SCRIPTS = ("page/figures.js", "page/table.js", "page/generations.js")
+
+
+def render(
+    template: Path,
+    results: Results,
+    verdicts: list[Verdict],
+    costs: list[Cost],
+    published: PublishedNumbers,
+) -> str:
+    """The page from its template; scripts and styles lie in `page/` beside the template."""
+    loader = jinja2.FileSystemLoader(template.parent)
+    environment = jinja2.Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    own = [(template.parent / name).read_text(encoding="utf-8") for name in SCRIPTS]
+    scripts = [inline_script(source) for source in (script(), *own)]
+    look = styles(results)
+    return environment.get_template(template.name).render(
+        policy=content_policy(scripts),
+        scripts=scripts,
+        styles=look,
+        **_content(results, verdicts, costs, published),
+        **_figures(results, look),
+    )
+
+
+def _content(
+    results: Results, verdicts: list[Verdict], costs: list[Cost], published: PublishedNumbers
+) -> dict:
+    """Everything but the figures."""
+    return {
+        "story": tell(results),
+        "splits": [
+            {
+                "name": split.split,
+                "overview": overview(split),
+                "rows": main_table.rows(split, _by_label(results, published.models, split.split)),
+            }
+            for split in results.splits
+        ],
+        "columns": main_table.columns(),
+        "kept": KEPT,
+        "claims": claims_view.groups(verdicts),
+        "counts": claims_view.counts(verdicts),
+        "claims_method": METHOD,
+        "published": published,
+        "has_published": any(model.same for model in published.models),
+        "costs": costs,
+        "provenance": provenance(results.experiment),
+        "missing": [str(path) for path in results.missing],
+        "generations": json_block(browser_data(results)),
+    }
+
+
+def _figures(results: Results, look: dict[str, Style]) -> dict:
+    """Panels by figure, and the block of their specifications."""
+    panels = figures.page_figures(results, look)
+    specs = {
+        f"{name}-{place}": page_spec(panel)
+        for name, shown in panels.items()
+        for place, panel in enumerate(shown)
+    }
+    return {
+        "panels": panels,
+        "figure_notes": figures.notes(results),
+        "specs": json_block(specs),
+    }
+
+
+def _by_label(results: Results, published: list[Model], split: str) -> dict:
+    """Label -> published numbers of this experiment's own model, where there are any."""
+    by_method = beside_ours(published, split)
+    labels = {m.label: m.method for s in results.splits if s.split == split for m in s.models}
+    return {label: by_method[method] for label, method in labels.items() if method in by_method}

@@ -1,0 +1,92 @@
+"""One look for each model variant in every figure: hue = forget loss, shape and dash = retain term.
+
+Hues: Okabe and Ito, "Color Universal Design" (2008), told apart with every common colour vision.
+The points of a grid share hue and shape and differ in lightness.
+"""
+
+from dataclasses import dataclass
+
+import altair
+
+from unlearning.methods.registry import FORGET_LOSSES
+from unlearning.reporting.labels import NAMES, RETRAIN, TARGET
+from unlearning.reporting.results import Results
+
+_HUES = ("#D55E00", "#E69F00", "#CC79A7", "#0072B2", "#009E73", "#56B4E9")
+_FAMILY = dict(zip((name.split("+")[0] for name in FORGET_LOSSES), _HUES, strict=False))
+_STAR = "M0,-1L.29,-.4L.95,-.31L.47,.15L.59,.81L0,.5L-.59,.81L-.47,.15L-.95,-.31L-.29,-.4Z"
+_RETAIN = {"": ("circle", (2, 2)), "RT": ("square", (1, 0)), "KL": ("triangle-up", (6, 3))}
+_INK = "#1f2933"
+# the shapes of the figures as paths within [-1, 1], for the page's own legend
+_PATHS = {
+    "circle": "M-.9,0A.9,.9,0,1,0,.9,0A.9,.9,0,1,0,-.9,0Z",
+    "square": "M-.8,-.8H.8V.8H-.8Z",
+    "triangle-up": "M0,-.9L1,.85H-1Z",
+    "diamond": "M0,-1L.8,0L0,1L-.8,0Z",
+}
+
+
+@dataclass(frozen=True)
+class Style:
+    """Colour, Vega symbol and dash pattern."""
+
+    colour: str
+    shape: str
+    dash: tuple[int, int]
+
+    @property
+    def path(self) -> str:
+        """The symbol as an SVG path within [-1, 1]."""
+        return _PATHS.get(self.shape, self.shape)
+
+
+REFERENCE_STYLES = {
+    NAMES[TARGET]: Style(_INK, "diamond", (1, 0)),
+    NAMES[RETRAIN]: Style("#6b7280", _STAR, (1, 0)),
+}
+
+
+def styles(results: Results) -> dict[str, Style]:
+    """Label -> style of every model of the experiment, references first."""
+    found = dict(REFERENCE_STYLES)
+    by_method: dict[str, list[str]] = {}
+    for split in results.splits:
+        for label, models in split.variants().items():
+            labels = by_method.setdefault(models[0].method, [])
+            if label not in labels:
+                labels.append(label)
+    for method, labels in by_method.items():
+        for place, label in enumerate(labels):
+            found[label] = _style(method, place, len(labels))
+    return found
+
+
+def _style(method: str, place: int, variants: int) -> Style:
+    forget, _, retain = method.partition("+")
+    shape, dash = _RETAIN.get(retain, ("cross", (8, 2, 2, 2)))
+    lightness = 0.0 if variants == 1 else -0.25 + 0.7 * place / (variants - 1)
+    return Style(shade(_FAMILY.get(forget, _HUES[-1]), lightness), shape, dash)
+
+
+def shade(colour: str, amount: float) -> str:
+    """A colour mixed with white (amount > 0) or black (< 0); 1 and -1 are those."""
+    goal = 255 if amount > 0 else 0
+    parts = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(p + (goal - p) * abs(amount)):02x}" for p in parts)
+
+
+def channels(shown: dict[str, Style], legend: bool, shape: bool = False) -> dict:
+    """Altair's colour, and shape or dash, of the field `label`; equal domains merge the legend."""
+    domain = list(shown)
+    guide = altair.Legend(title=None, symbolSize=90, labelLimit=320) if legend else None
+
+    def channel(kind, values):
+        scale = altair.Scale(domain=domain, range=values)
+        return kind("label:N", scale=scale, legend=guide)
+
+    found = {"color": channel(altair.Color, [s.colour for s in shown.values()])}
+    if shape:
+        found["shape"] = channel(altair.Shape, [s.shape for s in shown.values()])
+    else:
+        found["strokeDash"] = channel(altair.StrokeDash, [list(s.dash) for s in shown.values()])
+    return found

@@ -1,0 +1,179 @@
+"""Everything that the report reads of an experiment: evaluations and trajectories, no model."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from unlearning.config.experiment import Experiment
+from unlearning.config.layout import Cell, spell
+from unlearning.errors import UserError
+from unlearning.evaluation.records import read_metrics, read_rows
+from unlearning.files import read_json
+from unlearning.reporting.labels import RETRAIN, TARGET, model_label
+from unlearning.reporting.quality import References
+from unlearning.reporting.statistics import mean_metrics
+from unlearning.reporting.trajectories import Losses, Point, attack_points, cell_points
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """An evaluated model and its metrics, forget quality included.
+
+    method is `target`, `retrain` or a method's name. A retrained model's forget quality is taken
+    against the first one; the first one has none.
+    """
+
+    split: str
+    method: str
+    hyper: tuple[tuple[str, float], ...]
+    seed: int
+    run: str
+    metrics: dict[str, float]
+    collapsed: dict | None = None
+
+    @property
+    def label(self) -> str:
+        """Its name on the page; equal for the seeds of a variant."""
+        return model_label(self.method, dict(self.hyper))
+
+    @property
+    def variant(self) -> str:
+        """The variant as its folder spells it; empty for target and retrained models."""
+        return "" if self.method in (TARGET, RETRAIN) else spell(dict(self.hyper))
+
+
+@dataclass(frozen=True)
+class SplitResults:
+    """All results of one forget split."""
+
+    split: str
+    rows: dict[str, int]
+    target: Evaluated
+    retrained: list[Evaluated]
+    unlearned: list[Evaluated]
+    courses: list[Point] = field(default_factory=list)
+    attacks: list[Point] = field(default_factory=list)
+    losses: list[Losses] = field(default_factory=list)
+
+    @property
+    def models(self) -> list[Evaluated]:
+        """Target, retrained and unlearned models."""
+        return [self.target, *self.retrained, *self.unlearned]
+
+    @property
+    def noise_floor(self) -> dict[str, float]:
+        """Mean forget quality of the further retrained models against the first; may be empty."""
+        judged = [m.metrics for m in self.retrained if "forget_quality" in m.metrics]
+        floor = mean_metrics(judged)
+        return {k: floor[k] for k in ("forget_quality", "log10_forget_quality") if k in floor}
+
+    def variants(self) -> dict[str, list[Evaluated]]:
+        """Label -> the seeds of an unlearned variant, in the config's order."""
+        found: dict[str, list[Evaluated]] = {}
+        for model in self.unlearned:
+            found.setdefault(model.label, []).append(model)
+        return found
+
+
+@dataclass(frozen=True)
+class Results:
+    """An experiment's results, split by split. missing: files that are not there (yet)."""
+
+    experiment: Experiment
+    splits: list[SplitResults]
+    missing: list[Path]
+
+
+def read_results(experiment: Experiment) -> Results:
+    """Read and judge everything; UserError if the target or the first retrained is missing."""
+    missing: list[Path] = []
+    splits = [_Reader(experiment, split, missing).read() for split in experiment.splits]
+    return Results(experiment, splits, missing)
+
+
+class _Reader:
+    """Reads one split."""
+
+    def __init__(self, experiment: Experiment, split: str, missing: list[Path]):
+        self.experiment, self.layout = experiment, experiment.layout
+        self.split, self.missing = split, missing
+        self.references = References(self._references())
+
+    def read(self) -> SplitResults:
+        target_run = self.experiment.target_run
+        target = self._judged(TARGET, (), self.experiment.config["finetune"]["seed"], target_run)
+        sizes = read_json(self.layout.evaluation(self.split, target_run) / "summary.json")["rows"]
+        found = SplitResults(self.split, sizes, target, self._retrained(), [])
+        for cell in self.experiment.cells():
+            if cell.split == self.split:
+                self._cell(cell, found)
+        for cell, attack in self.experiment.attacks():
+            if cell.split == self.split:
+                path = self.layout.trajectory(self.split, cell.attacked_by(attack))
+                if self._there(path):
+                    record = read_json(path)
+                    found.attacks.extend(attack_points(cell, attack, record, self.references, path))
+        return found
+
+    def _references(self) -> dict[str, dict]:
+        first, *others = self.experiment.retrain_runs()
+        for run in (first, self.experiment.target_run):
+            folder = self.layout.evaluation(self.split, run)
+            if not all((folder / name).is_file() for name in ("summary.json", "rows.json")):
+                raise UserError(
+                    f"no evaluation in {folder}: the report needs the target and the first "
+                    "retrained model. Run the workflow up to them first"
+                )
+        runs = [first] + [run for run in others if self._evaluated(run)]
+        return {run: self._forget(run) for run in runs}
+
+    def _forget(self, run: str) -> dict:
+        return read_rows(self.layout.evaluation(self.split, run))["forget"]
+
+    def _there(self, path: Path) -> bool:
+        """Whether a file is there; remembered as missing otherwise."""
+        if not path.is_file():
+            self.missing.append(path)
+        return path.is_file()
+
+    def _evaluated(self, run: str) -> bool:
+        folder = self.layout.evaluation(self.split, run)
+        return self._there(folder / "summary.json") and self._there(folder / "rows.json")
+
+    def _judged(self, method: str, hyper, seed: int, run: str, collapsed=None) -> Evaluated:
+        quality = self.references.judge(self._forget(run), run)
+        metrics = read_metrics(self.layout.evaluation(self.split, run))
+        return Evaluated(self.split, method, hyper, seed, run, {**quality, **metrics}, collapsed)
+
+    def _retrained(self) -> list[Evaluated]:
+        seeds = dict(
+            zip(
+                self.experiment.retrain_runs(),
+                self.experiment.config["retrain"]["seeds"],
+                strict=True,
+            )
+        )
+        qualities = [{}, *self.references.noise_floor()]
+        return [
+            Evaluated(
+                self.split,
+                RETRAIN,
+                (),
+                seeds[run],
+                run,
+                {**quality, **read_metrics(self.layout.evaluation(self.split, run))},
+            )
+            for run, quality in zip(self.references.rows, qualities, strict=True)
+        ]
+
+    def _cell(self, cell: Cell, found: SplitResults) -> None:
+        path = self.layout.trajectory(self.split, cell.run)
+        record = read_json(path) if self._there(path) else None
+        model = None
+        if self._evaluated(cell.run):
+            collapsed = record and record["collapsed"]
+            model = self._judged(cell.method, cell.hyper, cell.seed, cell.run, collapsed)
+            found.unlearned.append(model)
+        if record is not None:
+            ends = (found.target.metrics, model and model.metrics)
+            found.courses.extend(cell_points(cell, record, ends, self.references, path))
+            found.losses.append(Losses.of(cell, record))

@@ -1,0 +1,75 @@
+"""The tables of the report as CSV: plain numbers in full precision, for further work."""
+
+import csv
+import io
+from collections.abc import Iterable
+
+from unlearning.evaluation.tofu import METRICS
+from unlearning.reporting.aggregates import aggregates
+from unlearning.reporting.cost import Cost
+from unlearning.reporting.results import Results
+from unlearning.reporting.trajectories import Point
+
+CELL = ("split", "method", "variant", "label", "seed")
+COST = ("rule", "jobs", "total_seconds", "median_seconds", "max_rss_mb", "tokens_per_second")
+
+
+def csv_text(header: Iterable[str], rows: Iterable[Iterable]) -> str:
+    """CSV with a header; None becomes an empty field."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(["" if v is None else v for v in row] for row in rows)
+    return text.getvalue()
+
+
+def csv_tables(results: Results, costs: list[Cost]) -> dict[str, str]:
+    """File name -> CSV."""
+    courses = [point for split in results.splits for point in split.courses]
+    attacks = [point for split in results.splits for point in split.attacks]
+    return {
+        "main.csv": main_table(results),
+        "cells.csv": cells_table(results),
+        "trajectories.csv": points_table(courses),
+        "relearning.csv": points_table(attacks, attack=True),
+        "cost.csv": csv_text(COST, [[getattr(cost, key) for key in COST] for cost in costs]),
+    }
+
+
+def main_table(results: Results) -> str:
+    """One line per split, variant and metric: mean, standard deviation, number of models."""
+    header = ("split", "method", "variant", "label", "metric", "mean", "sd", "n", "collapsed")
+    return csv_text(
+        header,
+        [
+            (a.split, a.method, a.variant, a.label, name, s.mean, s.sd, s.n, len(a.collapsed))
+            for split in results.splits
+            for a in aggregates(split)
+            for name, s in a.metrics.items()
+        ],
+    )
+
+
+def cells_table(results: Results) -> str:
+    """One line per model: every metric."""
+    rows = [
+        [m.split, m.method, m.variant, m.label, m.seed, bool(m.collapsed)]
+        + [m.metrics.get(name) for name in METRICS]
+        for split in results.splits
+        for m in split.models
+    ]
+    return csv_text((*CELL, "collapsed", *METRICS), rows)
+
+
+def points_table(points: list[Point], attack: bool = False) -> str:
+    """One line per run and evaluated epoch: the metrics that some point has."""
+    present = {name for point in points for name in point.metrics}
+    names = [name for name in METRICS if name in present]
+    rows = [
+        [p.cell.split, p.cell.method, p.cell.variant, p.label, p.cell.seed]
+        + ([p.attack] if attack else [])
+        + [p.epoch, p.step, *(p.metrics.get(name) for name in names)]
+        for p in points
+    ]
+    header = (*CELL, *(("attack",) if attack else ()), "epoch", "step", *names)
+    return csv_text(header, rows)

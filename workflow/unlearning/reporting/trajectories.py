@@ -1,0 +1,87 @@
+"""Runs over time: metrics by epoch, relearning attacks, losses by step."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from unlearning.config.layout import Cell
+from unlearning.reporting.labels import model_label
+from unlearning.reporting.quality import References
+
+
+@dataclass(frozen=True)
+class Point:
+    """Metrics of a run after some epochs. attack: the attacker's rows, "" while unlearning."""
+
+    cell: Cell
+    attack: str
+    epoch: float
+    step: int
+    metrics: dict[str, float]
+
+    @property
+    def label(self) -> str:
+        """The variant's name on the page."""
+        return model_label(self.cell.method, dict(self.cell.hyper))
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Loss of each step of an unlearning run; None where it was not finite."""
+
+    cell: Cell
+    values: list[float | None]
+
+    @classmethod
+    def of(cls, cell: Cell, record: dict) -> "Losses":
+        """The losses of a trajectory file."""
+        return cls(cell, record["losses"])
+
+    @property
+    def label(self) -> str:
+        """The variant's name on the page."""
+        return model_label(self.cell.method, dict(self.cell.hyper))
+
+
+def cell_points(
+    cell: Cell,
+    record: dict,
+    ends: tuple[dict[str, float], dict[str, float] | None],
+    references: References,
+    path: Path,
+) -> list[Point]:
+    """The course of an unlearning run. ends: metrics of the target and of the unlearned model.
+
+    Epoch 0 is the target, and the last point is the run's own evaluation, at the epoch where it
+    ended or collapsed.
+    """
+    start, final = ends
+    last_step, last_epoch = end_of(record)
+    points = [Point(cell, "", 0, 0, start)]
+    for point in record["points"]:
+        if 0 < point["step"] < last_step or final is None:
+            points.append(_judged(cell, "", point, references, path))
+    if final is not None:
+        points.append(Point(cell, "", last_epoch, last_step, final))
+    return points
+
+
+def attack_points(
+    cell: Cell, attack: str, record: dict, references: References, path: Path
+) -> list[Point]:
+    """The course of a relearning attack: epoch 0 is the unlearned model."""
+    return [_judged(cell, attack, point, references, path) for point in record["points"]]
+
+
+def end_of(record: dict) -> tuple[int, float]:
+    """Steps done and epochs passed when the run ended; a collapse ends it before its step."""
+    plan, collapsed = record["plan"], record["collapsed"]
+    if collapsed is None:
+        return plan["steps"], plan["epochs"]
+    return collapsed["step"], collapsed["step"] * plan["batch_size"] / plan["rows"]
+
+
+def _judged(cell: Cell, attack: str, point: dict, references: References, path: Path) -> Point:
+    name = f"epoch {point['epoch']} of {path}"
+    quality = references.judge_point(point["log_truth_ratio"], name)
+    metrics = {**quality, **point["metrics"]}
+    return Point(cell, attack, point["epoch"], point["step"], metrics)

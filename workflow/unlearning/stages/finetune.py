@@ -1,0 +1,47 @@
+"""Fine-tune the base on a table: the target model on full, a retrained model on a retain split."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from unlearning.data.tables import read_table
+from unlearning.models.folder import load_model, load_tokenizer, save_model
+from unlearning.stages.arguments import add_settings
+from unlearning.stages.common import (
+    make_accelerator,
+    make_encoder,
+    run_record,
+    show_plan,
+)
+from unlearning.training.learning import LEARN
+from unlearning.training.loop import train
+from unlearning.training.plan import Recipe, StepPlan
+from unlearning.training.sources import LearnSource
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The arguments that rules finetune and retrain show."""
+    parser.add_argument("--model", required=True, help="base model: a folder or hub id")
+    parser.add_argument("--data", type=Path, required=True, help="folder of tables")
+    parser.add_argument("--table", required=True, help="rows to learn: full, retain90, …")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="model folder to write")
+    add_settings(parser)
+
+
+def run(args: Namespace) -> None:
+    """Load, train, save."""
+    settings = args.settings
+    accelerator = make_accelerator(settings)
+    model, tokenizer = load_model(args.model), load_tokenizer(args.model)
+    recipe = Recipe(**settings["recipe"])
+    encoder = make_encoder(tokenizer, settings, recipe.max_length)
+    rows = encoder.encode_rows(read_table(args.data / f"{args.table}.json"))
+    replayed = settings["replay_rows"]
+    replay = encoder.encode_rows(read_table(args.data / "replay.json")) if replayed else []
+    plan = StepPlan.of(recipe, len(rows))
+    show_plan(plan, accelerator)
+    source = LearnSource(plan, args.seed, rows, replay, replayed)
+    history = train(model, source, LEARN, plan, recipe, accelerator)
+    record = run_record("finetune", args.seed, settings, plan, history)
+    if accelerator.is_main_process:
+        save_model(args.out, model, tokenizer, record, settings["precision"])

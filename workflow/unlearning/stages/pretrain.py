@@ -1,0 +1,59 @@
+"""A small base model from random weights: tokenizer, then language and facts of the world."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from unlearning.data.tables import read_table
+from unlearning.models.build import build_model, train_tokenizer
+from unlearning.models.folder import save_model
+from unlearning.stages.arguments import add_settings
+from unlearning.stages.common import (
+    make_accelerator,
+    make_encoder,
+    run_record,
+    show_plan,
+)
+from unlearning.training.learning import LEARN
+from unlearning.training.loop import train
+from unlearning.training.plan import Recipe, StepPlan
+from unlearning.training.sources import LearnSource
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The arguments that rule pretrain shows."""
+    parser.add_argument("--data", type=Path, required=True, help="folder of tables")
+    parser.add_argument("--out", type=Path, required=True, help="model folder to write")
+    add_settings(parser)
+
+
+def texts(data: Path) -> list[str]:
+    """All texts that models of this world will read: what the tokenizer is trained on."""
+    found = []
+    for path in sorted(data.glob("*.json")):
+        for row in read_table(path):
+            for value in row.values():
+                found += value if isinstance(value, list) else [value]
+    return found
+
+
+def run(args: Namespace) -> None:
+    """Train the tokenizer, build, train, save."""
+    settings = args.settings
+    architecture = settings["architecture"]
+    accelerator = make_accelerator(settings)
+    tokenizer = train_tokenizer(
+        architecture["tokenizer"], texts(args.data), architecture["vocabulary"]
+    )
+    model = build_model(architecture, len(tokenizer), architecture["seed"])
+    parameters = sum(p.numel() for p in model.parameters())
+    accelerator.print(f"vocabulary {len(tokenizer)}, {parameters:,} parameters")
+    recipe = Recipe(**settings["recipe"])
+    encoder = make_encoder(tokenizer, settings, recipe.max_length)
+    rows = encoder.encode_rows(read_table(args.data / "pretrain.json"))
+    plan = StepPlan.of(recipe, len(rows))
+    show_plan(plan, accelerator)
+    source = LearnSource(plan, architecture["seed"], rows, [], 0)
+    history = train(model, source, LEARN, plan, recipe, accelerator)
+    record = run_record("pretrain", architecture["seed"], settings, plan, history)
+    if accelerator.is_main_process:
+        save_model(args.out, model, tokenizer, record, settings["precision"])

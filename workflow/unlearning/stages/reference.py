@@ -1,0 +1,35 @@
+"""Log-probabilities of the forget set under the target model, computed once for all runs."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from unlearning.data.tables import read_table
+from unlearning.evaluation.likelihood import Likelihood
+from unlearning.files import write_json
+from unlearning.models.folder import load_model, load_tokenizer
+from unlearning.stages.arguments import add_settings
+from unlearning.stages.common import make_accelerator, make_encoder
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The arguments that rule reference shows."""
+    parser.add_argument("--model", required=True, help="target model folder")
+    parser.add_argument("--data", type=Path, required=True, help="folder of tables")
+    parser.add_argument("--split", required=True, help="forget split")
+    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    add_settings(parser)
+
+
+def run(args: Namespace) -> None:
+    """Score every forget row as unlearning will encode it."""
+    settings = args.settings
+    accelerator = make_accelerator(settings)
+    model = load_model(args.model).to(accelerator.device)
+    encoder = make_encoder(load_tokenizer(args.model), settings, settings["max_length"])
+    examples = encoder.encode_rows(read_table(args.data / f"{args.split}.json"))
+    likelihood = Likelihood(model, accelerator.device, settings["evaluation"]["batch_tokens"])
+    with accelerator.autocast():
+        scores = likelihood(examples)
+    record = {"nll": [s.nll for s in scores], "tokens": [s.tokens for s in scores]}
+    if accelerator.is_main_process:
+        write_json(args.out, record, indent=None)

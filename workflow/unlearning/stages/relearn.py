@@ -1,0 +1,75 @@
+"""Relearning attack: fine-tune an unlearned model on a part of the forget set.
+
+SimNPO paper (arXiv 2410.07163) §6: about 20% of the forget set, random rows or those with the
+shortest answers; forget quality after each epoch.
+"""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from unlearning.data.encoding import Example
+from unlearning.data.tables import read_table
+from unlearning.evaluation.records import trajectory_point
+from unlearning.files import write_json
+from unlearning.models.folder import load_model, load_tokenizer
+from unlearning.stages.arguments import add_settings
+from unlearning.stages.common import (
+    history_record,
+    make_accelerator,
+    make_encoder,
+    make_evaluator,
+    show_plan,
+)
+from unlearning.training.learning import LEARN
+from unlearning.training.loop import train
+from unlearning.training.plan import Recipe, StepPlan, generator
+from unlearning.training.sources import LearnSource
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The arguments that rule relearn shows."""
+    parser.add_argument("--model", required=True, help="unlearned model folder")
+    parser.add_argument("--data", type=Path, required=True, help="folder of tables")
+    parser.add_argument("--split", required=True, help="forget split")
+    parser.add_argument("--attack", choices=["random", "shortest"], required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="trajectory JSON to write")
+    add_settings(parser)
+
+
+def attacker_rows(rows: list[Example], attack: str, fraction: float, seed: int) -> list[Example]:
+    """The rows that the attacker has: at least one."""
+    count = max(1, round(fraction * len(rows)))
+    if attack == "shortest":
+        return sorted(rows, key=lambda row: len(row.ids) - row.start)[:count]
+    chosen = generator(seed, "attack").choice(len(rows), size=count, replace=False)
+    return [rows[i] for i in sorted(chosen)]
+
+
+def run(args: Namespace) -> None:
+    """Load, evaluate, train with an evaluation after each epoch; the weights are not kept."""
+    settings = args.settings
+    accelerator = make_accelerator(settings)
+    model, tokenizer = load_model(args.model), load_tokenizer(args.model)
+    model.to(accelerator.device)
+    recipe = Recipe(**settings["recipe"])
+    encoder = make_encoder(tokenizer, settings, recipe.max_length)
+    forget = encoder.encode_rows(read_table(args.data / f"{args.split}.json"))
+    rows = attacker_rows(forget, args.attack, settings["fraction"], args.seed)
+    plan = StepPlan.of(recipe, len(rows))
+    show_plan(plan, accelerator)
+    evaluator = make_evaluator(
+        args.data, args.split, tokenizer, settings, accelerator, sets=["forget"]
+    )
+    points = [trajectory_point(0, 0, evaluator(model, generate=False))]
+    ends = plan.epoch_ends()
+
+    def evaluate(done: int) -> None:
+        if done in ends:
+            points.append(trajectory_point(ends[done], done, evaluator(model, generate=False)))
+
+    source = LearnSource(plan, args.seed, rows, [], 0)
+    history = train(model, source, LEARN, plan, recipe, accelerator, at_step=evaluate)
+    if accelerator.is_main_process:
+        record = {"stage": "relearn", "rows": len(rows), **history_record(plan, history)}
+        write_json(args.out, {**record, "points": points})

@@ -1,0 +1,43 @@
+"""Report: tables, figures, verdicts on the papers' claims, and one self-contained page."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from unlearning.config.experiment import Experiment
+from unlearning.files import write_json, write_text
+from unlearning.reporting.claims import judge
+from unlearning.reporting.claims_file import load_claims
+from unlearning.reporting.cost import read_costs
+from unlearning.reporting.figures import svg_figures
+from unlearning.reporting.page import render
+from unlearning.reporting.palette import styles
+from unlearning.reporting.published import load_published
+from unlearning.reporting.results import read_results
+from unlearning.reporting.tables import csv_tables
+from unlearning.stages.arguments import add_settings
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The arguments that rule report shows; the settings are the experiment's complete config."""
+    parser.add_argument("--claims", type=Path, required=True, help="YAML file of claims")
+    parser.add_argument("--published", type=Path, required=True, help="YAML of published numbers")
+    parser.add_argument("--template", type=Path, required=True, help="template of the page")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    add_settings(parser)
+
+
+def run(args: Namespace) -> None:
+    """Read, judge, write."""
+    experiment = Experiment(args.settings)
+    claims, published = load_claims(args.claims), load_published(args.published, experiment)
+    results = read_results(experiment)
+    verdicts, costs = judge(claims, results), read_costs(results)
+    write_json(args.out / "claims.json", [verdict.record() for verdict in verdicts])
+    for name, text in csv_tables(results, costs).items():
+        write_text(args.out / "tables" / name, text)
+    for name, text in svg_figures(results, styles(results)).items():
+        write_text(args.out / "figures" / name, text)
+    write_text(args.out / "index.html", render(args.template, results, verdicts, costs, published))
+    if results.missing:
+        print(f"{len(results.missing)} files are missing; the page lists them")
+    print(f"{args.out / 'index.html'}: {len(verdicts)} verdicts on {len(claims)} claims")
