@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from unlearning.evaluation.tofu import METRICS
-from unlearning.reporting.labels import RETRAIN
 from unlearning.reporting.results import Evaluated, SplitResults
 from unlearning.reporting.statistics import Spread, spread
 
@@ -40,8 +39,3 @@ def aggregate(models: list[Evaluated]) -> Aggregate:
         [model.seed for model in models if model.collapsed],
         {name: found for name, found in spreads.items() if found is not None},
     )
-
-
-def is_noise_floor(row: Aggregate) -> bool:
-    """Whether the row's forget quality is that of retrained models against the first one."""
-    return row.method == RETRAIN

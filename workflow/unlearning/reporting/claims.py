@@ -29,7 +29,7 @@ METHOD = (
 class Verdict:
     """A claim judged on one split, variant and attack.
 
-    numbers: of and than (means on the metric's own scale; than includes factor and margin),
+    numbers: of and than (means, geometric ones on scale log10; than includes factor and margin);
     difference, low, high (on the claim's scale). seeds: 0 where neither side has any.
     """
 
@@ -91,11 +91,10 @@ def _not_run(claim: Claim, split: str) -> Verdict:
 
 def _verdict(claim: Claim, split: str, side: Series, other: Series) -> Verdict:
     pairs = _pairs(claim, side, other)
-    differences = [_on(claim.scale, a) - _on(claim.scale, b) for a, b in pairs]
     constant = side.constant and other.constant
-    numbers = _numbers(pairs, differences, constant)
-    verdict, reason = _decide(claim, numbers, len(differences), constant)
-    seeds = 0 if constant else len(differences)
+    numbers = _numbers(claim.scale, pairs, constant)
+    verdict, reason = _decide(claim, numbers, len(pairs), constant)
+    seeds = 0 if constant else len(pairs)
     return Verdict(
         claim, split, side.label, other.label, side.attack, verdict, reason, numbers, seeds
     )
@@ -118,12 +117,18 @@ def _on(scale: str, value: float) -> float:
     return math.log10(max(value, SMALLEST)) if scale == "log10" else value
 
 
-def _numbers(pairs: list[tuple[float, float]], differences: list[float], constant: bool) -> dict:
+def _off(scale: str, value: float) -> float:
+    return 10**value if scale == "log10" else value
+
+
+def _numbers(scale: str, pairs: list[tuple[float, float]], constant: bool) -> dict[str, float]:
     if not pairs:
         return {}
+    ours, theirs = ([_on(scale, value) for value in side] for side in zip(*pairs, strict=True))
+    differences = [a - b for a, b in zip(ours, theirs, strict=True)]
     numbers = {
-        "of": spread(a for a, _ in pairs).mean,
-        "than": spread(b for _, b in pairs).mean,
+        "of": _off(scale, spread(ours).mean),
+        "than": _off(scale, spread(theirs).mean),
         "difference": spread(differences).mean,
     }
     if constant:

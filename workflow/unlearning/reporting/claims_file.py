@@ -1,5 +1,6 @@
 """The claims as the user writes them (config/claims.yaml): read and check, all problems at once."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from unlearning.evaluation.tofu import METRICS
 from unlearning.methods.registry import hyper_parameters, names
 from unlearning.reporting.labels import RETRAIN, TARGET, model_label
 
-ATTACK_METRICS = {"relearning_log10_drop": "log10 FQ lost to relearning"}
+ATTACK_METRICS = {"relearning_log10_drop": "log₁₀ FQ lost to relearning"}
 _REQUIRED = {"id", "statement", "source", "metric", "of", "relation"}
 _OPTIONAL = {"value", "than", "factor", "margin", "scale", "seeds_at_least", "explanation"}
 _OVERRIDES = {"epochs", "lr"}
@@ -61,11 +62,8 @@ def load_claims(path: Path) -> list[Claim]:
     if not isinstance(entries, list):
         raise UserError(f"{path}: must be a mapping with a list of `claims`")
     problems = [p for number, entry in enumerate(entries) for p in _problems(entry, number)]
-    ids = [entry.get("id") for entry in entries if isinstance(entry, dict)]
-    problems += [
-        f"claim {i}: the id is used twice"
-        for i in sorted({i for i in ids if i and ids.count(i) > 1})
-    ]
+    ids = Counter(entry.get("id") for entry in entries if isinstance(entry, dict))
+    problems += [f"claim {i}: the id is used {n} times" for i, n in ids.items() if i and n > 1]
     if problems:
         raise UserError("\n".join([f"{path} cannot be used:", *(f"- {p}" for p in problems)]))
     return [_claim(entry) for entry in entries]

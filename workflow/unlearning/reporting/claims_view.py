@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from unlearning.reporting.claims import VERDICTS, Verdict, metric_title
 from unlearning.reporting.claims_file import Claim
 from unlearning.reporting.curves import ATTACKS
-from unlearning.reporting.labels import compact, metric_text
+from unlearning.reporting.labels import compact, metric_text, scientific
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,13 @@ def counts(verdicts: list[Verdict]) -> dict[str, int]:
 def predicate(claim: Claim) -> str:
     """The claim as a formula: Model utility of NPO+RT β=0.1 > 0.9 × Target."""
     title = metric_title(claim.metric)
-    title = f"log₁₀ of {title.lower()}" if claim.scale == "log10" else title
     other = compact(claim.value) if claim.than is None else claim.than.label
     if claim.factor != 1:
         other = f"{compact(claim.factor)} × {other}"
     if claim.margin != 0:
         other += f" {'+' if claim.margin > 0 else '-'} {compact(abs(claim.margin))}"
-    return f"{title}: {claim.of.label} {claim.relation} {other}"
+    scale = " (on a log₁₀ scale)" if claim.scale == "log10" else ""
+    return f"{title}: {claim.of.label} {claim.relation} {other}{scale}"
 
 
 def _line(verdict: Verdict) -> Line:
@@ -77,8 +77,7 @@ def _line(verdict: Verdict) -> Line:
     parts = [verdict.split, verdict.variant, against, attack and f"attack with {attack}"]
     words = difference = ""
     if numbers:
-        words = f"{metric_text(metric, numbers['of'])} {verdict.claim.relation} "
-        words += metric_text(metric, numbers["than"])
+        words = f"{metric_text(metric, numbers['of'])} vs {metric_text(metric, numbers['than'])}"
         difference = _difference(verdict)
     return Line(
         verdict.verdict,
@@ -95,7 +94,11 @@ def _difference(verdict: Verdict) -> str:
     numbers = verdict.numbers
 
     def signed(value: float) -> str:
-        return f"{value:+.2f}" if abs(value) >= 1 or value == 0 else f"{value:+.2g}"
+        if abs(value) < 1e-12:  # rounding
+            return "0"
+        if abs(value) < 1e-3:
+            return f"{'+' if value > 0 else ''}{scientific(value)}"
+        return f"{value:+.2f}" if abs(value) >= 1 else f"{value:+.3f}"
 
     text = signed(numbers["difference"])
     if verdict.seeds > 1:

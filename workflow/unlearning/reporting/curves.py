@@ -19,14 +19,34 @@ def records(points: list[Point]) -> list[dict]:
 
 
 def means(points: list[Point]) -> list[dict]:
-    """The mean over seeds at each epoch of each variant."""
-    groups: dict[tuple[str, float], list[Point]] = {}
+    """The mean over seeds at each epoch of each variant; `last` marks where a curve ends.
+
+    A run that collapsed early keeps its last state: the mean at later epochs counts it, and no
+    mean stands at the odd epoch where only this run was evaluated.
+    """
+    variants: dict[str, dict[int, list[Point]]] = {}
     for point in points:
-        groups.setdefault((point.label, point.epoch), []).append(point)
-    return [
-        _record(label, f"mean of {len(group)}", epoch, mean_metrics([p.metrics for p in group]))
-        for (label, epoch), group in groups.items()
-    ]
+        variants.setdefault(point.label, {}).setdefault(point.cell.seed, []).append(point)
+    return [mark for label, runs in variants.items() for mark in _means(label, [*runs.values()])]
+
+
+def _means(label: str, runs: list[list[Point]]) -> list[dict]:
+    last = max(run[-1].epoch for run in runs)
+    early = {run[-1].epoch for run in runs if run[-1].epoch < last}
+    reached = {p.epoch for run in runs for p in run if p is not run[-1] or p.epoch not in early}
+    marks = []
+    for epoch in sorted(reached):
+        states = [state for run in runs if (state := _state(run, epoch)) is not None]
+        mean = mean_metrics([state.metrics for state in states])
+        mark = _record(label, f"mean of {len(states)}", epoch, mean)
+        marks.append({**mark, "last": epoch == last})
+    return marks
+
+
+def _state(run: list[Point], epoch: float) -> Point | None:
+    """The run at an epoch: its point, or its last one if it had ended by then."""
+    at = next((point for point in run if point.epoch == epoch), None)
+    return run[-1] if at is None and run[-1].epoch < epoch else at
 
 
 def trajectory_panels(
@@ -82,7 +102,8 @@ def _curves(points: list[Point], styles: dict[str, Style], legend: bool, x, y, *
     seeds = altair.Chart(altair.Data(values=records(points)))
     mean = altair.Chart(altair.Data(values=means(points)))
     tooltip = [*TOOLTIP[:2], altair.Tooltip("epoch:Q", title="Epoch", format=".3~g"), *TOOLTIP[2:]]
-    marks = mean.mark_point(size=34, filled=True, fillOpacity=1)
+    marks = mean.mark_point(filled=True)
+    size = altair.SizeValue(26, condition={"test": "datum.last", "value": 64})
     return altair.layer(
         *below,
         seeds.mark_line(strokeWidth=1).encode(
@@ -96,7 +117,9 @@ def _curves(points: list[Point], styles: dict[str, Style], legend: bool, x, y, *
         mean.mark_line(strokeWidth=2.2).encode(
             x=x, y=y, order=order, opacity=emphasis(0.95, 0.1), **look
         ),
-        marks.encode(x=x, y=y, tooltip=tooltip, opacity=emphasis(1, 0.1), color=look["color"]),
+        marks.encode(
+            x=x, y=y, tooltip=tooltip, opacity=emphasis(1, 0.1), color=look["color"], size=size
+        ),
     )
 
 

@@ -32,9 +32,9 @@ def compact(value: float) -> str:
     return _PADDED_EXPONENT.sub(r"e\1\2", f"{value:g}")
 
 
-def scientific(value: float) -> str:
+def scientific(value: float, digits: int = 1) -> str:
     """1.2e-13."""
-    return _PADDED_EXPONENT.sub(r"e\1\2", f"{value:.1e}")
+    return _PADDED_EXPONENT.sub(r"e\1\2", f"{value:.{digits}e}")
 
 
 def p_value(value: float) -> str:

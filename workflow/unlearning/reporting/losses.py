@@ -7,7 +7,7 @@ from unlearning.reporting.palette import Style
 from unlearning.reporting.results import SplitResults
 from unlearning.reporting.trajectories import Losses
 
-MOST_STEPS = 200  # of a run on the page; longer ones are thinned evenly
+MOST_STEPS = 120  # of a run on the page; longer ones are thinned evenly
 
 
 def loss_panels(split: SplitResults, styles: dict[str, Style]) -> list[Panel]:
@@ -33,7 +33,7 @@ def thinned(values: list[float | None], most: int = MOST_STEPS) -> list[tuple[in
 
 def _chart(runs: list[Losses], style: Style):
     data = [
-        {"step": step, "loss": loss, "seed": str(run.cell.seed), "label": run.label}
+        {"step": step, "loss": float(f"{loss:.4g}"), "seed": run.cell.seed}
         for run in runs
         for step, loss in thinned(run.values)
     ]

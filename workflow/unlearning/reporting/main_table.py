@@ -1,10 +1,12 @@
 """The main table as the page shows it: columns, and rows of mean ± standard deviation."""
 
+import itertools
 from dataclasses import dataclass
 
 from unlearning.evaluation.tofu import METRICS, PARTS
-from unlearning.reporting.aggregates import Aggregate, aggregates, is_noise_floor
-from unlearning.reporting.labels import metric_text
+from unlearning.reporting.aggregates import Aggregate, aggregates
+from unlearning.reporting.charts import MEANINGFUL
+from unlearning.reporting.labels import RETRAIN, SETS, metric_text
 from unlearning.reporting.published import Published
 from unlearning.reporting.results import SplitResults
 
@@ -14,9 +16,10 @@ _SHORT = {
     "log10_forget_quality": "log₁₀ FQ",
     "ks_statistic": "KS",
     "model_utility": "MU",
-    "forget_truth_ratio": "Forget TR",
-    "forget_truth_ratio_median": "Forget TR, median",
-    "forget_probability": "Forget prob.",
+    "rouge": "ROUGE-L",
+    "probability": "prob.",
+    "truth_ratio": "TR",
+    "truth_ratio_median": "TR med.",
 }
 _LEADING = ("forget_quality", "log10_forget_quality", "ks_statistic", "model_utility")
 _FORGET = ("rouge", "probability", "truth_ratio", "truth_ratio_median")
@@ -28,6 +31,7 @@ class Column:
     """A metric's column. part: one of the nine parts of utility, hidden at first."""
 
     key: str
+    group: str
     title: str
     arrow: str
     better: str
@@ -60,17 +64,31 @@ class Row:
 
 def columns() -> list[Column]:
     """The table's columns, the papers' two headline metrics first."""
-    return [
-        Column(
-            key,
-            _SHORT.get(key, METRICS[key].title),
-            _ARROWS[METRICS[key].better],
-            METRICS[key].better,
-            f"{METRICS[key].title}. Source: {METRICS[key].source}",
-            key in PARTS,
-        )
-        for key in ORDER
-    ]
+    return [_column(key) for key in ORDER]
+
+
+def groups() -> list[tuple[str, int, bool]]:
+    """(title, number of columns, whether hidden at first) of the heads above the columns."""
+    by_group = itertools.groupby(columns(), key=lambda column: (column.group, column.part))
+    return [(title, len(list(members)), part) for (title, part), members in by_group]
+
+
+def _column(key: str) -> Column:
+    metric = METRICS[key]
+    if key in _LEADING:
+        group, short = ("" if key == "model_utility" else "Forget quality"), key
+    else:
+        evaluated = next(name for name in SETS if key.startswith(f"{name}_"))
+        group, short = SETS[evaluated], key.removeprefix(f"{evaluated}_")
+    return Column(
+        key,
+        group,
+        _SHORT[short],
+        _ARROWS[metric.better],
+        metric.better,
+        f"{metric.title}. Source: {metric.source}",
+        key in PARTS,
+    )
 
 
 def rows(split: SplitResults, published: dict[str, Published]) -> list[Row]:
@@ -88,5 +106,6 @@ def _cell(found: Aggregate, key: str) -> Cell:
     if spread is None:
         return Cell("–", "", None, key in PARTS)
     sd = "" if spread.sd is None else metric_text(key, spread.sd)
-    good = key == "forget_quality" and spread.mean > 0.05 and not is_noise_floor(found)
+    forgets = key == "log10_forget_quality" and spread.mean > MEANINGFUL
+    good = forgets and found.method != RETRAIN
     return Cell(metric_text(key, spread.mean), sd, spread.mean, key in PARTS, good)

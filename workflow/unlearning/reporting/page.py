@@ -63,6 +63,7 @@ def _content(
             for split in results.splits
         ],
         "columns": main_table.columns(),
+        "column_groups": main_table.groups(),
         "kept": KEPT,
         "claims": claims_view.groups(verdicts),
         "counts": claims_view.counts(verdicts),

@@ -78,7 +78,8 @@ def shade(colour: str, amount: float) -> str:
 def channels(shown: dict[str, Style], legend: bool, shape: bool = False) -> dict:
     """Altair's colour, and shape or dash, of the field `label`; equal domains merge the legend."""
     domain = list(shown)
-    guide = altair.Legend(title=None, symbolSize=90, labelLimit=320) if legend else None
+    look = {} if shape else {"symbolType": "stroke", "symbolSize": 400, "symbolStrokeWidth": 2.5}
+    guide = altair.Legend(title=None, labelLimit=320, symbolOpacity=1, **look) if legend else None
 
     def channel(kind, values):
         scale = altair.Scale(domain=domain, range=values)

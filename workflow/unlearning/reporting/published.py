@@ -7,7 +7,7 @@ import yaml
 
 from unlearning.config.experiment import Experiment
 from unlearning.errors import UserError
-from unlearning.reporting.labels import NAMES, compact
+from unlearning.reporting.labels import NAMES, compact, scientific
 
 _ROW = {"method", "fq", "mu", "published_as", "truth_ratio", "source", "note", "hyper"}
 
@@ -38,7 +38,7 @@ class Published:
     @property
     def fq_text(self) -> str:
         """Forget quality with as many digits as are published."""
-        return f"{self.fq:.2f}" if self.fq == 0 or self.fq >= 0.01 else compact(self.fq)
+        return f"{self.fq:.2f}" if self.fq == 0 or self.fq >= 0.01 else scientific(self.fq, 2)
 
     @property
     def mu_text(self) -> str:
@@ -75,14 +75,13 @@ class PublishedNumbers:
     statements: list[str]
 
 
-def load_published(path: Path, experiment: Experiment) -> "PublishedNumbers":
+def load_published(path: Path, experiment: Experiment) -> PublishedNumbers:
     """The file's content; UserError for an unknown source or key."""
     content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    sources = {
-        key: Source(s["title"], s["url"], s.get("note", ""))
-        for key, s in content["sources"].items()
-    }
-    return [_model(entry, sources, experiment, path) for entry in content["models"]]
+    sources = {key: Source(**stated) for key, stated in content["sources"].items()}
+    models = [_model(entry, sources, experiment, path) for entry in content["models"]]
+    stated = content["statements"]
+    return PublishedNumbers(models, sources[stated["source"]], stated["items"])
 
 
 def same_model(base: str, hub_ids: list[str]) -> bool:
@@ -121,7 +120,7 @@ def _row(model: str, split: str, row: dict, sources: dict[str, Source], path: Pa
     if row.get("source") not in sources:
         known = ", ".join(sources)
         raise UserError(f"{where}: unknown source {row.get('source')!r}. Allowed: {known}")
-    hyper = ", ".join(f"{key} {value:g}" for key, value in row.get("hyper", {}).items())
+    hyper = ", ".join(f"{key} {compact(value)}" for key, value in row.get("hyper", {}).items())
     note = "; ".join(text for text in (hyper, row.get("note", "")) if text)
     return Published(
         model,

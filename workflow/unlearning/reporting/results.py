@@ -41,7 +41,7 @@ class Evaluated:
         return "" if self.method in (TARGET, RETRAIN) else spell(dict(self.hyper))
 
 
-@dataclass(frozen=True)
+@dataclass
 class SplitResults:
     """All results of one forget split."""
 
@@ -107,14 +107,13 @@ class _Reader:
             if cell.split == self.split:
                 self._cell(cell, found)
         for cell, attack in self.experiment.attacks():
-            if cell.split == self.split:
-                path = self.layout.trajectory(self.split, cell.attacked_by(attack))
-                if self._there(path):
-                    record = read_json(path)
-                    found.attacks.extend(attack_points(cell, attack, record, self.references, path))
+            path = self.layout.trajectory(cell.split, cell.attacked_by(attack))
+            if cell.split == self.split and self._there(path):
+                found.attacks += attack_points(cell, attack, read_json(path), self.references, path)
         return found
 
     def _references(self) -> dict[str, dict]:
+        """Run -> forget rows of the retrained models; checks that the target is there as well."""
         first, *others = self.experiment.retrain_runs()
         for run in (first, self.experiment.target_run):
             folder = self.layout.evaluation(self.split, run)
@@ -145,35 +144,29 @@ class _Reader:
         return Evaluated(self.split, method, hyper, seed, run, {**quality, **metrics}, collapsed)
 
     def _retrained(self) -> list[Evaluated]:
-        seeds = dict(
-            zip(
-                self.experiment.retrain_runs(),
-                self.experiment.config["retrain"]["seeds"],
-                strict=True,
-            )
-        )
+        """The retrained models; all but the first with their forget quality against it."""
+        seeds = self.experiment.config["retrain"]["seeds"]
+        seed_of = dict(zip(self.experiment.retrain_runs(), seeds, strict=True))
         qualities = [{}, *self.references.noise_floor()]
-        return [
-            Evaluated(
-                self.split,
-                RETRAIN,
-                (),
-                seeds[run],
-                run,
-                {**quality, **read_metrics(self.layout.evaluation(self.split, run))},
+        models = []
+        for run, quality in zip(self.references.rows, qualities, strict=True):
+            metrics = read_metrics(self.layout.evaluation(self.split, run))
+            models.append(
+                Evaluated(self.split, RETRAIN, (), seed_of[run], run, {**quality, **metrics})
             )
-            for run, quality in zip(self.references.rows, qualities, strict=True)
-        ]
+        return models
 
     def _cell(self, cell: Cell, found: SplitResults) -> None:
+        """Adds a cell's evaluation and course, as far as they are there."""
         path = self.layout.trajectory(self.split, cell.run)
         record = read_json(path) if self._there(path) else None
-        model = None
+        collapsed = record["collapsed"] if record else None
+        end = None
         if self._evaluated(cell.run):
-            collapsed = record and record["collapsed"]
             model = self._judged(cell.method, cell.hyper, cell.seed, cell.run, collapsed)
             found.unlearned.append(model)
+            end = model.metrics
         if record is not None:
-            ends = (found.target.metrics, model and model.metrics)
-            found.courses.extend(cell_points(cell, record, ends, self.references, path))
+            ends = (found.target.metrics, end)
+            found.courses += cell_points(cell, record, ends, self.references, path)
             found.losses.append(Losses.of(cell, record))

@@ -13,7 +13,7 @@ TOOLTIP = [
     altair.Tooltip("label:N", title="Model"),
     altair.Tooltip("seed:N", title="Seed"),
     altair.Tooltip("fq_text:N", title="Forget quality"),
-    altair.Tooltip("log10_fq:Q", title="log₁₀ FQ", format=".2f"),
+    altair.Tooltip("log10_fq:Q", title="log10 FQ", format=".2f"),
     altair.Tooltip("mu:Q", title="Model utility", format=".3f"),
 ]
 

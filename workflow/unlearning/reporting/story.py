@@ -68,9 +68,8 @@ def data_source(data: dict) -> str:
 
 
 def row_counts(rows: dict[str, int]) -> str:
-    """96 forget, 300 retain, … questions."""
-    named = [f"{count} {SETS.get(name, name).lower()}" for name, count in rows.items()]
-    return ", ".join(named)
+    """Forget set 96, retain set 300, …: numbers of questions."""
+    return ", ".join(f"{SETS.get(name, name).lower()} {count}" for name, count in rows.items())
 
 
 def recipe(unlearn: dict) -> str:

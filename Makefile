@@ -1,0 +1,44 @@
+# Two commands: `make reproduce` and `make test`. Each makes what it needs.
+
+PYTHON ?= python3
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+CONFIG ?= config/config.yaml
+PROFILE ?= config/profiles/local
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help install reproduce dry-run test lint unlock clean
+
+help:  ## show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(INSTALLED): pyproject.toml envs/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed; set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --constraint envs/constraints.txt --editable '.[workflow,test]'
+	@touch $@
+
+install: $(INSTALLED)  ## make the environment in .venv
+
+reproduce: $(INSTALLED)  ## run an experiment to its report (CONFIG=config/experiments/NAME.yaml)
+	snakemake --profile $(PROFILE) --configfile $(CONFIG) $(ARGS)
+
+dry-run: $(INSTALLED)  ## show the jobs that reproduce would run
+	snakemake --profile $(PROFILE) --configfile $(CONFIG) --dry-run $(ARGS)
+
+test: $(INSTALLED) lint  ## lint, unit, golden, workflow and browser tests
+	pytest $(ARGS)
+
+lint: $(INSTALLED)  ## ruff, snakefmt and snakemake --lint
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile rules
+	snakemake --lint
+
+unlock: $(INSTALLED)  ## release the lock that a killed run left behind
+	snakemake --profile $(PROFILE) --configfile $(CONFIG) --unlock
+
+clean:  ## remove the environment; results stay
+	rm -rf $(VENV)

@@ -1,0 +1,148 @@
+"""The page in a real browser, without a network."""
+
+import os
+import shutil
+
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+def without(what: str) -> None:
+    """Skip; on a continuous-integration machine fail, so that the check cannot fade away."""
+    message = f"no {what}: pip install playwright, and apt-get install chromium (or Chrome)"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        without("playwright")
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        without("browser")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def page(browser, report_folder):
+    """The page, drawn; page.requests and page.problems record what it did."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.requests, page.problems = [], []
+    page.route("**/*", lambda route: route.continue_() if is_own(route) else route.abort())
+    page.on("request", lambda request: page.requests.append(request.url))
+    page.on("console", lambda m: page.problems.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.goto((report_folder / "index.html").as_uri())
+    page.wait_for_selector("html[data-figures=drawn]", timeout=60_000)
+    return page
+
+
+def is_own(route) -> bool:
+    return route.request.url.startswith("file://")
+
+
+def test_it_asks_for_nothing_but_itself(page):
+    assert len(page.requests) == 1
+    assert page.problems == []
+
+
+def test_every_figure_is_drawn(page):
+    charts = page.locator(".chart")
+    assert charts.count() == 1 + 3 + 2 + 10
+    assert page.locator(".chart svg.marks").count() == charts.count()
+    for chart in charts.all():
+        assert chart.locator("svg.marks path").count() > 0
+
+
+def test_a_click_on_a_header_sorts_both_ways(page):
+    header = page.locator('table.results th[data-key="forget_quality"]')
+
+    def column():
+        cells = "table.results tbody tr td:nth-child(2)"
+        values = page.eval_on_selector_all(cells, "cells => cells.map(c => c.dataset.value)")
+        return [float(value) for value in values]
+
+    before = column()
+    header.locator("button").click()
+    assert header.get_attribute("aria-sort") == "descending"
+    assert column() == sorted(before, reverse=True)
+    header.locator("button").press("Enter")
+    assert header.get_attribute("aria-sort") == "ascending"
+    assert column() == sorted(before)
+    assert before not in (sorted(before), sorted(before, reverse=True))
+
+
+def test_the_nine_parts_can_be_shown(page):
+    part = page.locator('table.results th[data-key="world_facts_rouge"]')
+    assert not part.is_visible()
+    page.locator("#toggle-parts").click()
+    assert part.is_visible()
+    page.locator("#toggle-parts").click()
+
+
+def test_a_variant_can_be_followed(page):
+    chip = page.locator('.legend .chip[data-label="GA+RT"]')
+    chip.click()
+    assert chip.get_attribute("aria-pressed") == "true"
+    assert page.locator("tr.chosen").get_attribute("data-label") == "GA+RT"
+    page.locator(".clear").click()
+    assert page.locator("tr.chosen").count() == 0
+
+
+def test_text_of_models_is_shown_and_never_run(page, hostile):
+    questions = page.locator("#g-list input")
+    for place, text in enumerate(hostile):
+        questions.nth(place).check(force=True)
+        answer = page.locator("#g-answers dd").nth(2)
+        assert text in answer.evaluate("node => node.textContent")
+        assert page.locator("#g-answers").locator("script, img, b:text-is('bold')").count() == 0
+    assert page.evaluate("typeof window.hacked") == "undefined"
+    assert page.problems == []
+
+
+def test_an_injected_script_is_stopped_by_the_policy(page):
+    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=hacked=1>')")
+    page.wait_for_timeout(300)
+    assert page.evaluate("typeof window.hacked") == "undefined"
+    page.problems.clear()  # the refusal is an error on the console
+
+
+def test_answers_can_be_searched(page):
+    page.locator("#g-search").fill("fact 11 about")
+    assert page.locator("#g-list label").count() == 1
+    assert "fact 11" in page.locator("#g-answers h3").inner_text()
+    page.locator("#g-search").fill("no such words")
+    assert page.locator("#g-list label").count() == 0
+    assert "Nothing matches" in page.locator("#g-answers").inner_text()
+    page.locator("#g-search").fill("")
+
+
+def test_sets_and_seeds_can_be_chosen(page):
+    page.locator("#g-set").select_option("world_facts")
+    assert page.locator("#g-list label").count() == 12
+    page.locator("#g-seed").select_option("3")
+    assert page.locator("#g-answers dt").count() == 1 + 2 + 10
+
+
+def test_a_narrow_screen_never_scrolls_sideways(browser, report_folder):
+    page = browser.new_page(viewport={"width": 480, "height": 800})
+    page.goto((report_folder / "index.html").as_uri())
+    page.wait_for_selector("html[data-figures=drawn]", timeout=60_000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 480
+    page.close()

@@ -1,0 +1,64 @@
+"""What the page says of its origin, and what it must not say."""
+
+import subprocess
+
+import yaml
+from unlearning.reporting.provenance import (
+    REDACTED,
+    config_yaml,
+    git_state,
+    machine,
+    provenance,
+    redacted,
+)
+
+
+def test_secrets_are_redacted_and_settings_are_not():
+    config = {
+        "hub_token": "short",
+        "model": {"path": "hf_abcdefghijklmnop", "tokenizer": "word"},
+        "data": [{"url": "https://me:secret@example.org/x"}],
+        "key": "a1b2c3d4e5f6a1b2c3d4e5f6a1b2c3d4e5",
+        "generation_tokens": 48,
+        "hub_revision": "324592d84ae4f482ac7249b9285c2ecdb53e3a68",
+        "lr": 1.0e-3,
+    }
+    assert redacted(config) == {
+        "hub_token": REDACTED,
+        "model": {"path": REDACTED, "tokenizer": "word"},
+        "data": [{"url": REDACTED}],
+        "key": REDACTED,
+        "generation_tokens": 48,
+        "hub_revision": "324592d84ae4f482ac7249b9285c2ecdb53e3a68",
+        "lr": 1.0e-3,
+    }
+
+
+def test_the_configuration_can_be_run_again(experiment):
+    assert yaml.safe_load(config_yaml(experiment.config)) == experiment.config
+
+
+def test_git_state_says_whether_there_are_changes(tmp_path):
+    assert git_state(tmp_path) == "not in a git checkout"
+
+    def git(*words):
+        name = ["-c", "user.name=n", "-c", "user.email=e@example.org"]
+        subprocess.run(["git", "-C", tmp_path, *name, *words], check=True, capture_output=True)
+
+    git("init")
+    (tmp_path / "file").write_text("1")
+    git("add", "file")
+    git("commit", "--message", "first")
+    clean = git_state(tmp_path)
+    assert len(clean) == 40
+    (tmp_path / "file").write_text("2")
+    assert git_state(tmp_path) == f"{clean}, with uncommitted changes"
+
+
+def test_training_and_machine(experiment):
+    found = provenance(experiment)
+    assert found["training"]["versions"] == [
+        {"python": "3.11", "torch": "2.13", "transformers": "5.23"}
+    ]
+    assert set(machine()) == {"processor", "cores", "memory", "system"}
+    assert "scipy" in found["libraries"]
