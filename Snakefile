@@ -15,6 +15,10 @@ include: "rules/common.smk"
 report: "reports/workflow.rst"
 
 
+# Built from envs/Containerfile; used only with --software-deployment-method apptainer.
+container: "unlearning.sif"
+
+
 wildcard_constraints:
     split=r"forget\d\d",
     seed=r"\d+",

@@ -52,6 +52,11 @@ def launcher(wildcards, resources):
     return f"accelerate launch --num_processes {gpus} -m" if gpus > 1 else "python -m"
 
 
+def base_model(wildcards, input):
+    """What fine-tuning starts from: the base pre-trained here, or the one that the config names."""
+    return input.base if EXPERIMENT.from_scratch else EXPERIMENT.base
+
+
 def trained_on(wildcards):
     """The table of a fine-tuned model: full for the target, the retain split for a retrained one."""
     split = wildcards.get("split")

@@ -24,7 +24,7 @@ rule evaluate:
         settings=as_json(EXPERIMENT.common()),
         code=code("unlearning.stages.evaluate"),
         launcher=launcher,
-        folder=lambda wildcards: str(LAYOUT.evaluation(wildcards.split, wildcards.run)),
+        folder=subpath(output.rows, parent=True),
     shell:
         "{params.launcher} unlearning evaluate"
         " --model {input.model:q}"

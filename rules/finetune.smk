@@ -18,7 +18,7 @@ rule finetune:
         mem_mb=RESOURCES["mem_mb"],
         runtime=RESOURCES["runtime"],
     params:
-        base=EXPERIMENT.base,
+        base=base_model,
         table=trained_on,
         settings=as_json(EXPERIMENT.finetune_settings()),
         code=code("unlearning.stages.finetune"),

@@ -4,9 +4,7 @@
 def evaluations():
     """rows.json of every model of the experiment."""
     runs = [(split, EXPERIMENT.target_run) for split in EXPERIMENT.splits]
-    runs += [
-        (split, run) for split in EXPERIMENT.splits for run in EXPERIMENT.retrain_runs()
-    ]
+    runs += [(split, run) for split in EXPERIMENT.splits for run in EXPERIMENT.retrain_runs()]
     runs += [(cell.split, cell.run) for cell in EXPERIMENT.cells()]
     return [str(LAYOUT.evaluation(split, run) / "rows.json") for split, run in runs]
 
@@ -14,9 +12,7 @@ def evaluations():
 def trajectories():
     """Trajectories of unlearning runs and of attacks."""
     runs = [(cell.split, cell.run) for cell in EXPERIMENT.cells()]
-    runs += [
-        (cell.split, cell.attacked_by(attack)) for cell, attack in EXPERIMENT.attacks()
-    ]
+    runs += [(cell.split, cell.attacked_by(attack)) for cell, attack in EXPERIMENT.attacks()]
     return [str(LAYOUT.trajectory(split, run)) for split, run in runs]
 
 
@@ -28,6 +24,7 @@ rule report:
         claims="config/claims.yaml",
         published="config/published/tofu.yaml",
         template="reports/index.html.j2",
+        parts=sorted(map(str, (ROOT / "reports/page").iterdir())),
     output:
         page=report(
             f"{LAYOUT.report}/index.html",
@@ -64,7 +61,7 @@ rule report:
     params:
         settings=as_json(EXPERIMENT.config),
         code=code("unlearning.stages.report"),
-        folder=str(LAYOUT.report),
+        folder=subpath(output.page, parent=True),
     shell:
         "python -m unlearning report"
         " --settings {params.settings:q}"

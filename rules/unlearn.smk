@@ -15,9 +15,7 @@ rule unlearn:
         model=rules.reference.input.model,
         reference=rules.reference.output.scores,
     output:
-        model=directory(
-            f"{WORLD}/{{split}}/unlearn/{{method}}/{{variant}}/seed={{seed}}/model"
-        ),
+        model=directory(f"{WORLD}/{{split}}/unlearn/{{method}}/{{variant}}/seed={{seed}}/model"),
         trajectory=f"{WORLD}/{{split}}/unlearn/{{method}}/{{variant}}/seed={{seed}}/trajectory.json",
     log:
         f"{LOGS}/unlearn/{{split}}/{{method}}/{{variant}}/seed={{seed}}.log",

@@ -2,8 +2,7 @@
 
 import pytest
 from accelerate import Accelerator
-from conftest import read
-
+from golden_files import read
 from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PROMPTS
 from unlearning.data.tables import read_table

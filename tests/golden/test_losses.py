@@ -2,10 +2,9 @@
 
 import pytest
 import torch
-from conftest import read
+from golden_files import cases, read
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM
-
 from unlearning.methods.objective import build_objective
 from unlearning.methods.registry import resolve
 from unlearning.methods.sequences import Batch, Sequences
@@ -62,19 +61,14 @@ def batches(golden):
     return read(golden / "losses" / "batches.json")
 
 
-def cases():
-    from conftest import FOLDER
-
-    path = FOLDER / "losses" / "expected.json"
-    return read(path) if path.is_file() else []
-
-
 def known(case):
     return case["official_name"] in NAMES
 
 
 @pytest.mark.parametrize(
-    "case", [c for c in cases() if known(c)], ids=lambda c: f"{c['official_name']}-{c['params']}"
+    "case",
+    [c for c in cases("losses/expected.json") if known(c)],
+    ids=lambda c: f"{c['official_name']}-{c['params']}",
 )
 def test_loss_and_gradient_equal_the_official_ones(case, models, batches):
     current, reference = models

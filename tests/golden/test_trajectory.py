@@ -5,8 +5,7 @@ import copy
 import pytest
 import torch
 from accelerate import Accelerator
-from conftest import read
-
+from golden_files import cases, read
 from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PROMPTS
 from unlearning.data.tables import read_table
@@ -57,15 +56,10 @@ def world(golden):
     return expected, load_model(folder / "model_full"), encoder, *tables
 
 
-def cases():
-    from conftest import FOLDER
-
-    path = FOLDER / "trajectory" / "expected.json"
-    return read(path)["cases"] if path.is_file() else []
-
-
 @pytest.mark.parametrize("micro_batch", [1, 3, 8])
-@pytest.mark.parametrize("case", cases(), ids=lambda c: c["official_name"])
+@pytest.mark.parametrize(
+    "case", cases("trajectory/expected.json"), ids=lambda c: c["official_name"]
+)
 def test_trajectory_equals_the_official_one(case, micro_batch, world):
     expected, start, encoder, forget, retain = world
     hyper = {HYPER.get(k, k): v for k, v in case["params"].items()}

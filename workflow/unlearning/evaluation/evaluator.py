@@ -1,8 +1,9 @@
 """One evaluation of one loaded model: likelihoods, greedy answers, per-row values."""
 
+from functools import cached_property
+
 from accelerate import Accelerator
 from accelerate.utils import gather_object
-from rouge_score.rouge_scorer import RougeScorer
 
 from unlearning.data.encoding import Encoder, Example
 from unlearning.evaluation.generation import Generator, Limit
@@ -34,7 +35,13 @@ class Evaluator:
         for name, rows in sets.items():
             for index, row in enumerate(rows):
                 self._add(name, index, row)
-        self.rouge = RougeScorer(["rougeL"], use_stemmer=True)
+
+    @cached_property
+    def rouge(self):
+        """ROUGE-L as published; imported when first used, because its nltk takes a second."""
+        from rouge_score.rouge_scorer import RougeScorer
+
+        return RougeScorer(["rougeL"], use_stemmer=True)
 
     def _add(self, name: str, index: int, row: dict) -> None:
         answers = [(kind, row[column]) for kind, column in KINDS.items() if column in row]
