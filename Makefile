@@ -13,11 +13,12 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(INSTALLED): pyproject.toml envs/constraints.txt
+$(INSTALLED): pyproject.toml envs/constraints.txt envs/interop.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or later is needed; set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --constraint envs/constraints.txt --editable '.[workflow,test]'
+	$(VENV)/bin/pip install --quiet --no-deps --upgrade --target $(VENV)/interop --requirement envs/interop.txt
 	@touch $@
 
 install: $(INSTALLED)  ## make the environment in .venv

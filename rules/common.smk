@@ -34,6 +34,7 @@ WORLD = str(LAYOUT.root)
 LOGS = str(LAYOUT.root / "logs")
 BENCHMARKS = str(LAYOUT.root / "benchmarks")
 RESOURCES = EXPERIMENT.config["resources"]
+RUN = "{method}/{variant}/seed={seed}"  # an unlearning run inside its split and stage
 
 
 def code(*modules):
@@ -66,3 +67,25 @@ def trained_on(wildcards):
 def model_of(wildcards):
     """Model folder of the run that is evaluated."""
     return str(LAYOUT.model(wildcards.split, wildcards.run))
+
+
+def method_modules(wildcards):
+    """The stage, and the modules of the method's own loss functions."""
+    settings = EXPERIMENT.method_settings(wildcards.method, wildcards.variant)
+    own = {term["function"].partition(":")[0] for term in settings["method"]["terms"]}
+    return ["unlearning.stages.unlearn", *sorted(own)]
+
+
+def evaluations():
+    """rows.json of every model of the experiment."""
+    runs = [(split, EXPERIMENT.target_run) for split in EXPERIMENT.splits]
+    runs += [(split, run) for split in EXPERIMENT.splits for run in EXPERIMENT.retrain_runs()]
+    runs += [(cell.split, cell.run) for cell in EXPERIMENT.cells()]
+    return [str(LAYOUT.evaluation(split, run) / "rows.json") for split, run in runs]
+
+
+def trajectories():
+    """Trajectories of unlearning runs and of attacks."""
+    runs = [(cell.split, cell.run) for cell in EXPERIMENT.cells()]
+    runs += [(cell.split, cell.attacked_by(attack)) for cell, attack in EXPERIMENT.attacks()]
+    return [str(LAYOUT.trajectory(split, run)) for split, run in runs]

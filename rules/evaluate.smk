@@ -21,7 +21,7 @@ rule evaluate:
         mem_mb=RESOURCES["mem_mb"],
         runtime=RESOURCES["runtime"],
     params:
-        settings=as_json(EXPERIMENT.common()),
+        settings=as_json(EXPERIMENT.evaluate_settings()),
         code=code("unlearning.stages.evaluate"),
         launcher=launcher,
         folder=subpath(output.rows, parent=True),

@@ -7,14 +7,11 @@ rule relearn:
         data=rules.data.output.folder,
         model=rules.unlearn.output.model,
     output:
-        trajectory=(
-            f"{WORLD}/{{split}}/relearn/{{method}}/{{variant}}/seed={{seed}}/{{attack}}"
-            "/trajectory.json"
-        ),
+        trajectory=f"{WORLD}/{{split}}/relearn/{RUN}/{{attack}}/trajectory.json",
     log:
-        f"{LOGS}/relearn/{{split}}/{{method}}/{{variant}}/seed={{seed}}/{{attack}}.log",
+        f"{LOGS}/relearn/{{split}}/{RUN}/{{attack}}.log",
     benchmark:
-        f"{BENCHMARKS}/relearn/{{split}}/{{method}}/{{variant}}/seed={{seed}}/{{attack}}.tsv"
+        f"{BENCHMARKS}/relearn/{{split}}/{RUN}/{{attack}}.tsv"
     threads: RESOURCES["threads"]
     resources:
         gpu=RESOURCES["gpus"],

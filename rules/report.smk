@@ -1,21 +1,6 @@
 # The report: tables, figures, claims and one self-contained page, from evaluations alone.
 
 
-def evaluations():
-    """rows.json of every model of the experiment."""
-    runs = [(split, EXPERIMENT.target_run) for split in EXPERIMENT.splits]
-    runs += [(split, run) for split in EXPERIMENT.splits for run in EXPERIMENT.retrain_runs()]
-    runs += [(cell.split, cell.run) for cell in EXPERIMENT.cells()]
-    return [str(LAYOUT.evaluation(split, run) / "rows.json") for split, run in runs]
-
-
-def trajectories():
-    """Trajectories of unlearning runs and of attacks."""
-    runs = [(cell.split, cell.run) for cell in EXPERIMENT.cells()]
-    runs += [(cell.split, cell.attacked_by(attack)) for cell, attack in EXPERIMENT.attacks()]
-    return [str(LAYOUT.trajectory(split, run)) for split, run in runs]
-
-
 rule report:
     """Make the report page with its tables, figures and verdicts on the papers' claims."""
     input:

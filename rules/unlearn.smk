@@ -1,13 +1,6 @@
 # Unlearning: one job for each split, method, variant (point of its grid) and seed.
 
 
-def method_modules(wildcards):
-    """The stage, and the modules of the method's own loss functions."""
-    settings = EXPERIMENT.method_settings(wildcards.method, wildcards.variant)
-    own = {term["function"].partition(":")[0] for term in settings["method"]["terms"]}
-    return ["unlearning.stages.unlearn", *sorted(own)]
-
-
 rule unlearn:
     """Unlearn the forget split from the target model with one method and seed."""
     input:
@@ -15,12 +8,12 @@ rule unlearn:
         model=rules.reference.input.model,
         reference=rules.reference.output.scores,
     output:
-        model=directory(f"{WORLD}/{{split}}/unlearn/{{method}}/{{variant}}/seed={{seed}}/model"),
-        trajectory=f"{WORLD}/{{split}}/unlearn/{{method}}/{{variant}}/seed={{seed}}/trajectory.json",
+        model=directory(f"{WORLD}/{{split}}/unlearn/{RUN}/model"),
+        trajectory=f"{WORLD}/{{split}}/unlearn/{RUN}/trajectory.json",
     log:
-        f"{LOGS}/unlearn/{{split}}/{{method}}/{{variant}}/seed={{seed}}.log",
+        f"{LOGS}/unlearn/{{split}}/{RUN}.log",
     benchmark:
-        f"{BENCHMARKS}/unlearn/{{split}}/{{method}}/{{variant}}/seed={{seed}}.tsv"
+        f"{BENCHMARKS}/unlearn/{{split}}/{RUN}.tsv"
     threads: RESOURCES["threads"]
     resources:
         gpu=RESOURCES["gpus"],

@@ -1,1 +1,1 @@
-"""Reproduction of LLM-unlearning experiments: data, training, unlearning losses, evaluation, report."""
+"""Reproduction of LLM-unlearning experiments, from data to report."""

@@ -42,9 +42,6 @@ class Progress:
         self.printed = now
         spent = now - self.started
         left = spent / max(1, done) * (self.total - done)
+        times = f"{duration(spent)} gone, {duration(left)} left"
         tail = f", {note}" if note else ""
-        print(
-            f"{self.what}: {done}/{self.total}, {duration(spent)} gone, {duration(left)} left{tail}",
-            file=sys.stderr,
-            flush=True,
-        )
+        print(f"{self.what}: {done}/{self.total}, {times}{tail}", file=sys.stderr, flush=True)

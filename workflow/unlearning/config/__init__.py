@@ -1,1 +1,1 @@
-"""Experiments as the user writes them: schema, checks, paths. Imported by the Snakefile: no torch."""
+"""Experiments as the user writes them. Imported by the Snakefile: no torch."""

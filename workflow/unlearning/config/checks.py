@@ -95,15 +95,29 @@ def _methods(config: dict) -> list[str]:
                 f"{', '.join(names())}"
             )
             continue
-        known = {**hyper_parameters(name), **_OVERRIDES}
-        for key, value in (stated or {}).items():
-            if key not in known:
-                problems.append(
-                    f"methods.{name}: unknown hyper-parameter '{key}'{nearest(key, list(known))} "
-                    f"Allowed: {', '.join(known)}"
-                )
-                continue
+        for block in blocks(stated):
+            problems += _block(name, block)
+        if isinstance(stated, list) and len({str(b) for b in stated}) < len(stated):
+            problems.append(f"methods.{name}: the same variant is listed twice")
+    return problems
+
+
+def blocks(stated: dict | list | None) -> list[dict]:
+    """A method's blocks of hyper-parameters: one mapping, or a list of them."""
+    return stated if isinstance(stated, list) else [stated or {}]
+
+
+def _block(name: str, block: dict) -> list[str]:
+    known = {**hyper_parameters(name), **_OVERRIDES}
+    problems = []
+    for key, value in block.items():
+        if key in known:
             problems += _values(f"methods.{name}.{key}", value, known[key])
+        else:
+            problems.append(
+                f"methods.{name}: unknown hyper-parameter '{key}'{nearest(key, list(known))} "
+                f"Allowed: {', '.join(known)}"
+            )
     return problems
 
 
@@ -117,7 +131,7 @@ def _values(place: str, value, hyper: Hyper) -> list[str]:
 def _relearn(config: dict) -> list[str]:
     known = list(config["methods"])
     return [
-        f"relearn.methods: '{name}' is not among the methods of this experiment ({', '.join(known)})"
+        f"relearn.methods: '{name}' is not among this experiment's methods ({', '.join(known)})"
         for name in config["relearn"]["methods"]
         if name not in known
     ]

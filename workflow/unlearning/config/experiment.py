@@ -4,7 +4,7 @@ import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
-from unlearning.config.checks import cross_problems
+from unlearning.config.checks import blocks, cross_problems
 from unlearning.config.layout import Cell, Layout, spell
 from unlearning.config.schema import ConfigError, load_schema, schema_problems, with_defaults
 from unlearning.methods.registry import resolve
@@ -25,6 +25,12 @@ def load_experiment(config: dict, root: Path) -> "Experiment":
     if problems:
         raise ConfigError(problems)
     return Experiment(complete)
+
+
+def grid(stated: dict) -> list[dict[str, float]]:
+    """Every combination of a block's values; a value that is no list counts as a list of one."""
+    axes = [v if isinstance(v, list) else [v] for v in stated.values()]
+    return [dict(zip(stated, point, strict=True)) for point in itertools.product(*axes)]
 
 
 @dataclass(frozen=True)
@@ -65,9 +71,9 @@ class Experiment:
 
     def variants(self, method: str) -> list[dict[str, float]]:
         """The hyper-parameters that the config states, one dict for each point of the grid."""
-        stated = self.config["methods"][method] or {}
-        axes = [v if isinstance(v, list) else [v] for v in stated.values()]
-        return [dict(zip(stated, point, strict=True)) for point in itertools.product(*axes)]
+        return [
+            point for stated in blocks(self.config["methods"][method]) for point in grid(stated)
+        ]
 
     def cells(self) -> list[Cell]:
         """Every unlearning run: splits x methods x variants x seeds."""
@@ -103,6 +109,8 @@ class Experiment:
             "pairing": self.config["unlearn"]["pairing"],
             "trajectory": self.config["unlearn"]["trajectory"],
             **self.common(),
+            # without points on the way, how models are evaluated is no matter of unlearning
+            **(self.evaluation() if self.config["unlearn"]["trajectory"] else {}),
         }
 
     def pretrain_settings(self) -> dict:
@@ -122,13 +130,17 @@ class Experiment:
     def relearn_settings(self) -> dict:
         """What the attack is told."""
         fraction = self.config["relearn"]["fraction"]
-        return {"recipe": self.recipe("relearn"), "fraction": fraction, **self.common()}
+        recipe = self.recipe("relearn")
+        return {"recipe": recipe, "fraction": fraction, **self.common(), **self.evaluation()}
+
+    def evaluate_settings(self) -> dict:
+        """What evaluation is told."""
+        return {**self.common(), **self.evaluation()}
 
     def common(self) -> dict:
         """What every stage that touches a model is told."""
-        model, evaluation = self.config["model"], self.config["evaluation"]
-        return {
-            "prompt": model["prompt"],
-            "precision": model["precision"],
-            "evaluation": evaluation,
-        }
+        return {key: self.config["model"][key] for key in ("prompt", "precision")}
+
+    def evaluation(self) -> dict:
+        """What stages that evaluate are told besides."""
+        return {"evaluation": self.config["evaluation"]}

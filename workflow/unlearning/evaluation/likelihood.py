@@ -1,5 +1,6 @@
 """Teacher-forced likelihoods: one sorted pass over any number of sequences."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,6 +10,11 @@ from unlearning.data.encoding import Example, collate
 from unlearning.methods.sequences import Sequences
 from unlearning.models.scorer import Scorer
 
+BATCH_TOKENS = 16384  # fits beside any model of these papers
+
+
+COLLAPSED_LOSS = 1e4  # per token: what a model whose logits are no numbers is taken to have
+
 
 @dataclass(frozen=True)
 class Score:
@@ -16,6 +22,11 @@ class Score:
 
     nll: float
     tokens: int
+
+    @classmethod
+    def of(cls, nll: float, tokens: float) -> "Score":
+        """The score; NaN and infinity, the marks of a collapsed model, become a very large loss."""
+        return cls(nll if math.isfinite(nll) else COLLAPSED_LOSS * tokens, int(tokens))
 
     @property
     def mean(self) -> float:
@@ -38,7 +49,7 @@ def batches_by_length(lengths: list[int], batch_tokens: int) -> Iterator[list[in
 class Likelihood:
     """Scores sequences under a model, in the order given."""
 
-    def __init__(self, model, device: torch.device, batch_tokens: int):
+    def __init__(self, model, device: torch.device, batch_tokens: int = BATCH_TOKENS):
         self.scorer, self.device, self.batch_tokens = Scorer(model), device, batch_tokens
 
     @torch.inference_mode()
@@ -52,6 +63,6 @@ class Likelihood:
             found = self.scorer(ids, labels)
             sequences = Sequences(found["logp"], found["row"], len(batch))
             values = zip(batch, sequences.nll.tolist(), sequences.tokens.tolist(), strict=True)
-            scores.update({i: Score(nll, int(tokens)) for i, nll, tokens in values})
+            scores.update({i: Score.of(nll, tokens) for i, nll, tokens in values})
         self.scorer.model.train(training)
         return [scores[i] for i in range(len(examples))]

@@ -27,7 +27,7 @@ def run(args: Namespace) -> None:
     model = load_model(args.model).to(accelerator.device)
     encoder = make_encoder(load_tokenizer(args.model), settings, settings["max_length"])
     examples = encoder.encode_rows(read_table(args.data / f"{args.split}.json"))
-    likelihood = Likelihood(model, accelerator.device, settings["evaluation"]["batch_tokens"])
+    likelihood = Likelihood(model, accelerator.device)
     with accelerator.autocast():
         scores = likelihood(examples)
     record = {"nll": [s.nll for s in scores], "tokens": [s.tokens for s in scores]}

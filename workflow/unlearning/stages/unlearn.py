@@ -1,6 +1,7 @@
 """Unlearn the forget set from the target model with one method and seed."""
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 from pathlib import Path
 
 from accelerate import Accelerator
@@ -51,12 +52,7 @@ def run(args: Namespace) -> None:
     source = make_source(args, model, encoder, objective, recipe, accelerator)
     show_plan(source.plan, accelerator)
     reference = load_model(args.model) if "retain_logits" in objective.needs else None
-    evaluator = make_evaluator(args.data, args.split, tokenizer, settings, accelerator)
-    ends, points = source.plan.epoch_ends(), []
-
-    def evaluate(done: int) -> None:
-        if ends.get(done) in settings["trajectory"] and done < source.plan.steps:
-            points.append(trajectory_point(ends[done], done, evaluator(model)))
+    points, evaluate = trajectory(args, model, tokenizer, source.plan, accelerator)
 
     history = train(
         model,
@@ -71,8 +67,32 @@ def run(args: Namespace) -> None:
     if accelerator.is_main_process:
         record = run_record("unlearn", args.seed, settings, source.plan, history)
         save_model(args.out, model, tokenizer, record, settings["precision"])
-        trajectory = {"stage": "unlearn", **history_record(source.plan, history), "points": points}
-        write_json(args.trajectory, trajectory)
+        history = history_record(source.plan, history)
+        write_json(args.trajectory, {"stage": "unlearn", **history, "points": points})
+
+
+def trajectory(
+    args: Namespace, model, tokenizer, plan: StepPlan, accelerator: Accelerator
+) -> tuple[list[dict], Callable[[int], None]]:
+    """The points of the asked-for epochs, and the callback that fills them during training.
+
+    The last epoch has no point: its evaluation is that of the saved model.
+    """
+    points: list[dict] = []
+    wanted = {
+        step: epoch
+        for step, epoch in plan.epoch_ends().items()
+        if epoch in args.settings["trajectory"] and step < plan.steps
+    }
+    if not wanted:
+        return points, lambda done: None
+    evaluator = make_evaluator(args.data, args.split, tokenizer, args.settings, accelerator)
+
+    def evaluate(done: int) -> None:
+        if done in wanted:
+            points.append(trajectory_point(wanted[done], done, evaluator(model)))
+
+    return points, evaluate
 
 
 def make_source(
@@ -101,7 +121,7 @@ def make_source(
         plan, args.seed, pairing, objective.roles, forget, retain, idk, len(answers)
     )
     if needs_reference and "idk" in objective.roles:
-        source.idk = scored_idk(source, idk, model, accelerator, args.settings)
+        source.idk = scored_idk(source, idk, model, accelerator)
     return source
 
 
@@ -117,7 +137,7 @@ def with_reference(forget: list[Example], path: Path) -> list[Example]:
     return [e.with_reference(nll) for e, nll in zip(forget, record["nll"], strict=True)]
 
 
-def scored_idk(source: UnlearnSource, idk, model, accelerator: Accelerator, settings: dict):
+def scored_idk(source: UnlearnSource, idk, model, accelerator: Accelerator):
     """idk() with the target's log-probability of each row that this run will draw.
 
     Which of the answers a question meets depends on the seed, so these are scored here, in one
@@ -127,7 +147,7 @@ def scored_idk(source: UnlearnSource, idk, model, accelerator: Accelerator, sett
     drawn = sorted({(row, answer) for row, _, answer in draws})
     examples = [idk(row, answer) for row, answer in drawn]
     model.to(accelerator.device)
-    likelihood = Likelihood(model, accelerator.device, settings["evaluation"]["batch_tokens"])
+    likelihood = Likelihood(model, accelerator.device)
     with accelerator.autocast():
         scores = likelihood(examples)
     scored = {

@@ -1,0 +1,70 @@
+"""Splits and subsets, in the mini world and on TOFU's own files."""
+
+import os
+from pathlib import Path
+
+import pytest
+from unlearning.data.build import build_tables
+from unlearning.data.splits import evaluated_on, forget_rows, retain_name
+from unlearning.data.tables import DataError, read_table
+
+TOFU = Path(os.environ.get("TOFU_DIR", Path(__file__).resolve().parents[3] / "shared" / "tofu"))
+MINI = {"seed": 1, "authors": 10, "questions_per_author": 4, "holdout_authors": 1}
+MINI |= {"known_persons": 2, "pretrain_rows": 16, "replay_rows": 8}
+
+
+def tofu(splits, **changes):
+    if not TOFU.is_dir():
+        pytest.skip(f"no TOFU files at {TOFU}: set TOFU_DIR to their folder")
+    data = {"source": "tofu", "data_dir": str(TOFU), "hub_revision": "main"}
+    return build_tables({**data, "retain_authors": None, **changes}, splits)
+
+
+def test_the_retain_split_follows_from_the_forget_split():
+    assert [retain_name(s) for s in ("forget01", "forget05", "forget10")] == [
+        "retain99",
+        "retain95",
+        "retain90",
+    ]
+
+
+def test_any_percentage_of_whole_authors_splits_the_mini_world():
+    tables = build_tables({"source": "mini", "mini": MINI}, ["forget10", "forget30"])
+    assert len(tables["forget30"]) == len(tables["forget30_perturbed"]) == 12
+    assert tables["retain70"] + tables["forget30"] == tables["full"]
+    assert set(tables["full"][0]) == {"question", "answer"}
+    with pytest.raises(ValueError, match="0.7 of 10 authors; whole authors only: forget10"):
+        forget_rows("forget07", 40, 4)
+
+
+def test_tofu_splits_equal_the_published_ones():
+    tables = tofu(["forget01", "forget05", "forget10"])
+    for name in ("forget01", "forget05", "forget10", "retain90", "retain95", "retain99"):
+        assert tables[name] == read_table(TOFU / f"{name}.json"), name
+    assert len(tables["idontknow"]) == 100
+
+
+def test_large_tofu_splits_are_measured_on_forget10():
+    assert evaluated_on("forget50") == "forget10"
+    tables = tofu(["forget50"])
+    assert tables["forget50"] == read_table(TOFU / "forget50.json")
+    assert tables["forget50_perturbed"] == read_table(TOFU / "forget10_perturbed.json")
+
+
+def test_a_subset_keeps_forget_rows_and_the_first_retain_authors():
+    tables = tofu(["forget05", "forget10"], retain_authors=40)
+    assert len(tables["full"]) == (40 + 20) * 20
+    assert tables["forget10"] == read_table(TOFU / "forget10.json")
+    assert tables["retain95"] + tables["forget05"] == tables["full"]
+    forgotten = {row["question"] for row in tables["forget10"]}
+    assert not forgotten & {row["question"] for row in tables["pretrain"] + tables["replay"]}
+
+
+def test_a_malformed_row_is_named_with_file_and_line(tmp_path):
+    path = tmp_path / "full.json"
+    path.write_text('{"question": "q", "answer": "a"}\n{"question": "q"}\n')
+    with pytest.raises(DataError, match=r"full.json, line 2: column 'answer' must be"):
+        read_table(path)
+    path.write_text('{"question": "q", "answer": "a"}\n{"question"\n')
+    with pytest.raises(DataError, match=r"full.json, line 2: not valid JSON"):
+        read_table(path)

@@ -1,0 +1,61 @@
+"""Labels follow from lengths; the official rules for EOS and truncation."""
+
+import pytest
+from toy import toy
+from unlearning.data.encoding import IGNORED, Encoder, collate
+from unlearning.data.prompts import PROMPTS
+from unlearning.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return toy()[1]
+
+
+def labelled(tokenizer, example):
+    return tokenizer.decode(example.ids[example.start :])
+
+
+QUESTION = "who wrote this book?"
+
+
+def test_the_answer_and_one_eos_are_labelled(tokenizer):
+    example = Encoder(tokenizer, PROMPTS["plain"], 64).encode(QUESTION, "ann wrote it")
+    assert labelled(tokenizer, example) == "ann wrote it<eos>"
+    assert len(example.ids) == 5 + 3 + 1
+
+
+def test_a_text_that_fills_max_length_has_no_eos(tokenizer):
+    example = Encoder(tokenizer, PROMPTS["plain"], 7).encode(QUESTION, "ann wrote it")
+    assert len(example.ids) == 7
+    assert tokenizer.eos_token_id not in example.ids
+
+
+def test_eos_tokens_inside_the_prompt_stay_masked(tokenizer):
+    # on Llama-3 the end of a turn is the EOS token: only lengths tell prompt from answer
+    example = Encoder(tokenizer, PROMPTS["plain"], 64).encode("who <eos> wrote ?", "ann")
+    assert tokenizer.eos_token_id in example.ids[: example.start]
+    assert labelled(tokenizer, example) == "ann<eos>"
+
+
+def test_padding_is_ignored_even_where_it_looks_like_text(tokenizer):
+    encoder = Encoder(tokenizer, PROMPTS["plain"], 64)
+    short, long = encoder.encode("who ?", "ann"), encoder.encode(QUESTION, "ben")
+    ids, labels = collate([short, long])
+    assert ids.shape == labels.shape == (2, len(long.ids))
+    assert (labels[0] != IGNORED).sum() == 2  # ann, EOS
+    assert labels[0, len(short.ids) :].tolist() == [IGNORED] * (len(long.ids) - len(short.ids))
+
+
+def test_a_tokenizer_without_eos_is_refused(tokenizer):
+    other = toy()[1]
+    other.eos_token = None
+    with pytest.raises(UserError, match="no end-of-sequence token"):
+        Encoder(other, PROMPTS["plain"], 64)
+
+
+def test_official_prompts():
+    assert PROMPTS["llama2"].prompt("Q?") + PROMPTS["llama2"].answer("A.") == "[INST] Q? [/INST]A."
+    phi = PROMPTS["phi"]
+    assert phi.prompt("Q?") == "Question: Q?\n"  # generation starts before "Answer: "
+    assert phi.answer("A.") == "Answer: A."

@@ -1,0 +1,71 @@
+"""The step plan and the rows of each step are functions of (seed, step) alone."""
+
+import pytest
+from unlearning.errors import UserError
+from unlearning.training.plan import Recipe, StepPlan
+from unlearning.training.sources import LearnSource, UnlearnSource
+
+PUBLISHED = {"epochs": 10, "batch_size": 32, "lr": 1e-5, "warmup_epochs": 1, "schedule": "linear"}
+PUBLISHED |= {"weight_decay": 0.01, "clip_norm": None, "max_length": 500, "micro_batch": 4}
+
+
+def plan_of(rows, **changes):
+    return StepPlan.of(Recipe(**{**PUBLISHED, **changes}), rows)
+
+
+@pytest.mark.parametrize(("rows", "steps", "warmup"), [(400, 125, 12), (200, 62, 6), (40, 12, 1)])
+def test_published_step_counts(rows, steps, warmup):
+    plan = plan_of(rows)
+    assert (plan.steps, plan.warmup) == (steps, warmup)
+
+
+def test_fine_tuning_takes_625_steps():
+    assert plan_of(4000, epochs=5).steps == 625
+
+
+def test_a_plan_without_a_full_batch_is_refused():
+    with pytest.raises(UserError, match="no full batch of 32"):
+        plan_of(3)
+
+
+def test_learning_rate_rises_from_zero_and_falls_to_zero():
+    plan = StepPlan(rows=8, batch_size=2, epochs=2, warmup=2, steps=6, decay=True)
+    factors = [plan.lr_factor(step) for step in range(6)]
+    assert factors == [0.0, 0.5, 1.0, 0.75, 0.5, 0.25]
+
+
+def test_every_epoch_visits_every_row_once():
+    plan = plan_of(40, batch_size=8, epochs=3)
+    source = LearnSource(plan, 7, list(range(40)), [], 0)
+    visited = [pair["train"] for step in range(plan.steps) for pair in source.step(step)]
+    for epoch in range(3):
+        assert sorted(visited[epoch * 40 : (epoch + 1) * 40]) == list(range(40))
+    assert visited[:40] != visited[40:80]
+
+
+def test_a_step_does_not_depend_on_the_steps_before_it():
+    plan = plan_of(40, batch_size=8)
+
+    def source():
+        return UnlearnSource(plan, 3, "fresh", ["forget"], [0] * 40, [0] * 90, None, 5)
+
+    in_order = source()
+    drawn = [in_order.draws(step) for step in range(plan.steps)]
+    assert source().draws(17) == drawn[17]
+
+
+def test_epoch_ends_include_the_last_step():
+    ends = plan_of(200).epoch_ends()
+    assert ends[7] == 1 and ends[13] == 2  # rows run on: 200 rows are 6.25 batches
+    assert ends[62] == 10
+
+
+@pytest.mark.parametrize(("pairing", "partners"), [("fixed", 1), ("fresh", 8)])
+def test_fixed_pairing_always_meets_the_same_retain_row(pairing, partners):
+    plan = plan_of(4, batch_size=4, epochs=8)
+    source = UnlearnSource(plan, 1, pairing, ["forget"], [0] * 4, [0] * 10_000, None, 5)
+    met = {}
+    for step in range(plan.steps):
+        for forget, retain, _ in source.draws(step):
+            met.setdefault(forget, set()).add(retain)
+    assert {len(rows) for rows in met.values()} == {partners}
