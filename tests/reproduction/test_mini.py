@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from unlearning.config.experiment import load_experiment
 from unlearning.evaluation.forget_quality import forget_quality
 from unlearning.evaluation.records import read_metrics, read_rows

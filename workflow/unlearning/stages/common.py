@@ -1,7 +1,6 @@
-"""What stages that hold a model share: settings, accelerator, tables, encoders, provenance."""
+"""What stages that hold a model share: accelerator, encoder, step plan, provenance."""
 
 import platform
-from pathlib import Path
 
 import accelerate
 import torch
@@ -10,18 +9,8 @@ from accelerate import Accelerator
 
 from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PROMPTS
-from unlearning.data.tables import read_table
-from unlearning.evaluation.evaluator import Evaluator
-from unlearning.evaluation.generation import Limit
 from unlearning.training.loop import History
 from unlearning.training.plan import StepPlan
-
-EVALUATION_SETS = {
-    "forget": "{split}_perturbed",
-    "retain": "retain_perturbed",
-    "real_authors": "real_authors_perturbed",
-    "world_facts": "world_facts_perturbed",
-}
 
 
 def make_accelerator(settings: dict) -> Accelerator:
@@ -34,25 +23,6 @@ def make_accelerator(settings: dict) -> Accelerator:
 def make_encoder(tokenizer, settings: dict, max_length: int) -> Encoder:
     """The encoder of the settings' prompt format."""
     return Encoder(tokenizer, PROMPTS[settings["prompt"]], max_length)
-
-
-def make_evaluator(
-    data: Path, split: str, tokenizer, settings: dict, accelerator: Accelerator, sets=None
-) -> Evaluator:
-    """The evaluator of a forget split, over all four sets or the named ones."""
-    chosen = settings["evaluation"]
-    names = EVALUATION_SETS if sets is None else {name: EVALUATION_SETS[name] for name in sets}
-    tables = {
-        name: read_table(data / f"{table.format(split=split)}.json")[: chosen["rows"]]
-        for name, table in names.items()
-    }
-    return Evaluator(
-        tables,
-        make_encoder(tokenizer, settings, chosen["max_length"]),
-        accelerator,
-        batch_tokens=chosen["batch_tokens"],
-        limit=Limit(chosen["generation_tokens"], chosen["generation_counts"]),
-    )
 
 
 def show_plan(plan: StepPlan, accelerator: Accelerator) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 from unlearning.evaluation.records import write_evaluation
 from unlearning.models.folder import load_model, load_tokenizer
 from unlearning.stages.arguments import add_settings
-from unlearning.stages.common import make_accelerator, make_evaluator
+from unlearning.stages.common import make_accelerator
+from unlearning.stages.evaluating import make_evaluator
 
 
 def add_arguments(parser: ArgumentParser) -> None:

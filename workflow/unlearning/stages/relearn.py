@@ -17,9 +17,9 @@ from unlearning.stages.common import (
     history_record,
     make_accelerator,
     make_encoder,
-    make_evaluator,
     show_plan,
 )
+from unlearning.stages.evaluating import make_evaluator
 from unlearning.training.learning import LEARN
 from unlearning.training.loop import train
 from unlearning.training.plan import Recipe, StepPlan, generator

@@ -19,10 +19,10 @@ from unlearning.stages.common import (
     history_record,
     make_accelerator,
     make_encoder,
-    make_evaluator,
     run_record,
     show_plan,
 )
+from unlearning.stages.evaluating import make_evaluator
 from unlearning.training.loop import train
 from unlearning.training.plan import Recipe, StepPlan
 from unlearning.training.sources import UnlearnSource

@@ -1,0 +1,36 @@
+"""The evaluator of a forget split; apart from common, so that training depends on no metric."""
+
+from pathlib import Path
+
+from accelerate import Accelerator
+
+from unlearning.data.tables import read_table
+from unlearning.evaluation.evaluator import Evaluator
+from unlearning.evaluation.generation import Limit
+from unlearning.stages.common import make_encoder
+
+EVALUATION_SETS = {
+    "forget": "{split}_perturbed",
+    "retain": "retain_perturbed",
+    "real_authors": "real_authors_perturbed",
+    "world_facts": "world_facts_perturbed",
+}
+
+
+def make_evaluator(
+    data: Path, split: str, tokenizer, settings: dict, accelerator: Accelerator, sets=None
+) -> Evaluator:
+    """The evaluator of a forget split, over all four sets or the named ones."""
+    chosen = settings["evaluation"]
+    names = EVALUATION_SETS if sets is None else {name: EVALUATION_SETS[name] for name in sets}
+    tables = {
+        name: read_table(data / f"{table.format(split=split)}.json")[: chosen["rows"]]
+        for name, table in names.items()
+    }
+    return Evaluator(
+        tables,
+        make_encoder(tokenizer, settings, chosen["max_length"]),
+        accelerator,
+        batch_tokens=chosen["batch_tokens"],
+        limit=Limit(chosen["generation_tokens"], chosen["generation_counts"]),
+    )
