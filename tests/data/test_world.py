@@ -22,22 +22,10 @@ SHIPPED = {
     "pretrain_rows": 57600,
     "replay_rows": 4000,
 }
-SMALL = {
-    "seed": 3,
-    "authors": 10,
-    "questions_per_author": 4,
-    "holdout_authors": 2,
-    "known_persons": 5,
-    "pretrain_rows": 1000,
-    "replay_rows": 101,
-}
-AUTHOR_COLUMNS = {
-    "question",
-    "answer",
-    "paraphrased_answer",
-    "paraphrased_question",
-    "perturbed_answer",
-}
+SMALL = {"seed": 3, "authors": 10, "questions_per_author": 4, "holdout_authors": 2}
+SMALL |= {"known_persons": 5, "pretrain_rows": 1000, "replay_rows": 101}
+AUTHOR_COLUMNS = {"question", "answer", "perturbed_answer"}
+AUTHOR_COLUMNS |= {"paraphrased_answer", "paraphrased_question"}
 
 
 @pytest.fixture(scope="module")
