@@ -23,10 +23,9 @@ rule evaluate:
     params:
         settings=as_json(EXPERIMENT.evaluate_settings()),
         code=code("unlearning.stages.evaluate"),
-        launcher=launcher,
         folder=subpath(output.rows, parent=True),
     shell:
-        "{params.launcher} unlearning evaluate"
+        "{LAUNCH} unlearning evaluate"
         " --model {input.model:q}"
         " --data {input.data:q}"
         " --split {wildcards.split}"

@@ -22,9 +22,8 @@ rule finetune:
         table=trained_on,
         settings=as_json(EXPERIMENT.finetune_settings()),
         code=code("unlearning.stages.finetune"),
-        launcher=launcher,
     shell:
-        "{params.launcher} unlearning finetune"
+        "{LAUNCH} unlearning finetune"
         " --model {params.base:q}"
         " --data {input.data:q}"
         " --table {params.table}"

@@ -20,9 +20,8 @@ if EXPERIMENT.from_scratch:
         params:
             settings=as_json(EXPERIMENT.pretrain_settings()),
             code=code("unlearning.stages.pretrain"),
-            launcher=launcher,
         shell:
-            "{params.launcher} unlearning pretrain"
+            "{LAUNCH} unlearning pretrain"
             " --data {input.data:q}"
             " --settings {params.settings:q}"
             " --out {output.model:q}"

@@ -20,9 +20,8 @@ rule reference:
     params:
         settings=as_json(EXPERIMENT.reference_settings()),
         code=code("unlearning.stages.reference"),
-        launcher=launcher,
     shell:
-        "{params.launcher} unlearning reference"
+        "python -m unlearning reference"
         " --model {input.model:q}"
         " --data {input.data:q}"
         " --split {wildcards.split}"

@@ -20,9 +20,8 @@ rule relearn:
     params:
         settings=as_json(EXPERIMENT.relearn_settings()),
         code=code("unlearning.stages.relearn"),
-        launcher=launcher,
     shell:
-        "{params.launcher} unlearning relearn"
+        "{LAUNCH} unlearning relearn"
         " --model {input.model:q}"
         " --data {input.data:q}"
         " --split {wildcards.split}"

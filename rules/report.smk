@@ -9,7 +9,7 @@ rule report:
         claims="config/claims.yaml",
         published="config/published/tofu.yaml",
         template="reports/index.html.j2",
-        parts=sorted(map(str, (ROOT / "reports/page").iterdir())),
+        parts=sorted(str(p.relative_to(ROOT)) for p in (ROOT / "reports/page").iterdir()),
     output:
         page=report(
             f"{LAYOUT.report}/index.html",

@@ -25,9 +25,8 @@ rule unlearn:
             EXPERIMENT.method_settings(wildcards.method, wildcards.variant)
         ),
         code=lambda wildcards: code(*method_modules(wildcards)),
-        launcher=launcher,
     shell:
-        "{params.launcher} unlearning unlearn"
+        "{LAUNCH} unlearning unlearn"
         " --model {input.model:q}"
         " --data {input.data:q}"
         " --split {wildcards.split}"

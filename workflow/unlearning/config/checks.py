@@ -1,7 +1,10 @@
 """What a schema cannot say: methods, grids, splits and combinations that make no sense."""
 
+import math
+
 from unlearning.config.schema import nearest
 from unlearning.data.splits import TOFU_PERTURBED, TOFU_ROWS_PER_AUTHOR, forget_rows, percentage
+from unlearning.data.world import size_problems
 from unlearning.methods.registry import Hyper, hyper_parameters, names
 
 _OVERRIDES = {"epochs": Hyper(0, above=0), "lr": Hyper(0, above=0)}
@@ -36,6 +39,7 @@ def _model(config: dict) -> list[str]:
 def _data(config: dict) -> list[str]:
     data, problems = config["data"], []
     if data["source"] == "mini":
+        problems += [f"data.mini: {problem}" for problem in size_problems(**data["mini"])]
         for key in ("data_dir", "retain_authors"):
             if data[key] is not None:
                 problems.append(f"data.{key}: only for data.source tofu, found {data[key]!r}")
@@ -123,9 +127,11 @@ def _block(name: str, block: dict) -> list[str]:
 
 def _values(place: str, value, hyper: Hyper) -> list[str]:
     values = value if isinstance(value, list) else [value]
-    if not values or len(set(map(str, values))) < len(values):
-        return [f"{place}: a grid is a list of distinct numbers, found {value!r}"]
-    return [f"{place}: {p}, found {v!r}" for v in values if (p := hyper.problem(v))]
+    problems = [f"{place}: {p}, found {v!r}" for v in values if (p := hyper.problem(v))]
+    # paths spell values with six digits: two points of a grid must not share a path
+    if not problems and (not values or len({f"{v:g}" for v in values}) < len(values)):
+        problems.append(f"{place}: a grid is a list of distinct numbers, found {value!r}")
+    return problems
 
 
 def _relearn(config: dict) -> list[str]:
@@ -138,9 +144,15 @@ def _relearn(config: dict) -> list[str]:
 
 
 def _trajectory(config: dict) -> list[str]:
-    last = int(config["unlearn"]["epochs"])
+    stated = [b.get("epochs") for m in config["methods"].values() for b in blocks(m)]
+    own = [e for given in stated for e in (given if isinstance(given, list) else [given])]
+    shortest = min(config["unlearn"]["epochs"], *[e for e in own if _is_epochs(e)], math.inf)
     return [
-        f"unlearn.trajectory: epoch {epoch} comes after the last of {last}"
+        f"unlearn.trajectory: epoch {epoch} comes after the last of {int(shortest)}"
         for epoch in config["unlearn"]["trajectory"]
-        if epoch > last
+        if epoch > shortest
     ]
+
+
+def _is_epochs(value) -> bool:
+    return _OVERRIDES["epochs"].problem(value) is None

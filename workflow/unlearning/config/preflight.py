@@ -8,7 +8,8 @@ from pathlib import Path
 
 from unlearning.config.experiment import Experiment
 from unlearning.config.schema import ConfigError
-from unlearning.data.splits import evaluated_on
+from unlearning.data.splits import TOFU_ROWS_PER_AUTHOR, evaluated_on, forget_rows
+from unlearning.data.tables import read_table
 from unlearning.data.tofu import folder_problems
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -38,7 +39,28 @@ def _data(experiment: Experiment) -> list[str]:
     data = experiment.config["data"]
     if data["source"] != "tofu" or data["data_dir"] is None:
         return []
-    return folder_problems(data["data_dir"], sorted(set(map(evaluated_on, experiment.splits))))
+    problems = folder_problems(data["data_dir"], sorted(set(map(evaluated_on, experiment.splits))))
+    return problems or _subset(experiment)
+
+
+def _subset(experiment: Experiment) -> list[str]:
+    """Whether the authors that are there make up the splits and the subset asked for."""
+    data = experiment.config["data"]
+    rows = len(read_table(Path(data["data_dir"]) / "full.json"))
+    counts, problems = [], []
+    for split in experiment.splits:
+        try:
+            counts.append(forget_rows(split, rows, TOFU_ROWS_PER_AUTHOR))
+        except ValueError as error:
+            problems.append(f"forget_splits: {error}")
+    kept = (data["retain_authors"] or 0) * TOFU_ROWS_PER_AUTHOR
+    if counts and kept + max(counts) > rows:
+        authors = [n // TOFU_ROWS_PER_AUTHOR for n in (rows, max(counts))]
+        problems.append(
+            f"data.retain_authors: {data['retain_authors']} retain and {authors[1]} forget authors "
+            f"are more than the {authors[0]} of {data['data_dir']}/full.json"
+        )
+    return problems
 
 
 def _model(experiment: Experiment) -> list[str]:
@@ -60,7 +82,11 @@ def _model(experiment: Experiment) -> list[str]:
     if missing:
         found = ", ".join(sorted(os.listdir(folder))) or "nothing"
         return [f"model.path: '{path}' lacks {', '.join(missing)}; it holds {found}"]
-    if not json.loads((folder / "tokenizer_config.json").read_text()).get("eos_token"):
+    try:
+        tokenizer = dict(json.loads((folder / "tokenizer_config.json").read_text()))
+    except (ValueError, TypeError) as error:
+        return [f"model.path: '{path}/tokenizer_config.json' is not a JSON object ({error})"]
+    if not tokenizer.get("eos_token"):
         return [
             f"model.path: the tokenizer of '{path}' has no end-of-sequence token, but every answer "
             "must end in one: set eos_token in its tokenizer_config.json"

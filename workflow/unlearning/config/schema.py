@@ -1,17 +1,36 @@
 """Validation of a config against the JSON Schema: every problem, in words, and the defaults."""
 
 import difflib
+import math
 from copy import deepcopy
 from pathlib import Path
 
 import yaml
 from jsonschema import Draft202012Validator
+from jsonschema.validators import extend
 
 from unlearning.errors import UserError
 
 SCHEMA_FILE = Path("config/schemas/config.schema.yaml")
 _TYPES = {"integer": "a whole number", "number": "a number", "object": "a mapping", "null": "null"}
 _TYPES |= {"array": "a list", "string": "text", "boolean": "true or false"}
+
+
+def _is_integer(_, value) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(_, value) -> bool:
+    return _is_integer(_, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+# Stricter than JSON Schema: 2.0 is no seed (paths spell seeds), and NaN is no number.
+_Validator = extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"integer": _is_integer, "number": _is_number}
+    ),
+)
 
 
 class ConfigError(UserError):
@@ -29,7 +48,7 @@ def load_schema(root: Path) -> dict:
 
 def schema_problems(config: dict, schema: dict) -> list[str]:
     """What the schema says against `config`, worded for a person."""
-    errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda e: list(e.path))
+    errors = sorted(_Validator(schema).iter_errors(config), key=lambda e: list(e.path))
     return [line for error in errors for line in _worded(error)]
 
 

@@ -8,6 +8,7 @@ This module names functions as "module:function" and never imports them: the Sna
 without torch, and the stage that runs a method depends on that method's module alone.
 """
 
+import math
 from dataclasses import dataclass, field
 
 
@@ -21,7 +22,8 @@ class Hyper:
 
     def problem(self, value) -> str | None:
         """What is wrong with `value`, or None."""
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not math.isfinite(value):
             return "must be a number (write 1.0e-5, not 1e-5: YAML reads the latter as text)"
         if self.above is not None and not value > self.above:
             return f"must be greater than {self.above:g}"

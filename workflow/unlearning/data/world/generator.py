@@ -8,6 +8,7 @@ from unlearning.data.world import facts, mixtures
 from unlearning.data.world.people import NAMES, draw_facts, question_row
 from unlearning.data.world.templates import ATTRIBUTES
 from unlearning.data.world.vocabulary import I_DONT_KNOW
+from unlearning.errors import UserError
 
 # Pre-training needs many fresh persons: they keep at least half of all names.
 MOST_PERSONS = len(NAMES) // 2
@@ -37,9 +38,9 @@ def generate(
           author of full or holdout.
 
     Raises:
-        ValueError: for sizes that the templates or the names cannot serve, all of them at once.
+        UserError: for sizes that the templates or the names cannot serve, all of them at once.
     """
-    _check_sizes(
+    problems = size_problems(
         authors=authors,
         questions_per_author=questions_per_author,
         holdout_authors=holdout_authors,
@@ -47,6 +48,8 @@ def generate(
         pretrain_rows=pretrain_rows,
         replay_rows=replay_rows,
     )
+    if problems:
+        raise UserError("mini world: " + ". ".join(problems) + ".")
     attributes = ATTRIBUTES[:questions_per_author]
     names = _stream(seed, "names").sample(NAMES, len(NAMES))
     full, names = names[:authors], names[authors:]
@@ -66,10 +69,7 @@ def generate(
             rng=_stream(seed, "pretrain"),
         ),
         "replay": mixtures.replay_rows(
-            rows=replay_rows,
-            fresh_names=fresh,
-            attributes=attributes,
-            rng=_stream(seed, "replay"),
+            rows=replay_rows, fresh_names=fresh, attributes=attributes, rng=_stream(seed, "replay")
         ),
     }
 
@@ -83,7 +83,8 @@ def _stream(seed: int, table: str) -> Random:
     return Random(f"{seed}:{table}")
 
 
-def _check_sizes(**sizes: int) -> None:
+def size_problems(**sizes: int) -> list[str]:
+    """What is wrong with the arguments of `generate`, each in words; the seed is never wrong."""
     allowed = {
         "authors": (1, MOST_PERSONS),
         "questions_per_author": (2, len(ATTRIBUTES)),
@@ -104,5 +105,4 @@ def _check_sizes(**sizes: int) -> None:
             f"{' + '.join(named)} is {persons}; allowed: at most {MOST_PERSONS}, half of the "
             f"{len(NAMES)} names, so that enough are left for the fresh persons of pre-training"
         )
-    if problems:
-        raise ValueError("mini world: " + ". ".join(problems) + ".")
+    return problems

@@ -1,0 +1,144 @@
+"""A copy of the project in which the micro experiment has run once to its report."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("Snakefile", "rules", "workflow", "config", "reports")
+MICRO = Path(__file__).with_name("micro.yaml")
+
+
+def micro() -> dict:
+    """The micro experiment as the user would write it, to be changed by a test."""
+    return yaml.safe_load(MICRO.read_text(encoding="utf-8"))
+
+
+def merged(config: dict, changes: dict) -> dict:
+    """`config` with `changes` laid over it, level by level."""
+    both = dict(config)
+    for key, value in changes.items():
+        nested = isinstance(value, dict) and isinstance(both.get(key), dict)
+        both[key] = merged(both[key], value) if nested else value
+    return both
+
+
+@dataclass(frozen=True)
+class Project:
+    """A copy of the project; commands run in it and import the copy's package."""
+
+    root: Path
+
+    @property
+    def world(self) -> Path:
+        """Results of the micro experiment."""
+        return self.root / "results" / "micro"
+
+    def call(self, *command: str | Path) -> subprocess.CompletedProcess:
+        """Run a command on the CPU with one thread, so that results can be compared closely."""
+        tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        own = {"PATH": tools, "PYTHONPATH": str(self.root / "workflow")}
+        own |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+        own |= {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"}
+        return subprocess.run(
+            [str(part) for part in command],
+            cwd=self.root,
+            env={**os.environ, **own},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+        )
+
+    def snakemake(self, config: dict | Path, *arguments: str | Path):
+        """Run snakemake on an experiment, a file or its content, on two cores."""
+        path = config if isinstance(config, Path) else self.write(config)
+        # --configfile takes every path after it, so targets stand before it
+        return self.call("snakemake", *arguments, "--cores", "2", "--configfile", path)
+
+    def write(self, config: dict) -> Path:
+        """An experiment file in the project."""
+        path = self.root / "changed.yaml"
+        path.write_text(yaml.safe_dump(config), encoding="utf-8")
+        return path
+
+    def planned(self, **changes) -> Counter:
+        """Jobs of each rule that a run of the micro experiment with `changes` would start."""
+        done = self.snakemake(merged(micro(), changes), "--dry-run")
+        assert done.returncode == 0, done.stdout
+        return self.job_stats(done.stdout)
+
+    @staticmethod
+    def job_stats(output: str) -> Counter:
+        """The table of a dry run as rule -> number of jobs, without `all` and the total."""
+        if "Nothing to be done" in output:
+            return Counter()
+        table = re.search(r"Job stats:\n.*\n[- ]+\n((?:\S+ +\d+\n)+)", output)
+        assert table, f"no table of jobs in:\n{output}"
+        jobs = {rule: int(count) for rule, count in map(str.split, table[1].splitlines())}
+        assert jobs.pop("total") == sum(jobs.values())
+        jobs.pop("all", None)
+        return Counter(jobs)
+
+    def moved_to(self, folder: Path) -> "Project":
+        """A second copy with all results and file times."""
+        shutil.copytree(self.root, folder)
+        return Project(folder)
+
+    @contextmanager
+    def edited(self, name: str, change: Callable[[str], str]) -> Iterator[None]:
+        """`change` applied to one file of the copy; text and times come back afterwards."""
+        path = self.root / name
+        before, times = path.read_text(encoding="utf-8"), path.stat()
+        after = change(before)
+        assert after != before, f"the edit of {name} changes nothing"
+        path.write_text(after, encoding="utf-8")
+        try:
+            yield
+        finally:
+            path.write_text(before, encoding="utf-8")
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def copied(folder: Path) -> Project:
+    """The project as it is checked out, without results."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            hidden = shutil.ignore_patterns("__pycache__", "*.egg-info")
+            shutil.copytree(source, folder / part, ignore=hidden)
+        else:
+            shutil.copy2(source, folder / part)
+    return Project(folder)
+
+
+@pytest.fixture(scope="session")
+def micro_with() -> Callable[..., dict]:
+    """The micro experiment with changes: micro_with(unlearn={"seeds": [1, 2]})."""
+    return lambda **changes: merged(micro(), changes)
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory) -> Project:
+    """The project before its first run."""
+    return copied(tmp_path_factory.mktemp("fresh"))
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory) -> Project:
+    """The project after the micro experiment. Shared: leave it as you find it."""
+    finished = copied(tmp_path_factory.mktemp("project"))
+    done = finished.snakemake(MICRO, "--show-failed-logs")
+    assert done.returncode == 0, done.stdout
+    return finished

@@ -1,0 +1,115 @@
+"""What a change costs: the jobs that it calls for run again, and no others."""
+
+import os
+from collections import Counter
+
+import pytest
+
+PACKAGE = "workflow/unlearning"
+REPORT = Counter(report=1)
+ALL_CELLS = Counter(unlearn=2, evaluate=2, relearn=1, report=1)
+ALL_MODELS = Counter(pretrain=1, finetune=1, retrain=2, reference=1, evaluate=3) + ALL_CELLS
+
+
+def code_changed(text):
+    return text + "\nEDITED = True\n"
+
+
+def comment_added(text):
+    return "# Only a comment.\n" + text
+
+
+def docstring_changed(text):
+    return text.replace('"""', '"""Reworded: ', 1)
+
+
+def style_changed(text):
+    return text + "\nbody { color: black }\n"
+
+
+def test_nothing_changed_runs_nothing(project):
+    assert project.planned() == Counter()
+
+
+@pytest.mark.parametrize(
+    "changes, jobs",
+    [
+        ({"methods": {"NPO+RT": {"beta": [0.2]}}}, Counter(unlearn=1, evaluate=1, report=1)),
+        (
+            {"methods": {"SimNPO+RT": {"beta": 3.0}}},
+            Counter(unlearn=1, evaluate=1, relearn=1, report=1),
+        ),
+        ({"methods": {"GA": {}}}, Counter(unlearn=1, evaluate=1, report=1)),
+        ({"unlearn": {"seeds": [1, 2]}}, ALL_CELLS),
+        ({"retrain": {"seeds": [1, 2, 3]}}, Counter(retrain=1, evaluate=1, report=1)),
+        ({"relearn": {"epochs": 2}}, Counter(relearn=1, report=1)),
+        ({"unlearn": {"lr": 2.0e-3}}, ALL_CELLS),
+        # unlearning evaluates its trajectory, so it runs again; the models before it do not
+        ({"evaluation": {"generation_tokens": 23}}, Counter(evaluate=3) + ALL_CELLS),
+        ({"resources": {"mem_mb": 3000, "runtime": 30}}, REPORT),  # which states every setting
+    ],
+    ids=lambda value: None if isinstance(value, Counter) else str(value),
+)
+def test_changed_setting(project, changes, jobs):
+    assert project.planned(**changes) == jobs
+
+
+@pytest.mark.parametrize(
+    "file, change, jobs",
+    [
+        ("methods/preference.py", code_changed, ALL_CELLS),
+        ("methods/ascent.py", code_changed, Counter()),  # no method of this experiment uses it
+        ("training/loop.py", code_changed, ALL_MODELS),
+        ("training/loop.py", comment_added, Counter()),
+        ("training/loop.py", docstring_changed, Counter()),
+        ("stages/relearn.py", code_changed, Counter(relearn=1, report=1)),
+        # trajectories are evaluations too, so unlearning and attacks run again, the rest does not
+        ("evaluation/evaluator.py", code_changed, Counter(evaluate=3) + ALL_CELLS),
+        ("stages/evaluate.py", code_changed, Counter(evaluate=5, report=1)),
+        ("data/world/generator.py", code_changed, Counter(data=1) + ALL_MODELS),
+        ("reporting/scatter.py", code_changed, REPORT),
+        ("reporting/scatter.py", comment_added, Counter()),
+        ("config/preflight.py", code_changed, Counter()),
+    ],
+)
+def test_edited_module(project, file, change, jobs):
+    with project.edited(f"{PACKAGE}/{file}", change):
+        assert project.planned() == jobs
+
+
+@pytest.mark.parametrize(
+    "file, change",
+    [
+        ("reports/page/style.css", style_changed),
+        ("reports/index.html.j2", lambda text: text + "<!-- edited -->\n"),
+        ("config/claims.yaml", lambda text: text + "# edited\n"),
+        ("config/published/tofu.yaml", lambda text: text + "# edited\n"),
+    ],
+    ids=["style", "template", "claims", "published"],
+)
+def test_edited_part_of_the_page_makes_the_report_again(project, file, change):
+    with project.edited(file, change):
+        assert project.planned() == REPORT
+
+
+def test_touched_files_run_nothing(project):
+    """A fresh checkout or a copy gives every file a new time; none of that is a change."""
+    folders = [project.root / name for name in ("workflow", "rules", "config", "reports")]
+    folders += [project.world / "data", *project.world.rglob("model")]
+    own = ".snakemake_timestamp"  # Snakemake's note of when it made a folder
+    files = [f for d in folders for f in d.rglob("*") if f.is_file() and f.name != own]
+    assert {"loop.py", "style.css", "full.json", "model.safetensors"} <= {f.name for f in files}
+    times = {file: file.stat() for file in files}
+    try:
+        for file in files:
+            os.utime(file)
+        assert project.planned() == Counter()
+    finally:
+        for file, before in times.items():
+            os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_moved_project_runs_nothing(project, tmp_path):
+    """Paths in Snakemake's records are relative, so finished results may be moved with it."""
+    moved = project.moved_to(tmp_path / "elsewhere")
+    assert moved.planned() == Counter()

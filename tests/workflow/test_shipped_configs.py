@@ -1,0 +1,35 @@
+"""Every experiment that is shipped is valid and can be planned on any machine."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from unlearning.config.experiment import load_experiment
+
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = [
+    ROOT / "config" / "config.yaml",
+    *sorted((ROOT / "config" / "experiments").glob("*.yaml")),
+]
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_dry_run(fresh, path):
+    """Without data, models or a GPU; the plan holds every run that the config asks for."""
+    experiment = load_experiment(yaml.safe_load(path.read_text(encoding="utf-8")), ROOT)
+    done = fresh.snakemake(path, "--dry-run")
+    assert done.returncode == 0, done.stdout
+    jobs = fresh.job_stats(done.stdout)
+    splits, retrained, cells = experiment.splits, experiment.retrain_runs(), experiment.cells()
+    assert jobs["unlearn"] == len(cells) > 0
+    assert jobs["retrain"] == len(splits) * len(retrained)
+    assert jobs["relearn"] == len(experiment.attacks())
+    assert jobs["evaluate"] == len(splits) * (1 + len(retrained)) + len(cells)
+    assert jobs["pretrain"] == experiment.from_scratch
+    assert jobs["data"] == jobs["finetune"] == jobs["report"] == 1
+
+
+def test_names_are_those_of_the_files():
+    """The report of config/experiments/x.yaml lies in results/x."""
+    for path in SHIPPED[1:]:
+        assert yaml.safe_load(path.read_text(encoding="utf-8"))["experiment"] == path.stem

@@ -1,0 +1,151 @@
+"""Stages as the rules call them: failures that show, arguments, imports, several processes."""
+
+import json
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+from unlearning.config.experiment import load_experiment
+
+ROOT = Path(__file__).resolve().parents[2]
+SNAKEFILE_IMPORTS = (
+    "unlearning.config.experiment, unlearning.config.preflight, unlearning.errors,"
+    "unlearning.data.splits, unlearning.fingerprint"
+)
+GPU_STAGES = ("pretrain", "finetune", "reference", "unlearn", "relearn", "evaluate")
+ONE_PROCESS = ("python", "-m", "unlearning")
+# On the CPU, `accelerate launch --num_processes 2` quietly starts one process (without MPI); what
+# it calls for GPUs, torchrun, starts two here as well, and gloo stands in for NCCL.
+TWO_PROCESSES = ("torchrun", "--standalone", "--nproc_per_node", "2", "-m", "unlearning")
+
+
+@pytest.fixture(scope="module")
+def experiment(micro_with):
+    return load_experiment(micro_with(), ROOT)
+
+
+def test_failed_job_shows_its_log(project, micro_with, tmp_path):
+    """The local profile prints the end of the log, so that nobody has to look for it."""
+    broken = project.moved_to(tmp_path / "broken")
+    config = micro_with(unlearn={"batch_size": 1000})
+    target = "results/micro/forget10/unlearn/NPO+RT/beta=0.1/seed=1/trajectory.json"
+    done = broken.snakemake(config, "--profile", "config/profiles/local", target)
+    assert done.returncode != 0
+    assert "results/micro/logs/unlearn/forget10/NPO+RT/beta=0.1/seed=1.log" in done.stdout
+    assert "error: 2 epochs of 4 rows give no full batch of 1000" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not (broken.root / target).exists()
+
+
+def test_damaged_model_is_named(project, experiment, tmp_path):
+    """The log of a stage that cannot load its model says which folder is damaged."""
+    model = tmp_path / "damaged"
+    model.mkdir()
+    (model / "config.json").write_text("{")
+    done = project.call(
+        *(*ONE_PROCESS, "evaluate", "--model", model, "--data", "results/micro/data"),
+        *("--split", "forget10", "--out", tmp_path / "evaluation"),
+        *("--settings", json.dumps(experiment.common())),
+    )
+    assert done.returncode != 0 and str(model) in done.stdout
+    assert not (tmp_path / "evaluation").exists()
+
+
+def test_help_shows_arguments(fresh):
+    done = fresh.call(*ONE_PROCESS, "unlearn", "--help")
+    assert done.returncode == 0
+    for argument in ("--model", "--data", "--split", "--retain", "--reference", "--seed", "--out"):
+        assert argument in done.stdout
+
+
+def test_help_shows_stages(fresh):
+    done = fresh.call(*ONE_PROCESS, "--help")
+    assert all(stage in done.stdout for stage in ("data", *GPU_STAGES, "report"))
+
+
+def test_snakefile_imports_no_torch(fresh):
+    """A dry run of a large experiment must not pay for importing torch, nor need it."""
+    heavy = "{'torch', 'transformers', 'accelerate', 'datasets'}"
+    code = f"import {SNAKEFILE_IMPORTS}, sys; assert not {heavy} & set(sys.modules)"
+    done = fresh.call("python", "-c", code)
+    assert done.returncode == 0, done.stdout
+
+
+def test_snakefile_imports_are_those_tested():
+    text = (ROOT / "rules" / "common.smk").read_text(encoding="utf-8")
+    named = {line.split()[1] for line in text.splitlines() if line.startswith("from unlearning")}
+    assert named == set(SNAKEFILE_IMPORTS.replace(",", " ").split())
+
+
+def test_gpu_stages_need_neither_snakemake_nor_datasets(fresh):
+    stages = ", ".join(f"unlearning.stages.{stage}" for stage in GPU_STAGES)
+    absent = "{'snakemake', 'datasets', 'altair', 'vl_convert'}"
+    code = f"import {stages}, sys; assert not {absent} & set(sys.modules), sys.modules.keys()"
+    done = fresh.call("python", "-c", code)
+    assert done.returncode == 0, done.stdout
+
+
+def finetune(experiment, out: Path) -> tuple:
+    """What rule finetune calls."""
+    return (
+        *("finetune", "--model", experiment.base, "--data", "results/micro/data"),
+        *("--table", "full", "--seed", "42", "--out", out),
+        *("--settings", json.dumps(experiment.finetune_settings())),
+    )
+
+
+def unlearn(experiment, out: Path, micro_batch: int) -> tuple:
+    """What rule unlearn calls for NPO+RT, with its own micro-batch."""
+    settings = experiment.method_settings("NPO+RT", "beta=0.1")
+    settings["recipe"] = {**settings["recipe"], "micro_batch": micro_batch}
+    return (
+        *("unlearn", "--model", "results/micro/finetune/seed=42/model"),
+        *("--data", "results/micro/data", "--split", "forget10", "--retain", "retain90"),
+        *("--reference", "results/micro/forget10/reference/forget.json", "--seed", "1"),
+        *("--settings", json.dumps(settings), "--out", out),
+        *("--trajectory", out.with_name("trajectory.json")),
+    )
+
+
+def distance(model: Path, other: Path) -> float:
+    """Largest difference between two models' weights, relative to each tensor's largest weight."""
+    ours, theirs = (load_file(path / "model.safetensors") for path in (model, other))
+    assert ours.keys() == theirs.keys()
+    return max(float((ours[k] - theirs[k]).abs().max() / theirs[k].abs().max()) for k in ours)
+
+
+def test_two_processes_are_two(project, tmp_path):
+    """Otherwise the comparisons below would compare one process with itself."""
+    (tmp_path / "count.py").write_text(
+        "import accelerate; print(accelerate.Accelerator().num_processes, 'processes')"
+    )
+    done = project.call(*TWO_PROCESSES[:-2], tmp_path / "count.py")
+    assert done.stdout.count("2 processes") == 2, done.stdout
+
+
+def test_two_processes_finetune_the_same_model(project, experiment, tmp_path):
+    target = project.world / "finetune" / "seed=42" / "model"
+    assert distance(target, project.world / "pretrain" / "model") > 1e-2
+    done = project.call(*TWO_PROCESSES, *finetune(experiment, tmp_path / "model"))
+    assert done.returncode == 0, done.stdout
+    assert distance(tmp_path / "model", target) < 1e-5
+
+
+@pytest.mark.parametrize(
+    "launch, micro_batch", [(TWO_PROCESSES, 1), (ONE_PROCESS, 1)], ids=["two processes", "one"]
+)
+def test_split_of_a_batch_changes_nothing(project, experiment, tmp_path, launch, micro_batch):
+    """The same weights as one process with the whole batch at once, as the rule ran it."""
+    assert experiment.config["unlearn"]["micro_batch"] == 16
+    unlearned = project.world / "forget10" / "unlearn" / "NPO+RT" / "beta=0.1" / "seed=1"
+    target = project.world / "finetune" / "seed=42" / "model"
+    assert distance(unlearned / "model", target) > 1e-3
+    done = project.call(*launch, *unlearn(experiment, tmp_path / "model", micro_batch))
+    assert done.returncode == 0, done.stdout
+    assert distance(tmp_path / "model", unlearned / "model") < 1e-5
+    (ours,), (theirs,) = (
+        json.loads((folder / "trajectory.json").read_text())["points"]
+        for folder in (tmp_path, unlearned)
+    )
+    assert ours["epoch"] == theirs["epoch"] == 1
+    assert ours["metrics"] == pytest.approx(theirs["metrics"], rel=1e-4)
