@@ -34,14 +34,6 @@ WORLD = str(LAYOUT.root)
 LOGS = str(LAYOUT.root / "logs")
 BENCHMARKS = str(LAYOUT.root / "benchmarks")
 RESOURCES = EXPERIMENT.config["resources"]
-# One process for each GPU. Everything is stated, so that no accelerate settings of the user's own
-# apply; port 0 lets jobs that start together find ports of their own.
-LAUNCH = (
-    f"accelerate launch --multi_gpu --num_machines 1 --num_processes {RESOURCES['gpus']}"
-    " --mixed_precision no --dynamo_backend no --main_process_port 0 -m"
-    if RESOURCES["gpus"] > 1
-    else "python -m"
-)
 RUN = "{method}/{variant}/seed={seed}"  # an unlearning run inside its split and stage
 
 

@@ -25,7 +25,7 @@ rule evaluate:
         code=code("unlearning.stages.evaluate"),
         folder=subpath(output.rows, parent=True),
     shell:
-        "{LAUNCH} unlearning evaluate"
+        "python -m unlearning --processes {resources.gpu} evaluate"
         " --model {input.model:q}"
         " --data {input.data:q}"
         " --split {wildcards.split}"

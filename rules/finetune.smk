@@ -23,7 +23,7 @@ rule finetune:
         settings=as_json(EXPERIMENT.finetune_settings()),
         code=code("unlearning.stages.finetune"),
     shell:
-        "{LAUNCH} unlearning finetune"
+        "python -m unlearning --processes {resources.gpu} finetune"
         " --model {params.base:q}"
         " --data {input.data:q}"
         " --table {params.table}"

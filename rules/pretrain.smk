@@ -21,7 +21,7 @@ if EXPERIMENT.from_scratch:
             settings=as_json(EXPERIMENT.pretrain_settings()),
             code=code("unlearning.stages.pretrain"),
         shell:
-            "{LAUNCH} unlearning pretrain"
+            "python -m unlearning --processes {resources.gpu} pretrain"
             " --data {input.data:q}"
             " --settings {params.settings:q}"
             " --out {output.model:q}"

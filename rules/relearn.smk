@@ -21,7 +21,7 @@ rule relearn:
         settings=as_json(EXPERIMENT.relearn_settings()),
         code=code("unlearning.stages.relearn"),
     shell:
-        "{LAUNCH} unlearning relearn"
+        "python -m unlearning --processes {resources.gpu} relearn"
         " --model {input.model:q}"
         " --data {input.data:q}"
         " --split {wildcards.split}"

@@ -26,7 +26,7 @@ rule unlearn:
         ),
         code=lambda wildcards: code(*method_modules(wildcards)),
     shell:
-        "{LAUNCH} unlearning unlearn"
+        "python -m unlearning --processes {resources.gpu} unlearn"
         " --model {input.model:q}"
         " --data {input.data:q}"
         " --split {wildcards.split}"

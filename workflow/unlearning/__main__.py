@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 
 from unlearning.errors import UserError
@@ -18,17 +19,30 @@ STAGES = {
 }
 
 
+# Everything is stated, so that no settings of the user's own apply; port 0 lets jobs that start
+# together on a node find ports of their own.
+LAUNCH = "accelerate.commands.launch --multi_gpu --num_machines 1 --mixed_precision no"
+LAUNCH += " --dynamo_backend no --main_process_port 0 --num_processes"
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one stage; the exit status is 1 after an error that the user can mend."""
     parser = argparse.ArgumentParser(prog="python -m unlearning", description=__doc__)
+    parser.add_argument(
+        "--processes", type=int, default=1, help="more than one: one for each GPU, by accelerate"
+    )
     stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
     given = arguments if arguments is not None else sys.argv[1:]
     for name, summary in STAGES.items():
         stage = stages.add_parser(name, help=summary, description=summary)
-        if given[:1] == [name]:  # only the stage that runs is imported
+        if name in given[:3]:  # only the stage that runs is imported
             module = importlib.import_module(f"unlearning.stages.{name}")
             module.add_arguments(stage)
     parsed = parser.parse_args(given)
+    if parsed.processes > 1:
+        launch = [*LAUNCH.split(), str(parsed.processes), "-m", "unlearning"]
+        stage_on = given.index(parsed.stage)
+        os.execv(sys.executable, [sys.executable, "-m", *launch, *given[stage_on:]])
     try:
         module.run(parsed)
     except UserError as error:
