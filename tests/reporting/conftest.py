@@ -174,6 +174,7 @@ def complete_config(folder: Path, **changes) -> dict:
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
     config |= {"results": str(folder), "forget_splits": ["forget10"], **changes}
     config["relearn"]["methods"] = [m for m in ATTACKED if m in config["methods"]]
+    config["unlearn"]["trajectory"] = [1, 2, 3, 5, 7]
     return load_experiment(config, ROOT).config
 
 

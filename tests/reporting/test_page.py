@@ -46,7 +46,7 @@ def test_it_says_what_was_run(page):
     assert "3 seeds each" in markup
     assert "forget set 40, retain set 24, real authors 12, world facts 12" in markup
     assert "30 of 30 unlearning runs are in" in markup
-    assert "collapsed in 1 of 3" in markup
+    assert "collapsed in 3 of 3" in markup
     assert "FQ = noise floor" in markup
 
 

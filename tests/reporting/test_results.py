@@ -53,7 +53,7 @@ def test_a_collapsed_run_ends_where_it_collapsed(results):
     split = results.splits[0]
     course = [p for p in split.courses if p.label == "GA" and p.cell.seed == 3]
     assert [point.epoch for point in course] == [0, 1, 2, 3, 5, 7, 8]  # step 40 of 8 over 40 rows
-    assert [model.collapsed is not None for model in split.variants()["GA"]] == [False, False, True]
+    assert [model.diverged is not None for model in split.variants()["GA"]] == [False, False, True]
 
 
 def test_end_of_a_run():

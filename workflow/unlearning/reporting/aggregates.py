@@ -16,7 +16,7 @@ class Aggregate:
     method: str
     variant: str
     seeds: list[int]
-    collapsed: list[int]  # seeds whose run ended in a collapse
+    collapsed: list[int]  # seeds whose model collapsed
     metrics: dict[str, Spread]
 
 

@@ -13,6 +13,8 @@ from unlearning.reporting.quality import References
 from unlearning.reporting.statistics import mean_metrics
 from unlearning.reporting.trajectories import Losses, Point, attack_points, cell_points
 
+COLLAPSED_UTILITY = 0.05
+
 
 @dataclass(frozen=True)
 class Evaluated:
@@ -28,7 +30,12 @@ class Evaluated:
     seed: int
     run: str
     metrics: dict[str, float]
-    collapsed: dict | None = None
+    diverged: dict | None = None  # step and reason of a loss or gradient that was no number
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether training diverged, or went on to a model without utility."""
+        return self.diverged is not None or self.metrics["model_utility"] < COLLAPSED_UTILITY
 
     @property
     def label(self) -> str:
@@ -138,10 +145,10 @@ class _Reader:
         folder = self.layout.evaluation(self.split, run)
         return self._there(folder / "summary.json") and self._there(folder / "rows.json")
 
-    def _judged(self, method: str, hyper, seed: int, run: str, collapsed=None) -> Evaluated:
+    def _judged(self, method: str, hyper, seed: int, run: str, diverged=None) -> Evaluated:
         quality = self.references.judge(self._forget(run), run)
         metrics = read_metrics(self.layout.evaluation(self.split, run))
-        return Evaluated(self.split, method, hyper, seed, run, {**quality, **metrics}, collapsed)
+        return Evaluated(self.split, method, hyper, seed, run, {**quality, **metrics}, diverged)
 
     def _retrained(self) -> list[Evaluated]:
         """The retrained models; all but the first with their forget quality against it."""
@@ -160,10 +167,10 @@ class _Reader:
         """Adds a cell's evaluation and course, as far as they are there."""
         path = self.layout.trajectory(self.split, cell.run)
         record = read_json(path) if self._there(path) else None
-        collapsed = record["collapsed"] if record else None
+        diverged = record["collapsed"] if record else None
         end = None
         if self._evaluated(cell.run):
-            model = self._judged(cell.method, cell.hyper, cell.seed, cell.run, collapsed)
+            model = self._judged(cell.method, cell.hyper, cell.seed, cell.run, diverged)
             found.unlearned.append(model)
             end = model.metrics
         if record is not None:

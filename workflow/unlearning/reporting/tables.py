@@ -53,7 +53,7 @@ def main_table(results: Results) -> str:
 def cells_table(results: Results) -> str:
     """One line per model: every metric."""
     rows = [
-        [m.split, m.method, m.variant, m.label, m.seed, bool(m.collapsed)]
+        [m.split, m.method, m.variant, m.label, m.seed, m.collapsed]
         + [m.metrics.get(name) for name in METRICS]
         for split in results.splits
         for m in split.models
