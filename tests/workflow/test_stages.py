@@ -116,11 +116,16 @@ def distance(model: Path, other: Path) -> float:
 
 def test_two_processes_are_two(project, tmp_path):
     """Otherwise the comparisons below would compare one process with itself."""
-    (tmp_path / "count.py").write_text(
-        "import accelerate; print(accelerate.Accelerator().num_processes, 'processes')"
+    script = tmp_path / "count.py"
+    script.write_text(
+        "import accelerate, pathlib\n"
+        "found = accelerate.Accelerator()\n"
+        "file = pathlib.Path(__file__).with_name(str(found.process_index))\n"
+        "file.write_text(str(found.num_processes))\n"
     )
-    done = project.call(*TWO_PROCESSES[:-2], tmp_path / "count.py")
-    assert done.stdout.count("2 processes") == 2, done.stdout
+    done = project.call(*TWO_PROCESSES[:-2], script)
+    assert done.returncode == 0, done.stdout
+    assert [(tmp_path / rank).read_text() for rank in "01"] == ["2", "2"]
 
 
 def test_two_processes_finetune_the_same_model(project, experiment, tmp_path):

@@ -56,6 +56,10 @@ FORGET_LOSSES: dict[str, Term] = {
     "DPO": Term(
         "unlearning.methods.preference:dpo", ("forget", "idk"), ("reference",), {"beta": BETA}
     ),
+    "KTO": Term("unlearning.methods.kto:kto", ("forget", "idk"), ("reference",), {"beta": BETA}),
+    "KTO-sigmoid": Term(
+        "unlearning.methods.kto:kto_sigmoid", ("forget", "idk"), ("reference",), {"beta": BETA}
+    ),
     "NPO": Term("unlearning.methods.preference:npo", ("forget",), ("reference",), {"beta": BETA}),
     "SimNPO": Term(
         "unlearning.methods.preference:simnpo",
