@@ -42,12 +42,9 @@ def code(*modules):
     return fingerprint(*modules)
 
 
-def as_json(settings, sort_keys=True):
-    """Settings as one param: Snakemake compares params as a set of values without names.
-
-    Unsorted for the report, which shows methods in the config's order.
-    """
-    return json.dumps(settings, sort_keys=sort_keys)
+def as_json(settings):
+    """Settings as one param: Snakemake compares params as a set of values without names."""
+    return json.dumps(settings, sort_keys=True)
 
 
 def base_model(wildcards, input):

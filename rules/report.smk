@@ -44,7 +44,7 @@ rule report:
     log:
         f"{LOGS}/report/{EXPERIMENT.config['experiment']}.log",
     params:
-        settings=as_json(EXPERIMENT.config, sort_keys=False),
+        settings=as_json(EXPERIMENT.config),
         code=code("unlearning.stages.report"),
         folder=subpath(output.page, parent=True),
     shell:

@@ -7,7 +7,7 @@ from pathlib import Path
 from unlearning.config.checks import blocks, cross_problems
 from unlearning.config.layout import Cell, Layout, spell
 from unlearning.config.schema import ConfigError, load_schema, schema_problems, with_defaults
-from unlearning.methods.registry import resolve
+from unlearning.methods.registry import position, resolve
 
 RECIPE = ("epochs", "batch_size", "lr", "warmup_epochs", "schedule")
 RECIPE += ("weight_decay", "clip_norm", "max_length", "micro_batch")
@@ -69,6 +69,11 @@ class Experiment:
         """Run names of the retrained models; the first is the main reference."""
         return [f"retrain/seed={seed}" for seed in self.config["retrain"]["seeds"]]
 
+    @property
+    def methods(self) -> list[str]:
+        """Its methods, in the registry's order."""
+        return sorted(self.config["methods"], key=position)
+
     def variants(self, method: str) -> list[dict[str, float]]:
         """The hyper-parameters that the config states, one dict for each point of the grid."""
         return [
@@ -80,7 +85,7 @@ class Experiment:
         return [
             Cell(split, method, spell(hyper), tuple(hyper.items()), seed)
             for split in self.splits
-            for method in self.config["methods"]
+            for method in self.methods
             for hyper in self.variants(method)
             for seed in self.config["unlearn"]["seeds"]
         ]

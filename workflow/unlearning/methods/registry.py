@@ -118,6 +118,15 @@ def terms(name: str) -> tuple[Term, Term | None]:
     return FORGET_LOSSES[forget], RETAIN_TERMS[retain]
 
 
+def position(name: str) -> tuple[int, int]:
+    """Sorts method names as this table lists them, whatever order a config has."""
+    forget, retain = list(FORGET_LOSSES), list(RETAIN_TERMS)
+    if name in FORGET_LOSSES:
+        return forget.index(name), -1
+    loss, _, term = name.rpartition("+")
+    return forget.index(loss), retain.index(term)
+
+
 def hyper_parameters(name: str) -> dict[str, Hyper]:
     """All hyper-parameters of a method, coefficients of a composed one included."""
     forget, retain = terms(name)

@@ -33,7 +33,7 @@ def tell(results: Results) -> Story:
         base=base_model(config["model"]),
         data=data_source(config["data"]),
         splits=experiment.splits,
-        methods=list(config["methods"]),
+        methods=experiment.methods,
         variants=len({(cell.method, cell.variant) for cell in cells}),
         seeds=len(config["unlearn"]["seeds"]),
         retrained=len(config["retrain"]["seeds"]),
