@@ -37,6 +37,16 @@ def test_failed_job_shows_its_log(project, micro_with, tmp_path):
     assert not (broken.root / target).exists()
 
 
+def test_snakemake_makes_its_own_report_without_a_network(project, micro_with, tmp_path):
+    """It packs the page, tables and figures that the rules mark for it."""
+    page = tmp_path / "report.html"
+    done = project.snakemake(micro_with(), "--report", page)
+    assert done.returncode == 0, done.stdout
+    for name in ("index.html", "main.csv", "fq_mu.svg", "claims.json"):
+        assert f"Adding {name}" in done.stdout
+    assert page.stat().st_size > 1e6
+
+
 def test_damaged_model_is_named(project, experiment, tmp_path):
     """The log of a stage that cannot load its model says which folder is damaged."""
     model = tmp_path / "damaged"
