@@ -66,6 +66,7 @@ def model(tmp_path) -> Path:
         ({"methods": {"NPO+RT": {"beta": 0}}}, ["methods.NPO+RT.beta", "greater than 0", "0"]),
         ({"methods": {"NPO+RT": {"beta": [1, 1]}}}, ["methods.NPO+RT.beta", "distinct", "[1, 1]"]),
         ({"methods": {"NPO+RT": {"beta": [1, 1.0]}}}, ["methods.NPO+RT.beta", "distinct"]),
+        ({"methods": {"NPO+RT": [{"beta": 1}, {"beta": [2, 1.0]}]}}, ["beta=1 is listed twice"]),
         ({"forget_splits": ["forget07"]}, ["forget07", "whole authors only", "forget10"]),
         ({"forget_splits": ["forget"]}, ["'forget'", "forget01 to forget99"]),
         ({"unlearn": {"seeds": 3}}, ["unlearn.seeds", "a list", "found 3"]),

@@ -2,6 +2,7 @@
 
 import math
 
+from unlearning.config.layout import blocks, grid, spell
 from unlearning.config.schema import nearest
 from unlearning.data.splits import TOFU_PERTURBED, TOFU_ROWS_PER_AUTHOR, forget_rows, percentage
 from unlearning.data.world import size_problems
@@ -99,16 +100,12 @@ def _methods(config: dict) -> list[str]:
                 f"{', '.join(names())}"
             )
             continue
-        for block in blocks(stated):
-            problems += _block(name, block)
-        if isinstance(stated, list) and len({str(b) for b in stated}) < len(stated):
-            problems.append(f"methods.{name}: the same variant is listed twice")
+        found = [problem for block in blocks(stated) for problem in _block(name, block)]
+        spelled = [] if found else [spell(h) for block in blocks(stated) for h in grid(block)]
+        twice = sorted({variant for variant in spelled if spelled.count(variant) > 1})
+        found += [f"methods.{name}: the variant {variant} is listed twice" for variant in twice]
+        problems += found
     return problems
-
-
-def blocks(stated: dict | list | None) -> list[dict]:
-    """A method's blocks of hyper-parameters: one mapping, or a list of them."""
-    return stated if isinstance(stated, list) else [stated or {}]
 
 
 def _block(name: str, block: dict) -> list[str]:

@@ -1,11 +1,10 @@
 """A validated experiment: its runs, its paths, and the settings each stage is given."""
 
-import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
-from unlearning.config.checks import blocks, cross_problems
-from unlearning.config.layout import Cell, Layout, spell
+from unlearning.config.checks import cross_problems
+from unlearning.config.layout import Cell, Layout, blocks, grid, spell
 from unlearning.config.schema import ConfigError, load_schema, schema_problems, with_defaults
 from unlearning.methods.registry import position, resolve
 
@@ -25,12 +24,6 @@ def load_experiment(config: dict, root: Path) -> "Experiment":
     if problems:
         raise ConfigError(problems)
     return Experiment(complete)
-
-
-def grid(stated: dict) -> list[dict[str, float]]:
-    """Every combination of a block's values; a value that is no list counts as a list of one."""
-    axes = [v if isinstance(v, list) else [v] for v in stated.values()]
-    return [dict(zip(stated, point, strict=True)) for point in itertools.product(*axes)]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Where every result lies. Paths spell the run: split, method, hyper-parameters, seed."""
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,17 @@ class Cell:
 def spell(hyper: dict[str, float]) -> str:
     """beta=0.1,gamma=0 for the values that the config states; `default` if it states none."""
     return ",".join(f"{key}={value:g}" for key, value in hyper.items()) or "default"
+
+
+def blocks(stated: dict | list | None) -> list[dict]:
+    """A method's blocks of hyper-parameters: one mapping, or a list of them."""
+    return stated if isinstance(stated, list) else [stated or {}]
+
+
+def grid(block: dict) -> list[dict[str, float]]:
+    """Every combination of a block's values; a value that is no list counts as a list of one."""
+    axes = [v if isinstance(v, list) else [v] for v in block.values()]
+    return [dict(zip(block, point, strict=True)) for point in itertools.product(*axes)]
 
 
 @dataclass(frozen=True)
