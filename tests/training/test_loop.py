@@ -6,45 +6,87 @@ import math
 import pytest
 import torch
 from accelerate import Accelerator
-from toy import WORDS, toy
+from toy import ARCHITECTURE, WORDS, toy
 from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PROMPTS
 from unlearning.methods.objective import Objective, build_objective
-from unlearning.methods.registry import resolve
+from unlearning.methods.registry import FORGET_LOSSES, resolve
+from unlearning.models.build import build_model
 from unlearning.training.learning import LEARN
 from unlearning.training.loop import shares, train
 from unlearning.training.plan import Recipe, StepPlan
 from unlearning.training.sources import LearnSource, UnlearnSource
 
 ROWS = [{"question": "who wrote this book?", "answer": " ".join(WORDS[5:n])} for n in range(6, 13)]
+ROLES = ("forget", "idk", "alternative", "retain")
 RECIPE = {"epochs": 4, "batch_size": 7, "lr": 1e-2, "warmup_epochs": 0, "schedule": "linear"}
 RECIPE |= {"weight_decay": 0.01, "clip_norm": None, "max_length": 64, "micro_batch": 7}
 
 
-def run(model, tokenizer, objective=LEARN, **changes):
+def run(model, tokenizer, objective=LEARN, teacher=None, **changes):
     recipe = Recipe(**{**RECIPE, **changes})
     rows = Encoder(tokenizer, PROMPTS["plain"], 64).encode_rows(ROWS)
     plan = StepPlan.of(recipe, len(rows))
-    if objective is LEARN or objective.roles == ["train"]:
+    if objective.roles == ["train"]:
         source = LearnSource(plan, 0, rows, [], 0)
     else:
-        make = {role: rows.__getitem__ for role in objective.roles}
-        source = UnlearnSource(plan, 0, "fresh", {"retain": len(rows)}, make)
-    return train(model, source, objective, plan, recipe, Accelerator(cpu=True))
+        scored = [row.with_reference(10.0 + k) for k, row in enumerate(rows)]
+        make = {role: lambda row, other=0: scored[(row + other) % len(rows)] for role in ROLES}
+        make = {role: make[role] for role in objective.roles}
+        counts = {role: len(rows) for role in ROLES}
+        source = UnlearnSource(plan, 0, "fresh", counts, make)
+    return train(model, source, objective, plan, recipe, Accelerator(cpu=True), teacher=teacher)
 
 
-@pytest.mark.parametrize("method", ["GA", "GA+RT", "SimNPO+RT"])
-@pytest.mark.parametrize("micro_batch", [1, 2, 3])
-def test_the_micro_batch_never_changes_the_result(method, micro_batch):
-    model, tokenizer = toy()
-    model = model.double()  # Adam turns rounding noise of tiny gradients into whole steps
-    other = copy.deepcopy(model)
-    objective = build_objective(resolve(method, {}).settings())
-    whole = run(model, tokenizer, objective)
-    parts = run(other, tokenizer, objective, micro_batch=micro_batch)
-    assert parts.losses == pytest.approx(whole.losses, abs=1e-6)
-    for a, b in zip(model.parameters(), other.parameters(), strict=True):
-        assert torch.allclose(a, b, rtol=1e-6)
+def deep():
+    """A model with layers below its last, in double precision: Adam turns rounding noise of tiny
+    gradients into whole steps."""
+    _, tokenizer = toy()
+    return build_model({**ARCHITECTURE, "layers": 3}, len(tokenizer), 0).double(), tokenizer
+
+
+def every_method():
+    composed = [name if "+" in name else f"{name}+RT" for name in FORGET_LOSSES]
+    return [*composed, "GA", "NPO+KL", "NPO+KL-answer", "RMU+ACT"]
+
+
+@pytest.mark.parametrize("method", every_method())
+def test_the_micro_batch_never_changes_the_result(method):
+    model, tokenizer = deep()
+    start = copy.deepcopy(model)
+    hyper = {"layer": 1} if "RMU" in method else {}
+    hyper |= {"dual_warmup_epochs": 1} if "PDU" in method else {}
+    settings = resolve(method, hyper).settings()
+    whole = run(model, tokenizer, build_objective(settings), teacher=copy.deepcopy(start))
+    both = zip(model.parameters(), start.parameters(), strict=True)
+    assert any(not torch.equal(a, b) for a, b in both)
+    for micro_batch in (1, 3):
+        other, objective = copy.deepcopy(start), build_objective(settings)
+        teacher = copy.deepcopy(start)
+        parts = run(other, tokenizer, objective, teacher=teacher, micro_batch=micro_batch)
+        assert parts.losses == pytest.approx(whole.losses, rel=1e-6, abs=1e-6)
+        for a, b in zip(model.parameters(), other.parameters(), strict=True):
+            assert torch.allclose(a, b, rtol=1e-6)
+
+
+def test_the_retain_weight_of_pdu_rises_while_the_retain_loss_is_high():
+    model, tokenizer = deep()
+    hyper = {"dual_warmup_epochs": 2, "retain_loss_eps": 0.0, "dual_step_size": 1.0}
+    history = run(model, tokenizer, build_objective(resolve("PDU+RT", hyper).settings()))
+    weights = [retain for _, retain in history.weights]
+    assert weights[:2] == [100.0, 100.0]  # one step an epoch; the rule starts after the second
+    assert weights[3] == pytest.approx(weights[2] + history.terms[2][1])
+    for loss, terms, own in zip(history.losses, history.terms, history.weights, strict=True):
+        assert loss == pytest.approx(own[0] * terms[0] + own[1] * terms[1], rel=1e-5)
+
+
+def test_rmu_moves_nothing_but_its_own_parameters():
+    model, tokenizer = deep()
+    start = {name: p.clone() for name, p in model.named_parameters()}
+    settings = resolve("RMU+ACT", {"layer": 1}).settings()
+    run(model, tokenizer, build_objective(settings), teacher=copy.deepcopy(model))
+    moved = {name for name, p in model.named_parameters() if not torch.equal(p, start[name])}
+    assert moved == {f"model.layers.{k}.mlp.down_proj.weight" for k in (0, 1)}
 
 
 def test_learning_lowers_the_loss_and_ascent_raises_it():

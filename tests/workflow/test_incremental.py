@@ -92,6 +92,21 @@ def test_edited_part_of_the_page_makes_the_report_again(project, file, change):
         assert project.planned() == REPORT
 
 
+def test_own_method_runs_again_when_its_file_changes(project, micro_with, tmp_path):
+    moved = project.moved_to(tmp_path / "own")
+    file = moved.root / "mine.py"
+    file.write_text("def loss(batch, scale=1.0):\n    return -scale * batch.forget.nll\n")
+    changes = {"methods": {"mine+RT": {"function": "mine.py:loss", "scale": 0.5}}}
+    assert moved.planned(**changes) == Counter(unlearn=1, evaluate=1, report=1)
+    done = moved.snakemake(micro_with(**changes))
+    assert done.returncode == 0, done.stdout
+    assert moved.planned(**changes) == Counter()
+    file.write_text("# more said\n" + file.read_text())
+    assert moved.planned(**changes) == Counter()
+    file.write_text(file.read_text().replace("-scale", "-2 * scale"))
+    assert moved.planned(**changes) == Counter(unlearn=1, evaluate=1, report=1)
+
+
 def test_touched_files_run_nothing(project):
     """A fresh checkout or a copy gives every file a new time; none of that is a change."""
     folders = [project.root / name for name in ("workflow", "rules", "config", "reports")]

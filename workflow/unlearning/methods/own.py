@@ -23,8 +23,11 @@ def own_methods(methods: dict) -> tuple[Losses, list[str]]:
         if isinstance(stated, dict) and "function" in stated:
             term, found = _term(name, stated)
             problems += found
-            if term is not None:
-                losses.setdefault(name.partition("+")[0], term)
+            if term is not None and losses.setdefault(name.partition("+")[0], term) != term:
+                problems.append(
+                    f"methods.{name}: another entry gives '{name.partition('+')[0]}' another "
+                    "function, roles or needs; say them once"
+                )
     return losses, problems
 
 

@@ -1,0 +1,86 @@
+"""A method in a file of the user's: found, checked before any job, run like the registry's."""
+
+import pytest
+import torch
+from unlearning.methods.objective import build_objective
+from unlearning.methods.own import own_methods
+from unlearning.methods.registry import FORGET_LOSSES, names, position, resolve
+from unlearning.methods.sequences import Batch, Sequences
+
+SOURCE = '''
+from torch import relu
+
+def margin(batch, floor: float = 2.0, *, weight):
+    """Ascent until a row's mean loss reaches the floor."""
+    return weight * relu(floor - batch.token_mean(batch.forget))
+'''
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(SOURCE)
+    return path
+
+
+def test_an_own_method_composes_and_runs(file):
+    stated = {"margin+RT": {"function": f"{file}:margin", "weight": 3.0}}
+    losses, problems = own_methods(stated)
+    assert problems == []
+    assert {"margin", "margin+RT", "margin+KL"} <= set(names(losses))
+    assert position("margin", losses) > position("PDU+RT", losses)
+    assert "margin" not in FORGET_LOSSES
+    method = resolve("margin+RT", {"weight": 3.0}, losses)
+    assert method.hyper == {"floor": 2.0, "weight": 3.0, "forget_coeff": 1.0, "retain_coeff": 1.0}
+    objective = build_objective(method.settings())
+    assert objective.roles == ["forget", "retain"]
+    rows = Sequences(torch.tensor([-1.0, -0.5]), torch.tensor([0, 1]), 2)
+    found = objective.rows(Batch(forget=rows, retain=rows))
+    assert found[0].tolist() == pytest.approx([3.0, 4.5])
+
+
+def test_needs_and_roles_are_handed_on(file):
+    stated = {"function": f"{file}:margin", "roles": ["forget", "idk"], "needs": ["reference"]}
+    losses, problems = own_methods({"margin": stated})
+    assert problems == []
+    settings = resolve("margin", {"weight": 1.0}, losses).settings()
+    assert settings["roles"] == ["forget", "idk"]
+    assert settings["needs"]["reference"] and not settings["needs"]["logits"]
+    losses, _ = own_methods({"margin": {"function": f"{file}:margin", "needs": ["teacher"]}})
+    needs = resolve("margin", {"weight": 1.0}, losses).settings()["needs"]
+    assert needs["logits"] == {"forget": "labels"} and needs["teacher"] == ["forget"]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "problem"),
+    [
+        ("margin", {"function": "nowhere.py:loss"}, "no file 'nowhere.py'"),
+        ("margin", {"function": "package.module:loss"}, "must be path/to/file.py:name"),
+        ("margin", {"function": 3}, "must be path/to/file.py:name, found 3"),
+        ("margin", {"roles": ["forgot"]}, "found 'forgot'"),
+        ("margin", {"roles": "forget"}, "a list of forget, idk, alternative, retain"),
+        ("margin", {"needs": ["logit"]}, "a list of reference, logits, teacher; found 'logit'"),
+        ("margin+RP", {}, "NAME or NAME+RT|KL|KL-answer|ACT"),
+        ("my method", {}, "called by letters"),
+        ("NPO", {}, "'NPO' is a method of the registry"),
+    ],
+)
+def test_every_problem_is_named(file, name, change, problem):
+    _, problems = own_methods({name: {"function": f"{file}:margin", **change}})
+    assert any(problem in found for found in problems), problems
+    assert all(found.startswith(f"methods.{name}") for found in problems)
+
+
+def test_problems_of_the_file_are_named(file):
+    _, (problem,) = own_methods({"a": {"function": f"{file}:margins"}})
+    assert "has no function 'margins'; it defines margin" in problem
+    file.write_text("def margin(:\n")
+    _, (problem,) = own_methods({"a": {"function": f"{file}:margin"}})
+    assert f"{file}, line 1" in problem
+    file.write_text("def margin():\n    pass\ndef other(batch):\n    pass\n")
+    _, (problem,) = own_methods({"a": {"function": f"{file}:margin"}})
+    assert "must take the batch first" in problem
+    stated = {"a": {"function": f"{file}:other"}, "a+RT": {"function": f"{file}:other"}}
+    assert own_methods(stated)[1] == []
+    stated["a+RT"]["needs"] = ["reference"]
+    assert "say them once" in own_methods(stated)[1][0]
