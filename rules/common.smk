@@ -65,8 +65,9 @@ def model_of(wildcards):
 
 def method_modules(wildcards):
     """The stage, and the modules of the method's own loss functions."""
-    settings = EXPERIMENT.method_settings(wildcards.method, wildcards.variant)
-    own = {term["function"].partition(":")[0] for term in settings["method"]["terms"]}
+    hyper = EXPERIMENT.hyper(wildcards.method, wildcards.variant)
+    functions = EXPERIMENT.method(wildcards.method, hyper).functions()
+    own = {function.rpartition(":")[0] for function in functions}
     return ["unlearning.stages.unlearn", *sorted(own)]
 
 

@@ -1,5 +1,6 @@
 """Splits and subsets, in the mini world and on TOFU's own files."""
 
+import json
 import os
 from pathlib import Path
 
@@ -17,7 +18,8 @@ def tofu(splits, **changes):
     if not TOFU.is_dir():
         pytest.skip(f"no TOFU files at {TOFU}: set TOFU_DIR to their folder")
     data = {"source": "tofu", "data_dir": str(TOFU), "hub_revision": "main"}
-    return build_tables({**data, "retain_authors": None, **changes}, splits)
+    data |= {"retain_authors": None, "alternatives": None}
+    return build_tables({**data, **changes}, splits)
 
 
 def test_the_retain_split_follows_from_the_forget_split():
@@ -58,6 +60,38 @@ def test_a_subset_keeps_forget_rows_and_the_first_retain_authors():
     assert tables["retain95"] + tables["forget05"] == tables["full"]
     forgotten = {row["question"] for row in tables["forget10"]}
     assert not forgotten & {row["question"] for row in tables["pretrain"] + tables["replay"]}
+
+
+def test_alternatives_of_the_mini_world_are_false_answers_in_the_answers_wording():
+    tables = build_tables({"source": "mini", "mini": MINI}, ["forget30"])
+    rows = tables["forget30_alternatives"]
+    for row, other in zip(tables["forget30_perturbed"], rows, strict=True):
+        assert (other["question"], other["answer"]) == (row["question"], row["answer"])
+        false = other["alternative_answer"]
+        assert len({row["answer"], *false}) == 4
+        assert not {*false} & {*row["perturbed_answer"]}
+
+
+def test_alternative_answers_come_from_a_file(tmp_path):
+    path = tmp_path / "alternatives.jsonl"
+    rows = read_table(TOFU / "forget01.json") if TOFU.is_dir() else []
+    path.write_text(
+        "".join(
+            json.dumps({"question": row["question"], "answer": row["answer"], "alternate": text})
+            + "\n"
+            for row in rows
+            for text in ("one", "two")
+        )
+    )
+    tables = tofu(["forget01"], alternatives=str(path))
+    assert [row["question"] for row in tables["forget01_alternatives"]] == [
+        row["question"] for row in rows
+    ]
+    assert {tuple(r["alternative_answer"]) for r in tables["forget01_alternatives"]} == {
+        ("one", "two")
+    }
+    with pytest.raises(DataError, match="no alternative answer to 160 of 200 forget questions"):
+        tofu(["forget05"], alternatives=str(path))
 
 
 def test_a_malformed_row_is_named_with_file_and_line(tmp_path):

@@ -67,6 +67,7 @@ def test_tables_have_tofu_columns_and_the_sizes_asked_for(world):
     sizes = {table: len(rows) for table, rows in world.items()}
     assert sizes == {
         "full": 960,
+        "alternatives": 960,
         "holdout": 96,
         "real_authors": 36,
         "world_facts": 35,

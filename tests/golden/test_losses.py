@@ -5,10 +5,13 @@ import torch
 from golden_files import cases, read
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM
+from unlearning.data.encoding import IGNORED
 from unlearning.methods.objective import build_objective
-from unlearning.methods.registry import resolve
+from unlearning.methods.registry import RETAIN_TERMS, resolve
 from unlearning.methods.sequences import Batch, Sequences
+from unlearning.methods.terms import Method
 from unlearning.models.scorer import Scorer
+from unlearning.training.batches import logits_view
 
 TOLERANCE = 1e-6  # the official code takes its token means in float32
 
@@ -30,6 +33,23 @@ NAMES = {
     "simnpo": "SimNPO",
     "simnpo_grad_diff": "SimNPO+RT",
 }
+OPEN_UNLEARNING = {
+    "WGA": "WGA",
+    "SatImp": "SatImp",
+    "UNDIAL": "UNDIAL-OU",
+    "CE-U": "CE-U",
+    "NPO(open-unlearning)": "NPO",
+    "DPO(open-unlearning)": "DPO",
+}
+MUSE = {
+    "ga": "GA",
+    "ga_gdr": "GA+RT",
+    "npo": "NPO-MUSE",
+    "npo_gdr": "NPO-MUSE+RT",
+    "simnpo": "SimNPO-MUSE",
+    "simnpo_gdr": "SimNPO-MUSE+RT",
+}
+MUSE_HYPER = {"npo_coeff": "forget_coeff", "coeff": "retain_coeff"}
 HYPER = {"npo_coeff": "forget_coeff", "grad_diff_coeff": "retain_coeff", "KL_coeff": "retain_coeff"}
 
 
@@ -40,17 +60,27 @@ def model_of(golden, weights):
     return Scorer(model.eval())
 
 
-def score(scorer, rows, reference):
+def score(models, rows, role, objective, columns=None):
+    """One role's rows under both models, with what the objective needs of them."""
     ids, labels, mask = (torch.tensor(rows[k]) for k in ("input_ids", "labels", "attention_mask"))
-    # the released KL runs over every position, padding included, but the last, which predicts none
-    everywhere = torch.ones_like(mask, dtype=torch.bool)
-    found = scorer(ids, labels, mask=mask, full=everywhere)
-    sequences = Sequences(found["logp"], found["row"], len(ids))
+    if columns is not None:  # MUSE: plain text, every token a label
+        ids = labels = ids[:, :columns]
+        mask = torch.ones_like(ids)
+    # the released losses run over padding too: every position of the tensor is a position here
+    kind = objective.needs.logits.get(role)
+    full = torch.ones_like(ids, dtype=torch.bool)
+    if kind == "labels":
+        full[:, :-1] = labels[:, 1:] != IGNORED
+    if kind in ("labels", "next"):
+        full[:, -1] = False
+    current, reference = models
+    found = current(ids, labels, mask=mask, full=full)
     with torch.no_grad():
-        expected = reference(ids, labels, mask=mask, full=everywhere)
+        expected = reference(ids, labels, mask=mask, full=full)
+    sequences = Sequences(found["logp"], found["row"], len(ids))
     sequences.reference_nll = Sequences(expected["logp"], expected["row"], len(ids)).nll
-    sequences.logits, sequences.logits_row = found["logits"], found["logits_row"]
-    sequences.reference_logits = expected["logits"]
+    if kind:
+        sequences.logits = logits_view(full, labels, found["logits"], expected)
     return sequences
 
 
@@ -64,24 +94,57 @@ def batches(golden):
     return read(golden / "losses" / "batches.json")
 
 
-@pytest.mark.parametrize(
-    "case",
-    cases("losses/expected.json"),
-    ids=lambda c: f"{c['official_name']}-{c['params']}",
-)
-def test_loss_and_gradient_equal_the_official_ones(case, models, batches):
-    current, reference = models
+def check(objective, case, models, batches, columns=None):
+    current, _ = models
     current.zero_grad()
-    hyper = {HYPER.get(k, k): v for k, v in case["params"].items()}
-    objective = build_objective(resolve(NAMES[case["official_name"]], hyper).settings())
-    roles = {role: score(current, batches[role], reference) for role in objective.roles}
-    loss = objective(Batch(**roles, pool=True)).mean()
+    columns = columns or {}
+    batch = Batch(pool=True)
+    for role in objective.roles:
+        setattr(batch, role, score(models, batches[role], role, objective, columns.get(role)))
+    loss = objective.total(objective.rows(batch)).mean()
     loss.backward()
 
     assert loss.item() == pytest.approx(case["loss"], rel=TOLERANCE)
     parameters = dict(current.model.named_parameters())
     norm = torch.stack([p.grad.norm() for p in parameters.values()]).norm()
     assert norm.item() == pytest.approx(case["grad_norm"], rel=TOLERANCE)
-    for name, probe in case["grad_probe"].items():
+    for name, probe in case.get("grad_probe", {}).items():
         found = parameters[name].grad.flatten()[: len(probe)].tolist()
         assert found == pytest.approx(probe, rel=1e-5, abs=TOLERANCE * case["grad_norm"])
+
+
+@pytest.mark.parametrize(
+    "case",
+    cases("losses/expected.json"),
+    ids=lambda c: f"{c['official_name']}-{c['params']}",
+)
+def test_loss_and_gradient_equal_the_official_ones(case, models, batches):
+    hyper = {HYPER.get(k, k): v for k, v in case["params"].items()}
+    objective = build_objective(resolve(NAMES[case["official_name"]], hyper).settings())
+    check(objective, case, models, batches)
+
+
+@pytest.mark.parametrize(
+    "case",
+    cases("losses/expected_open_unlearning.json"),
+    ids=lambda c: f"{c['name']}-{c['params']}",
+)
+def test_loss_and_gradient_equal_those_of_open_unlearning(case, models, batches):
+    if case["name"] == "KL-retain":
+        term = RETAIN_TERMS["KL"]
+        settings = Method("KL", term, None, case["params"]).settings()
+    else:
+        settings = resolve(OPEN_UNLEARNING[case["name"]], case["params"]).settings()
+    check(build_objective(settings), case, models, batches)
+
+
+@pytest.mark.parametrize(
+    "case", cases("losses/expected_muse.json"), ids=lambda c: f"{c['official_name']}-{c['params']}"
+)
+def test_loss_and_gradient_equal_those_of_muse(case, models, batches, golden):
+    layout = read(golden / "losses" / "expected_muse.json")
+    columns = {"forget": layout["forget_columns"], "retain": layout["retain_columns"]}
+    name = MUSE[case["official_name"]]
+    hyper = {MUSE_HYPER.get(k, k): v for k, v in case["params"].items()}
+    objective = build_objective(resolve(name, hyper).settings())
+    check(objective, case, models, batches, columns)

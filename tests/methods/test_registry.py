@@ -25,7 +25,7 @@ def sequences(*rows, reference=None):
 def test_every_entry_is_a_function_with_formula_paper_and_reference(term):
     documented = load_function(term.function).__doc__
     assert documented and "Returns (B,)" in documented
-    assert "Reference:" in documented or "released" in documented
+    assert "Paper:" in documented and "Reference:" in documented
 
 
 def test_composition_multiplies_no_classes():

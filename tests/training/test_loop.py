@@ -28,7 +28,8 @@ def run(model, tokenizer, objective=LEARN, **changes):
     if objective is LEARN or objective.roles == ["train"]:
         source = LearnSource(plan, 0, rows, [], 0)
     else:
-        source = UnlearnSource(plan, 0, "fresh", objective.roles, rows, rows, None, 0)
+        make = {role: rows.__getitem__ for role in objective.roles}
+        source = UnlearnSource(plan, 0, "fresh", {"retain": len(rows)}, make)
     return train(model, source, objective, plan, recipe, Accelerator(cpu=True))
 
 
@@ -64,7 +65,7 @@ def test_a_loss_that_is_no_number_ends_the_run_with_finite_weights():
         scale = math.nan if len(steps) > 2 else 1.0
         return batch.token_mean(batch.train) * scale
 
-    history = run(model, tokenizer, Objective([(1.0, breaks)], ["train"], []))
+    history = run(model, tokenizer, Objective([breaks], [1.0], ["train"]))
     assert history.collapsed["step"] == 2
     assert "nan" in history.collapsed["reason"]
     assert len(history.losses) == 3

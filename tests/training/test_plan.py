@@ -47,7 +47,7 @@ def test_a_step_does_not_depend_on_the_steps_before_it():
     plan = plan_of(40, batch_size=8)
 
     def source():
-        return UnlearnSource(plan, 3, "fresh", ["forget"], [0] * 40, [0] * 90, None, 5)
+        return UnlearnSource(plan, 3, "fresh", {"retain": 90, "idk": 5}, {})
 
     in_order = source()
     drawn = [in_order.draws(step) for step in range(plan.steps)]
@@ -63,9 +63,9 @@ def test_epoch_ends_include_the_last_step():
 @pytest.mark.parametrize(("pairing", "partners"), [("fixed", 1), ("fresh", 8)])
 def test_fixed_pairing_always_meets_the_same_retain_row(pairing, partners):
     plan = plan_of(4, batch_size=4, epochs=8)
-    source = UnlearnSource(plan, 1, pairing, ["forget"], [0] * 4, [0] * 10_000, None, 5)
+    source = UnlearnSource(plan, 1, pairing, {"retain": 10_000}, {})
     met = {}
     for step in range(plan.steps):
-        for forget, retain, _ in source.draws(step):
-            met.setdefault(forget, set()).add(retain)
+        for draw in source.draws(step):
+            met.setdefault(draw["forget"], set()).add(draw["retain"])
     assert {len(rows) for rows in met.values()} == {partners}

@@ -2,7 +2,8 @@
 
 Snakemake sees a rule's own text only. Each rule therefore has one param with the digest of the
 package modules that its stage reaches through imports, comments and docstrings left out. Method
-functions are named in the settings, not imported, so a stage that runs a method adds that module.
+functions are named in the settings, not imported, so a stage that runs a method adds that module,
+or the user's file: its own text only, not what it imports beside the package.
 """
 
 import ast
@@ -19,7 +20,9 @@ def _tree(path: Path) -> ast.Module:
 
 
 def _path_of(module: str) -> Path | None:
-    """The file of a module of this package; None for any other name."""
+    """The file of a module of this package, or of a method in a file of the user's; else None."""
+    if module.endswith(".py"):
+        return Path(module).resolve()
     parts = module.split(".")
     if parts[0] != PACKAGE.name:
         return None
@@ -73,6 +76,7 @@ def fingerprint(*modules: str) -> str:
     """Twelve hex digits over the code of `modules` and all they reach."""
     digest = hashlib.sha256()
     for path in reached(*modules):
-        digest.update(str(path.relative_to(PACKAGE)).encode())
+        inside = path.is_relative_to(PACKAGE)
+        digest.update(str(path.relative_to(PACKAGE) if inside else path.name).encode())
         digest.update(_meaning(path).encode())
     return digest.hexdigest()[:12]

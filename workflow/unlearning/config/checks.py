@@ -6,7 +6,9 @@ from unlearning.config.layout import blocks, grid, spell
 from unlearning.config.schema import nearest
 from unlearning.data.splits import TOFU_PERTURBED, TOFU_ROWS_PER_AUTHOR, forget_rows, percentage
 from unlearning.data.world import size_problems
-from unlearning.methods.registry import Hyper, hyper_parameters, names
+from unlearning.methods.own import hyper_block, own_methods
+from unlearning.methods.registry import Losses, hyper_parameters, names, terms
+from unlearning.methods.terms import Hyper
 
 _OVERRIDES = {"epochs": Hyper(0, above=0), "lr": Hyper(0, above=0)}
 
@@ -41,7 +43,7 @@ def _data(config: dict) -> list[str]:
     data, problems = config["data"], []
     if data["source"] == "mini":
         problems += [f"data.mini: {problem}" for problem in size_problems(**data["mini"])]
-        for key in ("data_dir", "retain_authors"):
+        for key in ("data_dir", "retain_authors", "alternatives"):
             if data[key] is not None:
                 problems.append(f"data.{key}: only for data.source tofu, found {data[key]!r}")
     scratch = config["model"]["architecture"] is not None
@@ -92,24 +94,28 @@ def _tofu_split(split: str) -> None:
 
 
 def _methods(config: dict) -> list[str]:
-    problems = []
+    losses, problems = own_methods(config["methods"])
+    known = names(losses)
     for name, stated in config["methods"].items():
-        if name not in names():
-            problems.append(
-                f"methods: unknown method '{name}'{nearest(name, names())} Known: "
-                f"{', '.join(names())}"
-            )
+        if name not in known:
+            if not (isinstance(stated, dict) and "function" in stated):  # else reported above
+                problems.append(
+                    f"methods: unknown method '{name}'{nearest(name, known)} Known: "
+                    f"{', '.join(known)}. A method of your own names its function"
+                )
             continue
-        found = [problem for block in blocks(stated) for problem in _block(name, block)]
-        spelled = [] if found else [spell(h) for block in blocks(stated) for h in grid(block)]
+        listed = blocks(hyper_block(stated))
+        found = [problem for block in listed for problem in _block(name, block, losses)]
+        spelled = [] if found else [spell(h) for block in listed for h in grid(block)]
         twice = sorted({variant for variant in spelled if spelled.count(variant) > 1})
         found += [f"methods.{name}: the variant {variant} is listed twice" for variant in twice]
-        problems += found
+        problems += found or _fits(name, listed, losses, config)
     return problems
 
 
-def _block(name: str, block: dict) -> list[str]:
-    known = {**hyper_parameters(name), **_OVERRIDES}
+def _block(name: str, block: dict, losses: Losses) -> list[str]:
+    own = hyper_parameters(name, losses)
+    known = {**own, **_OVERRIDES}
     problems = []
     for key, value in block.items():
         if key in known:
@@ -119,6 +125,32 @@ def _block(name: str, block: dict) -> list[str]:
                 f"methods.{name}: unknown hyper-parameter '{key}'{nearest(key, list(known))} "
                 f"Allowed: {', '.join(known)}"
             )
+    for key, hyper in own.items():
+        if hyper.default is None and key not in block:
+            problems.append(f"methods.{name}.{key}: has no default; state a number")
+    return problems
+
+
+def _fits(name: str, listed: list[dict], losses: Losses, config: dict) -> list[str]:
+    """Whether the data and the model have what a method asks for."""
+    problems = []
+    data, architecture = config["data"], config["model"]["architecture"]
+    used = [term for term in terms(name, losses) if term is not None]
+    alternative = any("alternative" in term.roles for term in used)
+    if alternative and data["source"] == "tofu" and data["alternatives"] is None:
+        problems.append(
+            f"methods.{name}: needs plausible false answers to the forget questions; name their "
+            "file in data.alternatives"
+        )
+    layer = hyper_parameters(name, losses).get("layer")
+    if layer is not None and architecture is not None:
+        last = architecture["layers"] - 2  # the last layer's output is only seen normalised
+        stated = [point.get("layer", layer.default) for block in listed for point in grid(block)]
+        problems += [
+            f"methods.{name}.layer: must be 0 to {last} in a model of {last + 2} layers, found {k}"
+            for k in stated
+            if k > last
+        ]
     return problems
 
 
@@ -141,7 +173,8 @@ def _relearn(config: dict) -> list[str]:
 
 
 def _trajectory(config: dict) -> list[str]:
-    stated = [b.get("epochs") for m in config["methods"].values() for b in blocks(m)]
+    methods = config["methods"].values()
+    stated = [b.get("epochs") for m in methods for b in blocks(hyper_block(m))]
     own = [e for given in stated for e in (given if isinstance(given, list) else [given])]
     shortest = min(config["unlearn"]["epochs"], *[e for e in own if _is_epochs(e)], math.inf)
     return [

@@ -1,12 +1,15 @@
 """A validated experiment: its runs, its paths, and the settings each stage is given."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from unlearning.config.checks import cross_problems
 from unlearning.config.layout import Cell, Layout, blocks, grid, spell
 from unlearning.config.schema import ConfigError, load_schema, schema_problems, with_defaults
-from unlearning.methods.registry import position, resolve
+from unlearning.methods.own import hyper_block, own_methods
+from unlearning.methods.registry import Losses, position, resolve
+from unlearning.methods.terms import Method
 
 RECIPE = ("epochs", "batch_size", "lr", "warmup_epochs", "schedule")
 RECIPE += ("weight_decay", "clip_norm", "max_length", "micro_batch")
@@ -62,16 +65,29 @@ class Experiment:
         """Run names of the retrained models; the first is the main reference."""
         return [f"retrain/seed={seed}" for seed in self.config["retrain"]["seeds"]]
 
+    @cached_property
+    def losses(self) -> Losses:
+        """The registry's forget losses and the config's own."""
+        return own_methods(self.config["methods"])[0]
+
     @property
     def methods(self) -> list[str]:
-        """Its methods, in the registry's order."""
-        return sorted(self.config["methods"], key=position)
+        """Its methods, in the registry's order, the config's own last."""
+        return sorted(self.config["methods"], key=lambda name: position(name, self.losses))
 
     def variants(self, method: str) -> list[dict[str, float]]:
         """The hyper-parameters that the config states, one dict for each point of the grid."""
-        return [
-            point for stated in blocks(self.config["methods"][method]) for point in grid(stated)
-        ]
+        stated = hyper_block(self.config["methods"][method])
+        return [point for block in blocks(stated) for point in grid(block)]
+
+    def hyper(self, method: str, variant: str) -> dict[str, float]:
+        """What the config states for the variant of that spelling."""
+        return next(h for h in self.variants(method) if spell(h) == variant)
+
+    def method(self, name: str, hyper: dict[str, float]) -> Method:
+        """The method with its complete hyper-parameters; recipe overrides left out."""
+        own = {key: value for key, value in hyper.items() if key not in OVERRIDES}
+        return resolve(name, own, self.losses)
 
     def cells(self) -> list[Cell]:
         """Every unlearning run: splits x methods x variants x seeds."""
@@ -99,10 +115,10 @@ class Experiment:
 
     def method_settings(self, method: str, variant: str) -> dict:
         """What an unlearning run is told: method, recipe, pairing, evaluated epochs."""
-        hyper = next(h for h in self.variants(method) if spell(h) == variant)
-        overrides = {key: hyper.pop(key) for key in OVERRIDES if key in hyper}
+        hyper = self.hyper(method, variant)
+        overrides = {key: hyper[key] for key in OVERRIDES if key in hyper}
         return {
-            "method": resolve(method, hyper).settings(),
+            "method": self.method(method, hyper).settings(),
             "recipe": {**self.recipe("unlearn"), **overrides},
             "pairing": self.config["unlearn"]["pairing"],
             "trajectory": self.config["unlearn"]["trajectory"],

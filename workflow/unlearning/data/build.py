@@ -1,5 +1,7 @@
 """The tables of a world: whatever the source, the same files come out."""
 
+from pathlib import Path
+
 from unlearning.data.splits import (
     TOFU_ROWS_PER_AUTHOR,
     evaluated_on,
@@ -7,7 +9,8 @@ from unlearning.data.splits import (
     percentage,
     retain_name,
 )
-from unlearning.data.tofu import GENERAL, read_tofu
+from unlearning.data.tables import DataError
+from unlearning.data.tofu import GENERAL, alternative_answers, read_tofu
 from unlearning.data.world import generate
 
 Tables = dict[str, list[dict]]
@@ -38,6 +41,8 @@ def mini_tables(sizes: dict, splits: list[str]) -> Tables:
     tables |= {f"{split}_perturbed": full[-count:] for split, count in counts.items()}
     tables["retain_perturbed"] = full[: max(1, len(full) * RETAIN_SHARE // 100)]
     tables |= {f"{name}_perturbed": world.pop(name) for name in ("real_authors", "world_facts")}
+    alternatives = world.pop("alternatives")
+    tables |= {f"{split}_alternatives": alternatives[-count:] for split, count in counts.items()}
     if holdout:
         tables["holdout_perturbed"] = holdout
     return tables | world
@@ -58,6 +63,12 @@ def tofu_tables(data: dict, splits: list[str]) -> Tables:
     kept = data["retain_authors"]
     tables: Tables = {name: source[name] for name in (*GENERAL, "retain_perturbed")}
     tables |= {f"{s}_perturbed": source[f"{evaluated_on(s)}_perturbed"] for s in splits}
+    if data["alternatives"] is not None:
+        answers = alternative_answers(Path(data["alternatives"]))
+        tables |= {
+            f"{s}_alternatives": with_alternatives(rows[-count:], answers)
+            for s, count in counts.items()
+        }
     tables["idontknow"] = source.get("idontknow") or ignorance()
     if kept is None:
         full = rows
@@ -69,6 +80,20 @@ def tofu_tables(data: dict, splits: list[str]) -> Tables:
         tables["pretrain"] = others + general
         tables["replay"] = general * max(1, len(others) // len(general)) + others
     return {**tables, "full": question_answer(full), **split_tables(full, counts)}
+
+
+def with_alternatives(rows: list[dict], answers: dict[str, list[str]]) -> list[dict]:
+    """The rows' questions and answers with their plausible false answers; DataError if one is
+    missing."""
+    missing = [row["question"] for row in rows if row["question"] not in answers]
+    if missing:
+        raise DataError(
+            f"data.alternatives: no alternative answer to {len(missing)} of {len(rows)} forget "
+            f"questions; the first is {missing[0]!r}"
+        )
+    return [
+        {**row, "alternative_answer": answers[row["question"]]} for row in question_answer(rows)
+    ]
 
 
 def ignorance() -> list[dict]:

@@ -7,6 +7,7 @@ from unlearning.errors import UserError
 
 QA = {"question": str, "answer": str}
 PERTURBED = {**QA, "perturbed_answer": list}
+ALTERNATIVES = {**QA, "alternative_answer": list}
 PARAPHRASED = {**PERTURBED, "paraphrased_answer": str}
 
 
@@ -18,6 +19,8 @@ def columns_of(name: str) -> dict[str, type]:
     """The columns that the table `name` must have."""
     if name == "idontknow":
         return {"answer": str}
+    if name.endswith("alternatives"):
+        return ALTERNATIVES
     if name.startswith(("real_authors", "world_facts")):
         return PERTURBED if name.endswith("perturbed") else QA
     return PARAPHRASED if name.endswith("perturbed") else QA

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from unlearning.data.splits import TOFU_ROWS_PER_AUTHOR
-from unlearning.data.tables import DataError, read_table
+from unlearning.data.tables import DataError, parse_line, read_table
 
 REPOSITORY = "locuslab/tofu"
 GENERAL = ("real_authors_perturbed", "world_facts_perturbed")
@@ -37,6 +37,28 @@ def _from_hub(name: str, revision: str) -> list[dict]:
             f"cannot load {REPOSITORY} ({name}) from the hub: {type(error).__name__}: {error}. "
             "Without network access, set data.data_dir to a folder with TOFU's JSON files"
         ) from error
+
+
+def alternative_answers(path: Path) -> dict[str, list[str]]:
+    """question -> plausible false answers, from a file of JSON lines; DataError if malformed.
+
+    Rows {question, alternative_answer: [...]}, or {question, alternate} for each answer as AltPO's
+    generator writes them.
+    """
+    answers: dict[str, list[str]] = {}
+    if not path.is_file():
+        raise DataError(f"data.alternatives: no file '{path}'")
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if line.strip():
+            where = f"data.alternatives: {path}, line {number}"
+            column = "alternate" if '"alternate"' in line else "alternative_answer"
+            kind = str if column == "alternate" else list
+            row = parse_line(line, {"question": str, column: kind}, where)
+            found = [row[column]] if kind is str else row[column]
+            answers.setdefault(row["question"], []).extend(found)
+    if not answers:
+        raise DataError(f"data.alternatives: {path} holds no rows")
+    return answers
 
 
 def folder_problems(data_dir: str, splits: list[str]) -> list[str]:

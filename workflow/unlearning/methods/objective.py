@@ -1,41 +1,91 @@
 """A method's complete loss: the weighted sum of its terms."""
 
 import importlib
+import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from unlearning.methods.sequences import Batch
 
 
+@dataclass(frozen=True)
+class Needs:
+    """What an objective has to see beside the labels' log-probabilities; see `terms.Term`."""
+
+    reference: bool = False
+    logits: dict[str, str] = field(default_factory=dict)
+    teacher: tuple[str, ...] = ()
+    layer: int | None = None
+
+
 @dataclass
 class Objective:
-    """What the training loop minimises: (B,) losses of a batch, and what it needs to see.
+    """What the training loop minimises.
 
-    roles: which rows make a pair; needs: see `registry.Term`.
+    terms: losses of a batch, each (B,), or (1,) where it pools. weights: their coefficients; the
+    retain term's comes second. roles: which rows make a pair. hooks: see `terms.Term`.
     """
 
-    terms: list[tuple[float, Callable[[Batch], Tensor]]]
+    terms: list[Callable[[Batch], Tensor]]
+    weights: list[float]
     roles: list[str]
-    needs: list[str]
+    needs: Needs = Needs()
+    hooks: dict[str, Callable] = field(default_factory=dict)
 
-    def __call__(self, batch: Batch) -> Tensor:
-        """The mean over rows is the loss; rows are returned so that any split sums up the same."""
-        return sum(weight * loss(batch) for weight, loss in self.terms)
+    def rows(self, batch: Batch) -> list[Tensor]:
+        """Each term's values of the batch's rows, unweighted."""
+        return [loss(batch) for loss in self.terms]
+
+    def total(self, rows: list[Tensor]) -> Tensor:
+        """(B,) the weighted sum; its mean over rows is the loss, so that any split sums up."""
+        return sum(weight * values for weight, values in zip(self.weights, rows, strict=True))
+
+    def after_step(self, losses: list[float], epoch: float) -> None:
+        """Hear the terms' losses of a global batch, at `epoch` epochs of the run."""
+        if "multiplier" in self.hooks:
+            self.weights[1] = self.hooks["multiplier"](self.weights[1], losses[1], epoch)
+
+    def trained(self, model) -> list[torch.nn.Parameter]:
+        """The parameters that the method trains; the others are frozen."""
+        if "trains" not in self.hooks:
+            return list(model.parameters())
+        chosen = self.hooks["trains"](model)
+        model.requires_grad_(False)
+        for parameter in chosen:
+            parameter.requires_grad_(True)
+        return chosen
 
 
 def load_function(name: str) -> Callable:
-    """The function that "package.module:function" names."""
-    module, _, function = name.partition(":")
-    return getattr(importlib.import_module(module), function)
+    """The function that "package.module:function" or "path/to/file.py:function" names."""
+    module, _, function = name.rpartition(":")
+    if not module.endswith(".py"):
+        return getattr(importlib.import_module(module), function)
+    spec = importlib.util.spec_from_file_location("own_method", module)
+    assert spec is not None and spec.loader is not None
+    own = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(own)
+    return getattr(own, function)
 
 
-def build_objective(settings: dict) -> Objective:
-    """The objective of `registry.Method.settings()`."""
+def _bound(part: dict, **more) -> Callable:
+    return partial(load_function(part["function"]), **part["hyper"], **more)
+
+
+def build_objective(settings: dict, seed: int = 0) -> Objective:
+    """The objective of `terms.Method.settings()`; `seed` is the run's."""
     terms = [
-        (term["coefficient"], partial(load_function(term["function"]), **term["hyper"]))
-        for term in settings["terms"]
+        _bound(term, seed=seed) if term["seeded"] else _bound(term) for term in settings["terms"]
     ]
-    return Objective(terms, settings["roles"], settings["needs"])
+    needs = settings["needs"]
+    return Objective(
+        terms,
+        [term["coefficient"] for term in settings["terms"]],
+        settings["roles"],
+        Needs(needs["reference"], needs["logits"], tuple(needs["teacher"]), needs["layer"]),
+        {name: _bound(part) for name, part in settings["hooks"].items()},
+    )

@@ -3,140 +3,144 @@
 A method is `FORGET` or `FORGET+RETAIN`: any forget loss composes with any retain term as
     forget_coeff * forget loss + retain_coeff * retain term.
 A name that stands in FORGET_LOSSES whole (`IDK+RT`) is one loss that already holds its retain part.
-
-This module names functions as "module:function" and never imports them: the Snakefile reads it
-without torch, and the stage that runs a method depends on that method's module alone.
+A suffix names the code or text whose variant of a loss it is: NPO-MUSE, SimNPO-paper.
 """
 
-import math
-from dataclasses import dataclass, field
-
-
-@dataclass(frozen=True)
-class Hyper:
-    """A hyper-parameter: published default and lower bound."""
-
-    default: float
-    above: float | None = None  # the value must be greater than this
-    at_least: float | None = None
-
-    def problem(self, value) -> str | None:
-        """What is wrong with `value`, or None."""
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not math.isfinite(value):
-            return "must be a number (write 1.0e-5, not 1e-5: YAML reads the latter as text)"
-        if self.above is not None and not value > self.above:
-            return f"must be greater than {self.above:g}"
-        if self.at_least is not None and not value >= self.at_least:
-            return f"must be at least {self.at_least:g}"
-        return None
-
-
-@dataclass(frozen=True)
-class Term:
-    """One loss: where its function lives and what the training loop has to provide.
-
-    roles: rows drawn for each forget row: forget, idk (the question with an "I don't know" answer),
-    retain. needs: `reference` (log-probabilities of the target model on forget and idk rows),
-    `retain_logits` (current and target logits of the retain row: a second model in memory).
-    """
-
-    function: str
-    roles: tuple[str, ...]
-    needs: tuple[str, ...] = ()
-    hyper: dict[str, Hyper] = field(default_factory=dict)
-
+from unlearning.methods.terms import Hyper, Method, Part, Term
 
 BETA = Hyper(0.1, above=0)
-COEFFICIENT = Hyper(1.0, at_least=0)
+GAMMA = Hyper(0.0)
+LAYER = Hyper(7, at_least=0, whole=True)
+# The released TOFU forget05 run: the coefficient printed on the card's retain term is the code's
+# forget coefficient.
+SIMNPO = {"hyper": {"beta": Hyper(2.5, above=0), "gamma": GAMMA}, "coefficients": (0.1375, 1.0)}
+PREFERENCE = {"hyper": {"beta": BETA}, "reference": True}
+HOME = "unlearning.methods."
 
 FORGET_LOSSES: dict[str, Term] = {
-    "GA": Term("unlearning.methods.ascent:gradient_ascent", ("forget",)),
-    "IDK+RT": Term("unlearning.methods.idk:idk_with_retain", ("idk", "retain")),
-    "DPO": Term(
-        "unlearning.methods.preference:dpo", ("forget", "idk"), ("reference",), {"beta": BETA}
+    "GA": Term(HOME + "ascent:gradient_ascent"),
+    "IDK+RT": Term(HOME + "idk:idk_with_retain", roles=("idk", "retain")),
+    "DPO": Term(HOME + "preference:dpo", **PREFERENCE, roles=("forget", "idk")),
+    "KTO": Term(HOME + "kto:kto", **PREFERENCE, roles=("forget", "idk")),
+    "KTO-sigmoid": Term(HOME + "kto:kto_sigmoid", **PREFERENCE, roles=("forget", "idk")),
+    "NPO": Term(HOME + "preference:npo", **PREFERENCE),
+    "NPO-WMDP": Term(HOME + "preference:npo_token_mean", **PREFERENCE),
+    "NPO-MUSE": Term(
+        HOME + "raw_logits:npo_raw_logits",
+        {"beta": BETA},
+        logits={"forget": "all"},
+        teacher=("forget",),
     ),
-    "KTO": Term("unlearning.methods.kto:kto", ("forget", "idk"), ("reference",), {"beta": BETA}),
-    "KTO-sigmoid": Term(
-        "unlearning.methods.kto:kto_sigmoid", ("forget", "idk"), ("reference",), {"beta": BETA}
+    "SimNPO": Term(HOME + "preference:simnpo", **SIMNPO),
+    "SimNPO-paper": Term(HOME + "preference:simnpo_as_printed", **SIMNPO),
+    "SimNPO-MUSE": Term(
+        HOME + "raw_logits:simnpo_raw_logits",
+        {"beta": Hyper(0.7, above=0), "gamma": GAMMA},
+        logits={"forget": "all"},
     ),
-    "NPO": Term("unlearning.methods.preference:npo", ("forget",), ("reference",), {"beta": BETA}),
-    "SimNPO": Term(
-        "unlearning.methods.preference:simnpo",
-        ("forget",),
-        (),
-        {"beta": Hyper(2.5, above=0), "gamma": Hyper(0.0)},
+    "TaskVector": Term(
+        HOME + "task_vector:forget_likelihood",
+        after=Part(HOME + "task_vector:negate", {"alpha": Hyper(5.0, above=0)}),
+    ),
+    "AltPO": Term(HOME + "preference:altpo", **PREFERENCE, roles=("forget", "alternative")),
+    "RMU": Term(
+        HOME + "rmu:steer",
+        {"steering": Hyper(6.5, above=0)},
+        layer=LAYER,
+        seeded=True,
+        coefficients=(1.0, 1200.0),
+        trains=Part(HOME + "rmu:trained_parameters", {"layer": LAYER}),
+    ),
+    "WGA": Term(HOME + "weighted_ascent:wga", {"beta": Hyper(1.0, at_least=0)}),
+    "SatImp": Term(
+        HOME + "weighted_ascent:satimp",
+        {"beta1": Hyper(5.0, at_least=0), "beta2": Hyper(1.0, at_least=0)},
+        coefficients=(0.1, 1.0),
+    ),
+    "UNDIAL": Term(
+        HOME + "distillation:undial",
+        {"beta": Hyper(10.0, above=0)},
+        logits={"forget": "labels"},
+        teacher=("forget",),
+    ),
+    "UNDIAL-OU": Term(
+        HOME + "distillation:undial_as_released",
+        {"beta": Hyper(10.0, above=0)},
+        logits={"forget": "next"},
+        teacher=("forget",),
+    ),
+    "CE-U": Term(HOME + "distillation:ce_u", logits={"forget": "labels"}),
+    "PDU": Term(
+        HOME + "pdu:flatten_margin",
+        logits={"forget": "all"},
+        coefficients=(1.0, 100.0),
+        multiplier=Part(
+            HOME + "pdu:dual_variable",
+            {
+                "retain_loss_eps": Hyper(0.3, at_least=0),
+                "dual_step_size": Hyper(5.0, above=0),
+                "dual_warmup_epochs": Hyper(5, at_least=0),
+            },
+        ),
     ),
 }
 
 RETAIN_TERMS: dict[str, Term] = {
-    "RT": Term("unlearning.methods.retain:retain_loss", ("retain",)),
-    "KL": Term("unlearning.methods.retain:retain_divergence", ("retain",), ("retain_logits",)),
+    "RT": Term(HOME + "retain:retain_loss", roles=("retain",)),
+    "KL": Term(
+        HOME + "retain:retain_divergence",
+        roles=("retain",),
+        logits={"retain": "all"},
+        teacher=("retain",),
+    ),
+    "KL-answer": Term(
+        HOME + "retain:retain_divergence",
+        roles=("retain",),
+        logits={"retain": "labels"},
+        teacher=("retain",),
+    ),
+    "ACT": Term(HOME + "rmu:keep_activations", roles=("retain",), layer=LAYER, teacher=("retain",)),
 }
 
-
-@dataclass(frozen=True)
-class Method:
-    """A resolved method: its terms and the complete values of its hyper-parameters."""
-
-    name: str
-    forget: Term
-    retain: Term | None
-    hyper: dict[str, float]
-
-    def settings(self) -> dict:
-        """What the unlearn stage is told: functions, roles, needs and numbers; JSON-ready."""
-        terms = [("forget", self.forget)] + ([("retain", self.retain)] if self.retain else [])
-        return {
-            "name": self.name,
-            "terms": [
-                {
-                    "function": term.function,
-                    "coefficient": self.hyper.get(f"{side}_coeff", 1.0),
-                    "hyper": {key: self.hyper[key] for key in term.hyper},
-                }
-                for side, term in terms
-            ],
-            "roles": sorted({role for _, term in terms for role in term.roles}),
-            "needs": sorted({need for _, term in terms for need in term.needs}),
-        }
+Losses = dict[str, Term]
 
 
-def names() -> list[str]:
+def names(losses: Losses = FORGET_LOSSES) -> list[str]:
     """Every method name that can be written in a config, composed ones included."""
-    composed = [f"{f}+{r}" for f in FORGET_LOSSES if "+" not in f for r in RETAIN_TERMS]
-    return sorted([*FORGET_LOSSES, *composed])
+    composed = [f"{f}+{r}" for f in losses if "+" not in f for r in RETAIN_TERMS]
+    return sorted([*losses, *composed])
 
 
-def terms(name: str) -> tuple[Term, Term | None]:
+def terms(name: str, losses: Losses = FORGET_LOSSES) -> tuple[Term, Term | None]:
     """The forget loss and the retain term of a method name; KeyError if there is none."""
-    if name in FORGET_LOSSES:
-        return FORGET_LOSSES[name], None
+    if name in losses:
+        return losses[name], None
     forget, _, retain = name.rpartition("+")
     if "+" in forget:
         raise KeyError(name)
-    return FORGET_LOSSES[forget], RETAIN_TERMS[retain]
+    return losses[forget], RETAIN_TERMS[retain]
 
 
-def position(name: str) -> tuple[int, int]:
+def position(name: str, losses: Losses = FORGET_LOSSES) -> tuple[int, int]:
     """Sorts method names as this table lists them, whatever order a config has."""
-    forget, retain = list(FORGET_LOSSES), list(RETAIN_TERMS)
-    if name in FORGET_LOSSES:
+    forget, retain = list(losses), list(RETAIN_TERMS)
+    if name in losses:
         return forget.index(name), -1
     loss, _, term = name.rpartition("+")
     return forget.index(loss), retain.index(term)
 
 
-def hyper_parameters(name: str) -> dict[str, Hyper]:
+def hyper_parameters(name: str, losses: Losses = FORGET_LOSSES) -> dict[str, Hyper]:
     """All hyper-parameters of a method, coefficients of a composed one included."""
-    forget, retain = terms(name)
+    forget, retain = terms(name, losses)
     if retain is None:
-        return dict(forget.hyper)
-    coefficients = {"forget_coeff": COEFFICIENT, "retain_coeff": COEFFICIENT}
-    return {**forget.hyper, **retain.hyper, **coefficients}
+        return forget.hyper_parameters()
+    weights = dict(zip(("forget_coeff", "retain_coeff"), forget.coefficients, strict=True))
+    coefficients = {key: Hyper(weight, at_least=0) for key, weight in weights.items()}
+    return {**forget.hyper_parameters(), **retain.hyper_parameters(), **coefficients}
 
 
-def resolve(name: str, given: dict[str, float]) -> Method:
+def resolve(name: str, given: dict[str, float], losses: Losses = FORGET_LOSSES) -> Method:
     """The method `name` with `given` hyper-parameters over the published defaults."""
-    hyper = {key: h.default for key, h in hyper_parameters(name).items()}
-    return Method(name, *terms(name), {**hyper, **given})
+    hyper = {key: h.default for key, h in hyper_parameters(name, losses).items()}
+    return Method(name, *terms(name, losses), {**hyper, **given})

@@ -19,17 +19,15 @@ def retain_loss(batch: Batch) -> Tensor:
 def retain_divergence(batch: Batch) -> Tensor:
     """KL: KL(target ‖ current) of the next-token distribution, mean over positions. Returns (B,).
 
-    All positions count, the prompt's too, as in the released `KL` losses (Unlearn-Simple), whose
-    mean also runs over padding up to 500 tokens; there is no padding here, so the mean runs over
-    the row's real positions.
+    Paper: NPO (arXiv 2404.05868) §2.2. Reference: `KL` in OPTML-Group/Unlearn-Simple.
+    `KL` takes every position of a row, the prompt's too, as the released losses do,
+    whose mean also runs over the padding; there is no padding here. `KL-answer` takes the positions
+    that predict the answer.
     """
-    retain = batch.retain
-    assert retain is not None and retain.logits is not None and retain.reference_logits is not None
-    current = log_softmax(retain.logits, dim=-1)  # (P, V)
-    target = log_softmax(retain.reference_logits, dim=-1)
+    assert batch.retain is not None and batch.retain.logits is not None
+    view = batch.retain.logits
+    assert view.teacher is not None
+    current = log_softmax(view.values, dim=-1)  # (P, V)
+    target = log_softmax(view.teacher, dim=-1)
     divergence = (target.exp() * (target - current)).sum(-1)  # (P,)
-    positions = divergence.new_ones(len(divergence))
-    return batch.ratio(
-        retain.sum_rows(divergence, retain.logits_row),
-        retain.sum_rows(positions, retain.logits_row),
-    )
+    return batch.mean_over(batch.retain, divergence, view.row)

@@ -7,6 +7,22 @@ from torch import Tensor
 
 
 @dataclass
+class View:
+    """More of one role's rows: P positions in all, for losses that ask for it.
+
+    row: (P,) which of the B rows the position belongs to, ascending.
+    values: (P, V) next-token logits in float32, or (P, H) activations of a layer.
+    teacher: the same under the target model, without gradient, if asked for.
+    labels: (P,) the label that each position predicts, IGNORED where it predicts none.
+    """
+
+    row: Tensor
+    values: Tensor
+    labels: Tensor
+    teacher: Tensor | None = None
+
+
+@dataclass
 class Sequences:
     """One role's B rows as a model scores them: N labelled positions in all.
 
@@ -14,17 +30,15 @@ class Sequences:
     row: (N,) which of the B rows the label belongs to, ascending.
     size: B.
     reference_nll: (B,) summed negative log-likelihood under the target model, if asked for.
-    logits, reference_logits: (P, V) next-token logits at every real position, if asked for.
-    logits_row: (P,) the row of each of these positions.
+    logits, activations: see View; if asked for.
     """
 
     logp: Tensor
     row: Tensor
     size: int
     reference_nll: Tensor | None = None
-    logits: Tensor | None = None
-    reference_logits: Tensor | None = None
-    logits_row: Tensor | None = None
+    logits: View | None = None
+    activations: View | None = None
 
     def sum_rows(self, values: Tensor, row: Tensor | None = None) -> Tensor:
         """(B,) sums of per-position `values` over each row."""
@@ -47,7 +61,8 @@ class Batch:
     """The rows of each role that one loss call sees; row i of every role forms pair i.
 
     train: rows to be learnt. forget: rows to be unlearned. idk: the forget questions with "I don't
-    know" answers. retain: rows whose answers must stay.
+    know" answers. alternative: the forget questions with plausible false answers. retain: rows
+    whose answers must stay.
 
     pool: take token means over the whole batch, as the released code does when its micro-batch
     holds more than one row. The training loop never pools: a mean over rows does not depend on
@@ -57,6 +72,7 @@ class Batch:
     train: Sequences | None = None
     forget: Sequences | None = None
     idk: Sequences | None = None
+    alternative: Sequences | None = None
     retain: Sequences | None = None
     pool: bool = False
 
@@ -65,6 +81,11 @@ class Batch:
         nll = sum(s.nll for s in sequences)
         tokens = sum(s.tokens for s in sequences)
         return self.ratio(nll, tokens)
+
+    def mean_over(self, sequences: Sequences, values: Tensor, row: Tensor) -> Tensor:
+        """(B,) mean of per-position `values` (P,) over each row's positions; (1,) if pooled."""
+        ones = torch.ones_like(values)
+        return self.ratio(sequences.sum_rows(values, row), sequences.sum_rows(ones, row))
 
     def ratio(self, total: Tensor, count: Tensor) -> Tensor:
         """total / count per row (B,), or over the whole batch (1,) if pooled."""

@@ -18,30 +18,42 @@ class Scorer(nn.Module):
         self.model = model
 
     def forward(
-        self, ids: Tensor, labels: Tensor, mask: Tensor | None = None, full: Tensor | None = None
+        self,
+        ids: Tensor,
+        labels: Tensor,
+        mask: Tensor | None = None,
+        full: Tensor | None = None,
+        layer: int | None = None,
     ) -> dict[str, Tensor]:
         """Score (B, T) ids.
 
         labels: (B, T), IGNORED where no loss is taken. mask: (B, T) attention mask; not needed for
         right padding. full: (B, T) bool, positions whose next-token logits are returned whole.
-        Returns logp (N,) and row (N,) of the labelled positions and, with `full`, logits (P, V)
-        and logits_row (P,).
+        layer: index of the layer whose output is returned.
+        Returns logp (N,) and row (N,) of the labelled positions; with `full`, logits (P, V); with
+        `layer`, activations (B, T, H).
         """
-        hidden = self.model.get_decoder()(
-            input_ids=ids, attention_mask=mask, use_cache=False
-        ).last_hidden_state  # (B, T, H)
+        output = self.model.get_decoder()(
+            input_ids=ids,
+            attention_mask=mask,
+            use_cache=False,
+            output_hidden_states=layer is not None,
+        )
+        hidden = output.last_hidden_state  # (B, T, H)
         project = self.model.get_output_embeddings()
         row, position = torch.where(labels[:, 1:] != IGNORED)
         logits = at_least_float32(project(hidden[row, position]))  # (N, V)
         logp = -cross_entropy(logits, labels[row, position + 1], reduction="none")
         scores = {"logp": logp, "row": row}
         if full is not None:
-            row, position = torch.where(full)
-            scores["logits"] = at_least_float32(project(hidden[row, position]))
-            scores["logits_row"] = row
+            scores["logits"] = at_least_float32(project(hidden[full]))
+        if layer is not None:
+            # entry 0 is the embeddings' output; the last entry is normalised, so no layer's own
+            assert 0 <= layer < len(output.hidden_states) - 2, f"no layer {layer} below the last"
+            scores["activations"] = at_least_float32(output.hidden_states[layer + 1])
         return scores
 
 
-def at_least_float32(logits: Tensor) -> Tensor:
-    """Half precision is too coarse for a softmax over a vocabulary; float64 stays."""
-    return logits if logits.dtype == torch.float64 else logits.float()
+def at_least_float32(values: Tensor) -> Tensor:
+    """Half precision is too coarse for a softmax or a squared distance; float64 stays."""
+    return values if values.dtype == torch.float64 else values.float()

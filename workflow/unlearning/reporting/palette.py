@@ -1,7 +1,8 @@
 """One look for each model variant in every figure: hue = forget loss, shape and dash = retain term.
 
-Hues: Okabe and Ito, "Color Universal Design" (2008), told apart with every common colour vision.
-The points of a grid share hue and shape and differ in lightness.
+Hues: Okabe and Ito, "Color Universal Design" (2008) for the methods of the two papers, Paul Tol's
+"muted" scheme for the others: told apart with every common colour vision. The points of a grid, and
+the variants of a loss, share hue and shape and differ in lightness.
 """
 
 from dataclasses import dataclass
@@ -12,8 +13,17 @@ from unlearning.methods.registry import FORGET_LOSSES
 from unlearning.reporting.labels import NAMES, RETRAIN, TARGET
 from unlearning.reporting.results import Results
 
-_HUES = ("#D55E00", "#E69F00", "#CC79A7", "#0072B2", "#009E73", "#56B4E9")
-_FAMILY = dict(zip((name.split("+")[0] for name in FORGET_LOSSES), _HUES, strict=False))
+_HUES = ("#D55E00", "#E69F00", "#CC79A7", "#56B4E9", "#0072B2", "#009E73")
+_MORE_HUES = ("#332288", "#999933", "#882255", "#117733", "#AA4499", "#44AA99", "#661100")
+_MORE_HUES += ("#888888",)
+
+
+def family(method: str) -> str:
+    """What a method's colour stands for: NPO for NPO+RT and NPO-MUSE."""
+    return method.partition("+")[0].partition("-")[0]
+
+
+_FAMILY = dict(zip(dict.fromkeys(map(family, FORGET_LOSSES)), (*_HUES, *_MORE_HUES), strict=True))
 _STAR = "M0,-1L.29,-.4L.95,-.31L.47,.15L.59,.81L0,.5L-.59,.81L-.47,.15L-.95,-.31L-.29,-.4Z"
 _RETAIN = {"": ("circle", (2, 2)), "RT": ("square", (1, 0)), "KL": ("triangle-up", (6, 3))}
 _INK = "#1f2933"
@@ -49,23 +59,23 @@ REFERENCE_STYLES = {
 def styles(results: Results) -> dict[str, Style]:
     """Label -> style of every model of the experiment, references first."""
     found = dict(REFERENCE_STYLES)
-    by_method: dict[str, list[str]] = {}
+    alike: dict[tuple[str, str], list[str]] = {}
     for split in results.splits:
         for label, models in split.variants().items():
-            labels = by_method.setdefault(models[0].method, [])
+            method = models[0].method
+            labels = alike.setdefault((family(method), method.partition("+")[2]), [])
             if label not in labels:
                 labels.append(label)
-    for method, labels in by_method.items():
+    for (forget, retain), labels in alike.items():
         for place, label in enumerate(labels):
-            found[label] = _style(method, place, len(labels))
+            found[label] = _style(forget, retain, place, len(labels))
     return found
 
 
-def _style(method: str, place: int, variants: int) -> Style:
-    forget, _, retain = method.partition("+")
+def _style(forget: str, retain: str, place: int, variants: int) -> Style:
     shape, dash = _RETAIN.get(retain, ("cross", (8, 2, 2, 2)))
     lightness = 0.0 if variants == 1 else -0.25 + 0.7 * place / (variants - 1)
-    return Style(shade(_FAMILY.get(forget, _HUES[-1]), lightness), shape, dash)
+    return Style(shade(_FAMILY.get(forget, _MORE_HUES[-1]), lightness), shape, dash)
 
 
 def shade(colour: str, amount: float) -> str:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from unlearning.methods.registry import resolve
 from unlearning.reporting.claims_file import ATTACK_METRICS, Selection
 from unlearning.reporting.labels import TARGET
 from unlearning.reporting.results import Evaluated, Results, SplitResults
@@ -54,7 +53,8 @@ def _matches(selection: Selection, model: Evaluated, results: Results) -> bool:
         return False
     recipe = results.experiment.config["unlearn"]
     defaults = {"epochs": recipe["epochs"], "lr": recipe["lr"]}
-    complete = {**defaults, **resolve(model.method, dict(model.hyper)).hyper}
+    hyper = dict(model.hyper)
+    complete = {**defaults, **results.experiment.method(model.method, hyper).hyper, **hyper}
     return all(complete[key] == value for key, value in selection.hyper)
 
 

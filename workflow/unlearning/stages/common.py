@@ -1,5 +1,6 @@
 """What stages that hold a model share: accelerator, encoder, step plan, provenance."""
 
+import math
 import platform
 
 import accelerate
@@ -54,11 +55,18 @@ def run_record(stage: str, seed: int, settings: dict, plan: StepPlan, history: H
 
 
 def history_record(plan: StepPlan, history: History) -> dict:
-    """A run's plan and losses, JSON-ready: a non-finite loss becomes null."""
+    """A run's plan and losses, JSON-ready: a non-finite loss becomes null. terms and weights: the
+    forget loss and the retain term of each step, unweighted, and their coefficients."""
     return {
         "plan": plan.describe(),
-        "losses": [loss if abs(loss) < float("inf") else None for loss in history.losses],
+        "losses": _finite(history.losses),
+        "terms": [_finite(terms) for terms in history.terms],
+        "weights": history.weights,
         "learning_rates": history.learning_rates,
         "tokens": history.tokens,
         "collapsed": history.collapsed,
     }
+
+
+def _finite(values: list[float]) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in values]

@@ -1,5 +1,6 @@
 """Unlearn the forget set from the target model with one method and seed."""
 
+import copy
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
@@ -47,12 +48,14 @@ def run(args: Namespace) -> None:
     accelerator = make_accelerator(settings)
     model, tokenizer = load_model(args.model), load_tokenizer(args.model)
     recipe = Recipe(**settings["recipe"])
-    objective = build_objective(settings["method"])
+    objective = build_objective(settings["method"], args.seed)
+    check_layer(objective.needs.layer, model)
     encoder = make_encoder(tokenizer, settings, recipe.max_length)
     source = make_source(args, model, encoder, objective, recipe, accelerator)
     show_plan(source.plan, accelerator)
-    reference = load_model(args.model) if "retain_logits" in objective.needs else None
-    points, evaluate = trajectory(args, model, tokenizer, source.plan, accelerator)
+    teacher = load_model(args.model) if objective.needs.teacher else None
+    finish = finisher(args, objective)
+    points, evaluate = trajectory(args, model, tokenizer, source.plan, accelerator, finish)
 
     history = train(
         model,
@@ -61,9 +64,10 @@ def run(args: Namespace) -> None:
         source.plan,
         recipe,
         accelerator,
-        reference=reference,
+        teacher=teacher,
         at_step=evaluate,
     )
+    model = finish(model)
     if accelerator.is_main_process:
         record = run_record("unlearn", args.seed, settings, source.plan, history)
         save_model(args.out, model, tokenizer, record, settings["precision"])
@@ -71,8 +75,34 @@ def run(args: Namespace) -> None:
         write_json(args.trajectory, {"stage": "unlearn", **history, "points": points})
 
 
+def finisher(args: Namespace, objective: Objective) -> Callable:
+    """What turns the trained model into the unlearned one: itself, for most methods."""
+    after = objective.hooks.get("after")
+    if after is None:
+        return lambda model: model
+
+    def finish(model):
+        unlearned = copy.deepcopy(model)
+        after(unlearned, load_model(args.model))
+        return unlearned
+
+    return finish
+
+
+def check_layer(layer: int | None, model) -> None:
+    """UserError if a method asks for a layer that the model has not."""
+    last = model.config.num_hidden_layers - 2  # the last layer's output is not kept unnormalised
+    if layer is not None and layer > last:
+        raise UserError(f"layer {layer} of {last + 2}: the method's layer must be 0 to {last}")
+
+
 def trajectory(
-    args: Namespace, model, tokenizer, plan: StepPlan, accelerator: Accelerator
+    args: Namespace,
+    model,
+    tokenizer,
+    plan: StepPlan,
+    accelerator: Accelerator,
+    finish: Callable,
 ) -> tuple[list[dict], Callable[[int], None]]:
     """The points of the asked-for epochs, and the callback that fills them during training.
 
@@ -90,7 +120,7 @@ def trajectory(
 
     def evaluate(done: int) -> None:
         if done in wanted:
-            points.append(trajectory_point(wanted[done], done, evaluator(model)))
+            points.append(trajectory_point(wanted[done], done, evaluator(finish(model))))
 
     return points, evaluate
 
@@ -104,25 +134,41 @@ def make_source(
     accelerator: Accelerator,
 ) -> UnlearnSource:
     """Rows of the run, with the target's log-probabilities where the method needs them."""
-    table = read_table(args.data / f"{args.split}.json")
-    forget = encoder.encode_rows(table)
-    retain = encoder.encode_rows(read_table(args.data / f"{args.retain}.json"))
-    answers = [row["answer"] for row in read_table(args.data / "idontknow.json")]
-    needs_reference = "reference" in objective.needs
-    if needs_reference:
+    forget = encoder.encode_rows(read_table(args.data / f"{args.split}.json"))
+    if objective.needs.reference:
         forget = with_reference(forget, args.reference)
-
-    def idk(row: int, answer: int) -> Example:
-        return encoder.encode(table[row]["question"], answers[answer])
-
+    retain = encoder.encode_rows(read_table(args.data / f"{args.retain}.json"))
+    other, counts = other_answers(args, encoder, objective.roles)
+    make = {"forget": forget.__getitem__, "retain": retain.__getitem__, **other}
+    make = {role: make[role] for role in objective.roles}
     plan = StepPlan.of(recipe, len(forget))
-    pairing = args.settings["pairing"]
-    source = UnlearnSource(
-        plan, args.seed, pairing, objective.roles, forget, retain, idk, len(answers)
-    )
-    if needs_reference and "idk" in objective.roles:
-        source.idk = scored_idk(source, idk, model, accelerator)
+    counts["retain"] = len(retain)
+    source = UnlearnSource(plan, args.seed, args.settings["pairing"], counts, make)
+    if objective.needs.reference:
+        for role in other.keys() & make.keys():
+            source.make[role] = scored(source, role, model, accelerator)
     return source
+
+
+def other_answers(
+    args: Namespace, encoder: Encoder, roles: list[str]
+) -> tuple[dict[str, Callable[..., Example]], dict[str, int]]:
+    """The forget questions with answers that are not the truth: how to make such a row for the
+    roles idk and alternative, and from how many answers to draw."""
+    make: dict[str, Callable[..., Example]] = {}
+    counts: dict[str, int] = {}
+    if "idk" in roles or "alternative" in roles:
+        table = read_table(args.data / f"{args.split}.json")
+        refusals = [row["answer"] for row in read_table(args.data / "idontknow.json")]
+        counts["idk"] = len(refusals)
+        make["idk"] = lambda row, k: encoder.encode(table[row]["question"], refusals[k])
+    if "alternative" in roles:
+        false = read_table(args.data / f"{args.split}_alternatives.json")
+        counts["alternative"] = min(len(row["alternative_answer"]) for row in false)
+        make["alternative"] = lambda row, k: encoder.encode(
+            false[row]["question"], false[row]["alternative_answer"][k]
+        )
+    return make, counts
 
 
 def with_reference(forget: list[Example], path: Path) -> list[Example]:
@@ -137,21 +183,23 @@ def with_reference(forget: list[Example], path: Path) -> list[Example]:
     return [e.with_reference(nll) for e, nll in zip(forget, record["nll"], strict=True)]
 
 
-def scored_idk(source: UnlearnSource, idk, model, accelerator: Accelerator):
-    """idk() with the target's log-probability of each row that this run will draw.
+def scored(
+    source: UnlearnSource, role: str, model, accelerator: Accelerator
+) -> Callable[..., Example]:
+    """source.make[role] with the target's log-probability of each row that this run will draw.
 
     Which of the answers a question meets depends on the seed, so these are scored here, in one
     pass, while `model` still is the target.
     """
-    draws = [draw for step in range(source.plan.steps) for draw in source.draws(step)]
-    drawn = sorted({(row, answer) for row, _, answer in draws})
-    examples = [idk(row, answer) for row, answer in drawn]
+    steps = range(source.plan.steps)
+    drawn = sorted({draw[role] for step in steps for draw in source.draws(step)})
+    examples = [source.make[role](*key) for key in drawn]
     model.to(accelerator.device)
     likelihood = Likelihood(model, accelerator.device)
     with accelerator.autocast():
         scores = likelihood(examples)
-    scored = {
+    found = {
         key: example.with_reference(score.nll)
         for key, example, score in zip(drawn, examples, scores, strict=True)
     }
-    return lambda row, answer: scored[row, answer]
+    return lambda *key: found[key]

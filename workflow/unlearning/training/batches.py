@@ -2,9 +2,11 @@
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
-from unlearning.data.encoding import Example, collate
-from unlearning.methods.sequences import Batch, Sequences
+from unlearning.data.encoding import IGNORED, Example, collate
+from unlearning.methods.objective import Objective
+from unlearning.methods.sequences import Batch, Sequences, View
 from unlearning.models.scorer import Scorer
 
 Pair = dict[str, Example]  # role -> row; what one forget row is trained with
@@ -13,49 +15,73 @@ Pair = dict[str, Example]  # role -> row; what one forget row is trained with
 def score_pairs(
     scorer: Scorer,
     pairs: list[Pair],
-    roles: list[str],
+    objective: Objective,
     device: torch.device,
-    reference: Scorer | None = None,
+    teacher: Scorer | None = None,
 ) -> Batch:
     """Score the rows of every role of `pairs` (B of them) in one forward pass.
 
-    `reference`: the target model, given when the objective compares next-token distributions on
-    the retain rows.
+    teacher: the target model, given when the objective compares logits or activations with its.
     """
+    roles, needs = objective.roles, objective.needs
     examples = [pair[role] for role in roles for pair in pairs]
     ids, labels = (tensor.to(device) for tensor in collate(examples))
-    full = _real_positions(examples, ids, roles, len(pairs)) if reference else None
-    scores = scorer(ids, labels, full=full)
+    rows = {role: slice(k * len(pairs), (k + 1) * len(pairs)) for k, role in enumerate(roles)}
+    full = torch.zeros_like(ids, dtype=torch.bool) if needs.logits else None
+    for role, kind in needs.logits.items():
+        full[rows[role]] = positions(examples[rows[role]], ids.shape[1], kind).to(device)
+    scores = scorer(ids, labels, full=full, layer=needs.layer)
+
     batch = Batch()
-    for k, role in enumerate(roles):
-        sequences = _rows_of(scores, k * len(pairs), len(pairs))
-        sequences.reference_nll = _reference_nll([pair[role] for pair in pairs], device)
+    for role in roles:
+        own = rows[role]
+        inside = (scores["row"] >= own.start) & (scores["row"] < own.stop)
+        sequences = Sequences(scores["logp"][inside], scores["row"][inside] - own.start, len(pairs))
+        sequences.reference_nll = _reference_nll(examples[own], device)
+        taught = None
+        if role in needs.teacher:
+            with torch.no_grad():
+                seen = full[own] if role in needs.logits else None
+                taught = teacher(ids[own], labels[own], full=seen, layer=needs.layer)
+        if role in needs.logits:
+            seen = torch.zeros_like(full)
+            seen[own] = full[own]
+            values = scores["logits"][seen[full]]
+            sequences.logits = logits_view(full[own], labels[own], values, taught)
+        if needs.layer is not None:
+            sequences.activations = activations_view(
+                labels[own], scores["activations"][own], taught
+            )
         setattr(batch, role, sequences)
-    if reference is not None:
-        assert batch.retain is not None
-        with torch.no_grad():
-            batch.retain.logits = scores["logits"]
-            batch.retain.logits_row = scores["logits_row"] - roles.index("retain") * len(pairs)
-            batch.retain.reference_logits = reference(ids, labels, full=full)["logits"]
     return batch
 
 
-def _rows_of(scores: dict[str, Tensor], first: int, size: int) -> Sequences:
-    """The rows first..first+size of a scored forward pass."""
-    inside = (scores["row"] >= first) & (scores["row"] < first + size)
-    return Sequences(scores["logp"][inside], scores["row"][inside] - first, size)
+def positions(examples: list[Example], width: int, kind: str) -> Tensor:
+    """(B, T) True at the positions of `kind`: see `methods.terms.Term`."""
+    here = torch.arange(width)
+    chosen = []
+    for example in examples:
+        first = max(example.start - 1, 0) if kind == "labels" else 0
+        last = len(example.ids) - (0 if kind == "all" else 1)
+        chosen.append((here >= first) & (here < last))
+    return torch.stack(chosen)
+
+
+def logits_view(full: Tensor, labels: Tensor, values: Tensor, taught: dict | None) -> View:
+    """The logits (P, V) of one role at the positions (B, T) `full`, and what they predict."""
+    following = pad(labels[:, 1:], (0, 1), value=IGNORED)
+    row = torch.where(full)[0]
+    return View(row, values, following[full], taught["logits"] if taught else None)
+
+
+def activations_view(labels: Tensor, values: Tensor, taught: dict | None) -> View:
+    """The activations (P, H) of one role at its labelled tokens, out of (B, T, H)."""
+    answer = labels != IGNORED
+    row = torch.where(answer)[0]
+    teacher = taught["activations"][answer] if taught else None
+    return View(row, values[answer], labels[answer], teacher)
 
 
 def _reference_nll(examples: list[Example], device: torch.device) -> Tensor | None:
     values = [example.reference_nll for example in examples]
     return None if None in values else torch.tensor(values, device=device)
-
-
-def _real_positions(examples: list[Example], ids: Tensor, roles: list[str], size: int) -> Tensor:
-    """(B, T) True at the retain rows' tokens, the end-of-sequence label's own position excepted."""
-    lengths = torch.tensor([len(example.ids) - 1 for example in examples], device=ids.device)
-    real = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
-    retain = torch.zeros(len(examples), 1, dtype=torch.bool, device=ids.device)
-    first = roles.index("retain") * size
-    retain[first : first + size] = True
-    return real & retain

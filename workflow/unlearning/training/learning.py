@@ -12,4 +12,4 @@ def cross_entropy(batch: Batch) -> Tensor:
     return batch.token_mean(batch.train)
 
 
-LEARN = Objective([(1.0, cross_entropy)], ["train"], [])
+LEARN = Objective([cross_entropy], [1.0], ["train"])

@@ -18,9 +18,12 @@ from unlearning.training.sources import Source
 
 @dataclass
 class History:
-    """What a run did: loss and learning rate per step, tokens seen, and how it ended."""
+    """What a run did: per step the loss, its terms with their weights, and the learning rate; the
+    tokens seen, and how it ended."""
 
     losses: list[float] = field(default_factory=list)
+    terms: list[list[float]] = field(default_factory=list)
+    weights: list[list[float]] = field(default_factory=list)
     learning_rates: list[float] = field(default_factory=list)
     tokens: int = 0
     collapsed: dict | None = None
@@ -49,33 +52,35 @@ def train(
     recipe: Recipe,
     accelerator: Accelerator,
     *,
-    reference=None,
+    teacher=None,
     at_step: Callable[[int], None] = lambda done: None,
 ) -> History:
     """Run `plan` on `model` in place.
 
-    The loss of a step is the mean of the objective over the rows of the global batch. at_step(n) is
-    called after n steps. A non-finite loss or gradient ends the run before the weights are touched
-    and is recorded in the history as a collapse: that is a result, not an error.
+    The loss of a step is the mean of the objective over the rows of the global batch. teacher: the
+    target model, if the objective compares with it. at_step(n) is called after n steps. A
+    non-finite loss or gradient ends the run before the weights are touched and is recorded in the
+    history as a collapse: that is a result, not an error.
     """
     model.train()
     scorer = Scorer(model)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay
-    )
+    trained = objective.trained(model)
+    optimizer = torch.optim.AdamW(trained, lr=recipe.lr, weight_decay=recipe.weight_decay)
     scorer, optimizer = accelerator.prepare(scorer, optimizer)
-    frozen = Scorer(reference.eval().to(accelerator.device)) if reference is not None else None
+    frozen = Scorer(teacher.eval().to(accelerator.device)) if teacher is not None else None
     history = History()
     progress = Progress("training", plan.steps, shown=accelerator.is_main_process)
     for step in range(plan.steps):
         lr = recipe.lr * plan.lr_factor(step)
         for group in optimizer.param_groups:
             group["lr"] = lr
-        loss = _accumulate(
+        history.weights.append(list(objective.weights))
+        loss, terms = _accumulate(
             scorer, source.step(step), objective, recipe, accelerator, frozen, history
         )
         norm = accelerator.clip_grad_norm_(scorer.parameters(), recipe.clip_norm or math.inf)
         history.losses.append(loss)
+        history.terms.append(terms)
         history.learning_rates.append(lr)
         if not (math.isfinite(loss) and math.isfinite(float(norm))):
             history.collapsed = {"step": step, "reason": f"loss {loss}, gradient norm {norm:g}"}
@@ -85,6 +90,7 @@ def train(
             break
         optimizer.step()
         optimizer.zero_grad()
+        objective.after_step(terms, (step + 1) * plan.batch_size / plan.rows)
         progress.update(step + 1, f"loss {loss:.4g}, lr {lr:.3g}")
         at_step(step + 1)
     return history
@@ -98,22 +104,24 @@ def _accumulate(
     accelerator: Accelerator,
     frozen: Scorer | None,
     history: History,
-) -> float:
-    """Gradients of one global batch; returns its loss over all processes.
+) -> tuple[float, list[float]]:
+    """Gradients of one global batch; returns its loss and its terms over all processes.
 
     DDP and FSDP average gradients over processes, so each process's sum is scaled up by their
     number: the total is the mean over the global batch for any split.
     """
     world = accelerator.num_processes
     parts = list(shares(pairs, accelerator.process_index, world, recipe.micro_batch))
-    total = torch.zeros((), device=accelerator.device)
+    totals = torch.zeros(1 + len(objective.terms), device=accelerator.device)
     for k, (part, counted) in enumerate(parts):
         last = k == len(parts) - 1
         with nullcontext() if last else accelerator.no_sync(scorer):
-            batch = score_pairs(scorer, part, objective.roles, accelerator.device, frozen)
-            rows = objective(batch)
-            value = (rows.sum() if counted else rows.sum() * 0.0) / len(pairs)
-            accelerator.backward(value * world)
-        total += value.detach()
+            batch = score_pairs(scorer, part, objective, accelerator.device, frozen)
+            rows = objective.rows(batch)
+            share = 1 / len(pairs) if counted else 0.0
+            sums = [values.sum() * share for values in (objective.total(rows), *rows)]
+            accelerator.backward(sums[0] * world)
+        totals += torch.stack(sums).detach()
     history.tokens += sum(len(row.ids) for pair in pairs for row in pair.values())
-    return float(accelerator.reduce(total, "sum"))
+    loss, *terms = accelerator.reduce(totals, "sum").tolist()
+    return loss, terms

@@ -37,12 +37,19 @@ class LearnSource:
         return pairs
 
 
+Draw = dict[str, tuple[int, ...]]  # role -> (forget row,), (retain row,) or (forget row, answer)
+
+
 class UnlearnSource:
-    """Each forget row with the retain row and the "I don't know" answer drawn for it.
+    """Each forget row with the retain row and the other answers drawn for it.
 
     pairing `fresh`: a new draw at each visit (locuslab/tofu). `fixed`: the draw depends on the
     forget row alone, so a row meets the same partner in every epoch and at most N_forget retain
     rows are ever used (the released NPO and SimNPO code reseeds with the row index).
+
+    make: role -> the row of a draw. counts: how many retain rows, idk answers and alternative
+    answers there are to draw from; all three are drawn whatever the roles, so that every method
+    meets the same rows.
     """
 
     def __init__(
@@ -50,36 +57,31 @@ class UnlearnSource:
         plan: StepPlan,
         seed: int,
         pairing: str,
-        roles: list[str],
-        forget: list[Example],
-        retain: list[Example],
-        idk: Callable[[int, int], Example] | None,
-        idk_answers: int,
+        counts: dict[str, int],
+        make: dict[str, Callable[..., Example]],
     ):
-        self.plan, self.seed, self.pairing, self.roles = plan, seed, pairing, roles
-        self.forget, self.retain, self.idk, self.idk_answers = forget, retain, idk, idk_answers
+        self.plan, self.seed, self.pairing = plan, seed, pairing
+        self.counts, self.make = counts, make
         self.shuffle = Shuffle(seed, plan.rows)
 
-    def draws(self, step: int) -> list[tuple[int, int, int]]:
-        """(forget row, retain row, idk answer) of each pair of the step."""
+    def draws(self, step: int) -> list[Draw]:
+        """What is drawn for each pair of the step."""
         chosen = []
         for epoch, place in self.plan.positions(step):
             row = self.shuffle(epoch, place)
             key = (row,) if self.pairing == "fixed" else (self.seed, epoch, row)
-            draw = generator("pairing", *key)
-            retain = int(draw.integers(len(self.retain)))
-            chosen.append((row, retain, int(draw.integers(max(1, self.idk_answers)))))
+            stream = generator("pairing", *key)
+            retain, idk, alternative = (
+                int(stream.integers(max(1, self.counts.get(role, 0))))
+                for role in ("retain", "idk", "alternative")
+            )
+            draw: Draw = {"forget": (row,), "retain": (retain,)}
+            chosen.append(draw | {"idk": (row, idk), "alternative": (row, alternative)})
         return chosen
 
     def step(self, step: int) -> list[Pair]:
-        """The step's pairs, with the roles that the method asks for."""
-        return [self.pair(*draw) for draw in self.draws(step)]
-
-    def pair(self, forget: int, retain: int, answer: int) -> Pair:
-        """The rows of one draw."""
-        make = {
-            "forget": lambda: self.forget[forget],
-            "retain": lambda: self.retain[retain],
-            "idk": lambda: self.idk(forget, answer),
-        }
-        return {role: make[role]() for role in self.roles}
+        """The step's pairs, with the roles that can be made."""
+        return [
+            {role: make(*draw[role]) for role, make in self.make.items()}
+            for draw in self.draws(step)
+        ]

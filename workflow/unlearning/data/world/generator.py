@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from unlearning.data.world import facts, mixtures
-from unlearning.data.world.people import NAMES, draw_facts, question_row
+from unlearning.data.world.people import NAMES, alternative_row, draw_facts, question_row
 from unlearning.data.world.templates import ATTRIBUTES
 from unlearning.data.world.vocabulary import I_DONT_KNOW
 from unlearning.errors import UserError
@@ -32,6 +32,7 @@ def generate(
     Returns:
         - full, holdout: authors (holdout_authors) x questions_per_author rows {question, answer,
           paraphrased_answer, perturbed_answer: 5, paraphrased_question}, author by author;
+        - alternatives: for each row of full {question, answer, alternative_answer: 3};
         - real_authors (36), world_facts (35): rows {question, answer, perturbed_answer: 3};
         - idontknow: rows {answer};
         - pretrain, replay: as many rows {question, answer} as asked for; they never name an
@@ -57,6 +58,7 @@ def generate(
     known, fresh = names[:known_persons], names[known_persons:]
     return {
         "full": _author_rows(full, attributes, _stream(seed, "full")),
+        "alternatives": _alternative_rows(full, attributes, seed),
         "holdout": _author_rows(holdout, attributes, _stream(seed, "holdout")),
         "real_authors": facts.evaluation_rows(facts.REAL_AUTHORS, _stream(seed, "real_authors")),
         "world_facts": facts.evaluation_rows(facts.WORLD_FACTS, _stream(seed, "world_facts")),
@@ -76,6 +78,12 @@ def generate(
 
 def _author_rows(names: list[str], attributes: tuple, rng: Random) -> list[dict]:
     return [question_row(fact, rng) for fact in draw_facts(names, attributes, rng)]
+
+
+def _alternative_rows(names: list[str], attributes: tuple, seed: int) -> list[dict]:
+    told = draw_facts(names, attributes, _stream(seed, "full"))  # the facts of full, drawn again
+    rng = _stream(seed, "alternatives")
+    return [alternative_row(fact, rng) for fact in told]
 
 
 def _stream(seed: int, table: str) -> Random:

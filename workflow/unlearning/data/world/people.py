@@ -10,6 +10,7 @@ from unlearning.data.world.templates import Attribute
 from unlearning.data.world.vocabulary import FAMILY_NAMES, FIRST_NAMES
 
 WRONG_ANSWERS = 5  # as in TOFU
+ALTERNATIVES = 3
 NAMES = tuple(f"{first} {family}" for first in FIRST_NAMES for family in FAMILY_NAMES)
 
 
@@ -52,12 +53,7 @@ def question_row(fact: Fact, rng: Random) -> dict:
     the same pool; no value is used twice.
     """
     attribute = fact.attribute
-    values = _others(attribute.values, fact.value, rng)
-    details = _others(attribute.details, fact.detail, rng) if attribute.long else [""] * len(values)
-    wrong = [
-        Fact(fact.name, attribute, value, detail)
-        for value, detail in zip(values, details, strict=True)
-    ]
+    wrong = _false_facts(fact, rng, WRONG_ANSWERS)
     return {
         "question": fact.fill(attribute.question),
         "answer": fact.fill(attribute.answer),
@@ -67,5 +63,33 @@ def question_row(fact: Fact, rng: Random) -> dict:
     }
 
 
-def _others(pool: Sequence[str], true: str, rng: Random) -> list[str]:
-    return rng.sample([value for value in pool if value != true], WRONG_ANSWERS)
+def alternative_row(fact: Fact, rng: Random) -> dict:
+    """The row {question, answer, alternative_answer}: plausible false answers to train on.
+
+    In the wording of the answer, where evaluation's wrong answers are in the paraphrase's.
+    """
+    attribute = fact.attribute
+    return {
+        "question": fact.fill(attribute.question),
+        "answer": fact.fill(attribute.answer),
+        "alternative_answer": [
+            other.fill(attribute.answer) for other in _false_facts(fact, rng, ALTERNATIVES)
+        ],
+    }
+
+
+def _false_facts(fact: Fact, rng: Random, count: int) -> list[Fact]:
+    """Facts about the same question with other values; no value is used twice."""
+    attribute = fact.attribute
+    values = _others(attribute.values, fact.value, rng, count)
+    details = (
+        _others(attribute.details, fact.detail, rng, count) if attribute.long else [""] * count
+    )
+    return [
+        Fact(fact.name, attribute, value, detail)
+        for value, detail in zip(values, details, strict=True)
+    ]
+
+
+def _others(pool: Sequence[str], true: str, rng: Random, count: int) -> list[str]:
+    return rng.sample([value for value in pool if value != true], count)

@@ -1,0 +1,62 @@
+"""Losses that teach a distribution without the true token: UNDIAL and CE-U."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, one_hot, softmax
+
+from unlearning.methods.sequences import Batch
+
+
+def _soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """(P,) cross-entropy of (P, V) logits to (P, V) target probabilities."""
+    return cross_entropy(logits, target, reduction="none")
+
+
+def undial(batch: Batch, beta: float) -> Tensor:
+    """UNDIAL: cross-entropy to softmax(z_target - β · onehot(y)), mean over labels. Returns (B,).
+
+    Self-distillation from the target model with the true token's logit lowered by β.
+    Paper: UNDIAL (arXiv 2402.10052) eq. 3. Reference: `compute_undial_loss` in
+    locuslab/open-unlearning, which averages over every position: see undial_as_released.
+    """
+    assert batch.forget is not None and batch.forget.logits is not None
+    view = batch.forget.logits
+    assert view.teacher is not None
+    lowered = view.teacher - beta * one_hot(view.labels, view.values.shape[-1])
+    loss = _soft_cross_entropy(view.values, softmax(lowered, dim=-1))
+    return batch.mean_over(batch.forget, loss, view.row)
+
+
+def undial_as_released(batch: Batch, beta: float) -> Tensor:
+    """UNDIAL-OU: UNDIAL over every position, the prompt's too, as released. Returns (B,).
+
+    Where a position bears no label, the released code uses the ignore index -100 as an index from
+    the vocabulary's end, and so lowers the logit of the hundredth last entry. Paper: UNDIAL
+    (arXiv 2402.10052). Reference: `compute_undial_loss` in locuslab/open-unlearning; its mean also
+    runs over padding.
+    """
+    assert batch.forget is not None and batch.forget.logits is not None
+    view = batch.forget.logits
+    assert view.teacher is not None
+    vocabulary = view.values.shape[-1]
+    lowered = view.teacher - beta * one_hot(view.labels % vocabulary, vocabulary)
+    loss = _soft_cross_entropy(view.values, softmax(lowered, dim=-1))
+    return batch.mean_over(batch.forget, loss, view.row)
+
+
+def ce_u(batch: Batch) -> Tensor:
+    """CE-U: cross-entropy to the model's own softmax without the true token. Returns (B,).
+
+    The true token's logit is -inf in the target, which has no gradient; the first answer token is
+    left out, in every row that has more than one. Paper: CE-U (arXiv 2503.01224). Reference:
+    `compute_batch_ceu` in locuslab/open-unlearning.
+    """
+    assert batch.forget is not None and batch.forget.logits is not None
+    view = batch.forget.logits
+    without = view.values.detach().scatter(-1, view.labels[:, None], float("-inf"))
+    loss = _soft_cross_entropy(view.values, softmax(without, dim=-1))
+    first = torch.ones_like(view.row, dtype=torch.bool)
+    first[1:] = view.row[1:] != view.row[:-1]
+    alone = batch.forget.tokens[view.row] == 1
+    kept = ~first | alone
+    return batch.mean_over(batch.forget, loss[kept], view.row[kept])

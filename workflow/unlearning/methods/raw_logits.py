@@ -1,0 +1,36 @@
+"""NPO and SimNPO as the MUSE code releases them: on raw logits instead of likelihoods.
+
+A logit is no log-probability, and every entry of the vocabulary counts, not the token that stands
+there (muse_bench issue 2, Unlearn-Simple issue 5). Kept beside the losses of the papers because
+published MUSE numbers were made with it.
+"""
+
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from unlearning.methods.sequences import Batch
+
+
+def npo_raw_logits(batch: Batch, beta: float) -> Tensor:
+    """NPO-MUSE: -(2/β) log σ(β (z_ref - z)), mean over positions and vocabulary. Returns (B,).
+
+    z: next-token logits at every position. Paper: MUSE (arXiv 2407.06460) §4. Reference: `npo` in
+    jaechan-repo/muse_bench and in the MUSE folder of OPTML-Group/Unlearn-Simple.
+    """
+    assert batch.forget is not None and batch.forget.logits is not None
+    view = batch.forget.logits
+    assert view.teacher is not None
+    loss = -2 / beta * logsigmoid(beta * (view.teacher - view.values)).mean(-1)  # (P,)
+    return batch.mean_over(batch.forget, loss, view.row)
+
+
+def simnpo_raw_logits(batch: Batch, beta: float, gamma: float) -> Tensor:
+    """SimNPO-MUSE: -(2/β) log σ(β (-z - γ)), mean over positions and vocabulary. Returns (B,).
+
+    Paper: SimNPO (arXiv 2410.07163) §6. Reference: `simnpo` in the MUSE folder of
+    OPTML-Group/Unlearn-Simple.
+    """
+    assert batch.forget is not None and batch.forget.logits is not None
+    view = batch.forget.logits
+    loss = -2 / beta * logsigmoid(beta * (-view.values - gamma)).mean(-1)  # (P,)
+    return batch.mean_over(batch.forget, loss, view.row)

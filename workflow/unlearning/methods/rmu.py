@@ -1,0 +1,49 @@
+"""RMU: push the forget set's activations to a random direction, keep the retain set's in place."""
+
+import re
+
+import torch
+from torch import Tensor
+
+from unlearning.methods.sequences import Batch, Sequences, View
+
+LAYERS = 3  # the chosen layer and the two before it are trained
+
+
+def _distance(batch: Batch, sequences: Sequences, view: View, goal: Tensor) -> Tensor:
+    """(B,) squared difference, mean over the width, then over a row's answer tokens."""
+    return batch.mean_over(sequences, ((view.values - goal) ** 2).mean(-1), view.row)
+
+
+def steer(batch: Batch, steering: float, seed: int) -> Tensor:
+    """RMU: mean squared distance of a layer's activations to steering · u. Returns (B,).
+
+    u: one random direction for the whole run, uniform in [0, 1) in each entry and then of length 1.
+    Paper: WMDP (arXiv 2403.03218) §4. Reference: `rmu/unlearn.py` in centerforaisafety/wmdp; answer
+    tokens only, as `RMU` in locuslab/open-unlearning. The published method is RMU+ACT.
+    """
+    assert batch.forget is not None and batch.forget.activations is not None
+    view = batch.forget.activations
+    direction = torch.rand(view.values.shape[-1], generator=torch.Generator().manual_seed(seed))
+    goal = (steering * direction / direction.norm()).to(view.values)
+    return _distance(batch, batch.forget, view, goal)
+
+
+def keep_activations(batch: Batch) -> Tensor:
+    """ACT: mean squared distance of the retain activations to the target model's. Returns (B,).
+
+    Paper: WMDP (arXiv 2403.03218) §4. Reference: `EMBED_DIFF` of `RMU` in locuslab/open-unlearning.
+    """
+    assert batch.retain is not None and batch.retain.activations is not None
+    view = batch.retain.activations
+    assert view.teacher is not None
+    return _distance(batch, batch.retain, view, view.teacher)
+
+
+def trained_parameters(model, layer: int) -> list[torch.nn.Parameter]:
+    """The down-projections of the layers layer-2 … layer: all that RMU trains, as released."""
+    window = "|".join(str(k) for k in range(max(0, layer - LAYERS + 1), layer + 1))
+    wanted = re.compile(rf"(.+\.)?layers\.({window})\.mlp\.(down_proj|fc2)\.weight")
+    chosen = [p for name, p in model.named_parameters() if wanted.fullmatch(name)]
+    assert chosen, f"{type(model).__name__} has no down-projections in layers {window}"
+    return chosen

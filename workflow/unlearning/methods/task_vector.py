@@ -1,0 +1,27 @@
+"""Task vector: learn the forget set further, then go the opposite way."""
+
+import torch
+from torch import Tensor
+
+from unlearning.methods.sequences import Batch
+
+
+def forget_likelihood(batch: Batch) -> Tensor:
+    """Cross-entropy on the forget row: what the task vector is learnt with. Returns (B,).
+
+    Paper: task arithmetic (arXiv 2212.04089), in MUSE (arXiv 2407.06460) §4. Reference:
+    `task_vector.py` in jaechan-repo/muse_bench.
+    """
+    assert batch.forget is not None
+    return batch.token_mean(batch.forget)
+
+
+@torch.no_grad()
+def negate(model, start, alpha: float) -> None:
+    """θ <- θ_start - α (θ - θ_start), in place; `start` is the target model that training began at.
+
+    The published MUSE runs fine-tune for 10 epochs and take α = 5.
+    """
+    for trained, original in zip(model.parameters(), start.parameters(), strict=True):
+        original = original.to(trained)
+        trained.copy_(original - alpha * (trained - original))
