@@ -17,7 +17,7 @@ $(INSTALLED): pyproject.toml envs/constraints.txt envs/interop.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or later is needed; set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --constraint envs/constraints.txt --editable '.[workflow,test]'
+	$(VENV)/bin/pip install --quiet --constraint envs/constraints.txt --editable '.[workflow,harness,test]'
 	$(VENV)/bin/pip install --quiet --no-deps --upgrade --target $(VENV)/interop --requirement envs/interop.txt
 	@touch $@
 

@@ -35,6 +35,7 @@ include: "rules/reference.smk"
 include: "rules/unlearn.smk"
 include: "rules/relearn.smk"
 include: "rules/evaluate.smk"
+include: "rules/harness.smk"
 include: "rules/report.smk"
 
 

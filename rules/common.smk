@@ -71,12 +71,29 @@ def method_modules(wildcards):
     return ["unlearning.stages.unlearn", *sorted(own)]
 
 
-def evaluations():
-    """rows.json of every model of the experiment."""
+def evaluated():
+    """(split, run) of every model of the experiment."""
     runs = [(split, EXPERIMENT.target_run) for split in EXPERIMENT.splits]
     runs += [(split, run) for split in EXPERIMENT.splits for run in EXPERIMENT.retrain_runs()]
-    runs += [(cell.split, cell.run) for cell in EXPERIMENT.cells()]
-    return [str(LAYOUT.evaluation(split, run) / "rows.json") for split, run in runs]
+    return runs + [(cell.split, cell.run) for cell in EXPERIMENT.cells()]
+
+
+def evaluations():
+    """rows.json of every model."""
+    return [str(LAYOUT.evaluation(split, run) / "rows.json") for split, run in evaluated()]
+
+
+def harness_summaries():
+    """Accuracies of every model, if the experiment asks for tasks; splits share the target's."""
+    asked = EXPERIMENT.config["harness"]["tasks"]
+    return sorted({str(LAYOUT.harness(*run)) for run in evaluated()}) if asked else []
+
+
+def task_files():
+    """Files of the user's own tasks."""
+    folder = EXPERIMENT.config["harness"]["include_path"]
+    found = Path(folder).rglob("*") if folder else []
+    return sorted(str(f) for f in found if f.is_file() and f.parent.name != "__pycache__")
 
 
 def trajectories():

@@ -6,6 +6,7 @@ rule report:
     input:
         evaluations=evaluations(),
         trajectories=trajectories(),
+        harness=harness_summaries(),
         claims="config/claims.yaml",
         published="config/published/tofu.yaml",
         template="reports/index.html.j2",

@@ -35,11 +35,11 @@ def test_everything_that_the_project_asks_for_is_pinned_and_installed_as_pinned(
 def test_conda_and_container_install_from_the_same_lock():
     conda = yaml.safe_load((ROOT / "envs" / "environment.yaml").read_text())
     pip = next(d["pip"] for d in conda["dependencies"] if isinstance(d, dict))
-    assert pip == ["--constraint constraints.txt", "--editable ..[workflow,test]"]
+    assert pip == ["--constraint constraints.txt", "--editable ..[workflow,harness,test]"]
     container = (ROOT / "envs" / "Containerfile").read_text()
-    assert "--constraint envs/constraints.txt --editable '.[workflow,test]'" in container
+    assert "--constraint envs/constraints.txt --editable '.[workflow,harness,test]'" in container
     makefile = (ROOT / "Makefile").read_text()
-    assert "--constraint envs/constraints.txt --editable '.[workflow,test]'" in makefile
+    assert "--constraint envs/constraints.txt --editable '.[workflow,harness,test]'" in makefile
 
 
 def test_python_versions_agree():

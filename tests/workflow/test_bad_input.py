@@ -7,6 +7,7 @@ import pytest
 from unlearning.config.experiment import load_experiment
 from unlearning.config.preflight import preflight
 from unlearning.errors import UserError
+from unlearning.evaluation import harness
 from unlearning.evaluation.forget_quality import forget_quality
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,6 +85,10 @@ def model(tmp_path) -> Path:
         ({"data": {"mini": {"authors": 100000}}}, ["authors", "100000"]),
         ({"model": {"path": "some/where"}}, ["model", "exactly one of path"]),
         ({"model": {"architecture": {"heads": 3}}}, ["3 heads do not divide the width 32"]),
+        ({"harness": {"task": ["mmlu"]}}, ["harness", "'task'", "did you mean 'tasks'"]),
+        ({"harness": {"tasks": ["mmlu", "a/b"]}}, ["harness.tasks.1", "text that matches", "a/b"]),
+        ({"harness": {"limit": 0.5}}, ["harness.limit", "whole number or null", "0.5"]),
+        ({"harness": {"include_path": "no/tasks"}}, ["harness.include_path", "'no/tasks'"]),
         ({"results": "/proc/nowhere"}, ["results", "/proc/nowhere", "may write to"]),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
@@ -91,6 +96,15 @@ def model(tmp_path) -> Path:
 def test_bad_setting(micro_with, changes, expected):
     message = problems(micro_with(**changes))
     assert [part for part in expected if part not in message] == [], message
+
+
+def test_harness_tasks_without_the_harness(micro_with, monkeypatch):
+    """Before any job, not after hours of training."""
+    preflight(load_experiment(micro_with(harness={"tasks": ["mmlu"]}), ROOT))
+    monkeypatch.setattr(harness, "find_spec", lambda name: None)
+    message = problems(micro_with(harness={"tasks": ["mmlu"]}))
+    assert "harness.tasks: lm-evaluation-harness" in message and "'.[harness]'" in message
+    preflight(load_experiment(micro_with(), ROOT))
 
 
 def test_unpublished_split_of_tofu(micro_with, tofu):

@@ -46,6 +46,7 @@ def test_nothing_changed_runs_nothing(project):
         ({"unlearn": {"lr": 2.0e-3}}, ALL_CELLS),
         # unlearning evaluates its trajectory, so it runs again; the models before it do not
         ({"evaluation": {"generation_tokens": 23}}, Counter(evaluate=3) + ALL_CELLS),
+        ({"harness": {"tasks": ["mmlu"]}}, Counter(harness=5, report=1)),
         ({"resources": {"mem_mb": 3000, "runtime": 30}}, REPORT),  # which states every setting
     ],
     ids=lambda value: None if isinstance(value, Counter) else str(value),

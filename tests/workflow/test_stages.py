@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from local_tasks import write_task
 from safetensors.torch import load_file
 from unlearning.config.experiment import load_experiment
 
@@ -13,7 +14,7 @@ SNAKEFILE_IMPORTS = (
     "unlearning.config.experiment, unlearning.config.preflight, unlearning.errors,"
     "unlearning.data.splits, unlearning.fingerprint"
 )
-GPU_STAGES = ("pretrain", "finetune", "reference", "unlearn", "relearn", "evaluate")
+GPU_STAGES = ("pretrain", "finetune", "reference", "unlearn", "relearn", "evaluate", "harness")
 ONE_PROCESS = ("python", "-m", "unlearning")
 # On the CPU, `accelerate launch --num_processes 2` quietly starts one process (without MPI); what
 # it calls for GPUs, torchrun, starts two here as well, and gloo stands in for NCCL.
@@ -46,6 +47,22 @@ def test_snakemake_makes_its_own_report_without_a_network(project, micro_with, t
     for name in ("index.html", "main.csv", "fq_mu.svg", "claims.json"):
         assert f"Adding {name}" in done.stdout
     assert page.stat().st_size > 1e6
+
+
+def test_harness_runs_on_a_task_of_the_users_own(project, micro_with, tmp_path):
+    """A changed task is evaluated again."""
+    copy = project.moved_to(tmp_path / "copy")
+    tasks = copy.root / "my tasks"
+    tasks.mkdir()
+    write_task(tasks, "people")
+    config = micro_with(harness={"tasks": ["people"], "include_path": "my tasks"})
+    summary = "results/micro/finetune/seed=42/harness/summary.json"
+    done = copy.snakemake(config, "--show-failed-logs", summary)
+    assert done.returncode == 0, done.stdout
+    assert json.loads((copy.root / summary).read_text())["tasks"]["people"]["documents"] == 24
+    assert "Nothing to be done" in copy.snakemake(config, "--dry-run", summary).stdout
+    write_task(tasks, "people", doc_to_text="Question: {{question}}")
+    assert copy.job_stats(copy.snakemake(config, "--dry-run", summary).stdout) == {"harness": 1}
 
 
 def test_damaged_model_is_named(project, experiment, tmp_path):
@@ -90,7 +107,7 @@ def test_snakefile_imports_are_those_tested():
 
 def test_gpu_stages_need_neither_snakemake_nor_datasets(fresh):
     stages = ", ".join(f"unlearning.stages.{stage}" for stage in GPU_STAGES)
-    absent = "{'snakemake', 'datasets', 'altair', 'vl_convert'}"
+    absent = "{'snakemake', 'datasets', 'lm_eval', 'altair', 'vl_convert'}"
     code = f"import {stages}, sys; assert not {absent} & set(sys.modules), sys.modules.keys()"
     done = fresh.call("python", "-c", code)
     assert done.returncode == 0, done.stdout

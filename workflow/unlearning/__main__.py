@@ -15,6 +15,7 @@ STAGES = {
     "unlearn": "unlearn the forget set with one method and seed",
     "relearn": "attack an unlearned model by fine-tuning on a part of the forget set",
     "evaluate": "evaluate one model on the sets of a forget split",
+    "harness": "accuracy of one model on lm-evaluation-harness tasks: WMDP, MMLU, your own",
     "report": "tables, figures, claims and the page",
 }
 

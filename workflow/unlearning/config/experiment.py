@@ -151,6 +151,10 @@ class Experiment:
         """What evaluation is told."""
         return {**self.common(), **self.evaluation()}
 
+    def harness_settings(self) -> dict:
+        """What evaluation on harness tasks is told; their prompts are the tasks' own."""
+        return {**self.config["harness"], "precision": self.config["model"]["precision"]}
+
     def common(self) -> dict:
         """What every stage that touches a model is told."""
         return {key: self.config["model"][key] for key in ("prompt", "precision")}

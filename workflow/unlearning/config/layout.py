@@ -87,6 +87,10 @@ class Layout:
         """Folder of a run's evaluation: summary.json and rows.json."""
         return self.run(split, run) / "evaluate"
 
+    def harness(self, split: str, run: str) -> Path:
+        """Accuracies of a run's model on harness tasks; all splits share the target's."""
+        return self.model(split, run).with_name("harness") / "summary.json"
+
     def trajectory(self, split: str, run: str) -> Path:
         """Evaluations during an unlearning or relearning run."""
         return self.run(split, run) / "trajectory.json"

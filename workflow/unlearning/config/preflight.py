@@ -11,6 +11,7 @@ from unlearning.config.schema import ConfigError
 from unlearning.data.splits import TOFU_ROWS_PER_AUTHOR, evaluated_on, forget_rows
 from unlearning.data.tables import read_table
 from unlearning.data.tofu import folder_problems
+from unlearning.evaluation.harness import absent
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -18,6 +19,7 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 def preflight(experiment: Experiment) -> None:
     """ConfigError with everything that is missing on this machine."""
     problems = _results(experiment) + _data(experiment) + _model(experiment)
+    problems += _harness(experiment)
     if problems:
         raise ConfigError(problems)
 
@@ -92,3 +94,15 @@ def _model(experiment: Experiment) -> list[str]:
             "must end in one: set eos_token in its tokenizer_config.json"
         ]
     return []
+
+
+def _harness(experiment: Experiment) -> list[str]:
+    asked, problems = experiment.config["harness"], []
+    if asked["tasks"] and (problem := absent()) is not None:
+        problems.append(f"harness.tasks: {problem}, or set tasks to []")
+    if asked["include_path"] is not None and not Path(asked["include_path"]).is_dir():
+        problems.append(
+            f"harness.include_path: no folder '{asked['include_path']}'. It should hold the YAML "
+            "files of your tasks, or be null"
+        )
+    return problems

@@ -9,6 +9,7 @@ from unlearning.files import read_json
 from unlearning.reporting.results import Results
 
 STAGES = ("data", "pretrain", "finetune", "retrain", "reference", "unlearn", "relearn", "evaluate")
+STAGES += ("harness",)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from unlearning.reporting.claims import METHOD, Verdict
 from unlearning.reporting.cost import Cost
 from unlearning.reporting.embed import content_policy, inline_script, json_block
 from unlearning.reporting.generations import browser_data
+from unlearning.reporting.harness_table import HarnessResults
 from unlearning.reporting.overview import KEPT, overview
 from unlearning.reporting.palette import Style, styles
 from unlearning.reporting.provenance import provenance
@@ -26,6 +27,7 @@ def render(
     verdicts: list[Verdict],
     costs: list[Cost],
     published: PublishedNumbers,
+    harness: HarnessResults | None,
 ) -> str:
     """The page from its template; scripts and styles lie in `page/` beside the template."""
     loader = jinja2.FileSystemLoader(template.parent)
@@ -43,6 +45,8 @@ def render(
         policy=content_policy(scripts),
         scripts=scripts,
         styles=look,
+        harness=harness,
+        missing=[str(p) for p in [*results.missing, *(harness.missing if harness else [])]],
         **_content(results, verdicts, costs, published),
         **_figures(results, look),
     )
@@ -72,7 +76,6 @@ def _content(
         "has_published": any(model.same for model in published.models),
         "costs": costs,
         "provenance": provenance(results.experiment),
-        "missing": [str(path) for path in results.missing],
         "generations": json_block(browser_data(results)),
     }
 

@@ -9,6 +9,7 @@ from unlearning.reporting.claims import judge
 from unlearning.reporting.claims_file import load_claims
 from unlearning.reporting.cost import read_costs
 from unlearning.reporting.figures import svg_figures
+from unlearning.reporting.harness_table import read_harness
 from unlearning.reporting.page import render
 from unlearning.reporting.palette import styles
 from unlearning.reporting.published import load_published
@@ -33,11 +34,14 @@ def run(args: Namespace) -> None:
     results = read_results(experiment)
     verdicts, costs = judge(claims, results), read_costs(results)
     write_json(args.out / "claims.json", [verdict.record() for verdict in verdicts])
-    for name, text in csv_tables(results, costs).items():
+    harness = read_harness(results)
+    own = {"harness.csv": harness.csv()} if harness else {}
+    for name, text in {**csv_tables(results, costs), **own}.items():
         write_text(args.out / "tables" / name, text)
     for name, text in svg_figures(results, styles(results)).items():
         write_text(args.out / "figures" / name, text)
-    write_text(args.out / "index.html", render(args.template, results, verdicts, costs, published))
-    if results.missing:
-        print(f"{len(results.missing)} files are missing; the page lists them")
+    page = render(args.template, results, verdicts, costs, published, harness)
+    write_text(args.out / "index.html", page)
+    if missing := len(results.missing) + len(harness.missing if harness else []):
+        print(f"{missing} files are missing; the page lists them")
     print(f"{args.out / 'index.html'}: {len(verdicts)} verdicts on {len(claims)} claims")

@@ -1,0 +1,31 @@
+# Accuracy on lm-evaluation-harness tasks (WMDP, MMLU, the user's own): only if the config names any.
+
+
+rule harness:
+    """Take the accuracy of the target, a retrained or an unlearned model."""
+    input:
+        model=f"{WORLD}/{{trained}}/model",
+        tasks=task_files(),
+    output:
+        summary=f"{WORLD}/{{trained}}/harness/summary.json",
+    log:
+        f"{LOGS}/harness/{{trained}}.log",
+    benchmark:
+        f"{BENCHMARKS}/harness/{{trained}}.tsv"
+    wildcard_constraints:
+        trained=r"(finetune|forget\d\d/(retrain|unlearn))/.+",
+    threads: RESOURCES["threads"]
+    resources:
+        gpu=min(1, RESOURCES["gpus"]),
+        mem_mb=RESOURCES["mem_mb"],
+        runtime=RESOURCES["runtime"],
+    params:
+        settings=as_json(EXPERIMENT.harness_settings()),
+        code=code("unlearning.stages.harness"),
+        folder=subpath(output.summary, parent=True),
+    shell:
+        "python -m unlearning harness"
+        " --model {input.model:q}"
+        " --settings {params.settings:q}"
+        " --out {params.folder:q}"
+        " > {log:q} 2>&1"

@@ -1,0 +1,30 @@
+"""Evaluate one model on lm-evaluation-harness tasks: WMDP, MMLU, the user's own."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from unlearning.evaluation.harness import evaluate, load_tasks
+from unlearning.files import write_json
+from unlearning.models.folder import load_model, load_tokenizer
+from unlearning.stages.arguments import add_settings
+from unlearning.stages.common import make_accelerator
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The arguments that rule harness shows."""
+    parser.add_argument("--model", required=True, help="model folder")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write summary.json in")
+    add_settings(parser)
+
+
+def run(args: Namespace) -> None:
+    """Load the tasks first: what they lack should show before a large model is loaded."""
+    settings = args.settings
+    tasks = load_tasks(settings["tasks"], settings["include_path"])
+    accelerator = make_accelerator(settings)
+    model = load_model(args.model, settings["precision"]).to(accelerator.device)
+    tokenizer = load_tokenizer(args.model)
+    record = evaluate(model, tokenizer, tasks, settings["limit"], settings["batch_size"])
+    write_json(args.out / "summary.json", record)
+    for name, scores in record["tasks"].items():
+        print(f"{name:32s} {scores['accuracy']:.4f} on {scores['documents']} documents")
