@@ -1,4 +1,4 @@
-"""`python -m unlearning STAGE ...`: what each rule's shell line calls."""
+"""`python -m unlearning STAGE ...`: what each rule's shell line calls, and tools for logs."""
 
 import argparse
 import importlib
@@ -16,6 +16,8 @@ STAGES = {
     "relearn": "attack an unlearned model by fine-tuning on a part of the forget set",
     "evaluate": "evaluate one model on the sets of a forget split",
     "report": "tables, figures, claims and the page",
+    "score": "metrics of an evaluation log: ours, the official code's or open-unlearning's",
+    "export": "write an evaluation in another project's format",
 }
 
 
