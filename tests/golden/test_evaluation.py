@@ -1,22 +1,20 @@
 """Per-row evaluation values, generations and aggregates against the official code."""
 
+import json
+
 import pytest
 from accelerate import Accelerator
 from golden_files import read
+from unlearning.__main__ import main
 from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PROMPTS
 from unlearning.data.tables import read_table
-from unlearning.evaluation import forget_quality, tofu
+from unlearning.evaluation import tofu
 from unlearning.evaluation.evaluator import Evaluator
 from unlearning.evaluation.generation import Limit
+from unlearning.evaluation.logs.official import LOGS
 from unlearning.models.folder import load_model, load_tokenizer
 
-LOGS = {
-    "retain": "eval_log.json",
-    "real_authors": "eval_real_author_wo_options.json",
-    "world_facts": "eval_real_world_wo_options.json",
-    "forget": "eval_log_forget.json",
-}
 OFFICIAL_PARTS = {
     "rouge": "ROUGE",
     "probability": "Probability",
@@ -28,23 +26,6 @@ OFFICIAL_SETS = {
     "world_facts": "Real World",
     "forget": "Forget",
 }
-
-
-def from_official(log: dict, questions: int) -> dict:
-    """Our columns of an official per-row log."""
-
-    def column(key):
-        values = log[key]
-        return [values[k] for k in sorted(values, key=int)] if isinstance(values, dict) else values
-
-    return {
-        "question": list(range(questions)),
-        "answer_loss": column("avg_gt_loss"),
-        "perturbed_loss": column("average_perturb_loss"),
-        "rouge_l_recall": column("rougeL_recall"),
-        # also where it is the answer again: a second bf16 pass that differs in its last digits
-        "paraphrase_loss": column("avg_paraphrased_loss"),
-    }
 
 
 @pytest.fixture(scope="module", params=["full", "retain"])
@@ -91,39 +72,40 @@ def test_aggregates_equal_the_official_ones(evaluated, golden):
     check_parts(tofu.summarise(columns), aggregate["model_utility"][model], 1e-4)
 
 
-def test_forget_quality_of_the_small_models(golden):
-    logs = read(golden / "tofu_eval" / "per_example.json")
-    forget = [from_official(logs[m][LOGS["forget"]], 40) for m in ("full", "retain")]
-    expected = read(golden / "tofu_eval" / "aggregate.json")["forget_quality_full_vs_retain"]
-    found = forget_quality.forget_quality(*forget)
-    assert found.p_value == pytest.approx(expected["Forget Quality"], rel=1e-4)
-    assert found.ks_statistic == pytest.approx(expected["KS Test Forget"], rel=1e-4)
+@pytest.fixture
+def score(capsys):
+    """`python -m unlearning score` of two logs: (metrics, forget quality)."""
+
+    def run(log, retained):
+        assert main(["score", "--logs", str(log), "--retain", str(retained)]) == 0
+        found = json.loads(capsys.readouterr().out)
+        metrics = {**found["parts"], **found["forget"], "model_utility": found["model_utility"]}
+        return metrics, found["forget_quality"]
+
+    return run
 
 
-@pytest.fixture(scope="module")
-def official(golden):
-    """The published logs as our columns, and the values expected of them."""
+def test_scores_of_the_small_models(score, golden, tmp_path):
+    for model, log in read(golden / "tofu_eval" / "per_example.json").items():
+        (tmp_path / f"{model}.json").write_text(json.dumps(log), encoding="utf-8")
+    metrics, quality = score(tmp_path / "full.json", tmp_path / "retain.json")
+    aggregate = read(golden / "tofu_eval" / "aggregate.json")
+    check_parts(metrics, aggregate["model_utility"]["full"], 1e-4)
+    expected = aggregate["forget_quality_full_vs_retain"]
+    assert quality["p_value"] == pytest.approx(expected["Forget Quality"], rel=1e-4)
+    assert quality["ks_statistic"] == pytest.approx(expected["KS Test Forget"], rel=1e-4)
+
+
+def test_model_utility_of_the_published_logs(score, golden):
     folder = golden / "official_logs"
-    expected = read(folder / "expected.json")
-    logs = {}
-    for path in folder.glob("llama*.json"):
-        log = read(path)
-        logs[path.stem] = {
-            name: from_official(log[file], len(log[file]["gt_loss"])) for name, file in LOGS.items()
-        }
-    return logs, expected
+    for name, values in read(folder / "expected.json")["model_utility"].items():
+        metrics, _ = score(folder / f"{name}.json", folder / f"{name}.json")
+        check_parts(metrics, values, 1e-9)
 
 
-def test_model_utility_of_the_published_logs(official):
-    logs, expected = official
-    for name, values in expected["model_utility"].items():
-        check_parts(tofu.summarise(logs[name]), values, 1e-9)
-
-
-def test_forget_quality_of_the_published_logs(official):
-    logs, expected = official
-    for case in expected["forget_quality"]:
-        pair = logs[case["model"]]["forget"], logs[case["retain"]]["forget"]
-        found = forget_quality.forget_quality(*pair)
-        assert found.p_value == pytest.approx(case["p_value"], rel=1e-9)
-        assert found.ks_statistic == pytest.approx(case["ks_statistic"], rel=1e-9)
+def test_forget_quality_of_the_published_logs(score, golden):
+    folder = golden / "official_logs"
+    for case in read(folder / "expected.json")["forget_quality"]:
+        _, found = score(*(folder / f"{case[model]}.json" for model in ("model", "retain")))
+        assert found["p_value"] == pytest.approx(case["p_value"], rel=1e-9)
+        assert found["ks_statistic"] == pytest.approx(case["ks_statistic"], rel=1e-9)

@@ -1,4 +1,4 @@
-"""`python -m unlearning STAGE ...`: what each rule's shell line calls."""
+"""`python -m unlearning STAGE ...`: what each rule's shell line calls, and tools for logs."""
 
 import argparse
 import importlib
@@ -17,6 +17,8 @@ STAGES = {
     "evaluate": "evaluate one model on the sets of a forget split",
     "harness": "accuracy of one model on lm-evaluation-harness tasks: WMDP, MMLU, your own",
     "report": "tables, figures, claims and the page",
+    "score": "metrics of an evaluation log: ours, the official code's or open-unlearning's",
+    "export": "write an evaluation in another project's format",
 }
 
 

@@ -8,7 +8,12 @@ class PromptFormat:
     """question_start + question + question_end is masked; answer_tag + answer is labelled.
 
     special_tokens: let the tokenizer add its own (a leading BOS); False where the format spells
-    them. source: where the format comes from.
+    them, or where the model's chat template has none. source: where the format comes from.
+
+    What ends an answer is no part of the format: the encoder appends the tokenizer's
+    end-of-sequence token, which is each chat model's end of turn (Llama-3 <|eot_id|>, Qwen2.5
+    <|im_end|>, Zephyr </s>). Tokenizers of base models name another one (<|end_of_text|>,
+    <|endoftext|>): chat formats are for instruction-tuned models.
     """
 
     question_start: str
@@ -40,6 +45,23 @@ PROMPTS: dict[str, PromptFormat] = {
         "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
         "",
         "open-unlearning configs/model/Llama-3.2-1B-Instruct.yaml",
+        special_tokens=False,
+    ),
+    # open-unlearning closes a Zephyr or Qwen2.5 answer twice: the chat template ends in a newline
+    # after the end of turn, and its code then appends the end of sequence. Here it ends once.
+    "zephyr": PromptFormat(
+        "<|system|>\nYou are a helpful assistant.</s>\n<|user|>\n",
+        "</s>\n<|assistant|>\n",
+        "",
+        "open-unlearning configs/model/zephyr-7b-beta.yaml, by the tokenizer's chat template",
+        special_tokens=False,
+    ),
+    # not Qwen's default system message, which names Qwen: open-unlearning sets this one
+    "qwen2.5": PromptFormat(
+        "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n",
+        "<|im_end|>\n<|im_start|>assistant\n",
+        "",
+        "open-unlearning configs/model/Qwen2.5-7B-Instruct.yaml, by the tokenizer's chat template",
         special_tokens=False,
     ),
     "phi": PromptFormat("Question: ", "\n", "Answer: ", "TOFU config/model_config.yaml"),

@@ -1,0 +1,1 @@
+"""Evaluation logs: ours, those of the official TOFU code, and those of open-unlearning."""

@@ -1,0 +1,207 @@
+"""TOFU_EVAL.json of open-unlearning: metric -> aggregate and values by row number.
+
+Source: locuslab/open-unlearning src/evals/metrics (memorization.py, utility.py, privacy.py,
+utils.py) and configs/eval/tofu_metrics. Its truth ratio is wrong/true, so 1/x of the official one,
+with 1e-10 added to the true answer's probability; its multiple choice adds 1e-10 too.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy
+from numpy import ndarray
+
+from unlearning.errors import UserError
+from unlearning.evaluation import tofu
+from unlearning.evaluation.forget_quality import compare
+from unlearning.evaluation.logs.log import Log, by_row_number, check_mapping, check_number, require
+
+NAME = "open-unlearning"
+FILE = "TOFU_EVAL.json"
+SUMMARY_FILE = "TOFU_SUMMARY.json"
+DESCRIPTION = f"{FILE} of open-unlearning (forget_truth_ratio, model_utility, retain_Q_A_Prob, …)"
+SMALL = 1e-10
+AGREEMENT = 1e-6  # relative; between a logged aggregate and its rows
+PREFIX = {"forget": "forget", "retain": "retain", "real_authors": "ra", "world_facts": "wf"}
+
+
+def _metric(name: str, part: str) -> str:
+    """open-unlearning's name of a set's rouge, probability or truth_ratio."""
+    if part == "truth_ratio":
+        return "forget_truth_ratio" if name == "forget" else f"{PREFIX[name]}_Truth_Ratio"
+    if part == "rouge":
+        return f"{PREFIX[name]}_Q_A_ROUGE"
+    own = name in ("forget", "retain")
+    return f"{PREFIX[name]}_Q_A_Prob" if own else f"{PREFIX[name]}_Q_A_Prob_normalised"
+
+
+VALUE = {"probability": "prob", "rouge": "rougeL_recall", "truth_ratio": "score"}
+SECTIONS = tuple(_metric(name, part) for name in PREFIX for part in VALUE)
+
+
+def aggregate(name: str, part: str, values: ndarray) -> float:
+    """A metric of its rows: truth ratios follow their set, all else is a mean."""
+    if part == "truth_ratio" and name == "forget":
+        values = numpy.minimum(values, 1 / (values + SMALL))
+    elif part == "truth_ratio":
+        values = numpy.maximum(0, 1 - values)
+    return float(numpy.mean(values))
+
+
+def read(content: dict, path: Path, sets: Sequence[str]) -> Log:
+    """Per-row values under open-unlearning's formulas; each must give the aggregate logged with it.
+
+    The forget set needs its truth ratios only; a set of model utility needs all three parts.
+    """
+    parts = {(n, p): _metric(n, p) for n in sets for p in VALUE}
+    optional = {("forget", "probability"), ("forget", "rouge")}
+    require(content, [m for key, m in parts.items() if key not in optional], str(path))
+    metrics, rows = {}, {}
+    for (name, part), metric in parts.items():
+        if metric not in content:
+            continue
+        values = _values(content[metric], f"{path}, {metric}", VALUE[part])
+        found = aggregate(name, part, numpy.array(list(values.values())))
+        _check_aggregate(content[metric], found, f"{path}, {metric}")
+        metrics[f"{name}_{part}"], rows[name] = found, len(values)
+        if metric == "forget_truth_ratio":
+            truth_ratio = values
+    if all(part in metrics for part in tofu.PARTS):
+        metrics["model_utility"] = tofu.model_utility(metrics)
+        if "model_utility" in content:
+            where = f"{path}, model_utility"
+            utility = check_mapping(content["model_utility"], where)
+            _check_aggregate(utility, metrics["model_utility"], where)
+    return Log(
+        path=path,
+        format=NAME,
+        formulas=NAME,
+        metrics=metrics,
+        rows=rows,
+        truth_ratio=numpy.array(list(truth_ratio.values())),
+        identity={**_answers(content, path), "row numbers": list(truth_ratio)},
+    )
+
+
+def _by_index(result, where: str) -> dict[int, dict]:
+    check_mapping(result, where)
+    require(result, ("value_by_index",), where)
+    where = f"{where}, value_by_index"
+    return by_row_number(check_mapping(result["value_by_index"], where), where)
+
+
+def _values(result, where: str, field: str) -> dict[int, float]:
+    """Row number -> the field of one metric's rows."""
+    values = {}
+    for row, value in _by_index(result, where).items():
+        require(check_mapping(value, f"{where}, row {row}"), (field,), f"{where}, row {row}")
+        values[row] = check_number(value[field], f"{where}, row {row}, {field}")
+    return values
+
+
+def _check_aggregate(result: dict, found: float, where: str) -> None:
+    logged = check_number(result.get("agg_value"), f"{where}, agg_value")
+    if abs(logged - found) > AGREEMENT * max(abs(found), SMALL):
+        raise UserError(
+            f"{where}: agg_value is {logged!r}, but its rows give {found!r}. The log was edited, "
+            "or its version of open-unlearning has other formulas"
+        )
+
+
+def _answers(content: dict, path: Path) -> dict[str, list]:
+    """The forget rows' answers, where the log has generations."""
+    metric = _metric("forget", "rouge")
+    if metric not in content:
+        return {}
+    rows = _by_index(content[metric], f"{path}, {metric}").values()
+    if not all(isinstance(row.get("ground_truth"), str) for row in rows):
+        return {}
+    return {"answers": [row["ground_truth"].strip() for row in rows]}
+
+
+def write(rows: dict[str, dict], retained: dict | None = None) -> dict[str, dict]:
+    """TOFU_EVAL.json of our columns (set -> columns), metrics sorted as open-unlearning does.
+
+    retained: the forget columns of a retrained model; without them forget_quality is None, as
+    there. Aggregates follow open-unlearning's formulas. Of ROUGE our columns hold rougeL_recall
+    alone, the one that its metrics read.
+    """
+    log = {}
+    for name, columns in rows.items():
+        log |= _set_metrics(name, columns)
+    parts = {f"{n}_{p}": _metric(n, p) for n in tofu.UTILITY_SETS for p in VALUE}
+    utility = tofu.model_utility({part: log[m]["agg_value"] for part, m in parts.items()})
+    log["model_utility"] = {"agg_value": utility}
+    quality = None
+    if retained is not None:
+        quality = compare(truth_ratio(rows["forget"]), truth_ratio(retained)).p_value
+    log["forget_quality"] = {"agg_value": quality}
+    return dict(sorted(log.items()))
+
+
+def summary(log: dict[str, dict]) -> dict[str, float]:
+    """TOFU_SUMMARY.json of a log: metric -> aggregate, where there is one."""
+    aggregates = {metric: result["agg_value"] for metric, result in log.items()}
+    return {metric: value for metric, value in aggregates.items() if value is not None}
+
+
+def truth_ratio(columns: dict) -> ndarray:
+    """(rows,) wrong/true: geometric mean over the perturbed answers, over the paraphrase's
+    probability (the answer's, where a set has no paraphrases) plus 1e-10."""
+    true = columns.get("paraphrase_loss", columns["answer_loss"])
+    wrong = [numpy.mean(losses) for losses in columns["perturbed_loss"]]
+    return numpy.exp(-numpy.array(wrong)) / (numpy.exp(-numpy.array(true)) + SMALL)
+
+
+def _set_metrics(name: str, columns: dict) -> dict[str, dict]:
+    """open-unlearning's metrics of one set."""
+    prefix = f"{PREFIX[name]}_Q_A"
+    probability, wrong = _probability(columns["answer_loss"]), columns["perturbed_loss"]
+    log = {
+        f"{prefix}_Prob": probability,
+        f"{prefix}_PERT_Prob": _probability(wrong),
+        f"{prefix}_ROUGE": _rouge(columns),
+        _metric(name, "truth_ratio"): _scores(truth_ratio(columns), "score"),
+    }
+    if "paraphrase_loss" in columns:
+        log[f"{prefix}_PARA_Prob"] = _probability(columns["paraphrase_loss"])
+    if name not in ("forget", "retain"):
+        others = [numpy.exp(-numpy.array(losses)).sum() for losses in wrong]
+        true = numpy.exp(-numpy.array(columns["answer_loss"]))
+        normalised = true / (true + others + SMALL)
+        log[_metric(name, "probability")] = _scores(normalised, "prob")
+    ratios = log[_metric(name, "truth_ratio")]
+    ratios["agg_value"] = aggregate(name, "truth_ratio", truth_ratio(columns))
+    for metric in ("extraction_strength", "exact_memorization"):
+        if name == "forget" and metric in columns:
+            log[metric] = _scores(numpy.array(columns[metric], dtype=float), "score")
+    return log
+
+
+def _result(rows: list[dict], mean: float) -> dict:
+    return {"agg_value": mean, "value_by_index": {str(i): row for i, row in enumerate(rows)}}
+
+
+def _scores(values: ndarray, field: str) -> dict:
+    return _result([{field: float(value)} for value in values], float(values.mean()))
+
+
+def _probability(losses: list) -> dict:
+    """Of one loss for each row, or of a list of them: then both fields are lists."""
+    probabilities = [numpy.exp(-numpy.array(loss)) for loss in losses]
+    rows = [
+        {"prob": p.tolist(), "avg_loss": loss}
+        for p, loss in zip(probabilities, losses, strict=True)
+    ]
+    return _result(rows, float(numpy.mean([p.mean() for p in probabilities])))
+
+
+def _rouge(columns: dict) -> dict:
+    texts = ("question", "answer", "generation")
+    rows = [
+        {"rougeL_recall": recall, "input": question, "ground_truth": answer, "generation": found}
+        for recall, question, answer, found in zip(
+            columns["rouge_l_recall"], *(columns[text] for text in texts), strict=True
+        )
+    ]
+    return _result(rows, float(numpy.mean(columns["rouge_l_recall"])))
