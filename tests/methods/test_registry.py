@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from unlearning.methods.objective import load_function
 from unlearning.methods.preference import dpo, npo, simnpo
-from unlearning.methods.registry import FORGET_LOSSES, RETAIN_TERMS, names, resolve
+from unlearning.methods.registry import FORGET_LOSSES, RETAIN_TERMS, names, resolve, terms
 from unlearning.methods.sequences import Batch, Sequences
 
 
@@ -70,3 +71,17 @@ def test_no_branch_on_a_methods_name_outside_the_registry():
             if isinstance(node, ast.Compare):
                 compared = [n.value for n in ast.walk(node) if isinstance(n, ast.Constant)]
                 assert not set(compared) & set(names()), f"{path}, line {node.lineno}"
+
+
+def test_every_method_stands_in_the_docs_and_in_the_experiment_of_all_methods():
+    root = Path(__file__).resolve().parents[2]
+    text = (root / "docs" / "methods.md").read_text(encoding="utf-8")
+    cells = {name for line in text.splitlines() for name in line.split("|")[1:2]}
+    listed = {name.strip() for cell in cells for name in cell.split(",")}
+    assert {*FORGET_LOSSES, *RETAIN_TERMS} <= listed
+    file = root / "config" / "experiments" / "mini-all-methods.yaml"
+    run = yaml.safe_load(file.read_text(encoding="utf-8"))["methods"]
+    forget = {terms(name)[0].function for name in run}
+    retain = {term.function for name in run if (term := terms(name)[1])}
+    assert forget >= {term.function for term in FORGET_LOSSES.values()}
+    assert retain == {term.function for term in RETAIN_TERMS.values()}
