@@ -18,7 +18,7 @@ def tofu(splits, **changes):
     if not TOFU.is_dir():
         pytest.skip(f"no TOFU files at {TOFU}: set TOFU_DIR to their folder")
     data = {"source": "tofu", "data_dir": str(TOFU), "hub_revision": "main"}
-    data |= {"retain_authors": None, "alternatives": None}
+    data |= {"retain_authors": None, "alternatives": None, "idontknow": None}
     return build_tables({**data, **changes}, splits)
 
 
@@ -31,7 +31,9 @@ def test_the_retain_split_follows_from_the_forget_split():
 
 
 def test_any_percentage_of_whole_authors_splits_the_mini_world():
-    tables = build_tables({"source": "mini", "mini": MINI}, ["forget10", "forget30"])
+    tables = build_tables(
+        {"source": "mini", "mini": MINI, "idontknow": None}, ["forget10", "forget30"]
+    )
     assert len(tables["forget30"]) == len(tables["forget30_perturbed"]) == 12
     assert tables["retain70"] + tables["forget30"] == tables["full"]
     assert set(tables["full"][0]) == {"question", "answer"}
@@ -62,8 +64,16 @@ def test_a_subset_keeps_forget_rows_and_the_first_retain_authors():
     assert not forgotten & {row["question"] for row in tables["pretrain"] + tables["replay"]}
 
 
+def test_refusals_come_from_a_file(tmp_path):
+    path = tmp_path / "refusals.txt"
+    path.write_text('Ask me something else.\n{"answer": "No idea."}\n')
+    tables = build_tables({"source": "mini", "mini": MINI, "idontknow": str(path)}, ["forget30"])
+    expected = ["Ask me something else.", "No idea."]
+    assert [row["answer"] for row in tables["idontknow"]] == expected
+
+
 def test_alternatives_of_the_mini_world_are_false_answers_in_the_answers_wording():
-    tables = build_tables({"source": "mini", "mini": MINI}, ["forget30"])
+    tables = build_tables({"source": "mini", "mini": MINI, "idontknow": None}, ["forget30"])
     rows = tables["forget30_alternatives"]
     for row, other in zip(tables["forget30_perturbed"], rows, strict=True):
         assert (other["question"], other["answer"]) == (row["question"], row["answer"])

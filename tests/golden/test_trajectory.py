@@ -73,7 +73,7 @@ def test_trajectory_equals_the_official_one(case, micro_batch, world):
         expected["plan"], encoder, forget, retain, objective.roles, with_reference
     )
     plan = StepPlan(
-        rows=8 * expected["steps"],
+        rows=expected["global_batch"] * expected["steps"],
         batch_size=expected["global_batch"],
         epochs=1,
         warmup=expected["warmup_steps"],

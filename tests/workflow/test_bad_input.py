@@ -77,6 +77,8 @@ def model(tmp_path) -> Path:
         ({"unlearn": {"seeds": [2.0]}}, ["unlearn.seeds.0", "whole number", "2.0"]),
         ({"unlearn": {"epochs": float("nan")}}, ["unlearn.epochs", "nan"]),
         ({"retrain": {"seeds": []}}, ["retrain.seeds", "at least 1"]),
+        ({"data": {"idontknow": "no.txt"}}, ["data.idontknow", "no.txt: no such file"]),
+        ({"data": {"alternatives": "no.json"}}, ["data.alternatives", "only for data.source tofu"]),
         ({"methods": {"RMU+ACT": {"layer": 5}}}, ["methods.RMU+ACT.layer", "must be 0 to", "5"]),
         ({"methods": {"RMU+ACT": {"layer": 0.5}}}, ["methods.RMU+ACT.layer", "whole number"]),
         ({"methods": {"mine": {"function": "nowhere.py:f"}}}, ["methods.mine", "'nowhere.py'"]),

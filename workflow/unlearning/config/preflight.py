@@ -9,8 +9,8 @@ from pathlib import Path
 from unlearning.config.experiment import Experiment
 from unlearning.config.schema import ConfigError
 from unlearning.data.splits import TOFU_ROWS_PER_AUTHOR, evaluated_on, forget_rows
-from unlearning.data.tables import read_table
-from unlearning.data.tofu import folder_problems
+from unlearning.data.tables import DataError, read_table
+from unlearning.data.tofu import alternative_answers, folder_problems
 from unlearning.evaluation.harness import absent
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -39,10 +39,27 @@ def _results(experiment: Experiment) -> list[str]:
 
 def _data(experiment: Experiment) -> list[str]:
     data = experiment.config["data"]
+    problems = _answers(experiment)
     if data["source"] != "tofu" or data["data_dir"] is None:
-        return []
-    problems = folder_problems(data["data_dir"], sorted(set(map(evaluated_on, experiment.splits))))
+        return problems
+    problems += folder_problems(data["data_dir"], sorted(set(map(evaluated_on, experiment.splits))))
     return problems or _subset(experiment)
+
+
+def _answers(experiment: Experiment) -> list[str]:
+    """The files of other answers that the config names."""
+    data, problems = experiment.config["data"], []
+    readers = {
+        "idontknow": lambda path: read_table(path, "idontknow"),
+        "alternatives": alternative_answers,
+    }
+    for key, reader in readers.items():
+        if data[key] is not None:
+            try:
+                reader(Path(data[key]))
+            except DataError as error:
+                problems.append(f"data.{key}: {error}")
+    return problems
 
 
 def _subset(experiment: Experiment) -> list[str]:

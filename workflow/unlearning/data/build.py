@@ -9,7 +9,7 @@ from unlearning.data.splits import (
     percentage,
     retain_name,
 )
-from unlearning.data.tables import DataError
+from unlearning.data.tables import DataError, read_table
 from unlearning.data.tofu import GENERAL, alternative_answers, read_tofu
 from unlearning.data.world import generate
 
@@ -104,6 +104,8 @@ def ignorance() -> list[dict]:
 
 def build_tables(data: dict, splits: list[str]) -> Tables:
     """All tables of the config's data section."""
-    if data["source"] == "mini":
-        return mini_tables(data["mini"], splits)
-    return tofu_tables(data, splits)
+    mini = data["source"] == "mini"
+    tables = mini_tables(data["mini"], splits) if mini else tofu_tables(data, splits)
+    if data["idontknow"] is not None:
+        tables["idontknow"] = read_table(Path(data["idontknow"]), "idontknow")
+    return tables

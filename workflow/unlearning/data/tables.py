@@ -51,20 +51,22 @@ def parse_line(line: str, columns: dict[str, type], where: str) -> dict:
     return row
 
 
-def read_table(path: Path) -> list[dict]:
+def read_table(path: Path, name: str | None = None) -> list[dict]:
     """The rows of a JSON-lines table; the columns that its name asks for are checked.
 
-    A list of "I don't know" answers may also be plain text, one answer a line.
+    name: what table it is, where its file is called otherwise. A list of "I don't know" answers may
+    also be plain text, one answer a line.
     """
     path = Path(path)
+    name = name or path.stem
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    columns = columns_of(path.stem)
+    columns = columns_of(name)
     rows = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip():
             continue
-        if path.stem == "idontknow" and not line.lstrip().startswith("{"):
+        if name == "idontknow" and not line.lstrip().startswith("{"):
             rows.append({"answer": line.strip()})
         else:
             rows.append(parse_line(line, columns, f"{path}, line {number}"))

@@ -47,17 +47,17 @@ def alternative_answers(path: Path) -> dict[str, list[str]]:
     """
     answers: dict[str, list[str]] = {}
     if not path.is_file():
-        raise DataError(f"data.alternatives: no file '{path}'")
+        raise DataError(f"{path}: no such file")
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         if line.strip():
-            where = f"data.alternatives: {path}, line {number}"
+            where = f"{path}, line {number}"
             column = "alternate" if '"alternate"' in line else "alternative_answer"
             kind = str if column == "alternate" else list
             row = parse_line(line, {"question": str, column: kind}, where)
             found = [row[column]] if kind is str else row[column]
             answers.setdefault(row["question"], []).extend(found)
     if not answers:
-        raise DataError(f"data.alternatives: {path} holds no rows")
+        raise DataError(f"{path}: holds no rows")
     return answers
 
 
