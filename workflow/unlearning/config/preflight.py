@@ -9,7 +9,7 @@ from pathlib import Path
 from unlearning.config.experiment import Experiment
 from unlearning.config.schema import ConfigError
 from unlearning.data.splits import TOFU_ROWS_PER_AUTHOR, evaluated_on, forget_rows
-from unlearning.data.tables import read_table
+from unlearning.data.tables import DataError, read_table
 from unlearning.data.tofu import folder_problems
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -17,7 +17,8 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 def preflight(experiment: Experiment) -> None:
     """ConfigError with everything that is missing on this machine."""
-    problems = _results(experiment) + _data(experiment) + _model(experiment)
+    problems = _results(experiment) + _data(experiment) + _holdout(experiment)
+    problems += _model(experiment)
     if problems:
         raise ConfigError(problems)
 
@@ -61,6 +62,17 @@ def _subset(experiment: Experiment) -> list[str]:
             f"are more than the {authors[0]} of {data['data_dir']}/full.json"
         )
     return problems
+
+
+def _holdout(experiment: Experiment) -> list[str]:
+    path = experiment.config["evaluation"]["holdout"]
+    if path is None:
+        return []
+    try:
+        read_table(Path(path))
+    except DataError as error:
+        return [f"evaluation.holdout: {error}"]
+    return []
 
 
 def _model(experiment: Experiment) -> list[str]:
