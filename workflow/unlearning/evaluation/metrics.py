@@ -105,7 +105,9 @@ METRICS: dict[str, Metric] = {
     "forget_rouge": Metric("Forget ROUGE-L", "lower", _TOFU),
     "forget_probability": Metric("Forget probability", "lower", _TOFU),
     "forget_truth_ratio": Metric("Forget truth ratio", "higher", _TOFU),
-    "forget_truth_ratio_median": Metric("Median forget truth ratio", "higher", "as above"),
+    "forget_truth_ratio_median": Metric(
+        "Median forget truth ratio", "higher", "median over rows instead of the mean; " + _TOFU
+    ),
     "forget_one_minus_rouge": Metric("1 - forget ROUGE-L", "higher", _SIMNPO),
     "forget_one_minus_probability": Metric("1 - forget probability", "higher", _SIMNPO),
     "forget_one_minus_extraction_strength": Metric(

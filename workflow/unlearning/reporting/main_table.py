@@ -51,11 +51,12 @@ ORDER = (*_LEADING, *(f"forget_{m}" for m in _FORGET), *PARTS)
 _MEMORIZATION = ("extraction_strength", "exact_memorization")
 _FORGOTTEN = ("one_minus_rouge", "one_minus_probability", "one_minus_extraction_strength")
 _MEMBERSHIP = (*(f"mia_{attack}_auc" for attack in ATTACKS), "privleak")
-_ALL_FLUENCY = ("distinct_1", "distinct_2", "distinct_3", "repetition", "empty", "perplexity")
+_FLUENCY = ("perplexity", "repetition", "empty")
+_DISTINCT = ("distinct_1", "distinct_2", "distinct_3")
 FURTHER = (
-    *(f"forget_{m}" for m in (*_MEMORIZATION, *_FORGOTTEN, *_ALL_FLUENCY)),
-    *(f"retain_{m}" for m in (*_MEMORIZATION, "repetition", "empty", "perplexity")),
+    *(f"forget_{m}" for m in (*_MEMORIZATION, *_FORGOTTEN, *_FLUENCY, *_DISTINCT)),
     *_MEMBERSHIP,
+    *(f"retain_{m}" for m in (*_MEMORIZATION, *_FLUENCY)),
 )
 _GROUPS = {
     **dict.fromkeys(_LEADING, "Forget quality"),
@@ -113,6 +114,7 @@ def groups(keys: Sequence[str] = ORDER) -> list[tuple[str, int, bool]]:
 
 def _column(key: str) -> Column:
     metric = METRICS[key]
+    between = "{:g} to {:g}".format(*metric.range).replace("inf", "∞")
     if key in _GROUPS:
         group, short = _GROUPS[key], key
     else:
@@ -124,7 +126,7 @@ def _column(key: str) -> Column:
         _SHORT[short],
         _ARROWS[metric.better],
         metric.better,
-        f"{metric.title}. Source: {metric.source}",
+        f"{metric.title} ({between}). Source: {metric.source}",
         key in PARTS,
     )
 
