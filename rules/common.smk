@@ -63,6 +63,12 @@ def model_of(wildcards):
     return str(LAYOUT.model(wildcards.split, wildcards.run))
 
 
+def judge_of_fluency(wildcards):
+    """The target's model folder where the answers' perplexity is asked for."""
+    asked = EXPERIMENT.config["evaluation"]["fluency"]
+    return str(LAYOUT.model(wildcards.split, EXPERIMENT.target_run)) if asked else []
+
+
 def method_modules(wildcards):
     """The stage, and the modules of the method's own loss functions."""
     hyper = EXPERIMENT.hyper(wildcards.method, wildcards.variant)

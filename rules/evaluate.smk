@@ -1,4 +1,5 @@
-# Evaluation of any model on the four sets of a forget split: a function of the model alone.
+# Evaluation of any model on the four sets of a forget split: a function of the model (and, where
+# fluency is asked for, of the target that judges its answers) alone.
 
 
 rule evaluate:
@@ -6,6 +7,8 @@ rule evaluate:
     input:
         data=rules.data.output.folder,
         model=model_of,
+        target=judge_of_fluency,
+        holdout=EXPERIMENT.config["evaluation"]["holdout"] or [],
     output:
         rows=f"{WORLD}/{{split}}/{{run}}/evaluate/rows.json",
         summary=f"{WORLD}/{{split}}/{{run}}/evaluate/summary.json",
@@ -29,6 +32,8 @@ rule evaluate:
         " --model {input.model:q}"
         " --data {input.data:q}"
         " --split {wildcards.split}"
+        " --target {input.target:q}"
+        " --holdout {input.holdout:q}"
         " --settings {params.settings:q}"
         " --out {params.folder:q}"
         " > {log:q} 2>&1"

@@ -14,7 +14,8 @@ from local_tasks import CHOICES, ROWS, write_task, write_yaml
 from unlearning import __main__ as program
 from unlearning.errors import UserError
 from unlearning.evaluation import harness
-from unlearning.evaluation.harness import load_tasks, metric_of
+from unlearning.evaluation.harness import load_tasks
+from unlearning.evaluation.metrics import task_metric
 from unlearning.files import read_json
 from unlearning.models.build import build_model, train_tokenizer
 from unlearning.models.folder import load_model, load_tokenizer, save_model
@@ -157,4 +158,4 @@ def test_without_the_package_the_error_says_how_to_install_it(tmp_path, monkeypa
 
 def test_direction_of_each_accuracy():
     tasks = ("wmdp_bio", "wmdp_cyber", "mmlu", "people")
-    assert [metric_of(task).better for task in tasks] == ["lower", "lower", "higher", ""]
+    assert [task_metric(task).better for task in tasks] == ["lower", "lower", "higher", ""]

@@ -40,6 +40,52 @@ def test_general_sets_take_probability_among_the_choices():
     assert found == pytest.approx(expected)
 
 
+def test_truth_ratio_of_the_paper_takes_arithmetic_means():
+    # row a: paraphrase 1/2; perturbed 1/4 and 1/16, mean 5/32. Row b: 1/8 against 1/2
+    expected = [math.log(0.5 / (5 / 32)), math.log((1 / 8) / (1 / 2))]
+    assert tofu.log_truth_ratio(ROWS, "paper") == pytest.approx(expected)
+    retain = tofu.set_metrics("retain", ROWS, "paper")
+    assert retain["retain_truth_ratio"] == pytest.approx((1 - (5 / 32) / 0.5) / 2)
+    forget = tofu.set_metrics("forget", ROWS, "paper")
+    assert forget["forget_truth_ratio"] == pytest.approx((5 / 16 + 1 / 4) / 2)
+
+
+def test_truth_ratio_of_open_unlearning_guards_its_denominators():
+    unlikely = {
+        **ROWS,
+        "paraphrase_loss": [LN2, 40 * LN2],
+        "perturbed_loss": [[3 * LN2], [2 * LN2]],
+    }
+    # wrong / (right + 1e-10): 1/8 over 1/2, and 1/4 over 2^-40 + 1e-10
+    wrong = [(1 / 8) / (0.5 + 1e-10), 0.25 / (2**-40 + 1e-10)]
+    found = tofu.log_truth_ratio(unlikely, "open-unlearning")
+    assert numpy.exp(-found) == pytest.approx(wrong, rel=1e-12)
+    forget = tofu.set_metrics("forget", unlikely, "open-unlearning")
+    expected = (wrong[0] + 1 / (wrong[1] + 1e-10)) / 2
+    assert forget["forget_truth_ratio"] == pytest.approx(expected, rel=1e-12)
+    retain = tofu.set_metrics("retain", unlikely, "open-unlearning")
+    assert retain["retain_truth_ratio"] == pytest.approx((1 - wrong[0]) / 2, rel=1e-12)
+    assert tofu.set_metrics("retain", unlikely)["retain_truth_ratio"] == pytest.approx(0.75 / 2)
+
+
+def test_probability_among_the_choices_by_variant():
+    rows = {k: v for k, v in ROWS.items() if k != "paraphrase_loss"}
+    rows |= {"answer_tokens": [2, 1], "perturbed_tokens": [[1, 1], [2, 3]]}
+    whole = tofu.normalised_probability(rows, "paper")
+    # whole answers: row a 1/4 among 1/4, 1/4, 1/16; row b 1/4 among 1/4, 1/4, 1/8
+    assert whole == pytest.approx([4 / 9, 2 / 5])
+    guarded = tofu.normalised_probability(rows, "open-unlearning")
+    assert guarded == pytest.approx([0.5 / (0.8125 + 1e-10), 0.25 / (1.25 + 1e-10)], rel=1e-13)
+
+
+def test_forget_quality_follows_the_variant():
+    retrained = {**ROWS, "perturbed_loss": [[3 * LN2, 3 * LN2], [LN2, LN2]]}
+    # the same geometric, another arithmetic mean
+    assert forget_quality.forget_quality(ROWS, retrained).ks_statistic == 0
+    assert forget_quality.forget_quality(ROWS, retrained, variant="paper").ks_statistic == 0.5
+    assert forget_quality.forget_quality(ROWS, retrained).metrics()["forget_quality_rows"] == 2
+
+
 def test_model_utility_is_a_harmonic_mean_and_zero_if_a_part_is():
     parts = dict.fromkeys(tofu.PARTS, 0.5)
     assert tofu.model_utility(parts) == pytest.approx(0.5)

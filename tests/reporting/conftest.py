@@ -22,6 +22,7 @@ HOSTILE = [
 ]
 ATTACKED = ("NPO+RT", "SimNPO+RT")
 SIZES = {"forget": 40, "retain": 24, "real_authors": 12, "world_facts": 12}
+HOLDOUT = 20  # rows that no model has seen
 # where a method ends: (shift of log x against the retrained model, quality of what it should keep)
 ENDS = {
     "target": (1.6, 0.95),
@@ -54,6 +55,9 @@ def columns(generator, name: str, shift: float, kept: float, rows: int) -> dict:
         "perturbed_tokens": [[8, 8]] * rows,
         "generation": [f"Author {i % 7} wrote {round(9 * kept)} plays." for i in range(rows)],
         "rouge_l_recall": (kept * generator.uniform(0.8, 1, rows)).tolist(),
+        "extraction_strength": numpy.exp(-loss).tolist(),
+        "exact_memorization": numpy.exp(-loss / 2).tolist(),
+        "generation_nll": (5 * (1 - kept) + generator.uniform(0, 1, rows)).tolist(),
     }
     if name in ("forget", "retain"):
         found |= {"paraphrase_loss": (loss + 0.1).tolist(), "paraphrase_tokens": [8] * rows}
@@ -68,6 +72,15 @@ def evaluation(seed: int, shift: float, kept: float, sizes: dict[str, int]) -> d
     sets = {n: columns(generator, n, shift, kept, rows) for n, rows in sizes.items()}
     sets["forget"]["generation"][: len(HOSTILE)] = HOSTILE
     sets["forget"]["question"][1] += " <b>bold</b> & 'quoted' \"twice\""
+    sets["forget"]["mia_min_k"] = [2 * loss for loss in sets["forget"]["answer_loss"]]
+    unseen = generator.gamma(4, 0.4, HOLDOUT)
+    sets["holdout"] = {
+        "question": [f"What is fact {i} about nobody?" for i in range(HOLDOUT)],
+        "answer": ["Nobody knows."] * HOLDOUT,
+        "answer_loss": unseen.tolist(),
+        "answer_tokens": [8] * HOLDOUT,
+        "mia_min_k": (2 * unseen).tolist(),
+    }
     return sets
 
 

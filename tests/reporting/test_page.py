@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from unlearning.evaluation.metrics import METRICS
 from unlearning.reporting.overview import overview
 
 
@@ -48,6 +49,21 @@ def test_it_says_what_was_run(page):
     assert "30 of 30 unlearning runs are in" in markup
     assert "collapsed in 3 of 3" in markup
     assert "FQ = noise floor" in markup
+
+
+def test_it_shows_memorisation_membership_and_fluency(page):
+    markup = re.sub(r"\s+", " ", without_scripts(page))
+    assert "each FQ test compares n = 40 forget rows" in markup
+    assert "Memorisation, membership and fluency on forget10" in markup
+    table = markup.partition("Memorisation, membership and fluency on")[2]
+    for key in ("forget_extraction_strength", "forget_one_minus_rouge", "forget_perplexity"):
+        assert f'data-key="{key}" data-better="{METRICS[key].better}"' in table
+    assert (
+        'data-key="privleak" data-better="zero" title="PrivLeak (min-40%), percent (-100 to ∞).'
+        in table
+    )
+    assert '<span aria-label="nearer to 0 is better">→0</span>' in table
+    assert 'data-key="mia_zlib_auc"' not in table  # not measured here
 
 
 def test_published_numbers_of_another_model_stand_apart(page):

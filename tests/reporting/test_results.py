@@ -1,11 +1,15 @@
 """What is read of an experiment: forget quality, noise floor, trajectories, missing files."""
 
+import json
 import shutil
 
 import pytest
+from unlearning.config.experiment import Experiment
 from unlearning.errors import UserError
 from unlearning.evaluation.forget_quality import forget_quality
+from unlearning.evaluation.membership import against_retrained, membership_metrics, privleak
 from unlearning.evaluation.records import read_metrics, read_rows
+from unlearning.evaluation.summary import summarise
 from unlearning.reporting.results import read_results
 from unlearning.reporting.trajectories import end_of
 
@@ -32,6 +36,40 @@ def test_noise_floor_is_the_second_retrained_model_against_the_first(experiment,
     split = results.splits[0]
     assert split.noise_floor["forget_quality"] == forget_quality(second, first).p_value
     assert "forget_quality" not in split.retrained[0].metrics
+
+
+def test_membership_is_compared_with_every_retrained_model(experiment, results):
+    sets = [
+        read_rows(experiment.layout.evaluation("forget10", run))
+        for run in (experiment.target_run, *experiment.retrain_runs())
+    ]
+    target, *retrained = sets
+    found = results.splits[0].target.metrics
+    aucs = [membership_metrics(rows)["mia_min_k_auc"] for rows in sets]
+    assert found["mia_min_k_auc"] == aucs[0]
+    assert found["privleak"] == pytest.approx(
+        (privleak(aucs[0], aucs[1]) + privleak(aucs[0], aucs[2])) / 2
+    )
+    references = [against_retrained(target, r, ["reference"]) for r in retrained]
+    assert found["mia_reference_auc"] == pytest.approx(
+        sum(r["mia_reference_auc"] for r in references) / 2
+    )
+    assert "privleak" not in results.splits[0].retrained[0].metrics
+
+
+def test_the_variant_is_chosen_without_evaluating_again(experiment, results):
+    config = json.loads(json.dumps(experiment.config))
+    config["evaluation"]["variant"] = "paper"
+    ours, theirs = (r.splits[0].unlearned[-1] for r in (results, read_results(Experiment(config))))
+    rows = read_rows(experiment.layout.evaluation("forget10", ours.run))
+    assert theirs.metrics["model_utility"] == summarise(rows, "paper")["model_utility"]
+    assert theirs.metrics["model_utility"] != ours.metrics["model_utility"]
+    assert theirs.metrics["retain_rouge"] == ours.metrics["retain_rouge"]
+    retrained = [forget_rows(experiment, run) for run in experiment.retrain_runs()]
+    tests = [forget_quality(rows["forget"], r, variant="paper").log10_p for r in retrained]
+    assert theirs.metrics["log10_forget_quality"] == pytest.approx(sum(tests) / 2)
+    course = [p for p in read_results(Experiment(config)).splits[0].courses if p.epoch == 1]
+    assert "forget_quality" in course[0].metrics
 
 
 def test_every_cell_is_there_with_its_own_metrics(experiment, results):

@@ -91,6 +91,17 @@ def model(tmp_path) -> Path:
         ({"harness": {"tasks": ["mmlu", "a/b"]}}, ["harness.tasks.1", "text that matches", "a/b"]),
         ({"harness": {"limit": 0.5}}, ["harness.limit", "whole number or null", "0.5"]),
         ({"harness": {"include_path": "no/tasks"}}, ["harness.include_path", "'no/tasks'"]),
+        ({"evaluation": {"variant": "tofu"}}, ["evaluation.variant", "official, paper", "'tofu'"]),
+        ({"evaluation": {"membership": ["lira"]}}, ["evaluation.membership.0", "min_k", "'lira'"]),
+        ({"evaluation": {"holdout": "x.json"}}, ["evaluation.holdout", "'x.json'", "no attack"]),
+        (
+            {"evaluation": {"membership": ["loss"]}, "data": {"mini": {"holdout_authors": 0}}},
+            ["evaluation.membership", "holdout_authors is 0", "at least 1"],
+        ),
+        (
+            {"evaluation": {"membership": ["loss"], "holdout": "no/rows.json"}},
+            ["evaluation.holdout", "no/rows.json: no such file"],
+        ),
         ({"results": "/proc/nowhere"}, ["results", "/proc/nowhere", "may write to"]),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
@@ -124,6 +135,15 @@ def test_results_below_a_file(micro_with, tmp_path):
 
 def test_valid_tofu_folder_passes(micro_with, tofu):
     preflight(load_experiment(micro_with(data={**TOFU, "data_dir": str(tofu)}), ROOT))
+
+
+def test_tofu_has_no_non_members_of_its_own(micro_with, tofu):
+    data, membership = {**TOFU, "data_dir": str(tofu)}, {"membership": ["min_k"]}
+    message = problems(micro_with(data=data, evaluation=membership))
+    assert "evaluation.holdout: TOFU has no rows that every model has missed" in message
+    write_rows(tofu / "holdout.json", [{"question": "Who?", "answer": "Nobody."}])
+    membership["holdout"] = str(tofu / "holdout.json")
+    preflight(load_experiment(micro_with(data=data, evaluation=membership), ROOT))
 
 
 def test_missing_table(micro_with, tofu):

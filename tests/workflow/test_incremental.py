@@ -47,6 +47,8 @@ def test_nothing_changed_runs_nothing(project):
         # unlearning evaluates its trajectory, so it runs again; the models before it do not
         ({"evaluation": {"generation_tokens": 23}}, Counter(evaluate=3) + ALL_CELLS),
         ({"harness": {"tasks": ["mmlu"]}}, Counter(harness=5, report=1)),
+        ({"evaluation": {"membership": ["loss"]}}, Counter(evaluate=5, report=1)),
+        ({"evaluation": {"variant": "paper"}}, REPORT),  # rows and trajectories serve every variant
         ({"resources": {"mem_mb": 3000, "runtime": 30}}, REPORT),  # which states every setting
     ],
     ids=lambda value: None if isinstance(value, Counter) else str(value),
@@ -67,6 +69,7 @@ def test_changed_setting(project, changes, jobs):
         # trajectories are evaluations too, so unlearning and attacks run again, the rest does not
         ("evaluation/evaluator.py", code_changed, Counter(evaluate=3) + ALL_CELLS),
         ("stages/evaluate.py", code_changed, Counter(evaluate=5, report=1)),
+        ("evaluation/metrics.py", code_changed, REPORT),  # titles and directions
         ("data/world/generator.py", code_changed, Counter(data=1) + ALL_MODELS),
         ("reporting/scatter.py", code_changed, REPORT),
         ("reporting/scatter.py", comment_added, Counter()),

@@ -187,3 +187,23 @@ def test_split_of_a_batch_changes_nothing(project, experiment, tmp_path, launch,
     )
     assert ours["epoch"] == theirs["epoch"] == 1
     assert ours["metrics"] == pytest.approx(theirs["metrics"], rel=1e-4)
+
+
+def test_two_processes_evaluate_the_same(project, micro_with, tmp_path):
+    """With every attack and the target's perplexities, which share out rows of their own."""
+    attacks = ["loss", "zlib", "min_k", "min_k_plus_plus", "reference", "gradnorm"]
+    config = load_experiment(micro_with(evaluation={"membership": attacks}), ROOT)
+    found = {}
+    for name, launch in (("one", ONE_PROCESS), ("two", TWO_PROCESSES)):
+        done = project.call(
+            *(*launch, "evaluate", "--data", "results/micro/data", "--split", "forget10"),
+            *("--model", "results/micro/forget10/unlearn/NPO+RT/beta=0.1/seed=1/model"),
+            *("--target", "results/micro/finetune/seed=42/model", "--holdout"),
+            *("--settings", json.dumps(config.evaluate_settings()), "--out", tmp_path / name),
+        )
+        assert done.returncode == 0, done.stdout
+        found[name] = json.loads((tmp_path / name / "summary.json").read_text())
+    assert found["two"]["rows"] == found["one"]["rows"]
+    assert found["one"]["rows"]["holdout"] == 4
+    assert {f"mia_{a}_auc" for a in attacks if a != "reference"} <= found["one"]["metrics"].keys()
+    assert found["two"]["metrics"] == pytest.approx(found["one"]["metrics"], rel=1e-4)

@@ -16,7 +16,7 @@ _OVERRIDES = {"epochs": Hyper(0, above=0), "lr": Hyper(0, above=0)}
 def cross_problems(config: dict) -> list[str]:
     """Every problem of a config that the schema accepts."""
     problems: list[str] = []
-    for check in (_model, _data, _splits, _methods, _relearn, _trajectory):
+    for check in (_model, _data, _splits, _methods, _relearn, _trajectory, _membership):
         problems += check(config)
     return problems
 
@@ -182,6 +182,28 @@ def _trajectory(config: dict) -> list[str]:
         for epoch in config["unlearn"]["trajectory"]
         if epoch > shortest
     ]
+
+
+def _membership(config: dict) -> list[str]:
+    attacks, holdout = (config["evaluation"][key] for key in ("membership", "holdout"))
+    if holdout is not None and not attacks:
+        return [
+            f"evaluation.holdout: '{holdout}' holds non-members, but evaluation.membership names "
+            "no attack"
+        ]
+    if not attacks or holdout is not None:
+        return []
+    if config["data"]["source"] != "mini":
+        return [
+            "evaluation.holdout: TOFU has no rows that every model has missed; name a JSON-lines "
+            "file of such questions and answers, or set evaluation.membership to []"
+        ]
+    if not config["data"]["mini"]["holdout_authors"]:
+        return [
+            "evaluation.membership: data.mini.holdout_authors is 0, so there are no non-members; "
+            "ask for at least 1"
+        ]
+    return []
 
 
 def _is_epochs(value) -> bool:

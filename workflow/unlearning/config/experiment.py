@@ -13,6 +13,7 @@ from unlearning.methods.terms import Method
 
 RECIPE = ("epochs", "batch_size", "lr", "warmup_epochs", "schedule")
 RECIPE += ("weight_decay", "clip_norm", "max_length", "micro_batch")
+EVALUATION = ("rows", "max_length", "generation_tokens", "generation_counts", "batch_tokens")
 OVERRIDES = ("epochs", "lr")  # recipe entries that a method may set for itself
 
 
@@ -148,8 +149,8 @@ class Experiment:
         return {"recipe": recipe, "fraction": fraction, **self.common(), **self.evaluation()}
 
     def evaluate_settings(self) -> dict:
-        """What evaluation is told."""
-        return {**self.common(), **self.evaluation()}
+        """What evaluation is told. The variant is none of its business: rows serve every one."""
+        return {**self.common(), **self.evaluation("membership")}
 
     def harness_settings(self) -> dict:
         """What evaluation on harness tasks is told; their prompts are the tasks' own."""
@@ -159,6 +160,7 @@ class Experiment:
         """What every stage that touches a model is told."""
         return {key: self.config["model"][key] for key in ("prompt", "precision")}
 
-    def evaluation(self) -> dict:
+    def evaluation(self, *more: str) -> dict:
         """What stages that evaluate are told besides."""
-        return {"evaluation": self.config["evaluation"]}
+        chosen = self.config["evaluation"]
+        return {"evaluation": {key: chosen[key] for key in (*EVALUATION, *more)}}

@@ -18,8 +18,8 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 def preflight(experiment: Experiment) -> None:
     """ConfigError with everything that is missing on this machine."""
-    problems = _results(experiment) + _data(experiment) + _model(experiment)
-    problems += _harness(experiment)
+    problems = _results(experiment) + _data(experiment) + _holdout(experiment)
+    problems += _model(experiment) + _harness(experiment)
     if problems:
         raise ConfigError(problems)
 
@@ -80,6 +80,17 @@ def _subset(experiment: Experiment) -> list[str]:
             f"are more than the {authors[0]} of {data['data_dir']}/full.json"
         )
     return problems
+
+
+def _holdout(experiment: Experiment) -> list[str]:
+    path = experiment.config["evaluation"]["holdout"]
+    if path is None:
+        return []
+    try:
+        read_table(Path(path))
+    except DataError as error:
+        return [f"evaluation.holdout: {error}"]
+    return []
 
 
 def _model(experiment: Experiment) -> list[str]:

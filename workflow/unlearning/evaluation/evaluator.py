@@ -1,22 +1,28 @@
 """One evaluation of one loaded model: likelihoods, greedy answers, per-row values."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from unlearning.data.encoding import Encoder, Example
+from unlearning.evaluation.fluency import is_empty
 from unlearning.evaluation.generation import Generator, Limit
+from unlearning.evaluation.gradnorm import GradientNorms
 from unlearning.evaluation.likelihood import Likelihood, Score
-
-KINDS = {"answer": "answer", "paraphrase": "paraphrased_answer"}
+from unlearning.evaluation.membership import HOLDOUT, row_scores
+from unlearning.evaluation.memorization import exact_memorization, extraction_strength
 
 
 class Evaluator:
     """Evaluates models on TOFU-format sets (set name -> rows with perturbed answers).
 
-    Encodes once; every call scores all sequences of all sets in one sorted pass. Under several
-    processes each scores its share, and every process returns all rows, in row order.
+    A set `holdout` needs no perturbed answers: only its true answers are scored, for membership
+    inference by `attacks`, which the set `forget` is scored for too. Encodes once; every call
+    scores all sequences of all sets in one sorted pass. Under several processes each scores its
+    share, and every process returns all rows, in row order.
     """
 
     def __init__(
@@ -27,9 +33,11 @@ class Evaluator:
         *,
         batch_tokens: int,
         limit: Limit,
+        attacks: Sequence[str] = (),
     ):
         self.sets, self.encoder, self.accelerator = sets, encoder, accelerator
-        self.batch_tokens, self.limit = batch_tokens, limit
+        self.batch_tokens, self.limit, self.attacks = batch_tokens, limit, attacks
+        self.generated = [name for name in sets if name != HOLDOUT]
         self.examples: list[Example] = []
         self.slots: list[tuple[str, int, str]] = []  # (set, row, kind of answer)
         for name, rows in sets.items():
@@ -44,8 +52,11 @@ class Evaluator:
         return RougeScorer(["rougeL"], use_stemmer=True)
 
     def _add(self, name: str, index: int, row: dict) -> None:
-        answers = [(kind, row[column]) for kind, column in KINDS.items() if column in row]
-        answers += [("perturbed", text) for text in row["perturbed_answer"]]
+        answers = [("answer", row["answer"])]
+        if name != HOLDOUT:
+            if "paraphrased_answer" in row:
+                answers.append(("paraphrase", row["paraphrased_answer"]))
+            answers += [("perturbed", text) for text in row["perturbed_answer"]]
         for kind, text in answers:
             self.examples.append(self.encoder.encode(row["question"], text))
             self.slots.append((name, index, kind))
@@ -53,6 +64,8 @@ class Evaluator:
     def __call__(self, model, generate: bool = True) -> dict[str, dict[str, list]]:
         """Columns of each set (see evaluation.tofu), with the answers in words if `generate`."""
         columns = self._likelihood_columns(self._scores(model))
+        if "gradnorm" in self.attacks:
+            self._add_gradient_norms(model, columns)
         if generate:
             for name, answers in self._answers(model).items():
                 columns[name]["generation"] = answers
@@ -62,6 +75,27 @@ class Evaluator:
                 ]
         return columns
 
+    def add_fluency(self, target, columns: dict[str, dict[str, list]]) -> None:
+        """Add generation_nll: NLL per token of each answer under the target; None if empty.
+
+        The end of sequence does not count: an answer cut at its limit has none.
+        """
+        places, examples = [], []
+        for name in self.generated:
+            answers = columns[name]["generation"]
+            columns[name]["generation_nll"] = [None] * len(answers)
+            for index, (row, text) in enumerate(zip(self.sets[name], answers, strict=True)):
+                example = self.encoder.encode(row["question"], text.strip())
+                if example.ids[-1] == self.encoder.tokenizer.eos_token_id:
+                    example = replace(example, ids=example.ids[:-1])
+                if not is_empty(text) and len(example.ids) > example.start:
+                    places.append((name, index))
+                    examples.append(example)
+        likelihood = Likelihood(target, self.accelerator.device, self.batch_tokens)
+        scores = self._shared(examples, likelihood)
+        for (name, index), score in zip(places, scores, strict=True):
+            columns[name]["generation_nll"][index] = score.mean
+
     def _shared(self, items: list, work) -> list:
         """work() on this process's share of items; the results of all, in the items' order."""
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
@@ -69,26 +103,59 @@ class Evaluator:
         return [value for _, value in sorted(gather_object(mine), key=lambda pair: pair[0])]
 
     def _scores(self, model) -> list[Score]:
+        """Of every sequence; of true answers token by token."""
         likelihood = Likelihood(model, self.accelerator.device, self.batch_tokens)
-        return self._shared(self.examples, likelihood)
+        detailed = [kind == "answer" for _, _, kind in self.slots]
+        items = list(zip(self.examples, detailed, strict=True))
+        return self._shared(
+            items, lambda share: likelihood([e for e, _ in share], [flag for _, flag in share])
+        )
 
     def _likelihood_columns(self, scores: list[Score]) -> dict[str, dict[str, list]]:
         columns: dict[str, dict[str, list]] = {}
         for name, rows in self.sets.items():
-            columns[name] = {
-                "question": [row["question"] for row in rows],
-                "answer": [row["answer"] for row in rows],
-                "perturbed_loss": [[] for _ in rows],
-                "perturbed_tokens": [[] for _ in rows],
-            }
-        for (name, index, kind), score in zip(self.slots, scores, strict=True):
+            columns[name] = {key: [row[key] for row in rows] for key in ("question", "answer")}
+            if name != HOLDOUT:
+                columns[name]["perturbed_loss"] = [[] for _ in rows]
+                columns[name]["perturbed_tokens"] = [[] for _ in rows]
+        for example, (name, index, kind), score in zip(
+            self.examples, self.slots, scores, strict=True
+        ):
             if kind == "perturbed":
                 columns[name]["perturbed_loss"][index].append(score.mean)
                 columns[name]["perturbed_tokens"][index].append(score.tokens)
             else:
-                columns[name].setdefault(f"{kind}_loss", []).append(score.mean)
-                columns[name].setdefault(f"{kind}_tokens", []).append(score.tokens)
+                found = {f"{kind}_loss": score.mean, f"{kind}_tokens": score.tokens}
+                if kind == "answer":
+                    found |= self._token_values(name, example, score)
+                for key, value in found.items():
+                    columns[name].setdefault(key, []).append(value)
         return columns
+
+    def _token_values(self, name: str, example: Example, score: Score) -> dict:
+        """Memorisation and membership scores of a true answer."""
+        found = {}
+        if name != HOLDOUT:
+            found["extraction_strength"] = extraction_strength(score.detail.match)
+            found["exact_memorization"] = exact_memorization(score.detail.match)
+        if self.attacks and name in ("forget", HOLDOUT):
+            labels = list(example.ids[example.start :])
+            text = self.encoder.tokenizer.decode(labels, skip_special_tokens=True)
+            attacks = row_scores(score.mean, score.detail, text)
+            found |= {f"mia_{a}": value for a, value in attacks.items() if a in self.attacks}
+        return found
+
+    def _add_gradient_norms(self, model, columns: dict[str, dict[str, list]]) -> None:
+        chosen = [
+            (name, example)
+            for (name, _, kind), example in zip(self.slots, self.examples, strict=True)
+            if kind == "answer" and name in ("forget", HOLDOUT)
+        ]
+        norms = self._shared(
+            [example for _, example in chosen], GradientNorms(model, self.accelerator.device)
+        )
+        for (name, _), norm in zip(chosen, norms, strict=True):
+            columns[name].setdefault("mia_gradnorm", []).append(norm)
 
     def _answers(self, model) -> dict[str, list[str]]:
         generator = Generator(
@@ -98,9 +165,9 @@ class Evaluator:
             self.limit,
             self.batch_tokens,
         )
-        places = [(name, row["question"]) for name, rows in self.sets.items() for row in rows]
+        places = [(name, row["question"]) for name in self.generated for row in self.sets[name]]
         prompts = [self.encoder.prompt_ids(question) for _, question in places]
-        answers: dict[str, list[str]] = {name: [] for name in self.sets}
+        answers: dict[str, list[str]] = {name: [] for name in self.generated}
         for (name, _), answer in zip(places, self._shared(prompts, generator), strict=True):
             answers[name].append(answer)
         return answers

@@ -7,7 +7,7 @@ from numpy import ndarray
 from scipy.stats import ks_2samp
 
 from unlearning.errors import UserError
-from unlearning.evaluation.tofu import log_truth_ratio
+from unlearning.evaluation.tofu import OFFICIAL, log_truth_ratio
 
 SMALLEST = 5e-324  # log10 of an underflown p-value stays finite
 
@@ -22,11 +22,12 @@ class ForgetQuality:
     rows: int
 
     def metrics(self) -> dict[str, float]:
-        """Under the names of tofu.METRICS."""
+        """Under the names of metrics.METRICS."""
         return {
             "forget_quality": self.p_value,
             "log10_forget_quality": self.log10_p,
             "ks_statistic": self.ks_statistic,
+            "forget_quality_rows": self.rows,
         }
 
 
@@ -57,8 +58,11 @@ def check_same_rows(forget: dict, retrained: dict, names: tuple[str, str]) -> No
 
 
 def forget_quality(
-    forget: dict, retrained: dict, names: tuple[str, str] = ("the model", "the retrained model")
+    forget: dict,
+    retrained: dict,
+    names: tuple[str, str] = ("the model", "the retrained model"),
+    variant: str = OFFICIAL,
 ) -> ForgetQuality:
     """Forget quality of the forget rows of an evaluation against a retrained model's."""
     check_same_rows(forget, retrained, names)
-    return compare(log_truth_ratio(forget), log_truth_ratio(retrained))
+    return compare(log_truth_ratio(forget, variant), log_truth_ratio(retrained, variant))

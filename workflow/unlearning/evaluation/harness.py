@@ -1,7 +1,6 @@
 """Multiple-choice accuracy through lm-evaluation-harness: WMDP, MMLU, the user's own tasks.
 
-lm_eval is optional and slow to import, so it is imported where it is used; what the metrics declare
-needs no part of it. Zero-shot and without a chat template, as the SimNPO code calls it.
+lm_eval is optional and slow to import, so it is imported where it is used. Zero-shot and without a chat template, as the SimNPO code calls it.
 """
 
 import difflib
@@ -10,23 +9,8 @@ import json
 from importlib.util import find_spec
 
 from unlearning.errors import UserError
-from unlearning.evaluation.tofu import Metric
 
 INSTALL = "pip install --constraint envs/constraints.txt '.[harness]'"
-_WMDP = "WMDP, arXiv 2403.03218; lm-evaluation-harness lm_eval/tasks/wmdp; 0.25 is chance"
-_MMLU = "MMLU, arXiv 2009.03300; lm-evaluation-harness lm_eval/tasks/mmlu; 0.25 is chance"
-METRICS: dict[str, Metric] = {  # accuracies, all in [0, 1]
-    "wmdp": Metric("WMDP", "lower", _WMDP),
-    "wmdp_bio": Metric("WMDP-Bio", "lower", _WMDP),
-    "wmdp_chem": Metric("WMDP-Chem", "lower", _WMDP),
-    "wmdp_cyber": Metric("WMDP-Cyber", "lower", _WMDP),
-    "mmlu": Metric("MMLU", "higher", _MMLU),
-}
-
-
-def metric_of(task: str) -> Metric:
-    """The declaration of a task's accuracy; of another task's it is not known what is better."""
-    return METRICS.get(task, Metric(task, "", "lm-evaluation-harness or the experiment's own task"))
 
 
 def absent() -> str | None:

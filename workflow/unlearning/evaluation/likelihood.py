@@ -1,7 +1,7 @@
 """Teacher-forced likelihoods: one sorted pass over any number of sequences."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,16 +17,27 @@ COLLAPSED_LOSS = 1e4  # per token: what a model whose logits are no numbers is t
 
 
 @dataclass(frozen=True)
+class Tokens:
+    """The labelled tokens of a sequence, one value each; see models.scorer.describe()."""
+
+    logp: list[float]
+    match: list[bool]
+    mu: list[float]
+    sigma: list[float]
+
+
+@dataclass(frozen=True)
 class Score:
     """One sequence: summed negative log-likelihood of its labels, and how many they are."""
 
     nll: float
     tokens: int
+    detail: Tokens | None = None
 
     @classmethod
-    def of(cls, nll: float, tokens: float) -> "Score":
+    def of(cls, nll: float, tokens: float, detail: Tokens | None = None) -> "Score":
         """The score; NaN and infinity, the marks of a collapsed model, become a very large loss."""
-        return cls(nll if math.isfinite(nll) else COLLAPSED_LOSS * tokens, int(tokens))
+        return cls(nll if math.isfinite(nll) else COLLAPSED_LOSS * tokens, int(tokens), detail)
 
     @property
     def mean(self) -> float:
@@ -53,16 +64,41 @@ class Likelihood:
         self.scorer, self.device, self.batch_tokens = Scorer(model), device, batch_tokens
 
     @torch.inference_mode()
-    def __call__(self, examples: list[Example]) -> list[Score]:
-        """The score of each example."""
+    def __call__(
+        self, examples: list[Example], detailed: Sequence[bool] | None = None
+    ) -> list[Score]:
+        """The score of each example, with every token of those that are `detailed`."""
         training = self.scorer.model.training
         self.scorer.model.eval()
         scores: dict[int, Score] = {}
         for batch in batches_by_length([len(e.ids) for e in examples], self.batch_tokens):
-            ids, labels = (t.to(self.device) for t in collate([examples[i] for i in batch]))
-            found = self.scorer(ids, labels)
-            sequences = Sequences(found["logp"], found["row"], len(batch))
-            values = zip(batch, sequences.nll.tolist(), sequences.tokens.tolist(), strict=True)
-            scores.update({i: Score.of(nll, tokens) for i, nll, tokens in values})
+            chosen = [examples[i] for i in batch]
+            flags = None if detailed is None else [detailed[i] for i in batch]
+            scores.update(zip(batch, self._batch(chosen, flags), strict=True))
         self.scorer.model.train(training)
         return [scores[i] for i in range(len(examples))]
+
+    def _batch(self, examples: list[Example], detailed: list[bool] | None) -> list[Score]:
+        ids, labels = (t.to(self.device) for t in collate(examples))
+        wanted = None if detailed is None else torch.tensor(detailed, device=self.device)
+        found = self.scorer(ids, labels, detail=wanted)
+        sequences = Sequences(found["logp"], found["row"], len(examples))
+        tokens = sequences.tokens.int().tolist()
+        details: list[Tokens | None] = [None] * len(examples)
+        if detailed is not None:
+            columns = zip(*(v.split(tokens) for v in _finite(found)), strict=True)
+            details = [
+                Tokens(*(values.tolist() for values in row)) if flag else None
+                for row, flag in zip(columns, detailed, strict=True)
+            ]
+        return [
+            Score.of(*score) for score in zip(sequences.nll.tolist(), tokens, details, strict=True)
+        ]
+
+
+def _finite(found: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    """logp, match, mu and sigma; those of a collapsed model turned into numbers."""
+    worst = -COLLAPSED_LOSS
+    logp = found["logp"].nan_to_num(nan=worst, neginf=worst)
+    mu, sigma = found["mu"].nan_to_num(0, 0, 0), found["sigma"].nan_to_num(1, 1, 1)
+    return logp, found["match"].bool(), mu, sigma

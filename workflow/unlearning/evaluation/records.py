@@ -3,17 +3,36 @@
 import json
 from pathlib import Path
 
-from unlearning.evaluation.tofu import log_truth_ratio, summarise
+from unlearning.evaluation.summary import summarise
+from unlearning.evaluation.tofu import OFFICIAL, VARIANTS, log_truth_ratio
 from unlearning.files import read_json, write_json, write_text
 
 
 def write_evaluation(folder: Path, rows: dict[str, dict]) -> dict[str, float]:
-    """Write rows.json (set -> columns) and summary.json (metric -> value); returns the latter."""
-    metrics = summarise(rows)
+    """Write rows.json (set -> columns) and summary.json; returns the official metrics."""
     sizes = {name: len(columns["question"]) for name, columns in rows.items()}
     write_text(folder / "rows.json", json.dumps(rows, ensure_ascii=False, allow_nan=False) + "\n")
-    write_json(folder / "summary.json", {"rows": sizes, "metrics": metrics})
+    metrics, variants = in_all_variants(rows)
+    write_json(folder / "summary.json", {"rows": sizes, "metrics": metrics, "variants": variants})
     return metrics
+
+
+def in_all_variants(rows: dict[str, dict]) -> tuple[dict[str, float], dict[str, dict]]:
+    """Official metrics, and by the name of each other variant those that differ in it.
+
+    So the choice of a variant is the report's, and reruns nothing else.
+    """
+    official = summarise(rows)
+    others = {v: summarise(rows, v) for v in VARIANTS if v != OFFICIAL}
+    return official, {
+        variant: {key: value for key, value in metrics.items() if value != official[key]}
+        for variant, metrics in others.items()
+    }
+
+
+def metrics_in(record: dict, variant: str) -> dict[str, float]:
+    """Metric -> value in a variant, of a summary or of a trajectory's point."""
+    return {**record["metrics"], **record["variants"].get(variant, {})}
 
 
 def read_rows(folder: Path) -> dict[str, dict]:
@@ -21,16 +40,18 @@ def read_rows(folder: Path) -> dict[str, dict]:
     return read_json(Path(folder) / "rows.json")
 
 
-def read_metrics(folder: Path) -> dict[str, float]:
+def read_metrics(folder: Path, variant: str = OFFICIAL) -> dict[str, float]:
     """Metric -> value of an evaluation folder."""
-    return read_json(Path(folder) / "summary.json")["metrics"]
+    return metrics_in(read_json(Path(folder) / "summary.json"), variant)
 
 
 def trajectory_point(epoch: int, step: int, rows: dict[str, dict]) -> dict:
     """An evaluation during a run: its metrics, and what forget quality is computed from."""
+    metrics, variants = in_all_variants(rows)
     return {
         "epoch": epoch,
         "step": step,
-        "metrics": summarise(rows),
-        "log_truth_ratio": log_truth_ratio(rows["forget"]).tolist(),
+        "metrics": metrics,
+        "variants": variants,
+        "log_truth_ratio": {v: log_truth_ratio(rows["forget"], v).tolist() for v in VARIANTS},
     }

@@ -1,63 +1,59 @@
-"""TOFU metrics from per-row values (the `official` variant). Plain numpy: no model, no torch.
+"""TOFU metrics from per-row values, in three variants. Plain numpy: no model, no torch.
 
 Rows are columns of one evaluation set: answer_loss, perturbed_loss (a list for each row),
-paraphrase_loss where TOFU has paraphrases, rouge_l_recall. Losses are means per labelled token.
-Source: locuslab/tofu evaluate_util.py and aggregate_eval_stat.py; they produced the published
-numbers.
-"""
+paraphrase_loss where TOFU has paraphrases, rouge_l_recall. Losses are means per labelled token;
+answer_tokens and perturbed_tokens count these (only `paper` reads them).
 
-from dataclasses import dataclass
+official: locuslab/tofu evaluate_util.py and aggregate_eval_stat.py, which produced the published
+numbers. paper: the formulas printed in arXiv 2401.06121 section 2.2. open-unlearning:
+locuslab/open-unlearning src/evals/metrics/memorization.py. Which one is a matter of the summary:
+rows are the same.
+"""
 
 import numpy
 from numpy import ndarray
 
+VARIANTS = ("official", "paper", "open-unlearning")
+OFFICIAL, PAPER, OPEN_UNLEARNING = VARIANTS
+EPSILON = 1e-10  # open-unlearning adds it to denominators
 SETS = ("retain", "real_authors", "world_facts", "forget")
 UTILITY_SETS = ("retain", "real_authors", "world_facts")
 PARTS = tuple(f"{s}_{m}" for s in UTILITY_SETS for m in ("rouge", "probability", "truth_ratio"))
 
 
-@dataclass(frozen=True)
-class Metric:
-    """A reported number: how to read it and where it is defined."""
+def log_truth_ratio(rows: dict, variant: str = OFFICIAL) -> ndarray:
+    """(rows,) log x, x the paraphrased answer's probability over the perturbed answers'.
 
-    title: str
-    better: str  # higher, lower, or "" where neither is better
-    source: str
-
-
-_TOFU = "TOFU, arXiv 2401.06121 §2.2; locuslab/tofu aggregate_eval_stat.py"
-_SET_TITLES = {"retain": "Retain", "real_authors": "Real authors", "world_facts": "World facts"}
-_MEASURES = {"rouge": "ROUGE-L", "probability": "probability", "truth_ratio": "truth ratio"}
-METRICS: dict[str, Metric] = {
-    "forget_quality": Metric("Forget quality", "higher", _TOFU),
-    "log10_forget_quality": Metric("log10 FQ", "higher", _TOFU),
-    "ks_statistic": Metric("KS statistic", "lower", _TOFU),
-    "model_utility": Metric("Model utility", "higher", _TOFU),
-    **{
-        f"{s}_{m}": Metric(f"{title} {measure}", "higher", _TOFU)
-        for s, title in _SET_TITLES.items()
-        for m, measure in _MEASURES.items()
-    },
-    "forget_rouge": Metric("Forget ROUGE-L", "lower", _TOFU),
-    "forget_probability": Metric("Forget probability", "lower", _TOFU),
-    "forget_truth_ratio": Metric("Forget truth ratio", "higher", _TOFU),
-    "forget_truth_ratio_median": Metric("Median forget truth ratio", "higher", "as above"),
-}
-
-
-def log_truth_ratio(rows: dict) -> ndarray:
-    """(rows,) log x with x = exp(mean_i loss(perturbed_i) - loss(paraphrase)).
-
-    x is a ratio of geometric means; the TOFU paper's definition
-    takes the arithmetic mean of probabilities instead. Sets without paraphrases use the answer.
+    With l the losses per token, over the perturbed answers i:
+    official: x = exp(mean_i l_i) / exp(l), a ratio of geometric means.
+    paper: x = exp(-l) / mean_i exp(-l_i), an arithmetic mean; the paper prints 1/x.
+    open-unlearning: 1/x = exp(-mean_i l_i) / (exp(-l) + 1e-10).
+    Sets without paraphrases use the answer.
     """
     kind = "paraphrase" if "paraphrase_loss" in rows else "answer"
-    perturbed = numpy.array([numpy.mean(losses) for losses in rows["perturbed_loss"]])
-    return perturbed - numpy.array(rows[f"{kind}_loss"])
+    true = -numpy.array(rows[f"{kind}_loss"], dtype=float)  # log probabilities from here on
+    mean = numpy.mean
+    if variant == PAPER:
+        mean = log_mean_exp
+    elif variant == OPEN_UNLEARNING:
+        true = numpy.logaddexp(true, numpy.log(EPSILON))
+    return true - numpy.array([mean(-numpy.array(losses)) for losses in rows["perturbed_loss"]])
 
 
-def forget_truth_ratio(log_ratio: ndarray) -> ndarray:
-    """min(x, 1/x): 1 where the model cannot tell the truth from the perturbed answers."""
+def log_mean_exp(values: ndarray) -> float:
+    """log mean exp, without overflow."""
+    return float(numpy.logaddexp.reduce(values) - numpy.log(len(values)))
+
+
+def forget_truth_ratio(log_ratio: ndarray, variant: str = OFFICIAL) -> ndarray:
+    """min(x, 1/x): 1 where the model cannot tell the truth from the perturbed answers.
+
+    open-unlearning: min(1/x, 1 / (1/x + 1e-10)).
+    """
+    if variant == OPEN_UNLEARNING:
+        with numpy.errstate(over="ignore"):
+            inverse = numpy.exp(-log_ratio)
+        return numpy.minimum(inverse, 1 / (inverse + EPSILON))
     return numpy.exp(-numpy.abs(log_ratio))
 
 
@@ -72,29 +68,44 @@ def probability(rows: dict) -> ndarray:
     return numpy.exp(-numpy.array(rows["answer_loss"]))
 
 
-def normalised_probability(rows: dict) -> ndarray:
-    """(rows,) p / (p + sum_i p_i) over the perturbed answers: TOFU's multiple choice."""
+def normalised_probability(rows: dict, variant: str = OFFICIAL) -> ndarray:
+    """(rows,) p / (p + sum_i p_i) over the perturbed answers: TOFU's multiple choice.
+
+    official: p = exp(-loss), per token. open-unlearning: the same, with 1e-10 added to the
+    denominator. paper: p of whole answers, not per token.
+    """
+    true, others = rows["answer_loss"], rows["perturbed_loss"]
+    if variant == PAPER:
+        true = numpy.multiply(true, rows["answer_tokens"])
+        others = map(numpy.multiply, others, rows["perturbed_tokens"])
     shares = []
-    for true, others in zip(rows["answer_loss"], rows["perturbed_loss"], strict=True):
+    for loss, perturbed in zip(true, others, strict=True):
         with numpy.errstate(over="ignore"):
-            shares.append(1.0 / (1.0 + numpy.exp(true - numpy.array(others)).sum()))
+            choices = 1.0 + numpy.exp(loss - numpy.array(perturbed)).sum()
+            if variant == OPEN_UNLEARNING:
+                choices += EPSILON * numpy.exp(loss)
+        shares.append(1.0 / choices)
     return numpy.array(shares)
 
 
-def set_metrics(name: str, rows: dict) -> dict[str, float]:
+def set_metrics(name: str, rows: dict, variant: str = OFFICIAL) -> dict[str, float]:
     """rouge, probability and truth ratio of one evaluation set, means over rows."""
     own = name in ("forget", "retain")
-    log_ratio = log_truth_ratio(rows)
-    of_set = forget_truth_ratio if name == "forget" else utility_truth_ratio
+    log_ratio = log_truth_ratio(rows, variant)
+    truth_ratio = (
+        forget_truth_ratio(log_ratio, variant)
+        if name == "forget"
+        else utility_truth_ratio(log_ratio)
+    )
     metrics = {
-        f"{name}_probability": probability(rows) if own else normalised_probability(rows),
-        f"{name}_truth_ratio": of_set(log_ratio),
+        f"{name}_probability": probability(rows) if own else normalised_probability(rows, variant),
+        f"{name}_truth_ratio": truth_ratio,
     }
     if "rouge_l_recall" in rows:
         metrics[f"{name}_rouge"] = numpy.asarray(rows["rouge_l_recall"], dtype=float)
     means = {key: float(values.mean()) for key, values in metrics.items()}
     if name == "forget":
-        means["forget_truth_ratio_median"] = float(numpy.median(of_set(log_ratio)))
+        means["forget_truth_ratio_median"] = float(numpy.median(truth_ratio))
     return means
 
 
@@ -106,11 +117,12 @@ def model_utility(metrics: dict[str, float]) -> float:
     return float(len(parts) / numpy.sum(1.0 / parts))
 
 
-def summarise(rows: dict[str, dict]) -> dict[str, float]:
-    """All metrics of an evaluation that need no second model; utility if all its sets are there."""
+def summarise(rows: dict[str, dict], variant: str = OFFICIAL) -> dict[str, float]:
+    """TOFU's metrics that need no second model; utility if all its sets are there."""
     metrics = {}
-    for name, columns in rows.items():
-        metrics.update(set_metrics(name, columns))
+    for name in SETS:
+        if name in rows:
+            metrics.update(set_metrics(name, rows[name], variant))
     if all(part in metrics for part in PARTS):
         metrics["model_utility"] = model_utility(metrics)
     return metrics

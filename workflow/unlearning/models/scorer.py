@@ -6,6 +6,8 @@ from torch.nn.functional import cross_entropy
 
 from unlearning.data.encoding import IGNORED
 
+POSITIONS = 512  # described at once: their distributions are a small part of the logits at hand
+
 
 class Scorer(nn.Module):
     """A causal language model whose forward pass returns label log-probabilities.
@@ -24,14 +26,17 @@ class Scorer(nn.Module):
         mask: Tensor | None = None,
         full: Tensor | None = None,
         layer: int | None = None,
+        detail: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Score (B, T) ids.
 
         labels: (B, T), IGNORED where no loss is taken. mask: (B, T) attention mask; not needed for
         right padding. full: (B, T) bool, positions whose next-token logits are returned whole.
-        layer: index of the layer whose output is returned.
+        layer: index of the layer whose output is returned. detail: (B,) bool, rows whose labelled
+        positions are described.
         Returns logp (N,) and row (N,) of the labelled positions; with `full`, logits (P, V); with
-        `layer`, activations (B, T, H).
+        `layer`, activations (B, T, H); with `detail`, match, mu and sigma (N,) as in describe(),
+        zero in the other rows.
         """
         output = self.model.get_decoder()(
             input_ids=ids,
@@ -45,6 +50,8 @@ class Scorer(nn.Module):
         logits = at_least_float32(project(hidden[row, position]))  # (N, V)
         logp = -cross_entropy(logits, labels[row, position + 1], reduction="none")
         scores = {"logp": logp, "row": row}
+        if detail is not None:
+            scores |= describe(logits, labels[row, position + 1], detail[row])
         if full is not None:
             scores["logits"] = at_least_float32(project(hidden[full]))
         if layer is not None:
@@ -57,3 +64,22 @@ class Scorer(nn.Module):
 def at_least_float32(values: Tensor) -> Tensor:
     """Half precision is too coarse for a softmax or a squared distance; float64 stays."""
     return values if values.dtype == torch.float64 else values.float()
+
+
+def describe(logits: Tensor, labels: Tensor, wanted: Tensor) -> dict[str, Tensor]:
+    """What the wanted (N,) of N positions with (N, V) logits say of their labels.
+
+    match: whether the label is the most likely token. mu, sigma: mean and standard deviation of
+    log p over the vocabulary, weighted by p; the variance is at least 1e-6 (min-k++, as in
+    open-unlearning).
+    """
+    described = {key: logits.new_zeros(len(labels)) for key in ("match", "mu", "sigma")}
+    for chunk in torch.where(wanted)[0].split(POSITIONS):
+        logp = logits[chunk].log_softmax(-1)
+        p = logp.exp()
+        mu = (p * logp).sum(-1)
+        variance = (p * logp.square()).sum(-1) - mu.square()
+        described["match"][chunk] = (logp.argmax(-1) == labels[chunk]).to(logp.dtype)
+        described["mu"][chunk] = mu
+        described["sigma"][chunk] = variance.clamp(min=1e-6).sqrt()
+    return described

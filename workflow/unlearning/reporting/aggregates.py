@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from unlearning.evaluation.tofu import METRICS
+from unlearning.evaluation.metrics import METRICS
 from unlearning.reporting.results import Evaluated, SplitResults
 from unlearning.reporting.statistics import Spread, spread
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict, dataclass
 
 from unlearning.evaluation.forget_quality import SMALLEST
-from unlearning.evaluation.tofu import METRICS
+from unlearning.evaluation.metrics import METRICS
 from unlearning.reporting.claims_file import ATTACK_METRICS, Claim
 from unlearning.reporting.results import Results, SplitResults
 from unlearning.reporting.selection import CONSTANT, Series, series

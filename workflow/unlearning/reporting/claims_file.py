@@ -8,7 +8,7 @@ import yaml
 
 from unlearning.config.schema import nearest
 from unlearning.errors import UserError
-from unlearning.evaluation.tofu import METRICS
+from unlearning.evaluation.metrics import METRICS
 from unlearning.methods.registry import hyper_parameters, names
 from unlearning.reporting.labels import RETRAIN, TARGET, model_label
 

@@ -55,6 +55,7 @@ def _questions(experiment: Experiment, target: Evaluated, forget: int, other: in
             for question, answer in zip(columns["question"], columns["answer"], strict=True)
         ][: forget if name == "forget" else other]
         for name, columns in rows.items()
+        if "generation" in columns
     }
     return {"sets": sets, "seeds": {}}
 

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unlearning.errors import UserError
-from unlearning.evaluation.harness import metric_of
-from unlearning.evaluation.tofu import Metric
+from unlearning.evaluation.metrics import Metric, task_metric
 from unlearning.files import read_json
 from unlearning.reporting.labels import metric_text
 from unlearning.reporting.results import Results, SplitResults
@@ -67,7 +66,7 @@ def read_harness(results: Results) -> HarnessResults | None:
     for task in documents:
         _check_same_questions(task, records)
     return HarnessResults(
-        {task: metric_of(task) for task in documents},
+        {task: task_metric(task) for task in documents},
         {s.split: _rows(s, layout, records, list(documents)) for s in results.splits},
         documents,
         sorted({record["lm_eval"] for record in records.values()}),

@@ -1,16 +1,22 @@
-"""The main table as the page shows it: columns, and rows of mean ± standard deviation."""
+"""The page's tables of results: columns, and rows of mean ± standard deviation.
+
+ORDER is the main table. FURTHER holds memorisation, membership and fluency, as far as measured.
+"""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unlearning.evaluation.tofu import METRICS, PARTS
+from unlearning.evaluation.membership import ATTACKS
+from unlearning.evaluation.metrics import METRICS
+from unlearning.evaluation.tofu import PARTS
 from unlearning.reporting.aggregates import Aggregate, aggregates
 from unlearning.reporting.charts import MEANINGFUL
 from unlearning.reporting.labels import RETRAIN, SETS, metric_text
 from unlearning.reporting.published import Published
 from unlearning.reporting.results import SplitResults
 
-_ARROWS = {"higher": "↑", "lower": "↓", "": ""}
+_ARROWS = {"higher": "↑", "lower": "↓", "zero": "→0", "": ""}
 _SHORT = {
     "forget_quality": "FQ",
     "log10_forget_quality": "log₁₀ FQ",
@@ -20,10 +26,43 @@ _SHORT = {
     "probability": "prob.",
     "truth_ratio": "TR",
     "truth_ratio_median": "TR med.",
+    "extraction_strength": "ES",
+    "exact_memorization": "EM",
+    "one_minus_rouge": "1−ROUGE-L",
+    "one_minus_probability": "1−prob.",
+    "one_minus_extraction_strength": "1−ES",
+    "mia_loss_auc": "loss",
+    "mia_zlib_auc": "zlib",
+    "mia_min_k_auc": "min-k",
+    "mia_min_k_plus_plus_auc": "min-k++",
+    "mia_reference_auc": "reference",
+    "mia_gradnorm_auc": "grad. norm",
+    "privleak": "PrivLeak %",
+    "distinct_1": "distinct-1",
+    "distinct_2": "distinct-2",
+    "distinct_3": "distinct-3",
+    "repetition": "repetition",
+    "empty": "empty",
+    "perplexity": "perplexity",
 }
 _LEADING = ("forget_quality", "log10_forget_quality", "ks_statistic", "model_utility")
 _FORGET = ("rouge", "probability", "truth_ratio", "truth_ratio_median")
 ORDER = (*_LEADING, *(f"forget_{m}" for m in _FORGET), *PARTS)
+_MEMORIZATION = ("extraction_strength", "exact_memorization")
+_FORGOTTEN = ("one_minus_rouge", "one_minus_probability", "one_minus_extraction_strength")
+_MEMBERSHIP = (*(f"mia_{attack}_auc" for attack in ATTACKS), "privleak")
+_FLUENCY = ("perplexity", "repetition", "empty")
+_DISTINCT = ("distinct_1", "distinct_2", "distinct_3")
+FURTHER = (
+    *(f"forget_{m}" for m in (*_MEMORIZATION, *_FORGOTTEN, *_FLUENCY, *_DISTINCT)),
+    *_MEMBERSHIP,
+    *(f"retain_{m}" for m in (*_MEMORIZATION, *_FLUENCY)),
+)
+_GROUPS = {
+    **dict.fromkeys(_LEADING, "Forget quality"),
+    "model_utility": "",
+    **dict.fromkeys(_MEMBERSHIP, "Membership (AUC)"),
+}
 
 
 @dataclass(frozen=True)
@@ -62,21 +101,22 @@ class Row:
     published: Published | None
 
 
-def columns() -> list[Column]:
-    """The table's columns, the papers' two headline metrics first."""
-    return [_column(key) for key in ORDER]
+def columns(keys: Sequence[str] = ORDER) -> list[Column]:
+    """A table's columns; in the main one the papers' two headline metrics come first."""
+    return [_column(key) for key in keys]
 
 
-def groups() -> list[tuple[str, int, bool]]:
+def groups(keys: Sequence[str] = ORDER) -> list[tuple[str, int, bool]]:
     """(title, number of columns, whether hidden at first) of the heads above the columns."""
-    by_group = itertools.groupby(columns(), key=lambda column: (column.group, column.part))
+    by_group = itertools.groupby(columns(keys), key=lambda column: (column.group, column.part))
     return [(title, len(list(members)), part) for (title, part), members in by_group]
 
 
 def _column(key: str) -> Column:
     metric = METRICS[key]
-    if key in _LEADING:
-        group, short = ("" if key == "model_utility" else "Forget quality"), key
+    between = "{:g} to {:g}".format(*metric.range).replace("inf", "∞")
+    if key in _GROUPS:
+        group, short = _GROUPS[key], key
     else:
         evaluated = next(name for name in SETS if key.startswith(f"{name}_"))
         group, short = SETS[evaluated], key.removeprefix(f"{evaluated}_")
@@ -86,18 +126,26 @@ def _column(key: str) -> Column:
         _SHORT[short],
         _ARROWS[metric.better],
         metric.better,
-        f"{metric.title}. Source: {metric.source}",
+        f"{metric.title} ({between}). Source: {metric.source}",
         key in PARTS,
     )
 
 
-def rows(split: SplitResults, published: dict[str, Published]) -> list[Row]:
+def rows(
+    split: SplitResults, published: dict[str, Published], keys: Sequence[str] = ORDER
+) -> list[Row]:
     """Target, retrained and every variant. published: label -> published numbers of this model."""
-    return [_row(found, published.get(found.label)) for found in aggregates(split)]
+    return [_row(found, published.get(found.label), keys) for found in aggregates(split)]
 
 
-def _row(found: Aggregate, published: Published | None) -> Row:
-    cells = [_cell(found, key) for key in ORDER]
+def measured(splits: list[SplitResults]) -> list[str]:
+    """The keys of FURTHER that some model has."""
+    present = {key for split in splits for model in split.models for key in model.metrics}
+    return [key for key in FURTHER if key in present]
+
+
+def _row(found: Aggregate, published: Published | None, keys: Sequence[str]) -> Row:
+    cells = [_cell(found, key) for key in keys]
     return Row(found.label, found.method, len(found.seeds), len(found.collapsed), cells, published)
 
 

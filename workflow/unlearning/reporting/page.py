@@ -56,18 +56,24 @@ def _content(
     results: Results, verdicts: list[Verdict], costs: list[Cost], published: PublishedNumbers
 ) -> dict:
     """Everything but the figures."""
+    further = main_table.measured(results.splits)
     return {
         "story": tell(results),
         "splits": [
             {
                 "name": split.split,
                 "overview": overview(split),
+                "tested": split.rows["forget"],
                 "rows": main_table.rows(split, _by_label(results, published.models, split.split)),
+                "further": main_table.rows(split, {}, further),
             }
             for split in results.splits
         ],
         "columns": main_table.columns(),
         "column_groups": main_table.groups(),
+        "further_columns": main_table.columns(further),
+        "further_groups": main_table.groups(further),
+        "variant": results.experiment.config["evaluation"]["variant"],
         "kept": KEPT,
         "claims": claims_view.groups(verdicts),
         "counts": claims_view.counts(verdicts),

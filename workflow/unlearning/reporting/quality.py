@@ -1,46 +1,55 @@
-"""Forget quality against every retrained model of a split."""
+"""Forget quality and membership inference against every retrained model of a split."""
 
 from numpy import asarray, ndarray
 
 from unlearning.errors import UserError
 from unlearning.evaluation.forget_quality import check_same_rows, compare
+from unlearning.evaluation.membership import against_retrained
+from unlearning.evaluation.records import metrics_in
 from unlearning.evaluation.tofu import log_truth_ratio
 from unlearning.reporting.statistics import mean_metrics
 
 
 class References:
-    """The retrained models of a split; forget quality is taken against each and averaged.
+    """The retrained models of a split; comparisons are made with each and averaged.
+
+    rows: run -> set -> columns. variant: of the truth ratio. attacks: on membership.
 
     The mean of p, of log10 p and of the KS statistic are three means: log10 of the first is not
     the second.
     """
 
-    def __init__(self, rows: dict[str, dict]):
-        self.rows = rows  # run -> columns of the forget set
-        self.ratios = {run: log_truth_ratio(columns) for run, columns in rows.items()}
+    def __init__(self, rows: dict[str, dict], variant: str, attacks: list[str]):
+        self.rows, self.variant, self.attacks = rows, variant, attacks
+        self.ratios = {run: self._ratio(sets) for run, sets in rows.items()}
 
-    def judge(self, forget: dict, name: str) -> dict[str, float]:
-        """Forget quality of the forget columns of a model; UserError for other questions."""
-        for run, columns in self.rows.items():
-            check_same_rows(forget, columns, (name, run))
-        return self._mean(log_truth_ratio(forget))
+    def judge(self, sets: dict[str, dict], name: str) -> dict[str, float]:
+        """Comparisons of a model's rows; UserError for other questions."""
+        for run, theirs in self.rows.items():
+            check_same_rows(sets["forget"], theirs["forget"], (name, run))
+        membership = [against_retrained(sets, r, self.attacks) for r in self.rows.values()]
+        return {**self._mean(self._ratio(sets)), **mean_metrics(membership)}
 
-    def judge_point(self, log_ratio: list[float], name: str) -> dict[str, float]:
-        """Forget quality of a point of a trajectory, which holds log x alone."""
+    def judge_point(self, point: dict, name: str) -> dict[str, float]:
+        """All metrics of a point of a trajectory; of forget quality it holds log x alone."""
+        log_ratio = point["log_truth_ratio"][self.variant]
         rows = len(next(iter(self.ratios.values())))
         if len(log_ratio) != rows:
             raise UserError(
                 f"{name} holds {len(log_ratio)} forget rows, the retrained model {rows}: delete "
                 "the file and run again"
             )
-        return self._mean(asarray(log_ratio, dtype=float))
+        quality = self._mean(asarray(log_ratio, dtype=float))
+        return {**quality, **metrics_in(point, self.variant)}
 
     def noise_floor(self) -> list[dict[str, float]]:
-        """Forget quality of each further retrained model against the first."""
+        """Comparisons of each further retrained model with the first."""
         first, *others = self.rows
-        for run in others:
-            check_same_rows(self.rows[run], self.rows[first], (run, first))
-        return [compare(self.ratios[run], self.ratios[first]).metrics() for run in others]
+        only_first = References({first: self.rows[first]}, self.variant, self.attacks)
+        return [only_first.judge(self.rows[run], run) for run in others]
+
+    def _ratio(self, sets: dict[str, dict]) -> ndarray:
+        return log_truth_ratio(sets["forget"], self.variant)
 
     def _mean(self, log_ratio: ndarray) -> dict[str, float]:
         tests = [compare(log_ratio, reference) for reference in self.ratios.values()]

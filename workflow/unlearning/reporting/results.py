@@ -103,7 +103,9 @@ class _Reader:
     def __init__(self, experiment: Experiment, split: str, missing: list[Path]):
         self.experiment, self.layout = experiment, experiment.layout
         self.split, self.missing = split, missing
-        self.references = References(self._references())
+        chosen = experiment.config["evaluation"]
+        self.variant = chosen["variant"]
+        self.references = References(self._references(), self.variant, chosen["membership"])
 
     def read(self) -> SplitResults:
         target_run = self.experiment.target_run
@@ -120,7 +122,7 @@ class _Reader:
         return found
 
     def _references(self) -> dict[str, dict]:
-        """Run -> forget rows of the retrained models; checks that the target is there as well."""
+        """Run -> rows of the retrained models; checks that the target is there as well."""
         first, *others = self.experiment.retrain_runs()
         for run in (first, self.experiment.target_run):
             folder = self.layout.evaluation(self.split, run)
@@ -130,10 +132,10 @@ class _Reader:
                     "retrained model. Run the workflow up to them first"
                 )
         runs = [first] + [run for run in others if self._evaluated(run)]
-        return {run: self._forget(run) for run in runs}
+        return {run: read_rows(self.layout.evaluation(self.split, run)) for run in runs}
 
-    def _forget(self, run: str) -> dict:
-        return read_rows(self.layout.evaluation(self.split, run))["forget"]
+    def _metrics(self, run: str) -> dict[str, float]:
+        return read_metrics(self.layout.evaluation(self.split, run), self.variant)
 
     def _there(self, path: Path) -> bool:
         """Whether a file is there; remembered as missing otherwise."""
@@ -146,9 +148,9 @@ class _Reader:
         return self._there(folder / "summary.json") and self._there(folder / "rows.json")
 
     def _judged(self, method: str, hyper, seed: int, run: str, diverged=None) -> Evaluated:
-        quality = self.references.judge(self._forget(run), run)
-        metrics = read_metrics(self.layout.evaluation(self.split, run))
-        return Evaluated(self.split, method, hyper, seed, run, {**quality, **metrics}, diverged)
+        rows = read_rows(self.layout.evaluation(self.split, run))
+        metrics = {**self.references.judge(rows, run), **self._metrics(run)}
+        return Evaluated(self.split, method, hyper, seed, run, metrics, diverged)
 
     def _retrained(self) -> list[Evaluated]:
         """The retrained models; all but the first with their forget quality against it."""
@@ -157,10 +159,8 @@ class _Reader:
         qualities = [{}, *self.references.noise_floor()]
         models = []
         for run, quality in zip(self.references.rows, qualities, strict=True):
-            metrics = read_metrics(self.layout.evaluation(self.split, run))
-            models.append(
-                Evaluated(self.split, RETRAIN, (), seed_of[run], run, {**quality, **metrics})
-            )
+            metrics = {**quality, **self._metrics(run)}
+            models.append(Evaluated(self.split, RETRAIN, (), seed_of[run], run, metrics))
         return models
 
     def _cell(self, cell: Cell, found: SplitResults) -> None:

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable
 
-from unlearning.evaluation.tofu import METRICS
+from unlearning.evaluation.metrics import METRICS
 from unlearning.reporting.aggregates import aggregates
 from unlearning.reporting.cost import Cost
 from unlearning.reporting.results import Results

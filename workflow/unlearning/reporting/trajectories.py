@@ -82,6 +82,5 @@ def end_of(record: dict) -> tuple[int, float]:
 
 def _judged(cell: Cell, attack: str, point: dict, references: References, path: Path) -> Point:
     name = f"epoch {point['epoch']} of {path}"
-    quality = references.judge_point(point["log_truth_ratio"], name)
-    metrics = {**quality, **point["metrics"]}
+    metrics = references.judge_point(point, name)
     return Point(cell, attack, point["epoch"], point["step"], metrics)

@@ -1,7 +1,13 @@
-"""Evaluate one model on the four sets of a forget split."""
+"""Evaluate one model on the four sets of a forget split.
+
+Membership inference also scores rows that no model has seen; fluency also asks the target model
+how likely the answers are.
+"""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+
+import torch
 
 from unlearning.evaluation.records import write_evaluation
 from unlearning.models.folder import load_model, load_tokenizer
@@ -15,18 +21,37 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--model", required=True, help="model folder")
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     parser.add_argument("--split", required=True, help="forget split")
+    # both may stand without a value: a rule's optional input is then empty
+    parser.add_argument("--target", nargs="?", help="target model folder, to judge fluency")
+    parser.add_argument("--holdout", nargs="?", type=Path, help="table of non-members")
     parser.add_argument("--out", type=Path, required=True, help="evaluation folder to write")
     add_settings(parser)
 
 
 def run(args: Namespace) -> None:
-    """One model load, one scoring pass, one generation pass."""
+    """One model load, one scoring pass, one generation pass; with --target a second of the first
+    two, of the answers alone."""
     settings = args.settings
     accelerator = make_accelerator(settings)
     model = load_model(args.model, settings["precision"]).to(accelerator.device)
     tokenizer = load_tokenizer(args.model)
-    evaluator = make_evaluator(args.data, args.split, tokenizer, settings, accelerator)
+    attacks = settings["evaluation"]["membership"]
+    evaluator = make_evaluator(
+        args.data,
+        args.split,
+        tokenizer,
+        settings,
+        accelerator,
+        attacks=attacks,
+        holdout=(args.holdout or args.data / "holdout_perturbed.json") if attacks else None,
+    )
     rows = evaluator(model)
+    if args.target is not None:
+        if args.target != args.model:
+            del model  # one model in memory at a time
+            torch.cuda.empty_cache()
+            model = load_model(args.target, settings["precision"]).to(accelerator.device)
+        evaluator.add_fluency(model, rows)
     if accelerator.is_main_process:
         for name, value in write_evaluation(args.out, rows).items():
             print(f"{name:32s} {value:.4f}")

@@ -1,5 +1,6 @@
 """The evaluator of a forget split; apart from common, so that training depends on no metric."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from accelerate import Accelerator
@@ -7,6 +8,7 @@ from accelerate import Accelerator
 from unlearning.data.tables import read_table
 from unlearning.evaluation.evaluator import Evaluator
 from unlearning.evaluation.generation import Limit
+from unlearning.evaluation.membership import HOLDOUT
 from unlearning.stages.common import make_encoder
 
 EVALUATION_SETS = {
@@ -18,19 +20,32 @@ EVALUATION_SETS = {
 
 
 def make_evaluator(
-    data: Path, split: str, tokenizer, settings: dict, accelerator: Accelerator, sets=None
+    data: Path,
+    split: str,
+    tokenizer,
+    settings: dict,
+    accelerator: Accelerator,
+    sets=None,
+    attacks: Sequence[str] = (),
+    holdout: Path | None = None,
 ) -> Evaluator:
-    """The evaluator of a forget split, over all four sets or the named ones."""
+    """The evaluator of a forget split, over all four sets or the named ones.
+
+    attacks: membership inference attacks; holdout: their table of non-members.
+    """
     chosen = settings["evaluation"]
     names = EVALUATION_SETS if sets is None else {name: EVALUATION_SETS[name] for name in sets}
     tables = {
         name: read_table(data / f"{table.format(split=split)}.json")[: chosen["rows"]]
         for name, table in names.items()
     }
+    if holdout is not None:
+        tables[HOLDOUT] = read_table(holdout)[: chosen["rows"]]
     return Evaluator(
         tables,
         make_encoder(tokenizer, settings, chosen["max_length"]),
         accelerator,
         batch_tokens=chosen["batch_tokens"],
         limit=Limit(chosen["generation_tokens"], chosen["generation_counts"]),
+        attacks=attacks,
     )

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from unlearning.evaluation.logs.log import Log, forget_quality
 from unlearning.evaluation.logs.reading import FORMATS, read_log
-from unlearning.evaluation.tofu import METRICS, PARTS
+from unlearning.evaluation.metrics import METRICS
+from unlearning.evaluation.tofu import PARTS
 
 FORGET = ("forget_rouge", "forget_probability", "forget_truth_ratio")
 

@@ -1,0 +1,159 @@
+"""An evaluation of a toy model: what its one pass says of tokens, against plain logits."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from accelerate import Accelerator
+from toy import toy
+from unlearning.data.encoding import Encoder
+from unlearning.data.prompts import PROMPTS
+from unlearning.evaluation import evaluator as evaluator_module
+from unlearning.evaluation.evaluator import Evaluator
+from unlearning.evaluation.generation import Limit
+from unlearning.evaluation.membership import ATTACKS, min_k_plus_plus
+from unlearning.evaluation.memorization import exact_memorization, extraction_strength
+from unlearning.evaluation.metrics import METRICS
+from unlearning.evaluation.summary import summarise
+from unlearning.evaluation.tofu import VARIANTS
+
+WRONG = ["carl wrote it", "ben wrote this book"]
+PAIRS = [("who wrote this book ?", "ann wrote it"), ("who wrote it ?", "ben"), ("who ?", "i")]
+
+
+def rows(count=3, **more):
+    return [{"question": q, "answer": a, **more} for q, a in PAIRS[:count]]
+
+
+def make(encoder, **options):
+    own = {"perturbed_answer": WRONG, "paraphrased_answer": "it ann wrote"}
+    sets = {
+        "forget": rows(**own),
+        "retain": rows(2, **own),
+        "real_authors": rows(2, perturbed_answer=WRONG),
+        "world_facts": rows(1, perturbed_answer=WRONG),
+        "holdout": rows(2),
+    }
+    accelerator = Accelerator(cpu=True)
+    return Evaluator(sets, encoder, accelerator, batch_tokens=64, limit=Limit(6, "new"), **options)
+
+
+@pytest.fixture(scope="module")
+def world():
+    """model, encoder, and the columns of a complete evaluation of the model by itself."""
+    model, tokenizer = toy()
+    encoder = Encoder(tokenizer, PROMPTS["plain"], 40)
+    evaluator = make(encoder, attacks=ATTACKS)
+    columns = evaluator(model)
+    evaluator.add_fluency(model, columns)
+    return SimpleNamespace(model=model, encoder=encoder, evaluator=evaluator, columns=columns)
+
+
+def plain(world, question, answer):
+    """logp (n, V) and labels (n,) of an answer with its end of sequence."""
+    example = world.encoder.encode(question, answer)
+    with torch.no_grad():
+        logits = world.model(torch.tensor([example.ids])).logits[0]
+    logp = logits.log_softmax(-1)[example.start - 1 : -1]
+    return logp, torch.tensor(example.ids[example.start :])
+
+
+@pytest.mark.parametrize("row", range(3))
+def test_tokens_equal_those_of_plain_logits(world, row):
+    logp, labels = plain(world, *PAIRS[row])
+    forget = world.columns["forget"]
+    own = logp.gather(1, labels[:, None])[:, 0]
+    match = (logp.argmax(-1) == labels).tolist()
+    assert forget["answer_loss"][row] == pytest.approx(-float(own.mean()), rel=1e-5)
+    assert forget["extraction_strength"][row] == extraction_strength(match)
+    assert forget["exact_memorization"][row] == exact_memorization(match)
+    mu = (logp.exp() * logp).sum(-1)
+    sigma = ((logp.exp() * logp**2).sum(-1) - mu**2).sqrt()
+    expected = min_k_plus_plus(own.tolist(), mu.tolist(), sigma.tolist())
+    assert forget["mia_min_k_plus_plus"][row] == pytest.approx(expected, rel=1e-4)
+
+
+def test_gradient_norm_is_the_mean_over_parameters(world):
+    example = world.encoder.encode(*PAIRS[0])
+    ids = torch.tensor([example.ids[:-1]])  # without the end of sequence
+    labels = ids.clone()
+    labels[:, : example.start] = -100
+    world.model(input_ids=ids, labels=labels).loss.backward()
+    norms = torch.stack([p.grad.norm() for p in world.model.parameters()])
+    world.model.zero_grad(set_to_none=True)
+    assert world.columns["forget"]["mia_gradnorm"][0] == pytest.approx(
+        float(norms.mean()), rel=1e-4
+    )
+    assert world.columns["forget"]["mia_gradnorm"][2] > 0
+    assert all(p.grad is None for p in world.model.parameters())
+
+
+def test_fluency_is_the_likelihood_of_the_answer_without_its_end(world):
+    texts = ["ann wrote it", " ", "ben"]
+    columns = {name: {"generation": []} for name in world.evaluator.generated}
+    columns["forget"]["generation"] = texts
+    only = make(world.encoder)
+    only.generated = ["forget"]
+    only.add_fluency(world.model, columns)
+    found = columns["forget"]["generation_nll"]
+    for place in (0, 2):
+        logp, labels = plain(world, PAIRS[place][0], texts[place])
+        expected = -float(logp.gather(1, labels[:, None])[:-1].mean())
+        assert found[place] == pytest.approx(expected, rel=1e-5)
+    assert found[1] is None
+
+
+def test_non_members_are_scored_and_no_more(world):
+    holdout = world.columns["holdout"]
+    scores = {f"mia_{attack}" for attack in ATTACKS if attack != "reference"}
+    assert set(holdout) == {"question", "answer", "answer_loss", "answer_tokens", *scores}
+    assert all(len(column) == 2 for column in holdout.values())
+
+
+def test_without_attacks_no_row_is_scored_for_them(world):
+    columns = make(world.encoder)(world.model, generate=False)
+    assert not [key for key in columns["forget"] if key.startswith("mia_")]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_metric_is_declared_and_in_its_range(world, variant):
+    found = summarise(world.columns, variant)
+    for name, value in found.items():
+        low, high = METRICS[name].range
+        assert low <= value <= high, (name, value)
+    elsewhere = {"forget_quality", "log10_forget_quality", "ks_statistic", "forget_quality_rows"}
+    elsewhere |= {"mia_reference_auc", "privleak"}  # these compare with a retrained model
+    assert set(METRICS) - set(found) <= elsewhere | {f"{s}_perplexity" for s in world.columns}
+
+
+def test_a_collapsed_model_is_evaluated_to_numbers(world):
+    model, _ = toy()
+    with torch.no_grad():
+        next(model.parameters()).fill_(float("nan"))
+    columns = make(world.encoder, attacks=ATTACKS)(model, generate=False)
+    for name in ("forget", "holdout"):
+        for key, values in columns[name].items():
+            if key.startswith("mia_"):
+                assert all(abs(value) < float("inf") for value in values), (name, key)
+
+
+def test_description_does_not_depend_on_its_chunks(world, monkeypatch):
+    monkeypatch.setattr("unlearning.models.scorer.POSITIONS", 2)
+    again = make(world.encoder, attacks=["min_k_plus_plus"])(world.model, generate=False)
+    assert again["forget"]["mia_min_k_plus_plus"] == pytest.approx(
+        world.columns["forget"]["mia_min_k_plus_plus"]
+    )
+
+
+def test_only_true_answers_are_described(world, monkeypatch):
+    asked = []
+
+    class Spy(evaluator_module.Likelihood):
+        def __call__(self, examples, detailed=None):
+            asked.append(sum(detailed) / len(examples))
+            return super().__call__(examples, detailed)
+
+    monkeypatch.setattr(evaluator_module, "Likelihood", Spy)
+    make(world.encoder)(world.model, generate=False)
+    answers, everything = 3 + 2 + 2 + 1 + 2, 3 * 4 + 2 * 4 + 2 * 3 + 3 + 2
+    assert asked == [answers / everything]

@@ -1,0 +1,81 @@
+"""Membership inference by hand."""
+
+import math
+import zlib
+
+import pytest
+from unlearning.errors import UserError
+from unlearning.evaluation import membership
+from unlearning.evaluation.likelihood import Tokens
+
+LOGP = [-1.0, -4.0, -2.0, -3.0, -5.0, -9.0]  # the last is the end of sequence
+
+
+def test_scores_of_a_row():
+    mu, sigma = [-2.0] * 6, [2.0, 1.0, 2.0, 1.0, 4.0, 1.0]
+    found = membership.row_scores(1.5, Tokens(LOGP, [True] * 6, mu, sigma), "aaaa")
+    assert found["loss"] == 1.5
+    assert found["zlib"] == pytest.approx(1.5 / len(zlib.compress(b"aaaa")))
+    assert found["min_k"] == pytest.approx((5 + 4) / 2)  # int(0.4 * 5) = 2 of five
+    # (log p + 2) / sigma: 0.5, -2, 0, -1, -0.75
+    assert found["min_k_plus_plus"] == pytest.approx((2 + 1) / 2)
+
+
+def test_at_least_one_token_counts_and_none_gives_zero():
+    assert membership.min_k([-3.0, -1.0, -7.0]) == 3.0  # int(0.4 * 2) = 0
+    assert membership.min_k([-7.0]) == 0.0
+
+
+def test_auc_counts_pairs_and_halves_ties():
+    # holdout 3 beats 1, 2 and ties 3; holdout 2 beats 1, ties 2, loses to 3
+    assert membership.auc([1, 2, 3], [3, 2]) == pytest.approx((2.5 + 1.5) / 6)
+    assert membership.auc([1, 2], [3, 4]) == 1.0
+    assert membership.auc([3, 4], [1, 2]) == 0.0
+    assert membership.auc([7, 7], [7, 7, 7]) == 0.5
+
+
+def test_privleak_is_zero_at_the_retrained_model():
+    assert membership.privleak(0.6, 0.6) == 0
+    assert membership.privleak(1.0, 0.5) == pytest.approx(-100)
+    assert membership.privleak(0.2, 0.5) == pytest.approx(60)
+
+
+def evaluation(forget, holdout):
+    """Two sets with the same values as losses and as min-k scores."""
+    return {
+        name: {
+            "question": [f"{name} {i}" for i in range(len(values))],
+            "answer_loss": values,
+            "mia_min_k": values,
+        }
+        for name, values in (("forget", forget), ("holdout", holdout))
+    }
+
+
+def test_against_a_retrained_model():
+    ours, retrained = evaluation([1.0, 2.0], [3.0, 4.0]), evaluation([2.0, 4.0], [3.0, 5.0])
+    assert membership.membership_metrics(ours) == {"mia_min_k_auc": 1.0}
+    assert membership.membership_metrics(retrained) == {"mia_min_k_auc": 0.75}
+    found = membership.against_retrained(ours, retrained, ["min_k", "reference"])
+    # loss minus the retrained loss: forget -1, -2; holdout 0, -1
+    assert found["mia_reference_auc"] == pytest.approx((2 + 1.5) / 4)
+    assert found["privleak"] == pytest.approx((0 - 0.25) / 0.25 * 100)
+    assert "mia_reference_auc" not in membership.against_retrained(ours, retrained, ["min_k"])
+
+
+def test_without_non_members_there_is_nothing_to_compare():
+    ours = evaluation([1.0], [2.0])
+    assert membership.membership_metrics({"forget": ours["forget"]}) == {}
+    assert membership.against_retrained({"forget": ours["forget"]}, ours, ["reference"]) == {}
+
+
+def test_reference_refuses_other_rows():
+    with pytest.raises(UserError, match="holdout sets differ"):
+        membership.against_retrained(
+            evaluation([1.0], [2.0]), evaluation([1.0], [2.0, 3.0]), ["reference"]
+        )
+
+
+def test_min_k_of_a_collapsed_model_is_a_number():
+    worst = membership.row_scores(1e4, Tokens([-1e4] * 3, [False] * 3, [0.0] * 3, [1.0] * 3), "")
+    assert all(math.isfinite(value) for value in worst.values())

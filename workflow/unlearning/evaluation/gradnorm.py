@@ -1,0 +1,37 @@
+"""Gradient norms of single rows, for membership inference: one backward pass for each row."""
+
+import torch
+
+from unlearning.data.encoding import Example, collate
+from unlearning.evaluation.likelihood import COLLAPSED_LOSS
+from unlearning.models.scorer import Scorer
+
+
+class GradientNorms:
+    """Norms under a model, in the order given. Its gradients are gone afterwards."""
+
+    def __init__(self, model, device: torch.device):
+        self.scorer, self.device = Scorer(model), device
+
+    def __call__(self, examples: list[Example]) -> list[float]:
+        """The norm of each example."""
+        training = self.scorer.model.training
+        self.scorer.model.eval()
+        found = [self._norm(example) for example in examples]
+        self.scorer.model.train(training)
+        return found
+
+    def _norm(self, example: Example) -> float:
+        """Mean over the parameter tensors of the 2-norm of the gradient of the mean loss.
+
+        Without the last label, as in open-unlearning (mia/gradnorm.py); 0 if no other is left.
+        """
+        ids, labels = (t.to(self.device) for t in collate([example]))
+        logp = self.scorer(ids, labels)["logp"][:-1]
+        if not len(logp):
+            return 0.0
+        (-logp.mean()).backward()
+        parameters = [p for p in self.scorer.parameters() if p.grad is not None]
+        norm = torch.stack([p.grad.norm().float() for p in parameters]).mean()
+        self.scorer.zero_grad(set_to_none=True)
+        return float(norm.nan_to_num(COLLAPSED_LOSS, COLLAPSED_LOSS))

@@ -1,0 +1,140 @@
+"""The one table of reported numbers: title, direction, range and source of each. No torch."""
+
+import math
+from dataclasses import dataclass
+
+from unlearning.evaluation.membership import ATTACKS
+from unlearning.evaluation.tofu import SETS, UTILITY_SETS
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A reported number: how to read it and where it is defined."""
+
+    title: str
+    better: str  # higher, lower, zero (the nearer to 0), or "" where neither is better
+    source: str
+    range: tuple[float, float] = (0.0, 1.0)
+
+
+_TOFU = "TOFU, arXiv 2401.06121 §2.2; locuslab/tofu aggregate_eval_stat.py"
+_OU = "open-unlearning, src/evals/metrics"
+_SIMNPO = "SimNPO, arXiv 2410.07163, TOFU table"
+SET_TITLES = {
+    "retain": "Retain",
+    "real_authors": "Real authors",
+    "world_facts": "World facts",
+    "forget": "Forget",
+}
+_MEASURES = {"rouge": "ROUGE-L", "probability": "probability", "truth_ratio": "truth ratio"}
+_ATTACK_TITLES = {
+    "loss": "loss",
+    "zlib": "zlib",
+    "min_k": "min-40%",
+    "min_k_plus_plus": "min-40%++",
+    "reference": "reference",
+    "gradnorm": "gradient norm",
+}
+
+
+def _utility() -> dict[str, Metric]:
+    return {
+        f"{name}_{key}": Metric(f"{SET_TITLES[name]} {measure}", "higher", _TOFU)
+        for name in UTILITY_SETS
+        for key, measure in _MEASURES.items()
+    }
+
+
+def _memorization(name: str) -> dict[str, Metric]:
+    """Forgetting lowers it on the forget set; elsewhere it is knowledge to keep."""
+    better = "lower" if name == "forget" else "higher"
+    title = SET_TITLES[name]
+    return {
+        f"{name}_extraction_strength": Metric(
+            f"{title} extraction strength", better, f"Carlini et al., arXiv 2012.07805; {_OU}"
+        ),
+        f"{name}_exact_memorization": Metric(
+            f"{title} exact memorisation", better, f"Tirumala et al., arXiv 2205.10770; {_OU}"
+        ),
+    }
+
+
+def _membership() -> dict[str, Metric]:
+    """An AUC is to be compared with the retrained model's; PrivLeak does that."""
+    return {
+        f"mia_{attack}_auc": Metric(f"Membership AUC, {_ATTACK_TITLES[attack]}", "", f"{_OU}/mia")
+        for attack in ATTACKS
+    }
+
+
+def _fluency(name: str) -> dict[str, Metric]:
+    title = SET_TITLES[name]
+    distinct = {
+        f"{name}_distinct_{n}": Metric(
+            f"{title} distinct-{n}", "higher", "Li et al., arXiv 1510.03055; words of all answers"
+        )
+        for n in (1, 2, 3)
+    }
+    return distinct | {
+        f"{name}_repetition": Metric(
+            f"{title} repetition in an answer",
+            "lower",
+            "seq-rep-4, Welleck et al., arXiv 1908.04319; over words",
+        ),
+        f"{name}_empty": Metric(
+            f"{title} share of empty answers", "lower", "evaluation/fluency.py"
+        ),
+        f"{name}_perplexity": Metric(
+            f"{title} perplexity of answers under the target model",
+            "lower",
+            "evaluation/fluency.py",
+            (1.0, math.inf),
+        ),
+    }
+
+
+METRICS: dict[str, Metric] = {
+    "forget_quality": Metric("Forget quality", "higher", _TOFU),
+    "log10_forget_quality": Metric("log10 FQ", "higher", _TOFU, (-math.inf, 0.0)),
+    "ks_statistic": Metric("KS statistic", "lower", _TOFU),
+    "forget_quality_rows": Metric(
+        "Rows of the FQ test", "", "n on each side of the Kolmogorov–Smirnov test", (1.0, math.inf)
+    ),
+    "model_utility": Metric("Model utility", "higher", _TOFU),
+    **_utility(),
+    "forget_rouge": Metric("Forget ROUGE-L", "lower", _TOFU),
+    "forget_probability": Metric("Forget probability", "lower", _TOFU),
+    "forget_truth_ratio": Metric("Forget truth ratio", "higher", _TOFU),
+    "forget_truth_ratio_median": Metric(
+        "Median forget truth ratio", "higher", "median over rows instead of the mean; " + _TOFU
+    ),
+    "forget_one_minus_rouge": Metric("1 - forget ROUGE-L", "higher", _SIMNPO),
+    "forget_one_minus_probability": Metric("1 - forget probability", "higher", _SIMNPO),
+    "forget_one_minus_extraction_strength": Metric(
+        "1 - forget extraction strength", "higher", _SIMNPO
+    ),
+    **{key: metric for name in SETS for key, metric in _memorization(name).items()},
+    **_membership(),
+    "privleak": Metric(
+        "PrivLeak (min-40%), percent",
+        "zero",
+        f"MUSE, arXiv 2407.06460 §3; {_OU}/privacy.py",
+        (-100.0, math.inf),
+    ),
+    **{key: metric for name in SETS for key, metric in _fluency(name).items()},
+}
+
+_WMDP = "WMDP, arXiv 2403.03218; lm-evaluation-harness lm_eval/tasks/wmdp; 0.25 is chance"
+_MMLU = "MMLU, arXiv 2009.03300; lm-evaluation-harness lm_eval/tasks/mmlu; 0.25 is chance"
+TASKS: dict[str, Metric] = {  # accuracies on tasks of lm-evaluation-harness
+    "wmdp": Metric("WMDP", "lower", _WMDP),
+    "wmdp_bio": Metric("WMDP-Bio", "lower", _WMDP),
+    "wmdp_chem": Metric("WMDP-Chem", "lower", _WMDP),
+    "wmdp_cyber": Metric("WMDP-Cyber", "lower", _WMDP),
+    "mmlu": Metric("MMLU", "higher", _MMLU),
+}
+
+
+def task_metric(task: str) -> Metric:
+    """The declaration of a task's accuracy; of another task's it is not known what is better."""
+    return TASKS.get(task, Metric(task, "", "lm-evaluation-harness or the experiment's own task"))
