@@ -21,6 +21,7 @@ def evaluation(shift: float = 0.0) -> dict[str, dict]:
             "answer_loss": loss,
             "answer_tokens": [5 + row for row in range(ROWS)],
             "perturbed_loss": [[loss[i] + 0.4, loss[i] + 0.6 - shift * i] for i in range(ROWS)],
+            "perturbed_tokens": [[4 + row, 5 + row] for row in range(ROWS)],
             "generation": [f"generation {row}" for row in range(ROWS)],
             "rouge_l_recall": [0.5 + 0.05 * row for row in range(ROWS)],
         }

@@ -201,7 +201,7 @@ def test_a_good_file(tmp_path):
             {"metric": "model_utilty"},
             "unknown metric 'model_utilty'; did you mean 'model_utility'?",
         ),
-        ({"of": "NPO+XY"}, "of: unknown method 'NPO\\+XY'.*Allowed: target, retrain, DPO"),
+        ({"of": "NPO+XY"}, "of: unknown method 'NPO\\+XY'.*Allowed: target, retrain, GA"),
         ({"of": {"method": "GA", "beta": 1}}, "unknown hyper-parameter 'beta' of GA"),
         ({"of": {"method": "target", "beta": 1}}, "'beta' of target. Allowed: none"),
         ({"relation": ">="}, "unknown relation '>='.*Allowed: <, >"),

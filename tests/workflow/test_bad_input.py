@@ -62,7 +62,7 @@ def model(tmp_path) -> Path:
         ({"unlearn": {"lr": "1e-5"}}, ["unlearn.lr", "'1e-5'", "write 1.0e-5"]),
         ({"unlearn": {"batch_size": 0}}, ["unlearn.batch_size", "at least 1", "found 0"]),
         ({"model": {"prompt": "lama2"}}, ["model.prompt", "llama2", "'lama2'"]),
-        ({"methods": {"SimPO+RT": {}}}, ["'SimPO+RT'", "did you mean 'SimNPO+RT'", "NPO+KL"]),
+        ({"methods": {"SimPO+RT": {}}}, ["'SimPO+RT'", "did you mean 'SimNPO+RT'", "+KL"]),
         ({"methods": {"GA": {"beta": 1}}}, ["methods.GA", "'beta'", "epochs, lr"]),
         ({"methods": {"NPO+RT": {"beta": 0}}}, ["methods.NPO+RT.beta", "greater than 0", "0"]),
         ({"methods": {"NPO+RT": {"beta": [1, 1]}}}, ["methods.NPO+RT.beta", "distinct", "[1, 1]"]),

@@ -7,7 +7,7 @@ from unlearning.config.schema import nearest
 from unlearning.data.splits import TOFU_PERTURBED, TOFU_ROWS_PER_AUTHOR, forget_rows, percentage
 from unlearning.data.world import size_problems
 from unlearning.methods.own import hyper_block, own_methods
-from unlearning.methods.registry import Losses, hyper_parameters, names, terms
+from unlearning.methods.registry import Losses, hyper_parameters, known, names, terms
 from unlearning.methods.terms import Hyper
 
 _OVERRIDES = {"epochs": Hyper(0, above=0), "lr": Hyper(0, above=0)}
@@ -95,13 +95,13 @@ def _tofu_split(split: str) -> None:
 
 def _methods(config: dict) -> list[str]:
     losses, problems = own_methods(config["methods"])
-    known = names(losses)
+    allowed = names(losses)
     for name, stated in config["methods"].items():
-        if name not in known:
+        if name not in allowed:
             if not (isinstance(stated, dict) and "function" in stated):  # else reported above
                 problems.append(
-                    f"methods: unknown method '{name}'{nearest(name, known)} Known: "
-                    f"{', '.join(known)}. A method of your own names its function"
+                    f"methods: unknown method '{name}'{nearest(name, allowed)} Known: "
+                    f"{known(losses)}. A method of your own names its function"
                 )
             continue
         listed = blocks(hyper_block(stated))

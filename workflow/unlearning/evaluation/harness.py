@@ -1,6 +1,7 @@
 """Multiple-choice accuracy through lm-evaluation-harness: WMDP, MMLU, the user's own tasks.
 
-lm_eval is optional and slow to import, so it is imported where it is used. Zero-shot and without a chat template, as the SimNPO code calls it.
+lm_eval is optional and slow to import, so it is imported where it is used. Zero-shot and without
+a chat template, as the SimNPO code calls it.
 """
 
 import difflib

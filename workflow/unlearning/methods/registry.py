@@ -111,6 +111,12 @@ def names(losses: Losses = FORGET_LOSSES) -> list[str]:
     return sorted([*losses, *composed])
 
 
+def known(losses: Losses = FORGET_LOSSES) -> str:
+    """The names in words."""
+    terms = ", ".join(f"+{term}" for term in RETAIN_TERMS)
+    return f"{', '.join(losses)}; all but IDK+RT alone or with one of {terms}"
+
+
 def terms(name: str, losses: Losses = FORGET_LOSSES) -> tuple[Term, Term | None]:
     """The forget loss and the retain term of a method name; KeyError if there is none."""
     if name in losses:

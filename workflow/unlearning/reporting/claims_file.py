@@ -9,7 +9,7 @@ import yaml
 from unlearning.config.schema import nearest
 from unlearning.errors import UserError
 from unlearning.evaluation.metrics import METRICS
-from unlearning.methods.registry import hyper_parameters, names
+from unlearning.methods.registry import hyper_parameters, known, names
 from unlearning.reporting.labels import RETRAIN, TARGET, model_label
 
 ATTACK_METRICS = {"relearning_log10_drop": "log₁₀ FQ lost to relearning"}
@@ -133,10 +133,10 @@ def _number_problems(where: str, entry: dict) -> list[str]:
 
 def _selection_problems(where: str, stated) -> list[str]:
     method = stated.get("method") if isinstance(stated, dict) else stated
-    known = [TARGET, RETRAIN, *names()]
-    if method not in known:
-        hint = nearest(str(method), known)
-        return [f"{where}: unknown method {method!r}{hint} Allowed: {', '.join(known)}"]
+    allowed_methods = [TARGET, RETRAIN, *names()]
+    if method not in allowed_methods:
+        hint = nearest(str(method), allowed_methods)
+        return [f"{where}: unknown method {method!r}{hint} Allowed: {TARGET}, {RETRAIN}, {known()}"]
     if not isinstance(stated, dict):
         return []
     constant = method in (TARGET, RETRAIN)
