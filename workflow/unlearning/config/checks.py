@@ -115,15 +115,15 @@ def _methods(config: dict) -> list[str]:
 
 def _block(name: str, block: dict, losses: Losses) -> list[str]:
     own = hyper_parameters(name, losses)
-    known = {**own, **_OVERRIDES}
+    taken = {**own, **_OVERRIDES}
     problems = []
     for key, value in block.items():
-        if key in known:
-            problems += _values(f"methods.{name}.{key}", value, known[key])
+        if key in taken:
+            problems += _values(f"methods.{name}.{key}", value, taken[key])
         else:
             problems.append(
-                f"methods.{name}: unknown hyper-parameter '{key}'{nearest(key, list(known))} "
-                f"Allowed: {', '.join(known)}"
+                f"methods.{name}: unknown hyper-parameter '{key}'{nearest(key, list(taken))} "
+                f"Allowed: {', '.join(taken)}"
             )
     for key, hyper in own.items():
         if hyper.default is None and key not in block:
