@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 from toy import toy
+from unlearning.errors import UserError
+from unlearning.files import write_json
 from unlearning.models import folder
 from unlearning.models.folder import load_model, load_tokenizer, save_model
 
@@ -21,6 +24,19 @@ tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
 model = AutoModelForCausalLM.from_pretrained(sys.argv[1])
 ids = tokenizer(sys.argv[2], return_tensors="pt").input_ids
 print(json.dumps([transformers.__version__, ids.tolist(), model(ids).logits.tolist()]))
+"""
+ON_A_FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from unlearning.errors import UserError
+from unlearning.models.folder import load_model, load_tokenizer, save_model
+source, target, limit = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+model, tokenizer = load_model(source), load_tokenizer(source)
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+try:
+    save_model(target, model, tokenizer, {})
+except UserError as error:
+    print(error)
 """
 
 
@@ -69,3 +85,55 @@ def test_an_interrupted_save_leaves_the_old_folder(saved, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         save_model(path, model, load_tokenizer(path), {"stage": "other"})
     assert (path / "run.json").read_text() == before
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def change(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("load", [load_model, load_tokenizer])
+@pytest.mark.parametrize(
+    "name, damage, said",
+    [
+        ("model.safetensors", cut, r"has \d+ bytes, was written with \d+"),
+        ("model.safetensors", change, "has another content than was written"),
+        ("tokenizer.json", cut, r"has \d+ bytes"),
+        ("config.json", os.remove, "is missing"),
+    ],
+)
+def test_a_damaged_file_is_named_before_it_is_used(saved, load, name, damage, said):
+    path, _ = saved
+    load(str(path))
+    damage(path / name)
+    expected = f"{re.escape(str(path / name))} {said}.*: delete the folder {re.escape(str(path))}"
+    with pytest.raises(UserError, match=expected):
+        load(str(path))
+
+
+def test_a_truncated_record_of_the_run_is_named(saved):
+    path, _ = saved
+    cut(path / "run.json")
+    with pytest.raises(UserError, match=r"run\.json is not valid JSON"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("limit", [10, 6000])  # bytes: config.json, then a larger file
+def test_a_full_disk_is_named_and_leaves_nothing(saved, tmp_path, limit):
+    path, _ = saved
+    target = tmp_path / "other" / "model"
+    command = [sys.executable, "-c", ON_A_FULL_DISK, str(path), str(target), str(limit)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f"{target} cannot be written (File too large): make room" in done.stdout
+    assert list(target.parent.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_to_is_named():
+    with pytest.raises(UserError, match=r"/sys/rows\.json cannot be written \(.*\): make room"):
+        write_json(Path("/sys/rows.json"), [])

@@ -1,7 +1,10 @@
-"""Outputs that appear whole or not at all."""
+"""Outputs that appear whole or not at all, also after a power cut."""
 
+import errno
+import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,26 +12,46 @@ from pathlib import Path
 
 from unlearning.errors import UserError
 
+REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill; it takes the name `path` only when the block ends without an error."""
+    """A folder to fill; it takes the name `path` only when the block ends without an error.
+
+    UserError naming `path` if the disk is full or read-only.
+    """
     path = Path(path)
     partial = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    yield partial
-    shutil.rmtree(path, ignore_errors=True)
-    os.replace(partial, path)
+    with _writable(path):
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            partial.mkdir(parents=True)
+            yield partial
+            for file in partial.rglob("*"):
+                _sync(file)
+            _sync(partial)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)  # a full disk needs the room
+            raise
+        shutil.rmtree(path, ignore_errors=True)
+        os.replace(partial, path)
+        _sync(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file aside, then rename it into place."""
+    """Write a file aside, then rename it into place; UserError if the disk is full or read-only."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    with _writable(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_text(text, encoding="utf-8")
+            _sync(partial)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+        os.replace(partial, path)
 
 
 def write_json(path: Path, value, indent: int | None = 1) -> None:
@@ -42,3 +65,39 @@ def read_json(path: Path):
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise UserError(f"{path} is not valid JSON ({error}): delete it and run again") from None
+
+
+def sha256(path: Path) -> str:
+    """Checksum of a file's content."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _writable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        number = _number(error)
+        if number not in REFUSALS:
+            raise
+        raise UserError(
+            f"{path} cannot be written ({os.strerror(number)}): make room or a place that can be "
+            f"written to, then run again"
+        ) from error
+
+
+def _number(error: Exception) -> int | None:
+    """The errno of an error; safetensors and tokenizers write it into their messages only."""
+    if isinstance(error, OSError):
+        return error.errno
+    found = re.search(r"(?:os error|code:) (\d+)", str(error))
+    return int(found[1]) if found else None

@@ -1,20 +1,25 @@
 """Model folders: the only thing that training stages hand on."""
 
-import hashlib
 import json
+from functools import cache
 from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from unlearning.files import new_folder, write_json
+from unlearning.errors import UserError
+from unlearning.files import new_folder, read_json, sha256, write_json
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 RUN_FILE = "run.json"
 
 
 def load_model(path: str, dtype: str = "float32"):
-    """The causal language model of a folder or hub id; safetensors only, no remote code."""
+    """The causal language model of a folder or hub id; safetensors only, no remote code.
+
+    UserError if a folder of ours is not as it was written.
+    """
+    verify(Path(path))
     return AutoModelForCausalLM.from_pretrained(
         path, dtype=DTYPES[dtype], use_safetensors=True, trust_remote_code=False
     )
@@ -22,6 +27,7 @@ def load_model(path: str, dtype: str = "float32"):
 
 def load_tokenizer(path: str):
     """The tokenizer of a folder or hub id."""
+    verify(Path(path))
     return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
 
 
@@ -34,7 +40,10 @@ def save_model(path: Path, model, tokenizer, run: dict, dtype: str = "float32") 
         model.to(DTYPES[dtype]).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         _speak_to_transformers_4(folder)
-        files = {f.name: _sha256(f) for f in sorted(folder.iterdir())}
+        files = {
+            file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)}
+            for file in sorted(folder.iterdir())
+        }
         write_json(folder / RUN_FILE, {**run, "files": files})
 
 
@@ -59,6 +68,24 @@ def _speak_to_transformers_4(folder: Path) -> None:
         write_json(path, tokenizer)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def verify(folder: Path) -> None:
+    """UserError if a file is missing, truncated or changed since `save_model` wrote it."""
+    if not (folder / RUN_FILE).is_file():
+        return  # a hub id, or a folder that is not ours
+    for name, written in read_json(folder / RUN_FILE).get("files", {}).items():
+        path = folder / name
+        problem = "is missing"
+        if path.is_file():
+            found = path.stat()
+            problem = f"has {found.st_size} bytes, was written with {written['bytes']}"
+            if found.st_size == written["bytes"]:
+                if _sha256(path, found.st_mtime_ns) == written["sha256"]:
+                    continue
+                problem = "has another content than was written"
+        raise UserError(f"{path} {problem}: delete the folder {folder} and run again")
+
+
+@cache
+def _sha256(path: Path, changed: int) -> str:
+    """Checksum of the file as it was changed last: each version is read once."""
+    return sha256(path)
