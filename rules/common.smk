@@ -36,6 +36,9 @@ BENCHMARKS = str(LAYOUT.root / "benchmarks")
 RESOURCES = EXPERIMENT.config["resources"]
 RUN = "{method}/{variant}/seed={seed}"  # an unlearning run inside its split and stage
 
+# Bash waits for the end of its stage, which hears of the signal too and writes its state.
+shell.prefix("set -euo pipefail; trap : TERM USR1; ")
+
 
 def code(*modules):
     """Digest of what a stage is made of; as a param, an edit reruns its stages and no others."""
@@ -67,6 +70,11 @@ def judge_of_fluency(wildcards):
     """The target's model folder where the answers' perplexity is asked for."""
     asked = EXPERIMENT.config["evaluation"]["fluency"]
     return str(LAYOUT.model(wildcards.split, EXPERIMENT.target_run)) if asked else []
+
+
+def state_of(wildcards, output):
+    """Folder of a training run's state: Snakemake deletes the outputs of a failed job."""
+    return str(LAYOUT.state(Path(output[0]).parent))
 
 
 def method_modules(wildcards):

@@ -17,7 +17,9 @@ rule finetune:
         gpu=RESOURCES["gpus"],
         mem_mb=RESOURCES["mem_mb"],
         runtime=RESOURCES["runtime"],
+        checkpoint_minutes=RESOURCES["checkpoint_minutes"],
     params:
+        state=state_of,
         base=base_model,
         table=trained_on,
         settings=as_json(EXPERIMENT.finetune_settings()),
@@ -30,4 +32,6 @@ rule finetune:
         " --seed {wildcards.seed}"
         " --settings {params.settings:q}"
         " --out {output.model:q}"
+        " --state {params.state:q}"
+        " --checkpoint-minutes {resources.checkpoint_minutes}"
         " > {log:q} 2>&1"

@@ -17,7 +17,9 @@ if EXPERIMENT.from_scratch:
             gpu=RESOURCES["gpus"],
             mem_mb=RESOURCES["mem_mb"],
             runtime=RESOURCES["runtime"],
+            checkpoint_minutes=RESOURCES["checkpoint_minutes"],
         params:
+            state=state_of,
             settings=as_json(EXPERIMENT.pretrain_settings()),
             code=code("unlearning.stages.pretrain"),
         shell:
@@ -25,4 +27,6 @@ if EXPERIMENT.from_scratch:
             " --data {input.data:q}"
             " --settings {params.settings:q}"
             " --out {output.model:q}"
+            " --state {params.state:q}"
+            " --checkpoint-minutes {resources.checkpoint_minutes}"
             " > {log:q} 2>&1"

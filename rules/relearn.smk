@@ -17,7 +17,9 @@ rule relearn:
         gpu=RESOURCES["gpus"],
         mem_mb=RESOURCES["mem_mb"],
         runtime=RESOURCES["runtime"],
+        checkpoint_minutes=RESOURCES["checkpoint_minutes"],
     params:
+        state=state_of,
         settings=as_json(EXPERIMENT.relearn_settings()),
         code=code("unlearning.stages.relearn"),
     shell:
@@ -29,4 +31,6 @@ rule relearn:
         " --seed {wildcards.seed}"
         " --settings {params.settings:q}"
         " --out {output.trajectory:q}"
+        " --state {params.state:q}"
+        " --checkpoint-minutes {resources.checkpoint_minutes}"
         " > {log:q} 2>&1"

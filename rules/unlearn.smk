@@ -19,7 +19,9 @@ rule unlearn:
         gpu=RESOURCES["gpus"],
         mem_mb=RESOURCES["mem_mb"],
         runtime=RESOURCES["runtime"],
+        checkpoint_minutes=RESOURCES["checkpoint_minutes"],
     params:
+        state=state_of,
         retain=lambda wildcards: retain_name(wildcards.split),
         settings=lambda wildcards: as_json(
             EXPERIMENT.method_settings(wildcards.method, wildcards.variant)
@@ -36,4 +38,6 @@ rule unlearn:
         " --settings {params.settings:q}"
         " --out {output.model:q}"
         " --trajectory {output.trajectory:q}"
+        " --state {params.state:q}"
+        " --checkpoint-minutes {resources.checkpoint_minutes}"
         " > {log:q} 2>&1"

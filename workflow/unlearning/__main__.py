@@ -22,6 +22,9 @@ STAGES = {
 }
 
 
+# The launcher hands on the signals that it knows of, SLURM's warning among them.
+HANDED_ON = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"
+
 # Everything is stated, so that no settings of the user's own apply; port 0 lets jobs that start
 # together on a node find ports of their own.
 LAUNCH = "accelerate.commands.launch --multi_gpu --num_machines 1 --mixed_precision no"
@@ -45,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     if parsed.processes > 1:
         launch = [*LAUNCH.split(), str(parsed.processes), "-m", "unlearning"]
         stage_on = given.index(parsed.stage)
+        os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = HANDED_ON
         os.execv(sys.executable, [sys.executable, "-m", *launch, *given[stage_on:]])
     try:
         module.run(parsed)

@@ -14,16 +14,17 @@ def duration(seconds: float) -> str:
 
 
 class Progress:
-    """Counts to `total`. update(done, note) shows the count, the note and the time remaining."""
+    """Counts from `first` to `total`. update(done, note) shows the count, the note and the time
+    remaining."""
 
     SECONDS_BETWEEN_LINES = 10
 
-    def __init__(self, what: str, total: int, shown: bool = True):
-        self.what, self.total, self.shown = what, total, shown
+    def __init__(self, what: str, total: int, shown: bool = True, first: int = 0):
+        self.what, self.total, self.shown, self.first = what, total, shown, first
         self.started = self.printed = time.monotonic()
         self.bar = None
         if shown and sys.stderr.isatty():
-            self.bar = tqdm(total=total, desc=what, dynamic_ncols=True)
+            self.bar = tqdm(total=total, initial=first, desc=what, dynamic_ncols=True)
 
     def update(self, done: int, note: str = "") -> None:
         """`done` of `total` are done."""
@@ -41,7 +42,7 @@ class Progress:
             return
         self.printed = now
         spent = now - self.started
-        left = spent / max(1, done) * (self.total - done)
+        left = spent / max(1, done - self.first) * (self.total - done)
         times = f"{duration(spent)} gone, {duration(left)} left"
         tail = f", {note}" if note else ""
         print(f"{self.what}: {done}/{self.total}, {times}{tail}", file=sys.stderr, flush=True)

@@ -91,6 +91,10 @@ class Layout:
         """Accuracies of a run's model on harness tasks; all splits share the target's."""
         return self.model(split, run).with_name("harness") / "summary.json"
 
+    def state(self, run: Path) -> Path:
+        """What a killed training run, of which `run` is the folder, continues from."""
+        return self.root / "state" / run.relative_to(self.root)
+
     def trajectory(self, split: str, run: str) -> Path:
         """Evaluations during an unlearning or relearning run."""
         return self.run(split, run) / "trajectory.json"

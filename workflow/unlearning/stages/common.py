@@ -2,6 +2,9 @@
 
 import math
 import platform
+from argparse import Namespace
+from collections.abc import Iterable
+from pathlib import Path
 
 import accelerate
 import torch
@@ -10,8 +13,14 @@ from accelerate import Accelerator
 
 from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PROMPTS
-from unlearning.training.loop import History
+from unlearning.files import sha256
+from unlearning.fingerprint import fingerprint
+from unlearning.models.folder import RUN_FILE
+from unlearning.training.history import History
 from unlearning.training.plan import StepPlan
+from unlearning.training.state import TrainingState
+
+NO_INPUTS = ("processes", "out", "trajectory", "state", "checkpoint_minutes")
 
 
 def make_accelerator(settings: dict) -> Accelerator:
@@ -34,6 +43,46 @@ def show_plan(plan: StepPlan, accelerator: Accelerator) -> None:
     )
 
 
+def versions() -> dict[str, str]:
+    """What a result may depend on beside the code."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "accelerate": accelerate.__version__,
+    }
+
+
+def make_state(
+    args: Namespace, plan: StepPlan, accelerator: Accelerator, modules: Iterable[str] = ()
+) -> TrainingState | None:
+    """The resumable state that the arguments ask for.
+
+    It belongs to the content of all inputs, the settings, seed, plan and versions, and the code
+    of the stage and of `modules`. The number of processes is free.
+    """
+    if args.state is None:
+        return None
+    identity = {
+        "inputs": {key: _content(v) for key, v in vars(args).items() if key not in NO_INPUTS},
+        "plan": plan.describe(),
+        "code": fingerprint(f"unlearning.stages.{args.stage}", *modules),
+        "versions": versions(),
+    }
+    return TrainingState(args.state, args.checkpoint_minutes, identity, accelerator)
+
+
+def _content(value):
+    """What an argument stands for: of files their checksums, of a model folder its own."""
+    if not isinstance(value, str | Path) or not Path(value).exists():
+        return value
+    path = Path(value)
+    if (path / RUN_FILE).is_file():
+        path = path / RUN_FILE
+    files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.is_file())
+    return {file.name: sha256(file) for file in files}
+
+
 def run_record(stage: str, seed: int, settings: dict, plan: StepPlan, history: History) -> dict:
     """run.json of a trained model: what was done, with which versions, on which machine."""
     return {
@@ -41,12 +90,7 @@ def run_record(stage: str, seed: int, settings: dict, plan: StepPlan, history: H
         "seed": seed,
         "settings": settings,
         **history_record(plan, history),
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-            "accelerate": accelerate.__version__,
-        },
+        "versions": versions(),
         "machine": {
             "processor": platform.processor() or platform.machine(),
             "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],

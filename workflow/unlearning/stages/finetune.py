@@ -5,10 +5,11 @@ from pathlib import Path
 
 from unlearning.data.tables import read_table
 from unlearning.models.folder import load_model, load_tokenizer, save_model
-from unlearning.stages.arguments import add_settings
+from unlearning.stages.arguments import add_settings, add_state
 from unlearning.stages.common import (
     make_accelerator,
     make_encoder,
+    make_state,
     run_record,
     show_plan,
 )
@@ -26,6 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     add_settings(parser)
+    add_state(parser)
 
 
 def run(args: Namespace) -> None:
@@ -41,7 +43,10 @@ def run(args: Namespace) -> None:
     plan = StepPlan.of(recipe, len(rows))
     show_plan(plan, accelerator)
     source = LearnSource(plan, args.seed, rows, replay, replayed)
-    history = train(model, source, LEARN, plan, recipe, accelerator)
+    state = make_state(args, plan, accelerator)
+    history = train(model, source, LEARN, plan, recipe, accelerator, state=state)
     record = run_record("finetune", args.seed, settings, plan, history)
     if accelerator.is_main_process:
         save_model(args.out, model, tokenizer, record, settings["precision"])
+    if state:
+        state.remove()

@@ -6,10 +6,11 @@ from pathlib import Path
 from unlearning.data.tables import read_table
 from unlearning.models.build import build_model, train_tokenizer
 from unlearning.models.folder import save_model
-from unlearning.stages.arguments import add_settings
+from unlearning.stages.arguments import add_settings, add_state
 from unlearning.stages.common import (
     make_accelerator,
     make_encoder,
+    make_state,
     run_record,
     show_plan,
 )
@@ -24,6 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     add_settings(parser)
+    add_state(parser)
 
 
 def texts(data: Path) -> list[str]:
@@ -53,7 +55,10 @@ def run(args: Namespace) -> None:
     plan = StepPlan.of(recipe, len(rows))
     show_plan(plan, accelerator)
     source = LearnSource(plan, architecture["seed"], rows, [], 0)
-    history = train(model, source, LEARN, plan, recipe, accelerator)
+    state = make_state(args, plan, accelerator)
+    history = train(model, source, LEARN, plan, recipe, accelerator, state=state)
     record = run_record("pretrain", architecture["seed"], settings, plan, history)
     if accelerator.is_main_process:
         save_model(args.out, model, tokenizer, record, settings["precision"])
+    if state:
+        state.remove()

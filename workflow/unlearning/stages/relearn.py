@@ -12,11 +12,12 @@ from unlearning.data.tables import read_table
 from unlearning.evaluation.records import trajectory_point
 from unlearning.files import write_json
 from unlearning.models.folder import load_model, load_tokenizer
-from unlearning.stages.arguments import add_settings
+from unlearning.stages.arguments import add_settings, add_state
 from unlearning.stages.common import (
     history_record,
     make_accelerator,
     make_encoder,
+    make_state,
     show_plan,
 )
 from unlearning.stages.evaluating import make_evaluator
@@ -35,6 +36,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True, help="trajectory JSON to write")
     add_settings(parser)
+    add_state(parser)
 
 
 def attacker_rows(rows: list[Example], attack: str, fraction: float, seed: int) -> list[Example]:
@@ -61,15 +63,18 @@ def run(args: Namespace) -> None:
     evaluator = make_evaluator(
         args.data, args.split, tokenizer, settings, accelerator, sets=["forget"]
     )
-    points = [trajectory_point(0, 0, evaluator(model, generate=False))]
-    ends = plan.epoch_ends()
+    ends = {0: 0, **plan.epoch_ends()}
 
-    def evaluate(done: int) -> None:
-        if done in ends:
-            points.append(trajectory_point(ends[done], done, evaluator(model, generate=False)))
+    def evaluate(done: int) -> dict | None:
+        if done not in ends:
+            return None
+        return trajectory_point(ends[done], done, evaluator(model, generate=False))
 
     source = LearnSource(plan, args.seed, rows, [], 0)
-    history = train(model, source, LEARN, plan, recipe, accelerator, at_step=evaluate)
+    state = make_state(args, plan, accelerator)
+    history = train(model, source, LEARN, plan, recipe, accelerator, at_step=evaluate, state=state)
     if accelerator.is_main_process:
         record = {"stage": "relearn", "rows": len(rows), **history_record(plan, history)}
-        write_json(args.out, {**record, "points": points})
+        write_json(args.out, {**record, "points": history.points})
+    if state:
+        state.remove()

@@ -15,11 +15,12 @@ from unlearning.evaluation.records import trajectory_point
 from unlearning.files import read_json, write_json
 from unlearning.methods.objective import Objective, build_objective
 from unlearning.models.folder import load_model, load_tokenizer, save_model
-from unlearning.stages.arguments import add_settings
+from unlearning.stages.arguments import add_settings, add_state
 from unlearning.stages.common import (
     history_record,
     make_accelerator,
     make_encoder,
+    make_state,
     run_record,
     show_plan,
 )
@@ -40,6 +41,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     parser.add_argument("--trajectory", type=Path, required=True, help="JSON file to write")
     add_settings(parser)
+    add_state(parser)
 
 
 def run(args: Namespace) -> None:
@@ -55,8 +57,8 @@ def run(args: Namespace) -> None:
     show_plan(source.plan, accelerator)
     teacher = load_model(args.model) if objective.needs.teacher else None
     finish = finisher(args, objective)
-    points, evaluate = trajectory(args, model, tokenizer, source.plan, accelerator, finish)
-
+    evaluate = trajectory(args, model, tokenizer, source.plan, accelerator, finish)
+    state = make_state(args, source.plan, accelerator, own_modules(settings["method"]))
     history = train(
         model,
         source,
@@ -66,13 +68,22 @@ def run(args: Namespace) -> None:
         accelerator,
         teacher=teacher,
         at_step=evaluate,
+        state=state,
     )
     model = finish(model)
     if accelerator.is_main_process:
         record = run_record("unlearn", args.seed, settings, source.plan, history)
         save_model(args.out, model, tokenizer, record, settings["precision"])
-        history = history_record(source.plan, history)
-        write_json(args.trajectory, {"stage": "unlearn", **history, "points": points})
+        path = {"stage": "unlearn", **history_record(source.plan, history)}
+        write_json(args.trajectory, {**path, "points": history.points})
+    if state:
+        state.remove()
+
+
+def own_modules(method: dict) -> set[str]:
+    """The modules, or files of the user's, that the method's functions are in."""
+    parts = [*method["terms"], *method["hooks"].values()]
+    return {part["function"].rpartition(":")[0] for part in parts}
 
 
 def finisher(args: Namespace, objective: Objective) -> Callable:
@@ -103,26 +114,26 @@ def trajectory(
     plan: StepPlan,
     accelerator: Accelerator,
     finish: Callable,
-) -> tuple[list[dict], Callable[[int], None]]:
-    """The points of the asked-for epochs, and the callback that fills them during training.
+) -> Callable[[int], dict | None]:
+    """What evaluates after the asked-for epochs, as the training loop calls it.
 
     The last epoch has no point: its evaluation is that of the saved model.
     """
-    points: list[dict] = []
     wanted = {
         step: epoch
         for step, epoch in plan.epoch_ends().items()
         if epoch in args.settings["trajectory"] and step < plan.steps
     }
     if not wanted:
-        return points, lambda done: None
+        return lambda done: None
     evaluator = make_evaluator(args.data, args.split, tokenizer, args.settings, accelerator)
 
-    def evaluate(done: int) -> None:
-        if done in wanted:
-            points.append(trajectory_point(wanted[done], done, evaluator(finish(model))))
+    def evaluate(done: int) -> dict | None:
+        if done not in wanted:
+            return None
+        return trajectory_point(wanted[done], done, evaluator(finish(model)))
 
-    return points, evaluate
+    return evaluate
 
 
 def make_source(

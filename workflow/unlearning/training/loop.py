@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 
 import torch
 from accelerate import Accelerator
@@ -12,21 +11,10 @@ from unlearning.methods.objective import Objective
 from unlearning.models.scorer import Scorer
 from unlearning.progress import Progress
 from unlearning.training.batches import Pair, score_pairs
+from unlearning.training.history import History
 from unlearning.training.plan import Recipe, StepPlan
 from unlearning.training.sources import Source
-
-
-@dataclass
-class History:
-    """What a run did: per step the loss, its terms with their weights, and the learning rate; the
-    tokens seen, and how it ended."""
-
-    losses: list[float] = field(default_factory=list)
-    terms: list[list[float]] = field(default_factory=list)
-    weights: list[list[float]] = field(default_factory=list)
-    learning_rates: list[float] = field(default_factory=list)
-    tokens: int = 0
-    collapsed: dict | None = None
+from unlearning.training.state import TrainingState
 
 
 def shares(pairs: list[Pair], rank: int, world: int, size: int) -> Iterator[tuple[list[Pair], int]]:
@@ -53,14 +41,17 @@ def train(
     accelerator: Accelerator,
     *,
     teacher=None,
-    at_step: Callable[[int], None] = lambda done: None,
+    at_step: Callable[[int], dict | None] = lambda done: None,
+    state: TrainingState | None = None,
 ) -> History:
     """Run `plan` on `model` in place.
 
     The loss of a step is the mean of the objective over the rows of the global batch. teacher: the
-    target model, if the objective compares with it. at_step(n) is called after n steps. A
-    non-finite loss or gradient ends the run before the weights are touched and is recorded in the
-    history as a collapse: that is a result, not an error.
+    target model, if the objective compares with it. at_step(n) is called after n steps, 0 as well;
+    what it returns is a point of the history. state: where the run goes on from and what a later
+    one will go on from; raises state.Stopped after a signal. A non-finite loss or gradient ends
+    the run before the weights are touched and is recorded in the history as a collapse: that is a
+    result, not an error.
     """
     model.train()
     scorer = Scorer(model)
@@ -69,8 +60,11 @@ def train(
     scorer, optimizer = accelerator.prepare(scorer, optimizer)
     frozen = Scorer(teacher.eval().to(accelerator.device)) if teacher is not None else None
     history = History()
-    progress = Progress("training", plan.steps, shown=accelerator.is_main_process)
-    for step in range(plan.steps):
+    first = state.begin(scorer, optimizer, objective, history) if state else 0
+    if first == 0:
+        _visit(at_step, 0, history)
+    progress = Progress("training", plan.steps, shown=accelerator.is_main_process, first=first)
+    for step in range(first, plan.steps):
         lr = recipe.lr * plan.lr_factor(step)
         for group in optimizer.param_groups:
             group["lr"] = lr
@@ -92,8 +86,16 @@ def train(
         optimizer.zero_grad()
         objective.after_step(terms, (step + 1) * plan.batch_size / plan.rows)
         progress.update(step + 1, f"loss {loss:.4g}, lr {lr:.3g}")
-        at_step(step + 1)
+        _visit(at_step, step + 1, history)
+        if state:
+            state.after_step(step + 1, plan.steps)
     return history
+
+
+def _visit(at_step: Callable[[int], dict | None], done: int, history: History) -> None:
+    point = at_step(done)
+    if point is not None:
+        history.points.append(point)
 
 
 def _accumulate(
