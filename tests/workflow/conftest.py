@@ -44,16 +44,21 @@ class Project:
         """Results of the micro experiment."""
         return self.root / "results" / "micro"
 
-    def call(self, *command: str | Path) -> subprocess.CompletedProcess:
-        """Run a command on the CPU with one thread, so that results can be compared closely."""
+    @property
+    def environment(self) -> dict[str, str]:
+        """The CPU with one thread, so that results can be compared closely."""
         tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         own = {"PATH": tools, "PYTHONPATH": str(self.root / "workflow")}
         own |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
         own |= {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"}
+        return {**os.environ, **own}
+
+    def call(self, *command: str | Path) -> subprocess.CompletedProcess:
+        """Run a command to its end."""
         return subprocess.run(
             [str(part) for part in command],
             cwd=self.root,
-            env={**os.environ, **own},
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -22,13 +22,13 @@ STAGES = {
 }
 
 
-# The launcher hands on the signals that it knows of, SLURM's warning among them.
-HANDED_ON = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"
-
 # Everything is stated, so that no settings of the user's own apply; port 0 lets jobs that start
 # together on a node find ports of their own.
 LAUNCH = "accelerate.commands.launch --multi_gpu --num_machines 1 --mixed_precision no"
 LAUNCH += " --dynamo_backend no --main_process_port 0 --num_processes"
+# torchrun's own options: it hands on SLURM's warning too, and leaves time to write the state.
+TORCHRUN = {"PET_SIGNALS_TO_HANDLE": "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"}
+TORCHRUN["PET_SHUTDOWN_TIMEOUT"] = "120"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,8 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
     if parsed.processes > 1:
         launch = [*LAUNCH.split(), str(parsed.processes), "-m", "unlearning"]
         stage_on = given.index(parsed.stage)
-        os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = HANDED_ON
-        os.execv(sys.executable, [sys.executable, "-m", *launch, *given[stage_on:]])
+        command = [sys.executable, "-m", *launch, *given[stage_on:]]
+        os.execve(sys.executable, command, {**os.environ, **TORCHRUN})
     try:
         module.run(parsed)
     except UserError as error:

@@ -164,16 +164,15 @@ def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def _tensors(scorer, optimizer) -> dict[str, Tensor]:
     """The optimizer's tensors as parameter/quantity -> tensor. What its groups hold besides, the
     recipe and the step plan say again."""
-    state = get_optimizer_state_dict(scorer, optimizer.optimizer, options=WHOLE)["state"]
-    return {
-        f"{name}/{key}": t.contiguous() for name, own in state.items() for key, t in own.items()
-    }
+    whole = get_optimizer_state_dict(scorer, optimizer.optimizer, options=WHOLE)
+    own = whole.get("state", {})  # the main process alone is given it
+    return {f"{name}/{key}": own[name][key].contiguous() for name in own for key in own[name]}
 
 
 def _set_tensors(scorer, optimizer, tensors: dict[str, Tensor]) -> None:
-    whole = get_optimizer_state_dict(scorer, optimizer.optimizer, options=WHOLE)
+    fresh = get_optimizer_state_dict(scorer, optimizer.optimizer)
     state: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         name, _, quantity = key.rpartition("/")
         state.setdefault(name, {})[quantity] = tensor
-    set_optimizer_state_dict(scorer, optimizer.optimizer, {**whole, "state": state}, options=WHOLE)
+    set_optimizer_state_dict(scorer, optimizer.optimizer, {**fresh, "state": state}, options=WHOLE)
