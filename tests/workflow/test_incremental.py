@@ -49,7 +49,8 @@ def test_nothing_changed_runs_nothing(project):
         ({"harness": {"tasks": ["mmlu"]}}, Counter(harness=5, report=1)),
         ({"evaluation": {"membership": ["loss"]}}, Counter(evaluate=5, report=1)),
         ({"evaluation": {"variant": "paper"}}, REPORT),  # rows and trajectories serve every variant
-        ({"resources": {"mem_mb": 3000, "runtime": 30}}, REPORT),  # which states every setting
+        # the report states every setting
+        ({"resources": {"mem_mb": 3000, "runtime": 30, "checkpoint_minutes": 5}}, REPORT),
     ],
     ids=lambda value: None if isinstance(value, Counter) else str(value),
 )

@@ -1,6 +1,10 @@
 """Stages as the rules call them: failures that show, arguments, imports, several processes."""
 
 import json
+import re
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -167,6 +171,37 @@ def test_two_processes_finetune_the_same_model(project, experiment, tmp_path):
     done = project.call(*TWO_PROCESSES, *finetune(experiment, tmp_path / "model"))
     assert done.returncode == 0, done.stdout
     assert distance(tmp_path / "model", target) < 1e-5
+
+
+def test_two_processes_stop_and_go_on_together(project, experiment, tmp_path):
+    """The launcher hands the signal on; the model is that of two undisturbed processes."""
+    settings = experiment.finetune_settings()
+    settings["recipe"] = {**settings["recipe"], "epochs": 40}  # 200 steps
+    state, log = tmp_path / "state", tmp_path / "log"
+    commands = {
+        name: (
+            *(*TWO_PROCESSES, *finetune(experiment, tmp_path / name)),
+            *("--settings", json.dumps(settings), "--checkpoint-minutes", "0"),
+            *(("--state", state) if name == "disturbed" else ()),
+        )
+        for name in ("undisturbed", "disturbed")
+    }
+    assert project.call(*commands["undisturbed"]).returncode == 0
+    with log.open("w") as file:
+        command = [str(part) for part in commands["disturbed"]]
+        places = {"cwd": project.root, "env": project.environment, "stderr": subprocess.STDOUT}
+        running = subprocess.Popen(command, stdout=file, **places)
+        while running.poll() is None and not list(state.glob("step=*")):
+            time.sleep(0.02)
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(60) != 0
+    stopped = re.search(r"error: stopped by SIGTERM after step (\d+) of 200", log.read_text())
+    assert stopped, log.read_text()
+    done = project.call(*commands["disturbed"])
+    assert f"resumed after step {stopped[1]} from {state}" in done.stdout
+    ours, theirs = (tmp_path / name / "model.safetensors" for name in commands)
+    assert ours.read_bytes() == theirs.read_bytes()
+    assert not state.exists()
 
 
 @pytest.mark.parametrize(
