@@ -20,7 +20,7 @@ container: "unlearning.sif"
 
 
 wildcard_constraints:
-    split=r"forget\d\d",
+    split=r"forget(\d\d)?|(scal|sust)\d",
     seed=r"\d+",
     method="|".join(map(re.escape, EXPERIMENT.config["methods"])),
     variant=r"[^/]+",
@@ -35,7 +35,7 @@ include: "rules/reference.smk"
 include: "rules/unlearn.smk"
 include: "rules/relearn.smk"
 include: "rules/evaluate.smk"
-include: "rules/report.smk"
+include: "rules/report_muse.smk" if EXPERIMENT.on_muse else "rules/report.smk"
 
 
 rule all:

@@ -16,6 +16,7 @@ STAGES = {
     "relearn": "attack an unlearned model by fine-tuning on a part of the forget set",
     "evaluate": "evaluate one model on the sets of a forget split",
     "report": "tables, figures, claims and the page",
+    "report_muse": "tables and the page of a MUSE experiment",
 }
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from unlearning.config.checks import cross_problems
 from unlearning.config.layout import Cell, Layout, blocks, grid, spell
 from unlearning.config.schema import ConfigError, load_schema, schema_problems, with_defaults
+from unlearning.data.splits import MUSE_SOURCES, retain_name, split_before
 from unlearning.methods.registry import position, resolve
 
 RECIPE = ("epochs", "batch_size", "lr", "warmup_epochs", "schedule")
@@ -39,9 +40,27 @@ class Experiment:
         return Layout(self.config["results"], name, self.config["world"] or name)
 
     @property
+    def on_muse(self) -> bool:
+        """Whether it is measured as MUSE is: on texts, by VerbMem, KnowMem and PrivLeak."""
+        return self.config["data"]["source"] in MUSE_SOURCES
+
+    @property
     def splits(self) -> list[str]:
-        """Its forget splits."""
+        """Its forget splits, folds included."""
+        return [*self.config["forget_splits"], *self.config["folds"]["splits"]]
+
+    @property
+    def own_splits(self) -> list[str]:
+        """Splits with a target's and retrained models' evaluation; MUSE's folds share forget's."""
         return self.config["forget_splits"]
+
+    def retrain_table(self, split: str) -> str:
+        """What a split's retrained models learn."""
+        return "retain" if self.on_muse else retain_name(split)
+
+    def retain_table(self, split: str) -> str:
+        """The retain rows of unlearning; MUSE evaluates on others than it regularises on."""
+        return "retain1" if self.on_muse else retain_name(split)
 
     @property
     def from_scratch(self) -> bool:
@@ -74,14 +93,33 @@ class Experiment:
         ]
 
     def cells(self) -> list[Cell]:
-        """Every unlearning run: splits x methods x variants x seeds."""
+        """Every unlearning run: splits x methods x variants x seeds, then those of the folds."""
+        folds, seeds = self.config["folds"], self.config["unlearn"]["seeds"]
+        later = [method for method in self.methods if method in folds["methods"]]
+        return [
+            *self._cells(self.config["forget_splits"], self.methods, seeds),
+            *self._cells(folds["splits"], later, folds["seeds"] or seeds),
+        ]
+
+    def _cells(self, splits: list[str], methods: list[str], seeds: list[int]) -> list[Cell]:
         return [
             Cell(split, method, spell(hyper), tuple(hyper.items()), seed)
-            for split in self.splits
-            for method in self.methods
+            for split in splits
+            for method in methods
             for hyper in self.variants(method)
-            for seed in self.config["unlearn"]["seeds"]
+            for seed in seeds
         ]
+
+    def starts_from(self, split: str, run: str) -> Path:
+        """Model that an unlearning run goes on from: the target, or its own run on the split
+        before."""
+        before = split_before(split)
+        target = self.layout.target(self.config["finetune"]["seed"])
+        return self.layout.model(before, run) if before else target
+
+    def reference(self, split: str, run: str) -> Path:
+        """Scores of the forget rows under the model that a run goes on from."""
+        return self.layout.reference(split, run if split_before(split) else None)
 
     def attacks(self) -> list[tuple[Cell, str]]:
         """Every relearning run: attacked cells x attacks."""
@@ -141,4 +179,5 @@ class Experiment:
 
     def evaluation(self) -> dict:
         """What stages that evaluate are told besides."""
-        return {"evaluation": self.config["evaluation"]}
+        benchmark = "muse" if self.on_muse else "tofu"
+        return {"evaluation": {**self.config["evaluation"], "benchmark": benchmark}}

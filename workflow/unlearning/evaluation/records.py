@@ -3,8 +3,13 @@
 import json
 from pathlib import Path
 
-from unlearning.evaluation.tofu import log_truth_ratio, summarise
+from unlearning.evaluation import muse, tofu
 from unlearning.files import read_json, write_json, write_text
+
+
+def summarise(rows: dict[str, dict]) -> dict[str, float]:
+    """Metric -> value, by the benchmark whose sets these are."""
+    return (muse if muse.VERBMEM in rows else tofu).summarise(rows)
 
 
 def write_evaluation(folder: Path, rows: dict[str, dict]) -> dict[str, float]:
@@ -27,10 +32,8 @@ def read_metrics(folder: Path) -> dict[str, float]:
 
 
 def trajectory_point(epoch: int, step: int, rows: dict[str, dict]) -> dict:
-    """An evaluation during a run: its metrics, and what forget quality is computed from."""
-    return {
-        "epoch": epoch,
-        "step": step,
-        "metrics": summarise(rows),
-        "log_truth_ratio": log_truth_ratio(rows["forget"]).tolist(),
-    }
+    """An evaluation during a run: its metrics, and what TOFU's forget quality is computed from."""
+    point = {"epoch": epoch, "step": step, "metrics": summarise(rows)}
+    if "forget" in rows:
+        point["log_truth_ratio"] = tofu.log_truth_ratio(rows["forget"]).tolist()
+    return point

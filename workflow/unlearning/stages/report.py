@@ -31,7 +31,7 @@ def run(args: Namespace) -> None:
     experiment = Experiment(args.settings)
     claims, published = load_claims(args.claims), load_published(args.published, experiment)
     results = read_results(experiment)
-    verdicts, costs = judge(claims, results), read_costs(results)
+    verdicts, costs = judge(claims, results), read_costs(experiment)
     write_json(args.out / "claims.json", [verdict.record() for verdict in verdicts])
     for name, text in csv_tables(results, costs).items():
         write_text(args.out / "tables" / name, text)

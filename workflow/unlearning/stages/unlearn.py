@@ -107,7 +107,8 @@ def make_source(
     table = read_table(args.data / f"{args.split}.json")
     forget = encoder.encode_rows(table)
     retain = encoder.encode_rows(read_table(args.data / f"{args.retain}.json"))
-    answers = [row["answer"] for row in read_table(args.data / "idontknow.json")]
+    idks = read_table(args.data / "idontknow.json") if "idk" in objective.roles else []
+    answers = [row["answer"] for row in idks]
     needs_reference = "reference" in objective.needs
     if needs_reference:
         forget = with_reference(forget, args.reference)
