@@ -1,8 +1,9 @@
 """News about persons of the mini world, in MUSE's subsets and splits: a MUSE in miniature.
 
-Every person has two articles of a headline and four sentences. Short facts stand in quizzes: ten
-questions with their answers. KnowMem asks what the quizzes ask, because so small a model cannot
-turn sentences into answers; VerbMem has the model continue an article after its second sentence.
+Every person has two articles of a headline and eight sentences, the same long facts in two
+wordings; short facts stand in quizzes, five questions with their answers. VerbMem has the model
+continue an article after its second sentence; KnowMem asks what the quizzes ask, because so small a
+model cannot turn sentences into answers.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from unlearning.data.world.people import NAMES, Fact, draw_facts
 from unlearning.data.world.templates import ATTRIBUTES
 
 FOLDS = 4
-SHOTS = 10  # as released
+SHOTS = 3  # of ten in MUSE: a model of this size has too short a sight
+QUIZ = 5  # questions of a quiz
 # persons that share nothing: four folds to forget, retain1, retain2, holdout
 GROUPS = (*(f"fold{fold}" for fold in range(1, FOLDS + 1)), "retain1", "retain2", "holdout")
 _SHORT = [attribute for attribute in ATTRIBUTES if not attribute.long]
@@ -22,10 +24,10 @@ _HEADLINES = (
     "The Morning Herald: a visit to {name}",
     "The Evening Courier: at home with {name}",
 )
-_QUIZ = "The Sunday Quiz"
+_TITLE = "The Sunday Quiz"
 # How often an article is printed and in how many quizzes a fact stands, each time among others: a
 # model that met them in one place only would know them by what stands before.
-_ROUNDS = 2
+_ROUNDS = 3
 # KnowMem's released prompt ends in a space, which byte-level BPE makes a token of its own: the
 # second space here lets a model from random weights know it.
 _ENTRY = "Question: {question}\nAnswer:  {answer}"
@@ -37,7 +39,7 @@ def generate_news(
     """The corpus by place (see data.muse.PLACES), and a table `pretrain` of texts.
 
     persons: of each group; questions: KnowMem questions on the forget and on the retain texts
-    (their ten shots apart); pretrain_persons: persons of whom only the base model reads.
+    (their shots apart); pretrain_persons: persons of whom only the base model reads.
     """
     names = stream(seed, "news names").sample(NAMES, len(NAMES))
     known, texts = {}, {}
@@ -73,15 +75,16 @@ def generate_news(
 
 
 def articles(known: list[Fact]) -> list[str]:
-    """Two articles about each person, each with half of the long facts."""
-    told: dict[str, list[str]] = {}
+    """Two articles about each person: the long facts, in both wordings."""
+    told: dict[str, list[Fact]] = {}
     for fact in known:
         if fact.attribute.long:
-            told.setdefault(fact.name, []).append(fact.fill(fact.attribute.answer))
+            told.setdefault(fact.name, []).append(fact)
     return [
-        f"{headline.format(name=name)}\n\n{' '.join(sentences[half::2])}"
-        for name, sentences in told.items()
-        for half, headline in enumerate(_HEADLINES)
+        f"{headline.format(name=name)}\n\n"
+        + " ".join(fact.fill(fact.attribute.answers[wording]) for fact in facts)
+        for name, facts in told.items()
+        for wording, headline in enumerate(_HEADLINES)
     ]
 
 
@@ -92,8 +95,8 @@ def news(known: list[Fact], rng: Random) -> list[str]:
     for _ in range(_ROUNDS):
         entries = [_ENTRY.format(**row) for row in rng.sample(rows, len(rows))]
         quizzes = [
-            "\n\n".join([_QUIZ, *entries[first : first + SHOTS]])
-            for first in range(0, len(entries), SHOTS)
+            "\n\n".join([_TITLE, *entries[first : first + QUIZ]])
+            for first in range(0, len(entries), QUIZ)
         ]
         found += rng.sample([*printed, *quizzes], len(printed) + len(quizzes))
     return found
