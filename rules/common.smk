@@ -59,7 +59,7 @@ def trained_on(wildcards):
 
 def unlearning_run(wildcards):
     """The run inside its split, as the layout spells it."""
-    return "unlearn/" + RUN.format(**wildcards)
+    return f"unlearn/{RUN.format(**wildcards)}"
 
 
 def start_of(wildcards):
