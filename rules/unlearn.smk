@@ -22,7 +22,7 @@ rule unlearn:
     params:
         retain=lambda wildcards: EXPERIMENT.retain_table(wildcards.split),
         settings=lambda wildcards: as_json(
-            EXPERIMENT.method_settings(wildcards.method, wildcards.variant)
+            EXPERIMENT.method_settings(wildcards.method, wildcards.variant, wildcards.split)
         ),
         code=lambda wildcards: code(*method_modules(wildcards)),
     shell:

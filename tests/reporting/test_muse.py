@@ -42,10 +42,10 @@ def test_csv_has_mean_and_spread_of_every_metric():
     (found,) = aggregates(models)
     assert found.metric("privleak").mean == -80 and found.metric("privleak_published") is None
     results = MuseResults(EXPERIMENT, models, [], [])
-    lines = csv_tables(results)["main.csv"].splitlines()
+    lines = csv_tables(results, [])["main.csv"].splitlines()
     assert lines[0] == "split,method,variant,label,metric,mean,sd,n,collapsed"
     assert "forget,NPO,default,NPO,privleak,-80.0,14.142135623730951,2,0" in lines
-    assert set(csv_tables(results)) == {"main.csv", "cells.csv"}
+    assert set(csv_tables(results, [])) == {"main.csv", "cells.csv", "cost.csv"}
 
 
 def test_published_numbers_say_which_corpus_is_ours(tmp_path):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -138,7 +139,7 @@ def run_stages(experiment) -> None:
         stage("reference", experiment.reference_settings(), *start, "--out", scores)
         stage(
             "unlearn",
-            experiment.method_settings(cell.method, cell.variant),
+            experiment.method_settings(cell.method, cell.variant, cell.split),
             *(*start, "--retain", experiment.retain_table(cell.split), "--reference", scores),
             *("--seed", cell.seed, "--out", layout.model(cell.split, cell.run)),
             *("--trajectory", layout.trajectory(cell.split, cell.run)),
@@ -173,6 +174,9 @@ def test_the_report_holds_every_model(reported):
     for title in ("Results", "At the selected epoch", "Scalability", "Sustainability"):
         assert f"<h2>{title}</h2>" in page
     assert "Forget quality" not in page
+    linked = set(re.findall(r'href="(tables/[^"]+)"', page))
+    assert linked == {"tables/main.csv", "tables/cells.csv", "tables/selected.csv"}
+    assert all((reported.layout.report / name).is_file() for name in linked)
 
 
 def test_privleak_is_the_mean_over_retrained_models(reported):
@@ -192,6 +196,12 @@ def test_a_request_is_unlearned_from_the_model_before(reported):
     assert not before.exists() and read_json(after)["tokens"]
     settings = read_json(layout.model("sust2", run) / "run.json")
     assert settings["losses"][0] != read_json(layout.model("scal2", run) / "run.json")["losses"][0]
+
+
+def test_folds_are_evaluated_at_their_end_alone(reported):
+    layout, run = reported.layout, "unlearn/NPO+RT/default/seed=1"
+    points = {s: read_json(layout.trajectory(s, run))["points"] for s in ("forget", "scal2")}
+    assert [point["epoch"] for point in points["forget"]] == [1] and points["scal2"] == []
 
 
 def test_the_selected_epoch_is_the_first_that_forgets(reported):

@@ -135,18 +135,21 @@ class Experiment:
         """The recipe of a stage: pretrain, finetune, unlearn or relearn."""
         return {key: self.config[stage][key] for key in RECIPE}
 
-    def method_settings(self, method: str, variant: str) -> dict:
-        """What an unlearning run is told: method, recipe, pairing, evaluated epochs."""
+    def method_settings(self, method: str, variant: str, split: str | None = None) -> dict:
+        """What an unlearning run is told: method, recipe, pairing, evaluated epochs (none on
+        MUSE's folds, whose last epoch counts)."""
+        fold = split in self.config["folds"]["splits"]
+        trajectory = [] if fold else self.config["unlearn"]["trajectory"]
         hyper = next(h for h in self.variants(method) if spell(h) == variant)
         overrides = {key: hyper.pop(key) for key in OVERRIDES if key in hyper}
         return {
             "method": resolve(method, hyper).settings(),
             "recipe": {**self.recipe("unlearn"), **overrides},
             "pairing": self.config["unlearn"]["pairing"],
-            "trajectory": self.config["unlearn"]["trajectory"],
+            "trajectory": trajectory,
             **self.common(),
             # without points on the way, how models are evaluated is no matter of unlearning
-            **(self.evaluation() if self.config["unlearn"]["trajectory"] else {}),
+            **(self.evaluation() if trajectory else {}),
         }
 
     def pretrain_settings(self) -> dict:

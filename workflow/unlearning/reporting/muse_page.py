@@ -14,7 +14,7 @@ from unlearning.reporting.muse import MuseAggregate, MuseModel, MuseResults, agg
 from unlearning.reporting.muse_published import PublishedCorpus
 from unlearning.reporting.provenance import provenance
 from unlearning.reporting.story import base_model, recipe
-from unlearning.reporting.tables import CELL, csv_text
+from unlearning.reporting.tables import CELL, cost_table, csv_text
 
 HEADS = {
     "verbmem_f": ("VerbMem_f", "↓"),
@@ -51,8 +51,9 @@ class Table:
     lines: list[Line]
 
 
-def csv_tables(results: MuseResults) -> dict[str, str]:
-    """File name -> CSV: main.csv (a line per metric), cells.csv (a line per model)."""
+def csv_tables(results: MuseResults, costs: list[Cost]) -> dict[str, str]:
+    """File name -> CSV: main.csv (a line per metric), cells.csv (a line per model), cost.csv, and
+    selected.csv (a line per run at its selected epoch) where trajectories are evaluated."""
     header = ("split", "method", "variant", "label", "metric", "mean", "sd", "n", "collapsed")
     found = aggregates(results.models)
     main = [
@@ -65,6 +66,7 @@ def csv_tables(results: MuseResults) -> dict[str, str]:
     tables = {
         "main.csv": csv_text(header, main),
         "cells.csv": csv_text((*CELL, *METRICS), [_record(m) for m in results.models]),
+        "cost.csv": cost_table(costs),
     }
     if results.experiment.config["unlearn"]["trajectory"]:
         chosen = [[*_record(m), m.epoch] for m in results.selected]

@@ -24,11 +24,10 @@ def run(args: Namespace) -> None:
     """Read, write."""
     experiment = Experiment(args.settings)
     published = load_muse_published(args.published, experiment.config["data"]["corpus"])
-    results = read_muse(experiment)
-    for name, text in csv_tables(results).items():
+    results, costs = read_muse(experiment), read_costs(experiment)
+    for name, text in csv_tables(results, costs).items():
         write_text(args.out / "tables" / name, text)
-    page = render(args.template, results, read_costs(experiment), published)
-    write_text(args.out / "index.html", page)
+    write_text(args.out / "index.html", render(args.template, results, costs, published))
     if results.missing:
         print(f"{len(results.missing)} files are missing; the page lists them")
     print(f"{args.out / 'index.html'}: {len(results.models)} models")
