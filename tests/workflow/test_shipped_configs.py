@@ -21,7 +21,7 @@ def test_dry_run(fresh, path):
     done = fresh.snakemake(path, "--dry-run")
     assert done.returncode == 0, done.stdout
     jobs = fresh.job_stats(done.stdout)
-    splits, retrained, cells = experiment.splits, experiment.retrain_runs(), experiment.cells()
+    splits, retrained, cells = experiment.own_splits, experiment.retrain_runs(), experiment.cells()
     assert jobs["unlearn"] == len(cells) > 0
     assert jobs["retrain"] == len(splits) * len(retrained)
     assert jobs["relearn"] == len(experiment.attacks())

@@ -19,6 +19,7 @@ STAGES = {
     "report": "tables, figures, claims and the page",
     "score": "metrics of an evaluation log: ours, the official code's or open-unlearning's",
     "export": "write an evaluation in another project's format",
+    "report_muse": "tables and the page of a MUSE experiment",
 }
 
 

@@ -87,6 +87,11 @@ class Layout:
             return self.root / run / "model"
         return self.run(split, run) / "model"
 
+    def reference(self, split: str, run: str | None) -> Path:
+        """Scores of the forget rows under the target, or under what the run goes on from."""
+        own = run.removeprefix("unlearn/") if run else ""
+        return self.root / split / "reference" / own / "forget.json"
+
     def evaluation(self, split: str, run: str) -> Path:
         """Folder of a run's evaluation: summary.json and rows.json."""
         return self.run(split, run) / "evaluate"
