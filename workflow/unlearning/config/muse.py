@@ -89,6 +89,11 @@ def _not_on_text(config: dict) -> list[str]:
             "relearn.methods: attacks are judged by TOFU's forget quality, which MUSE does not "
             "have; remove them"
         )
+    if config["harness"]["tasks"]:
+        problems.append(
+            "harness.tasks: a MUSE report has no table of them; remove them, and evaluate model "
+            "folders with `python -m unlearning harness`"
+        )
     if config["finetune"]["replay_rows"]:
         problems.append("finetune.replay_rows: MUSE worlds have no replay table; set 0")
     evaluation = config["evaluation"]
