@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from unlearning.config.experiment import load_experiment
+from unlearning.planning.stages import Plan
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = [
@@ -28,6 +29,9 @@ def test_dry_run(fresh, path):
     assert jobs["evaluate"] == len(splits) * (1 + len(retrained)) + len(cells)
     assert jobs["pretrain"] == experiment.from_scratch
     assert jobs["data"] == jobs["finetune"] == jobs["report"] == 1
+    planned = Plan(experiment).jobs()
+    assert planned == {rule: jobs[rule] for rule in planned}
+    assert sum(planned.values()) + 1 == jobs["total"]  # and rule all
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
