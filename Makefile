@@ -8,7 +8,7 @@ PROFILE ?= config/profiles/local
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce dry-run test lint unlock clean
+.PHONY: help install reproduce dry-run plan test lint unlock clean
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ reproduce: $(INSTALLED)  ## run an experiment to its report (CONFIG=config/exper
 
 dry-run: $(INSTALLED)  ## show the jobs that reproduce would run
 	snakemake --profile $(PROFILE) --configfile $(CONFIG) --dry-run $(ARGS)
+
+plan: $(INSTALLED)  ## jobs, peak memory, GPU-hours and disk of CONFIG (ARGS="--gpu A100-40")
+	python -m unlearning plan --configfile $(CONFIG) $(ARGS)
 
 test: $(INSTALLED) lint  ## lint, unit, golden, workflow and browser tests
 	pytest $(ARGS)

@@ -192,7 +192,8 @@ def test_a_state_belongs_to_settings_seed_plan_and_content_of_the_inputs(tmp_pat
     (tmp_path / "data").mkdir()
     table = tmp_path / "data" / "full.json"
     table.write_text("[]")
-    stated = {"stage": "finetune", "data": tmp_path / "data", "settings": {"a": 1}, "seed": 1}
+    stated = {"stage": "finetune", "data": tmp_path / "data", "seed": 1}
+    stated["settings"] = {"recipe": {"optimizer": "adamw"}}
     stated |= {"state": tmp_path / "state", "checkpoint_minutes": 1, "out": "x", "processes": 1}
 
     def identity(epochs=6, **changes):
@@ -203,7 +204,11 @@ def test_a_state_belongs_to_settings_seed_plan_and_content_of_the_inputs(tmp_pat
 
     first = identity()
     assert first == identity(out="y", checkpoint_minutes=2, processes=2)
-    others = {identity(epochs=5), identity(seed=2), identity(settings={"a": 2})}
+    others = {
+        identity(epochs=5),
+        identity(seed=2),
+        identity(settings={**stated["settings"], "a": 2}),
+    }
     others |= {identity(stage="relearn")}
     table.write_text("[1]")
     assert len({first, *others, identity()}) == 6

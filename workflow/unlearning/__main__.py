@@ -18,7 +18,9 @@ STAGES = {
     "harness": "accuracy of one model on lm-evaluation-harness tasks: WMDP, MMLU, your own",
     "report": "tables, figures, claims and the page",
     "score": "metrics of an evaluation log: ours, the official code's or open-unlearning's",
+    "plan": "jobs, peak memory, GPU-hours and disk of an experiment, before it runs",
     "export": "write an evaluation in another project's format",
+    "report_muse": "tables and the page of a MUSE experiment",
 }
 
 

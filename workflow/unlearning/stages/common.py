@@ -59,9 +59,13 @@ def make_state(
     """The resumable state that the arguments ask for.
 
     It belongs to the content of all inputs, the settings, seed, plan and versions, and the code
-    of the stage and of `modules`. The number of processes is free.
+    of the stage and of `modules`. The number of processes is free. AdamW in 8 bits has states that
+    safetensors cannot hold as they are: such runs keep none, and say so.
     """
     if args.state is None:
+        return None
+    if args.settings["recipe"]["optimizer"] == "adamw8bit":
+        accelerator.print("optimizer adamw8bit: no resumable state; a killed run starts anew")
         return None
     identity = {
         "inputs": {key: _content(v) for key, v in vars(args).items() if key not in NO_INPUTS},

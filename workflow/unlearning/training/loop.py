@@ -12,6 +12,7 @@ from unlearning.models.scorer import Scorer
 from unlearning.progress import Progress
 from unlearning.training.batches import Pair, score_pairs
 from unlearning.training.history import History
+from unlearning.training.optimizers import make_optimizer
 from unlearning.training.plan import Recipe, StepPlan
 from unlearning.training.sources import Source
 from unlearning.training.state import TrainingState
@@ -56,7 +57,7 @@ def train(
     model.train()
     scorer = Scorer(model)
     trained = objective.trained(model)
-    optimizer = torch.optim.AdamW(trained, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    optimizer = make_optimizer(model, trained, recipe)
     scorer, optimizer = accelerator.prepare(scorer, optimizer)
     frozen = Scorer(teacher.eval().to(accelerator.device)) if teacher is not None else None
     history = History()

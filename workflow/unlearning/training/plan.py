@@ -20,6 +20,8 @@ class Recipe:
     clip_norm: float | None
     max_length: int
     micro_batch: int
+    optimizer: str = "adamw"
+    gradient_checkpointing: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,117 @@
+"""Peak memory of two training steps of a Llama from random weights, beside what is predicted.
+
+    python benchmarks/memory.py '{"layers": 8, "width": 512, …}' [--device cuda]
+
+Prints JSON in bytes: measured above what was there before the model, predicted in total and by
+part. On the CPU that is the resident set, so call it with MALLOC_MMAP_THRESHOLD_=65536: freed
+tensors then go back to the system and do not count twice. A toy model runs first, so that
+libraries' own buffers are there before.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from unlearning.data.encoding import Example
+from unlearning.methods.objective import build_objective
+from unlearning.methods.registry import resolve
+from unlearning.models.build import build_model
+from unlearning.planning.memory import Step, training
+from unlearning.planning.shapes import shape_of
+from unlearning.training.loop import train
+from unlearning.training.plan import Recipe, StepPlan
+from unlearning.training.sources import UnlearnSource
+
+TOY = {"layers": 1, "width": 64, "heads": 2, "feed_forward": 128, "vocabulary": 64}
+DEFAULTS = {"method": "NPO+RT", "micro_batch": 2, "tokens": 128, "precision": "float32"}
+DEFAULTS |= {"optimizer": "adamw", "gradient_checkpointing": False, "passes": 2}
+
+
+def status(key: str) -> int:
+    """Bytes of an entry of /proc/self/status."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith(key)).split()[1])
+
+
+def reset(device: str) -> int:
+    """Forget the peak so far; bytes in use now."""
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.memory_allocated()
+    Path("/proc/self/clear_refs").write_text("5")
+    return status("VmRSS")
+
+
+def peak(device: str) -> int:
+    """Bytes in use at the peak since reset()."""
+    return torch.cuda.max_memory_allocated() if device == "cuda" else status("VmHWM")
+
+
+def steps(case: dict, device: str) -> None:
+    """Two optimiser steps of `passes` micro-batches each: in the second all states are there."""
+    shape = {"context": 2 * case["tokens"], **{key: case[key] for key in TOY}}
+    model = build_model(shape, shape["vocabulary"], 0)
+    objective = build_objective(resolve(case["method"], {}).settings())
+    ids = torch.randint(2, shape["vocabulary"], (8, case["tokens"])).tolist()
+    rows = [Example(tuple(row), case["tokens"] // 2, 100.0) for row in ids]
+    batch = case["micro_batch"] * case["passes"]
+    recipe = Recipe(
+        epochs=2 * batch / len(rows),
+        batch_size=batch,
+        lr=1e-5,
+        warmup_epochs=0,
+        schedule="constant",
+        weight_decay=0.01,
+        clip_norm=None,
+        max_length=case["tokens"],
+        micro_batch=case["micro_batch"],
+        optimizer=case["optimizer"],
+        gradient_checkpointing=case["gradient_checkpointing"],
+    )
+    make = {role: lambda row, _=0: rows[row] for role in objective.roles}
+    plan = StepPlan.of(recipe, len(rows))
+    mixed = "bf16" if case["precision"] == "bfloat16" else "no"
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision=mixed)
+    teacher = build_model(shape, shape["vocabulary"], 0) if objective.needs.teacher else None
+    source = UnlearnSource(plan, 0, "fresh", {"retain": len(rows)}, make)
+    train(model, source, objective, plan, recipe, accelerator, teacher=teacher)
+
+
+def predicted(case: dict, device: str) -> dict[str, float]:
+    """The same as the plan accounts for it."""
+    settings = resolve(case["method"], {}).settings()
+    step = Step(
+        micro_batch=case["micro_batch"],
+        roles=len(settings["roles"]),
+        width=case["tokens"],
+        labels=case["tokens"] - case["tokens"] // 2,
+        full=case["tokens"] * len(settings["needs"]["logits"]),
+        teacher=bool(settings["needs"]["teacher"]),
+        taught=bool(settings["needs"]["teacher"]),
+        accumulates=case["passes"] > 1,
+        half=case["precision"] == "bfloat16",
+        optimizer=case["optimizer"],
+        checkpointing=case["gradient_checkpointing"],
+        gpu=device == "cuda",
+    )
+    return training(shape_of({"architecture": case}), step)
+
+
+def main() -> None:
+    """Measure one case."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("case", type=json.loads, help="shape and options as JSON")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    args = parser.parse_args()
+    case = {**DEFAULTS, **args.case}
+    steps({**case, **TOY, "tokens": 16, "micro_batch": 2}, args.device)
+    before = reset(args.device)
+    steps(case, args.device)
+    measured = peak(args.device) - before
+    print(json.dumps({"measured": measured, "predicted": predicted(case, args.device)}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""What saves memory: 8-bit states stay near AdamW's numbers, checkpointing changes none."""
+
+import copy
+
+import pytest
+import torch
+from accelerate import Accelerator
+from toy import ARCHITECTURE, WORDS, toy
+from unlearning.data.encoding import Encoder
+from unlearning.data.prompts import PROMPTS
+from unlearning.errors import UserError
+from unlearning.methods.objective import build_objective
+from unlearning.methods.registry import resolve
+from unlearning.models.build import build_model
+from unlearning.training.learning import LEARN
+from unlearning.training.loop import train
+from unlearning.training.optimizers import make_optimizer
+from unlearning.training.plan import Recipe, StepPlan
+from unlearning.training.sources import LearnSource, UnlearnSource
+
+ROWS = [{"question": "who wrote this book?", "answer": " ".join(WORDS[5:n])} for n in range(7, 13)]
+RECIPE = {"epochs": 4, "batch_size": 6, "lr": 1e-2, "warmup_epochs": 0, "schedule": "linear"}
+RECIPE |= {"weight_decay": 0.01, "clip_norm": None, "max_length": 64, "micro_batch": 3}
+
+
+def run(model, tokenizer, objective=LEARN, teacher=None, **changes):
+    recipe = Recipe(**{**RECIPE, **changes})
+    rows = Encoder(tokenizer, PROMPTS["plain"], 64).encode_rows(ROWS)
+    rows = [row.with_reference(10.0) for row in rows]
+    plan = StepPlan.of(recipe, len(rows))
+    make = {role: rows.__getitem__ for role in ("forget", "retain")}
+    source = UnlearnSource(plan, 0, "fresh", {"retain": len(rows)}, make)
+    if objective is LEARN:
+        source = LearnSource(plan, 0, rows, [], 0)
+    return train(model, source, objective, plan, recipe, Accelerator(cpu=True), teacher=teacher)
+
+
+def shaped(**changes):
+    _, tokenizer = toy()
+    return build_model({**ARCHITECTURE, **changes}, len(tokenizer), 0), tokenizer
+
+
+@pytest.mark.parametrize("method", ["NPO+RT", "NPO+KL", "RMU+ACT"])
+def test_gradient_checkpointing_changes_no_bit(method):
+    model, tokenizer = shaped(layers=3)
+    start, seen = copy.deepcopy(model), []
+    objective = resolve(method, {"layer": 1} if "RMU" in method else {}).settings()
+    for checkpointing in (False, True):
+        model = copy.deepcopy(start)
+        calls = []
+        model.model.layers[0].self_attn.register_forward_hook(lambda *_, n=calls: n.append(1))
+        history = run(
+            model,
+            tokenizer,
+            build_objective(objective),
+            teacher=copy.deepcopy(start),
+            gradient_checkpointing=checkpointing,
+        )
+        seen.append((history.losses, model.state_dict(), len(calls)))
+        with torch.inference_mode():  # an evaluation on the way keeps nothing
+            model.eval()(torch.tensor([[1, 2]]))
+    assert seen[0][0] == seen[1][0]
+    assert all(torch.equal(seen[0][1][key], seen[1][1][key]) for key in seen[0][1])
+    assert seen[1][2] == 2 * seen[0][2] > 0  # each layer runs once more in the backward pass
+
+
+def test_eight_bit_states_take_a_quarter_and_stay_near_adamw():
+    model, tokenizer = shaped(width=64, feed_forward=128)  # states of 4096 numbers and more
+    start = copy.deepcopy(model)
+    whole = run(model, tokenizer, epochs=20)
+    eight = copy.deepcopy(start)
+    # compiled, the step does the same and takes half a minute to build
+    with torch.compiler.set_stance("force_eager"):
+        history = run(eight, tokenizer, epochs=20, optimizer="adamw8bit")
+    assert history.losses != whole.losses
+    assert history.losses == pytest.approx(whole.losses, rel=0.1, abs=0.02)
+    assert whole.losses[-1] < 0.5 * whole.losses[0]
+
+    recipe = Recipe(**{**RECIPE, "optimizer": "adamw8bit"})
+    weight = next(p for p in start.parameters() if p.numel() >= 4096)
+    optimizer = make_optimizer(start, [weight], recipe)
+    weight.grad = torch.ones_like(weight)
+    optimizer.param_groups[0]["lr"] = 0.5  # as the loop sets it
+    before = weight.detach().clone()
+    with torch.compiler.set_stance("force_eager"):
+        optimizer.step()
+    assert optimizer.state[weight]["exp_avg"].codes.dtype == torch.uint8
+    # AdamW's first step: decay, then lr times the gradient's sign
+    assert torch.allclose(weight, before * (1 - 0.5 * 0.01) - 0.5, atol=1e-3)
+
+
+def test_a_machine_without_a_compiler_is_told_what_to_do(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    recipe = Recipe(**{**RECIPE, "optimizer": "adamw8bit"})
+    with pytest.raises(UserError, match=r"adamw8bit .* finds no 'no-such-compiler'"):
+        make_optimizer(None, [], recipe)

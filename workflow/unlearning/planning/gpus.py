@@ -1,0 +1,59 @@
+"""GPUs that a plan can be made for, and what is assumed of their speed."""
+
+from dataclasses import dataclass
+
+from unlearning.planning.memory import FLOAT, HALF
+from unlearning.planning.shapes import Shape
+from unlearning.planning.stages import Stage
+
+GIB = 2**30
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """memory: bytes that nvidia-smi shows. half, single: dense FLOP/s of bfloat16 with float32
+    sums, and of float32 without TF32. bandwidth: bytes a second. None: not known."""
+
+    memory: float
+    half: float | None = None
+    single: float | None = None
+    bandwidth: float | None = None
+
+    @property
+    def room(self) -> float:
+        """Bytes for tensors: a CUDA context and the allocator's waste take about 1 GiB."""
+        return self.memory - GIB
+
+
+# Speeds from NVIDIA's data sheets (A100: nvidia-a100-datasheet-us-nvidia-1758950; H100: SXM5,
+# dense; H200; L40S; RTX 4090: the Ada whitepaper, float32 accumulate), without sparsity.
+GPUS = {
+    "A100-40": Gpu(40960 * MIB, 312e12, 19.5e12, 1.555e12),
+    "A100-80": Gpu(81920 * MIB, 312e12, 19.5e12, 2.039e12),
+    "H100-80": Gpu(81559 * MIB, 989e12, 67e12, 3.35e12),
+    "H200-141": Gpu(143771 * MIB, 989e12, 67e12, 4.8e12),
+    "L40S-48": Gpu(46068 * MIB, 362e12, 91.6e12, 0.864e12),
+    "RTX4090-24": Gpu(24564 * MIB, 165e12, 82.6e12, 1.008e12),
+}
+MFU = 0.3  # model FLOP/s utilisation: short padded rows, no fused kernels
+LAUNCH = 1e-3  # seconds to start one layer's kernels; thrice in a pass with gradients
+ASSUMPTIONS = (
+    f"{MFU:.0%} of the GPU's dense peak FLOP/s; 6 FLOPs a parameter and token in training (8 with "
+    "gradient checkpointing, 2 more for the target model's pass), 2 in evaluation; at least "
+    f"{1000 * LAUNCH:g} ms a layer for each generated token and {3000 * LAUNCH:g} ms for each "
+    "training pass; loading and saving are not counted; rows as long as TOFU's, 4.2 characters a "
+    "token",
+    "several GPUs share a job's time, not its memory: each holds the whole model (DDP)",
+)
+
+
+def hours(gpu: Gpu, shape: Shape, stage: Stage, half: bool) -> float | None:
+    """GPU-hours of a stage's jobs; None where they cannot be said."""
+    speed = gpu.half if half else gpu.single
+    if speed is None or gpu.bandwidth is None or not stage.timed:
+        return None
+    launch = shape.layers * LAUNCH
+    read = (HALF if half else FLOAT) * shape.parameters / gpu.bandwidth
+    worked = max(stage.flops / (MFU * speed), 3 * launch * stage.updates)
+    return (worked + stage.decoded * max(launch, read)) / 3600

@@ -1,0 +1,164 @@
+"""How much memory a stage takes at its peak, from the model's shape and what is in it at once.
+
+The accounts follow the tensors that autograd keeps in transformers' Llama under this project's
+training loop: float32 master weights and gradients, attention without a materialised T x T matrix,
+logits at the labelled positions only. benchmarks/memory.py compares them with what is measured.
+"""
+
+from dataclasses import dataclass
+
+from unlearning.planning.shapes import Shape
+
+FLOAT, HALF = 4, 2  # bytes of a number
+STATES = {"adamw": 2 * FLOAT, "adamw8bit": 2 * (1 + FLOAT / 256)}  # bytes; 8 bit: scale per 256
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one training pass holds.
+
+    micro_batch: pairs in a pass, each of `roles` rows. width, labels: tokens of the longest row, in
+    all and labelled. full: positions of a pair whose logits are kept whole. teacher: a second
+    model. taught: its logits are kept too. accumulates: a batch is more than one pass. trained:
+    share of the parameters that is trained. processes: GPUs that share a batch. gpu: not on a CPU.
+    """
+
+    micro_batch: int
+    roles: int
+    width: int
+    labels: int
+    full: int = 0
+    teacher: bool = False
+    taught: bool = False
+    accumulates: bool = True
+    trained: float = 1.0
+    half: bool = True
+    optimizer: str = "adamw"
+    checkpointing: bool = False
+    processes: int = 1
+    gpu: bool = True
+
+    @property
+    def tokens(self) -> int:
+        """Of one pass, padding included."""
+        return self.micro_batch * self.roles * self.width
+
+
+def layer_activations(shape: Shape, half: bool) -> int:
+    """Bytes a token that one layer keeps for its backward pass.
+
+    float32: input, normalised input and its scaled copy of both norms; query, key, value and output
+    of attention; gate, its activation, up and their product. Under autocast the residual stream and
+    the norms stay float32, and every projection keeps a half-precision copy of its input.
+    """
+    h, kv, f = shape.hidden, shape.key_value, shape.feed_forward
+    wide = 4 * f if shape.gated else 2 * f
+    if not half:
+        return FLOAT * (8 * h + 2 * kv + wide + shape.heads)
+    copies = 5 * h if shape.gated else 4 * h  # inputs of query, key, value, gate and up
+    norms = 4 * h if shape.gated else 3 * h
+    return FLOAT * (norms + shape.heads) + HALF * (copies + 2 * h + 2 * kv + wide)
+
+
+def activations(shape: Shape, step: Step) -> float:
+    """Bytes that the forward pass leaves for the backward pass, logits apart."""
+    layer = FLOAT * shape.hidden if step.checkpointing else layer_activations(shape, step.half)
+    return step.tokens * (shape.layers * layer + 3 * FLOAT * shape.hidden)
+
+
+def logits(shape: Shape, step: Step) -> float:
+    """Bytes of next-token logits when they are most.
+
+    Labels: log-probabilities, their gradient, and that of the logits. Whole positions: values,
+    log-probabilities and gradients, with the teacher's where the loss compares (methods/retain.py).
+    """
+    pair = FLOAT * step.micro_batch * shape.vocabulary
+    label, full = pair * step.roles * step.labels, pair * step.full
+    kept, most = (4, 7) if step.taught else (2, 5)
+    return max(3 * label + kept * full, label + most * full)
+
+
+def training(shape: Shape, step: Step) -> dict[str, float]:
+    """Bytes by what they are for at the peak of training: `total` is their sum.
+
+    Moments compete: the start of the backward pass, its end, the optimiser's step. Autocast's
+    half-precision copies of the weights are gone with the forward pass if layers are recomputed;
+    then its end and the recomputing of a layer are moments too.
+    """
+    trained = step.trained * shape.parameters
+    held = {
+        "weights": FLOAT * shape.parameters,
+        "second model": FLOAT * shape.parameters * step.teacher,
+        "optimiser": trained * STATES[step.optimizer],
+    }
+    gradients = {"gradients": FLOAT * trained * (2 if step.processes > 1 else 1)}  # DDP's buckets
+    kept = {"activations": activations(shape, step)}
+    earlier = gradients if step.accumulates else {}
+    copies = {"autocast copies": HALF * shape.multiplied * step.half}
+    moments = [{**earlier, **kept, "logits": logits(shape, step)}]
+    if step.checkpointing:
+        layer = step.tokens * layer_activations(shape, step.half)
+        moments += [
+            {**moments[0], **copies},
+            {**gradients, "activations": kept["activations"] + layer},
+        ]
+        moments[1]["logits"] *= (2 * FLOAT + HALF * step.half) / (3 * FLOAT)  # before gradients
+    else:
+        moments[0] |= copies
+    # the gradient of the embedding, beside the one that it is added to
+    moments.append({**gradients, "temporary": FLOAT * shape.embedding * (step.trained == 1)})
+    moments.append({**gradients, "temporary": _update(shape, step)})
+    return _largest([{**held, **moment} for moment in moments])
+
+
+def _update(shape: Shape, step: Step) -> float:
+    """Bytes that the optimiser's step takes: on a GPU AdamW updates all tensors at once."""
+    if step.optimizer == "adamw" and step.gpu:
+        return FLOAT * step.trained * shape.parameters
+    return 2 * FLOAT * shape.largest
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A batch without gradients. tokens: with padding. labels: labelled ones. number: bytes of a
+    weight. cached: tokens whose keys and values are kept, in generation. autocast: see training.
+    gradients: a row's are taken too. What a run that is evaluated on the way keeps: the states of
+    an optimiser over the share `trained`, and `others` whole models."""
+
+    tokens: int
+    labels: int
+    number: int
+    cached: int = 0
+    autocast: bool = False
+    gradients: bool = False
+    optimizer: str | None = None
+    trained: float = 1.0
+    others: int = 0
+
+
+def inference(shape: Shape, batch: Pass) -> dict[str, float]:
+    """Bytes by what they are for when a batch is scored or continued: `total` is their sum."""
+    weights = batch.number * shape.parameters
+    states = STATES.get(batch.optimizer or "", 0) * batch.trained * shape.parameters
+    held = {"weights": weights, "optimiser": states, "second model": weights * batch.others}
+    held["gradients"] = weights * batch.gradients
+    copies = HALF * shape.multiplied * batch.autocast
+    h, f = shape.hidden, shape.feed_forward
+    # half-precision logits, their float32 copy and its log-probabilities
+    logit = 2 * FLOAT + (HALF if batch.number == HALF or batch.autocast else 0)
+    scoring = {
+        "autocast copies": copies,
+        "activations": batch.tokens * max(batch.number, FLOAT) * (3 * h + 3 * f),
+        "logits": logit * batch.labels * shape.vocabulary,
+    }
+    stored = 2 * shape.key_value * shape.layers * batch.number * batch.cached
+    answering = {
+        "key-value cache": stored,
+        "activations": batch.cached * batch.number * (3 * h + 3 * f),
+    }
+    return _largest([{**held, **moment} for moment in (scoring, answering)])
+
+
+def _largest(moments: list[dict[str, float]]) -> dict[str, float]:
+    peak = max(moments, key=lambda moment: sum(moment.values()))
+    return {**{k: v for k, v in peak.items() if v}, "total": sum(peak.values())}

@@ -1,0 +1,99 @@
+"""Shapes of language models: how many parameters, and how wide what they compute."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from unlearning.errors import UserError
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A causal decoder. key_value: width of all key heads together. gated: Llama's feed-forward
+    with three matrices and RMS norms; else Phi's with two, biases, and one layer norm a layer."""
+
+    layers: int
+    hidden: int
+    heads: int
+    key_value: int
+    feed_forward: int
+    vocabulary: int
+    tied: bool
+    gated: bool = True
+
+    @property
+    def embedding(self) -> int:
+        """Parameters of one vocabulary matrix."""
+        return self.vocabulary * self.hidden
+
+    @property
+    def parameters(self) -> int:
+        """All of them."""
+        h, kv, f = self.hidden, self.key_value, self.feed_forward
+        if self.gated:
+            layer, ends = 2 * h * h + 2 * h * kv + 3 * h * f + 2 * h, h
+        else:
+            layer = 2 * h * h + 2 * h * kv + 2 * h * f + (2 * h + 2 * kv + h + f) + 2 * h
+            ends = 2 * h + self.vocabulary
+        return self.layers * layer + ends + self.embedding * (1 if self.tied else 2)
+
+    @property
+    def multiplied(self) -> int:
+        """Parameters that matrix products read: all but the table that embeds the ids."""
+        return self.parameters - (0 if self.tied else self.embedding)
+
+    @property
+    def largest(self) -> int:
+        """Parameters of the largest tensor."""
+        return max(self.embedding, self.hidden * self.feed_forward)
+
+
+# config.json of the shipped experiments' models and their kin, as on the hub
+KNOWN = {
+    "Llama-2-7b": Shape(32, 4096, 32, 4096, 11008, 32000, tied=False),
+    "Llama-3.2-1B": Shape(16, 2048, 32, 512, 8192, 128256, tied=True),
+    "phi-1_5": Shape(24, 2048, 32, 2048, 8192, 51200, tied=False, gated=False),
+    "zephyr-7b": Shape(32, 4096, 32, 1024, 14336, 32000, tied=False),
+}
+
+
+def shape_of(model: dict) -> Shape:
+    """The shape of a config's model section; UserError where it cannot be known."""
+    if model["architecture"] is not None:
+        own = model["architecture"]
+        width, feed_forward = own["width"], own["feed_forward"]
+        sizes = (own["layers"], width, own["heads"], width, feed_forward, own["vocabulary"])
+        return Shape(*sizes, tied=True)
+    path = Path(model["path"]) / "config.json"
+    if path.is_file():
+        return from_config(path)
+    for name, shape in KNOWN.items():
+        if Path(model["path"]).name.lower().startswith(name.lower()):
+            return shape
+    raise UserError(
+        f"model.path: the shape of '{model['path']}' is not known here (known: "
+        f"{', '.join(KNOWN)}). Download the model and set model.path to its folder"
+    )
+
+
+def from_config(path: Path) -> Shape:
+    """The shape in a model folder's config.json; UserError if it does not say one."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        hidden, heads = config["hidden_size"], config["num_attention_heads"]
+        head = config.get("head_dim") or hidden // heads
+        return Shape(
+            config["num_hidden_layers"],
+            hidden,
+            heads,
+            head * (config.get("num_key_value_heads") or heads),
+            config["intermediate_size"],
+            config["vocab_size"],
+            tied=config.get("tie_word_embeddings", False),
+            gated=config["model_type"] != "phi",
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path} does not describe a causal language model ({error!r}): it needs hidden_size, "
+            "intermediate_size, num_attention_heads, num_hidden_layers, vocab_size and model_type"
+        ) from None

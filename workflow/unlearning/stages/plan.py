@@ -1,0 +1,129 @@
+"""Say what an experiment will cost before it runs: jobs, peak memory, GPU-hours, disk."""
+
+import json
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+import yaml
+
+from unlearning.config.experiment import Experiment, load_experiment
+from unlearning.errors import UserError
+from unlearning.planning.advice import advice, peak
+from unlearning.planning.gpus import ASSUMPTIONS, GIB, GPUS, Gpu, hours
+from unlearning.planning.stages import Plan, Stage
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """A config and a GPU."""
+    parser.add_argument("--configfile", type=Path, required=True, help="config of the experiment")
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--gpu", choices=GPUS, default="H100-80", help="GPU (default: %(default)s)")
+    chosen.add_argument("--gpu-memory-gb", type=float, help="memory of another GPU, in GiB")
+    parser.add_argument("--json", action="store_true", help="JSON, not a table for people")
+
+
+def run(args: Namespace) -> None:
+    """Print the plan."""
+    name, gpu = args.gpu, GPUS[args.gpu]
+    if args.gpu_memory_gb is not None:
+        if not args.gpu_memory_gb > 1:
+            raise UserError(
+                f"--gpu-memory-gb must be greater than 1, found {args.gpu_memory_gb:g}: a GPU's "
+                "context alone takes 1 GiB"
+            )
+        name, gpu = f"{args.gpu_memory_gb:g} GiB", Gpu(args.gpu_memory_gb * GIB)
+    found = plan(read_experiment(args.configfile), name, gpu)
+    print(json.dumps(found, indent=1) if args.json else table(found))
+
+
+def read_experiment(path: Path) -> Experiment:
+    """The experiment of a config file; UserError if there is none."""
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"--configfile: cannot read '{path}' ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"--configfile: '{path}' is not YAML: {error}") from None
+    if not isinstance(config, dict):
+        raise UserError(f"--configfile: '{path}' holds no mapping: see config/config.yaml")
+    return load_experiment(config, ROOT)
+
+
+def plan(experiment: Experiment, name: str, gpu: Gpu) -> dict:
+    """The plan for one GPU, JSON-ready; gpu_hours is null where it cannot be said."""
+    made = Plan(experiment)
+    stages = [_stage(made, stage, gpu) for stage in made.stages()]
+    took = [stage["gpu_hours"] for stage in stages if stage["gpu_hours"] is not None]
+    return {
+        "experiment": experiment.config["experiment"],
+        "gpu": name,
+        "memory_gib": round(gpu.memory / GIB, 1),
+        "room_gib": round(gpu.room / GIB, 1),
+        "parameters": made.shape.parameters,
+        "jobs": made.jobs(),
+        "stages": stages,
+        "gpu_hours": round(sum(took), 2) if took else None,
+        "disk_gib": round(sum(stage["disk_gib"] for stage in stages), 2),
+        "unlearned_disk_gib": round(
+            sum(stage["disk_gib"] for stage in stages if stage["rule"] == "unlearn"), 2
+        ),
+        "assumptions": list(ASSUMPTIONS),
+        "warnings": warnings(stages),
+    }
+
+
+def _stage(made: Plan, stage: Stage, gpu: Gpu) -> dict:
+    parts = {key: round(size / GIB, 3) for key, size in peak(made.shape, stage).items()}
+    took = hours(gpu, made.shape, stage, made.half)
+    return {
+        "stage": stage.name,
+        "rule": stage.rule,
+        "jobs": stage.jobs,
+        "peak_gib": parts.pop("total"),
+        "parts_gib": parts,
+        "flops": stage.flops,
+        "gpu_hours": None if took is None else round(took, 3),
+        "disk_gib": round(stage.disk / GIB, 3),
+        "advice": advice(made.shape, stage, gpu.room),
+    }
+
+
+def warnings(stages: list[dict]) -> list[str]:
+    """A line for each advice, with the stages that it is for."""
+    concerned: dict[str, list[str]] = {}
+    for stage in stages:
+        for line in stage["advice"]:
+            concerned.setdefault(line, []).append(stage["stage"])
+    return [f"{', '.join(names)} will not fit; {line}" for line, names in concerned.items()]
+
+
+def table(found: dict) -> str:
+    """The plan for people."""
+    lines = [
+        f"{found['experiment']} on {found['gpu']}: {found['memory_gib']:g} GiB, of which "
+        f"{found['room_gib']:g} for tensors; {found['parameters']:,} parameters",
+        "",
+        "Jobs: " + ", ".join(f"{rule} {count}" for rule, count in found["jobs"].items()),
+        "",
+        f"{'stage':24s} {'jobs':>5s} {'peak GiB':>9s} {'fits':>5s} {'GPU-hours':>10s} "
+        f"{'disk GiB':>9s}  largest parts (GiB)",
+    ]
+    for stage in found["stages"]:
+        parts = sorted(stage["parts_gib"].items(), key=lambda part: -part[1])[:4]
+        took = "?" if stage["gpu_hours"] is None else f"{stage['gpu_hours']:.2f}"
+        lines.append(
+            f"{stage['stage']:24s} {stage['jobs']:5d} {stage['peak_gib']:9.2f} "
+            f"{'NO' if stage['advice'] else 'yes':>5s} {took:>10s} {stage['disk_gib']:9.2f}  "
+            + ", ".join(f"{key} {size:.2f}" for key, size in parts)
+        )
+    total = "?" if found["gpu_hours"] is None else f"{found['gpu_hours']:.1f}"
+    lines += [
+        "",
+        f"GPU-hours: {total}. Model folders: {found['disk_gib']:.1f} GiB, "
+        f"{found['disk_gib'] - found['unlearned_disk_gib']:.1f} GiB without the unlearned ones.",
+        *(f"Assumed: {line}." for line in found["assumptions"]),
+        *(f"WARNING: {line}" for line in found["warnings"]),
+    ]
+    return "\n".join(lines)
