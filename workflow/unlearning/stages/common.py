@@ -64,7 +64,7 @@ def make_state(
     """
     if args.state is None:
         return None
-    if args.settings["recipe"]["optimizer"] == "adamw8bit":
+    if args.settings["recipe"].get("optimizer") == "adamw8bit":
         accelerator.print("optimizer adamw8bit: no resumable state; a killed run starts anew")
         return None
     identity = {
