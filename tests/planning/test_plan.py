@@ -81,7 +81,8 @@ def test_checkpointing_is_advised_before_anything_that_changes_numbers():
 
 def test_the_table_names_what_will_not_fit():
     text = table(planned("RTX4090-24"))
-    assert "WARNING: finetune, retrain will not fit; no option makes it fit" in text
+    assert "WARNING: finetune, retrain, unlearn GA, " in text
+    assert "no option makes it fit: at least " in text
     assert "Assumed: 30% of the GPU's dense peak FLOP/s" in text
     assert "WARNING" not in table(planned("RTX4090-24", ROOT / "config" / "config.yaml"))
 
