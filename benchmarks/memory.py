@@ -100,7 +100,9 @@ def predicted(case: dict) -> dict[str, float]:
 
 def main() -> None:
     """Measure one case."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("case", type=json.loads, help="shape and options as JSON")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     args = parser.parse_args()

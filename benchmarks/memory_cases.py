@@ -61,7 +61,9 @@ def measure(case: dict, device: str) -> dict:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", choices=CASES, default="cpu")
     device = parser.parse_args().device
     print("| width x layers | options | predicted MiB | measured MiB | ratio |")
