@@ -20,7 +20,7 @@ container: "unlearning.sif"
 
 
 wildcard_constraints:
-    split=r"forget\d\d",
+    split=r"forget(\d\d)?|(scal|sust)\d",
     seed=r"\d+",
     method="|".join(map(re.escape, EXPERIMENT.config["methods"])),
     variant=r"[^/]+",
@@ -36,7 +36,7 @@ include: "rules/unlearn.smk"
 include: "rules/relearn.smk"
 include: "rules/evaluate.smk"
 include: "rules/harness.smk"
-include: "rules/report.smk"
+include: "rules/report_muse.smk" if EXPERIMENT.on_muse else "rules/report.smk"
 
 
 rule all:

@@ -13,7 +13,6 @@ from snakemake_interface_executor_plugins.settings import ExecMode
 from unlearning.config.experiment import load_experiment
 from unlearning.config.preflight import preflight
 from unlearning.errors import UserError
-from unlearning.data.splits import retain_name
 from unlearning.fingerprint import fingerprint
 
 
@@ -55,7 +54,22 @@ def base_model(wildcards, input):
 def trained_on(wildcards):
     """The table of a fine-tuned model: full for the target, the retain split for a retrained one."""
     split = wildcards.get("split")
-    return retain_name(split) if split else "full"
+    return EXPERIMENT.retrain_table(split) if split else "full"
+
+
+def unlearning_run(wildcards):
+    """The run inside its split, as the layout spells it."""
+    return f"unlearn/{RUN.format(**wildcards)}"
+
+
+def start_of(wildcards):
+    """Model that a run unlearns: the target, or its own run on the split before."""
+    return str(EXPERIMENT.starts_from(wildcards.split, unlearning_run(wildcards)))
+
+
+def reference_of(wildcards):
+    """Scores of the forget rows under that model."""
+    return str(EXPERIMENT.reference(wildcards.split, unlearning_run(wildcards)))
 
 
 def model_of(wildcards):
@@ -79,8 +93,8 @@ def method_modules(wildcards):
 
 def evaluated():
     """(split, run) of every model of the experiment."""
-    runs = [(split, EXPERIMENT.target_run) for split in EXPERIMENT.splits]
-    runs += [(split, run) for split in EXPERIMENT.splits for run in EXPERIMENT.retrain_runs()]
+    runs = [(split, EXPERIMENT.target_run) for split in EXPERIMENT.own_splits]
+    runs += [(split, run) for split in EXPERIMENT.own_splits for run in EXPERIMENT.retrain_runs()]
     return runs + [(cell.split, cell.run) for cell in EXPERIMENT.cells()]
 
 

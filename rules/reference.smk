@@ -1,4 +1,5 @@
-# Log-probabilities under the target model, once for all methods and seeds.
+# Log-probabilities under the target model, once for all methods and seeds. A run that goes on from
+# an earlier one (MUSE's sustainability) has that model as its reference, as released.
 
 
 rule reference:
@@ -28,3 +29,15 @@ rule reference:
         " --settings {params.settings:q}"
         " --out {output.scores:q}"
         " > {log:q} 2>&1"
+
+
+use rule reference as reference_on_the_way with:
+    input:
+        data=rules.data.output.folder,
+        model=start_of,
+    output:
+        scores=f"{WORLD}/{{split}}/reference/{RUN}/forget.json",
+    log:
+        f"{LOGS}/reference/{{split}}/{RUN}.log",
+    benchmark:
+        f"{BENCHMARKS}/reference/{{split}}/{RUN}.tsv"

@@ -2,11 +2,11 @@
 
 
 rule unlearn:
-    """Unlearn the forget split from the target model with one method and seed."""
+    """Unlearn a forget split with one method and seed: from the target, or from a run before."""
     input:
         data=rules.data.output.folder,
-        model=rules.reference.input.model,
-        reference=rules.reference.output.scores,
+        model=start_of,
+        reference=reference_of,
     output:
         model=directory(f"{WORLD}/{{split}}/unlearn/{RUN}/model"),
         trajectory=f"{WORLD}/{{split}}/unlearn/{RUN}/trajectory.json",
@@ -20,9 +20,9 @@ rule unlearn:
         mem_mb=RESOURCES["mem_mb"],
         runtime=RESOURCES["runtime"],
     params:
-        retain=lambda wildcards: retain_name(wildcards.split),
+        retain=lambda wildcards: EXPERIMENT.retain_table(wildcards.split),
         settings=lambda wildcards: as_json(
-            EXPERIMENT.method_settings(wildcards.method, wildcards.variant)
+            EXPERIMENT.method_settings(wildcards.method, wildcards.variant, wildcards.split)
         ),
         code=lambda wildcards: code(*method_modules(wildcards)),
     shell:

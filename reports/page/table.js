@@ -37,8 +37,8 @@
     }
   }
 
-  const toggle = document.getElementById("toggle-parts");
-  toggle.addEventListener("click", () => {
+  const toggle = document.getElementById("toggle-parts"); // TOFU's table alone has it
+  toggle?.addEventListener("click", () => {
     const shown = toggle.getAttribute("aria-pressed") !== "true";
     toggle.setAttribute("aria-pressed", String(shown));
     for (const table of document.querySelectorAll("table.results")) {

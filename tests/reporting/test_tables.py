@@ -40,7 +40,7 @@ def test_trajectories_and_relearning(report_folder):
 
 
 def test_costs(results):
-    costs = {cost.rule: cost for cost in read_costs(results)}
+    costs = {cost.rule: cost for cost in read_costs(results.experiment)}
     assert list(costs) == ["pretrain", "unlearn", "evaluate"]
     assert costs["evaluate"].total_seconds == 6.0
     assert costs["evaluate"].median_seconds == 3.0

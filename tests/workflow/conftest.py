@@ -57,7 +57,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
+            timeout=900,  # a busy machine; nothing here takes a minute alone
         )
 
     def snakemake(self, config: dict | Path, *arguments: str | Path):

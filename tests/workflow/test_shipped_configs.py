@@ -1,5 +1,6 @@
 """Every experiment that is shipped is valid and can be planned on any machine."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ def test_dry_run(fresh, path):
     done = fresh.snakemake(path, "--dry-run")
     assert done.returncode == 0, done.stdout
     jobs = fresh.job_stats(done.stdout)
-    splits, retrained, cells = experiment.splits, experiment.retrain_runs(), experiment.cells()
+    splits, retrained, cells = experiment.own_splits, experiment.retrain_runs(), experiment.cells()
     assert jobs["unlearn"] == len(cells) > 0
     assert jobs["retrain"] == len(splits) * len(retrained)
     assert jobs["relearn"] == len(experiment.attacks())
@@ -29,6 +30,16 @@ def test_dry_run(fresh, path):
     assert jobs["pretrain"] == experiment.from_scratch
     assert jobs["data"] == jobs["finetune"] == jobs["report"] == 1
     assert Plan(experiment).jobs() == jobs
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_paths_do_not_depend_on_the_order_of_keys(path):
+    """The report reads its settings as sorted JSON, and must find what the rules wrote."""
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    written = load_experiment(config, ROOT)
+    read = load_experiment(json.loads(json.dumps(config, sort_keys=True)), ROOT)
+    assert read.cells() == written.cells()
+    assert read.attacks() == written.attacks()
 
 
 def test_names_are_those_of_the_files():

@@ -12,7 +12,7 @@ from unlearning.config.experiment import load_experiment
 ROOT = Path(__file__).resolve().parents[2]
 SNAKEFILE_IMPORTS = (
     "unlearning.config.experiment, unlearning.config.preflight, unlearning.errors,"
-    "unlearning.data.splits, unlearning.fingerprint"
+    "unlearning.fingerprint"
 )
 GPU_STAGES = ("pretrain", "finetune", "reference", "unlearn", "relearn", "evaluate", "harness")
 ONE_PROCESS = ("python", "-m", "unlearning")

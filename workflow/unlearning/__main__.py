@@ -20,6 +20,7 @@ STAGES = {
     "score": "metrics of an evaluation log: ours, the official code's or open-unlearning's",
     "plan": "jobs, peak memory, GPU-hours and disk of an experiment, before it runs",
     "export": "write an evaluation in another project's format",
+    "report_muse": "tables and the page of a MUSE experiment",
 }
 
 

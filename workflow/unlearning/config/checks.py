@@ -3,8 +3,15 @@
 import math
 
 from unlearning.config.layout import blocks, grid, spell
+from unlearning.config.muse import muse_problems
 from unlearning.config.schema import nearest
-from unlearning.data.splits import TOFU_PERTURBED, TOFU_ROWS_PER_AUTHOR, forget_rows, percentage
+from unlearning.data.splits import (
+    MUSE_SOURCES,
+    TOFU_PERTURBED,
+    TOFU_ROWS_PER_AUTHOR,
+    forget_rows,
+    percentage,
+)
 from unlearning.data.world import size_problems
 from unlearning.methods.own import hyper_block, own_methods
 from unlearning.methods.registry import Losses, hyper_parameters, known, names, terms
@@ -16,7 +23,9 @@ _OVERRIDES = {"epochs": Hyper(0, above=0), "lr": Hyper(0, above=0)}
 def cross_problems(config: dict) -> list[str]:
     """Every problem of a config that the schema accepts."""
     problems: list[str] = []
-    for check in (_model, _data, _splits, _methods, _relearn, _trajectory, _membership):
+    on_muse = config["data"]["source"] in MUSE_SOURCES
+    own = (muse_problems,) if on_muse else (_data, _splits, _membership)
+    for check in (_model, *own, _methods, _relearn, _trajectory):
         problems += check(config)
     return problems
 
@@ -46,6 +55,10 @@ def _data(config: dict) -> list[str]:
         for key in ("data_dir", "retain_authors", "alternatives"):
             if data[key] is not None:
                 problems.append(f"data.{key}: only for data.source tofu, found {data[key]!r}")
+    if data["corpus"] is not None:
+        problems.append(f"data.corpus: only for data.source muse, found {data['corpus']}")
+    if config["folds"]["splits"]:
+        problems.append("folds.splits: only for data.source muse or mini-muse; remove it")
     scratch = config["model"]["architecture"] is not None
     if data["source"] == "tofu" and scratch and data["retain_authors"] is None:
         problems.append(

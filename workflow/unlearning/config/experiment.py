@@ -7,6 +7,7 @@ from pathlib import Path
 from unlearning.config.checks import cross_problems
 from unlearning.config.layout import Cell, Layout, blocks, grid, spell
 from unlearning.config.schema import ConfigError, load_schema, schema_problems, with_defaults
+from unlearning.data.splits import MUSE_SOURCES, retain_name, split_before
 from unlearning.methods.own import hyper_block, own_methods
 from unlearning.methods.registry import Losses, position, resolve
 from unlearning.methods.terms import Method
@@ -44,9 +45,27 @@ class Experiment:
         return Layout(self.config["results"], name, self.config["world"] or name)
 
     @property
+    def on_muse(self) -> bool:
+        """Whether it is measured as MUSE is: on texts, by VerbMem, KnowMem and PrivLeak."""
+        return self.config["data"]["source"] in MUSE_SOURCES
+
+    @property
     def splits(self) -> list[str]:
-        """Its forget splits."""
+        """Its forget splits, folds included."""
+        return [*self.config["forget_splits"], *self.config["folds"]["splits"]]
+
+    @property
+    def own_splits(self) -> list[str]:
+        """Splits with a target's and retrained models' evaluation; MUSE's folds share forget's."""
         return self.config["forget_splits"]
+
+    def retrain_table(self, split: str) -> str:
+        """What a split's retrained models learn."""
+        return "retain" if self.on_muse else retain_name(split)
+
+    def retain_table(self, split: str) -> str:
+        """The retain rows of unlearning; MUSE evaluates on others than it regularises on."""
+        return "retain1" if self.on_muse else retain_name(split)
 
     @property
     def from_scratch(self) -> bool:
@@ -92,14 +111,33 @@ class Experiment:
         return resolve(name, own, self.losses)
 
     def cells(self) -> list[Cell]:
-        """Every unlearning run: splits x methods x variants x seeds."""
+        """Every unlearning run: splits x methods x variants x seeds, then those of the folds."""
+        folds, seeds = self.config["folds"], self.config["unlearn"]["seeds"]
+        later = [method for method in self.methods if method in folds["methods"]]
+        return [
+            *self._cells(self.config["forget_splits"], self.methods, seeds),
+            *self._cells(folds["splits"], later, folds["seeds"] or seeds),
+        ]
+
+    def _cells(self, splits: list[str], methods: list[str], seeds: list[int]) -> list[Cell]:
         return [
             Cell(split, method, spell(hyper), tuple(hyper.items()), seed)
-            for split in self.splits
-            for method in self.methods
+            for split in splits
+            for method in methods
             for hyper in self.variants(method)
-            for seed in self.config["unlearn"]["seeds"]
+            for seed in seeds
         ]
+
+    def starts_from(self, split: str, run: str) -> Path:
+        """Model that an unlearning run goes on from: the target, or its own run on the split
+        before."""
+        before = split_before(split)
+        target = self.layout.target(self.config["finetune"]["seed"])
+        return self.layout.model(before, run) if before else target
+
+    def reference(self, split: str, run: str) -> Path:
+        """Scores of the forget rows under the model that a run goes on from."""
+        return self.layout.reference(split, run if split_before(split) else None)
 
     def attacks(self) -> list[tuple[Cell, str]]:
         """Every relearning run: attacked cells x attacks."""
@@ -115,18 +153,21 @@ class Experiment:
         """The recipe of a stage: pretrain, finetune, unlearn or relearn."""
         return {key: self.config[stage][key] for key in RECIPE}
 
-    def method_settings(self, method: str, variant: str) -> dict:
-        """What an unlearning run is told: method, recipe, pairing, evaluated epochs."""
+    def method_settings(self, method: str, variant: str, split: str | None = None) -> dict:
+        """What an unlearning run is told: method, recipe, pairing, evaluated epochs (none on
+        MUSE's folds, whose last epoch counts)."""
+        fold = split in self.config["folds"]["splits"]
+        trajectory = [] if fold else self.config["unlearn"]["trajectory"]
         hyper = self.hyper(method, variant)
         overrides = {key: hyper[key] for key in OVERRIDES if key in hyper}
         return {
             "method": self.method(method, hyper).settings(),
             "recipe": {**self.recipe("unlearn"), **overrides},
             "pairing": self.config["unlearn"]["pairing"],
-            "trajectory": self.config["unlearn"]["trajectory"],
+            "trajectory": trajectory,
             **self.common(),
             # without points on the way, how models are evaluated is no matter of unlearning
-            **(self.evaluation() if self.config["unlearn"]["trajectory"] else {}),
+            **(self.evaluation() if trajectory else {}),
         }
 
     def pretrain_settings(self) -> dict:
@@ -164,4 +205,6 @@ class Experiment:
     def evaluation(self, *more: str) -> dict:
         """What stages that evaluate are told besides."""
         chosen = self.config["evaluation"]
-        return {"evaluation": {key: chosen[key] for key in (*EVALUATION, *more)}}
+        benchmark = "muse" if self.on_muse else "tofu"
+        kept = {key: chosen[key] for key in (*EVALUATION, *more)}
+        return {"evaluation": {**kept, "benchmark": benchmark}}

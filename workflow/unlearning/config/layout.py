@@ -36,9 +36,13 @@ def blocks(stated: dict | list | None) -> list[dict]:
 
 
 def grid(block: dict) -> list[dict[str, float]]:
-    """Every combination of a block's values; a value that is no list counts as a list of one."""
-    axes = [v if isinstance(v, list) else [v] for v in block.values()]
-    return [dict(zip(block, point, strict=True)) for point in itertools.product(*axes)]
+    """Every combination of a block's values; a value that is no list counts as a list of one.
+
+    Keys come out sorted, so that paths do not depend on the order in which a config states them.
+    """
+    names = sorted(block)
+    axes = [block[key] if isinstance(block[key], list) else [block[key]] for key in names]
+    return [dict(zip(names, point, strict=True)) for point in itertools.product(*axes)]
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,11 @@ class Layout:
         if run.startswith("finetune/"):
             return self.root / run / "model"
         return self.run(split, run) / "model"
+
+    def reference(self, split: str, run: str | None) -> Path:
+        """Scores of the forget rows under the target, or under what the run goes on from."""
+        own = run.removeprefix("unlearn/") if run else ""
+        return self.root / split / "reference" / own / "forget.json"
 
     def evaluation(self, split: str, run: str) -> Path:
         """Folder of a run's evaluation: summary.json and rows.json."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from unlearning.config.experiment import Experiment
 from unlearning.config.schema import ConfigError
+from unlearning.data import muse
 from unlearning.data.splits import TOFU_ROWS_PER_AUTHOR, evaluated_on, forget_rows
 from unlearning.data.tables import DataError, read_table
 from unlearning.data.tofu import alternative_answers, folder_problems
@@ -40,8 +41,10 @@ def _results(experiment: Experiment) -> list[str]:
 def _data(experiment: Experiment) -> list[str]:
     data = experiment.config["data"]
     problems = _answers(experiment)
-    if data["source"] != "tofu" or data["data_dir"] is None:
+    if data["data_dir"] is None:
         return problems
+    if experiment.on_muse:
+        return problems + muse.folder_problems(data["data_dir"], experiment.splits)
     problems += folder_problems(data["data_dir"], sorted(set(map(evaluated_on, experiment.splits))))
     return problems or _subset(experiment)
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from unlearning.data.muse import folder_has_folds, folder_reader, hub_reader, muse_tables
 from unlearning.data.splits import (
     TOFU_ROWS_PER_AUTHOR,
     evaluated_on,
@@ -11,7 +12,7 @@ from unlearning.data.splits import (
 )
 from unlearning.data.tables import DataError, read_table
 from unlearning.data.tofu import GENERAL, alternative_answers, read_tofu
-from unlearning.data.world import generate
+from unlearning.data.world import generate, generate_news
 
 Tables = dict[str, list[dict]]
 RETAIN_SHARE = 10  # retain_perturbed covers the first tenth of full, as in TOFU
@@ -102,10 +103,33 @@ def ignorance() -> list[dict]:
     return generate(seed=0, **sizes, pretrain_rows=1, replay_rows=1)["idontknow"]
 
 
+def mini_muse_tables(sizes: dict, splits: list[str]) -> Tables:
+    """The mini world's news, with a pre-training table besides."""
+    corpus = generate_news(**sizes)
+    tables = muse_tables(lambda place, columns: corpus[place], splits, with_folds=True)
+    return {**tables, "pretrain": corpus["pretrain"]}
+
+
+def released_muse_tables(data: dict, splits: list[str]) -> Tables:
+    """MUSE itself, from a folder or the hub."""
+    if data["data_dir"] is None:
+        reader = hub_reader(data["corpus"], data["hub_revision"])
+        return muse_tables(reader, splits, with_folds=data["corpus"] == "News")
+    folder = Path(data["data_dir"])
+    return muse_tables(folder_reader(folder), splits, folder_has_folds(folder, splits))
+
+
 def build_tables(data: dict, splits: list[str]) -> Tables:
     """All tables of the config's data section."""
-    mini = data["source"] == "mini"
-    tables = mini_tables(data["mini"], splits) if mini else tofu_tables(data, splits)
+    match data["source"]:
+        case "mini":
+            tables = mini_tables(data["mini"], splits)
+        case "mini-muse":
+            return mini_muse_tables(data["mini_muse"], splits)
+        case "muse":
+            return released_muse_tables(data, splits)
+        case _:
+            tables = tofu_tables(data, splits)
     if data["idontknow"] is not None:
         tables["idontknow"] = read_table(Path(data["idontknow"]), "idontknow")
     return tables

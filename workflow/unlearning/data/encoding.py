@@ -1,4 +1,4 @@
-"""Token ids and labels of question-answer rows."""
+"""Token ids and labels of question-answer rows and of texts."""
 
 from dataclasses import dataclass, replace
 
@@ -59,8 +59,25 @@ class Encoder:
         return Example(tuple(ids), start)
 
     def encode_rows(self, rows: list[dict]) -> list[Example]:
-        """encode() of each row's question and answer."""
+        """encode() of each row's question and answer; chunks() of rows that are texts."""
+        if "text" in rows[0]:
+            return self.chunks([row["text"] for row in rows])
         return [self.encode(row["question"], row["answer"]) for row in rows]
+
+    def chunks(self, texts: list[str]) -> list[Example]:
+        """All texts as one, cut into sequences of max_length tokens with every token labelled.
+
+        As released (MUSE baselines/dataset.py on a .txt file): texts are joined by an empty line;
+        each chunk starts with BOS, if the tokenizer has one; the last chunk is filled up from the
+        first, BOS included. Nothing predicts the first token, so labels start after it.
+        """
+        tokenizer = self.tokenizer
+        ids = tokenizer("\n\n".join(texts), add_special_tokens=False)["input_ids"]
+        bos = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+        room = self.max_length - len(bos)
+        found = [[*bos, *ids[first : first + room]] for first in range(0, len(ids), room)]
+        found[-1] = [*found[-1], *found[0]][: self.max_length]
+        return [Example(tuple(chunk), 1) for chunk in found]
 
 
 def collate(examples: list[Example]) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,8 @@
-"""Forget and retain splits: forgetK is the last K% of full, retain(100-K) the rest."""
+"""Forget and retain splits: forgetK is the last K% of full, retain(100-K) the rest.
+
+MUSE names its own: `forget`, and the larger and later forget sets that start with it, scal2 to
+scal4 (each holds the one before) and sust2 to sust4 (one request after the other).
+"""
 
 import re
 
@@ -6,6 +10,9 @@ TOFU_ROWS_PER_AUTHOR = 20
 # Percentages whose own perturbed rows TOFU publishes; larger ones are evaluated on forget10's
 # rows, as in the NPO paper (§5.3).
 TOFU_PERTURBED = (1, 5, 10)
+MUSE_SOURCES = ("muse", "mini-muse")
+MUSE_FORGET = "forget"  # also the first fold of scal and of sust, as released
+MUSE_FOLDS = tuple(f"{kind}{fold}" for kind in ("scal", "sust") for fold in (2, 3, 4))
 
 
 def percentage(split: str) -> int:
@@ -38,3 +45,11 @@ def forget_rows(split: str, rows: int, rows_per_author: int) -> int:
             f"whole authors only: {shown}"
         )
     return authors * share // 100 * rows_per_author
+
+
+def split_before(split: str) -> str | None:
+    """The split that must have been unlearned before: sust3 -> sust2 -> forget; None for others."""
+    if not split.startswith("sust"):
+        return None
+    fold = int(split.removeprefix("sust")) - 1
+    return f"sust{fold}" if fold > 1 else MUSE_FORGET

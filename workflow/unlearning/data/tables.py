@@ -1,4 +1,7 @@
-"""Reading and writing TOFU-format tables (JSON lines) with errors that name file and line."""
+"""Reading and writing tables (JSON lines) with errors that name file and line.
+
+Rows are questions and answers as in TOFU, or texts as in MUSE.
+"""
 
 import json
 from pathlib import Path
@@ -6,6 +9,8 @@ from pathlib import Path
 from unlearning.errors import UserError
 
 QA = {"question": str, "answer": str}
+TEXT = {"text": str}
+CONTINUATION = {"prompt": str, "gt": str}
 PERTURBED = {**QA, "perturbed_answer": list}
 ALTERNATIVES = {**QA, "alternative_answer": list}
 PARAPHRASED = {**PERTURBED, "paraphrased_answer": str}
@@ -21,12 +26,15 @@ def columns_of(name: str) -> dict[str, type]:
         return {"answer": str}
     if name.endswith("alternatives"):
         return ALTERNATIVES
+    if name == "verbmem":
+        return CONTINUATION
     if name.startswith(("real_authors", "world_facts")):
         return PERTURBED if name.endswith("perturbed") else QA
     return PARAPHRASED if name.endswith("perturbed") else QA
 
 
-def _row_problem(row, columns: dict[str, type]) -> str | None:
+def row_problem(row, columns: dict[str, type]) -> str | None:
+    """What is wrong with a row, or None."""
     if not isinstance(row, dict):
         return f"expected a JSON object, found {type(row).__name__}"
     for column, kind in columns.items():
@@ -45,7 +53,9 @@ def parse_line(line: str, columns: dict[str, type], where: str) -> dict:
         row = json.loads(line)
     except json.JSONDecodeError as error:
         raise DataError(f"{where}: not valid JSON ({error})") from None
-    problem = _row_problem(row, columns)
+    if columns == QA and isinstance(row, dict) and "text" in row:
+        columns = TEXT  # what models are trained on may be either
+    problem = row_problem(row, columns)
     if problem:
         raise DataError(f"{where}: {problem}")
     return row

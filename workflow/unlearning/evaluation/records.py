@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from unlearning.evaluation.summary import summarise
+from unlearning.evaluation import muse, summary
 from unlearning.evaluation.tofu import OFFICIAL, VARIANTS, log_truth_ratio
 from unlearning.files import read_json, write_json, write_text
 
@@ -20,10 +20,12 @@ def write_evaluation(folder: Path, rows: dict[str, dict]) -> dict[str, float]:
 def in_all_variants(rows: dict[str, dict]) -> tuple[dict[str, float], dict[str, dict]]:
     """Official metrics, and by the name of each other variant those that differ in it.
 
-    So the choice of a variant is the report's, and reruns nothing else.
+    So the choice of a variant is the report's, and reruns nothing else. MUSE has one variant.
     """
-    official = summarise(rows)
-    others = {v: summarise(rows, v) for v in VARIANTS if v != OFFICIAL}
+    if muse.VERBMEM in rows:
+        return muse.summarise(rows), {}
+    official = summary.summarise(rows)
+    others = {v: summary.summarise(rows, v) for v in VARIANTS if v != OFFICIAL}
     return official, {
         variant: {key: value for key, value in metrics.items() if value != official[key]}
         for variant, metrics in others.items()
@@ -46,12 +48,10 @@ def read_metrics(folder: Path, variant: str = OFFICIAL) -> dict[str, float]:
 
 
 def trajectory_point(epoch: int, step: int, rows: dict[str, dict]) -> dict:
-    """An evaluation during a run: its metrics, and what forget quality is computed from."""
+    """An evaluation during a run: its metrics, and what TOFU's forget quality is computed from."""
     metrics, variants = in_all_variants(rows)
-    return {
-        "epoch": epoch,
-        "step": step,
-        "metrics": metrics,
-        "variants": variants,
-        "log_truth_ratio": {v: log_truth_ratio(rows["forget"], v).tolist() for v in VARIANTS},
-    }
+    point = {"epoch": epoch, "step": step, "metrics": metrics, "variants": variants}
+    if "forget" in rows:
+        ratios = {v: log_truth_ratio(rows["forget"], v).tolist() for v in VARIANTS}
+        point["log_truth_ratio"] = ratios
+    return point

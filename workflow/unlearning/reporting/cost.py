@@ -5,8 +5,8 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
+from unlearning.config.experiment import Experiment
 from unlearning.files import read_json
-from unlearning.reporting.results import Results
 
 STAGES = ("data", "pretrain", "finetune", "retrain", "reference", "unlearn", "relearn", "evaluate")
 STAGES += ("harness",)
@@ -24,21 +24,22 @@ class Cost:
     tokens_per_second: float | None
 
 
-def read_costs(results: Results) -> list[Cost]:
+def read_costs(experiment: Experiment) -> list[Cost]:
     """The cost of every rule with benchmark files, in the order of the stages."""
-    layout = results.experiment.layout
-    folder = layout.root / "benchmarks"
-    tokens = run_tokens(results)
+    folder = experiment.layout.root / "benchmarks"
+    tokens = run_tokens(experiment)
     rules = [path for path in sorted(folder.glob("*")) if path.is_dir()]
     rules.sort(key=lambda path: STAGES.index(path.name) if path.name in STAGES else len(STAGES))
     found = [_cost(path, tokens.get(path.name, [])) for path in rules]
     return [cost for cost in found if cost is not None]
 
 
-def run_tokens(results: Results) -> dict[str, list[int]]:
+def run_tokens(experiment: Experiment) -> dict[str, list[int]]:
     """Rule -> tokens of each of its runs that still has its record."""
-    experiment, layout = results.experiment, results.experiment.layout
-    retrained = [layout.model(s, r) for s in experiment.splits for r in experiment.retrain_runs()]
+    layout = experiment.layout
+    retrained = [
+        layout.model(s, r) for s in experiment.own_splits for r in experiment.retrain_runs()
+    ]
     files = {
         "pretrain": [layout.base / "run.json"],
         "finetune": [layout.target(experiment.config["finetune"]["seed"]) / "run.json"],

@@ -3,6 +3,7 @@
 import re
 
 TARGET, RETRAIN = "target", "retrain"
+ARROWS = {"higher": "↑", "lower": "↓", "zero": "→0", "": ""}
 NAMES = {TARGET: "Target", RETRAIN: "Retrained"}
 SETS = {
     "forget": "Forget set",

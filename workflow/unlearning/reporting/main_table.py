@@ -12,11 +12,10 @@ from unlearning.evaluation.metrics import METRICS
 from unlearning.evaluation.tofu import PARTS
 from unlearning.reporting.aggregates import Aggregate, aggregates
 from unlearning.reporting.charts import MEANINGFUL
-from unlearning.reporting.labels import RETRAIN, SETS, metric_text
+from unlearning.reporting.labels import ARROWS, RETRAIN, SETS, metric_text
 from unlearning.reporting.published import Published
 from unlearning.reporting.results import SplitResults
 
-_ARROWS = {"higher": "↑", "lower": "↓", "zero": "→0", "": ""}
 _SHORT = {
     "forget_quality": "FQ",
     "log10_forget_quality": "log₁₀ FQ",
@@ -124,7 +123,7 @@ def _column(key: str) -> Column:
         key,
         group,
         _SHORT[short],
-        _ARROWS[metric.better],
+        ARROWS[metric.better],
         metric.better,
         f"{metric.title} ({between}). Source: {metric.source}",
         key in PARTS,

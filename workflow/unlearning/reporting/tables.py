@@ -32,8 +32,13 @@ def csv_tables(results: Results, costs: list[Cost]) -> dict[str, str]:
         "cells.csv": cells_table(results),
         "trajectories.csv": points_table(courses),
         "relearning.csv": points_table(attacks, attack=True),
-        "cost.csv": csv_text(COST, [[getattr(cost, key) for key in COST] for cost in costs]),
+        "cost.csv": cost_table(costs),
     }
+
+
+def cost_table(costs: list[Cost]) -> str:
+    """One line per rule."""
+    return csv_text(COST, [[getattr(cost, key) for key in COST] for cost in costs])
 
 
 def main_table(results: Results) -> str:

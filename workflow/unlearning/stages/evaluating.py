@@ -6,9 +6,11 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from unlearning.data.tables import read_table
+from unlearning.evaluation import muse
 from unlearning.evaluation.evaluator import Evaluator
 from unlearning.evaluation.generation import Limit
 from unlearning.evaluation.membership import HOLDOUT
+from unlearning.evaluation.muse_evaluator import MuseEvaluator
 from unlearning.stages.common import make_encoder
 
 EVALUATION_SETS = {
@@ -17,6 +19,9 @@ EVALUATION_SETS = {
     "real_authors": "real_authors_perturbed",
     "world_facts": "world_facts_perturbed",
 }
+
+
+MUSE_SHOTS = tuple(f"{name}_icl" for name in muse.KNOWMEM)
 
 
 def make_evaluator(
@@ -28,12 +33,14 @@ def make_evaluator(
     sets=None,
     attacks: Sequence[str] = (),
     holdout: Path | None = None,
-) -> Evaluator:
-    """The evaluator of a forget split, over all four sets or the named ones.
+) -> Evaluator | MuseEvaluator:
+    """The evaluator of a forget split, over all of its sets or, on TOFU, the named ones.
 
     attacks: membership inference attacks; holdout: their table of non-members.
     """
     chosen = settings["evaluation"]
+    if chosen["benchmark"] == "muse":
+        return muse_evaluator(data, tokenizer, chosen, accelerator)
     names = EVALUATION_SETS if sets is None else {name: EVALUATION_SETS[name] for name in sets}
     tables = {
         name: read_table(data / f"{table.format(split=split)}.json")[: chosen["rows"]]
@@ -49,3 +56,11 @@ def make_evaluator(
         limit=Limit(chosen["generation_tokens"], chosen["generation_counts"]),
         attacks=attacks,
     )
+
+
+def muse_evaluator(data: Path, tokenizer, chosen: dict, accelerator: Accelerator) -> MuseEvaluator:
+    """The evaluator of a MUSE world: the same for every forget split, as released."""
+    names = (muse.VERBMEM, *muse.KNOWMEM, *muse.PRIVLEAK)
+    tables = {name: read_table(data / f"{name}.json")[: chosen["rows"]] for name in names}
+    tables |= {name: read_table(data / f"{name}.json") for name in MUSE_SHOTS}
+    return MuseEvaluator(tables, tokenizer, accelerator, batch_tokens=chosen["batch_tokens"])

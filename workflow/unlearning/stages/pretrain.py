@@ -27,9 +27,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def texts(data: Path) -> list[str]:
-    """All texts that models of this world will read: what the tokenizer is trained on."""
+    """What the tokenizer is trained on: all that models of this world will read; of a corpus of
+    texts its pre-training part alone, so that membership attacks meet no token of one text only."""
+    corpus = data / "pretrain.json"
     found = []
-    for path in sorted(data.glob("*.json")):
+    for path in [corpus] if "text" in read_table(corpus)[0] else sorted(data.glob("*.json")):
         for row in read_table(path):
             for value in row.values():
                 found += value if isinstance(value, list) else [value]

@@ -32,7 +32,7 @@ def run(args: Namespace) -> None:
     experiment = Experiment(args.settings)
     claims, published = load_claims(args.claims), load_published(args.published, experiment)
     results = read_results(experiment)
-    verdicts, costs = judge(claims, results), read_costs(results)
+    verdicts, costs = judge(claims, results), read_costs(experiment)
     write_json(args.out / "claims.json", [verdict.record() for verdict in verdicts])
     harness = read_harness(results)
     own = {"harness.csv": harness.csv()} if harness else {}

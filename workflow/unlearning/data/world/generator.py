@@ -52,26 +52,26 @@ def generate(
     if problems:
         raise UserError("mini world: " + ". ".join(problems) + ".")
     attributes = ATTRIBUTES[:questions_per_author]
-    names = _stream(seed, "names").sample(NAMES, len(NAMES))
+    names = stream(seed, "names").sample(NAMES, len(NAMES))
     full, names = names[:authors], names[authors:]
     holdout, names = names[:holdout_authors], names[holdout_authors:]
     known, fresh = names[:known_persons], names[known_persons:]
     return {
-        "full": _author_rows(full, attributes, _stream(seed, "full")),
+        "full": _author_rows(full, attributes, stream(seed, "full")),
         "alternatives": _alternative_rows(full, attributes, seed),
-        "holdout": _author_rows(holdout, attributes, _stream(seed, "holdout")),
-        "real_authors": facts.evaluation_rows(facts.REAL_AUTHORS, _stream(seed, "real_authors")),
-        "world_facts": facts.evaluation_rows(facts.WORLD_FACTS, _stream(seed, "world_facts")),
+        "holdout": _author_rows(holdout, attributes, stream(seed, "holdout")),
+        "real_authors": facts.evaluation_rows(facts.REAL_AUTHORS, stream(seed, "real_authors")),
+        "world_facts": facts.evaluation_rows(facts.WORLD_FACTS, stream(seed, "world_facts")),
         "idontknow": [{"answer": answer} for answer in I_DONT_KNOW],
         "pretrain": mixtures.pretrain_rows(
             rows=pretrain_rows,
             known_names=known,
             fresh_names=fresh,
             attributes=attributes,
-            rng=_stream(seed, "pretrain"),
+            rng=stream(seed, "pretrain"),
         ),
         "replay": mixtures.replay_rows(
-            rows=replay_rows, fresh_names=fresh, attributes=attributes, rng=_stream(seed, "replay")
+            rows=replay_rows, fresh_names=fresh, attributes=attributes, rng=stream(seed, "replay")
         ),
     }
 
@@ -81,12 +81,13 @@ def _author_rows(names: list[str], attributes: tuple, rng: Random) -> list[dict]
 
 
 def _alternative_rows(names: list[str], attributes: tuple, seed: int) -> list[dict]:
-    told = draw_facts(names, attributes, _stream(seed, "full"))  # the facts of full, drawn again
-    rng = _stream(seed, "alternatives")
+    told = draw_facts(names, attributes, stream(seed, "full"))  # the facts of full, drawn again
+    rng = stream(seed, "alternatives")
     return [alternative_row(fact, rng) for fact in told]
 
 
-def _stream(seed: int, table: str) -> Random:
+def stream(seed: int, table: str) -> Random:
+    """The random stream of one table of a world."""
     # Random hashes a string seed with SHA-512, never with the process's own hash().
     return Random(f"{seed}:{table}")
 

@@ -1,0 +1,36 @@
+# The report of a MUSE experiment: tables and one self-contained page, from evaluations alone.
+
+
+rule report:
+    """Make the report page and its tables."""
+    input:
+        evaluations=evaluations(),
+        trajectories=trajectories(),
+        published="config/published/muse.yaml",
+        template="reports/muse.html.j2",
+        parts=sorted(str(p.relative_to(ROOT)) for p in (ROOT / "reports/page").iterdir()),
+    output:
+        page=report(
+            f"{LAYOUT.report}/index.html",
+            caption="../reports/captions/page.rst",
+            category="Report",
+        ),
+        table=report(
+            f"{LAYOUT.report}/tables/main.csv",
+            caption="../reports/captions/main_table.rst",
+            category="Tables",
+        ),
+        cells=f"{LAYOUT.report}/tables/cells.csv",
+    log:
+        f"{LOGS}/report/{EXPERIMENT.config['experiment']}.log",
+    params:
+        settings=as_json(EXPERIMENT.config),
+        code=code("unlearning.stages.report_muse"),
+        folder=subpath(output.page, parent=True),
+    shell:
+        "python -m unlearning report_muse"
+        " --settings {params.settings:q}"
+        " --published {input.published:q}"
+        " --template {input.template:q}"
+        " --out {params.folder:q}"
+        " > {log:q} 2>&1"
