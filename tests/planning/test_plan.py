@@ -15,6 +15,7 @@ from unlearning.stages.plan import plan, table
 
 ROOT = Path(__file__).resolve().parents[2]
 SEVEN = ROOT / "config" / "experiments" / "tofu-llama2-7b.yaml"
+MUSE = ROOT / "config" / "experiments" / "mini-muse.yaml"
 
 
 def planned(gpu, path=SEVEN, **changes):
@@ -104,6 +105,7 @@ def test_the_command_prints_json_and_loads_no_torch():
     [
         (["--configfile", "absent.yaml"], "cannot read 'absent.yaml'"),
         (["--configfile", str(ROOT / "README.md")], "is not YAML|holds no mapping"),
+        (["--configfile", str(MUSE)], "data.source: 'mini-muse' cannot be planned"),
         (["--configfile", str(SEVEN), "--gpu-memory-gb", "0"], "must be greater than 1, found 0"),
     ],
 )
