@@ -79,7 +79,7 @@ def steps(case: dict, device: str) -> None:
     train(model, source, objective, plan, recipe, accelerator, teacher=teacher)
 
 
-def predicted(case: dict, device: str) -> dict[str, float]:
+def predicted(case: dict) -> dict[str, float]:
     """The same as the plan accounts for it."""
     settings = resolve(case["method"], {}).settings()
     step = Step(
@@ -94,14 +94,15 @@ def predicted(case: dict, device: str) -> dict[str, float]:
         half=case["precision"] == "bfloat16",
         optimizer=case["optimizer"],
         checkpointing=case["gradient_checkpointing"],
-        gpu=device == "cuda",
     )
     return training(shape_of({"architecture": case}), step)
 
 
 def main() -> None:
     """Measure one case."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("case", type=json.loads, help="shape and options as JSON")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     args = parser.parse_args()
@@ -110,7 +111,7 @@ def main() -> None:
     before = reset(args.device)
     steps(case, args.device)
     measured = peak(args.device) - before
-    print(json.dumps({"measured": measured, "predicted": predicted(case, args.device)}))
+    print(json.dumps({"measured": measured, "predicted": predicted(case)}))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Predicted and measured peak memory of training steps, case by case, as a Markdown table.
 
-    python benchmarks/memory_cases.py                  # 25 M parameters on the CPU, minutes
+    python benchmarks/memory_cases.py                  # 15 to 25 M parameters on the CPU, minutes
     python benchmarks/memory_cases.py --device cuda    # 1 B and 7 B, on a GPU of 80 GB or more
 
 Each case runs in a process of its own (benchmarks/memory.py).
@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 SMALL = {"layers": 6, "width": 512, "heads": 8, "feed_forward": 1408, "vocabulary": 8192}
+WIDE = {"layers": 4, "width": 320, "heads": 5, "feed_forward": 864, "vocabulary": 32768}
 ONE = {"layers": 16, "width": 2048, "heads": 32, "feed_forward": 8192, "vocabulary": 128256}
 SEVEN = {"layers": 32, "width": 4096, "heads": 32, "feed_forward": 11008, "vocabulary": 32000}
 HALF = {"precision": "bfloat16"}
@@ -30,6 +31,10 @@ CASES = {
             HALF,
             {**HALF, **RECOMPUTED, "micro_batch": 3},
             {"tokens": 64, "optimizer": "adamw8bit"},
+            {**WIDE, "micro_batch": 4},
+            {**WIDE, "tokens": 96, "method": "NPO+KL"},
+            {**WIDE, "tokens": 96, "method": "NPO-MUSE+RT"},
+            {**WIDE, "tokens": 96, "method": "PDU+RT"},
         )
     ],
     "cuda": [
@@ -56,7 +61,9 @@ def measure(case: dict, device: str) -> dict:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", choices=CASES, default="cpu")
     device = parser.parse_args().device
     print("| width x layers | options | predicted MiB | measured MiB | ratio |")

@@ -15,6 +15,7 @@ from unlearning.stages.plan import plan, table
 
 ROOT = Path(__file__).resolve().parents[2]
 SEVEN = ROOT / "config" / "experiments" / "tofu-llama2-7b.yaml"
+MUSE = ROOT / "config" / "experiments" / "mini-muse.yaml"
 
 
 def planned(gpu, path=SEVEN, **changes):
@@ -81,7 +82,8 @@ def test_checkpointing_is_advised_before_anything_that_changes_numbers():
 
 def test_the_table_names_what_will_not_fit():
     text = table(planned("RTX4090-24"))
-    assert "WARNING: finetune, retrain will not fit; no option makes it fit" in text
+    assert "WARNING: finetune, retrain, unlearn GA, " in text
+    assert "no option makes it fit: at least " in text
     assert "Assumed: 30% of the GPU's dense peak FLOP/s" in text
     assert "WARNING" not in table(planned("RTX4090-24", ROOT / "config" / "config.yaml"))
 
@@ -103,6 +105,7 @@ def test_the_command_prints_json_and_loads_no_torch():
     [
         (["--configfile", "absent.yaml"], "cannot read 'absent.yaml'"),
         (["--configfile", str(ROOT / "README.md")], "is not YAML|holds no mapping"),
+        (["--configfile", str(MUSE)], "data.source: 'mini-muse' cannot be planned"),
         (["--configfile", str(SEVEN), "--gpu-memory-gb", "0"], "must be greater than 1, found 0"),
     ],
 )

@@ -29,9 +29,8 @@ def test_dry_run(fresh, path):
     assert jobs["evaluate"] == len(splits) * (1 + len(retrained)) + len(cells)
     assert jobs["pretrain"] == experiment.from_scratch
     assert jobs["data"] == jobs["finetune"] == jobs["report"] == 1
-    planned = Plan(experiment).jobs()
-    assert planned == {rule: jobs[rule] for rule in planned}
-    assert sum(planned.values()) + 1 == jobs["total"]  # and rule all
+    if not experiment.on_muse:  # whose texts the plan does not know
+        assert Plan(experiment).jobs() == jobs
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

@@ -25,6 +25,8 @@ def advice(shape: Shape, stage: Stage, room: float) -> list[str]:
     if stage.step is not None and training(shape, stage.step)["total"] > room:
         line, optimizer = _for_step(shape, stage.step, stage.section, room)
         lines.append(line)
+        if optimizer is None:
+            return lines
     for held in stage.passes:
         if optimizer and held.optimizer:
             held = replace(held, optimizer=optimizer)
@@ -33,9 +35,9 @@ def advice(shape: Shape, stage: Stage, room: float) -> list[str]:
     return lines
 
 
-def _for_step(shape: Shape, step: Step, section: str, room: float) -> tuple[str, str]:
-    """The first options that fit, and their optimiser: those that change no number come first,
-    then those that keep the larger micro-batch."""
+def _for_step(shape: Shape, step: Step, section: str, room: float) -> tuple[str, str | None]:
+    """The first options that fit, and their optimiser, or None: those that change no number come
+    first, then those that keep the larger micro-batch."""
     least = training(shape, step)["total"]
     for optimizer in dict.fromkeys((step.optimizer, "adamw8bit")):
         for checkpointing in sorted({step.checkpointing, True}):
@@ -51,7 +53,7 @@ def _for_step(shape: Shape, step: Step, section: str, room: float) -> tuple[str,
                     line = f"set {_changed(step, section, options)}: {total / GIB:.1f} GiB"
                     return line, optimizer
                 least, micro_batch = min(least, total), micro_batch // 2
-    return _nothing(least), "adamw8bit"
+    return _nothing(least), None
 
 
 def _with(shape: Shape, step: Step, options: dict) -> float:

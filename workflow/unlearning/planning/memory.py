@@ -20,7 +20,7 @@ class Step:
     micro_batch: pairs in a pass, each of `roles` rows. width, labels: tokens of the longest row, in
     all and labelled. full: positions of a pair whose logits are kept whole. teacher: a second
     model. taught: its logits are kept too. accumulates: a batch is more than one pass. trained:
-    share of the parameters that is trained. processes: GPUs that share a batch. gpu: not on a CPU.
+    share of the parameters that is trained. processes: GPUs that share a batch.
     """
 
     micro_batch: int
@@ -36,7 +36,6 @@ class Step:
     optimizer: str = "adamw"
     checkpointing: bool = False
     processes: int = 1
-    gpu: bool = True
 
     @property
     def tokens(self) -> int:
@@ -107,15 +106,8 @@ def training(shape: Shape, step: Step) -> dict[str, float]:
         moments[0] |= copies
     # the gradient of the embedding, beside the one that it is added to
     moments.append({**gradients, "temporary": FLOAT * shape.embedding * (step.trained == 1)})
-    moments.append({**gradients, "temporary": _update(shape, step)})
+    moments.append({**gradients, "temporary": 2 * FLOAT * shape.largest})  # one tensor's update
     return _largest([{**held, **moment} for moment in moments])
-
-
-def _update(shape: Shape, step: Step) -> float:
-    """Bytes that the optimiser's step takes: on a GPU AdamW updates all tensors at once."""
-    if step.optimizer == "adamw" and step.gpu:
-        return FLOAT * step.trained * shape.parameters
-    return 2 * FLOAT * shape.largest
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from unlearning.config.experiment import Experiment
+from unlearning.errors import UserError
 from unlearning.planning.memory import FLOAT, HALF, Pass, Step
 from unlearning.planning.shapes import Shape, shape_of
 from unlearning.planning.texts import Texts
@@ -34,10 +35,15 @@ class Stage:
 
 
 class Plan:
-    """The stages of an experiment, in the DAG's order."""
+    """The stages of an experiment, in the DAG's order; UserError on MUSE."""
 
     def __init__(self, experiment: Experiment):
         self.experiment, self.config = experiment, experiment.config
+        if experiment.on_muse:
+            raise UserError(
+                f"data.source: '{self.config['data']['source']}' cannot be planned: the lengths of "
+                "MUSE's texts are not modelled. `make dry-run` lists the jobs"
+            )
         self.shape: Shape = shape_of(self.config["model"])
         self.texts = Texts(experiment)
         self.half = self.config["model"]["precision"] == "bfloat16"
