@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "rules", "workflow", "config", "reports")
-MICRO = Path(__file__).with_name("micro.yaml")
+MICRO = ROOT / "tests" / "workflow" / "micro.yaml"
 
 
 def micro() -> dict:
@@ -44,7 +44,7 @@ class Project:
         """Results of the micro experiment."""
         return self.root / "results" / "micro"
 
-    def call(self, *command: str | Path) -> subprocess.CompletedProcess:
+    def call(self, *command: str | Path, timeout: float = 300) -> subprocess.CompletedProcess:
         """Run a command on the CPU with one thread, so that results can be compared closely."""
         tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         own = {"PATH": tools, "PYTHONPATH": str(self.root / "workflow")}
@@ -57,7 +57,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
+            timeout=timeout,
         )
 
     def snakemake(self, config: dict | Path, *arguments: str | Path):
