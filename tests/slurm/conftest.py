@@ -45,7 +45,6 @@ JobSubmitPlugins=lua
 GresTypes=gpu
 MinJobAge=300
 KillWait=2
-ReturnToService=2
 NodeName=node[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]},{ports[2]} CPUs=1 \
 RealMemory=8000 Gres=gpu:fake:2
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
@@ -95,17 +94,18 @@ class Cluster:
         return sorted(own, key=lambda job: int(job["JobId"]))
 
     def running(self, project: Project, rule: str) -> dict[str, str]:
-        """The first job whose comment, rule_NAME_wildcards_…, has `rule` in it, once it runs."""
-        return until(
-            lambda: next(
-                (
-                    job
-                    for job in self.jobs(project)
-                    if rule in job["Comment"] and job["JobState"] == "RUNNING"
-                ),
-                None,
-            )
-        )
+        """The job whose comment, rule_NAME_wildcards_…, has `rule` in it, once its stage starts."""
+
+        def started() -> dict[str, str] | None:
+            for job in self.jobs(project):
+                log = Path(job["StdOut"])
+                runs = rule in job["Comment"] and job["JobState"] == "RUNNING" and log.exists()
+                # the snakemake inside the job's step has come to the rule's shell line
+                if runs and "\nlocalrule " in log.read_text():
+                    return job
+            return None
+
+        return until(started)
 
     def pending_again(self, job: dict[str, str]) -> None:
         """Wait until a job is back in the queue, and take the two minutes off that SLURM waits."""

@@ -76,6 +76,7 @@ def test_whole_experiment(cluster, project, empty):
 
 def test_cancelled_job(cluster, project, finished):
     """After scancel the next run does that job and what depends on it; work that was done stays."""
+    shutil.rmtree(finished.world / "report")
     shutil.rmtree(finished.root / UNLEARNED / "NPO+RT")
     shutil.rmtree(finished.root / UNLEARNED / METHODS["SimNPO+RT"] / "evaluate")
     run = cluster.start(finished, MICRO, "--retries", "0")
@@ -114,6 +115,8 @@ def test_time_limit_and_requeue(cluster, project, finished):
     run = cluster.start(finished, MICRO, *trajectories())
     late, preempted = (cluster.running(finished, f"_{name}_") for name in METHODS)
     asked("scontrol", "requeue", preempted["JobId"])
+    # limits are looked at every 30 seconds; a halted stage is still there by then
+    asked("scancel", "--signal=STOP", late["JobId"])
     asked("scontrol", "update", f"JobId={late['JobId']}", "EndTime=now+1")
     cluster.pending_again(preempted)
     done = run.result()
