@@ -182,7 +182,8 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
     missing = [name for name in NEEDED if not shutil.which(name)]
     if missing:
         message = f"SLURM is not installed ({', '.join(missing)} not found). Get it: {GET}"
-        assert os.environ.get("CI") != "true", message
+        if os.environ.get("CI") == "true":
+            pytest.fail(message, pytrace=False)
         pytest.skip(message)
     folder = tmp_path_factory.mktemp("slurm")
     configured(folder)
