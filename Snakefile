@@ -19,6 +19,13 @@ report: "reports/workflow.rst"
 container: "unlearning.sif"
 
 
+# Under a scheduler these two stay where snakemake runs: seconds without a model, and the hub, where
+# TOFU comes from, is often within reach of login nodes only.
+localrules:
+    data,
+    report,
+
+
 wildcard_constraints:
     split=r"forget(\d\d)?|(scal|sust)\d",
     seed=r"\d+",

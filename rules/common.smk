@@ -39,6 +39,24 @@ RUN = "{method}/{variant}/seed={seed}"  # an unlearning run inside its split and
 shell.prefix("set -euo pipefail; trap : TERM USR1; ")
 
 
+# Of the profile: what every job asks for on this site, the names of its GPUs among it.
+DEFAULTS = workflow.resource_settings.default_resources
+SITE = dict(argument.split("=", 1) for argument in DEFAULTS.args) if DEFAULTS else {}
+
+
+def compute(gpus):
+    """Resources of a job; its second attempt, after too little memory or time, asks for double."""
+    asked = {
+        "processes": gpus,
+        "gpu": gpus,  # --gpus=N, with the site's gpu_model --gpus=MODEL:N
+        "mem_mb": lambda wildcards, attempt: RESOURCES["mem_mb"] * attempt,
+        "runtime": lambda wildcards, attempt: RESOURCES["runtime"] * attempt,
+    }
+    if "gres" in SITE:  # the executor sends both --gpus and --gres, so one of them goes
+        asked |= {"gpu": None, "gpu_model": None, "gres": f"{SITE['gres']}:{gpus}"}
+    return asked if gpus else asked | {"gpu_model": None, "gres": None}
+
+
 def code(*modules):
     """Digest of what a stage is made of; as a param, an edit reruns its stages and no others."""
     return fingerprint(*modules)

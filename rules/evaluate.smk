@@ -20,15 +20,13 @@ rule evaluate:
         run="(finetune|retrain|unlearn)/.+",
     threads: RESOURCES["threads"]
     resources:
-        gpu=RESOURCES["gpus"],
-        mem_mb=RESOURCES["mem_mb"],
-        runtime=RESOURCES["runtime"],
+        **compute(RESOURCES["gpus"]),
     params:
         settings=as_json(EXPERIMENT.evaluate_settings()),
         code=code("unlearning.stages.evaluate"),
         folder=subpath(output.rows, parent=True),
     shell:
-        "python -m unlearning --processes {resources.gpu} evaluate"
+        "python -m unlearning --processes {resources.processes} evaluate"
         " --model {input.model:q}"
         " --data {input.data:q}"
         " --split {wildcards.split}"

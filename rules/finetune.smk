@@ -14,9 +14,7 @@ rule finetune:
         f"{BENCHMARKS}/finetune/seed={{seed}}.tsv"
     threads: RESOURCES["threads"]
     resources:
-        gpu=RESOURCES["gpus"],
-        mem_mb=RESOURCES["mem_mb"],
-        runtime=RESOURCES["runtime"],
+        **compute(RESOURCES["gpus"]),
         checkpoint_minutes=RESOURCES["checkpoint_minutes"],
     params:
         state=state_of,
@@ -25,7 +23,7 @@ rule finetune:
         settings=as_json(EXPERIMENT.finetune_settings()),
         code=code("unlearning.stages.finetune"),
     shell:
-        "python -m unlearning --processes {resources.gpu} finetune"
+        "python -m unlearning --processes {resources.processes} finetune"
         " --model {params.base:q}"
         " --data {input.data:q}"
         " --table {params.table}"

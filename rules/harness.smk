@@ -16,9 +16,7 @@ rule harness:
         trained=r"(finetune|forget\d\d/(retrain|unlearn))/.+",
     threads: RESOURCES["threads"]
     resources:
-        gpu=min(1, RESOURCES["gpus"]),
-        mem_mb=RESOURCES["mem_mb"],
-        runtime=RESOURCES["runtime"],
+        **compute(min(1, RESOURCES["gpus"])),
     params:
         settings=as_json(EXPERIMENT.harness_settings()),
         code=code("unlearning.stages.harness"),

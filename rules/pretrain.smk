@@ -14,16 +14,14 @@ if EXPERIMENT.from_scratch:
             f"{BENCHMARKS}/pretrain/base.tsv"
         threads: RESOURCES["threads"]
         resources:
-            gpu=RESOURCES["gpus"],
-            mem_mb=RESOURCES["mem_mb"],
-            runtime=RESOURCES["runtime"],
+            **compute(RESOURCES["gpus"]),
             checkpoint_minutes=RESOURCES["checkpoint_minutes"],
         params:
             state=state_of,
             settings=as_json(EXPERIMENT.pretrain_settings()),
             code=code("unlearning.stages.pretrain"),
         shell:
-            "python -m unlearning --processes {resources.gpu} pretrain"
+            "python -m unlearning --processes {resources.processes} pretrain"
             " --data {input.data:q}"
             " --settings {params.settings:q}"
             " --out {output.model:q}"

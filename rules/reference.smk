@@ -15,9 +15,7 @@ rule reference:
         f"{BENCHMARKS}/reference/{{split}}.tsv"
     threads: RESOURCES["threads"]
     resources:
-        gpu=min(1, RESOURCES["gpus"]),
-        mem_mb=RESOURCES["mem_mb"],
-        runtime=RESOURCES["runtime"],
+        **compute(min(1, RESOURCES["gpus"])),
     params:
         settings=as_json(EXPERIMENT.reference_settings()),
         code=code("unlearning.stages.reference"),

@@ -14,16 +14,14 @@ rule relearn:
         f"{BENCHMARKS}/relearn/{{split}}/{RUN}/{{attack}}.tsv"
     threads: RESOURCES["threads"]
     resources:
-        gpu=RESOURCES["gpus"],
-        mem_mb=RESOURCES["mem_mb"],
-        runtime=RESOURCES["runtime"],
+        **compute(RESOURCES["gpus"]),
         checkpoint_minutes=RESOURCES["checkpoint_minutes"],
     params:
         state=state_of,
         settings=as_json(EXPERIMENT.relearn_settings()),
         code=code("unlearning.stages.relearn"),
     shell:
-        "python -m unlearning --processes {resources.gpu} relearn"
+        "python -m unlearning --processes {resources.processes} relearn"
         " --model {input.model:q}"
         " --data {input.data:q}"
         " --split {wildcards.split}"

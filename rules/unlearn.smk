@@ -16,9 +16,7 @@ rule unlearn:
         f"{BENCHMARKS}/unlearn/{{split}}/{RUN}.tsv"
     threads: RESOURCES["threads"]
     resources:
-        gpu=RESOURCES["gpus"],
-        mem_mb=RESOURCES["mem_mb"],
-        runtime=RESOURCES["runtime"],
+        **compute(RESOURCES["gpus"]),
         checkpoint_minutes=RESOURCES["checkpoint_minutes"],
     params:
         state=state_of,
@@ -28,7 +26,7 @@ rule unlearn:
         ),
         code=lambda wildcards: code(*method_modules(wildcards)),
     shell:
-        "python -m unlearning --processes {resources.gpu} unlearn"
+        "python -m unlearning --processes {resources.processes} unlearn"
         " --model {input.model:q}"
         " --data {input.data:q}"
         " --split {wildcards.split}"

@@ -22,7 +22,7 @@ from typing import IO
 
 import psutil
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from conftest import Project, copied, merged, micro
 
 COMPARED = ("model.safetensors", "rows.json", "summary.json", "trajectory.json")
