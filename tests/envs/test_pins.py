@@ -29,7 +29,8 @@ def test_everything_that_the_project_asks_for_is_pinned_and_installed_as_pinned(
     for requirement in requirements():
         name = re.sub(r"[-_.]+", "-", requirement.name).lower()
         assert name in pins(), f"{name} has no pin"
-        assert version(requirement.name).split("+")[0] == pins()[name]
+        if name != "torchao":  # beside the environment: see the Makefile
+            assert version(requirement.name).split("+")[0] == pins()[name]
 
 
 def test_conda_and_container_install_from_the_same_lock():

@@ -1,6 +1,8 @@
 """What saves memory: 8-bit states stay near AdamW's numbers, checkpointing changes none."""
 
 import copy
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +19,8 @@ from unlearning.training.loop import train
 from unlearning.training.optimizers import make_optimizer
 from unlearning.training.plan import Recipe, StepPlan
 from unlearning.training.sources import LearnSource, UnlearnSource
+
+sys.path.append(str(Path(sys.prefix) / "gpu"))  # torchao, which the environment itself has not
 
 ROWS = [{"question": "who wrote this book?", "answer": " ".join(WORDS[5:n])} for n in range(7, 13)]
 RECIPE = {"epochs": 4, "batch_size": 6, "lr": 1e-2, "warmup_epochs": 0, "schedule": "linear"}

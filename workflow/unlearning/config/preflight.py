@@ -4,6 +4,7 @@ import json
 import os
 import re
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 from unlearning.config.experiment import Experiment
@@ -20,7 +21,7 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 def preflight(experiment: Experiment) -> None:
     """ConfigError with everything that is missing on this machine."""
     problems = _results(experiment) + _data(experiment) + _holdout(experiment)
-    problems += _model(experiment) + _harness(experiment)
+    problems += _model(experiment) + _harness(experiment) + _optimizer(experiment)
     if problems:
         raise ConfigError(problems)
 
@@ -137,3 +138,16 @@ def _harness(experiment: Experiment) -> list[str]:
             "files of your tasks, or be null"
         )
     return problems
+
+
+def _optimizer(experiment: Experiment) -> list[str]:
+    if find_spec("torchao") is not None:
+        return []
+    stages = ("pretrain", "finetune", "unlearn", "relearn")
+    recipes = {stage: experiment.config[stage] or {} for stage in stages}
+    return [
+        f"{stage}.optimizer: adamw8bit needs the package torchao; install it with "
+        "`pip install --constraint envs/constraints.txt '.[gpu]'`, or set adamw"
+        for stage, recipe in recipes.items()
+        if recipe.get("optimizer") == "adamw8bit"
+    ]

@@ -34,7 +34,7 @@ def _adamw8bit(trained: list[Parameter], **arguments: float) -> Optimizer:
     except ImportError as error:
         raise UserError(
             f"optimizer: adamw8bit needs the package torchao ({error}). Install it with "
-            "`pip install --constraint envs/constraints.txt torchao`, or set optimizer to adamw"
+            "`pip install --constraint envs/constraints.txt '.[gpu]'`, or set optimizer to adamw"
         ) from None
     compiler = os.environ.get("CXX", "g++")
     if shutil.which(compiler) is None:
