@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+# Before torch is loaded: sums are the same in every test and in every process that a test starts.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "rules", "workflow", "config", "reports")
 MICRO = ROOT / "tests" / "workflow" / "micro.yaml"

@@ -124,6 +124,26 @@ METRICS: dict[str, Metric] = {
     **{key: metric for name in SETS for key, metric in _fluency(name).items()},
 }
 
+_PERCENT, _LEAK = (0.0, 100.0), (-100.0, math.inf)
+_MUSE_CODE = "MUSE, arXiv 2407.06460; jaechan-repo/muse_bench eval.py"
+MUSE: dict[str, Metric] = {
+    "verbmem_f": Metric("VerbMem_f", "lower", f"forget set; {_MUSE_CODE}, verbmem.py", _PERCENT),
+    "knowmem_f": Metric("KnowMem_f", "lower", f"forget set; {_MUSE_CODE}, knowmem.py", _PERCENT),
+    "privleak": Metric(
+        "PrivLeak", "zero", f"percent, against the retrained models here; {_MUSE_CODE}", _LEAK
+    ),
+    "knowmem_r": Metric("KnowMem_r", "higher", f"retain set; {_MUSE_CODE}, knowmem.py", _PERCENT),
+    "min_k_auc": Metric(
+        "AUC", "", f"forget against holdout, Min-40%; the retrained model's is best; {_MUSE_CODE}"
+    ),
+    "privleak_published": Metric(
+        "PrivLeak, published AUC",
+        "zero",
+        f"percent, against the AUC of the published retrained model, as in eval.py; {_MUSE_CODE}",
+        _LEAK,
+    ),
+}
+
 _WMDP = "WMDP, arXiv 2403.03218; lm-evaluation-harness lm_eval/tasks/wmdp; 0.25 is chance"
 _MMLU = "MMLU, arXiv 2009.03300; lm-evaluation-harness lm_eval/tasks/mmlu; 0.25 is chance"
 TASKS: dict[str, Metric] = {  # accuracies on tasks of lm-evaluation-harness

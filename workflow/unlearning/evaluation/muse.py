@@ -3,12 +3,9 @@
 Source: MUSE, arXiv 2407.06460; jaechan-repo/muse_bench eval.py and metrics/.
 """
 
-import math
-
 import numpy
 
 from unlearning.evaluation import membership
-from unlearning.evaluation.metrics import Metric
 
 SHOTS_END = ("\n\n", "\nQuestion", "Question:")  # where an answer ends, cut in this order
 VERBMEM_TOKENS, KNOWMEM_TOKENS = 128, 32  # new tokens
@@ -17,26 +14,6 @@ KNOWMEM = ("knowmem_forget", "knowmem_retain")
 PRIVLEAK = ("privleak_forget", "privleak_holdout")
 # AUC of the published retrained models, forget against holdout under Min-40%: constants of eval.py
 PUBLISHED_AUC = {"News": 0.4772, "Books": 0.5393}
-
-PERCENT, LEAK = (0.0, 100.0), (-100.0, math.inf)
-_MUSE = "MUSE, arXiv 2407.06460; jaechan-repo/muse_bench eval.py"
-METRICS: dict[str, Metric] = {
-    "verbmem_f": Metric("VerbMem_f", "lower", f"forget set; {_MUSE}, verbmem.py", PERCENT),
-    "knowmem_f": Metric("KnowMem_f", "lower", f"forget set; {_MUSE}, knowmem.py", PERCENT),
-    "privleak": Metric(
-        "PrivLeak", "zero", f"percent, against the retrained models here; {_MUSE}", LEAK
-    ),
-    "knowmem_r": Metric("KnowMem_r", "higher", f"retain set; {_MUSE}, knowmem.py", PERCENT),
-    "min_k_auc": Metric(
-        "AUC", "", f"forget against holdout, Min-40%; the retrained model's is best; {_MUSE}"
-    ),
-    "privleak_published": Metric(
-        "PrivLeak, published AUC",
-        "zero",
-        f"percent, against the AUC of the published retrained model, as in eval.py; {_MUSE}",
-        LEAK,
-    ),
-}
 
 
 def few_shot_prompt(question: str, shots: list[dict]) -> str:

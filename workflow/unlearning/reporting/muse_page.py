@@ -6,7 +6,8 @@ from pathlib import Path
 import jinja2
 
 from unlearning.data.splits import MUSE_FORGET
-from unlearning.evaluation.muse import KNOWMEM, METRICS, VERBMEM
+from unlearning.evaluation.metrics import MUSE
+from unlearning.evaluation.muse import KNOWMEM, VERBMEM
 from unlearning.evaluation.records import read_rows
 from unlearning.reporting.cost import Cost
 from unlearning.reporting.embed import content_policy, inline_script
@@ -17,7 +18,7 @@ from unlearning.reporting.provenance import provenance
 from unlearning.reporting.story import base_model, recipe
 from unlearning.reporting.tables import CELL, cost_table, csv_text
 
-HEADS = {name: (metric.title, ARROWS[metric.better]) for name, metric in METRICS.items()}
+HEADS = {name: (metric.title, ARROWS[metric.better]) for name, metric in MUSE.items()}
 SHOWN = 6  # answers of each kind on the page
 LONGEST = 600  # characters of a text
 
@@ -54,28 +55,28 @@ def csv_tables(results: MuseResults, costs: list[Cost]) -> dict[str, str]:
         (a.first.split, a.first.method, a.first.variant, a.first.label)
         + (name, s.mean, s.sd, s.n, a.diverged)
         for a in found
-        for name in METRICS
+        for name in MUSE
         if (s := a.metric(name)) is not None
     ]
     tables = {
         "main.csv": csv_text(header, main),
-        "cells.csv": csv_text((*CELL, *METRICS), [_record(m) for m in results.models]),
+        "cells.csv": csv_text((*CELL, *MUSE), [_record(m) for m in results.models]),
         "cost.csv": cost_table(costs),
     }
     if results.experiment.config["unlearn"]["trajectory"]:
         chosen = [[*_record(m), m.epoch] for m in results.selected]
-        tables["selected.csv"] = csv_text((*CELL, *METRICS, "epoch"), chosen)
+        tables["selected.csv"] = csv_text((*CELL, *MUSE, "epoch"), chosen)
     return tables
 
 
 def _record(m: MuseModel) -> list:
-    values = [m.metrics.get(name) for name in METRICS]
+    values = [m.metrics.get(name) for name in MUSE]
     return [m.split, m.method, m.variant, m.label, m.seed, *values]
 
 
 def columns(results: MuseResults) -> list[str]:
     """The metrics that some model has."""
-    return [name for name in METRICS if any(name in m.metrics for m in results.models)]
+    return [name for name in MUSE if any(name in m.metrics for m in results.models)]
 
 
 def page_tables(results: MuseResults) -> list[Table]:
@@ -196,7 +197,7 @@ def render(
             "evaluated": sum(model.epoch is not None for model in results.models),
             "planned": len(cells),
         },
-        columns=[(name, *HEADS[name], METRICS[name]) for name in columns(results)],
+        columns=[(name, *HEADS[name], MUSE[name]) for name in columns(results)],
         tables=page_tables(results),
         answers=answers(results),
         published=published,
