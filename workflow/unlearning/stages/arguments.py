@@ -1,7 +1,8 @@
-"""Arguments that every stage takes."""
+"""Arguments that stages share."""
 
 import argparse
 import json
+from pathlib import Path
 from pathlib import Path
 
 
@@ -20,3 +21,11 @@ def add_state(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint-minutes", type=float, default=10, help="minutes between two states"
     )
+
+
+def add_report(parser: argparse.ArgumentParser) -> None:
+    """What every report takes; its settings are the experiment's complete config."""
+    parser.add_argument("--published", type=Path, required=True, help="YAML of published numbers")
+    parser.add_argument("--template", type=Path, required=True, help="template of the page")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    add_settings(parser)

@@ -15,16 +15,13 @@ from unlearning.reporting.palette import styles
 from unlearning.reporting.published import load_published
 from unlearning.reporting.results import read_results
 from unlearning.reporting.tables import csv_tables
-from unlearning.stages.arguments import add_settings
+from unlearning.stages.arguments import add_report
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments that rule report shows; the settings are the experiment's complete config."""
+    """The arguments that rule report shows."""
     parser.add_argument("--claims", type=Path, required=True, help="YAML file of claims")
-    parser.add_argument("--published", type=Path, required=True, help="YAML of published numbers")
-    parser.add_argument("--template", type=Path, required=True, help="template of the page")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    add_settings(parser)
+    add_report(parser)
 
 
 def run(args: Namespace) -> None:

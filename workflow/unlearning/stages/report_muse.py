@@ -9,15 +9,12 @@ from unlearning.reporting.cost import read_costs
 from unlearning.reporting.muse import read_muse
 from unlearning.reporting.muse_page import csv_tables, render
 from unlearning.reporting.muse_published import load_muse_published
-from unlearning.stages.arguments import add_settings
+from unlearning.stages.arguments import add_report
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments that rule report shows; the settings are the experiment's complete config."""
-    parser.add_argument("--published", type=Path, required=True, help="YAML of published numbers")
-    parser.add_argument("--template", type=Path, required=True, help="template of the page")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    add_settings(parser)
+    """The arguments that rule report shows."""
+    add_report(parser)
 
 
 def run(args: Namespace) -> None:
