@@ -3,7 +3,6 @@
 import argparse
 import json
 from pathlib import Path
-from pathlib import Path
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

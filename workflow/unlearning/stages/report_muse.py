@@ -1,7 +1,6 @@
 """Report of a MUSE experiment: tables, and one self-contained page."""
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
 from unlearning.config.experiment import Experiment
 from unlearning.files import write_text
