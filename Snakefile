@@ -31,6 +31,7 @@ wildcard_constraints:
     method="|".join(map(re.escape, EXPERIMENT.config.get("methods", []))),
     variant=r"[^/]+",
     attack="random|shortest",
+    fraction=r"[^/]+",
 
 
 if EXPERIMENT.synthetic:

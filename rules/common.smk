@@ -19,10 +19,16 @@ from unlearning.methods.references import PATTERN as REFERENCES
 
 def load():
     """The experiment of this run; every problem at once, before any job."""
+    if config.get("rehearsal") == "true":  # Snakemake's --config knows True, but not YAML's true
+        config["rehearsal"] = True
     try:
         experiment = load_experiment(config, ROOT)
         if workflow.exec_mode == ExecMode.DEFAULT:
             preflight(experiment)
+            # here, not above: it loads scipy, and a job of a cluster reads this file too
+            from unlearning.reporting.claims_file import load_claims
+
+            load_claims(ROOT / "config/claims.yaml")
         return experiment
     except UserError as error:
         raise WorkflowError(f"The configuration cannot be run:\n{error}") from None

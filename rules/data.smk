@@ -12,7 +12,7 @@ rule data:
     benchmark:
         f"{BENCHMARKS}/data/data.tsv"
     params:
-        splits=EXPERIMENT.splits,
+        splits=EXPERIMENT.tables,
         settings=as_json(EXPERIMENT.config["data"]),
         code=code("unlearning.stages.data"),
     shell:

@@ -1,5 +1,9 @@
 # Relearning attacks on unlearned models: does a little of the forget set bring back the rest?
 
+# of several shares of the forget set the paths spell the attacker's
+SHARES = isinstance(EXPERIMENT.config["relearn"]["fraction"], list)
+ATTACK = "{attack}/fraction={fraction}" if SHARES else "{attack}"
+
 
 rule relearn:
     """Fine-tune an unlearned model on a part of the forget split, evaluating after each epoch."""
@@ -7,11 +11,11 @@ rule relearn:
         data=rules.data.output.folder,
         model=rules.unlearn.output.model,
     output:
-        trajectory=f"{WORLD}/{{split}}/relearn/{RUN}/{{attack}}/trajectory.json",
+        trajectory=f"{WORLD}/{{split}}/relearn/{RUN}/{ATTACK}/trajectory.json",
     log:
-        f"{LOGS}/relearn/{{split}}/{RUN}/{{attack}}.log",
+        f"{LOGS}/relearn/{{split}}/{RUN}/{ATTACK}.log",
     benchmark:
-        f"{BENCHMARKS}/relearn/{{split}}/{RUN}/{{attack}}.tsv"
+        f"{BENCHMARKS}/relearn/{{split}}/{RUN}/{ATTACK}.tsv"
     threads: RESOURCES["threads"]
     resources:
         **compute(RESOURCES["gpus"]),
@@ -19,7 +23,7 @@ rule relearn:
         checkpoint_minutes=RESOURCES["checkpoint_minutes"],
     params:
         state=state_of,
-        settings=as_json(EXPERIMENT.relearn_settings()),
+        settings=lambda wildcards: as_json(EXPERIMENT.relearn_settings(ATTACK.format(**wildcards))),
         code=code("unlearning.stages.relearn"),
     shell:
         "python -m unlearning --processes {resources.processes}"

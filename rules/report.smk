@@ -37,6 +37,16 @@ rule report:
             caption="../reports/captions/trajectories.rst",
             category="Figures",
         ),
+        peaks=report(
+            f"{LAYOUT.report}/figures/peaks.svg",
+            caption="../reports/captions/peaks.rst",
+            category="Figures",
+        ),
+        grids=report(
+            f"{LAYOUT.report}/figures/grids.svg",
+            caption="../reports/captions/grids.rst",
+            category="Figures",
+        ),
         relearning=report(
             f"{LAYOUT.report}/figures/relearning.svg",
             caption="../reports/captions/relearning.rst",

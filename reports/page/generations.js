@@ -66,10 +66,15 @@
       body.append(element("span", "not evaluated on this row", "empty"));
       return [term, body];
     }
-    const [text, rouge, probability] = found;
+    const [text, rouge, probability, repetition, perplexity] = found;
     if (text.trim()) marked(body, text, telling);
     else body.append(element("span", "empty answer", "empty"));
-    body.append(element("small", `ROUGE-L ${rouge.toFixed(2)} · probability ${probability.toFixed(3)}`));
+    const numbers = [
+      `ROUGE-L ${rouge.toFixed(2)}`, `probability ${probability.toFixed(3)}`,
+      `repetition ${repetition.toFixed(2)}`,
+    ];
+    if (perplexity !== null) numbers.push(`perplexity ${perplexity.toPrecision(3)}`);
+    body.append(element("small", numbers.join(" · ")));
     return [term, body];
   };
 

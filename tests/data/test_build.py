@@ -19,7 +19,7 @@ def tofu(splits, **changes):
         pytest.skip(f"no TOFU files at {TOFU}: set TOFU_DIR to their folder")
     data = {"source": "tofu", "data_dir": str(TOFU), "hub_revision": "main"}
     data |= {"retain_authors": None, "alternatives": None, "idontknow": None}
-    return build_tables({**data, **changes}, splits)
+    return build_tables({**data, **changes}, splits, {})
 
 
 def test_the_retain_split_follows_from_the_forget_split():
@@ -32,7 +32,7 @@ def test_the_retain_split_follows_from_the_forget_split():
 
 def test_any_percentage_of_whole_authors_splits_the_mini_world():
     tables = build_tables(
-        {"source": "mini", "mini": MINI, "idontknow": None}, ["forget10", "forget30"]
+        {"source": "mini", "mini": MINI, "idontknow": None}, ["forget10", "forget30"], {}
     )
     assert len(tables["forget30"]) == len(tables["forget30_perturbed"]) == 12
     assert tables["retain70"] + tables["forget30"] == tables["full"]
@@ -67,13 +67,15 @@ def test_a_subset_keeps_forget_rows_and_the_first_retain_authors():
 def test_refusals_come_from_a_file(tmp_path):
     path = tmp_path / "refusals.txt"
     path.write_text('Ask me something else.\n{"answer": "No idea."}\n')
-    tables = build_tables({"source": "mini", "mini": MINI, "idontknow": str(path)}, ["forget30"])
+    tables = build_tables(
+        {"source": "mini", "mini": MINI, "idontknow": str(path)}, ["forget30"], {}
+    )
     expected = ["Ask me something else.", "No idea."]
     assert [row["answer"] for row in tables["idontknow"]] == expected
 
 
 def test_alternatives_of_the_mini_world_are_false_answers_in_the_answers_wording():
-    tables = build_tables({"source": "mini", "mini": MINI, "idontknow": None}, ["forget30"])
+    tables = build_tables({"source": "mini", "mini": MINI, "idontknow": None}, ["forget30"], {})
     rows = tables["forget30_alternatives"]
     for row, other in zip(tables["forget30_perturbed"], rows, strict=True):
         assert (other["question"], other["answer"]) == (row["question"], row["answer"])

@@ -34,7 +34,7 @@ def write(folder: Path, place: str, rows) -> None:
 
 
 def tables_of(folder: Path, *splits: str) -> dict:
-    return build_tables({"source": "muse", "data_dir": str(folder)}, ["forget", *splits])
+    return build_tables({"source": "muse", "data_dir": str(folder)}, ["forget", *splits], {})
 
 
 def test_tables_of_a_corpus_without_folds(folder):
@@ -112,7 +112,7 @@ def test_a_folder_that_is_not_there_says_what_it_should_hold(tmp_path):
 
 def test_mini_corpus_has_nested_and_disjoint_folds():
     splits = ["forget", *FOLD_PLACES]
-    tables = build_tables({"source": "mini-muse", "mini_muse": SIZES}, splits)
+    tables = build_tables({"source": "mini-muse", "mini_muse": SIZES}, splits, {})
     texts = {name: [r["text"] for r in tables[name]] for name in [*splits, "full", "retain1"]}
     assert texts["scal4"] == texts["forget"] + texts["sust2"] + texts["sust3"] + texts["sust4"]
     assert texts["scal3"] == texts["scal4"][: len(texts["scal3"])]
@@ -122,11 +122,11 @@ def test_mini_corpus_has_nested_and_disjoint_folds():
     told = {r["text"] for r in tables["privleak_forget"]}
     assert told <= set(texts["forget"])
     assert all(f"{r['prompt']} {r['gt']}" in told for r in tables["verbmem"])
-    assert build_tables({"source": "mini-muse", "mini_muse": SIZES}, splits) == tables
+    assert build_tables({"source": "mini-muse", "mini_muse": SIZES}, splits, {}) == tables
 
 
 def test_mini_questions_stand_in_the_texts_and_differ_from_the_shots():
-    tables = build_tables({"source": "mini-muse", "mini_muse": SIZES}, ["forget"])
+    tables = build_tables({"source": "mini-muse", "mini_muse": SIZES}, ["forget"], {})
     entries = "\n\n".join(row["text"] for row in tables["forget"])
     rows = tables["knowmem_forget"] + tables["knowmem_forget_icl"]
     assert len(rows) == len({row["question"] for row in rows}) == 5 + SHOTS

@@ -27,6 +27,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from conftest import Project, copied, merged, micro
+from unlearning.__main__ import STAGES
 
 LONGER = {  # more steps, so that kills meet training and not only the loading of libraries
     "pretrain": {"epochs": 20},
@@ -74,7 +75,7 @@ class Stage:
 
 def seen(process: psutil.Process, words: list[str], project: Project, rng) -> Stage:
     """A stage that has just started, and when it is to be hit."""
-    name = words[5] if words[3] == "--processes" else words[3]
+    name = next(word for word in words[3:] if word in STAGES)
     state = project.root / words[words.index("--state") + 1] if "--state" in words else None
     waits = state is not None and rng.random() < 0.7
     seconds = rng.uniform(0, 2 if waits else 7)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from unlearning.__main__ import main
 from unlearning.config.experiment import load_experiment
@@ -179,3 +180,13 @@ def test_a_model_of_unknown_shape_is_named(tmp_path, capsys):
     path.write_text(yaml.safe_dump(config))
     assert main(["plan", "--configfile", str(path)]) == 1
     assert "shape of 'someone/mystery-13b' is not known" in capsys.readouterr().err
+
+
+def test_a_full_gpu_ends_in_advice(monkeypatch, capsys):
+    def full(_args):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr("unlearning.stages.plan.run", full)
+    assert main(["plan", "--configfile", "any.yaml"]) == 1
+    told = capsys.readouterr().err
+    assert "Tried to allocate 2.00 GiB" in told and "`make plan`" in told

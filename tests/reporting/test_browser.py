@@ -64,7 +64,7 @@ def test_it_asks_for_nothing_but_itself(page):
 
 def test_every_figure_is_drawn(page):
     charts = page.locator(".chart")
-    assert charts.count() == 1 + 3 + 2 + 10 + 2 + 5 + 5
+    assert charts.count() == 1 + 3 + 1 + 2 + 2 + 10 + 2 + 5 + 5
     assert page.locator(".chart svg.marks").count() == charts.count()
     for chart in charts.all():
         assert chart.locator("svg.marks path").count() > 0

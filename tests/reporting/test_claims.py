@@ -1,13 +1,11 @@
-"""Verdicts on constructed data, and errors in the file of claims."""
+"""Verdicts on constructed data."""
 
 import math
 
 import pytest
-import yaml
 from unlearning.config.layout import Cell
-from unlearning.errors import UserError
 from unlearning.reporting.claims import judge_claim
-from unlearning.reporting.claims_file import Claim, Selection, load_claims
+from unlearning.reporting.claims_file import Claim, Selection
 from unlearning.reporting.results import Evaluated, Results, SplitResults
 from unlearning.reporting.trajectories import Point
 
@@ -171,64 +169,81 @@ def test_relearning_drop_is_before_minus_after_for_each_attack(experiment):
     assert found[0].numbers["difference"] == pytest.approx(-2.0)
 
 
-GOOD = {
-    "id": "good",
-    "statement": "s",
-    "source": "p",
-    "metric": "model_utility",
-    "of": {"method": "NPO+RT", "beta": 0.1},
-    "relation": ">",
-    "value": 0.5,
-}
+def test_a_comparison_of_a_method_with_itself_holds_all_else_equal(experiment):
+    unlearned = [
+        run
+        for beta in (0.1, 1.0)
+        for weight in (0.0, 2.0)
+        for run in utilities(
+            "NPO+RT", [beta / 2 + weight / 10] * 3, (("beta", beta), ("retain_coeff", weight))
+        )
+    ]
+    found = verdict_of(
+        results_of(experiment, unlearned),
+        of=("NPO+RT", (("retain_coeff", 2),)),
+        than=("NPO+RT", (("retain_coeff", 0),)),
+    )
+    assert [v.numbers["difference"] for v in found] == pytest.approx([0.2, 0.2])
 
 
-def load(tmp_path, *entries):
-    path = tmp_path / "claims.yaml"
-    path.write_text(yaml.safe_dump({"claims": list(entries)}))
-    return load_claims(path)
+def test_a_peak_is_the_epoch_of_the_best_mean_over_seeds(experiment):
+    """By seed it would be epoch 1 for the first and 2 for the second."""
+    courses = {1: (-9, -1.0, -1.5, -8), 2: (-9, -6.0, -1.5, -8), 3: (-9, -6.0, -2.0, -7)}
+    points = [
+        Point(Cell("forget10", "GA", "default", (), seed), "", epoch, epoch, metrics)
+        for seed, values in courses.items()
+        for epoch, value in enumerate(values)
+        for metrics in [{"log10_forget_quality": value, "forget_quality": 10.0**value}]
+    ]
+    unlearned = [model("GA", seed, forget_quality=10.0 ** courses[seed][-1]) for seed in courses]
+    results = results_of(experiment, unlearned)
+    claim = {"metric": "forget_quality", "scale": "log10", "than": "GA", "factor": 10}
+    (found,) = verdict_of(results, of=("GA", (), "peak"), **claim)
+    assert found.verdict == "not run"  # nothing was evaluated on the way
+    results.splits[0].courses.extend(points)
+    (found,) = verdict_of(results, of=("GA", (), "peak"), **claim)
+    # 6.5, 6.5 and 5 orders of magnitude, less the one of the factor
+    assert found.numbers["difference"] == pytest.approx(5.0)
+    assert found.verdict == "supported"
 
 
-def test_a_good_file(tmp_path):
-    (claim,) = load(tmp_path, GOOD)
-    assert claim.of == Selection("NPO+RT", (("beta", 0.1),))
-    assert claim.seeds_at_least == 3
+def test_the_tuned_variant_is_the_most_useful_of_those_that_forget(experiment):
+    unlearned = [
+        model("NPO+RT", seed, (("retain_coeff", weight),), **metrics)
+        for weight, quality, utility in ((1.0, -0.5, 0.5), (2.0, -1.0, 0.7), (5.0, -4.0, 0.8))
+        for seed in (1, 2, 3)
+        for metrics in [{"log10_forget_quality": quality, "model_utility": utility}]
+    ]
+    (found,) = verdict_of(
+        results_of(experiment, unlearned), of=("NPO+RT", (), "last", "tuned"), value=0.55
+    )
+    assert (found.variant, found.verdict) == ("NPO+RT retain ×2", "supported")
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (
-            {"metric": "model_utilty"},
-            "unknown metric 'model_utilty'; did you mean 'model_utility'?",
-        ),
-        ({"of": "NPO+XY"}, "of: unknown method 'NPO\\+XY'.*Allowed: target, retrain, GA"),
-        ({"of": {"method": "GA", "beta": 1}}, "unknown hyper-parameter 'beta' of GA"),
-        ({"of": {"method": "target", "beta": 1}}, "'beta' of target. Allowed: none"),
-        ({"relation": ">="}, "unknown relation '>='.*Allowed: <, >"),
-        ({"than": "GA"}, "exactly one of value, than and than_metric"),
-        ({"factor": 2}, "factor and margin apply to `than`"),
-        ({"seeds_at_least": 1}, "seeds_at_least must be a whole number from 2, found 1"),
-        ({"scale": "log10", "value": 0}, "value must be positive on scale log10"),
-        ({"value": "high"}, "value must be a number, found 'high'"),
-        ({"reason": "?"}, "unknown key 'reason'"),
-        ({"study": "markof"}, "unknown study 'markof'; did you mean 'markov'?"),
-        ({"study": "markov"}, "unknown metric 'model_utility'.*Allowed: forget_gap"),
-        ({"study": "markov", "of": "target"}, "of: unknown method 'target'.*Allowed: GA, GA"),
-        (
-            {"study": "markov", "of": {"method": "GA", "lr": 1}},
-            "unknown hyper-parameter 'lr' of GA",
-        ),
-    ],
-)
-def test_errors_name_the_claim_the_value_and_what_is_allowed(tmp_path, change, message):
-    with pytest.raises(UserError, match=f"(?s)claim good.*{message}"):
-        load(tmp_path, {**GOOD, **change})
+def test_a_claim_about_other_splits_is_not_run(experiment):
+    results = results_of(experiment, utilities("GA", [0.1, 0.2, 0.3]))
+    there = {"of": "GA", "relation": "<", "value": 0.5}
+    (found,) = verdict_of(results, **there, splits=("forget10", "forget50"))
+    assert found.verdict == "supported"
+    (found,) = verdict_of(results, **there, splits=("forget50",), experiment="large-splits")
+    assert (found.verdict, found.split) == ("not run", "forget50")
+    assert "mini-large-splits.yaml" in found.reason
 
 
-def test_all_problems_come_at_once(tmp_path):
-    with pytest.raises(UserError) as error:
-        load(tmp_path, {**GOOD, "metric": "x"}, {**GOOD, "relation": "="}, "text")
-    assert "unknown metric" in str(error.value)
-    assert "unknown relation" in str(error.value)
-    assert "the id is used 2 times" in str(error.value)
-    assert "must be a mapping" in str(error.value)
+def test_attacks_of_equal_shares_are_compared(experiment):
+    def attacked(attack, seed, value):
+        cell = Cell("forget10", "NPO+RT", "default", (), seed)
+        return Point(cell, attack, 1, 1, {"log10_forget_quality": value})
+
+    ends = {"random/fraction=0.1": -2.0, "random/fraction=0.2": -4.0}
+    ends |= {"shortest/fraction=0.1": -3.0, "shortest/fraction=0.2": -6.0}
+    attacks = [attacked(name, seed, end) for name, end in ends.items() for seed in (1, 2, 3)]
+    unlearned = [model("NPO+RT", seed, log10_forget_quality=-1.0) for seed in (1, 2, 3)]
+    found = verdict_of(
+        results_of(experiment, unlearned, attacks),
+        metric="relearning_log10_drop",
+        of=("NPO+RT", (), "last", "", "shortest"),
+        than=("NPO+RT", (), "last", "", "random"),
+    )
+    assert [v.attack for v in found] == ["shortest/fraction=0.1", "shortest/fraction=0.2"]
+    assert [v.numbers["difference"] for v in found] == pytest.approx([1.0, 2.0])

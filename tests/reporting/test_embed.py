@@ -41,8 +41,9 @@ def test_browser_data_holds_questions_truths_and_answers(results, hostile):
     models = data["seeds"]["2"]
     assert [model["label"] for model in models[:3]] == ["Retrained", "Target", "GA"]
     answers = models[2]["answers"]["forget"]
-    assert [text for text, _, _ in answers[: len(hostile)]] == hostile
+    assert [text for text, *_ in answers[: len(hostile)]] == hostile
     assert 0 <= answers[0][2] <= 1
+    assert answers[0][4] > 100  # GA's answers: unlikely under the target model
 
 
 def test_browser_data_keeps_to_its_budget(results):

@@ -4,7 +4,14 @@ import pytest
 from unlearning.config.layout import Cell
 from unlearning.reporting.charts import page_spec
 from unlearning.reporting.curves import means
-from unlearning.reporting.figures import NO_ATTACK, NO_WEIGHTS, page_figures, svg_figures
+from unlearning.reporting.figures import (
+    NO_ATTACK,
+    NO_GRID,
+    NO_PEAK,
+    NO_WEIGHTS,
+    page_figures,
+    svg_figures,
+)
 from unlearning.reporting.losses import thinned
 from unlearning.reporting.palette import shade, styles
 from unlearning.reporting.results import Results
@@ -52,7 +59,9 @@ def test_a_method_has_one_hue_and_its_grid_differs_in_lightness(results):
     assert shade("#204060", 1.0) == "#ffffff"
 
 
-@pytest.mark.parametrize("name", ["fq_mu", "trajectories", "relearning", "strata", "weights"])
+@pytest.mark.parametrize(
+    "name", ["fq_mu", "trajectories", "peaks", "relearning", "strata", "weights"]
+)
 def test_svg_files_show_their_variants(report_folder, name):
     text = (report_folder / "figures" / f"{name}.svg").read_text("utf-8")
     assert text.startswith("<svg")
@@ -64,12 +73,14 @@ def test_an_empty_figure_says_what_to_set(results):
     bare = type(split)(split.split, split.rows, split.target, split.retrained, [])
     figures = svg_figures(Results(results.experiment, [bare], []), styles(results))
     assert NO_ATTACK in figures["relearning.svg"]
+    assert NO_PEAK in figures["peaks.svg"] and NO_GRID in figures["grids.svg"]
     assert NO_WEIGHTS in figures["weights.svg"]
     assert figures["fq_mu.svg"].startswith("<svg")
 
 
 def test_page_specifications_name_no_address(results):
     panels = page_figures(results, styles(results))
-    assert list(panels)[:4] == ["fq_mu", "trajectories", "relearning", "losses_forget10"]
+    first = ["fq_mu", "trajectories", "peaks", "grids", "relearning", "losses_forget10"]
+    assert list(panels)[:6] == first
     for panel in (panel for shown in panels.values() for panel in shown):
         assert "http" not in str(page_spec(panel))

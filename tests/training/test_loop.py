@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from toy import ARCHITECTURE, WORDS, toy
 from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PROMPTS
+from unlearning.errors import UserError
 from unlearning.methods.objective import Objective, build_objective
 from unlearning.methods.registry import FORGET_LOSSES, resolve
 from unlearning.models.build import build_model
@@ -90,6 +91,16 @@ def test_a_micro_batch_from_memory(monkeypatch):
         passes.clear()
         weights.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
     assert torch.allclose(*weights, rtol=0, atol=1e-6)
+
+
+def test_a_run_that_cannot_fit_is_refused_before_its_first_step(monkeypatch):
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "0.01")  # MB
+    model, tokenizer = deep()
+    start = copy.deepcopy(model)
+    with pytest.raises(UserError, match=r"needs about 0.0 GiB .* `make plan` names the settings"):
+        run(model, tokenizer, micro_batch=None)
+    both = zip(model.parameters(), start.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in both)
 
 
 def test_the_retain_weight_of_pdu_rises_while_the_retain_loss_is_high():

@@ -70,6 +70,14 @@ def model(tmp_path) -> Path:
         ({"methods": {"NPO+RT": [{"beta": 1}, {"beta": [2, 1.0]}]}}, ["beta=1 is listed twice"]),
         ({"forget_splits": ["forget07"]}, ["forget07", "whole authors only", "forget10"]),
         ({"forget_splits": ["forget"]}, ["'forget'", "forget01 to forget99"]),
+        ({"world_splits": ["forget20"]}, ["world_splits: forget10 is among forget_splits"]),
+        (
+            {"rehearsal": True, "world_splits": ["forget10", "all"]},
+            ["'all'", "forget01 to forget99"],
+        ),
+        ({"rehearsal": "yes"}, ["rehearsal: must be true or false"]),
+        ({"relearn": {"fraction": [0.1, 0.1]}}, ["relearn.fraction", "distinct", "[0.1, 0.1]"]),
+        ({"relearn": {"fraction": [2.0]}}, ["relearn.fraction.0", "at most 1", "2.0"]),
         ({"unlearn": {"seeds": 3}}, ["unlearn.seeds", "a list", "found 3"]),
         ({"unlearn": {"seeds": [1, 1]}}, ["unlearn.seeds", "distinct", "[1, 1]"]),
         ({"unlearn": {"seeds": [1.5]}}, ["unlearn.seeds.0", "whole number", "1.5"]),
@@ -253,6 +261,13 @@ def test_command_line_lists_all_problems_of_the_schema(fresh, micro_with):
     output = refused(fresh.snakemake(config, "--dry-run"))
     for part in ("did you mean 'epochs'", "unlearn.seeds: must be a list", "results: must be text"):
         assert part in output
+
+
+def test_command_line_reads_the_claims_before_any_job(fresh, micro_with):
+    with fresh.edited("config/claims.yaml", lambda text: text.replace("of: IDK+RT", "of: IDK+TR")):
+        output = refused(fresh.snakemake(micro_with(), "--dry-run"))
+    assert "config/claims.yaml cannot be used" in output
+    assert "claim idk-rt-keeps-utility: of: unknown method 'IDK+TR'; did you mean" in output
 
 
 def test_command_line_names_what_is_missing_on_this_machine(fresh, micro_with):

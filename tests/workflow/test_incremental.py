@@ -43,6 +43,9 @@ def test_nothing_changed_runs_nothing(project):
         ({"unlearn": {"seeds": [1, 2]}}, ALL_CELLS),
         ({"retrain": {"seeds": [1, 2, 3]}}, Counter(retrain=1, evaluate=1, report=1)),
         ({"relearn": {"epochs": 2}}, Counter(relearn=1, report=1)),
+        ({"relearn": {"fraction": [0.5, 1.0]}}, Counter(relearn=2, report=1)),
+        # tables of further splits are other data; naming the splits that are there is not
+        ({"world_splits": ["forget10"]}, REPORT),
         ({"unlearn": {"lr": 2.0e-3}}, ALL_CELLS),
         # unlearning evaluates its trajectory, so it runs again; the models before it do not
         ({"evaluation": {"generation_tokens": 23}}, Counter(evaluate=3) + ALL_CELLS),

@@ -61,7 +61,7 @@ def test_a_kept_adapter_is_evaluated_and_attacked_as_the_merged_model_is(
     done = project.call(
         *(*ONE, "relearn", *common, "--attack", "random", "--model", tmp_path / "keep", *FIT),
         *("--out", tmp_path / "attack.json", "--settings"),
-        json.dumps(attacker.relearn_settings()),
+        json.dumps(attacker.relearn_settings("random")),
     )
     assert done.returncode == 0, done.stdout
     assert len(json.loads((tmp_path / "attack.json").read_text())["points"]) == 2

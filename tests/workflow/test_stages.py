@@ -17,7 +17,7 @@ from unlearning.config.experiment import load_experiment
 ROOT = Path(__file__).resolve().parents[2]
 SNAKEFILE_IMPORTS = (
     "unlearning.config.experiment, unlearning.config.preflight, unlearning.errors,"
-    "unlearning.fingerprint"
+    "unlearning.fingerprint, unlearning.methods.references"
 )
 GPU_STAGES = ("pretrain", "finetune", "reference", "unlearn", "relearn", "evaluate", "harness")
 ONE_PROCESS = ("python", "-m", "unlearning")
@@ -232,7 +232,7 @@ def test_an_attack_on_two_processes_sees_the_same_model_after_each_epoch(
     done = project.call(
         *(*SHARDED, "relearn", "--data", "results/micro/data", "--split", "forget10"),
         *("--model", model / "model", "--attack", "random", "--seed", "1"),
-        *("--settings", json.dumps(experiment.relearn_settings())),
+        *("--settings", json.dumps(experiment.relearn_settings("random"))),
         *("--out", tmp_path / "trajectory.json"),
     )
     assert done.returncode == 0, done.stdout

@@ -41,6 +41,7 @@ def config_of(path: Path, **changes) -> dict:
         (MINI, {"unlearn": {"trajectory": [1]}}, ["unlearn.trajectory", "set []"]),
         (MINI, {"methods": {"IDK+RT": {}}}, ["methods.IDK+RT", "documents without questions"]),
         (MINI, {"methods": {"RMU+ACT": {"layer": 3}}}, ["methods.RMU+ACT.layer", "0 to 2"]),
+        (MINI, {"methods": {"NPO+RT": {"reference": "base"}}}, ["methods.NPO+RT.reference"]),
         (MINI, {"harness": {"tasks": ["mmlu"]}}, ["harness.tasks", "brings its own"]),
         (MINI, {"model": {"prompt": "zephyr"}}, ["model.prompt", "plain", "zephyr"]),
         (MINI, {"data": {"mini_wmdp": {"names": 900}}}, ["data.mini_wmdp", "at most 375"]),

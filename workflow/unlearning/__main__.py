@@ -39,6 +39,9 @@ TORCHRUN = {"PET_SIGNALS_TO_HANDLE": "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"}
 TORCHRUN["PET_SHUTDOWN_TIMEOUT"] = "120"
 
 
+OUT_OF_MEMORY = "`make plan` says what each stage takes at its peak and which settings take less"
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one stage; the exit status is 1 after an error that the user can mend."""
     parser = argparse.ArgumentParser(prog="python -m unlearning", description=__doc__)
@@ -69,6 +72,11 @@ def main(arguments: list[str] | None = None) -> int:
         module.run(parsed)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's, which is not imported here
+            raise
+        print(f"error: {error}\n{OUT_OF_MEMORY}", file=sys.stderr)
         return 1
     return 0
 

@@ -79,9 +79,15 @@ def _data(config: dict) -> list[str]:
 
 
 def _splits(config: dict) -> list[str]:
-    problems = []
     mini = config["data"]["mini"]
-    for split in config["forget_splits"]:
+    world = config["world_splits"] or config["forget_splits"]
+    problems = [
+        f"world_splits: {split} is among forget_splits, so the world must hold it; add it, or set "
+        "world_splits to null"
+        for split in config["forget_splits"]
+        if split not in world
+    ]
+    for split in dict.fromkeys([*config["forget_splits"], *world]):
         try:
             if config["data"]["source"] == "mini":
                 rows = mini["authors"] * mini["questions_per_author"]
@@ -92,7 +98,7 @@ def _splits(config: dict) -> list[str]:
             problems.append(f"forget_splits: {error}")
     kept = config["data"]["retain_authors"]
     if not problems and kept is not None:
-        forgotten = max(percentage(s) for s in config["forget_splits"]) * 2
+        forgotten = max(map(percentage, world)) * 2
         if kept + forgotten > 200:
             problems.append(
                 f"data.retain_authors: {kept} retain and {forgotten} forget authors are more than "

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from unlearning.assets.needs import needed, on_hub
 from unlearning.config.checks import cross_problems
-from unlearning.config.layout import BASE, Cell, Layout, blocks, grid, spell
+from unlearning.config.layout import BASE, Cell, Layout, attack_shares, blocks, grid, spell
+from unlearning.config.rehearsal import no_rehearsal, rehearsed
 from unlearning.config.schema import ConfigError, load_schema, schema_problems, with_defaults
 from unlearning.config.synthetic import SyntheticExperiment, load_synthetic
 from unlearning.config.wmdp import unused_sections
@@ -37,6 +38,9 @@ def load_experiment(config: dict, root: Path) -> "Experiment | SyntheticExperime
         raise ConfigError(problems)
     complete = with_defaults(config, schema)
     problems = unused_sections(config) + cross_problems(complete)
+    if complete["rehearsal"] and not (problems := problems or no_rehearsal(complete)):
+        complete = rehearsed(complete)
+        problems = cross_problems(complete)
     if problems:
         raise ConfigError(problems)
     return Experiment(complete)
@@ -76,6 +80,11 @@ class Experiment:
     def splits(self) -> list[str]:
         """Its forget splits, folds included."""
         return [*self.config["forget_splits"], *self.config["folds"]["splits"]]
+
+    @property
+    def tables(self) -> list[str]:
+        """Splits whose tables its world holds: its own, and those of others in that world."""
+        return self.config["world_splits"] or self.splits
 
     @property
     def own_splits(self) -> list[str]:
@@ -207,14 +216,18 @@ class Experiment:
         run = retrained if reference == RETRAIN else target
         return str(self.layout.model(split, run))
 
+    @property
+    def fractions(self) -> dict[str, float]:
+        """Relearning attack as paths spell it -> the attacker's share of the forget set."""
+        return attack_shares(self.config["relearn"])
+
     def attacks(self) -> list[tuple[Cell, str]]:
         """Every relearning run: attacked cells x attacks."""
-        relearn = self.config["relearn"]
         return [
             (cell, attack)
             for cell in self.cells()
-            if cell.method in relearn["methods"]
-            for attack in relearn["attacks"]
+            if cell.method in self.config["relearn"]["methods"]
+            for attack in self.fractions
         ]
 
     def recipe(self, stage: str) -> dict:
@@ -261,11 +274,10 @@ class Experiment:
             settings["noise"] = {"scale": scale, "seed": self.config["finetune"]["seed"]}
         return settings
 
-    def relearn_settings(self) -> dict:
-        """What the attack is told."""
-        fraction = self.config["relearn"]["fraction"]
-        recipe = self.recipe("relearn")
-        return {"recipe": recipe, "fraction": fraction, **self.common(), **self.evaluation()}
+    def relearn_settings(self, attack: str) -> dict:
+        """What an attack is told."""
+        told = {"recipe": self.recipe("relearn"), "fraction": self.fractions[attack]}
+        return {**told, **self.common(), **self.evaluation()}
 
     def evaluate_settings(self) -> dict:
         """What evaluation is told. The variant is none of its business: rows serve every one."""

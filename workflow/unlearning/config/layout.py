@@ -55,6 +55,17 @@ def grid(block: dict) -> list[dict[str, float | str]]:
     return [dict(zip(names, point, strict=True)) for point in itertools.product(*axes)]
 
 
+def attack_shares(relearn: dict) -> dict[str, float]:
+    """random, or random/fraction=0.1 where there are several -> that share of the forget set."""
+    if not isinstance(relearn["fraction"], list):
+        return dict.fromkeys(relearn["attacks"], relearn["fraction"])
+    return {
+        f"{attack}/{spell({'fraction': fraction})}": fraction
+        for attack in relearn["attacks"]
+        for fraction in relearn["fraction"]
+    }
+
+
 @dataclass(frozen=True)
 class Layout:
     """Paths of one experiment under `results`."""

@@ -40,9 +40,12 @@ def _data(config: dict) -> list[str]:
 
 
 def _splits(config: dict) -> list[str]:
+    problems = []
+    if config["world_splits"] is not None:
+        problems.append("world_splits: MUSE's tables are always written whole; set null")
     if config["forget_splits"] == [MUSE_FORGET]:
-        return []
-    return [
+        return problems
+    return problems + [
         f"forget_splits: MUSE has one, [{MUSE_FORGET}]; found {config['forget_splits']}. Larger "
         "and later forget sets (scal2, sust2, …) stand in folds.splits"
     ]

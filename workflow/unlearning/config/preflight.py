@@ -55,7 +55,7 @@ def _data(experiment: Experiment) -> list[str]:
         return problems + muse.folder_problems(data["data_dir"], experiment.splits)
     if experiment.on_wmdp:
         return problems + wmdp.folder_problems(data["data_dir"], experiment.splits)
-    problems += folder_problems(data["data_dir"], sorted(set(map(evaluated_on, experiment.splits))))
+    problems += folder_problems(data["data_dir"], sorted(set(map(evaluated_on, experiment.tables))))
     return problems or _subset(experiment)
 
 
@@ -80,7 +80,7 @@ def _subset(experiment: Experiment) -> list[str]:
     data = experiment.config["data"]
     rows = len(read_table(Path(data["data_dir"]) / "full.json"))
     counts, problems = [], []
-    for split in experiment.splits:
+    for split in experiment.tables:
         try:
             counts.append(forget_rows(split, rows, TOFU_ROWS_PER_AUTHOR))
         except ValueError as error:

@@ -1,8 +1,9 @@
 """What holds for experiments on WMDP alone."""
 
+from unlearning.config.layout import blocks
 from unlearning.data.splits import WMDP_FORGET, WMDP_SOURCES
 from unlearning.data.world import hazard_size_problems
-from unlearning.methods.own import own_methods
+from unlearning.methods.own import hyper_block, own_methods
 from unlearning.methods.registry import names, terms
 
 # sections for what a WMDP experiment does not do
@@ -92,6 +93,10 @@ def _methods(config: dict) -> list[str]:
             problems.append(
                 f"methods.{method}: answers questions with other answers, but WMDP's forget set is "
                 "documents without questions; remove it"
+            )
+        if any("reference" in block for block in blocks(hyper_block(config["methods"][method]))):
+            problems.append(
+                f"methods.{method}.reference: WMDP's reference is the base model; remove it"
             )
     if config["unlearn"]["trajectory"]:
         problems.append(

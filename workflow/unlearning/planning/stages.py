@@ -218,9 +218,9 @@ class Plan:
         step = self.step("relearn", recipe)
         held = self._on_the_way(step, answers=False)
         stage = Stage("relearn", "relearn", len(attacks), "relearn", step, [held])
-        for cell, _ in attacks:
+        for cell, attack in attacks:
             rows = self.texts.forget(cell.split)
-            self.add_run(stage, recipe, max(1, round(self.config["relearn"]["fraction"] * rows)))
+            self.add_run(stage, recipe, max(1, round(self.experiment.fractions[attack] * rows)))
             scored = SEQUENCES * min(rows, self.config["evaluation"]["rows"] or rows)
             tokens = scored * self.texts.row.mean * (1 + int(recipe["epochs"]))
             stage.flops += 2 * self.shape.parameters * tokens

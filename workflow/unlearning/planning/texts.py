@@ -40,7 +40,7 @@ class Texts:
     def __init__(self, experiment: Experiment):
         config = experiment.config
         self.mini, self.data = config["data"]["source"] == "mini", config["data"]
-        self.splits = experiment.splits
+        self.splits = experiment.tables
         architecture = config["model"]["architecture"] or {}
         self.ratio = CHARACTERS[architecture.get("tokenizer")]
         prompt = PROMPTS[config["model"]["prompt"]]

@@ -6,9 +6,15 @@ from dataclasses import asdict, dataclass, replace
 
 from unlearning.evaluation.forget_quality import SMALLEST
 from unlearning.evaluation.metrics import METRICS
-from unlearning.reporting.claims_file import ATTACK_METRICS, BENCHMARKS, Claim, Selection
+from unlearning.reporting.claims_file import (
+    ATTACK_METRICS,
+    BENCHMARKS,
+    EXPERIMENTS,
+    Claim,
+    Selection,
+)
 from unlearning.reporting.results import Results
-from unlearning.reporting.selection import CONSTANT, Series, series
+from unlearning.reporting.selection import CONSTANT, Series, comparable, series
 from unlearning.reporting.statistics import spread, t_interval
 from unlearning.synthetic.quantities import QUANTITIES
 
@@ -24,9 +30,10 @@ DECISION = (
     "corrected for the number of claims."
 )
 METHOD = (
-    "Each claim is judged once per forget split, matching variant and attack. The statistic is the "
-    "difference between the two sides, seed by seed where both have seeds; the target and the "
-    "retrained models have no unlearning seed and enter as constants. " + DECISION
+    "Each claim is judged once per forget split (of those it names, if it names any), matching "
+    "variant and attack. The statistic is the difference between the two sides, seed by seed where "
+    "both have seeds; the target and the retrained models have no unlearning seed and enter as "
+    "constants. " + DECISION
 )
 
 
@@ -71,16 +78,19 @@ def judge(claims: list[Claim], results: Results) -> list[Verdict]:
 
 
 def judge_claim(claim: Claim, results: Results) -> list[Verdict]:
-    """One verdict for each split, variant and attack; `not run` for a split without any."""
-    return [
+    """One verdict for each split, variant and attack; `not run` for a split without any, and once
+    for a claim about splits that are not here."""
+    judged = [split for split in results.splits if split.split in claim.splits or not claim.splits]
+    found = [
         verdict
-        for split in results.splits
+        for split in judged
         for verdict in judge_place(
             claim,
             split.split,
             lambda *named, split=split: series(*named, results, split),
         )
     ]
+    return found or [_not_run(claim, ", ".join(claim.splits))]
 
 
 def judge_place(
@@ -98,13 +108,16 @@ def judge_place(
         pairs = [(side, value) for side in sides]
     else:
         others = find(claim.than, claim.metric)
-        pairs = [(s, o) for s in sides for o in others if s.attack == o.attack or o.constant]
+        every = [(side, other) for side in sides for other in others]
+        pairs = [(s, o) for s, o in every if comparable(claim.of, s, claim.than, o)]
     return [_verdict(claim, place, *pair) for pair in pairs] or [_not_run(claim, place)]
 
 
 def _not_run(claim: Claim, split: str) -> Verdict:
     wanted = claim.of.label + (f" and {claim.than.label}" if claim.than else "")
     reason = f"no results of {wanted} for this metric in this experiment"
+    if not claim.study:
+        reason += f"; {EXPERIMENTS[claim.experiment]} is made for it"
     return Verdict(claim, split, "", "", "", NOT_RUN, reason, {}, 0)
 
 

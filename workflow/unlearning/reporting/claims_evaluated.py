@@ -19,8 +19,8 @@ def judge_models(
         for verdict in judge_place(
             claim,
             split,
-            lambda selection, split=split, claim=claim: _series(
-                selection, claim.metric, experiment, [m for m in models if m.split == split]
+            lambda selection, metric, split=split: _series(
+                selection, metric, experiment, [m for m in models if m.split == split]
             ),
         )
     ]

@@ -8,6 +8,7 @@ import yaml
 
 from unlearning.config.schema import nearest
 from unlearning.config.synthetic import METHODS, STUDIES, study_hyper
+from unlearning.data.splits import percentage
 from unlearning.errors import UserError
 from unlearning.evaluation.metrics import METRICS, MUSE, WMDP, Metric
 from unlearning.methods.references import can_be_replaced
@@ -19,17 +20,36 @@ ATTACK_METRICS = {"relearning_log10_drop": "log₁₀ FQ lost to relearning"}
 _REQUIRED = {"id", "statement", "source", "metric", "of", "relation"}
 _OPTIONAL = {"study", "value", "than", "than_metric", "factor", "margin", "scale"}
 _OPTIONAL |= {"seeds_at_least", "explanation"}
+_OPTIONAL |= {"experiment", "splits"}
 _OVERRIDES = {"epochs", "lr"}
+# Kind of experiment that holds what a claim is about -> the shipped ones, mini and full size.
+EXPERIMENTS = {
+    "methods": "config/config.yaml or tofu-llama2-7b.yaml",
+    "splits": "mini-splits.yaml or tofu-llama2-7b.yaml",
+    "large-splits": "mini-large-splits.yaml or tofu-large-splits-llama2-7b.yaml",
+    "retain-weight": "mini-retain-weight.yaml or tofu-retain-weight-llama2-7b.yaml",
+    "map": "mini-map-npo.yaml, mini-map-simnpo.yaml or their full-size twins",
+    "relearning": "mini-relearning.yaml or tofu-relearning-llama2-7b.yaml",
+}
+# Which of a method's results: besides hyper-parameters, what a selection may say.
+_CHOICES = {"at": ["last", "peak"], "pick": ["tuned"], "attack": ["random", "shortest"]}
 # studies whose metrics are a model's own, judged in the experiments on that benchmark
 BENCHMARKS: dict[str, dict[str, Metric]] = {"muse": MUSE, "wmdp": WMDP}
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Models: a method and, where stated, values of its hyper-parameters."""
+    """Models: a method and, where stated, values of its hyper-parameters.
+
+    at: the last epoch, or that of the variant's peak FQ (peaks.py). pick: tuned takes the one
+    variant that the rule of grids.py chooses. attack: only that relearning attack.
+    """
 
     method: str
     hyper: tuple[tuple[str, float], ...] = ()
+    at: str = "last"
+    pick: str = ""
+    attack: str = ""
 
     @property
     def constant(self) -> bool:
@@ -39,7 +59,10 @@ class Selection:
     @property
     def label(self) -> str:
         """Its name on the page."""
-        return model_label(self.method, dict(self.hyper))
+        attack = self.attack and f"attack with {self.attack} rows"
+        at_peak = self.at == "peak" and "at peak FQ"
+        words = [model_label(self.method, dict(self.hyper)), self.pick, at_peak, attack]
+        return ", ".join(word for word in words if word)
 
 
 @dataclass(frozen=True)
@@ -49,6 +72,7 @@ class Claim:
     than_metric: compares each variant with another metric of its own: factor * than_metric(of) +
     margin. study: the synthetic study or the benchmark (muse, wmdp) that it is judged in; None for
     TOFU and the mini world.
+    experiment: kind of experiment that has the data. splits: where it is judged; all if empty.
     """
 
     id: str
@@ -65,6 +89,8 @@ class Claim:
     scale: str = "linear"
     seeds_at_least: int = 3
     explanation: str = ""
+    experiment: str = "methods"
+    splits: tuple[str, ...] = ()
     study: str | None = None
 
 
@@ -84,14 +110,15 @@ def load_claims(path: Path) -> list[Claim]:
 
 def _claim(entry: dict) -> Claim:
     selections = {key: _selection(entry[key]) for key in ("of", "than") if key in entry}
-    return Claim(**{**entry, **selections})
+    return Claim(**{**entry, **selections, "splits": tuple(entry.get("splits", ()))})
 
 
 def _selection(stated: str | dict) -> Selection:
     if isinstance(stated, str):
         return Selection(stated)
-    hyper = {key: value for key, value in stated.items() if key != "method"}
-    return Selection(stated["method"], tuple(hyper.items()))
+    chosen = {key: value for key, value in stated.items() if key in ("method", *_CHOICES)}
+    hyper = {key: value for key, value in stated.items() if key not in chosen}
+    return Selection(hyper=tuple(hyper.items()), **chosen)
 
 
 def _problems(entry, number: int) -> list[str]:
@@ -111,9 +138,11 @@ def _problems(entry, number: int) -> list[str]:
         problems.append(f"{where}: factor and margin apply to `than` and than_metric, not value")
     problems += _choice_problems(where, entry)
     problems += _number_problems(where, entry)
+    problems += _split_problems(where, entry.get("splits", []))
     for key in ("of", "than"):
         if key in entry:
             problems += _selection_problems(f"{where}: {key}", entry[key], _study(entry))
+            problems += _result_problems(f"{where}: {key}", entry[key], entry.get("metric"))
     return problems
 
 
@@ -133,6 +162,7 @@ def _choice_problems(where: str, entry: dict) -> list[str]:
         "than_metric": metrics,
         "relation": ["<", ">"],
         "scale": ["linear", "log10"],
+        "experiment": [*EXPERIMENTS],
     }
     return [
         f"{where}: unknown {key} {entry[key]!r}{nearest(str(entry[key]), values)} "
@@ -140,6 +170,18 @@ def _choice_problems(where: str, entry: dict) -> list[str]:
         for key, values in allowed.items()
         if key in entry and entry[key] not in values
     ]
+
+
+def _split_problems(where: str, splits) -> list[str]:
+    if not isinstance(splits, list):
+        return [f"{where}: splits must be a list of forget splits, found {splits!r}"]
+    problems = []
+    for split in splits:
+        try:
+            percentage(str(split))
+        except ValueError as error:
+            problems.append(f"{where}: splits: {error}")
+    return problems
 
 
 def _number_problems(where: str, entry: dict) -> list[str]:
@@ -173,13 +215,31 @@ def _selection_problems(where: str, stated, study: str | None) -> list[str]:
     ]
 
 
+def _result_problems(where: str, stated, metric) -> list[str]:
+    """Which results: unknown choices, and those that the metric does not have."""
+    if not isinstance(stated, dict):
+        return []
+    problems = [
+        f"{where}: unknown {key} {stated[key]!r}. Allowed: {', '.join(allowed)}"
+        for key, allowed in _CHOICES.items()
+        if key in stated and stated[key] not in allowed
+    ]
+    attacked = metric in ATTACK_METRICS
+    misplaced = ("at", "pick") if attacked else ("attack",)
+    return problems + [
+        f"{where}: {key} does not go with the metric {metric!r}"
+        for key in misplaced
+        if key in stated
+    ]
+
+
 def _hyper_of(method: str, study: str | None) -> set[str]:
     if study:
         return set(study_hyper(study, method))
     if method in (TARGET, RETRAIN):
         return set()
     replaced = {"reference"} if can_be_replaced(terms(method)[0]) else set()
-    return {*hyper_parameters(method), *_OVERRIDES, *replaced}
+    return {*hyper_parameters(method), *_OVERRIDES, *replaced, *_CHOICES}
 
 
 def _is_number(value) -> bool:

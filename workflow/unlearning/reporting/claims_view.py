@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from unlearning.reporting.claims import VERDICTS, Verdict, metric_title
 from unlearning.reporting.claims_file import Claim
-from unlearning.reporting.curves import ATTACKS
+from unlearning.reporting.curves import attack_title
 from unlearning.reporting.labels import compact, metric_text, scientific
 
 
@@ -75,7 +75,7 @@ def predicate(claim: Claim) -> str:
 
 def _line(verdict: Verdict) -> Line:
     numbers, metric = verdict.numbers, verdict.claim.metric
-    attack = ATTACKS.get(verdict.attack, verdict.attack)
+    attack = attack_title(verdict.attack)
     against = f"against {verdict.against}" if verdict.against else ""
     parts = [verdict.split, verdict.variant, against, attack and f"attack with {attack}"]
     words = difference = ""

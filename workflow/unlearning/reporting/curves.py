@@ -8,9 +8,16 @@ from unlearning.reporting.palette import Style, channels
 from unlearning.reporting.results import SplitResults
 from unlearning.reporting.scatter import FIELDS, TOOLTIP
 from unlearning.reporting.statistics import mean_metrics
-from unlearning.reporting.trajectories import Point
+from unlearning.reporting.trajectories import Point, state_at
 
 ATTACKS = {"random": "random forget rows", "shortest": "the shortest answers"}
+
+
+def attack_title(attack: str) -> str:
+    """An attack in words: random/fraction=0.1 is "random forget rows, 10%"."""
+    kind, _, share = attack.partition("/fraction=")
+    words = ATTACKS.get(kind, kind)
+    return f"{words}, {100 * float(share):g}%" if share else words
 
 
 def records(points: list[Point]) -> list[dict]:
@@ -36,17 +43,11 @@ def _means(label: str, runs: list[list[Point]]) -> list[dict]:
     reached = {p.epoch for run in runs for p in run if p is not run[-1] or p.epoch not in early}
     marks = []
     for epoch in sorted(reached):
-        states = [state for run in runs if (state := _state(run, epoch)) is not None]
+        states = [state for run in runs if (state := state_at(run, epoch)) is not None]
         mean = mean_metrics([state.metrics for state in states])
         mark = _record(label, f"mean of {len(states)}", epoch, mean)
         marks.append({**mark, "last": epoch == last})
     return marks
-
-
-def _state(run: list[Point], epoch: float) -> Point | None:
-    """The run at an epoch: its point, or its last one if it had ended by then."""
-    at = next((point for point in run if point.epoch == epoch), None)
-    return run[-1] if at is None and run[-1].epoch < epoch else at
 
 
 def trajectory_panels(
@@ -84,7 +85,7 @@ def relearning_panels(
     panels = []
     for attack in dict.fromkeys(point.attack for point in split.attacks):
         points = [p for p in split.attacks if p.attack == attack]
-        title = f"{split.split}: {ATTACKS.get(attack, attack)}"
+        title = f"{split.split}: {attack_title(attack)}"
         panels.append(Panel(title, _curves(points, present, legend, epoch, quality, threshold())))
     return panels
 

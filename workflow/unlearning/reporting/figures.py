@@ -3,7 +3,9 @@
 from unlearning.reporting import reference_view, strata_view, weights_view
 from unlearning.reporting.charts import Panel, notice_svg, svg
 from unlearning.reporting.curves import relearning_panels, trajectory_panels
+from unlearning.reporting.grids import grids
 from unlearning.reporting.losses import loss_panels
+from unlearning.reporting.maps import grid_panels, peak_panel
 from unlearning.reporting.palette import Style
 from unlearning.reporting.results import Results
 from unlearning.reporting.scatter import scatter_panel
@@ -13,6 +15,8 @@ NO_TRAJECTORY = (
     "evaluate."
 )
 NO_RUNS = "No unlearning run has been evaluated yet."
+NO_PEAK = "Peaks need evaluations on the way: set unlearn.trajectory to the epochs to evaluate."
+NO_GRID = "No method has a grid: give one of its hyper-parameters a list of values."
 NO_ATTACK = "No relearning attack was run: set relearn.methods to the methods to attack."
 NO_STRATA = "All forget rows are alike in length and in memorisation: there are no strata."
 NO_WEIGHTS = "No NPO or SimNPO run has been evaluated yet."
@@ -29,6 +33,8 @@ def page_figures(results: Results, styles: dict[str, Style]) -> dict[str, list[P
             if split.courses
             for panel in trajectory_panels(split, styles)
         ],
+        "peaks": [panel for split in results.splits for panel in peak_panel(split, styles)],
+        "grids": [panel for split in results.splits for panel in grid_panels(split, styles)],
         "relearning": [
             panel for split in results.splits for panel in relearning_panels(split, styles)
         ],
@@ -56,8 +62,12 @@ def svg_figures(results: Results, styles: dict[str, Style]) -> dict[str, str]:
         p for s in splits if s.courses for p in trajectory_panels(s, styles, legend=True)
     ]
     attacks = [panel for split in splits for panel in relearning_panels(split, styles, legend=True)]
+    at_peak = [panel for split in splits for panel in peak_panel(split, styles, legend=True)]
+    over_grid = [panel for split in splits for panel in grid_panels(split, styles)]
     return {
         **_analyses_svg(results, styles),
+        "peaks.svg": svg(at_peak, columns=2, width=420) if at_peak else notice_svg(NO_PEAK),
+        "grids.svg": svg(over_grid, columns=2) if over_grid else notice_svg(NO_GRID),
         "fq_mu.svg": svg(scatter, columns=2, width=420),
         "trajectories.svg": svg(trajectories, columns=3) if trajectories else notice_svg(NO_RUNS),
         "relearning.svg": svg(attacks, columns=2) if attacks else notice_svg(NO_ATTACK),
@@ -81,7 +91,9 @@ def notes(results: Results) -> dict[str, str]:
     """Figure name -> what is missing from it and what to set; only where something is."""
     found = {}
     if not results.experiment.config["unlearn"]["trajectory"]:
-        found["trajectories"] = NO_TRAJECTORY
+        found |= {"trajectories": NO_TRAJECTORY, "peaks": NO_PEAK}
+    if not any(grids(split) for split in results.splits):
+        found["grids"] = NO_GRID
     if not any(split.attacks for split in results.splits):
         found["relearning"] = NO_ATTACK
     return found

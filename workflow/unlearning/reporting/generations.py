@@ -3,6 +3,7 @@
 import json
 
 from unlearning.config.experiment import Experiment
+from unlearning.evaluation.fluency import perplexity, repetition
 from unlearning.evaluation.records import read_rows
 from unlearning.evaluation.tofu import probability
 from unlearning.reporting.labels import RETRAIN, TARGET
@@ -18,7 +19,7 @@ def browser_data(results: Results, budget: int = BUDGET) -> dict:
     """Questions, truths and answers of every split; as many seeds as fit into `budget`.
 
     splits: split -> {"sets": {set: [[question, truth], ...]}, "seeds": {seed: [model, ...]}}
-    with models {"label", "note", "answers": {set: [[text, rouge, probability], ...]}}.
+    with models {"label", "note", "answers": {set: [answer, ...]}}; an answer as in _columns.
     """
     share = budget // max(1, len(results.splits))
     shown = {split.split: _split(results.experiment, split, share) for split in results.splits}
@@ -85,11 +86,20 @@ def _texts(experiment: Experiment, model: Evaluated, forget: int, other: int) ->
 
 
 def _columns(columns: dict, most: int) -> list[list]:
-    """[answer, ROUGE-L recall, probability of the truth per token] of the first `most` rows."""
-    triples = zip(
-        columns["generation"], columns["rouge_l_recall"], probability(columns), strict=True
-    )
-    return [[_cut(text), round(r, 2), round(float(p), 3)] for text, r, p in triples][:most]
+    """[answer, ROUGE-L recall, probability of the truth per token, repetition in the answer,
+    perplexity under the target model or null] of the first `most` rows."""
+    texts = columns["generation"][:most]
+    nll = columns.get("generation_nll", [None] * len(texts))
+    numbers = zip(texts, columns["rouge_l_recall"], probability(columns), nll, strict=False)
+    return [
+        [_cut(t), round(r, 2), round(float(p), 3), round(repetition(t), 2), _perplexity(n)]
+        for t, r, p, n in numbers
+    ]
+
+
+def _perplexity(nll: float | None) -> float | None:
+    found = perplexity([nll])
+    return None if found is None else float(f"{found:.3g}")
 
 
 def _cut(text: str) -> str:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import jinja2
 
+from unlearning.evaluation.metrics import METRICS
 from unlearning.reporting import (
+    beside,
     claims_view,
     figures,
     main_table,
@@ -17,6 +19,7 @@ from unlearning.reporting.claims import METHOD, Verdict
 from unlearning.reporting.cost import Cost
 from unlearning.reporting.embed import content_policy, inline_script, json_block
 from unlearning.reporting.generations import browser_data
+from unlearning.reporting.grids import RULE
 from unlearning.reporting.harness_table import HarnessResults
 from unlearning.reporting.overview import KEPT, overview
 from unlearning.reporting.palette import Style, styles
@@ -83,12 +86,15 @@ def _content(
         "further_groups": main_table.groups(further),
         "variant": results.experiment.config["evaluation"]["variant"],
         "kept": KEPT,
+        "metrics": METRICS,
         "weight_columns": list(weights_view.MEASURES.values()),
         "reference_columns": list(reference_view.COLUMNS.values()),
         "claims": claims_view.groups(verdicts),
         "counts": claims_view.counts(verdicts),
         "claims_method": METHOD,
         "published": published,
+        "beside": beside.compared(results, published.models),
+        "beside_method": beside.METHOD,
         "has_published": any(model.same for model in published.models),
         "costs": costs,
         "provenance": provenance(results.experiment),
@@ -120,6 +126,7 @@ def _figures(results: Results, look: dict[str, Style]) -> dict:
     return {
         "panels": panels,
         "figure_notes": figures.notes(results),
+        "rule": RULE,
         "specs": json_block(specs),
     }
 

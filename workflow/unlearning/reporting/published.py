@@ -34,6 +34,7 @@ class Published:
     truth_ratio: float | None
     source: Source
     note: str
+    hyper: tuple[tuple[str, float], ...] = ()  # as the source states them; empty if it does not
 
     @property
     def fq_text(self) -> str:
@@ -132,4 +133,5 @@ def _row(model: str, split: str, row: dict, sources: dict[str, Source], path: Pa
         row.get("truth_ratio"),
         sources[row["source"]],
         note,
+        tuple(row.get("hyper", {}).items()),
     )

@@ -1,10 +1,12 @@
 """Which runs a claim speaks of, and their values of its metric."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from unlearning.methods import references
 from unlearning.reporting.claims_file import ATTACK_METRICS, Selection
+from unlearning.reporting.grids import chosen
 from unlearning.reporting.labels import TARGET
+from unlearning.reporting.peaks import peaks
 from unlearning.reporting.results import Evaluated, Results, SplitResults
 from unlearning.reporting.statistics import spread
 
@@ -13,11 +15,13 @@ CONSTANT = None  # the "seed" of a value that no unlearning seed changes
 
 @dataclass(frozen=True)
 class Series:
-    """A metric of one variant: seed -> value. attack: the relearning attack, or ""."""
+    """A metric of one variant: seed -> value. attack: the relearning attack, or "". unstated: the
+    hyper-parameters that the claim leaves open."""
 
     label: str
     attack: str
     values: dict[int | None, float]
+    unstated: dict[str, float] = field(default_factory=dict)
 
     @property
     def constant(self) -> bool:
@@ -39,28 +43,73 @@ def series(
         for label, models in split.variants().items()
         if _matches(selection, models[0], results)
     }
+    rest = {label: _unstated(selection, variants[label][0], results) for label in variants}
     if metric in ATTACK_METRICS:
-        return [s for label in variants for s in _attack_series(label, variants[label], split)]
+        found = [s for label in variants for s in _attack_series(label, variants[label], split)]
+        found = [s for s in found if s.attack.startswith(selection.attack)]
+    else:
+        found = _at(selection, metric, variants, split)
+    return [replace(one, unstated=rest[one.label]) for one in found]
+
+
+def comparable(of: Selection, side: Series, than: Selection, other: Series) -> bool:
+    """Whether two series may be compared: attacks with equal shares of the forget set, by equal
+    rows unless `than` names its own; of one method, variants that differ in what is stated."""
+    if other.constant:
+        return True
+    attacks = [one.attack.partition("/") for one in (side, other)]
+    same_attack = attacks[0] == attacks[1] or (than.attack and attacks[0][2] == attacks[1][2])
+    if of.method != than.method:
+        return bool(same_attack)
+    stated = {key for key, _ in (*of.hyper, *than.hyper)}
+    ours, theirs = (
+        {key: value for key, value in one.unstated.items() if key not in stated}
+        for one in (side, other)
+    )
+    return bool(same_attack) and (ours == theirs or "tuned" in (of.pick, than.pick))
+
+
+def _at(
+    selection: Selection, metric: str, variants: dict[str, list[Evaluated]], split: SplitResults
+) -> list[Series]:
+    """A metric at the last epoch, or at each variant's peak; of all variants, or the tuned one."""
+    if selection.at == "peak":
+        states = {p.label: p.at_peak for p in peaks(split) if p.label in variants}
+    else:
+        states = {label: {m.seed: m.metrics for m in ms} for label, ms in variants.items()}
+    if selection.pick == "tuned" and states:
+        best = chosen({label: [*seeds.values()] for label, seeds in states.items()})
+        states = {best: states[best]}
     return [
         Series(label, "", values)
-        for label, models in variants.items()
-        if (values := {m.seed: m.metrics[metric] for m in models if metric in m.metrics})
+        for label, seeds in states.items()
+        if (values := {seed: found[metric] for seed, found in seeds.items() if metric in found})
     ]
 
 
+def _complete(model: Evaluated, results: Results) -> dict[str, float]:
+    """A variant's values: as stated, or by the method's and the recipe's defaults."""
+    recipe = results.experiment.config["unlearn"]
+    defaults = {"epochs": recipe["epochs"], "lr": recipe["lr"], "reference": references.TARGET}
+    hyper = dict(model.hyper)
+    return {**defaults, **results.experiment.method(model.method, hyper).hyper, **hyper}
+
+
 def _matches(selection: Selection, model: Evaluated, results: Results) -> bool:
-    """Whether a variant has the selection's values: as stated, or by the method's defaults.
+    """Whether a variant is of the method and has the selection's values.
 
     A method is meant with its published reference, the target, unless the selection names another.
     """
     if model.method != selection.method:
         return False
-    recipe = results.experiment.config["unlearn"]
-    defaults = {"epochs": recipe["epochs"], "lr": recipe["lr"], "reference": references.TARGET}
-    hyper = dict(model.hyper)
-    complete = {**defaults, **results.experiment.method(model.method, hyper).hyper, **hyper}
+    complete = _complete(model, results)
     wanted = {"reference": references.TARGET, **dict(selection.hyper)}
     return all(complete[key] == value for key, value in wanted.items())
+
+
+def _unstated(selection: Selection, model: Evaluated, results: Results) -> dict[str, float]:
+    stated = {key for key, _ in selection.hyper}
+    return {k: v for k, v in _complete(model, results).items() if k not in stated}
 
 
 def _attack_series(label: str, models: list[Evaluated], split: SplitResults) -> list[Series]:

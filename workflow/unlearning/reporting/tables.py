@@ -6,8 +6,12 @@ from collections.abc import Iterable
 
 from unlearning.evaluation.metrics import METRICS
 from unlearning.reporting.aggregates import aggregates
+from unlearning.reporting.beside import Compared
 from unlearning.reporting.cost import Cost
+from unlearning.reporting.grids import grids
+from unlearning.reporting.peaks import peaks
 from unlearning.reporting.results import Results
+from unlearning.reporting.statistics import spread
 from unlearning.reporting.trajectories import Point
 
 CELL = ("split", "method", "variant", "label", "seed")
@@ -32,9 +36,46 @@ def csv_tables(results: Results, costs: list[Cost]) -> dict[str, str]:
         "cells.csv": cells_table(results),
         "trajectories.csv": points_table(courses),
         "relearning.csv": points_table(attacks, attack=True),
+        "peaks.csv": peaks_table(results),
+        "grids.csv": grids_table(results),
         "strata.csv": strata_table(results),
         "cost.csv": cost_table(costs),
     }
+
+
+def peaks_table(results: Results) -> str:
+    """One line per variant and seed: FQ and MU at the epoch of the variant's peak, and the last."""
+    names = ("forget_quality", "log10_forget_quality", "model_utility")
+    header = ("split", "label", "seed", "peak_epoch", *(f"peak_{n}" for n in names))
+    rows = [
+        [p.split, p.label, seed, p.epoch, *(metrics.get(n) for n in names)]
+        + [p.last, *(p.at_last[seed].get(n) for n in names)]
+        for split in results.splits
+        for p in peaks(split)
+        for seed, metrics in p.at_peak.items()
+    ]
+    return csv_text((*header, "last_epoch", *(f"last_{n}" for n in names)), rows)
+
+
+def grids_table(results: Results) -> str:
+    """One line per method with a grid: what varies, and the variant that the rule chooses."""
+    rows = [
+        [g.split, g.method, " ".join(g.axes), len(g.points), g.chosen]
+        for split in results.splits
+        for g in grids(split)
+    ]
+    return csv_text(("split", "method", "axes", "variants", "chosen"), rows)
+
+
+def published_table(cells: list[Compared]) -> str:
+    """One line per published cell of this experiment's own model; without any, the header."""
+    header = ("split", "label", "metric", "published", "source", "hyper_stated")
+    rows = [
+        [c.split, c.label, c.metric, c.value, c.published.source.title, c.stated]
+        + [c.mean, spread(c.seeds).sd, len(c.seeds), c.difference, c.inside]
+        for c in cells
+    ]
+    return csv_text((*header, "mean", "sd", "n", "difference", "inside_spread"), rows)
 
 
 def cost_table(costs: list[Cost]) -> str:

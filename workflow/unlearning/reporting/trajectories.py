@@ -72,6 +72,12 @@ def attack_points(
     return [_judged(cell, attack, point, references, path) for point in record["points"]]
 
 
+def state_at(run: list[Point], epoch: float) -> Point | None:
+    """The run at an epoch: its point, or its last one if it had ended by then."""
+    at = next((point for point in run if point.epoch == epoch), None)
+    return run[-1] if at is None and run[-1].epoch < epoch else at
+
+
 def end_of(record: dict) -> tuple[int, float]:
     """Steps done and epochs passed when the run ended; a collapse ends it before its step."""
     plan, collapsed = record["plan"], record["collapsed"]

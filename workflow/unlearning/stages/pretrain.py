@@ -5,20 +5,15 @@ from pathlib import Path
 
 from unlearning.data.tables import read_table
 from unlearning.models.build import build_model, train_tokenizer
-from unlearning.models.folder import DTYPES, save_model
+from unlearning.models.folder import DTYPES
 from unlearning.stages.arguments import add_fit, add_settings, add_state
 from unlearning.stages.common import (
     make_accelerator,
     make_encoder,
-    make_state,
-    run_record,
-    show_plan,
     trained_in,
 )
-from unlearning.training.learning import LEARN
-from unlearning.training.loop import train
+from unlearning.stages.learning import learn_and_save
 from unlearning.training.plan import Recipe, StepPlan
-from unlearning.training.sharding import whole
 from unlearning.training.sources import LearnSource
 
 
@@ -59,23 +54,5 @@ def run(args: Namespace) -> None:
     encoder = make_encoder(tokenizer, settings, recipe.max_length)
     rows = encoder.encode_rows(read_table(args.data / "pretrain.json"))
     plan = StepPlan.of(recipe, len(rows))
-    show_plan(plan, accelerator)
     source = LearnSource(plan, architecture["seed"], rows, [], 0)
-    state = make_state(args, plan, accelerator)
-    history = train(
-        model,
-        source,
-        LEARN,
-        plan,
-        recipe,
-        args.fit,
-        accelerator,
-        state=state,
-        sharded=args.sharding == "shard",
-    )
-    model = whole(model, accelerator, main_only=True)
-    record = run_record("pretrain", architecture["seed"], settings, plan, history)
-    if accelerator.is_main_process:
-        save_model(args.out, model, tokenizer, record, settings["precision"])
-    if state:
-        state.remove()
+    learn_and_save(args, model, tokenizer, source, recipe, accelerator)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from unlearning.config.experiment import Experiment
 from unlearning.files import write_json, write_text
+from unlearning.reporting.beside import compared
 from unlearning.reporting.claims import judge
 from unlearning.reporting.claims_file import load_claims
 from unlearning.reporting.cost import read_costs
@@ -14,7 +15,7 @@ from unlearning.reporting.page import render
 from unlearning.reporting.palette import styles
 from unlearning.reporting.published import load_published
 from unlearning.reporting.results import read_results
-from unlearning.reporting.tables import csv_tables
+from unlearning.reporting.tables import csv_tables, published_table
 from unlearning.reporting.weights_view import weights_table
 from unlearning.stages.arguments import add_report
 
@@ -35,6 +36,7 @@ def run(args: Namespace) -> None:
     write_json(args.out / "claims.json", [verdict.record() for verdict in verdicts])
     harness = read_harness(results)
     own = {"harness.csv": harness.csv()} if harness else {}
+    own["published.csv"] = published_table(compared(results, published.models))
     own["weights.csv"] = weights_table(results)
     for name, text in {**csv_tables(results, costs), **own}.items():
         write_text(args.out / "tables" / name, text)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import torch
 from accelerate import Accelerator
 
+from unlearning.errors import UserError
 from unlearning.methods.objective import Objective
-from unlearning.planning.memory import Step, most_pairs, room
+from unlearning.planning.memory import GIB, SAFE, Step, most_pairs, room, training
 from unlearning.planning.shapes import described
 from unlearning.training.batches import Pair
 from unlearning.training.plan import Fit, Recipe
@@ -55,9 +56,27 @@ def passes_of(
             sharded=sharded,
             pure=model.dtype == torch.bfloat16,
         )
-        return most_pairs(shape, step, len(pairs), free)
+        pairs_at_once = most_pairs(shape, step, len(pairs), free)
+        if pairs_at_once == 1 and _known(accelerator.device):
+            check_room(training(shape, step)["total"], free)
+        return pairs_at_once
 
     return size
+
+
+def check_room(needed: float, free: float) -> None:
+    """UserError if one pair at a time is far more than there is; predictions may err by 15%."""
+    if SAFE * needed > free:
+        raise UserError(
+            f"training needs about {needed / GIB:.1f} GiB with one pair at a time, and "
+            f"{free / GIB:.1f} GiB are there. `make plan` names the settings that would fit; "
+            "micro_batch: 1 tries all the same"
+        )
+
+
+def _known(device: torch.device) -> bool:
+    """Whether room_of() is a limit rather than an estimate."""
+    return device.type == "cuda" or "SLURM_MEM_PER_NODE" in os.environ
 
 
 def room_of(device: torch.device) -> float:

@@ -1,0 +1,73 @@
+"""The file of claims: what is read, and errors."""
+
+import pytest
+import yaml
+from unlearning.errors import UserError
+from unlearning.reporting.claims_file import Selection, load_claims
+
+GOOD = {
+    "id": "good",
+    "statement": "s",
+    "source": "p",
+    "metric": "model_utility",
+    "of": {"method": "NPO+RT", "beta": 0.1},
+    "relation": ">",
+    "value": 0.5,
+}
+
+
+def load(tmp_path, *entries):
+    path = tmp_path / "claims.yaml"
+    path.write_text(yaml.safe_dump({"claims": list(entries)}))
+    return load_claims(path)
+
+
+def test_a_good_file(tmp_path):
+    (claim,) = load(tmp_path, GOOD)
+    assert claim.of == Selection("NPO+RT", (("beta", 0.1),))
+    assert claim.seeds_at_least == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"metric": "model_utilty"},
+            "unknown metric 'model_utilty'; did you mean 'model_utility'?",
+        ),
+        ({"of": "NPO+XY"}, "of: unknown method 'NPO\\+XY'.*Allowed: target, retrain, GA"),
+        ({"of": {"method": "GA", "beta": 1}}, "unknown hyper-parameter 'beta' of GA"),
+        ({"of": {"method": "target", "beta": 1}}, "'beta' of target. Allowed: none"),
+        ({"relation": ">="}, "unknown relation '>='.*Allowed: <, >"),
+        ({"than": "GA"}, "exactly one of value, than and than_metric"),
+        ({"factor": 2}, "factor and margin apply to `than`"),
+        ({"seeds_at_least": 1}, "seeds_at_least must be a whole number from 2, found 1"),
+        ({"scale": "log10", "value": 0}, "value must be positive on scale log10"),
+        ({"value": "high"}, "value must be a number, found 'high'"),
+        ({"reason": "?"}, "unknown key 'reason'"),
+        ({"study": "markof"}, "unknown study 'markof'; did you mean 'markov'?"),
+        ({"study": "markov"}, "unknown metric 'model_utility'.*Allowed: forget_gap"),
+        ({"study": "markov", "of": "target"}, "of: unknown method 'target'.*Allowed: GA, GA"),
+        (
+            {"study": "markov", "of": {"method": "GA", "lr": 1}},
+            "unknown hyper-parameter 'lr' of GA",
+        ),
+        ({"experiment": "muse"}, "unknown experiment 'muse'.*Allowed: methods, splits"),
+        ({"splits": ["forget100"]}, "'forget100' is not a forget split"),
+        ({"of": {"method": "GA", "at": "best"}}, "unknown at 'best'. Allowed: last, peak"),
+        ({"of": {"method": "GA", "attack": "random"}}, "attack does not go with the metric"),
+        ({"of": {"method": "target", "at": "peak"}}, "'at' of target. Allowed: none"),
+    ],
+)
+def test_errors_name_the_claim_the_value_and_what_is_allowed(tmp_path, change, message):
+    with pytest.raises(UserError, match=f"(?s)claim good.*{message}"):
+        load(tmp_path, {**GOOD, **change})
+
+
+def test_all_problems_come_at_once(tmp_path):
+    with pytest.raises(UserError) as error:
+        load(tmp_path, {**GOOD, "metric": "x"}, {**GOOD, "relation": "="}, "text")
+    assert "unknown metric" in str(error.value)
+    assert "unknown relation" in str(error.value)
+    assert "the id is used 2 times" in str(error.value)
+    assert "must be a mapping" in str(error.value)

@@ -1,0 +1,52 @@
+"""A dress rehearsal: the DAG of a full-size experiment, with nothing that is large or far away."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+from unlearning.config.experiment import load_experiment
+
+ROOT = Path(__file__).resolve().parents[2]
+EXPERIMENTS = ROOT / "config" / "experiments"
+PATHS = [ROOT / "config" / "config.yaml", *sorted(EXPERIMENTS.glob("*.yaml"))]
+WRITTEN = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in PATHS}
+# synthetic studies and the miniature of WMDP are minutes on a CPU as they are
+NOT = {"synthetic", "synthetic-published", "mini-wmdp", "wmdp-zephyr-7b"}
+SHIPPED = [config for name, config in WRITTEN.items() if name not in NOT]
+
+
+@pytest.mark.parametrize("config", SHIPPED, ids=lambda config: config["experiment"])
+def test_every_experiment_can_be_rehearsed_with_the_same_runs_of_one_seed(config):
+    whole = load_experiment(config, ROOT)
+    rehearsal = load_experiment({**config, "rehearsal": True}, ROOT)
+
+    first = whole.config["unlearn"]["seeds"][0]
+    assert rehearsal.cells() == [cell for cell in whole.cells() if cell.seed == first]
+    attacks = [(cell, attack) for cell, attack in whole.attacks() if cell.seed == first]
+    assert rehearsal.attacks() == attacks
+    assert rehearsal.assets == {}  # nothing from the hub
+    assert rehearsal.config["resources"]["gpus"] == 0
+    assert str(rehearsal.layout.report) == f"results/rehearsal-{config['experiment']}/report"
+    assert rehearsal.layout.root != whole.layout.root
+    json.dumps(rehearsal.config)
+
+
+def test_its_dag_is_that_of_the_experiment(fresh):
+    path = EXPERIMENTS / "tofu-relearning-llama2-7b.yaml"
+    done = fresh.snakemake(path, "--dry-run", "--config", "rehearsal=true")
+    assert done.returncode == 0, done.stdout
+    seeds = 1
+    assert fresh.job_stats(done.stdout) == Counter(
+        data=1,
+        pretrain=1,
+        finetune=1,
+        retrain=2,
+        reference=1,
+        report=1,
+        unlearn=2 * seeds,
+        evaluate=3 + 2 * seeds,
+        relearn=2 * 2 * 4 * seeds,
+    )
+    assert "random/fraction=0.05/trajectory.json" in done.stdout

@@ -1,0 +1,104 @@
+"""Dress rehearsal: an experiment's whole DAG with a tiny model, to be run before the long one.
+
+What stays: splits, methods, grids, retrained seeds, folds, attacks, evaluations on the way, the
+prompt format, precision and adapters: every rule and every kind of file. What shrinks: model, rows,
+epochs, and the unlearning seeds, of which one is left (each further one repeats the same jobs).
+What goes: all that needs the hub or a GPU. MUSE, and TOFU where no folder holds it, become the mini
+world's news and the mini world; harness tasks, whose data are on the hub, stay only if they are the
+user's own.
+"""
+
+import math
+from copy import deepcopy
+
+from unlearning.config.layout import blocks
+from unlearning.data.splits import MUSE_SOURCES, WMDP_SOURCES, percentage
+from unlearning.methods.own import hyper_block, own_methods
+from unlearning.methods.registry import hyper_parameters, names
+
+PREFIX = "rehearsal-"
+EPOCHS = 2  # of unlearning: one evaluated on the way, and the last
+_RECIPES = ("pretrain", "finetune", "unlearn", "relearn")
+_TINY = {"width": 32, "heads": 2, "feed_forward": 32, "context": 512}
+_TINY |= {"tokenizer": "bpe", "vocabulary": 1000, "seed": 0}
+_AUTHORS = {"questions_per_author": 2, "holdout_authors": 2, "known_persons": 4}
+_AUTHORS |= {"pretrain_rows": 64, "replay_rows": 16, "seed": 1}
+_NEWS = {"persons": 2, "questions": 4, "pretrain_persons": 4, "seed": 1}
+_EVALUATION = {"rows": 4, "max_length": 400, "generation_tokens": 8, "generation_counts": "new"}
+_RESOURCES = {"gpus": 0, "sharding": "replicate", "threads": 1, "mem_mb": 2000, "runtime": 60}
+_FEWEST_RETAIN_AUTHORS = 20  # of TOFU, by the schema
+
+
+def no_rehearsal(config: dict) -> list[str]:
+    """Why an experiment cannot be rehearsed."""
+    source = config["data"]["source"]
+    if source not in WMDP_SOURCES:
+        return []
+    return [
+        f"rehearsal: not for data.source {source}, whose base model is taken as it is; run "
+        "config/experiments/mini-wmdp.yaml, or set rehearsal to false"
+    ]
+
+
+def rehearsed(config: dict) -> dict:
+    """The rehearsal of a complete config, complete as well; `config` itself stays as it is."""
+    found = deepcopy(config)
+    found["world"] = PREFIX + (found["world"] or found["experiment"])
+    found["experiment"] = PREFIX + found["experiment"]
+    found["data"] |= _data(config)
+    layers = _layers(config)
+    found["model"] |= {
+        "path": None,
+        "revision": "main",
+        "architecture": {"layers": layers, **_TINY},
+    }
+    _recipes(found)
+    own_tasks = found["harness"]["include_path"] is not None
+    found["harness"] |= {"tasks": found["harness"]["tasks"] if own_tasks else [], "limit": 2}
+    found["evaluation"] |= _EVALUATION
+    found["resources"] |= _RESOURCES
+    return found
+
+
+def _data(config: dict) -> dict:
+    """The tables: those of the user's folder, or generated ones."""
+    data = config["data"]
+    if data["source"] in MUSE_SOURCES:
+        # MUSE brings no text for a model from random weights, a folder of it neither
+        gone = dict.fromkeys(("data_dir", "corpus"))
+        return {**gone, "source": "mini-muse", "mini_muse": _NEWS}
+    splits = [*config["forget_splits"], *(config["world_splits"] or [])]
+    if data["source"] == "tofu" and data["data_dir"] is not None:
+        return {"retain_authors": _FEWEST_RETAIN_AUTHORS}
+    shares = [percentage(split) for split in splits]
+    # the fewest authors of which every split is a whole number, ten at least
+    authors = max(10, *(100 // math.gcd(100, share) for share in shares))
+    gone = dict.fromkeys(("data_dir", "retain_authors", "alternatives"))
+    return {**gone, "source": "mini", "mini": {"authors": authors, **_AUTHORS}}
+
+
+def _layers(config: dict) -> int:
+    """Two, or as many as the methods that steer a layer need."""
+    losses, _ = own_methods(config["methods"])
+    steered = [0]
+    for name, stated in config["methods"].items():
+        layer = hyper_parameters(name, losses).get("layer") if name in names(losses) else None
+        for block in blocks(hyper_block(stated)) if layer is not None else ():
+            value = block.get("layer", layer.default)
+            steered += value if isinstance(value, list) else [value]
+    return int(max(steered)) + 2
+
+
+def _recipes(found: dict) -> None:
+    """Few epochs, one seed, and what runs on any machine."""
+    pretrained = found["finetune"].keys() - {"seed", "replay_rows"}
+    found["pretrain"] = {key: found["finetune"][key] for key in sorted(pretrained)} | {"lora": None}
+    for stage in _RECIPES:
+        changed = {"epochs": 1, "batch_size": 4, "micro_batch": None, "optimizer": "adamw"}
+        found[stage] |= changed | {"lr": 1.0e-3, "warmup_epochs": 0}
+    found["relearn"]["batch_size"] = 1  # an attacker may have a single row
+    found["unlearn"] |= {"epochs": EPOCHS, "seeds": found["unlearn"]["seeds"][:1]}
+    found["unlearn"]["trajectory"] = [1] if found["unlearn"]["trajectory"] else []
+    if found["folds"]["seeds"]:
+        found["folds"]["seeds"] = found["unlearn"]["seeds"]
+    found["finetune"]["replay_rows"] = min(found["finetune"]["replay_rows"], 2)
