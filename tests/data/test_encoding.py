@@ -2,7 +2,7 @@
 
 import pytest
 from toy import toy
-from unlearning.data.encoding import IGNORED, Encoder, collate
+from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PROMPTS
 from unlearning.errors import UserError
 
@@ -36,15 +36,6 @@ def test_eos_tokens_inside_the_prompt_stay_masked(tokenizer):
     example = Encoder(tokenizer, PROMPTS["plain"], 64).encode("who <eos> wrote ?", "ann")
     assert tokenizer.eos_token_id in example.ids[: example.start]
     assert labelled(tokenizer, example) == "ann<eos>"
-
-
-def test_padding_is_ignored_even_where_it_looks_like_text(tokenizer):
-    encoder = Encoder(tokenizer, PROMPTS["plain"], 64)
-    short, long = encoder.encode("who ?", "ann"), encoder.encode(QUESTION, "ben")
-    ids, labels = collate([short, long])
-    assert ids.shape == labels.shape == (2, len(long.ids))
-    assert (labels[0] != IGNORED).sum() == 2  # ann, EOS
-    assert labels[0, len(short.ids) :].tolist() == [IGNORED] * (len(long.ids) - len(short.ids))
 
 
 def test_a_tokenizer_without_eos_is_refused(tokenizer):

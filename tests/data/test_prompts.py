@@ -9,7 +9,8 @@ import pytest
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
 from toy import toy
 from transformers import PreTrainedTokenizerFast
-from unlearning.data.encoding import IGNORED, Encoder, collate
+from unlearning.data.encoding import Encoder
+from unlearning.data.packing import pack
 from unlearning.data.prompts import PROMPTS
 
 QUESTION, ANSWER = "Who wrote it?", "Ann did."
@@ -187,11 +188,9 @@ def test_one_bos_where_the_format_has_one(family):
 def test_labels_where_padding_is_the_end_of_turn(family):
     _, expected, encoder = family
     short, long = encoder.encode(QUESTION, ANSWER), encoder.encode(QUESTION, "Ann did it?")
-    ids, labels = collate([short, long])
-    kept = expected.ids[expected.start :]
-    assert ids.shape[1] == len(expected.ids) + 1
-    assert labels[0].tolist() == [IGNORED] * expected.start + kept + [IGNORED]
-    assert (labels[1] == encoder.tokenizer.eos_token_id).sum() == 1
+    _, labels, row = pack([short, long]).labels()
+    assert labels[row == 0].tolist() == expected.ids[expected.start :]
+    assert (labels[row == 1] == encoder.tokenizer.eos_token_id).sum() == 1
 
 
 @pytest.mark.parametrize("name", ["llama3", "zephyr", "qwen2.5"])

@@ -4,14 +4,13 @@ import pytest
 import torch
 from golden_files import cases, read
 from safetensors.torch import load_file
+from torch.nn.functional import cross_entropy, pad
 from transformers import AutoConfig, AutoModelForCausalLM
 from unlearning.data.encoding import IGNORED
 from unlearning.methods.objective import build_objective
 from unlearning.methods.registry import RETAIN_TERMS, resolve
-from unlearning.methods.sequences import Batch, Sequences
+from unlearning.methods.sequences import Batch, Sequences, View
 from unlearning.methods.terms import Method
-from unlearning.models.scorer import Scorer
-from unlearning.training.batches import logits_view
 
 TOLERANCE = 1e-6  # the official code takes its token means in float32
 
@@ -53,7 +52,7 @@ def model_of(golden, weights):
     config = AutoConfig.from_pretrained(golden / "losses")
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float64)
     model.load_state_dict(load_file(golden / "losses" / weights), strict=False)
-    return Scorer(model.eval())
+    return model.eval()
 
 
 def score(models, rows, role, objective, columns=None):
@@ -69,14 +68,20 @@ def score(models, rows, role, objective, columns=None):
         full[:, :-1] = labels[:, 1:] != IGNORED
     if kind in ("labels", "next"):
         full[:, -1] = False
-    current, reference = models
-    found = current(ids, labels, mask=mask, full=full)
-    with torch.no_grad():
-        expected = reference(ids, labels, mask=mask, full=full)
-    sequences = Sequences(found["logp"], found["row"], len(ids))
-    sequences.reference_nll = Sequences(expected["logp"], expected["row"], len(ids)).nll
+    current, reference = (model(ids, attention_mask=mask).logits for model in models)
+    reference = reference.detach()
+    row, position = torch.where(labels[:, 1:] != IGNORED)
+
+    def sequences_of(logits):
+        logp = -cross_entropy(logits[row, position], labels[row, position + 1], reduction="none")
+        return Sequences(logp, row, len(ids))
+
+    sequences = sequences_of(current)
+    sequences.reference_nll = sequences_of(reference).nll
     if kind:
-        sequences.logits = logits_view(full, labels, found["logits"], expected)
+        following = pad(labels[:, 1:], (0, 1), value=IGNORED)
+        rows = torch.where(full)[0]
+        sequences.logits = View(rows, current[full], following[full], reference[full])
     return sequences
 
 
@@ -101,7 +106,7 @@ def check(objective, case, models, batches, columns=None):
     loss.backward()
 
     assert loss.item() == pytest.approx(case["loss"], rel=TOLERANCE)
-    parameters = dict(current.model.named_parameters())
+    parameters = dict(current.named_parameters())
     norm = torch.stack([p.grad.norm() for p in parameters.values()]).norm()
     assert norm.item() == pytest.approx(case["grad_norm"], rel=TOLERANCE)
     for name, probe in case.get("grad_probe", {}).items():

@@ -65,7 +65,7 @@ def trajectory(
     expected, start, encoder, forget, retain = world
     hyper = {HYPER.get(k, k): v for k, v in case["params"].items()}
     objective = build_objective(resolve(NAMES[case["official_name"]], hyper).settings())
-    nll = Likelihood(start, torch.device("cpu"), batch_tokens=4096)
+    nll = Likelihood(start, batch_tokens=4096)
 
     def with_reference(example):
         return example.with_reference(nll([example])[0].nll)
@@ -98,7 +98,7 @@ def trajectory(
     model = whole(model, accelerator)
     pairs = zip(model.parameters(), start.parameters(), strict=True)
     distance = torch.stack([(a - b).detach().norm() for a, b in pairs]).norm()
-    final = Likelihood(model, torch.device("cpu"), batch_tokens=4096)
+    final = Likelihood(model, batch_tokens=4096)
     return {
         "learning_rates": history.learning_rates,
         "losses": history.losses,

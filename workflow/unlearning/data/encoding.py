@@ -2,9 +2,6 @@
 
 from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor
-
 from unlearning.data.prompts import PromptFormat
 from unlearning.errors import UserError
 
@@ -90,16 +87,3 @@ class Encoder:
         found = [[*bos, *ids[first : first + room]] for first in range(0, len(ids), room)]
         found[-1] = [*found[-1], *found[0]][: self.max_length]
         return [Example(tuple(chunk), 1) for chunk in found]
-
-
-def collate(examples: list[Example]) -> tuple[Tensor, Tensor]:
-    """Right-padded input ids (B, T) and labels (B, T). Padding needs no attention mask: under
-    causal attention no real position ever sees it."""
-    width = max(len(example.ids) for example in examples)
-    ids = torch.zeros(len(examples), width, dtype=torch.long)
-    labels = torch.full((len(examples), width), IGNORED)
-    for i, example in enumerate(examples):
-        row = torch.tensor(example.ids)
-        ids[i, : len(row)] = row
-        labels[i, example.start : len(row)] = row[example.start :]
-    return ids, labels

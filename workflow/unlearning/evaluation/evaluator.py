@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import groupby
 
 from accelerate import Accelerator
 
@@ -91,21 +92,24 @@ class Evaluator:
                 if not is_empty(text) and len(example.ids) > example.start:
                     places.append((name, index))
                     examples.append(example)
-        likelihood = Likelihood(target, self.accelerator.device, self.batch_tokens)
+        likelihood = Likelihood(target, self.batch_tokens)
         scores = shared_out(self.accelerator, examples, likelihood)
         for (name, index), score in zip(places, scores, strict=True):
             columns[name]["generation_nll"][index] = score.mean
 
     def _scores(self, model) -> list[Score]:
-        """Of every sequence; of true answers token by token."""
-        likelihood = Likelihood(model, self.accelerator.device, self.batch_tokens)
+        """Of every sequence; of true answers token by token. A question stays in one process."""
+        likelihood = Likelihood(model, self.batch_tokens)
         detailed = [kind == "answer" for _, _, kind in self.slots]
-        items = list(zip(self.examples, detailed, strict=True))
-        return shared_out(
-            self.accelerator,
-            items,
-            lambda share: likelihood([e for e, _ in share], [flag for _, flag in share]),
-        )
+        items = zip(self.slots, self.examples, detailed, strict=True)
+        questions = [list(own) for _, own in groupby(items, key=lambda item: item[0][:2])]
+
+        def score(share: list[list[tuple]]) -> list[list[Score]]:
+            sequences = [sequence for question in share for sequence in question]
+            found = iter(likelihood([e for _, e, _ in sequences], [f for *_, f in sequences]))
+            return [[next(found) for _ in question] for question in share]
+
+        return [s for own in shared_out(self.accelerator, questions, score) for s in own]
 
     def _likelihood_columns(self, scores: list[Score]) -> dict[str, dict[str, list]]:
         columns: dict[str, dict[str, list]] = {}
@@ -150,7 +154,7 @@ class Evaluator:
         norms = shared_out(
             self.accelerator,
             [example for _, example in chosen],
-            GradientNorms(model, self.accelerator.device),
+            GradientNorms(model),
         )
         for (name, _), norm in zip(chosen, norms, strict=True):
             columns[name].setdefault("mia_gradnorm", []).append(norm)

@@ -2,7 +2,8 @@
 
 import torch
 
-from unlearning.data.encoding import Example, collate
+from unlearning.data.encoding import Example
+from unlearning.data.packing import pack
 from unlearning.evaluation.likelihood import COLLAPSED_LOSS
 from unlearning.models.scorer import Scorer
 
@@ -10,8 +11,8 @@ from unlearning.models.scorer import Scorer
 class GradientNorms:
     """Norms under a model, in the order given. Its gradients are gone afterwards."""
 
-    def __init__(self, model, device: torch.device):
-        self.scorer, self.device = Scorer(model), device
+    def __init__(self, model):
+        self.scorer = Scorer(model)
 
     def __call__(self, examples: list[Example]) -> list[float]:
         """The norm of each example."""
@@ -26,8 +27,7 @@ class GradientNorms:
 
         Without the last label, as in open-unlearning (mia/gradnorm.py); 0 if no other is left.
         """
-        ids, labels = (t.to(self.device) for t in collate([example]))
-        logp = self.scorer(ids, labels)["logp"][:-1]
+        logp = self.scorer(pack([example]))["logp"][:-1]
         if not len(logp):
             return 0.0
         (-logp.mean()).backward()

@@ -1,4 +1,4 @@
-"""Teacher-forced likelihoods: one sorted pass over any number of sequences."""
+"""Teacher-forced likelihoods: one sorted pass over any number of sequences, prompts shared."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import torch
 
-from unlearning.data.encoding import Example, collate
+from unlearning.data.encoding import Example
+from unlearning.data.packing import grow, pack
 from unlearning.methods.sequences import Sequences
 from unlearning.models.scorer import Scorer
 
 BATCH_TOKENS = 16384  # fits beside any model of these papers
-
-
 COLLAPSED_LOSS = 1e4  # per token: what a model whose logits are no numbers is taken to have
 
 
@@ -60,8 +59,8 @@ def batches_by_length(lengths: list[int], batch_tokens: int) -> Iterator[list[in
 class Likelihood:
     """Scores sequences under a model, in the order given."""
 
-    def __init__(self, model, device: torch.device, batch_tokens: int = BATCH_TOKENS):
-        self.scorer, self.device, self.batch_tokens = Scorer(model), device, batch_tokens
+    def __init__(self, model, batch_tokens: int = BATCH_TOKENS):
+        self.scorer, self.batch_tokens = Scorer(model), batch_tokens
 
     @torch.inference_mode()
     def __call__(
@@ -71,17 +70,18 @@ class Likelihood:
         training = self.scorer.model.training
         self.scorer.model.eval()
         scores: dict[int, Score] = {}
-        for batch in batches_by_length([len(e.ids) for e in examples], self.batch_tokens):
-            chosen = [examples[i] for i in batch]
-            flags = None if detailed is None else [detailed[i] for i in batch]
-            scores.update(zip(batch, self._batch(chosen, flags), strict=True))
+        trees = grow(examples)
+        for batch in batches_by_length([tree.tokens for tree in trees], self.batch_tokens):
+            indices = [i for place in batch for i in trees[place].branches]
+            flags = None if detailed is None else [detailed[i] for i in indices]
+            found = self._batch([examples[i] for i in indices], flags)
+            scores.update(zip(indices, found, strict=True))
         self.scorer.model.train(training)
         return [scores[i] for i in range(len(examples))]
 
     def _batch(self, examples: list[Example], detailed: list[bool] | None) -> list[Score]:
-        ids, labels = (t.to(self.device) for t in collate(examples))
-        wanted = None if detailed is None else torch.tensor(detailed, device=self.device)
-        found = self.scorer(ids, labels, detail=wanted)
+        wanted = None if detailed is None else torch.tensor(detailed)
+        found = self.scorer(pack(examples), detail=wanted)
         sequences = Sequences(found["logp"], found["row"], len(examples))
         tokens = sequences.tokens.int().tolist()
         details: list[Tokens | None] = [None] * len(examples)

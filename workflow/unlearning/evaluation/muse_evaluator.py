@@ -5,7 +5,8 @@ from functools import cached_property
 import torch
 from accelerate import Accelerator
 
-from unlearning.data.encoding import Example, collate
+from unlearning.data.encoding import Example
+from unlearning.data.packing import pack
 from unlearning.errors import UserError
 from unlearning.evaluation import muse
 from unlearning.evaluation.generation import Generator, Limit
@@ -89,10 +90,7 @@ class MuseEvaluator:
         training, scorer = model.training, Scorer(model.eval())
         values: dict[int, float] = {}
         for batch in batches_by_length([len(e.ids) for e in examples], self.batch_tokens):
-            ids, labels = (
-                t.to(self.accelerator.device) for t in collate([examples[i] for i in batch])
-            )
-            found = scorer(ids, labels)
+            found = scorer(pack([examples[i] for i in batch]))
             logp = found["logp"].nan_to_num(nan=-COLLAPSED_LOSS, neginf=-COLLAPSED_LOSS).double()
             for place, index in enumerate(batch):
                 values[index] = lowest_mean(logp[found["row"] == place].cpu().numpy())

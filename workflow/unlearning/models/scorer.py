@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from unlearning.data.encoding import IGNORED
+from unlearning.data.packing import Packed, Places
 
 POSITIONS = 512  # described at once: their distributions are a small part of the logits at hand
 
@@ -21,43 +21,44 @@ class Scorer(nn.Module):
 
     def forward(
         self,
-        ids: Tensor,
-        labels: Tensor,
-        mask: Tensor | None = None,
-        full: Tensor | None = None,
-        layer: int | None = None,
+        packed: Packed,
         detail: Tensor | None = None,
+        full: Places | None = None,
+        layer: int | None = None,
+        answers: Places | None = None,
     ) -> dict[str, Tensor]:
-        """Score (B, T) ids.
+        """Score packed sequences, N labels in all.
 
-        labels: (B, T), IGNORED where no loss is taken. mask: (B, T) attention mask; not needed for
-        right padding. full: (B, T) bool, positions whose next-token logits are returned whole.
-        layer: index of the layer whose output is returned. detail: (B,) bool, rows whose labelled
-        positions are described.
-        Returns logp (N,) and row (N,) of the labelled positions; with `full`, logits (P, V); with
-        `layer`, activations (B, T, H); with `detail`, match, mu and sigma (N,) as in describe(),
-        zero in the other rows.
+        detail: (S,) bool, sequences whose labels are described. full: P places whose next-token
+        logits are returned whole. layer: index of the layer whose output is returned at the A
+        places `answers`.
+        Returns logp (N,) and row (N,) of the labels, sequence by sequence; with `full`, logits
+        (P, V); with `layer`, activations (A, H); with `detail`, match, mu and sigma (N,) as in
+        describe(), zero in the other sequences.
         """
+        project = self.model.get_output_embeddings()
+        device = next(self.parameters()).device
+        before, labels, row = packed.labels()
+        labels, row = labels.to(device), row.to(device)
         output = self.model.get_decoder()(
-            input_ids=ids,
-            attention_mask=mask,
+            input_ids=packed.ids.to(device),
+            position_ids=packed.positions.to(device),
+            attention_mask=None if packed.mask is None else packed.mask.to(device),
             use_cache=False,
             output_hidden_states=layer is not None,
         )
         hidden = output.last_hidden_state  # (B, T, H)
-        project = self.model.get_output_embeddings()
-        row, position = torch.where(labels[:, 1:] != IGNORED)
-        logits = at_least_float32(project(hidden[row, position]))  # (N, V)
-        logp = -cross_entropy(logits, labels[row, position + 1], reduction="none")
+        logits = at_least_float32(project(hidden[before]))  # (N, V)
+        logp = -cross_entropy(logits, labels, reduction="none")
         scores = {"logp": logp, "row": row}
         if detail is not None:
-            scores |= describe(logits, labels[row, position + 1], detail[row])
+            scores |= describe(logits, labels, detail.to(device)[row])
         if full is not None:
             scores["logits"] = at_least_float32(project(hidden[full]))
         if layer is not None:
             # entry 0 is the embeddings' output; the last entry is normalised, so no layer's own
             assert 0 <= layer < len(output.hidden_states) - 2, f"no layer {layer} below the last"
-            scores["activations"] = at_least_float32(output.hidden_states[layer + 1])
+            scores["activations"] = at_least_float32(output.hidden_states[layer + 1][answers])
         return scores
 
 

@@ -33,7 +33,7 @@ def run(args: Namespace) -> None:
     model.to(accelerator.device)
     encoder = make_encoder(load_tokenizer(args.model), settings, settings["max_length"])
     examples = encoder.encode_rows(read_table(args.data / f"{args.split}.json"))
-    likelihood = Likelihood(model, accelerator.device)
+    likelihood = Likelihood(model)
     with accelerator.autocast():
         scores = shared_out(accelerator, examples, likelihood)
     record = {"nll": [s.nll for s in scores], "tokens": [s.tokens for s in scores]}

@@ -221,7 +221,7 @@ def scored(
     drawn = sorted({draw[role] for step in steps for draw in source.draws(step)})
     examples = [source.make[role](*key) for key in drawn]
     model.to(accelerator.device)
-    likelihood = Likelihood(model, accelerator.device)
+    likelihood = Likelihood(model)
     with accelerator.autocast():
         scores = shared_out(accelerator, examples, likelihood)
     found = {

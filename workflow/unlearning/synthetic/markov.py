@@ -78,7 +78,7 @@ class MarkovStudy:
         retain = self.train["retain"]
         model = copy.deepcopy(self.target)
         if objective.needs.reference:
-            scores = Likelihood(self.target, self.accelerator.device)(forget)
+            scores = Likelihood(self.target)(forget)
             forget = [e.with_reference(s.nll) for e, s in zip(forget, scores, strict=True)]
         recipe = _recipe(1, settings["batch_size"], settings["lr"])
         plan = StepPlan(len(forget), recipe.batch_size, 1, 0, settings["iterations"], False)

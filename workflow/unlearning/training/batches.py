@@ -1,10 +1,12 @@
 """From pairs of rows to what a loss sees: one forward pass over all roles of a micro-batch."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
-from unlearning.data.encoding import IGNORED, Example, collate
+from unlearning.data.encoding import IGNORED, Example
+from unlearning.data.packing import pack
 from unlearning.methods.objective import Objective
 from unlearning.methods.sequences import Batch, Sequences, View
 from unlearning.models.scorer import Scorer
@@ -25,61 +27,81 @@ def score_pairs(
     """
     roles, needs = objective.roles, objective.needs
     examples = [pair[role] for role in roles for pair in pairs]
-    ids, labels = (tensor.to(device) for tensor in collate(examples))
     rows = {role: slice(k * len(pairs), (k + 1) * len(pairs)) for k, role in enumerate(roles)}
-    full = torch.zeros_like(ids, dtype=torch.bool) if needs.logits else None
-    for role, kind in needs.logits.items():
-        full[rows[role]] = positions(examples[rows[role]], ids.shape[1], kind).to(device)
-    scores = scorer(ids, labels, full=full, layer=needs.layer)
+    packed = pack(examples)
+    seen = {role: spans(examples, rows[role], kind) for role, kind in needs.logits.items()}
+    full = packed.places([span for own in seen.values() for span in own]) if seen else None
+    answers = None
+    if needs.layer is not None:
+        answers = packed.places(spans(examples, slice(0, len(examples)), "answers"))
+    scores = scorer(packed, full=full, layer=needs.layer, answers=answers)
+    logits = dict(zip(seen, _split(scores.get("logits"), seen.values()), strict=True))
 
     batch = Batch()
     for role in roles:
         own = rows[role]
         inside = (scores["row"] >= own.start) & (scores["row"] < own.stop)
-        sequences = Sequences(scores["logp"][inside], scores["row"][inside] - own.start, len(pairs))
+        row = scores["row"][inside] - own.start
+        sequences = Sequences(scores["logp"][inside], row, len(pairs))
         sequences.reference_nll = _reference_nll(examples[own], device)
         taught = None
         if role in needs.teacher:
-            with torch.no_grad():
-                seen = full[own] if role in needs.logits else None
-                taught = teacher(ids[own], labels[own], full=seen, layer=needs.layer)
-        if role in needs.logits:
-            seen = torch.zeros_like(full)
-            seen[own] = full[own]
-            values = scores["logits"][seen[full]]
-            sequences.logits = logits_view(full[own], labels[own], values, taught)
+            taught = teach(teacher, examples[own], needs.logits.get(role), needs.layer)
+        if role in seen:
+            sequences.logits = logits_view(examples[own], needs.logits[role], logits[role], taught)
         if needs.layer is not None:
-            sequences.activations = activations_view(
-                labels[own], scores["activations"][own], taught
-            )
+            # every label of a row is a token of its answer
+            labels = [token for example in examples[own] for token in example.ids[example.start :]]
+            values = scores["activations"][inside]
+            known = taught["activations"] if taught else None
+            sequences.activations = View(row, values, torch.tensor(labels, device=device), known)
         setattr(batch, role, sequences)
     return batch
 
 
-def positions(examples: list[Example], width: int, kind: str) -> Tensor:
-    """(B, T) True at the positions of `kind`: see `methods.terms.Term`."""
-    here = torch.arange(width)
-    chosen = []
-    for example in examples:
-        first = max(example.start - 1, 0) if kind == "labels" else 0
-        last = len(example.ids) - (0 if kind == "all" else 1)
-        chosen.append((here >= first) & (here < last))
-    return torch.stack(chosen)
+Span = tuple[int, int, int]  # a row, its first token and the token after its last
 
 
-def logits_view(full: Tensor, labels: Tensor, values: Tensor, taught: dict | None) -> View:
-    """The logits (P, V) of one role at the positions (B, T) `full`, and what they predict."""
-    following = pad(labels[:, 1:], (0, 1), value=IGNORED)
-    row = torch.where(full)[0]
-    return View(row, values, following[full], taught["logits"] if taught else None)
+def spans(examples: list[Example], own: slice, kind: str) -> list[Span]:
+    """The tokens of `kind` of the examples `own`: see `methods.terms.Term`; answers: the labelled
+    tokens themselves."""
+    found = []
+    for index in range(own.start, own.stop):
+        example = examples[index]
+        first = {"labels": max(example.start - 1, 0), "answers": example.start}.get(kind, 0)
+        found.append((index, first, len(example.ids) - (kind in ("labels", "next"))))
+    return found
 
 
-def activations_view(labels: Tensor, values: Tensor, taught: dict | None) -> View:
-    """The activations (P, H) of one role at its labelled tokens, out of (B, T, H)."""
-    answer = labels != IGNORED
-    row = torch.where(answer)[0]
-    teacher = taught["activations"][answer] if taught else None
-    return View(row, values[answer], labels[answer], teacher)
+def _split(values: Tensor | None, groups: Iterable[list[Span]]) -> list[Tensor]:
+    """The values of each group of spans."""
+    if values is None:
+        return []
+    return list(values.split([sum(end - first for _, first, end in own) for own in groups]))
+
+
+@torch.no_grad()
+def teach(
+    teacher: Scorer, examples: list[Example], kind: str | None, layer: int | None
+) -> dict[str, Tensor]:
+    """What the target model says of the rows of one role, in the same order."""
+    packed, everything = pack(examples), slice(0, len(examples))
+    full = packed.places(spans(examples, everything, kind)) if kind else None
+    answers = packed.places(spans(examples, everything, "answers")) if layer is not None else None
+    return teacher(packed, full=full, layer=layer, answers=answers)
+
+
+def logits_view(examples: list[Example], kind: str, values: Tensor, taught: dict | None) -> View:
+    """The logits (P, V) of one role at the positions of `kind`, and what they predict."""
+    row, following = [], []
+    for index, first, end in spans(examples, slice(0, len(examples)), kind):
+        row += [index] * (end - first)
+        ids = [*examples[index].ids, IGNORED]
+        start = examples[index].start
+        following += [ids[k + 1] if k + 1 >= start else IGNORED for k in range(first, end)]
+    known = taught["logits"] if taught else None
+    on = {"device": values.device}
+    return View(torch.tensor(row, **on), values, torch.tensor(following, **on), known)
 
 
 def _reference_nll(examples: list[Example], device: torch.device) -> Tensor | None:
