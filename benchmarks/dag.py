@@ -9,28 +9,38 @@ The best of so many runs. A cell's overhead is that of `evaluate --help`: start,
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import yaml
-from unlearning.worker import ASKED, STAGES
+from unlearning.worker import ASKED
 
 ROOT = Path(__file__).resolve().parents[1]
 CELLS = {"beta": 50, "seeds": 20}  # a thousand runs to unlearn, and as many to evaluate
 SNAKEMAKE = (str(Path(sys.executable).with_name("snakemake")), "--cores", "1")
-# without torch: the tools, and the stages that no worker runs
-OTHERS = ("data", "report", "plan", "score")
+MODULES = ["torch", "unlearning.worker"]
+MODULES += [f"unlearning.stages.{s}" for s in ("data", "report", "finetune", "unlearn", "evaluate")]
 
 
-def seconds(command: Iterable, runs: int, expected: str = "", **environment) -> float:
-    """Wall seconds of a command, the best of `runs`; AssertionError unless it says `expected`."""
-    best = float("inf")
+@dataclass
+class Taken:
+    """Seconds of a command, each the best of its runs. cpu: of all processes that it waited for."""
+
+    wall: float = float("inf")
+    cpu: float = float("inf")
+
+
+def taken(command: Iterable, runs: int, expected: str = "", **environment) -> Taken:
+    """What a command takes; AssertionError unless it succeeds and says `expected`."""
+    best = Taken()
     for _ in range(runs):
-        began = time.perf_counter()
+        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         done = subprocess.run(
             [str(word) for word in command],
             cwd=ROOT,
@@ -39,8 +49,10 @@ def seconds(command: Iterable, runs: int, expected: str = "", **environment) -> 
             stderr=subprocess.STDOUT,
             text=True,
         )
-        best = min(best, time.perf_counter() - began)
+        wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
         assert done.returncode == 0 and expected in done.stdout, done.stdout
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        best = Taken(min(best.wall, wall), min(best.cpu, cpu))
     return best
 
 
@@ -56,34 +68,32 @@ def thousand_cells(folder: Path) -> Path:
     return path
 
 
-def of_snakemake(config: Path, runs: int) -> dict[str, float]:
-    """Row -> seconds: Snakemake without a job."""
+def of_snakemake(config: Path, runs: int) -> dict[str, Taken]:
+    """Row -> Snakemake without a job."""
     with tempfile.TemporaryDirectory() as folder:
         thousand = thousand_cells(Path(folder))
         dry = [*SNAKEMAKE, "--dry-run", "--quiet", "--configfile", thousand]
         return {
-            "parse": seconds([*SNAKEMAKE, "--list-rules", "--configfile", config], runs),
-            "dry run of 1,000 cells": seconds(dry, runs),
-            "run with nothing to do": seconds(
+            "parse": taken([*SNAKEMAKE, "--list-rules", "--configfile", config], runs),
+            "dry run of 1,000 cells": taken(dry, runs),
+            "run with nothing to do": taken(
                 [*SNAKEMAKE, "--configfile", config], runs, "Nothing to be done"
             ),
         }
 
 
-def of_imports(runs: int) -> dict[str, float]:
-    """Row -> seconds: a Python that imports a module and ends."""
-    modules = ["torch", "unlearning.worker"]
-    modules += [f"unlearning.stages.{stage}" for stage in (*OTHERS, *STAGES)]
-    return {name: seconds([sys.executable, "-c", f"import {name}"], runs) for name in modules}
+def of_imports(runs: int) -> dict[str, Taken]:
+    """Row -> a Python that imports a module and ends."""
+    return {name: taken([sys.executable, "-c", f"import {name}"], runs) for name in MODULES}
 
 
-def of_cells(runs: int) -> tuple[float, float]:
+def of_cells(runs: int) -> tuple[Taken, Taken]:
     """Seconds of a cell that does nothing: in a process of its own, and in a worker's child."""
     nothing = [sys.executable, "-m", "unlearning", "evaluate", "--help"]
     with tempfile.TemporaryDirectory(prefix="unlearning-") as folder:
         asked = {ASKED: f"{folder}:{os.getpid()}:1000000", "OMP_NUM_THREADS": "1"}
-        seconds(nothing, 1, **asked)  # starts the worker
-        return seconds(nothing, runs), seconds(nothing, runs, **asked)
+        taken(nothing, 1, **asked)  # starts the worker
+        return taken(nothing, runs), taken(nothing, runs, **asked)
 
 
 def main() -> None:
@@ -95,17 +105,20 @@ def main() -> None:
     asked = parser.parse_args()
     snakemake, imports = of_snakemake(asked.config, asked.runs), of_imports(asked.runs)
     alone, warm = of_cells(asked.runs)
-    print("| Snakemake | seconds |\n|---|---|")
-    for name, taken in snakemake.items():
-        print(f"| {name} | {taken:.1f} |")
-    print("\n| import | seconds | to torch |\n|---|---|---|")
-    for name, taken in imports.items():
-        print(f"| {name} | {taken:.2f} | {taken / imports['torch']:.2f} |")
+    print("| Snakemake | seconds | of them CPU |\n|---|---|---|")
+    for name, one in snakemake.items():
+        print(f"| {name} | {one.wall:.1f} | {one.cpu:.1f} |")
+    print("\n| import | seconds | of them CPU | to torch |\n|---|---|---|---|")
+    for name, one in imports.items():
+        ratio = one.cpu / imports["torch"].cpu
+        print(f"| {name} | {one.wall:.2f} | {one.cpu:.2f} | {ratio:.2f} |")
     print("\n| a cell that does nothing | seconds | ratio |\n|---|---|---|")
-    print(f"| in a process of its own | {alone:.2f} | 1 |")
-    print(f"| in a worker's child | {warm:.2f} | {alone / warm:.1f} times less |")
+    print(f"| in a process of its own | {alone.wall:.2f} | 1 |")
+    print(f"| in a worker's child | {warm.wall:.2f} | {warm.wall / alone.wall:.2f} |")
     if asked.json:
-        found = {"snakemake": snakemake, "imports": imports, "cell": {"alone": alone, "warm": warm}}
+        cell = {"alone": alone, "warm": warm}
+        parts = {"snakemake": snakemake, "imports": imports, "cell": cell}
+        found = {part: {k: asdict(v) for k, v in rows.items()} for part, rows in parts.items()}
         asked.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 

@@ -3,7 +3,7 @@
 Each cell stays a job of its own. Where `resources.cells_per_job` is above 1, rules/common.smk names
 a folder of this Snakemake and its id in $UNLEARNING_WORKER. `python -m unlearning STAGE` is then a
 thin client: it hands arguments, working directory, environment and its three standard streams to a
-worker, which has the heavy modules, runs no thread and never touches a GPU, and waits for the child
+worker, which has the heavy modules and never touches a GPU, and waits for the child
 that runs the stage. Signals go on to the child, its end comes back as the client's own; the child
 ends with its client or with its worker. A worker takes so many cells and ends with its Snakemake.
 Where there is none to be had, the stage runs in the client's process.
@@ -34,8 +34,9 @@ STAGES += ("harness", "unlearn_logistic", "unlearn_markov")
 LATE = ("transformers.models.llama.modeling_llama", "rouge_score.rouge_scorer")
 MAPPING = "transformers.conversion_mapping"
 FORWARDED = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
-# A worker starts no thread, and asks NVML whether there is a GPU: once the driver itself was asked,
-# no child could use one.
+# No numeric library has threads when a worker forks (pyarrow's jemalloc, behind ROUGE, has one and
+# minds forks itself). Whether there is a GPU NVML is asked: had the driver been, no child could use
+# one.
 ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 ENVIRONMENT["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
 STARTED = b"."
