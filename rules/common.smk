@@ -1,8 +1,11 @@
 # The validated experiment, and what every rule asks of it. No rules here.
 
 import json
+import os
 import re
+import shlex
 import sys
+from tempfile import TemporaryDirectory
 
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "workflow"))
@@ -43,11 +46,17 @@ RESOURCES = EXPERIMENT.config["resources"]
 ASSETS = EXPERIMENT.assets  # what comes from the hub
 RUN = "{method}/{variant}/seed={seed}"  # an unlearning run inside its split and stage
 
+# Where cells may share a process they ask a worker of this Snakemake's for theirs.
+WORKER = TemporaryDirectory(prefix="unlearning-") if RESOURCES["cells_per_job"] > 1 else None
+ASKED = [WORKER.name, os.getpid(), RESOURCES["cells_per_job"]] if WORKER else []
+ASKED = f" UNLEARNING_WORKER={shlex.quote(':'.join(map(str, ASKED)))}" if ASKED else ""
+
 # Bash waits for the end of its stage, which hears of the signal too and writes its state.
 # Rule fetch alone speaks with the hub, as far as the user's own setting lets it.
 shell.prefix(
     "set -euo pipefail; trap : TERM USR1;"
-    " export HUB_AS_SET=${{HF_HUB_OFFLINE:-}} HF_HUB_OFFLINE=1; "
+    " export HUB_AS_SET=${{HF_HUB_OFFLINE:-}} HF_HUB_OFFLINE=1"
+    f"{ASKED}; "
 )
 
 

@@ -9,7 +9,7 @@ if EXPERIMENT.from_scratch:
         output:
             model=directory(f"{WORLD}/pretrain/model"),
         log:
-            f"{LOGS}/pretrain.log",
+            f"{LOGS}/pretrain/base.log",
         benchmark:
             f"{BENCHMARKS}/pretrain/base.tsv"
         threads: RESOURCES["threads"]

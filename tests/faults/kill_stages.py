@@ -137,8 +137,10 @@ class Experiment:
         self.project, self.rng, self.left = project, rng, kills
         self.counted: Counter = Counter()
         # a state after every step, or none: the results are to be the same
-        often = {"resources": {"checkpoint_minutes": 0 if kills else 1000}}
-        self.config = merged(merged(micro(), LONGER), often)
+        often = {"checkpoint_minutes": 0 if kills else 1000}
+        # each stage in a process of its own, or in a worker's child: likewise
+        often["cells_per_job"] = rng.choice([1, 5]) if kills else 1
+        self.config = merged(merged(micro(), LONGER), {"resources": often})
         self.log = project.root / "snakemake.log"
 
     def run_to_the_end(self) -> Counter:

@@ -5,7 +5,8 @@ import io
 import json
 
 import pytest
-from unlearning.reporting.cost import number, read_costs
+from unlearning.files import write_text
+from unlearning.reporting.cost import costs_in, number, read_costs
 from unlearning.reporting.statistics import spread
 
 
@@ -48,6 +49,15 @@ def test_costs(results):
     assert costs["evaluate"].tokens_per_second is None
     assert costs["pretrain"].tokens_per_second == 1500.0
     assert costs["unlearn"].tokens_per_second == 320.0
+
+
+def test_memory_of_a_workers_child_is_in_its_log(tmp_path):
+    for seed, told in enumerate(("", "scores\npeak memory: 464 MB\n", "peak memory: 470 MB\n")):
+        path = f"evaluate/beta=0.1/seed={seed}"
+        write_text(tmp_path / f"benchmarks/{path}.tsv", "s\tmax_rss\n3.0\t18.3\n")
+        write_text(tmp_path / f"logs/{path}.log", told)
+    (cost,) = costs_in(tmp_path / "benchmarks", {})
+    assert (cost.jobs, cost.max_rss_mb) == (3, 470.0)
 
 
 def test_what_snakemake_could_not_measure_is_no_number():

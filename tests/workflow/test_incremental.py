@@ -62,6 +62,7 @@ def test_nothing_changed_runs_nothing(project):
                     "mem_mb": 3000,
                     "runtime": 30,
                     "checkpoint_minutes": 5,
+                    "cells_per_job": 100,
                 }
             },
             REPORT,

@@ -6,6 +6,7 @@ import os
 import sys
 
 from unlearning.errors import UserError
+from unlearning.worker import through_worker
 
 STAGES = {
     "fetch": "take a model or data from the hub into the local cache, and verify them",
@@ -82,4 +83,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = through_worker(sys.argv[1:])
+    sys.exit(main() if status is None else status)

@@ -76,6 +76,7 @@ def _is_text(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
+@cache
 def fingerprint(*modules: str) -> str:
     """Twelve hex digits over the code of `modules` and all they reach."""
     digest = hashlib.sha256()

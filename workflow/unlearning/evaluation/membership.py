@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import numpy
 from numpy import ndarray
-from scipy.stats import rankdata
 
 from unlearning.errors import UserError
 
@@ -59,10 +58,10 @@ def row_scores(mean_nll: float, tokens, text: str) -> dict[str, float]:
 def auc(forget: Sequence[float], holdout: Sequence[float]) -> float:
     """Area under the ROC curve of telling holdout from forget rows; ties count half.
 
-    The rank-sum form: the share of (holdout, forget) pairs in which the holdout row scores higher.
+    The share of (holdout, forget) pairs in which the holdout row scores higher.
     """
-    ranks = rankdata([*holdout, *forget])[: len(holdout)]
-    wins = ranks.sum() - len(holdout) * (len(holdout) + 1) / 2
+    below = numpy.sort(forget)
+    wins = sum(numpy.searchsorted(below, holdout, side).sum() for side in ("left", "right")) / 2
     return float(wins / (len(holdout) * len(forget)))
 
 

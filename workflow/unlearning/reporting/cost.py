@@ -1,6 +1,7 @@
 """What each stage cost: Snakemake's benchmark files, and tokens where a run recorded them."""
 
 import csv
+import re
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,11 +68,12 @@ def number(text: str | None) -> float | None:
 
 
 def _cost(folder: Path, tokens: list[int]) -> Cost | None:
-    lines = [line for path in sorted(folder.rglob("*.tsv")) for line in _lines(path)]
+    files = sorted(folder.rglob("*.tsv"))
+    lines = [line for path in files for line in _lines(path)]
     seconds = [s for line in lines if (s := number(line.get("s"))) is not None]
     if not seconds:
         return None
-    memory = [m for line in lines if (m := number(line.get("max_rss"))) is not None]
+    memory = [m for path in files if (m := _memory(path, folder.parent)) is not None]
     total = sum(seconds)
     # other experiments of the same world may have left jobs here whose tokens are not known
     complete = bool(tokens) and len(tokens) == len(seconds) and total > 0
@@ -88,3 +90,12 @@ def _cost(folder: Path, tokens: list[int]) -> Cost | None:
 def _lines(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file, delimiter="\t"))
+
+
+def _memory(path: Path, root: Path) -> float | None:
+    """MB at a job's peak. Where a worker ran the stage Snakemake measured its client alone, and the
+    log says what the stage took."""
+    log = root.with_name("logs") / path.relative_to(root).with_suffix(".log")
+    told = re.findall(r"^peak memory: (\d+) MB$", log.read_text(), re.M) if log.is_file() else []
+    measured = [line.get("max_rss") for line in _lines(path)]
+    return max((m for m in map(number, told or measured) if m is not None), default=None)
