@@ -161,7 +161,7 @@ def _choice_problems(where: str, entry: dict) -> list[str]:
         "metric": metrics,
         "than_metric": metrics,
         "relation": ["<", ">"],
-        "scale": ["linear", "log10"],
+        "scale": ["linear", "log10", "absolute"],
         "experiment": [*EXPERIMENTS],
     }
     return [

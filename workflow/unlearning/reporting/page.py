@@ -8,6 +8,7 @@ from unlearning.evaluation.metrics import METRICS
 from unlearning.reporting import (
     beside,
     claims_view,
+    comparison,
     figures,
     main_table,
     reference_view,
@@ -94,7 +95,7 @@ def _content(
         "claims_method": METHOD,
         "published": published,
         "beside": beside.compared(results, published.models),
-        "beside_method": beside.METHOD,
+        "beside_method": comparison.METHOD,
         "has_published": any(model.same for model in published.models),
         "costs": costs,
         "provenance": provenance(results.experiment),
