@@ -9,6 +9,7 @@ from unlearning.reporting import (
     beside,
     claims_view,
     comparison,
+    divergence_view,
     figures,
     main_table,
     reference_view,
@@ -89,6 +90,7 @@ def _content(
         "kept": KEPT,
         "metrics": METRICS,
         "weight_columns": list(weights_view.MEASURES.values()),
+        "divergence_columns": list(divergence_view.COLUMNS.values()),
         "reference_columns": list(reference_view.COLUMNS.values()),
         "claims": claims_view.groups(verdicts),
         "counts": claims_view.counts(verdicts),
@@ -113,6 +115,7 @@ def _analyses(split: SplitResults) -> dict:
         "strata_groups": main_table.groups(keys),
         "weights": weights_view.lines(split),
         "references": reference_view.lines(split),
+        "divergence": divergence_view.lines(split),
     }
 
 
