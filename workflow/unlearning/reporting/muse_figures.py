@@ -104,7 +104,6 @@ def _seeds(groups: list[tuple[int, SeedGroup]], metric: str) -> list[dict]:
     return [
         {"label": model.label, "fold": fold, "value": model.metrics[metric]}
         for fold, group in groups
-        if len(group.models) > 1
         for model in group.models
         if metric in model.metrics
     ]
