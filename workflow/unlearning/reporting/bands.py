@@ -10,6 +10,7 @@ from unlearning.reporting.charts import Panel, emphasis
 from unlearning.reporting.palette import Style, channels
 from unlearning.synthetic.growth import fit_growth
 
+_FITS = {"linear fit": [2, 3], "log fit": [8, 4]}  # with the dashes of each
 MOST_POINTS = 120  # of a curve on the page; longer ones are thinned evenly
 
 
@@ -105,16 +106,18 @@ def fitted_panel(
     title: str, runs: Sequence[Run], y_title: str, styles: dict[str, Style], legend: bool
 ) -> Panel:
     """A variant's curve `drift`, and a linear and a logarithmic fit to its mean over seeds."""
-    data, lines = marks(runs, ["drift"]), fits(runs)
-    fit = altair.Chart(altair.Data(values=lines)).mark_line(color="#1f2933", strokeWidth=1.2)
-    dash = altair.StrokeDash(
-        "fit:N",
-        scale=altair.Scale(domain=["linear fit", "log fit"], range=[[2, 3], [8, 4]]),
-        legend=altair.Legend(title=None) if legend else None,
-    )
-    shown = fit.encode(x="step:Q", y="drift:Q", strokeDash=dash)
-    chart = curve_chart(data, "drift", y_title, {runs[0].label: styles[runs[0].label]}, False)
-    return Panel(title, altair.layer(chart, shown).resolve_scale(strokeDash="independent"), 200)
+    own = {runs[0].label: styles[runs[0].label]}
+    axis = "Gradient steps" + (" (dots: linear fit, dashes: logarithmic)" if legend else "")
+    chart = curve_chart(marks(runs, ["drift"]), "drift", y_title, own, False, title=axis)
+    lines = fits(runs)
+    layers = [
+        altair.Chart(altair.Data(values=[line for line in lines if line["fit"] == name]))
+        .mark_line(color="#1f2933", strokeWidth=1.2, strokeDash=dash)
+        .encode(x="step:Q", y="drift:Q")
+        for name, dash in _FITS.items()
+        if lines
+    ]
+    return Panel(title, altair.layer(chart, *layers), 200)
 
 
 def fits(runs: Sequence[Run]) -> list[dict]:

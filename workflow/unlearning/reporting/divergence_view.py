@@ -1,6 +1,6 @@
 """Divergence on the page: the forget set's log-probability by step, and which fit is closer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from unlearning.reporting.bands import curve_chart, fitted_panel, marks
 from unlearning.reporting.charts import Panel
@@ -43,7 +43,7 @@ def panels(split: SplitResults, styles: dict[str, Style], legend: bool = False) 
     found = variants(split)
     if not found:
         return []
-    look = {label: styles[label] for label in found}
+    look = {label: replace(styles[label], dash=(1, 0)) for label in found}  # dots are a fit here
     data = [
         mark
         for runs in found.values()
