@@ -67,6 +67,11 @@ rule report:
             caption="../reports/captions/reference.rst",
             category="Figures",
         ),
+        divergence=report(
+            f"{LAYOUT.report}/figures/divergence.svg",
+            caption="../reports/captions/divergence.rst",
+            category="Figures",
+        ),
     log:
         f"{LOGS}/report/{EXPERIMENT.config['experiment']}.log",
     params:

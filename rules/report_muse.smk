@@ -1,4 +1,4 @@
-# The report of a MUSE experiment: tables, claims and one self-contained page, from evaluations alone.
+# The report of a MUSE experiment: tables, figures, claims and one self-contained page, from evaluations alone.
 
 
 rule report:
@@ -27,6 +27,16 @@ rule report:
             category="Tables",
         ),
         cells=f"{LAYOUT.report}/tables/cells.csv",
+        scalability=report(
+            f"{LAYOUT.report}/figures/scalability.svg",
+            caption="../reports/captions/scalability.rst",
+            category="Figures",
+        ),
+        sustainability=report(
+            f"{LAYOUT.report}/figures/sustainability.svg",
+            caption="../reports/captions/sustainability.rst",
+            category="Figures",
+        ),
     log:
         f"{LOGS}/report/{EXPERIMENT.config['experiment']}.log",
     params:

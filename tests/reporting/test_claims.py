@@ -125,6 +125,17 @@ def test_log_scale_compares_orders_of_magnitude(experiment):
     assert found.numbers["difference"] == pytest.approx(-3)
 
 
+def test_absolute_scale_compares_distances_from_0(experiment):
+    leaks = {"GA": (-30.0, -40.0, -50.0), "NPO": (20.0, 25.0, -10.0)}
+    unlearned = [
+        model(name, s, privleak=v) for name, vs in leaks.items() for s, v in enumerate(vs, 1)
+    ]
+    claim = {"metric": "privleak", "of": "NPO", "than": "GA", "relation": "<", "scale": "absolute"}
+    (found,) = verdict_of(results_of(experiment, unlearned), **claim)
+    assert found.numbers["difference"] == pytest.approx((-10 - 15 - 40) / 3)
+    assert found.numbers["of"] == pytest.approx(55 / 3)
+
+
 def test_variants_are_judged_one_by_one_and_filters_know_defaults(experiment):
     unlearned = utilities("NPO+RT", [0.7] * 3) + utilities("NPO+RT", [0.8] * 3, (("beta", 1.0),))
     results = results_of(experiment, unlearned)

@@ -186,7 +186,10 @@ def test_the_report_holds_every_model(reported):
     assert "Forget quality" not in page
     linked = set(re.findall(r'href="(tables/[^"]+)"', page))
     assert linked == {"tables/main.csv", "tables/cells.csv", "tables/selected.csv"}
+    linked |= set(re.findall(r'href="(figures/[^"]+)"', page))
+    assert linked >= {"figures/scalability.svg", "figures/sustainability.svg"}
     assert all((reported.layout.report / name).is_file() for name in linked)
+    assert "This is a world of its own" in page and "<small>published " not in page
 
 
 def test_claims_about_muse_are_judged_on_its_forget_set(reported):

@@ -11,9 +11,10 @@ from unlearning.__main__ import main
 from unlearning.config import preflight as before
 from unlearning.config.experiment import load_experiment
 from unlearning.errors import UserError
+from unlearning.evaluation.metrics import WMDP
 from unlearning.files import read_json
 from unlearning.reporting.evaluated import EvaluatedModel, seed_groups
-from unlearning.reporting.wmdp_published import beside, load_wmdp_published
+from unlearning.reporting.published_models import beside, load_published_models
 
 ROOT = Path(__file__).resolve().parents[2]
 MINI = ROOT / "config" / "experiments" / "mini-wmdp.yaml"
@@ -168,9 +169,9 @@ def test_claims_are_judged_in_wmdp_experiments_alone(reported):
 
 
 def test_a_published_number_stands_beside_the_same_model_and_values_alone():
-    """0.584 was published for a learning rate of 4e-6: ours is 0.600 ± 0.020 there, inside."""
+    """0.584 was published for a learning rate of 4e-6: ours is 0.580 to 0.620 there, inside."""
     experiment = load_experiment(config_of(ZEPHYR), ROOT)
-    published = load_wmdp_published(PUBLISHED, experiment)
+    published = load_published_models(PUBLISHED, experiment, [*WMDP], 3)
     card, code = (c.variant for c in experiment.cells() if c.seed == 0 and "SimNPO" in c.run)
     models = [
         EvaluatedModel("bio", "SimNPO+RT", variant, variant, seed, "", {"one_minus_bio": value})
@@ -178,8 +179,9 @@ def test_a_published_number_stands_beside_the_same_model_and_values_alone():
         for seed, value in enumerate((0.58, 0.60, 0.62))
     ]
     first, second = (beside(published, group, experiment) for group in seed_groups(models))
-    assert first["one_minus_bio"].published == 0.584
+    assert first["one_minus_bio"].value == 0.584
     assert first["one_minus_bio"].difference == pytest.approx(0.016)
     assert first["one_minus_bio"].inside and second == {}
     mini = load_experiment(config_of(MINI), ROOT)
-    assert not any(model.same for model in load_wmdp_published(PUBLISHED, mini))
+    elsewhere = load_published_models(PUBLISHED, mini, [*WMDP], 3)
+    assert not any(model.same for model in elsewhere)

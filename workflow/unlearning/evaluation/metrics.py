@@ -131,6 +131,20 @@ def _weights() -> dict[str, Metric]:
     return {f"early_{key}": Metric(title, "", source, r) for key, (title, r) in titles.items()}
 
 
+def _divergence() -> dict[str, Metric]:
+    """Of runs without a retain term at a constant learning rate; see reporting/divergence.py."""
+    source = "NPO, arXiv 2404.05868, theorem on divergence speed; reporting/divergence.py"
+    anything = (-math.inf, math.inf)
+    titles = {
+        "drift": ("Fall of the forget set's log-probability", anything),
+        "linear_r2": ("Fall of log-probability, R² of a line", (-math.inf, 1.0)),
+        "log_r2": ("Fall of log-probability, R² of a logarithm", (-math.inf, 1.0)),
+        "log_gain": ("Fall of log-probability, gain of the logarithm", anything),
+        "late_exponent": ("Fall of log-probability, late exponent", anything),
+    }
+    return {f"divergence_{key}": Metric(title, "", source, r) for key, (title, r) in titles.items()}
+
+
 METRICS: dict[str, Metric] = {
     **_QUALITY,
     "forget_quality_rows": Metric(
@@ -160,6 +174,7 @@ METRICS: dict[str, Metric] = {
     **{key: metric for name in SETS for key, metric in _fluency(name).items()},
     **_strata(),
     **_weights(),
+    **_divergence(),
 }
 
 _PERCENT, _LEAK = (0.0, 100.0), (-100.0, math.inf)

@@ -146,6 +146,8 @@ def _pairs(claim: Claim, side: Series, other: Series) -> list[tuple[float, float
 
 
 def _on(scale: str, value: float) -> float:
+    if scale == "absolute":
+        return abs(value)
     return math.log10(max(value, SMALLEST)) if scale == "log10" else value
 
 

@@ -28,6 +28,7 @@ EXPERIMENTS = {
     "splits": "mini-splits.yaml or tofu-llama2-7b.yaml",
     "large-splits": "mini-large-splits.yaml or tofu-large-splits-llama2-7b.yaml",
     "retain-weight": "mini-retain-weight.yaml or tofu-retain-weight-llama2-7b.yaml",
+    "divergence": "mini-divergence.yaml or tofu-divergence-llama2-7b.yaml",
     "map": "mini-map-npo.yaml, mini-map-simnpo.yaml or their full-size twins",
     "relearning": "mini-relearning.yaml or tofu-relearning-llama2-7b.yaml",
 }
@@ -161,7 +162,7 @@ def _choice_problems(where: str, entry: dict) -> list[str]:
         "metric": metrics,
         "than_metric": metrics,
         "relation": ["<", ">"],
-        "scale": ["linear", "log10"],
+        "scale": ["linear", "log10", "absolute"],
         "experiment": [*EXPERIMENTS],
     }
     return [

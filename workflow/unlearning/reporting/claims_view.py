@@ -8,6 +8,8 @@ from unlearning.reporting.claims_file import Claim
 from unlearning.reporting.curves import attack_title
 from unlearning.reporting.labels import compact, metric_text, scientific
 
+_SCALES = {"linear": "", "log10": " (on a log₁₀ scale)", "absolute": " (distances from 0)"}
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -69,8 +71,7 @@ def predicate(claim: Claim) -> str:
         other = f"{compact(claim.factor)} × {other}"
     if claim.margin != 0:
         other += f" {'+' if claim.margin > 0 else '-'} {compact(abs(claim.margin))}"
-    scale = " (on a log₁₀ scale)" if claim.scale == "log10" else ""
-    return f"{title}: {claim.of.label} {claim.relation} {other}{scale}"
+    return f"{title}: {claim.of.label} {claim.relation} {other}{_SCALES[claim.scale]}"
 
 
 def _line(verdict: Verdict) -> Line:

@@ -1,6 +1,6 @@
 """The figures of the report: panels for the page, and SVG files."""
 
-from unlearning.reporting import reference_view, strata_view, weights_view
+from unlearning.reporting import divergence_view, reference_view, strata_view, weights_view
 from unlearning.reporting.charts import Panel, notice_svg, svg
 from unlearning.reporting.curves import relearning_panels, trajectory_panels
 from unlearning.reporting.grids import grids
@@ -20,6 +20,10 @@ NO_GRID = "No method has a grid: give one of its hyper-parameters a list of valu
 NO_ATTACK = "No relearning attack was run: set relearn.methods to the methods to attack."
 NO_STRATA = "All forget rows are alike in length and in memorisation: there are no strata."
 NO_WEIGHTS = "No NPO or SimNPO run has been evaluated yet."
+NO_DIVERGENCE = (
+    "No method without a retain term was run at a constant learning rate with evaluations on the "
+    "way: see mini-divergence."
+)
 NO_REFERENCE = "No run has another reference than the target: see mini-reference-bias."
 
 
@@ -40,6 +44,7 @@ def page_figures(results: Results, styles: dict[str, Style]) -> dict[str, list[P
         ],
         **{f"losses_{split.split}": loss_panels(split, styles) for split in results.splits},
         **analyses(results, styles),
+        "divergence": [p for s in results.splits for p in divergence_view.panels(s, styles)],
     }
 
 
@@ -63,11 +68,13 @@ def svg_figures(results: Results, styles: dict[str, Style]) -> dict[str, str]:
     ]
     attacks = [panel for split in splits for panel in relearning_panels(split, styles, legend=True)]
     at_peak = [panel for split in splits for panel in peak_panel(split, styles, legend=True)]
+    fallen = [p for s in splits for p in divergence_view.panels(s, styles, legend=True)]
     over_grid = [panel for split in splits for panel in grid_panels(split, styles)]
     return {
         **_analyses_svg(results, styles),
         "peaks.svg": svg(at_peak, columns=2, width=420) if at_peak else notice_svg(NO_PEAK),
         "grids.svg": svg(over_grid, columns=2) if over_grid else notice_svg(NO_GRID),
+        "divergence.svg": svg(fallen, columns=3) if fallen else notice_svg(NO_DIVERGENCE),
         "fq_mu.svg": svg(scatter, columns=2, width=420),
         "trajectories.svg": svg(trajectories, columns=3) if trajectories else notice_svg(NO_RUNS),
         "relearning.svg": svg(attacks, columns=2) if attacks else notice_svg(NO_ATTACK),

@@ -8,6 +8,8 @@ from unlearning.evaluation.metrics import METRICS
 from unlearning.reporting import (
     beside,
     claims_view,
+    comparison,
+    divergence_view,
     figures,
     main_table,
     reference_view,
@@ -88,13 +90,14 @@ def _content(
         "kept": KEPT,
         "metrics": METRICS,
         "weight_columns": list(weights_view.MEASURES.values()),
+        "divergence_columns": list(divergence_view.COLUMNS.values()),
         "reference_columns": list(reference_view.COLUMNS.values()),
         "claims": claims_view.groups(verdicts),
         "counts": claims_view.counts(verdicts),
         "claims_method": METHOD,
         "published": published,
         "beside": beside.compared(results, published.models),
-        "beside_method": beside.METHOD,
+        "beside_method": comparison.METHOD,
         "has_published": any(model.same for model in published.models),
         "costs": costs,
         "provenance": provenance(results.experiment),
@@ -112,6 +115,7 @@ def _analyses(split: SplitResults) -> dict:
         "strata_groups": main_table.groups(keys),
         "weights": weights_view.lines(split),
         "references": reference_view.lines(split),
+        "divergence": divergence_view.lines(split),
     }
 
 

@@ -9,6 +9,7 @@ from unlearning.config.layout import Cell, spell
 from unlearning.errors import UserError
 from unlearning.evaluation.records import read_metrics, read_rows
 from unlearning.files import read_json
+from unlearning.reporting.divergence import Divergence, divergence_of, shows_divergence
 from unlearning.reporting.labels import RETRAIN, TARGET, model_label
 from unlearning.reporting.quality import References
 from unlearning.reporting.statistics import mean_metrics
@@ -64,6 +65,7 @@ class SplitResults:
     losses: list[Losses] = field(default_factory=list)
     strata: dict[str, int] = field(default_factory=dict)  # stratum of the forget set -> rows
     weights: list[list[RowWeights]] = field(default_factory=list)  # the course of each run
+    divergence: list[Divergence] = field(default_factory=list)
 
     @property
     def models(self) -> list[Evaluated]:
@@ -112,6 +114,7 @@ class _Reader:
         retrained = self._references()
         target = read_rows(self.layout.evaluation(split, experiment.target_run))["forget"]
         self.strata, self.weights = strata(target), WeightReader(experiment, target)
+        self.target = target
         self.references = References(retrained, self.variant, chosen["membership"], self.strata)
 
     def read(self) -> SplitResults:
@@ -184,6 +187,7 @@ class _Reader:
             model = self._judged(cell.method, cell.hyper, cell.seed, cell.run, diverged, rows)
             course = self.weights.course(cell, record, rows["forget"]) if record else []
             model.metrics.update(early(course))
+            self._divergence(cell, record, rows["forget"], model, found)
             found.unlearned.append(model)
             end = model.metrics
         if record is not None:
@@ -192,3 +196,13 @@ class _Reader:
             found.losses.append(Losses.of(cell, record))
         if course:
             found.weights.append(course)
+
+    def _divergence(self, cell: Cell, record, end: dict, model: Evaluated, found: SplitResults):
+        """Adds how far the forget set's log-probability fell, where the run can tell."""
+        method = self.experiment.method(cell.method, dict(cell.hyper))
+        recipe = self.experiment.config["unlearn"]
+        if record is None or not shows_divergence(method, recipe):
+            return
+        fallen = divergence_of(cell, record, self.target, end)
+        model.metrics.update(fallen.metrics())
+        found.divergence.append(fallen)

@@ -6,12 +6,11 @@ from collections.abc import Iterable
 
 from unlearning.evaluation.metrics import METRICS
 from unlearning.reporting.aggregates import aggregates
-from unlearning.reporting.beside import Compared
+from unlearning.reporting.comparison import HEADER, Compared
 from unlearning.reporting.cost import Cost
 from unlearning.reporting.grids import grids
 from unlearning.reporting.peaks import peaks
 from unlearning.reporting.results import Results
-from unlearning.reporting.statistics import spread
 from unlearning.reporting.trajectories import Point
 
 CELL = ("split", "method", "variant", "label", "seed")
@@ -69,13 +68,7 @@ def grids_table(results: Results) -> str:
 
 def published_table(cells: list[Compared]) -> str:
     """One line per published cell of this experiment's own model; without any, the header."""
-    header = ("split", "label", "metric", "published", "source", "hyper_stated")
-    rows = [
-        [c.split, c.label, c.metric, c.value, c.published.source.title, c.stated]
-        + [c.mean, spread(c.seeds).sd, len(c.seeds), c.difference, c.inside]
-        for c in cells
-    ]
-    return csv_text((*header, "mean", "sd", "n", "difference", "inside_spread"), rows)
+    return csv_text(HEADER, [cell.record() for cell in cells])
 
 
 def cost_table(costs: list[Cost]) -> str:

@@ -1,5 +1,6 @@
 """Runs over time: metrics by epoch, relearning attacks, losses by step."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +85,19 @@ def end_of(record: dict) -> tuple[int, float]:
     if collapsed is None:
         return plan["steps"], plan["epochs"]
     return collapsed["step"], collapsed["step"] * plan["batch_size"] / plan["rows"]
+
+
+def answer_losses(
+    record: dict, start: list[float], end: list[float]
+) -> Iterator[tuple[float, int, list[float]]]:
+    """(epoch, step, loss per token of each forget row) along a run. start, end: those of the
+    target's evaluation and of the unlearned model's."""
+    last_step, last_epoch = end_of(record)
+    yield 0, 0, start
+    for point in record["points"]:
+        if 0 < point["step"] < last_step and "answer_loss" in point:
+            yield point["epoch"], point["step"], point["answer_loss"]
+    yield last_epoch, last_step, end
 
 
 def _judged(cell: Cell, attack: str, point: dict, references: References, path: Path) -> Point:

@@ -1,6 +1,5 @@
 """Gradient weights of the forget rows along each run, from the evaluations on its way."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from unlearning.config.experiment import Experiment
 from unlearning.config.layout import Cell
 from unlearning.files import read_json
 from unlearning.reporting.labels import model_label
-from unlearning.reporting.trajectories import end_of
+from unlearning.reporting.trajectories import answer_losses
 
 
 @dataclass(frozen=True)
@@ -73,17 +72,8 @@ class WeightReader:
                 self.tokens,
                 self.memorised,
             )
-            for epoch, losses in self._losses(record, end)
+            for epoch, _, losses in answer_losses(record, self.start, end["answer_loss"])
         ]
-
-    def _losses(self, record: dict, end: dict) -> Iterator[tuple[float, list[float]]]:
-        """(epoch, loss per token of each forget row), from the start to the end."""
-        last_step, last_epoch = end_of(record)
-        yield 0, self.start
-        for point in record["points"]:
-            if 0 < point["step"] < last_step and "answer_loss" in point:
-                yield point["epoch"], point["answer_loss"]
-        yield last_epoch, end["answer_loss"]
 
     def _reference(self, cell: Cell, replaced: str | None) -> ndarray | None:
         """(rows,) log-probabilities under the reference; the target's are those of epoch 0.

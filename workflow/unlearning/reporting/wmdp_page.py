@@ -8,18 +8,19 @@ import jinja2
 from unlearning.evaluation.metrics import TASKS, WMDP
 from unlearning.reporting.claims import METHOD, Verdict
 from unlearning.reporting.claims_view import counts, groups
+from unlearning.reporting.comparison import METHOD as BESIDE_METHOD
+from unlearning.reporting.comparison import TOLD, Compared, told
 from unlearning.reporting.cost import Cost
 from unlearning.reporting.embed import content_policy, inline_script
 from unlearning.reporting.evaluated import SeedGroup, seed_groups
 from unlearning.reporting.labels import ARROWS
 from unlearning.reporting.provenance import provenance
+from unlearning.reporting.published_models import PublishedModel, beside, compared
 from unlearning.reporting.story import base_model, recipe
-from unlearning.reporting.tables import CELL, cost_table, csv_text
+from unlearning.reporting.tables import CELL, cost_table, csv_text, published_table
 from unlearning.reporting.wmdp import WmdpResults
-from unlearning.reporting.wmdp_published import Comparison, PublishedModel, beside
 
 HEADS = {name: (metric.title, ARROWS[metric.better]) for name, metric in WMDP.items()}
-SHOWN = {True: "inside", False: "outside", None: "one seed"}
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def csv_tables(
     results: WmdpResults, costs: list[Cost], published: list[PublishedModel]
 ) -> dict[str, str]:
     """File name -> CSV: main.csv (a line per metric, published numbers beside it), cells.csv (a
-    line per model) and cost.csv."""
+    line per model), published.csv (a line per published number of our own model) and cost.csv."""
     header = ("split", "method", "variant", "label", "metric", "mean", "sd", "n", "collapsed")
     main = []
     for group in seed_groups(results.models):
@@ -56,21 +57,23 @@ def csv_tables(
         for name in WMDP:
             found = group.metric(name)
             own = (first.split, first.method, first.variant, first.label, name)
-            main.append((*own, found.mean, found.sd, found.n, group.diverged, *_told(known, name)))
+            numbers = (found.mean, found.sd, found.n, group.diverged)
+            main.append((*own, *numbers, *told(known.get(name))))
     cells = [
         [m.split, m.method, m.variant, m.label, m.seed, *(m.metrics[name] for name in WMDP)]
         for m in results.models
     ]
     return {
-        "main.csv": csv_text((*header, "published", "difference", "inside_spread"), main),
+        "main.csv": csv_text((*header, *TOLD), main),
         "cells.csv": csv_text((*CELL, *WMDP), cells),
+        "published.csv": published_table(all_beside(results, published)),
         "cost.csv": cost_table(costs),
     }
 
 
-def _told(known: dict[str, Comparison], name: str) -> tuple:
-    one = known.get(name)
-    return (None, None, None) if one is None else (one.published, one.difference, one.inside)
+def all_beside(results: WmdpResults, published: list[PublishedModel]) -> list[Compared]:
+    """Every published number of our own model, whatever its source."""
+    return compared(published, seed_groups(results.models), results.experiment)
 
 
 def page_tables(results: WmdpResults, published: list[PublishedModel]) -> dict[str, list[Line]]:
@@ -81,15 +84,14 @@ def page_tables(results: WmdpResults, published: list[PublishedModel]) -> dict[s
     return lines
 
 
-def _line(group: SeedGroup, known: dict[str, Comparison]) -> Line:
+def _line(group: SeedGroup, known: dict[str, Compared]) -> Line:
     cells = []
     for name in WMDP:
         found = group.metric(name)
         sd = "" if found.sd is None else f"{found.sd:.3f}"
         number = Number(found.mean, f"{found.mean:.3f}", sd)
         if (one := known.get(name)) is not None:
-            place = f"{one.difference:+.3f}, {SHOWN[one.inside]}"
-            number = Number(found.mean, number.text, sd, f"{one.published:.3f}", place)
+            number = Number(found.mean, number.text, sd, one.text, one.place)
         cells.append(number)
     first = group.first
     return Line(first.label, first.method, cells, len(group.models), group.diverged)
@@ -144,6 +146,10 @@ def render(
         counts=counts(verdicts),
         claims_method=METHOD,
         published=published,
+        published_columns=[(name, *HEADS[name], WMDP[name]) for name in WMDP],
+        beside=all_beside(results, published),
+        beside_method=BESIDE_METHOD,
+        metrics=WMDP,
         costs=costs,
         provenance=provenance(results.experiment),
         missing=[str(path) for path in results.missing],

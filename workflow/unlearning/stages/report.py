@@ -9,6 +9,7 @@ from unlearning.reporting.beside import compared
 from unlearning.reporting.claims import judge
 from unlearning.reporting.claims_file import load_claims
 from unlearning.reporting.cost import read_costs
+from unlearning.reporting.divergence_view import divergence_table
 from unlearning.reporting.figures import svg_figures
 from unlearning.reporting.harness_table import read_harness
 from unlearning.reporting.page import render
@@ -37,6 +38,7 @@ def run(args: Namespace) -> None:
     harness = read_harness(results)
     own = {"harness.csv": harness.csv()} if harness else {}
     own["published.csv"] = published_table(compared(results, published.models))
+    own["divergence.csv"] = divergence_table(results)
     own["weights.csv"] = weights_table(results)
     for name, text in {**csv_tables(results, costs), **own}.items():
         write_text(args.out / "tables" / name, text)

@@ -1,4 +1,4 @@
-"""Report of a MUSE experiment: tables, verdicts on claims, and one self-contained page."""
+"""Report of a MUSE experiment: tables, figures, verdicts on claims, and one self-contained page."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -9,8 +9,10 @@ from unlearning.reporting.claims_evaluated import judge_models
 from unlearning.reporting.claims_file import load_claims
 from unlearning.reporting.cost import read_costs
 from unlearning.reporting.muse import read_muse
-from unlearning.reporting.muse_page import csv_tables, render
-from unlearning.reporting.muse_published import load_muse_published
+from unlearning.reporting.muse_figures import styles, svg_figures
+from unlearning.reporting.muse_page import PUBLISHED, render
+from unlearning.reporting.muse_tables import csv_tables
+from unlearning.reporting.published_models import load_published_models
 from unlearning.stages.arguments import add_report
 
 
@@ -24,13 +26,16 @@ def run(args: Namespace) -> None:
     """Read, judge, write."""
     experiment = Experiment(args.settings)
     claims = load_claims(args.claims)
-    published = load_muse_published(args.published, experiment.config["data"]["corpus"])
+    published = load_published_models(args.published, experiment, PUBLISHED, digits=2)
     results, costs = read_muse(experiment), read_costs(experiment)
     verdicts = judge_models(claims, "muse", experiment, results.models)
     write_json(args.out / "claims.json", [verdict.record() for verdict in verdicts])
-    for name, text in csv_tables(results, costs).items():
+    for name, text in csv_tables(results, costs, published).items():
         write_text(args.out / "tables" / name, text)
-    page = render(args.template, results, verdicts, costs, published)
+    look = styles(results)
+    for name, text in svg_figures(results, look).items():
+        write_text(args.out / "figures" / name, text)
+    page = render(args.template, results, verdicts, costs, published, look)
     write_text(args.out / "index.html", page)
     if results.missing:
         print(f"{len(results.missing)} files are missing; the page lists them")

@@ -4,13 +4,14 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from unlearning.config.experiment import Experiment
+from unlearning.evaluation.metrics import WMDP
 from unlearning.files import write_json, write_text
 from unlearning.reporting.claims_evaluated import judge_models
 from unlearning.reporting.claims_file import load_claims
 from unlearning.reporting.cost import read_costs
+from unlearning.reporting.published_models import load_published_models
 from unlearning.reporting.wmdp import read_wmdp
 from unlearning.reporting.wmdp_page import csv_tables, render
-from unlearning.reporting.wmdp_published import load_wmdp_published
 from unlearning.stages.arguments import add_report
 
 
@@ -23,7 +24,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     """Read, judge, write."""
     experiment = Experiment(args.settings)
-    claims, published = load_claims(args.claims), load_wmdp_published(args.published, experiment)
+    claims = load_claims(args.claims)
+    published = load_published_models(args.published, experiment, [*WMDP], digits=3)
     results, costs = read_wmdp(experiment), read_costs(experiment)
     verdicts = judge_models(claims, "wmdp", experiment, results.models)
     write_json(args.out / "claims.json", [verdict.record() for verdict in verdicts])
