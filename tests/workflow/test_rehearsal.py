@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from unlearning.__main__ import main
 from unlearning.config.experiment import load_experiment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +43,21 @@ def test_synthetic_studies_keep_their_runs(config):
     for job in jobs:
         assert rehearsal.runs(job.study, job.setting) == whole.runs(job.study, job.setting)
     assert str(rehearsal.curves(jobs[0])).startswith(f"results/rehearsal-{config['experiment']}/")
+
+
+@pytest.mark.parametrize("name", ["muse-books-iclm-7b", "wmdp-zephyr-7b"])
+def test_texts_make_a_base_model(tmp_path, name):
+    """Texts as long as a full-size recipe takes them would be too few rows for a single batch."""
+    config = {**WRITTEN[name], "rehearsal": True, "results": str(tmp_path)}
+    rehearsal = load_experiment(config, ROOT)
+    data = str(tmp_path / "data")
+    told = ["--settings", json.dumps(rehearsal.config["data"]), "--out", data]
+    assert main(["data", "--splits", *rehearsal.tables, "--snapshot", *told]) == 0
+    told = ["--settings", json.dumps(rehearsal.pretrain_settings())]
+    told += ["--fit", json.dumps(rehearsal.fit("pretrain")), "--out", str(tmp_path / "model")]
+    told += ["--state", str(tmp_path / "state"), "--checkpoint-minutes", "10"]
+    assert main(["--processes", "0", "pretrain", "--data", data, *told]) == 0
+    assert (tmp_path / "model" / "model.safetensors").is_file()
 
 
 def test_its_dag_is_that_of_the_experiment(fresh):
