@@ -166,7 +166,7 @@ def test_a_lost_connection_is_taken_up_again(machine, hub):
         ("absent", ["org/tiny is not on the hub, or is private", "{url}/org/tiny"]),
         ("token", ["the hub refuses your token", "`hf auth login`"]),
         ("revision", ["model.path: org/tiny has no revision 'v9'", "{url}/org/tiny/tree/main"]),
-        ("stopped", ["org/tiny (revision main) is not complete", "cannot be reached"]),
+        ("stopped", ["org/tiny (revision main) is not complete", "no folder 'org/tiny' is here"]),
         ("offline", ["org/tiny (revision main) is not complete", "without HF_HUB_OFFLINE"]),
     ],
 )

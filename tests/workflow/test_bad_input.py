@@ -274,6 +274,7 @@ def test_command_line_names_what_is_missing_on_this_machine(fresh, micro_with):
     config = micro_with(data={**TOFU, "data_dir": "no/tofu"}, results="/proc/nowhere")
     output = refused(fresh.snakemake(config, "--dry-run"))
     assert "no folder 'no/tofu'" in output and "cannot write to '/proc/nowhere'" in output
+    assert "world_facts_perturbed.json, forget10_perturbed.json as JSON lines" in output
 
 
 def test_locked_folder(fresh, micro_with):

@@ -122,7 +122,7 @@ def refusal(repository: Repository, error: BaseException) -> str:
     hub says may hold what was sent, the token among it. Any other error is raised."""
     from huggingface_hub import errors
 
-    told, own = f"{repository.setting}: {repository.name}", f"set {repository.setting} to a folder"
+    told, own = f"{repository.setting}: {repository.name}", _folder_instead(repository)
     login = "log in with `hf auth login` or set HF_TOKEN"
     status = getattr(getattr(error, "response", None), "status_code", None)
     match error:
@@ -153,9 +153,15 @@ def _unreachable(repository: Repository) -> str:
     return (
         f"{repository.setting}: {repository.name} (revision {repository.revision}) is not complete "
         f"in the cache, and {page(repository)} cannot be reached. Run `make assets CONFIG=… "
-        f"ARGS=--download` where it can, with the same HF_HOME and without HF_HUB_OFFLINE, or set "
-        f"{repository.setting} to a folder"
+        f"ARGS=--download` where it can, with the same HF_HOME and without HF_HUB_OFFLINE, or "
+        f"{_folder_instead(repository)}"
     )
+
+
+def _folder_instead(repository: Repository) -> str:
+    """A model's folder that is not there reads like a repository's name: say that it is not."""
+    absent = f" (no folder '{repository.name}' is here)" if repository.kind == "model" else ""
+    return f"set {repository.setting} to a folder{absent}"
 
 
 def _snapshot(repository: Repository, **options):

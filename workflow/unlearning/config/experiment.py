@@ -7,7 +7,7 @@ from pathlib import Path
 from unlearning.assets.needs import needed, on_hub
 from unlearning.config.checks import cross_problems
 from unlearning.config.layout import BASE, Cell, Layout, attack_shares, blocks, grid, spell
-from unlearning.config.rehearsal import no_rehearsal, rehearsed
+from unlearning.config.rehearsal import rehearsed
 from unlearning.config.schema import ConfigError, load_schema, schema_problems, with_defaults
 from unlearning.config.synthetic import SyntheticExperiment, load_synthetic
 from unlearning.config.wmdp import unused_sections
@@ -38,7 +38,7 @@ def load_experiment(config: dict, root: Path) -> "Experiment | SyntheticExperime
         raise ConfigError(problems)
     complete = with_defaults(config, schema)
     problems = unused_sections(config) + cross_problems(complete)
-    if complete["rehearsal"] and not (problems := problems or no_rehearsal(complete)):
+    if complete["rehearsal"] and not problems:
         complete = rehearsed(complete)
         problems = cross_problems(complete)
     if problems:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from unlearning.config.checks import block_problems
 from unlearning.config.layout import Layout, grid
+from unlearning.config.rehearsal import rehearsed_synthetic
 from unlearning.config.schema import (
     ConfigError,
     load_schema,
@@ -128,6 +129,8 @@ def load_synthetic(config: dict, root: Path) -> SyntheticExperiment:
         problems = _problems(experiment)
     if problems:
         raise ConfigError(problems)
+    if experiment.config["rehearsal"]:
+        return SyntheticExperiment(rehearsed_synthetic(experiment.config))
     return experiment
 
 

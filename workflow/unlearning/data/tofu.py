@@ -50,9 +50,10 @@ def folder_problems(data_dir: str, splits: list[str]) -> list[str]:
     """Every missing or malformed table of a TOFU folder, at once."""
     folder = Path(data_dir)
     if not folder.is_dir():
+        files = ", ".join(f"{name}.json" for name in needed_tables(splits))
         return [
-            f"data.data_dir: no folder '{data_dir}'. It should hold {', '.join(ALWAYS)} … as JSON "
-            "lines; get them from the hub's locuslab/TOFU, or set data_dir to null"
+            f"data.data_dir: no folder '{data_dir}'. It should hold {files} as JSON lines; get "
+            "them from the hub's locuslab/TOFU, or set data_dir to null"
         ]
     problems = []
     for name in needed_tables(splits):

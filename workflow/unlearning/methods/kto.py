@@ -24,7 +24,7 @@ def _margin(batch: Batch, beta: float) -> Tensor:
 def kto(batch: Batch, beta: float) -> Tensor:
     """KTO: 1 - (2/β) log σ(z - β (log p - log p_ref)). Returns (B,).
 
-    Paper: NPO (arXiv 2404.05868) §2.2. Reference: `kto_logsigmoid` in OPTML-Group/Unlearn-Simple.
+    Paper: NPO (arXiv 2404.05868) §5.1. Reference: `kto_logsigmoid` in OPTML-Group/Unlearn-Simple.
     """
     return 1 - 2 / beta * logsigmoid(_margin(batch, beta))
 

@@ -15,7 +15,7 @@ def _log_ratio(sequences: Sequences) -> Tensor:
 def dpo(batch: Batch, beta: float) -> Tensor:
     """DPO: -(2/β) log σ(β (r_idk - r_forget)), r = log p - log p_ref. Returns (B,).
 
-    "I don't know" is preferred to the true answer. Paper: NPO (arXiv 2404.05868) §2.2.
+    "I don't know" is preferred to the true answer. Paper: NPO (arXiv 2404.05868) §5.1.
     Reference: `dpo` in OPTML-Group/Unlearn-Simple.
     """
     assert batch.idk is not None and batch.forget is not None

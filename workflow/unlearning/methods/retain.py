@@ -9,7 +9,7 @@ from unlearning.methods.sequences import Batch
 def retain_loss(batch: Batch) -> Tensor:
     """RT: cross-entropy on a retain row, L(y|x) / |y|. Returns (B,).
 
-    Paper: NPO (arXiv 2404.05868) §2.2. Reference: the `grad_diff` part of the losses in
+    Paper: NPO (arXiv 2404.05868) §2. Reference: the `grad_diff` part of the losses in
     OPTML-Group/Unlearn-Simple.
     """
     assert batch.retain is not None
@@ -19,7 +19,7 @@ def retain_loss(batch: Batch) -> Tensor:
 def retain_divergence(batch: Batch) -> Tensor:
     """KL: KL(target ‖ current) of the next-token distribution, mean over positions. Returns (B,).
 
-    Paper: NPO (arXiv 2404.05868) §2.2. Reference: `KL` in OPTML-Group/Unlearn-Simple.
+    Paper: NPO (arXiv 2404.05868) §2. Reference: `KL` in OPTML-Group/Unlearn-Simple.
     `KL` takes every position of a row, the prompt's too, as the released losses do,
     whose mean also runs over the padding; there is no padding here. `KL-answer` takes the positions
     that predict the answer.

@@ -30,6 +30,7 @@ EXPERIMENTS = {
     "retain-weight": "mini-retain-weight.yaml or tofu-retain-weight-llama2-7b.yaml",
     "divergence": "mini-divergence.yaml or tofu-divergence-llama2-7b.yaml",
     "map": "mini-map-npo.yaml, mini-map-simnpo.yaml or their full-size twins",
+    "reference-bias": "mini-reference-bias.yaml or tofu-reference-bias-llama2-7b.yaml",
     "relearning": "mini-relearning.yaml or tofu-relearning-llama2-7b.yaml",
 }
 # Which of a method's results: besides hyper-parameters, what a selection may say.
