@@ -2,18 +2,13 @@
 
 from pathlib import Path
 
-import jinja2
-
 from unlearning.data.splits import MUSE_FORGET
 from unlearning.evaluation.metrics import MUSE
 from unlearning.evaluation.muse import KNOWMEM, VERBMEM
 from unlearning.evaluation.records import read_rows
-from unlearning.reporting.charts import page_spec, script
 from unlearning.reporting.claims import METHOD, Verdict
-from unlearning.reporting.claims_view import counts, groups
 from unlearning.reporting.comparison import METHOD as BESIDE_METHOD
 from unlearning.reporting.cost import Cost
-from unlearning.reporting.embed import content_policy, inline_script, json_block
 from unlearning.reporting.evaluated import seed_groups
 from unlearning.reporting.labels import ARROWS
 from unlearning.reporting.muse import MuseResults
@@ -23,6 +18,7 @@ from unlearning.reporting.palette import Style
 from unlearning.reporting.provenance import provenance
 from unlearning.reporting.published_models import PublishedModel
 from unlearning.reporting.story import base_model, recipe
+from unlearning.reporting.template import fill
 
 HEADS = {name: (metric.title, ARROWS[metric.better]) for name, metric in MUSE.items()}
 PUBLISHED = ("verbmem_f", "knowmem_f", "privleak", "knowmem_r")  # what sources print
@@ -59,30 +55,15 @@ def render(
     styles: dict[str, Style],
 ) -> str:
     """The page from its template."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(template.parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     config = results.experiment.config
-    panels = page_figures(results, styles)
-    names = ("page/figures.js", "page/table.js") if panels else ("page/table.js",)
-    own = [(template.parent / name).read_text(encoding="utf-8") for name in names]
-    scripts = [inline_script(source) for source in ([script(), *own] if panels else own)]
-    specs = {
-        f"{kind}-{place}": page_spec(panel)
-        for kind, shown in panels.items()
-        for place, panel in enumerate(shown)
-    }
     cells = results.experiment.cells()
     corpus = config["data"]["corpus"] or config["data"]["data_dir"]
-    return environment.get_template(template.name).render(
-        policy=content_policy(scripts),
-        scripts=scripts,
-        specs=json_block(specs),
-        panels=panels,
+    return fill(
+        template,
+        verdicts,
+        costs,
+        missing=results.missing,
+        panels=page_figures(results, styles),
         styles=styles,
         story={
             "experiment": config["experiment"],
@@ -98,15 +79,11 @@ def render(
         columns=[(name, *HEADS[name], MUSE[name]) for name in columns(results)],
         tables=page_tables(results, published),
         answers=answers(results),
-        claims=groups(verdicts),
-        counts=counts(verdicts),
         claims_method=METHOD,
         published=published,
         published_columns=[(name, *HEADS[name], MUSE[name]) for name in PUBLISHED],
         beside=all_beside(results, published),
         beside_method=BESIDE_METHOD,
         metrics=MUSE,
-        costs=costs,
         provenance=provenance(results.experiment),
-        missing=[str(path) for path in results.missing],
     )

@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
-import jinja2
-
 from unlearning.evaluation.metrics import METRICS
 from unlearning.reporting import (
     beside,
-    claims_view,
     comparison,
     divergence_view,
     figures,
@@ -16,21 +13,19 @@ from unlearning.reporting import (
     strata_view,
     weights_view,
 )
-from unlearning.reporting.charts import page_spec, script
 from unlearning.reporting.claims import METHOD, Verdict
 from unlearning.reporting.cost import Cost
-from unlearning.reporting.embed import content_policy, inline_script, json_block
+from unlearning.reporting.embed import json_block
 from unlearning.reporting.generations import browser_data
 from unlearning.reporting.grids import RULE
 from unlearning.reporting.harness_table import HarnessResults
 from unlearning.reporting.overview import KEPT, overview
-from unlearning.reporting.palette import Style, styles
+from unlearning.reporting.palette import styles
 from unlearning.reporting.provenance import provenance
 from unlearning.reporting.published import Model, PublishedNumbers, beside_ours
 from unlearning.reporting.results import Results, SplitResults
 from unlearning.reporting.story import tell
-
-SCRIPTS = ("page/figures.js", "page/table.js", "page/generations.js")
+from unlearning.reporting.template import fill
 
 
 def render(
@@ -42,31 +37,23 @@ def render(
     harness: HarnessResults | None,
 ) -> str:
     """The page from its template; scripts and styles lie in `page/` beside the template."""
-    loader = jinja2.FileSystemLoader(template.parent)
-    environment = jinja2.Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    own = [(template.parent / name).read_text(encoding="utf-8") for name in SCRIPTS]
-    scripts = [inline_script(source) for source in (script(), *own)]
     look = styles(results)
-    return environment.get_template(template.name).render(
-        policy=content_policy(scripts),
-        scripts=scripts,
+    return fill(
+        template,
+        verdicts,
+        costs,
+        missing=[*results.missing, *(harness.missing if harness else [])],
+        panels=figures.page_figures(results, look),
+        more_scripts=["generations.js"],
         styles=look,
         harness=harness,
-        missing=[str(p) for p in [*results.missing, *(harness.missing if harness else [])]],
-        **_content(results, verdicts, costs, published),
-        **_figures(results, look),
+        figure_notes=figures.notes(results),
+        rule=RULE,
+        **_content(results, published),
     )
 
 
-def _content(
-    results: Results, verdicts: list[Verdict], costs: list[Cost], published: PublishedNumbers
-) -> dict:
+def _content(results: Results, published: PublishedNumbers) -> dict:
     """Everything but the figures."""
     further = main_table.measured(results.splits)
     return {
@@ -92,14 +79,11 @@ def _content(
         "weight_columns": list(weights_view.MEASURES.values()),
         "divergence_columns": list(divergence_view.COLUMNS.values()),
         "reference_columns": list(reference_view.COLUMNS.values()),
-        "claims": claims_view.groups(verdicts),
-        "counts": claims_view.counts(verdicts),
         "claims_method": METHOD,
         "published": published,
         "beside": beside.compared(results, published.models),
         "beside_method": comparison.METHOD,
         "has_published": any(model.same for model in published.models),
-        "costs": costs,
         "provenance": provenance(results.experiment),
         "generations": json_block(browser_data(results)),
     }
@@ -116,22 +100,6 @@ def _analyses(split: SplitResults) -> dict:
         "weights": weights_view.lines(split),
         "references": reference_view.lines(split),
         "divergence": divergence_view.lines(split),
-    }
-
-
-def _figures(results: Results, look: dict[str, Style]) -> dict:
-    """Panels by figure, and the block of their specifications."""
-    panels = figures.page_figures(results, look)
-    specs = {
-        f"{name}-{place}": page_spec(panel)
-        for name, shown in panels.items()
-        for place, panel in enumerate(shown)
-    }
-    return {
-        "panels": panels,
-        "figure_notes": figures.notes(results),
-        "rule": RULE,
-        "specs": json_block(specs),
     }
 
 

@@ -3,13 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
-
-from unlearning.reporting import claims_view
-from unlearning.reporting.charts import page_spec, script
 from unlearning.reporting.claims import Verdict
 from unlearning.reporting.cost import Cost
-from unlearning.reporting.embed import content_policy, inline_script, json_block
 from unlearning.reporting.labels import decimal
 from unlearning.reporting.palette import Style
 from unlearning.reporting.provenance import distinct, provenance
@@ -17,9 +12,9 @@ from unlearning.reporting.statistics import Spread, spread
 from unlearning.reporting.synthetic import METHOD, SyntheticResults, setting_title, stated
 from unlearning.reporting.synthetic_figures import page_figures
 from unlearning.reporting.tables import cost_table, csv_text
+from unlearning.reporting.template import fill
 from unlearning.synthetic.quantities import QUANTITIES
 
-SCRIPTS = ("page/figures.js", "page/table.js")
 CELL = ("study", "setting", "method", "label", "values")
 STUDY_TITLES = {
     "logistic": "Forget and retain distance",
@@ -111,26 +106,14 @@ def render(
     styles: dict[str, Style],
 ) -> str:
     """The page from its template."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(template.parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    own = [(template.parent / name).read_text(encoding="utf-8") for name in SCRIPTS]
-    scripts = [inline_script(source) for source in (script(), *own)]
     panels = page_figures(results, styles)
-    specs = {
-        f"{study}-{place}": page_spec(panel)
-        for study, shown in panels.items()
-        for place, panel in enumerate(shown)
-    }
     experiment = results.experiment
-    return environment.get_template(template.name).render(
-        policy=content_policy(scripts),
-        scripts=scripts,
-        specs=json_block(specs),
+    return fill(
+        template,
+        verdicts,
+        costs,
+        missing=results.missing,
+        panels=panels,
         styles=styles,
         story={"experiment": experiment.config["experiment"]},
         jobs=(len(results.records), len(experiment.jobs())),
@@ -145,10 +128,6 @@ def render(
             }
             for study, section in experiment.studies.items()
         ],
-        claims=claims_view.groups(verdicts),
-        counts=claims_view.counts(verdicts),
         claims_method=METHOD,
-        costs=costs,
         provenance=provenance(experiment, distinct(results.records)),
-        missing=[str(path) for path in results.missing],
     )

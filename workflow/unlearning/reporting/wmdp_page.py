@@ -3,21 +3,18 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
-
 from unlearning.evaluation.metrics import TASKS, WMDP
 from unlearning.reporting.claims import METHOD, Verdict
-from unlearning.reporting.claims_view import counts, groups
 from unlearning.reporting.comparison import METHOD as BESIDE_METHOD
 from unlearning.reporting.comparison import TOLD, Compared, told
 from unlearning.reporting.cost import Cost
-from unlearning.reporting.embed import content_policy, inline_script
 from unlearning.reporting.evaluated import SeedGroup, seed_groups
 from unlearning.reporting.labels import ARROWS
 from unlearning.reporting.provenance import provenance
 from unlearning.reporting.published_models import PublishedModel, beside, compared
 from unlearning.reporting.story import base_model, recipe
 from unlearning.reporting.tables import CELL, cost_table, csv_text, published_table
+from unlearning.reporting.template import fill
 from unlearning.reporting.wmdp import WmdpResults
 
 HEADS = {name: (metric.title, ARROWS[metric.better]) for name, metric in WMDP.items()}
@@ -128,29 +125,19 @@ def render(
     published: list[PublishedModel],
 ) -> str:
     """The page from its template."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(template.parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    script = inline_script((template.parent / "page/table.js").read_text(encoding="utf-8"))
-    return environment.get_template(template.name).render(
-        policy=content_policy([script]),
-        script=script,
+    return fill(
+        template,
+        verdicts,
+        costs,
+        missing=results.missing,
         story=story(results),
         columns=[(name, *HEADS[name], WMDP[name]) for name in WMDP],
         tables=page_tables(results, published),
-        claims=groups(verdicts),
-        counts=counts(verdicts),
         claims_method=METHOD,
         published=published,
         published_columns=[(name, *HEADS[name], WMDP[name]) for name in WMDP],
         beside=all_beside(results, published),
         beside_method=BESIDE_METHOD,
         metrics=WMDP,
-        costs=costs,
         provenance=provenance(results.experiment),
-        missing=[str(path) for path in results.missing],
     )
