@@ -80,7 +80,7 @@ def measure(args: argparse.Namespace) -> dict:
     answers: dict[str, list[str]] = {name: [] for name in sets}
     for (name, _), text in zip(questions, texts, strict=True):
         answers[name].append(text)
-    pairs = [pair for k in sets for pair in zip(answers[k], their_answers[k], strict=True)]
+    same = [a == b for k in sets for a, b in zip(answers[k], their_answers[k], strict=True)]
     metrics = [
         summarise(with_answers(columns, found, evaluator.rouge), "official")
         for columns, found in ((ours, answers), (theirs, their_answers))
@@ -96,7 +96,7 @@ def measure(args: argparse.Namespace) -> dict:
         "seconds": {" ".join(key): values for key, values in meter.seconds.items()},
         "processed": {" ".join(key): tokens for key, tokens in meter.processed.items()},
         "answers": len(texts),
-        "same answers": sum(a == b for a, b in pairs),
+        "same answers": sum(same),
         "metrics": len(metrics[0]),
         "metrics apart": max(abs(metrics[0][key] - value) for key, value in metrics[1].items()),
     }

@@ -147,11 +147,14 @@ class Evaluation:
             input_ids=ids.to(model.device),
             attention_mask=mask.to(model.device),
             do_sample=False,
-            max_length=GENERATED,
+            max_new_tokens=GENERATED - min(map(len, prompts)),
             eos_token_id=eos,
             pad_token_id=eos,
         )
-        return tokenizer.batch_decode(found[:, width:], skip_special_tokens=True)
+        new = found[:, width:].tolist()
+        # as released, padding counts too, and an answer would depend on its batch
+        kept = [row[: GENERATED - len(prompt)] for row, prompt in zip(new, prompts, strict=True)]
+        return tokenizer.batch_decode(kept, skip_special_tokens=True)
 
 
 def _slices(rows: list[dict], size: int) -> Iterator[list[dict]]:

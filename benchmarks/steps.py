@@ -37,11 +37,11 @@ RUN = 125
 HEAD = "| arm | step, s | needed tokens/s | run, s | peak GiB | MFU |\n|---|---|---|---|---|---|"
 
 
-def random_model(name: str, vocabulary: int):
+def random_model(name: str, vocabulary: int, device: torch.device):
     """tofu-tiny's model, or a Llama of a known shape, from random weights; and its shape."""
     if name == "tiny":
-        model = build_model(ARCHITECTURE, vocabulary, 0)
-        return model, shape_of({"architecture": {**ARCHITECTURE, "vocabulary": vocabulary}})
+        shape = shape_of({"architecture": {**ARCHITECTURE, "vocabulary": vocabulary}})
+        return build_model(ARCHITECTURE, vocabulary, 0).to(device), shape
     shape = SHAPES[name]
     config = LlamaConfig(
         vocab_size=shape.vocabulary,
@@ -53,7 +53,8 @@ def random_model(name: str, vocabulary: int):
         tie_word_embeddings=shape.tied,
     )
     torch.manual_seed(0)
-    return LlamaForCausalLM(config), shape
+    with device:
+        return LlamaForCausalLM(config), shape
 
 
 class Clock:
@@ -117,14 +118,13 @@ def measure(args: argparse.Namespace) -> dict:
     constant = {"lr": args.lr, "schedule": "constant", "warmup_epochs": 0}
     recipe = recipe_of(args.steps + WARM, optimizer=args.optimizer, **constant)
     fit = Fit(args.micro_batch, args.gradient_checkpointing)
-    model, shape = random_model(args.shape, len(tokenizer))
-    clock = Clock(accelerator.device)
-    model.to(accelerator.device)
-    clock.peak()
+    clock, device = Clock(accelerator.device), accelerator.device
+    model, shape = random_model(args.shape, len(tokenizer), device)
     since = clock.now()
     with accelerator.autocast():
         scores = Likelihood(model)(examples["forget"])
     once = clock.now() - since
+    clock.peak()
     examples["forget"] = [
         e.with_reference(s.nll) for e, s in zip(examples["forget"], scores, strict=True)
     ]
@@ -137,13 +137,12 @@ def measure(args: argparse.Namespace) -> dict:
         theirs.append(clock.now() - since)
 
     def prepare() -> Training:
-        fresh, _ = random_model(args.shape, len(tokenizer))
-        reference, _ = random_model(args.shape, len(tokenizer))
+        reference, _ = random_model(args.shape, len(tokenizer), device)
         if half:
             reference.bfloat16()  # as released
+        fresh, _ = random_model(args.shape, len(tokenizer), device)
         if args.gradient_checkpointing:
             fresh.gradient_checkpointing_enable()
-        fresh.to(accelerator.device), reference.to(accelerator.device)
         size = args.official_micro_batch
         return Training(fresh, reference, recipe, size, 0.1, accelerator.autocast)
 

@@ -24,7 +24,7 @@ from tofu_rows import (
 )
 from unlearning.data.encoding import Example
 from unlearning.data.packing import grow, pack
-from unlearning.evaluation.likelihood import BATCH_TOKENS, batches_by_length
+from unlearning.evaluation.likelihood import BATCH_TOKENS, CPU_TOKENS, batches_by_length
 from unlearning.training.loop import shares
 
 FORMATS = {"plain": 3000, "llama2": 8000}  # prompt format, vocabulary
@@ -78,7 +78,10 @@ def main() -> None:
             for text in dict.fromkeys(own)
         ]
         cases = {f"NPO+RT, {m} pairs a pass": unlearning(examples, m) for m in (4, 16, 32)}
-        cases["evaluation, likelihoods"] = likelihoods(distinct, sum(map(len, texts)), BATCH_TOKENS)
+        for batch in (CPU_TOKENS, BATCH_TOKENS):
+            cases[f"likelihoods, {batch} tokens a batch"] = likelihoods(
+                distinct, sum(map(len, texts)), batch
+            )
         for work, found in cases.items():
             record.append({"prompt": prompt, "vocabulary": vocabulary, "work": work, **found})
             ours, theirs = found["ours"] / found["needed"], found["official"] / found["needed"]
