@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 from toy import toy
+from transformers.masking_utils import find_packed_sequence_indices
 from unlearning.data.encoding import Encoder, Example
 from unlearning.data.packing import LONGEST, PADDED, Tree, grow, in_rows, pack
 from unlearning.data.prompts import PROMPTS
-from unlearning.evaluation.likelihood import batches_by_length
+from unlearning.evaluation.likelihood import BATCH_TOKENS, CPU_TOKENS, batches_by_length
 from unlearning.methods.objective import build_objective
 from unlearning.methods.registry import resolve
 from unlearning.models.build import build_model, train_tokenizer
@@ -83,9 +84,19 @@ def test_answers_that_begin_before_the_prompt_ends_share_the_rest():
 
 
 def test_long_sequences_stand_alone_and_need_no_mask():
-    long = [Example((*PROMPT, *range(n, n + LONGEST // 2)), 3) for n in range(4)]
+    long = [Example((*PROMPT, *range(n, n + LONGEST // 2 + n)), 3) for n in range(4)]
     assert [len(tree.branches) for tree in grow(long)] == [1, 1, 1, 1]
-    assert pack(long).mask is None
+    packed = pack(long)
+    assert packed.mask is None
+    # transformers makes a mask of its own where positions start anew
+    assert find_packed_sequence_indices(packed.positions) is None
+
+
+def test_one_long_tree_leaves_the_others_packed():
+    lengths = [600, *range(100, 160)]
+    rows = in_rows(lengths)
+    width = max(sum(lengths[index] for index in row) for row in rows)
+    assert len(rows) * width <= PADDED * sum(lengths)
 
 
 def test_rows_pad_little():
@@ -132,7 +143,8 @@ def test_training_on_tofu_processes_hardly_more_than_it_needs(tofu, method, micr
     assert needed < processed <= 1.1 * needed
 
 
-def test_evaluating_on_tofu_processes_hardly_more_than_it_needs(tofu):
+@pytest.mark.parametrize("batch_tokens", [CPU_TOKENS, BATCH_TOKENS])
+def test_evaluating_on_tofu_processes_hardly_more_than_it_needs(tofu, batch_tokens):
     rows, tokenizer = tofu
     encoder = Encoder(tokenizer, PROMPTS["llama2"], 200)
     examples = []
@@ -146,7 +158,7 @@ def test_evaluating_on_tofu_processes_hardly_more_than_it_needs(tofu):
     needed = sum(tree.tokens for tree in trees)
     assert needed < 0.65 * sum(len(example.ids) for example in examples)
     processed = 0
-    for batch in batches_by_length([tree.tokens for tree in trees], 16384):
+    for batch in batches_by_length([tree.tokens for tree in trees], batch_tokens):
         chosen = [examples[i] for place in batch for i in trees[place].branches]
         processed += pack(chosen).ids.numel()
     assert needed <= processed <= 1.1 * needed

@@ -58,16 +58,16 @@ def _split(examples: list[Example], indices: list[int]) -> list[Tree]:
 
 def in_rows(lengths: list[int]) -> list[list[int]]:
     """Indices of the things of these lengths, row by row: the shortest rows that pad at most
-    PADDED; one in a row where they are long."""
+    PADDED, or those of at most LONGEST tokens that pad least; one in a row where they are long."""
     total, longest = sum(lengths), max(lengths)
-    alone = [[index] for index in range(len(lengths))]
-    if 2 * longest > LONGEST:
-        return alone
+    least, best = len(lengths) * longest, [[index] for index in range(len(lengths))]
     for count in range(total // longest, -(-total // LONGEST) - 1, -1):
         rows, width = _dealt(lengths, count)
-        if width <= LONGEST and count * width <= PADDED * total:
-            return rows
-    return alone
+        if width <= LONGEST and count * width < least:
+            least, best = count * width, rows
+        if least <= PADDED * total:
+            break
+    return best
 
 
 def _dealt(lengths: list[int], count: int) -> tuple[list[list[int]], int]:
@@ -141,6 +141,8 @@ def pack(examples: list[Example]) -> Packed:
                 spots[index] = place, first, trunk, end
                 end = here.stop
     mask = None if len(rows) == len(examples) else _mask(tree_of, branch_of)
+    if mask is None:  # padding that counts on: else transformers takes it for further sequences
+        positions = torch.arange(shape[1]).expand(shape)
     return Packed(ids, positions, mask, examples, spots)
 
 

@@ -3,8 +3,13 @@
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+from torch.nn.functional import pad
+from transformers import DynamicCache
 
 from unlearning.evaluation.likelihood import batches_by_length
+
+ENDED = 0.125  # share of a batch's rows; when as many have ended, they leave it
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,11 @@ class Limit:
 
 
 class Generator:
-    """Answers prompts greedily; a row stops at the end-of-sequence token or at its limit."""
+    """Answers prompts greedily; a row stops at the end-of-sequence token or at its limit.
+
+    The tokens are those of transformers' `generate`, which keeps the rows that have ended until
+    the last one has.
+    """
 
     def __init__(self, model, tokenizer, device: torch.device, limit: Limit, batch_tokens: int):
         self.model, self.tokenizer, self.device = model, tokenizer, device
@@ -31,7 +40,7 @@ class Generator:
         """The answer to each prompt, special tokens left out."""
         training = self.model.training
         self.model.eval()
-        answers: dict[int, str] = {}
+        answers: dict[int, list[int]] = {}
         longest = [len(prompt) + self.limit.room(len(prompt)) for prompt in prompts]
         by_length = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
         for places in batches_by_length([longest[i] for i in by_length], self.batch_tokens):
@@ -39,29 +48,51 @@ class Generator:
             found = self._continue([prompts[i] for i in chosen])
             answers.update(zip(chosen, found, strict=True))
         self.model.train(training)
-        return [answers[i] for i in range(len(prompts))]
-
-    def _continue(self, prompts: list[list[int]]) -> list[str]:
-        """One batch, padded on the left."""
-        width = max(map(len, prompts))
-        room = [self.limit.room(len(prompt)) for prompt in prompts]
-        if max(room) == 0:
-            return [""] * len(prompts)
-        eos = self.tokenizer.eos_token_id
-        pad = eos if self.tokenizer.pad_token_id is None else self.tokenizer.pad_token_id
-        ids = torch.full((len(prompts), width), pad)
-        mask = torch.zeros_like(ids)
-        for i, prompt in enumerate(prompts):
-            ids[i, width - len(prompt) :] = torch.tensor(prompt)
-            mask[i, width - len(prompt) :] = 1
-        generated = self.model.generate(
-            input_ids=ids.to(self.device),
-            attention_mask=mask.to(self.device),
-            do_sample=False,
-            num_beams=1,
-            max_new_tokens=max(room),
-            eos_token_id=eos,
-            pad_token_id=pad,
-        )[:, width:].tolist()
-        kept = [row[:n] for row, n in zip(generated, room, strict=True)]
+        kept = [answers[i] for i in range(len(prompts))]
         return self.tokenizer.batch_decode(kept, skip_special_tokens=True)
+
+    def _continue(self, prompts: list[list[int]]) -> list[list[int]]:
+        """The new tokens of each prompt of one batch, with the end of sequence if it came."""
+        room = [self.limit.room(len(prompt)) for prompt in prompts]
+        answers: list[list[int]] = [[] for _ in prompts]
+        rows = [row for row in range(len(prompts)) if room[row]]  # those in the batch
+        going, cache = set(rows), DynamicCache(config=self.model.config)
+        ids, seen = (v.to(self.device) for v in left_padded([prompts[row] for row in rows]))
+        positions = (seen.cumsum(1) - 1).clamp(min=0)
+        while going:
+            ids = self._next(ids, seen, positions, cache)
+            for row, token in zip(rows, ids[:, 0].tolist(), strict=True):
+                if row in going:
+                    answers[row].append(token)
+                    if token == self.tokenizer.eos_token_id or len(answers[row]) == room[row]:
+                        going.remove(row)
+            if going and len(going) <= (1 - ENDED) * len(rows):
+                places = [place for place, row in enumerate(rows) if row in going]
+                rows, kept = [rows[place] for place in places], torch.tensor(places).to(self.device)
+                ids, seen, positions = ids[kept], seen[kept], positions[kept]
+                cache.batch_select_indices(kept)
+            seen, positions = pad(seen, (0, 1), value=True), positions[:, -1:] + 1
+        return answers
+
+    def _next(self, ids: Tensor, seen: Tensor, positions: Tensor, cache: DynamicCache) -> Tensor:
+        """(B, 1) the most likely token after `ids`, which go into the cache."""
+        output = self.model(
+            input_ids=ids,
+            attention_mask=seen,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        return output.logits.argmax(-1)
+
+
+def left_padded(prompts: list[list[int]]) -> tuple[Tensor, Tensor]:
+    """ids and what is no padding, both (B, T)."""
+    width = max(map(len, prompts), default=0)
+    ids = torch.zeros((len(prompts), width), dtype=torch.long)
+    seen = torch.zeros_like(ids, dtype=torch.bool)
+    for row, prompt in enumerate(prompts):
+        ids[row, width - len(prompt) :] = torch.tensor(prompt)
+        seen[row, width - len(prompt) :] = True
+    return ids, seen

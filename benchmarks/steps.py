@@ -1,0 +1,235 @@
+"""A step of NPO+RT on forget10 in batches of 32, beside the official arm's, as a Markdown table.
+
+    python benchmarks/steps.py --data path/to/tofu                        # tofu-tiny on the CPU
+    python benchmarks/steps.py --data path/to/tofu --device cuda --shape 1b
+    python benchmarks/steps.py --data path/to/tofu --device cuda --shape 7b \\
+        --gradient-checkpointing --optimizer paged_adamw_32bit
+
+Random weights, TOFU's own rows. On the CPU the arms take turns, step by step, in float32, and time
+is the process's own CPU time, which other work on the machine does not lengthen; on a GPU one arm
+runs after the other, under bfloat16 autocast. A run is 125 steps and, of ours, the reference's
+log-probabilities once. Tokens a second and model FLOP/s utilisation (MFU) count what is needed:
+no padding, no reference, no logits without a label.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from official import Training
+from tofu_rows import ARCHITECTURE, OBJECTIVE, forget10, recipe_of, source_of, tokenizer_of, write
+from transformers import LlamaConfig, LlamaForCausalLM
+from unlearning.data.encoding import Example
+from unlearning.evaluation.likelihood import Likelihood
+from unlearning.models.build import build_model
+from unlearning.planning.gpus import GPUS
+from unlearning.planning.shapes import KNOWN, Shape, shape_of
+from unlearning.training.loop import train
+from unlearning.training.plan import Fit
+
+SHAPES = {"1b": KNOWN["Llama-3.2-1B"], "7b": KNOWN["Llama-2-7b"]}
+WARM = 1  # steps that are not timed
+RUN = 125
+HEAD = "| arm | step, s | needed tokens/s | run, s | peak GiB | MFU |\n|---|---|---|---|---|---|"
+
+
+def random_model(name: str, vocabulary: int, device: torch.device):
+    """tofu-tiny's model, or a Llama of a known shape, from random weights; and its shape."""
+    if name == "tiny":
+        shape = shape_of({"architecture": {**ARCHITECTURE, "vocabulary": vocabulary}})
+        return build_model(ARCHITECTURE, vocabulary, 0).to(device), shape
+    shape = SHAPES[name]
+    config = LlamaConfig(
+        vocab_size=shape.vocabulary,
+        num_hidden_layers=shape.layers,
+        hidden_size=shape.hidden,
+        intermediate_size=shape.feed_forward,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.heads * shape.key_value // shape.hidden,
+        tie_word_embeddings=shape.tied,
+    )
+    torch.manual_seed(0)
+    with device:
+        return LlamaForCausalLM(config), shape
+
+
+class Clock:
+    """Seconds and peak memory on a device."""
+
+    def __init__(self, device: torch.device):
+        self.device = device
+
+    def now(self) -> float:
+        """Of the process on the CPU; once all that was launched is done, on a GPU."""
+        if self.device.type == "cpu":
+            return time.process_time()
+        torch.cuda.synchronize()
+        return time.perf_counter()
+
+    def peak(self) -> float | None:
+        """GiB since the last call; None on the CPU."""
+        if self.device.type == "cpu":
+            return None
+        found = torch.cuda.max_memory_allocated() / 2**30
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        return found
+
+
+def ours(model, source, recipe, fit: Fit, accelerator, between: Callable) -> tuple[list, list]:
+    """Seconds and loss of each step; between(step) runs after each, untimed."""
+    clock, seconds = Clock(accelerator.device), []
+    since = 0.0
+
+    def at_step(done: int) -> None:
+        nonlocal since
+        if done:
+            seconds.append(clock.now() - since)
+            between(done - 1)
+        since = clock.now()
+
+    history = train(
+        model, source, OBJECTIVE, source.plan, recipe, fit, accelerator, at_step=at_step
+    )
+    return seconds, history.losses
+
+
+def flops(shape: Shape, pairs: list[dict[str, Example]]) -> float:
+    """Model FLOPs of a step: 6 for each weight a token meets, the vocabulary's at labels alone,
+    and 6 x width for each pair of tokens, layer by layer, of which causal attention sees half."""
+    rows = [row for pair in pairs for row in pair.values()]
+    body = shape.multiplied - shape.embedding
+    tokens = sum(len(row.ids) for row in rows)
+    labels = sum(len(row.ids) - row.start for row in rows)
+    attention = shape.layers * shape.hidden * sum(len(row.ids) ** 2 for row in rows)
+    return 6 * (body * tokens + shape.embedding * labels + attention)
+
+
+def measure(args: argparse.Namespace) -> dict:
+    """Both arms on the same batches."""
+    half = args.device == "cuda"
+    accelerator = Accelerator(cpu=not half, mixed_precision="bf16" if half else "no")
+    tokenizer = tokenizer_of(args.data, ARCHITECTURE["vocabulary"])
+    examples = forget10(args.data, tokenizer)
+    constant = {"lr": args.lr, "schedule": "constant", "warmup_epochs": 0}
+    recipe = recipe_of(args.steps + WARM, optimizer=args.optimizer, **constant)
+    fit = Fit(args.micro_batch, args.gradient_checkpointing)
+    clock, device = Clock(accelerator.device), accelerator.device
+    model, shape = random_model(args.shape, len(tokenizer), device)
+    since = clock.now()
+    with accelerator.autocast():
+        scores = Likelihood(model)(examples["forget"])
+    once = clock.now() - since
+    clock.peak()
+    examples["forget"] = [
+        e.with_reference(s.nll) for e, s in zip(examples["forget"], scores, strict=True)
+    ]
+    source = source_of(examples, recipe)
+    baseline, losses, theirs = None, [], []
+
+    def official(step: int) -> None:
+        since = clock.now()
+        losses.append(baseline.step(source.step(step), recipe.lr))
+        theirs.append(clock.now() - since)
+
+    def prepare() -> Training:
+        reference, _ = random_model(args.shape, len(tokenizer), device)
+        if half:
+            reference.bfloat16()  # as released
+        fresh, _ = random_model(args.shape, len(tokenizer), device)
+        if args.gradient_checkpointing:
+            fresh.gradient_checkpointing_enable()
+        size = args.official_micro_batch
+        return Training(fresh, reference, recipe, size, 0.1, accelerator.autocast)
+
+    if not half:
+        baseline = prepare()
+    seconds, own_losses = ours(
+        model, source, recipe, fit, accelerator, (lambda step: None) if half else official
+    )
+    peaks = [clock.peak()]
+    steps = range(WARM, args.steps + WARM)
+    found = {"steps": args.steps, "reference": once, "shape": args.shape}
+    batches = [source.step(step) for step in steps]
+    found["tokens"] = statistics.mean(
+        sum(len(row.ids) for pair in pairs for row in pair.values()) for pairs in batches
+    )
+    found["flops"] = statistics.mean(flops(shape, pairs) for pairs in batches)
+    found["ours"] = {"seconds": seconds[WARM:], "peak": peaks[0], "losses": own_losses}
+    ended = None
+    if half:
+        del model
+        accelerator.free_memory()
+        clock.peak()
+        try:
+            baseline = prepare()
+            for step in range(args.steps + WARM):
+                official(step)
+        except torch.cuda.OutOfMemoryError:
+            return {**found, "official": None}
+        peaks.append(clock.peak())
+    else:
+        peaks.append(None)
+        pairs = zip(model.parameters(), baseline.model.parameters(), strict=True)
+        with torch.no_grad():
+            ended = max(float((a - b).abs().max() / b.abs().max()) for a, b in pairs)
+    found["official"] = {"seconds": theirs[WARM:], "peak": peaks[1], "losses": losses}
+    apart = (abs(a - b) / abs(b) for a, b in zip(own_losses, losses, strict=True))
+    return {**found, "losses apart": max(apart), "weights apart": ended}
+
+
+def row(arm: str, found: dict, whole: float, peak_flops: float | None) -> None:
+    """Print one arm."""
+    step = statistics.median(found[arm]["seconds"])
+    memory = found[arm]["peak"]
+    cells = [arm, f"{step:.3f}", f"{found['tokens'] / step:,.0f}", f"{whole:.0f}"]
+    cells += ["" if memory is None else f"{memory:.1f}"]
+    cells += ["" if peak_flops is None else f"{found['flops'] / step / peak_flops:.1%}"]
+    print("| " + " | ".join(cells) + " |", flush=True)
+
+
+def show(found: dict, peak_flops: float | None) -> None:
+    """Print the table, the ratios, and how far apart the arms end."""
+    print(HEAD)
+    own = statistics.median(found["ours"]["seconds"])
+    run = RUN * own + found["reference"]
+    row("ours", found, run, peak_flops)
+    if found["official"] is None:
+        print("| official | out of memory | | | | |")
+        return
+    their = statistics.median(found["official"]["seconds"])
+    row("official", found, RUN * their, peak_flops)
+    print(f"\nratio: {their / own:.1f} a step, {RUN * their / run:.1f} a run")
+    print(f"losses apart by at most {found['losses apart']:.1e}, relative", end="")
+    ended = found["weights apart"]
+    print("" if ended is None else f"; weights {ended:.1e} of their tensor's largest")
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of TOFU's JSON files")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--shape", choices=["tiny", *SHAPES], default="tiny")
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--lr", type=float, default=1e-4)
+    parser.add_argument("--micro-batch", type=int, help="pairs; without it as memory allows")
+    parser.add_argument("--official-micro-batch", type=int, default=4, help="pairs; released: 4")
+    parser.add_argument("--gradient-checkpointing", action="store_true")
+    parser.add_argument("--optimizer", default="adamw")
+    parser.add_argument("--gpu", choices=GPUS, default="H100-80", help="whose peak MFU is of")
+    parser.add_argument("--json", type=Path, help="file to write")
+    args = parser.parse_args()
+    found = measure(args)
+    show(found, GPUS[args.gpu].half if args.device == "cuda" else None)
+    write(args.json, found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Greedy answers are those of transformers' generate, from fewer tokens."""
+
+import random
+from types import SimpleNamespace
+
+import pytest
+import torch
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    PhiConfig,
+    PhiForCausalLM,
+)
+from unlearning.evaluation.generation import Generator, Limit
+
+SHAPE = {"vocab_size": 40, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+SHAPE |= {"num_attention_heads": 4, "initializer_range": 0.4, "bos_token_id": 1, "eos_token_id": 1}
+GROUPED = {**SHAPE, "num_key_value_heads": 2}
+MODELS = {
+    "llama": lambda: LlamaForCausalLM(LlamaConfig(**GROUPED)),
+    "phi": lambda: PhiForCausalLM(PhiConfig(**SHAPE)),
+    "window": lambda: MistralForCausalLM(MistralConfig(**GROUPED, sliding_window=6)),
+}
+PROMPTS = [random.Random(k).choices(range(2, 40), k=1 + k % 7) for k in range(24)]
+
+
+def tokenizer(eos):
+    """Answers as numbers of tokens, without the end of sequence."""
+
+    def batch_decode(rows, skip_special_tokens):
+        assert skip_special_tokens
+        return [[token for token in row if token != eos] for row in rows]
+
+    return SimpleNamespace(eos_token_id=eos, batch_decode=batch_decode)
+
+
+def generated(model, prompt, room, eos):
+    """One prompt alone, which needs no padding."""
+    if room == 0:
+        return []
+    found = model.generate(
+        torch.tensor([prompt]),
+        do_sample=False,
+        max_new_tokens=room,
+        eos_token_id=eos,
+        pad_token_id=0,
+    )
+    return [token for token in found[0, len(prompt) :].tolist() if token != eos]
+
+
+@pytest.fixture(params=MODELS)
+def world(request):
+    """A model from random weights, and an end of sequence that is its first token after one of the
+    prompts and comes later after others."""
+    torch.manual_seed(0)
+    model = MODELS[request.param]().double().eval()
+    for prompt in PROMPTS:
+        eos = generated(model, prompt, 1, -1)[0]
+        lengths = [len(generated(model, p, 12, eos)) for p in PROMPTS]
+        if 0 in lengths and 12 in lengths and len(set(lengths)) > 5:
+            return model, eos
+    raise AssertionError("no such token")
+
+
+@pytest.mark.parametrize("limit", [Limit(12, "new"), Limit(7, "total")], ids=["new", "total"])
+@pytest.mark.parametrize("batch_tokens", [30, 10_000])
+def test_answers_are_those_of_generate(world, limit, batch_tokens):
+    model, eos = world
+    expected = [generated(model, p, limit.room(len(p)), eos) for p in PROMPTS]
+    assert limit.counts == "new" or [] in expected  # a prompt that leaves no room
+    generator = Generator(model, tokenizer(eos), torch.device("cpu"), limit, batch_tokens)
+    assert generator(PROMPTS) == expected
+    assert generator([]) == []
+
+
+def test_rows_that_have_ended_leave_the_batch(world):
+    model, eos = world
+    seen = []
+    model.get_decoder().register_forward_pre_hook(
+        lambda module, args, kwargs: seen.append(kwargs["input_ids"].shape), with_kwargs=True
+    )
+    generator = Generator(model, tokenizer(eos), torch.device("cpu"), Limit(12, "new"), 10_000)
+    answers = generator(PROMPTS)
+    decoded = sum(rows for rows, tokens in seen if tokens == 1)
+    needed = sum(min(len(answer), 11) for answer in answers)
+    assert seen[0] == (len(PROMPTS), 7)
+    assert needed <= decoded <= 1.15 * needed < 11 * len(PROMPTS)
