@@ -7,10 +7,12 @@ import torch
 from accelerate import Accelerator
 from toy import toy
 from unlearning.data.encoding import Encoder
+from unlearning.data.packing import grow
 from unlearning.data.prompts import PROMPTS
 from unlearning.evaluation import evaluator as evaluator_module
 from unlearning.evaluation.evaluator import Evaluator
 from unlearning.evaluation.generation import Limit
+from unlearning.evaluation.likelihood import batches_by_length
 from unlearning.evaluation.membership import ATTACKS, min_k_plus_plus
 from unlearning.evaluation.memorization import exact_memorization, extraction_strength
 from unlearning.evaluation.metrics import METRICS
@@ -56,6 +58,21 @@ def plain(world, question, answer):
         logits = world.model(torch.tensor([example.ids])).logits[0]
     logp = logits.log_softmax(-1)[example.start - 1 : -1]
     return logp, torch.tensor(example.ids[example.start :])
+
+
+def test_one_pass_over_each_question_serves_every_metric(world):
+    evaluator = make(world.encoder, attacks=[name for name in ATTACKS if name != "gradnorm"])
+    passes = []
+    hook = world.model.get_decoder().register_forward_pre_hook(
+        lambda module, args, own: passes.append(own["input_ids"].numel()), with_kwargs=True
+    )
+    evaluator(world.model, generate=False)
+    hook.remove()
+    trees = grow(evaluator.examples)
+    assert len(trees) == len(PAIRS)  # five sets ask the same questions
+    lengths = [tree.tokens for tree in trees]
+    assert len(passes) == len(list(batches_by_length(lengths, evaluator.batch_tokens)))
+    assert sum(lengths) <= sum(passes) <= 1.2 * sum(lengths)
 
 
 @pytest.mark.parametrize("row", range(3))

@@ -54,6 +54,23 @@ def every_method():
     return [*composed, "GA", "NPO+KL", "NPO+KL-answer", "RMU+ACT"]
 
 
+@pytest.mark.parametrize(("method", "taught"), [("NPO+RT", 0), ("SimNPO+RT", 0), ("NPO+KL", 1)])
+def test_one_pass_for_all_rows_of_a_micro_batch(method, taught):
+    """The reference's log-probabilities are known before; only KL asks the target on the way."""
+    (model, tokenizer), (teacher, _) = toy(), toy(1)
+    passes = {model: 0, teacher: 0}
+    for each in passes:
+
+        def count(*_, own=each):
+            passes[own] += 1
+
+        each.get_decoder().register_forward_pre_hook(count)
+    objective = build_objective(resolve(method, {}).settings())
+    run(model, tokenizer, objective, teacher if taught else None, micro_batch=3, epochs=2)
+    steps = 2  # of 7 rows each, in 3 micro-batches
+    assert passes == {model: 3 * steps, teacher: taught * 3 * steps}
+
+
 @pytest.mark.parametrize("method", every_method())
 def test_the_micro_batch_never_changes_the_result(method):
     model, tokenizer = deep()
