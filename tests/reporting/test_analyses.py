@@ -11,6 +11,7 @@ from unlearning.reporting import reference_view, weights_view
 from unlearning.reporting.claims import judge_claim
 from unlearning.reporting.claims_file import Claim, Selection
 from unlearning.reporting.results import read_results
+from unlearning.reporting.weights import early
 
 
 def forget_rows(experiment, run):
@@ -44,6 +45,7 @@ def test_weights_follow_the_run(experiment, results):
     numpy.testing.assert_allclose(course[1].values, 2 * ratio / (1 + ratio))
     model = results.splits[0].variants()["NPO+RT β=0.1"][0]
     assert model.metrics["early_weight"] == pytest.approx(course[1].values.mean())
+    assert early([course[0], course[2], course[-1]]) == {}  # two epochs on is no longer early
 
 
 def test_losses_without_such_weights_have_none(results):

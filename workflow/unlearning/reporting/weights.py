@@ -13,6 +13,8 @@ from unlearning.files import read_json
 from unlearning.reporting.labels import model_label
 from unlearning.reporting.trajectories import answer_losses
 
+EARLY = 1  # epochs; the SimNPO paper shows weights from its first epoch on
+
 
 @dataclass(frozen=True)
 class RowWeights:
@@ -38,8 +40,9 @@ class RowWeights:
 
 
 def early(course: list[RowWeights]) -> dict[str, float]:
-    """The metrics that claims name: those after the first evaluated epoch, if there is one."""
-    if len(course) < 3:  # its start and end alone
+    """The metrics that claims name: those of the first evaluation on the way; none if that came
+    after EARLY epochs or never."""
+    if len(course) < 3 or course[1].epoch > EARLY:  # start and end alone, or half a run gone
         return {}
     return {f"early_{key}": value for key, value in course[1].describe().items()}
 
