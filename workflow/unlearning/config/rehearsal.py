@@ -29,6 +29,7 @@ _GERMS = {"names": 4, "documents": 4, "pretrain_rows": 64, "seed": 1}
 _TEXT_LENGTH = 128  # of texts, so that a few make several rows
 _EVALUATION = {"rows": 4, "max_length": 400, "generation_tokens": 8, "generation_counts": "new"}
 _RESOURCES = {"gpus": 0, "sharding": "replicate", "threads": 1, "mem_mb": 2000, "runtime": 60}
+_RESOURCES |= {"cells_per_job": 100}
 _STEPS = {"steps": 20, "every": 5}  # of unlearning on Gaussian points
 _CHAINS = {
     "sequences": {"retain": 40, "forget1": 20, "forget2": 20},
