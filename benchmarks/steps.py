@@ -109,6 +109,30 @@ def flops(shape: Shape, pairs: list[dict[str, Example]]) -> float:
     return 6 * (body * tokens + shape.embedding * labels + attention)
 
 
+class Official:
+    """The official arm: its own model and reference, the seconds and the loss of each step."""
+
+    def __init__(self, args: argparse.Namespace, recipe, vocabulary: int, accelerator: Accelerator):
+        device = accelerator.device
+        reference, _ = random_model(args.shape, vocabulary, device)
+        if device.type == "cuda":
+            reference.bfloat16()  # as released
+        self.model, _ = random_model(args.shape, vocabulary, device)
+        if args.gradient_checkpointing:
+            self.model.gradient_checkpointing_enable()
+        size = args.official_micro_batch
+        self.training = Training(self.model, reference, recipe, size, 0.1, accelerator.autocast)
+        self.clock, self.lr = Clock(device), recipe.lr
+        self.seconds: list[float] = []
+        self.losses: list[float] = []
+
+    def step(self, pairs: list[dict[str, Example]]) -> None:
+        """One step on a batch."""
+        since = self.clock.now()
+        self.losses.append(self.training.step(pairs, self.lr))
+        self.seconds.append(self.clock.now() - since)
+
+
 def measure(args: argparse.Namespace) -> dict:
     """Both arms on the same batches."""
     half = args.device == "cuda"
@@ -118,68 +142,49 @@ def measure(args: argparse.Namespace) -> dict:
     constant = {"lr": args.lr, "schedule": "constant", "warmup_epochs": 0}
     recipe = recipe_of(args.steps + WARM, optimizer=args.optimizer, **constant)
     fit = Fit(args.micro_batch, args.gradient_checkpointing)
-    clock, device = Clock(accelerator.device), accelerator.device
-    model, shape = random_model(args.shape, len(tokenizer), device)
+    clock = Clock(accelerator.device)
+    model, shape = random_model(args.shape, len(tokenizer), accelerator.device)
     since = clock.now()
     with accelerator.autocast():
         scores = Likelihood(model)(examples["forget"])
-    once = clock.now() - since
+    found = {"steps": args.steps, "shape": args.shape, "reference": clock.now() - since}
     clock.peak()
     examples["forget"] = [
         e.with_reference(s.nll) for e, s in zip(examples["forget"], scores, strict=True)
     ]
     source = source_of(examples, recipe)
-    baseline, losses, theirs = None, [], []
-
-    def official(step: int) -> None:
-        since = clock.now()
-        losses.append(baseline.step(source.step(step), recipe.lr))
-        theirs.append(clock.now() - since)
-
-    def prepare() -> Training:
-        reference, _ = random_model(args.shape, len(tokenizer), device)
-        if half:
-            reference.bfloat16()  # as released
-        fresh, _ = random_model(args.shape, len(tokenizer), device)
-        if args.gradient_checkpointing:
-            fresh.gradient_checkpointing_enable()
-        size = args.official_micro_batch
-        return Training(fresh, reference, recipe, size, 0.1, accelerator.autocast)
-
-    if not half:
-        baseline = prepare()
-    seconds, own_losses = ours(
-        model, source, recipe, fit, accelerator, (lambda step: None) if half else official
-    )
-    peaks = [clock.peak()]
-    steps = range(WARM, args.steps + WARM)
-    found = {"steps": args.steps, "reference": once, "shape": args.shape}
-    batches = [source.step(step) for step in steps]
+    batches = [source.step(step) for step in range(args.steps + WARM)]
     found["tokens"] = statistics.mean(
-        sum(len(row.ids) for pair in pairs for row in pair.values()) for pairs in batches
+        sum(len(row.ids) for pair in pairs for row in pair.values()) for pairs in batches[WARM:]
     )
-    found["flops"] = statistics.mean(flops(shape, pairs) for pairs in batches)
-    found["ours"] = {"seconds": seconds[WARM:], "peak": peaks[0], "losses": own_losses}
-    ended = None
+    found["flops"] = statistics.mean(flops(shape, pairs) for pairs in batches[WARM:])
+
+    told = args, recipe, len(tokenizer), accelerator
+    official = None if half else Official(*told)
+    between = (lambda step: None) if half else (lambda step: official.step(batches[step]))
+    seconds, losses = ours(model, source, recipe, fit, accelerator, between)
+    found["ours"] = {"seconds": seconds[WARM:], "peak": clock.peak(), "losses": losses}
     if half:
         del model
         accelerator.free_memory()
         clock.peak()
         try:
-            baseline = prepare()
-            for step in range(args.steps + WARM):
-                official(step)
+            official = Official(*told)
+            for pairs in batches:
+                official.step(pairs)
         except torch.cuda.OutOfMemoryError:
             return {**found, "official": None}
-        peaks.append(clock.peak())
-    else:
-        peaks.append(None)
-        pairs = zip(model.parameters(), baseline.model.parameters(), strict=True)
-        with torch.no_grad():
-            ended = max(float((a - b).abs().max() / b.abs().max()) for a, b in pairs)
-    found["official"] = {"seconds": theirs[WARM:], "peak": peaks[1], "losses": losses}
-    apart = (abs(a - b) / abs(b) for a, b in zip(own_losses, losses, strict=True))
+    ended = None if half else weights_apart(model, official.model)
+    found["official"] = {"seconds": official.seconds[WARM:], "peak": clock.peak()}
+    apart = (abs(a - b) / abs(b) for a, b in zip(losses, official.losses, strict=True))
     return {**found, "losses apart": max(apart), "weights apart": ended}
+
+
+@torch.no_grad()
+def weights_apart(one: torch.nn.Module, other: torch.nn.Module) -> float:
+    """The largest difference of a weight, in parts of its tensor's largest."""
+    pairs = zip(one.parameters(), other.parameters(), strict=True)
+    return max(float((a - b).abs().max() / b.abs().max()) for a, b in pairs)
 
 
 def row(arm: str, found: dict, whole: float, peak_flops: float | None) -> None:

@@ -1,12 +1,13 @@
 """A dress rehearsal: the DAG of a full-size experiment, with nothing that is large or far away."""
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
-from unlearning.__main__ import main
 from unlearning.config.experiment import load_experiment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,6 +46,11 @@ def test_synthetic_studies_keep_their_runs(config):
     assert str(rehearsal.curves(jobs[0])).startswith(f"results/rehearsal-{config['experiment']}/")
 
 
+def run(*arguments: str) -> None:
+    """A stage in a process of its own: one process computes in one precision."""
+    subprocess.run([sys.executable, "-m", "unlearning", *arguments], check=True)
+
+
 @pytest.mark.parametrize("name", ["muse-books-iclm-7b", "wmdp-zephyr-7b"])
 def test_texts_make_a_base_model(tmp_path, name):
     """Texts as long as a full-size recipe takes them would be too few rows for a single batch."""
@@ -52,11 +58,11 @@ def test_texts_make_a_base_model(tmp_path, name):
     rehearsal = load_experiment(config, ROOT)
     data = str(tmp_path / "data")
     told = ["--settings", json.dumps(rehearsal.config["data"]), "--out", data]
-    assert main(["data", "--splits", *rehearsal.tables, "--snapshot", *told]) == 0
+    run("data", "--splits", *rehearsal.tables, "--snapshot", *told)
     told = ["--settings", json.dumps(rehearsal.pretrain_settings())]
     told += ["--fit", json.dumps(rehearsal.fit("pretrain")), "--out", str(tmp_path / "model")]
     told += ["--state", str(tmp_path / "state"), "--checkpoint-minutes", "10"]
-    assert main(["--processes", "0", "pretrain", "--data", data, *told]) == 0
+    run("--processes", "0", "pretrain", "--data", data, *told)
     assert (tmp_path / "model" / "model.safetensors").is_file()
 
 

@@ -169,7 +169,8 @@ def test_claims_are_judged_in_wmdp_experiments_alone(reported):
 
 
 def test_a_published_number_stands_beside_the_same_model_and_values_alone():
-    """0.584 was published for a learning rate of 4e-6: ours is 0.580 to 0.620 there, inside."""
+    """The card's 0.584 is of a learning rate of 4e-6: ours is 0.580 to 0.620 there, inside. The
+    paper states no values: its 0.74 stands beside any other variant."""
     experiment = load_experiment(config_of(ZEPHYR), ROOT)
     published = load_published_models(PUBLISHED, experiment, [*WMDP], 3)
     card, code = (c.variant for c in experiment.cells() if c.seed == 0 and "SimNPO" in c.run)
@@ -181,7 +182,8 @@ def test_a_published_number_stands_beside_the_same_model_and_values_alone():
     first, second = (beside(published, group, experiment) for group in seed_groups(models))
     assert first["one_minus_bio"].value == 0.584
     assert first["one_minus_bio"].difference == pytest.approx(0.016)
-    assert first["one_minus_bio"].inside and second == {}
+    assert first["one_minus_bio"].inside
+    assert second["one_minus_bio"].value == 0.74 and not second["one_minus_bio"].inside
     mini = load_experiment(config_of(MINI), ROOT)
     elsewhere = load_published_models(PUBLISHED, mini, [*WMDP], 3)
     assert not any(model.same for model in elsewhere)
