@@ -39,21 +39,36 @@ class Encoder:
                 "answer must end in one. Set eos_token in its tokenizer_config.json"
             )
 
-    def _ids(self, text: str) -> list[int]:
-        return self.tokenizer(text, add_special_tokens=self.prompt.special_tokens)["input_ids"]
+    def _ids(self, texts: list[str]) -> list[list[int]]:
+        # all at once: a call takes longer than a text
+        return self.tokenizer(texts, add_special_tokens=self.prompt.special_tokens)["input_ids"]
 
     def prompt_ids(self, question: str) -> list[int]:
         """The prompt that generation continues."""
-        return self._ids(self.prompt.prompt(question))
+        return self._ids([self.prompt.prompt(question)])[0]
 
     def encode(self, question: str, answer: str) -> Example:
         """The row as one sequence whose answer is labelled."""
-        prompt = self.prompt.prompt(question)
-        ids = self._ids(prompt + self.prompt.answer(answer))[: self.max_length]
+        return self.encode_all([(question, answer)])[0]
+
+    def encode_all(self, pairs: list[tuple[str, str]]) -> list[Example]:
+        """encode() of each question and answer."""
+        if not pairs:
+            return []
+        prompts = [self.prompt.prompt(question) for question, _ in pairs]
+        texts = [p + self.prompt.answer(a) for p, (_, a) in zip(prompts, pairs, strict=True)]
+        distinct = list(dict.fromkeys(prompts))
+        lengths = dict(zip(distinct, map(len, self._ids(distinct)), strict=True))
+        return [
+            self._labelled(ids, lengths[prompt])
+            for ids, prompt in zip(self._ids(texts), prompts, strict=True)
+        ]
+
+    def _labelled(self, ids: list[int], prompt: int) -> Example:
+        ids = ids[: self.max_length]
         if len(ids) < self.max_length:
             ids = [*ids, self.tokenizer.eos_token_id]
-        start = min(max(len(self._ids(prompt)), 1), len(ids) - 1)
-        return Example(tuple(ids), start)
+        return Example(tuple(ids), min(max(prompt, 1), len(ids) - 1))
 
     def encode_rows(self, rows: list[dict]) -> list[Example]:
         """encode() of each row's question and answer; chunks() of rows that are texts; document()
@@ -62,7 +77,7 @@ class Encoder:
             return self.chunks([row["text"] for row in rows])
         if "document" in rows[0]:
             return [self.document(row["document"]) for row in rows]
-        return [self.encode(row["question"], row["answer"]) for row in rows]
+        return self.encode_all([(row["question"], row["answer"]) for row in rows])
 
     def document(self, text: str) -> Example:
         """A text as one sequence, cut at max_length, with every token labelled but the first,

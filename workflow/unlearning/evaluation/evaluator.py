@@ -39,11 +39,14 @@ class Evaluator:
         self.sets, self.encoder, self.accelerator = sets, encoder, accelerator
         self.batch_tokens, self.limit, self.attacks = batch_tokens, limit, attacks
         self.generated = [name for name in sets if name != HOLDOUT]
-        self.examples: list[Example] = []
         self.slots: list[tuple[str, int, str]] = []  # (set, row, kind of answer)
+        texts: list[tuple[str, str]] = []
         for name, rows in sets.items():
             for index, row in enumerate(rows):
-                self._add(name, index, row)
+                for kind, text in _answers_of(row, name):
+                    self.slots.append((name, index, kind))
+                    texts.append((row["question"], text))
+        self.examples: list[Example] = encoder.encode_all(texts)
 
     @cached_property
     def rouge(self):
@@ -51,16 +54,6 @@ class Evaluator:
         from rouge_score.rouge_scorer import RougeScorer
 
         return RougeScorer(["rougeL"], use_stemmer=True)
-
-    def _add(self, name: str, index: int, row: dict) -> None:
-        answers = [("answer", row["answer"])]
-        if name != HOLDOUT:
-            if "paraphrased_answer" in row:
-                answers.append(("paraphrase", row["paraphrased_answer"]))
-            answers += [("perturbed", text) for text in row["perturbed_answer"]]
-        for kind, text in answers:
-            self.examples.append(self.encoder.encode(row["question"], text))
-            self.slots.append((name, index, kind))
 
     def __call__(self, model, generate: bool = True) -> dict[str, dict[str, list]]:
         """Columns of each set (see evaluation.tofu), with the answers in words if `generate`."""
@@ -85,8 +78,12 @@ class Evaluator:
         for name in self.generated:
             answers = columns[name]["generation"]
             columns[name]["generation_nll"] = [None] * len(answers)
-            for index, (row, text) in enumerate(zip(self.sets[name], answers, strict=True)):
-                example = self.encoder.encode(row["question"], text.strip())
+            said = [
+                (r["question"], a.strip()) for r, a in zip(self.sets[name], answers, strict=True)
+            ]
+            for index, (example, text) in enumerate(
+                zip(self.encoder.encode_all(said), answers, strict=True)
+            ):
                 if example.ids[-1] == self.encoder.tokenizer.eos_token_id:
                     example = replace(example, ids=example.ids[:-1])
                 if not is_empty(text) and len(example.ids) > example.start:
@@ -175,3 +172,13 @@ class Evaluator:
         ):
             answers[name].append(answer)
         return answers
+
+
+def _answers_of(row: dict, name: str) -> list[tuple[str, str]]:
+    """(kind, text) of what is scored of a row of that set; the true answer first."""
+    found = [("answer", row["answer"])]
+    if name == HOLDOUT:
+        return found
+    if "paraphrased_answer" in row:
+        found.append(("paraphrase", row["paraphrased_answer"]))
+    return found + [("perturbed", text) for text in row["perturbed_answer"]]
