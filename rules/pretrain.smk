@@ -12,7 +12,8 @@ if EXPERIMENT.from_scratch:
             f"{LOGS}/pretrain/base.log",
         benchmark:
             f"{BENCHMARKS}/pretrain/base.tsv"
-        threads: RESOURCES["threads"]
+        # nothing can run beside it; two threads compute the same bits as one
+        threads: max(RESOURCES["threads"], 2)
         resources:
             **compute(RESOURCES["gpus"]),
             **fit("pretrain"),

@@ -21,6 +21,7 @@ def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
+@cache
 def _path_of(module: str) -> Path | None:
     """The file of a module of this package, or of a method in a file of the user's; else None."""
     if module.endswith(".py"):
@@ -35,6 +36,7 @@ def _path_of(module: str) -> Path | None:
     return None
 
 
+@cache
 def _imports(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(_tree(path)):

@@ -218,6 +218,9 @@ def main() -> int:
         importlib.import_module(module)
     # a table of a thousand patterns, which transformers makes at the first load of a model
     importlib.import_module(MAPPING).get_checkpoint_conversion_mapping("llama")
+    # every training cell's state names the code that it was made by: what is loaded here
+    own = (name for name in sys.modules if name.startswith(f"{__package__}."))
+    importlib.import_module("unlearning.fingerprint").fingerprint(*own)
     sys.stdout.flush()
     for stream in (1, 2):  # so far those of the first cell
         os.dup2(0, stream)
