@@ -27,6 +27,15 @@ def micro() -> dict:
     return yaml.safe_load(MICRO.read_text(encoding="utf-8"))
 
 
+def shipped(path: Path, **changes) -> dict:
+    """A shipped experiment with sections replaced key by key."""
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for section, change in changes.items():
+        both = {**config.get(section, {}), **change} if isinstance(change, dict) else change
+        config[section] = both
+    return config
+
+
 def merged(config: dict, changes: dict) -> dict:
     """`config` with `changes` laid over it, level by level."""
     both = dict(config)

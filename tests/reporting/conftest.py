@@ -230,6 +230,15 @@ def results(experiment):
 
 
 @pytest.fixture
+def llama(tmp_path, config_of):
+    """The experiment with Llama-2-7B-chat on TOFU."""
+    config = config_of(tmp_path)
+    config["data"]["source"] = "tofu"
+    config["model"] |= {"path": "meta-llama/Llama-2-7b-chat-hf", "architecture": None}
+    return Experiment(config)
+
+
+@pytest.fixture
 def config_of():
     """complete_config(folder, **changes)."""
     return complete_config

@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from unlearning.config.experiment import Experiment
 from unlearning.reporting.beside import compared
 from unlearning.reporting.charts import page_spec, svg
 from unlearning.reporting.grids import chosen, grids
@@ -66,14 +65,6 @@ def test_three_hyper_parameters_make_maps_for_each_value_of_the_third(results):
     assert len(panels) == 3 * 2
     assert "http" not in str(page_spec(panels[0]))
     assert "−2.10" in svg(panels[:1], columns=1)  # β 1, γ 0: -1 - 1.1
-
-
-@pytest.fixture
-def llama(tmp_path, config_of):
-    config = config_of(tmp_path)
-    config["data"]["source"] = "tofu"
-    config["model"] |= {"path": "meta-llama/Llama-2-7b-chat-hf", "architecture": None}
-    return Experiment(config)
 
 
 def test_published_cells_stand_beside_the_variants_that_they_speak_of(llama):

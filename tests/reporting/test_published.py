@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from unlearning.config.experiment import Experiment
 from unlearning.errors import UserError
 from unlearning.methods.registry import names
 from unlearning.reporting.labels import NAMES
@@ -12,14 +11,6 @@ from unlearning.reporting.published import beside_ours, load_published, same_mod
 
 FILE = Path(__file__).resolve().parents[2] / "config" / "published" / "tofu.yaml"
 NOT_HERE = {"RMU"}
-
-
-@pytest.fixture
-def llama(tmp_path, config_of):
-    config = config_of(tmp_path)
-    config["data"]["source"] = "tofu"
-    config["model"] |= {"path": "meta-llama/Llama-2-7b-chat-hf", "architecture": None}
-    return Experiment(config)
 
 
 def test_the_mini_world_is_no_published_model(experiment):

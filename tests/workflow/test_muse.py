@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
+from conftest import shipped
 from unlearning.__main__ import main
 from unlearning.config.experiment import load_experiment
 from unlearning.config.preflight import preflight
@@ -17,15 +17,6 @@ from unlearning.files import read_json
 ROOT = Path(__file__).resolve().parents[2]
 MINI = ROOT / "config" / "experiments" / "mini-muse.yaml"
 NEWS = ROOT / "config" / "experiments" / "muse-news-llama2-7b.yaml"
-
-
-def config_of(path: Path, **changes) -> dict:
-    """A shipped experiment with sections replaced key by key; None removes nothing."""
-    config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    for section, change in changes.items():
-        both = {**config.get(section, {}), **change} if isinstance(change, dict) else change
-        config[section] = both
-    return config
 
 
 @pytest.mark.parametrize(
@@ -64,7 +55,7 @@ def config_of(path: Path, **changes) -> dict:
 )
 def test_what_does_not_apply_is_refused(path, changes, expected):
     with pytest.raises(UserError) as caught:
-        preflight(load_experiment(config_of(path, **changes), ROOT))
+        preflight(load_experiment(shipped(path, **changes), ROOT))
     assert all(part in str(caught.value) for part in expected), str(caught.value)
 
 
@@ -88,7 +79,7 @@ def test_each_request_goes_on_from_the_run_before(fresh):
 
 
 def test_scalability_starts_from_the_target():
-    experiment = load_experiment(config_of(MINI), ROOT)
+    experiment = load_experiment(shipped(MINI), ROOT)
     folds = [cell for cell in experiment.cells() if cell.split != "forget"]
     assert {cell.method for cell in folds} == {"NPO+RT"} and {cell.seed for cell in folds} == {1}
     for cell in folds:
@@ -101,9 +92,9 @@ def reported(tmp_path_factory):
     """The stages of a small MUSE experiment in one process, to its report."""
     results = tmp_path_factory.mktemp("results")
     tiny = {"epochs": 1, "batch_size": 4, "warmup_epochs": 0, "max_length": 48}
-    model = config_of(MINI)["model"]
+    model = shipped(MINI)["model"]
     model["architecture"] |= {"layers": 1, "width": 16, "heads": 2, "feed_forward": 16}
-    config = config_of(
+    config = shipped(
         MINI,
         results=str(results),
         model=model,

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
+from conftest import shipped
 from unlearning.__main__ import main
 from unlearning.config import preflight as before
 from unlearning.config.experiment import load_experiment
@@ -20,15 +20,6 @@ ROOT = Path(__file__).resolve().parents[2]
 MINI = ROOT / "config" / "experiments" / "mini-wmdp.yaml"
 ZEPHYR = ROOT / "config" / "experiments" / "wmdp-zephyr-7b.yaml"
 PUBLISHED = ROOT / "config" / "published" / "wmdp.yaml"
-
-
-def config_of(path: Path, **changes) -> dict:
-    """A shipped experiment with sections replaced key by key."""
-    config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    for section, change in changes.items():
-        both = {**config.get(section, {}), **change} if isinstance(change, dict) else change
-        config[section] = both
-    return config
 
 
 @pytest.mark.parametrize(
@@ -56,7 +47,7 @@ def config_of(path: Path, **changes) -> dict:
 )
 def test_what_does_not_apply_is_refused(path, changes, expected):
     with pytest.raises(UserError) as caught:
-        before.preflight(load_experiment(config_of(path, **changes), ROOT))
+        before.preflight(load_experiment(shipped(path, **changes), ROOT))
     assert all(part in str(caught.value) for part in expected), str(caught.value)
 
 
@@ -64,12 +55,12 @@ def test_the_harness_is_asked_for_before_any_job(monkeypatch):
     """Also where the config names no task, for the miniature brings its own."""
     monkeypatch.setattr(before, "absent", lambda: "lm_eval is not installed. Run: pip install")
     with pytest.raises(UserError, match=r"harness.tasks: lm_eval is not installed. Run: pip"):
-        before.preflight(load_experiment(config_of(MINI), ROOT))
+        before.preflight(load_experiment(shipped(MINI), ROOT))
 
 
 def test_each_corpus_is_a_repository_of_its_own():
     """The gated corpus and wikitext are fetched apart, each only as far as it is needed."""
-    assets = load_experiment(config_of(ZEPHYR, forget_splits=["bio", "cyber"]), ROOT).assets
+    assets = load_experiment(shipped(ZEPHYR, forget_splits=["bio", "cyber"]), ROOT).assets
     names = {asset: told.get("name") for asset, told in assets.items()}
     assert names == {
         "model": "HuggingFaceH4/zephyr-7b-beta",
@@ -87,9 +78,9 @@ def reported(tmp_path_factory):
     """The stages of a small WMDP experiment in one process, to its report."""
     results = tmp_path_factory.mktemp("results")
     tiny = {"epochs": 1, "batch_size": 4, "max_length": 48}
-    model = config_of(MINI)["model"]
+    model = shipped(MINI)["model"]
     model["architecture"] |= {"layers": 3, "width": 16, "heads": 2, "feed_forward": 16}
-    config = config_of(
+    config = shipped(
         MINI,
         results=str(results),
         model=model,
@@ -171,7 +162,7 @@ def test_claims_are_judged_in_wmdp_experiments_alone(reported):
 def test_a_published_number_stands_beside_the_same_model_and_values_alone():
     """The card's 0.584 is of a learning rate of 4e-6: ours is 0.580 to 0.620 there, inside. The
     paper states no values: its 0.74 stands beside any other variant."""
-    experiment = load_experiment(config_of(ZEPHYR), ROOT)
+    experiment = load_experiment(shipped(ZEPHYR), ROOT)
     published = load_published_models(PUBLISHED, experiment, [*WMDP], 3)
     card, code = (c.variant for c in experiment.cells() if c.seed == 0 and "SimNPO" in c.run)
     models = [
@@ -184,6 +175,6 @@ def test_a_published_number_stands_beside_the_same_model_and_values_alone():
     assert first["one_minus_bio"].difference == pytest.approx(0.016)
     assert first["one_minus_bio"].inside
     assert second["one_minus_bio"].value == 0.74 and not second["one_minus_bio"].inside
-    mini = load_experiment(config_of(MINI), ROOT)
+    mini = load_experiment(shipped(MINI), ROOT)
     elsewhere = load_published_models(PUBLISHED, mini, [*WMDP], 3)
     assert not any(model.same for model in elsewhere)
