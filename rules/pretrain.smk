@@ -12,8 +12,8 @@ if EXPERIMENT.from_scratch:
             f"{LOGS}/pretrain/base.log",
         benchmark:
             f"{BENCHMARKS}/pretrain/base.tsv"
-        # nothing can run beside it; two threads compute the same bits as one
-        threads: max(RESOURCES["threads"], 2)
+        # nothing can run beside it here, and two threads compute the same bits as one
+        threads: max(RESOURCES["threads"], min(2, workflow.cores or 1))
         resources:
             **compute(RESOURCES["gpus"]),
             **fit("pretrain"),

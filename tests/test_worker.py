@@ -108,7 +108,7 @@ def asked(ask):
 @pytest.fixture(scope="module")
 def make_cell(tmp_path_factory):
     """Makes a cell of the micro world with a folder of its own."""
-    experiment = load_experiment(merged(micro(), {"pretrain": {"epochs": 6}}), ROOT)
+    experiment = load_experiment(merged(micro(), {"pretrain": {"epochs": 24}}), ROOT)
     own = {"PYTHONPATH": str(ROOT / "workflow"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     own |= {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"}
     environment = {**os.environ, **own}
