@@ -13,7 +13,7 @@ if EXPERIMENT.from_scratch:
         benchmark:
             f"{BENCHMARKS}/pretrain/base.tsv"
         # nothing can run beside it here, and two threads compute the same bits as one
-        threads: max(RESOURCES["threads"], min(2, workflow.cores or 1))
+        threads: max(RESOURCES["threads"], min(2, workflow.resource_settings.cores or 1))
         resources:
             **compute(RESOURCES["gpus"]),
             **fit("pretrain"),
