@@ -78,6 +78,13 @@ def compute(gpus):
     return asked if gpus else asked | {"gpu_model": None, "gres": None}
 
 
+def alone(threads):
+    """Threads of a job that no other can run beside: on this machine two, which compute the same
+    bits as one, and on a cluster what was asked for."""
+    here = workflow.exec_mode == ExecMode.DEFAULT and workflow.resource_settings.cores
+    return max(threads, min(2, here or 1))
+
+
 def fit(stage):
     """How a stage is laid out in memory and over processes: a change of resources reruns nothing."""
     return {"fit": json.dumps(EXPERIMENT.fit(stage)), "sharding": RESOURCES["sharding"]}

@@ -12,8 +12,7 @@ if EXPERIMENT.from_scratch:
             f"{LOGS}/pretrain/base.log",
         benchmark:
             f"{BENCHMARKS}/pretrain/base.tsv"
-        # nothing can run beside it here, and two threads compute the same bits as one
-        threads: max(RESOURCES["threads"], min(2, workflow.resource_settings.cores or 1))
+        threads: alone(RESOURCES["threads"])
         resources:
             **compute(RESOURCES["gpus"]),
             **fit("pretrain"),
