@@ -84,6 +84,14 @@ class Asked:
         return child
 
 
+@pytest.fixture(scope="module", autouse=True)
+def interruptible():
+    """What a shell runs in the background ignores SIGINT, and so does all that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def ask(tmp_path_factory):
     """Makes an Asked with room for so many cells."""
