@@ -175,8 +175,13 @@ def measure(args: argparse.Namespace) -> dict:
         except torch.cuda.OutOfMemoryError:
             return {**found, "official": None}
     ended = None if half else weights_apart(model, official.model)
-    found["official"] = {"seconds": official.seconds[WARM:], "peak": clock.peak()}
-    apart = (abs(a - b) / abs(b) for a, b in zip(losses, official.losses, strict=True))
+    theirs = official.losses
+    found["official"] = {
+        "seconds": official.seconds[WARM:],
+        "peak": clock.peak(),
+        "losses": theirs,
+    }
+    apart = (abs(a - b) / abs(b) for a, b in zip(losses, theirs, strict=True))
     return {**found, "losses apart": max(apart), "weights apart": ended}
 
 
