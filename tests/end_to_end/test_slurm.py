@@ -1,9 +1,9 @@
 """The micro experiment through a real slurmctld; what happens to its jobs, happens on clusters."""
 
-from collections.abc import Iterator
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -14,20 +14,10 @@ PROFILE = "config/profiles/slurm/config.yaml"
 METHODS = {"NPO+RT": "NPO+RT/beta=0.1/seed=1", "SimNPO+RT": "SimNPO+RT/default/seed=1"}
 UNLEARNED = "results/micro/forget10/unlearn"
 PRETRAINED = "results/micro/pretrain/model"
-
-
 STOPPED = re.compile(r"error: stopped by SIGTERM after step \d+ of 200; the state is in")
 OWN = """
 import time
 from pathlib import Path
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory) -> Iterator[Cluster]:
-    """The pretended cluster, for all scenarios."""
-    with running_cluster(tmp_path_factory.mktemp("slurm")) as running:
-        yield running
-
 
 
 def loss(batch, scale=1.0):
@@ -35,6 +25,13 @@ def loss(batch, scale=1.0):
     time.sleep(0.3 if Path("slow").exists() else 0)
     return scale * (9 - batch.token_mean(batch.forget)).relu()
 """
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory) -> Iterator[Cluster]:
+    """The pretended cluster, for all scenarios."""
+    with running_cluster(tmp_path_factory.mktemp("slurm")) as running:
+        yield running
 
 
 @dataclass(frozen=True)
