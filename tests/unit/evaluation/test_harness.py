@@ -2,11 +2,11 @@
 
 import functools
 import json
-import os
-import subprocess
-import sys
 from importlib.metadata import version
+from pathlib import Path
 
+import datasets
+import huggingface_hub
 import lm_eval.tasks
 import pytest
 import torch
@@ -132,17 +132,14 @@ def test_code_of_a_refused_task_is_not_run(folder):
         load_tasks(["people"], str(folder))
 
 
-def test_without_a_network_the_error_names_the_dataset(tmp_path):
-    """The harness's own WMDP task in a process whose cache is empty, before any model is loaded."""
-    command = [sys.executable, "-m", "unlearning"]
-    command += arguments("no/model", tmp_path / "out", ["wmdp_bio"], None)
-    own = {"HF_HOME": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}
-    path = {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        command, env={**os.environ, **own, **path}, capture_output=True, text=True
-    )
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    message = done.stderr.splitlines()[-1]
+def test_without_a_network_the_error_names_the_dataset(tmp_path, folder, monkeypatch, capsys):
+    """The harness's own WMDP task with an empty cache, before any model is loaded."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    wmdp = Path(lm_eval.tasks.__file__).parent / "wmdp"
+    assert program.main(arguments("no/model", tmp_path / "out", ["wmdp_bio"], wmdp)) == 1
+    message = capsys.readouterr().err.splitlines()[-1]
     for part in ("error: ", "'wmdp_bio'", "'cais/wmdp'", "HF_HOME", "make assets"):
         assert part in message
     assert not (tmp_path / "out").exists()

@@ -1,10 +1,8 @@
-"""Predicted memory: by hand, and against what a training step really takes."""
+"""Predicted memory, by hand. Against what a step really takes: end_to_end/test_memory.py."""
 
-import importlib.util
 from dataclasses import replace
 
 import pytest
-from folders import ROOT
 from unlearning.planning.memory import (
     SAFE,
     Pass,
@@ -20,30 +18,6 @@ from unlearning.planning.shapes import KNOWN, Shape
 
 LLAMA = KNOWN["Llama-2-7b"]
 SMALL = Shape(2, 8, 2, 4, 16, 100, tied=True)
-
-
-def cases():
-    path = ROOT / "benchmarks" / "memory_cases.py"
-    spec = importlib.util.spec_from_file_location("memory_cases", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"precision": "bfloat16", "gradient_checkpointing": True, "micro_batch": 3},
-        {"method": "NPO+KL"},
-        {"precision": "bfloat16", **cases().LORA},
-    ],
-    ids=["float32", "bfloat16, recomputed", "second model", "LoRA"],
-)
-def test_a_step_of_25_million_parameters_takes_what_is_predicted(options):
-    """Peak resident memory above what was there before the model, within 15 %."""
-    found = cases().measure({**cases().SMALL, **options}, "cpu")
-    assert found["predicted"]["total"] == pytest.approx(found["measured"], rel=0.15)
 
 
 def test_parts_by_hand():

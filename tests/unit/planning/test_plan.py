@@ -7,11 +7,14 @@ import sys
 import pytest
 import torch
 import yaml
-from folders import ROOT
+from folders import ROOT, tofu_folder
+from torch.utils.flop_counter import FlopCounterMode
 from unlearning.__main__ import main
 from unlearning.config.experiment import load_experiment
+from unlearning.models.build import build_model
 from unlearning.planning.gpus import GPUS
-from unlearning.planning.shapes import KNOWN, described, read_config
+from unlearning.planning.shapes import KNOWN, described, read_config, shape_of
+from unlearning.planning.texts import Texts
 from unlearning.stages.plan import plan, table
 
 SEVEN = ROOT / "config" / "experiments" / "tofu-llama2-7b.yaml"
@@ -50,12 +53,35 @@ def test_a_model_folder_says_its_own_shape(tmp_path):
     assert described(read_config(path), "config") == KNOWN["Llama-3.2-1B"]
 
 
+def test_a_pass_takes_the_flops_that_torch_counts():
+    """Six for each parameter and token of short rows, forwards and backwards."""
+    architecture = {"layers": 4, "width": 128, "heads": 4, "feed_forward": 344, "context": 64}
+    model = build_model(architecture, 512, 0)
+    ids = torch.randint(2, 512, (4, 60))
+    with FlopCounterMode(display=False) as counter:
+        model(ids, labels=ids).loss.backward()
+    shape = shape_of({"architecture": {**architecture, "vocabulary": 512}})
+    assert counter.get_total_flops() == pytest.approx(6 * shape.parameters * 4 * 60, rel=0.1)
+
+
+def test_lengths_of_texts_are_those_of_tofu():
+    """Characters of questions and answers: what tokens are estimated from."""
+    lines = (tofu_folder() / "full.json").read_text(encoding="utf-8").split("\n")
+    rows = [json.loads(line) for line in lines if line]
+    characters = [len(row["question"]) + len(row["answer"]) for row in rows]
+    texts = Texts(load_experiment(yaml.safe_load(SEVEN.read_text()), ROOT))
+    tokens = texts.row.mean - 5  # without "[INST]  [/INST]" and </s>
+    assert tokens * 4.2 == pytest.approx(sum(characters) / len(rows), rel=0.05)
+
+
 def test_hours_and_disk_by_hand():
     found = planned("A100-80", finetune={"micro_batch": 4})
     target = stage(found, "finetune")
-    rows, tokens = 5 * 4000 // 32 * 32, (70 + 170) / 4.2 + 4 + 1  # "[INST]  [/INST]", </s>
-    assert target["flops"] == pytest.approx(6 * 6_738_415_616 * rows * tokens)
-    assert target["gpu_hours"] == pytest.approx(target["flops"] / (0.3 * 312e12) / 3600, rel=0.01)
+    # 6 a parameter and token; 625 steps of 32 rows, of 57.1 tokens of text, 4 of "[INST]  [/INST]"
+    # and one </s>
+    assert target["flops"] == pytest.approx(5.0249e16, rel=1e-3)
+    # at 30 % of an A100's 312 TFLOP/s: 537 s
+    assert target["gpu_hours"] == pytest.approx(0.149, abs=5e-4)
     assert target["disk_gib"] == pytest.approx(2 * 6_738_415_616 / 2**30, abs=1e-3)
     # the target, six retrained and 150 unlearned models; else one of the last at a time
     assert found["disk_gib"] == pytest.approx(157 * target["disk_gib"], rel=1e-3)

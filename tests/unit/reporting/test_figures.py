@@ -78,9 +78,9 @@ def test_an_empty_figure_says_what_to_set(results):
     assert figures["fq_mu.svg"].startswith("<svg")
 
 
-def test_page_specifications_name_no_address(results):
+def test_page_specifications_are_valid_and_name_no_address(results):
     panels = page_figures(results, styles(results))
     first = ["fq_mu", "trajectories", "peaks", "grids", "relearning", "losses_forget10"]
     assert list(panels)[:6] == first
     for panel in (panel for shown in panels.values() for panel in shown):
-        assert "http" not in str(page_spec(panel))
+        assert "http" not in str(page_spec(panel, validate=True))
