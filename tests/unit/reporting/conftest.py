@@ -1,6 +1,7 @@
 """A small results tree in the exact formats of the stages, with made-up but plausible numbers."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import pytest
 import yaml
 from folders import ROOT
 from unlearning.config.experiment import Experiment, load_experiment
-from unlearning.evaluation.records import trajectory_point, write_evaluation
+from unlearning.evaluation.records import read_rows, trajectory_point, write_evaluation
 from unlearning.files import write_json, write_text
 from unlearning.reporting.results import read_results
 from unlearning.stages import report
@@ -211,6 +212,32 @@ def make_report(config: dict, out: Path) -> Path:
     return out
 
 
+REPLACED = {"beta": 0.1, "reference": "retrain"}
+
+
+def write_replaced_reference(experiment: Experiment) -> None:
+    """Scores under the reference `retrain`: each forget row e times likelier than the target's."""
+    rows = read_rows(experiment.layout.evaluation("forget10", experiment.target_run))["forget"]
+    nll = numpy.multiply(rows["answer_loss"], rows["answer_tokens"])
+    record = {"nll": [*(nll - 1), 7.0], "tokens": [*rows["answer_tokens"], 5]}
+    write_json(experiment.layout.reference("forget10", "retrain"), record)
+
+
+def write_accuracies(experiment: Experiment) -> None:
+    """Summaries of two harness tasks: accuracy 0.2 + seed / 10 on WMDP, 0.5 on the user's."""
+    runs = [experiment.target_run, *experiment.retrain_runs()]
+    for run in runs + [cell.run for cell in experiment.cells()]:
+        write_summary(experiment, run, 0.2 + int(run.rpartition("=")[2]) / 10)
+
+
+def write_summary(experiment: Experiment, run: str, accuracy: float, asked: str = "abc") -> None:
+    """A run's summary of both tasks; asked: digest of the questions."""
+    scores = {"stderr": 0.01, "documents": 1273, "version": 1, "asked": asked}
+    tasks = {"wmdp_bio": {**scores, "accuracy": accuracy}, "own": {**scores, "accuracy": 0.5}}
+    record = {"lm_eval": "0.4.13", "num_fewshot": 0, "limit": None, "tasks": tasks, "parts": {}}
+    write_json(experiment.layout.harness("forget10", run), record)
+
+
 @pytest.fixture(scope="session")
 def experiment(tmp_path_factory) -> Experiment:
     """An experiment with results of every run, on one split."""
@@ -227,6 +254,34 @@ def report_folder(experiment, tmp_path_factory) -> Path:
 def results(experiment):
     """Everything that the report reads of that experiment."""
     return read_results(experiment)
+
+
+@dataclass(frozen=True)
+class Report:
+    """An experiment and the folder of its report."""
+
+    experiment: Experiment
+    folder: Path
+
+    @property
+    def page(self) -> str:
+        """The page's HTML."""
+        return (self.folder / "index.html").read_text("utf-8")
+
+
+@pytest.fixture(scope="session")
+def sections_report(tmp_path_factory) -> Report:
+    """A report with the sections that the default experiment lacks: harness tasks, replaced
+    references, divergence at a constant learning rate."""
+    folder = tmp_path_factory.mktemp("sections")
+    methods = {"GA": {}, "NPO": {}, "NPO+RT": [{"beta": 0.1}, REPLACED]}
+    tasks = {"tasks": ["wmdp_bio", "own"], "include_path": str(folder)}
+    config = complete_config(folder / "results", methods=methods, harness=tasks)
+    config["unlearn"] |= {"schedule": "constant", "warmup_epochs": 0}
+    experiment = write_world(config)
+    write_replaced_reference(experiment)
+    write_accuracies(experiment)
+    return Report(experiment, make_report(config, folder / "report"))
 
 
 @pytest.fixture
@@ -254,6 +309,31 @@ def world_of():
 def report_of():
     """make_report(config, out)."""
     return make_report
+
+
+@pytest.fixture
+def replaced(tmp_path) -> Experiment:
+    """Results with NPO+RT from two references."""
+    methods = {"NPO+RT": [{"beta": 0.1}, REPLACED]}
+    experiment = write_world(complete_config(tmp_path, methods=methods))
+    write_replaced_reference(experiment)
+    return experiment
+
+
+@pytest.fixture
+def with_tasks(tmp_path) -> Experiment:
+    """Results of an experiment that asks for two harness tasks."""
+    tasks = {"tasks": ["wmdp_bio", "own"], "include_path": str(tmp_path)}
+    config = complete_config(tmp_path / "results", methods={"NPO": {}}, harness=tasks)
+    experiment = write_world(config)
+    write_accuracies(experiment)
+    return experiment
+
+
+@pytest.fixture
+def summary_of():
+    """write_summary(experiment, run, accuracy, asked)."""
+    return write_summary
 
 
 @pytest.fixture(scope="session")

@@ -82,18 +82,6 @@ def test_a_claim_compares_two_metrics_of_the_same_run(results):
         assert numpy.sign(verdict.numbers["difference"]) == numpy.sign(numpy.mean(differences))
 
 
-@pytest.fixture
-def replaced(tmp_path, config_of, world_of):
-    """Results with NPO+RT from two references; every row is e times likelier under `retrain`."""
-    methods = {"NPO+RT": [{"beta": 0.1}, {"beta": 0.1, "reference": "retrain"}]}
-    experiment = world_of(config_of(tmp_path, methods=methods))
-    start = forget_rows(experiment, experiment.target_run)
-    nll = numpy.multiply(start["answer_loss"], start["answer_tokens"])
-    path = experiment.layout.reference("forget10", "retrain")
-    write_json(path, {"nll": [*(nll - 1), 7.0], "tokens": [*start["answer_tokens"], 5]})
-    return experiment
-
-
 def test_another_reference_has_its_own_weights(replaced):
     course = read_results(replaced).splits[0].weights[-1]
     assert course[0].label == "NPO+RT β=0.1 ref. retrain"
@@ -108,7 +96,7 @@ def test_a_reference_of_other_rows_gives_no_weights(replaced):
     assert labels == {"NPO+RT β=0.1"}
 
 
-def test_references_stand_side_by_side(replaced, report_of, tmp_path):
+def test_references_stand_side_by_side(replaced, sections_report):
     results = read_results(replaced)
     lines = reference_view.lines(results.splits[0])
     assert [(line.method, line.reference) for line in lines] == [
@@ -126,8 +114,8 @@ def test_references_stand_side_by_side(replaced, report_of, tmp_path):
     )
     # a method is meant with its published reference unless the claim names another
     assert [v.variant for v in judge_claim(claim, results)] == ["NPO+RT β=0.1"]
-    page = (report_of(replaced.config, tmp_path / "out") / "index.html").read_text("utf-8")
-    assert '<section id="reference">' in page and '<section id="strata">' in page
+    for section in ("reference", "strata"):
+        assert f'<section id="{section}">' in sections_report.page
 
 
 def test_without_other_references_the_section_is_not_there(report_folder):

@@ -68,15 +68,16 @@ def test_a_collapse_ends_the_curve_and_no_mean_stands_at_its_odd_step(diverging)
     assert {fit["fit"] for fit in fits([whole, ended])} == {"linear fit", "log fit"}
 
 
-def test_runs_with_a_retain_term_or_a_decaying_rate_cannot_tell(diverging, results, report_of):
-    found = read_results(diverging).splits[0]
-    assert list(divergence_view.variants(found)) == ["GA", "NPO"]
+def test_runs_with_a_retain_term_or_a_decaying_rate_cannot_tell(
+    diverging, results, sections_report
+):
+    split = read_results(diverging).splits[0]
+    assert list(divergence_view.variants(split)) == ["GA", "NPO"]
     assert results.splits[0].divergence == []  # the mini experiment's rate decays
-    out = report_of(diverging.config, diverging.layout.root / "report")
-    page = (out / "index.html").read_text("utf-8")
+    page, folder = sections_report.page, sections_report.folder
     assert '<section id="divergence">' in page and "diverged in 1 of 3" in page
-    lines = (out / "tables" / "divergence.csv").read_text("utf-8").splitlines()
+    lines = (folder / "tables" / "divergence.csv").read_text("utf-8").splitlines()
     assert lines[0] == "split,method,variant,label,seed,step,log_probability,drift"
     assert len(lines) == 1 + 2 * 3 * 7
-    told = {v["id"]: v for v in read_json(out / "claims.json")}
-    assert told["lm-npo-diverges-slower"]["numbers"]["of"] > 0
+    verdicts = {v["id"]: v for v in read_json(folder / "claims.json")}
+    assert verdicts["lm-npo-diverges-slower"]["numbers"]["of"] > 0
