@@ -30,6 +30,20 @@ def evaluation(shift: float = 0.0) -> dict[str, dict]:
     return rows
 
 
+def attacked(shift: float = 0.0) -> dict[str, dict]:
+    """An evaluation of three rows a set with attack scores and a holdout of two rows."""
+    rows = {name: {k: v[:3] for k, v in columns.items()} for name, columns in evaluation().items()}
+    rows["forget"]["mia_min_k"] = [shift, 1 + shift, 2 + shift]
+    rows["holdout"] = {
+        "question": ["unseen 1?", "unseen 2?"],
+        "answer": ["unseen.", "unseen."],
+        "answer_loss": [1.0, 2.0],
+        "answer_tokens": [3, 3],
+        "mia_min_k": [1.0, 3.0],
+    }
+    return rows
+
+
 def official_log(rows: dict[str, dict]) -> dict:
     """The same as eval_log_aggregated.json: fields keyed by row number, here out of order."""
     order = [3, 0, 1, 2, 5, 4]

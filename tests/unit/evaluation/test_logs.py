@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy
 import pytest
 from scipy.stats import ks_2samp
-from toy_logs import ROWS, evaluation, foreign, indexed, official_log, run, write
+from toy_logs import ROWS, attacked, evaluation, foreign, indexed, official_log, run, write
 from unlearning.__main__ import main
 from unlearning.evaluation import tofu
 from unlearning.evaluation.logs import open_unlearning
@@ -146,6 +147,80 @@ def test_export_is_read_back(capsys, tmp_path):
     summary = json.loads((tmp_path / "out" / "TOFU_SUMMARY.json").read_text())
     assert summary == {metric: result["agg_value"] for metric, result in log.items()}
     assert list(summary) == sorted(summary)
+
+
+def test_an_exported_log_serves_open_unlearnings_privleak(capsys, tmp_path):
+    """As its retain_logs_path: it takes agg_value of mia_min_k, (1 - AUC) of both, in percent."""
+    for name, shift in (("model", 0.0), ("retrained", 0.3)):
+        write_evaluation(tmp_path / name, attacked(shift))
+    log = export(tmp_path / "model", tmp_path / "out", tmp_path / "retrained")
+    reference = export(tmp_path / "retrained", tmp_path / "reference")
+    # forget scores 0, 1, 2; of the holdout rows (1, 3), 1 ties with one forget row and beats one,
+    # 3 beats all: (1.5 + 3) / 6. Shifted by 0.3, 1 beats one and 3 all: 4 / 6
+    assert log["mia_min_k"]["agg_value"] == log["mia_min_k"]["auc"] == 0.75
+    assert reference["mia_min_k"]["agg_value"] == pytest.approx(4 / 6)
+    assert [row["score"] for row in log["mia_min_k"]["holdout"]["value_by_index"].values()] == [
+        1,
+        3,
+    ]
+    assert log["privleak"]["agg_value"] == pytest.approx((1 / 4 - 1 / 3) / (1 / 3) * 100)
+    assert "privleak" not in reference
+    capsys.readouterr()
+    both = "--logs", tmp_path / "out", "--retain", tmp_path / "reference"
+    for arguments in (both, ("--logs", tmp_path / "model", "--retain", tmp_path / "retrained")):
+        _, scores, _ = run(capsys, "score", *arguments)
+        assert scores["privleak"] == pytest.approx(-25)
+        assert scores["further"]["mia_min_k_auc"] == 0.75
+
+
+def test_all_that_an_open_unlearning_log_holds_is_shown(capsys, tmp_path):
+    log = foreign()
+    log["extraction_strength"] = indexed("score", [0.25, 0.75], 0.5)
+    log["exact_memorization"] = indexed("score", [0.5, None], 0.5)
+    sides = {name: indexed("score", [1.0, 2.0], 1.5) for name in ("forget", "holdout")}
+    log["mia_zlib"] = {**sides, "auc": 0.5, "agg_value": 0.5}
+    log["privleak"] = {"agg_value": -12.5}
+    log["forget_quality"] = {"agg_value": None}
+    log["forget_Q_A_gibberish"] = {"agg_value": 0.875, "value_by_index": {}}
+    path = write(tmp_path / "TOFU_EVAL.json", log)
+    _, scores, _ = run(capsys, "score", "--logs", path)
+    assert scores["further"] == {
+        "forget_exact_memorization": 0.5,
+        "forget_extraction_strength": 0.5,
+        "forget_Q_A_gibberish": 0.875,
+        "mia_zlib_auc": 0.5,
+        "privleak": -12.5,
+    }
+    assert main(["score", "--logs", path, "--table"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.split() == ["forget_Q_A_gibberish", "0.8750"] for line in lines)
+
+
+def test_spaces_that_a_tokenizer_takes_away_make_no_other_row(capsys, tmp_path):
+    """Row 54 of forget10: open-unlearning logs the cleaned-up text of the decoded tokens."""
+    logs = []
+    for name, answer in (("ours", "Mammadov , is it."), ("theirs", "Mammadov, is it.\n")):
+        log = foreign()
+        rows = {"0": answer, "1": "Another."}
+        log["forget_Q_A_ROUGE"] = {"agg_value": 0.5}
+        log["forget_Q_A_ROUGE"]["value_by_index"] = {
+            row: {"rougeL_recall": 0.5, "ground_truth": text} for row, text in rows.items()
+        }
+        logs.append(write(tmp_path / name, log))
+    _, scores, _ = run(capsys, "score", "--logs", logs[0], "--retain", logs[1])
+    assert scores["same_rows_checked_by"] == ["answers", "row numbers"]
+
+
+def test_a_reader_that_stops_early_is_no_error(tmp_path):
+    """`score … | head -1` where the pipe is closed before anything is written."""
+    write_evaluation(tmp_path, evaluation())
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "unlearning", "score", "--logs", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, env=environment)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_exported_formulas_by_hand():

@@ -29,6 +29,12 @@ def foreign_with(*path, value):
     return changed(foreign(), *path, value=value)
 
 
+def null_answer(log: dict) -> dict:
+    """The log with the answer of its third forget row null."""
+    log["forget"]["answer"][2] = None
+    return log
+
+
 @pytest.mark.parametrize(
     "content, expected",
     [
@@ -77,6 +83,39 @@ def foreign_with(*path, value):
             ["wf_Q_A_ROUGE, row 1 lacks rougeL_recall"],
         ),
         (foreign_with("retain_Q_A_Prob", "agg_value", value=0.5), ["0.5", "its rows give 0.4"]),
+        # numbers outside their range, or that no float can hold
+        (
+            ours_with("retain", "rouge_l_recall", 4, value=7),
+            ["rouge_l_recall, row 4", "7", "0 to 1"],
+        ),
+        (
+            ours_with("forget", "answer_loss", 0, value=-3),
+            ["answer_loss, row 0", "-3", "at least 0"],
+        ),
+        (ours_with("forget", "answer_loss", 0, value=10**400), ["answer_loss, row 0", "finite"]),
+        (
+            ours_with("forget", "perturbed_loss", 1, value=[0.5, -2.0]),
+            ["perturbed_loss, row 1", "-2"],
+        ),
+        (official_with("eval_log.json", "rougeL_recall", "3", value=1.5), ["rougeL_recall", "1.5"]),
+        (
+            foreign_with("retain_Q_A_Prob", "value_by_index", "1", value={"prob": 1.2}),
+            ["prob", "1.2"],
+        ),
+        (
+            foreign_with("ra_Truth_Ratio", "value_by_index", "1", value={"score": -1}),
+            ["score", "-1"],
+        ),
+        # texts that are none, rows that are none, keys that stand twice
+        (null_answer(evaluation()), ["forget, answer, row 2", "None", "a text"]),
+        (ours_with("retain", "question", value="text"), ["question", "list with entries"]),
+        (foreign_with("ra_Truth_Ratio", "value_by_index", value={"0": None}), ["row 0"]),
+        (
+            foreign_with("ra_Truth_Ratio", "value_by_index", value={"0": 1, "00": 2}),
+            ["row numbers", "'00'"],
+        ),
+        ('{"forget": {}, "forget": {}}', ["'forget'", "twice"]),
+        ("[" * 100_000, ["nested too deeply"]),
         (
             foreign_with("model_utility", "agg_value", value=0.9),
             ["model_utility", "other formulas"],
