@@ -4,6 +4,7 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from unlearning.assets.gguf import is_gguf
 from unlearning.data import muse, tofu, wmdp
 
 HUB_ID = re.compile(r"(?!.*(--|\.\.))[\w.-]+/[\w.-]+")
@@ -34,8 +35,9 @@ class Repository:
 
 
 def on_hub(path: str | None) -> bool:
-    """Whether a model's path is a hub id rather than a folder."""
-    return bool(path and HUB_ID.fullmatch(path)) and not Path(path).parent.is_dir()
+    """Whether a model's path is a hub id rather than a folder or GGUF file."""
+    named = bool(path and HUB_ID.fullmatch(path)) and not is_gguf(path)
+    return named and not Path(path).parent.is_dir()
 
 
 def repositories(config: dict) -> dict[str, Repository]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from unlearning.assets.gguf import is_gguf
 from unlearning.assets.needs import needed, on_hub
 from unlearning.config.checks import cross_problems
 from unlearning.config.layout import BASE, Cell, Layout, attack_shares, blocks, grid, spell
@@ -107,9 +108,16 @@ class Experiment:
         return self.config["model"]["architecture"] is not None
 
     @property
+    def restored(self) -> bool:
+        """Whether the base model is restored from a GGUF file."""
+        return is_gguf(self.config["model"]["path"])
+
+    @property
     def base(self) -> str:
         """Folder or hub id that fine-tuning starts from."""
-        return str(self.layout.base) if self.from_scratch else self.config["model"]["path"]
+        if self.from_scratch:
+            return str(self.layout.base)
+        return str(self.layout.restored) if self.restored else self.config["model"]["path"]
 
     @property
     def assets(self) -> dict[str, dict]:

@@ -6,6 +6,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+from unlearning.assets.gguf import gguf_problems, is_gguf
 from unlearning.assets.needs import on_hub
 from unlearning.config.experiment import Experiment
 from unlearning.config.schema import ConfigError
@@ -118,12 +119,14 @@ def _model(experiment: Experiment) -> list[str]:
 
 
 def model_problems(path: str) -> list[str]:
-    """What a model folder lacks."""
+    """What a model folder lacks, or why a GGUF file cannot be read."""
+    if is_gguf(path):
+        return gguf_problems(path)
     folder = Path(path)
     if not folder.is_dir():
         return [
             f"model.path: no folder '{path}'. It should hold config.json, *.safetensors and the "
-            "tokenizer, or be a hub id such as meta-llama/Llama-2-7b-chat-hf"
+            "tokenizer, or be a GGUF file or a hub id such as meta-llama/Llama-2-7b-chat-hf"
         ]
     wanted = ("config.json", "tokenizer_config.json")
     missing = [name for name in wanted if not (folder / name).is_file()]

@@ -45,8 +45,10 @@ def _local(experiment: Experiment) -> list[str]:
     elif not on_hub(model["path"]):
         if problems := model_problems(model["path"]):
             return problems
-        print(f"model: folder {model['path']}")
-        _files({f.name: f.stat().st_size for f in Path(model["path"]).iterdir() if f.is_file()})
+        path = Path(model["path"])
+        print(f"model: {'folder' if path.is_dir() else 'GGUF file'} {path}")
+        files = [path] if path.is_file() else [f for f in path.iterdir() if f.is_file()]
+        _files({file.name: file.stat().st_size for file in files})
     if data["data_dir"] is not None:
         print(f"data: folder {data['data_dir']}")
     elif data["source"].startswith("mini"):
