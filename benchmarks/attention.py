@@ -4,8 +4,9 @@
 
 Forward and backward of one layer's attention, all heads with keys of their own, on random numbers
 laid out as TOFU's rows are: a pass of NPO+RT, and a batch of an evaluation's answers, whose prompts
-stand once. Varlen attention and padding repeat the prompts. On a GPU in bfloat16, on the CPU in
-float32, where varlen attention does not exist. What cannot run prints why.
+stand once. Varlen attention and padding repeat the prompts. On a GPU in bfloat16. The CPU, in
+float32, is for rehearsals: it has no varlen attention, and of flex attention no backward pass. What
+cannot run prints why.
 """
 
 import argparse
@@ -66,8 +67,12 @@ def flex(packed: Packed, size: tuple[int, int], device: torch.device) -> Callabl
         lambda row, head, at, other: seen[row, 0, at, other], rows, None, width, width, device
     )
     query, key, value = heads_of((rows, size[0], width, size[1]), device)
-    call = torch.compile(flex_attention) if device.type == "cuda" else flex_attention
-    return lambda: call(query, key, value, block_mask=blocks)
+    if device.type == "cuda":
+        compiled = torch.compile(flex_attention)
+        return lambda: compiled(query, key, value, block_mask=blocks)
+    # on the CPU it has no backward pass: the forward pass alone rehearses the blocks
+    inputs = [part.detach() for part in (query, key, value)]
+    return lambda: flex_attention(*inputs, block_mask=blocks)
 
 
 def varlen(packed: Packed, size: tuple[int, int], device: torch.device) -> Callable[[], Tensor]:
@@ -107,7 +112,9 @@ def milliseconds(call: Callable[[], Tensor], rounds: int, device: torch.device) 
     """Of a forward and backward pass, the mean over rounds, the first left out."""
 
     def passes() -> None:
-        call().sum().backward()
+        output = call()
+        if output.requires_grad:
+            output.sum().backward()
 
     passes()
     if device.type == "cuda":

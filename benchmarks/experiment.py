@@ -3,10 +3,10 @@
     python benchmarks/experiment.py --configfile config/experiments/tofu-smollm2-135m.yaml \\
         --model path/to/SmolLM2.gguf --data path/to/tofu --results results --jobs 8 --minutes 9
 
-For a machine that lends its GPU for minutes and has no Snakemake: five seeds on forget01,
-forget05 and forget10. Files are laid out as the rules lay them out, so that `snakemake --rerun-triggers mtime` makes the
-report of them elsewhere. Outputs that exist are left as they are, so that a later call goes on;
-after --minutes no job is started, and those that run write their state and end.
+For a machine that lends its GPU for minutes and has no Snakemake: five seeds on forget01, forget05
+and forget10. Files lie where the rules put them, so that Snakemake elsewhere makes the report of
+them (`--rerun-triggers mtime`). Outputs that exist are left as they are, so that a later call goes
+on; after --minutes no job is started, and those that run write their state and end.
 """
 
 import argparse
