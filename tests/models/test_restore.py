@@ -16,6 +16,7 @@ from unlearning.files import read_json, sha256
 from unlearning.models.folder import load_model, load_tokenizer
 from unlearning.planning.shapes import Shape, shape_of
 from unlearning.planning.stages import Plan
+from unlearning.reporting.provenance import base_origin
 
 gguf = pytest.importorskip("gguf", reason="the package gguf writes the file that is restored")
 from toy_gguf import QUANTISED, write_gguf  # noqa: E402
@@ -147,5 +148,7 @@ def test_the_dag_fine_tunes_what_it_restored(fresh, source, micro_with):
     assert done.returncode == 0, done.stdout
     world = fresh.world
     assert read_json(world / "restore" / "model" / "run.json")["stage"] == "restore"
+    experiment = load_experiment({**config, "results": str(world.parent)}, ROOT)
+    assert base_origin(experiment)["file"] == "tiny.Q8_0.gguf"
     target = json.loads((world / "finetune" / "seed=1" / "model" / "config.json").read_text())
     assert "quantization_config" not in target
