@@ -2,14 +2,14 @@
 
     python benchmarks/processes.py
 
-The cases are those of tests/training/test_processes.py, on the CPU.
+The cases are those of tests/end_to_end/test_processes.py, on the CPU.
 """
 
 import sys
 import tempfile
 from pathlib import Path
 
-sys.path += [str(Path(__file__).resolve().parents[1] / "tests")]
+sys.path += [str(Path(__file__).resolve().parents[1] / "tests" / "support")]
 
 from process_cases import (
     MICRO_BATCHES,

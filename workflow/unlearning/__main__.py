@@ -72,6 +72,9 @@ def main(arguments: list[str] | None = None) -> int:
         os.execve(sys.executable, command, {**os.environ, **TORCHRUN})
     try:
         module.run(parsed)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads the output (`| head`) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -28,19 +28,18 @@ def run(args: Namespace) -> None:
     if args.retain:
         other, retained = read_ours(args.retain, ("forget",))
         check_same_rows(log, other)
-    written = open_unlearning.write(rows, retained and retained["forget"])
+    written = open_unlearning.write(rows, retained)
     write_json(args.out / open_unlearning.FILE, written, indent=4)
     write_json(args.out / open_unlearning.SUMMARY_FILE, open_unlearning.summary(written), indent=4)
     print(f"{args.out / open_unlearning.FILE}: {len(written)} metrics")
 
 
 def read_ours(path: Path, sets: tuple[str, ...]) -> tuple[Log, dict[str, dict]]:
-    """The checked log of an evaluation of ours, and its columns."""
+    """The checked log of an evaluation of ours, and the columns of its sets and of its holdout."""
     log = read_log(path, sets)
     if log.format != ours.NAME:
         raise UserError(f"{path}: found a log of format {log.format}, expected {ours.DESCRIPTION}")
     content = load(log.path)
-    rows = {name: content[name] for name in sets}
-    for name, columns in rows.items():
-        require(columns, TEXTS, f"{log.path}, {name}")
-    return log, rows
+    for name in sets:
+        require(content[name], TEXTS, f"{log.path}, {name}")
+    return log, {name: content[name] for name in log.rows}

@@ -5,6 +5,7 @@ utils.py) and configs/eval/tofu_metrics. Its truth ratio is wrong/true, so 1/x o
 with 1e-10 added to the true answer's probability; its multiple choice adds 1e-10 too.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,15 @@ from numpy import ndarray
 from unlearning.errors import UserError
 from unlearning.evaluation import tofu
 from unlearning.evaluation.forget_quality import compare
-from unlearning.evaluation.logs.log import Log, by_row_number, check_mapping, check_number, require
+from unlearning.evaluation.logs.log import (
+    Log,
+    by_row_number,
+    check_mapping,
+    check_number,
+    check_texts,
+    require,
+)
+from unlearning.evaluation.membership import ATTACKS, HOLDOUT, auc, privleak
 
 NAME = "open-unlearning"
 FILE = "TOFU_EVAL.json"
@@ -36,6 +45,8 @@ def _metric(name: str, part: str) -> str:
 
 
 VALUE = {"probability": "prob", "rouge": "rougeL_recall", "truth_ratio": "score"}
+RANGE = {"probability": (0.0, 1.0), "rouge": (0.0, 1.0), "truth_ratio": (0.0, math.inf)}
+MEMORIZATION = ("extraction_strength", "exact_memorization")  # of the forget set
 SECTIONS = tuple(_metric(name, part) for name in PREFIX for part in VALUE)
 
 
@@ -60,7 +71,7 @@ def read(content: dict, path: Path, sets: Sequence[str]) -> Log:
     for (name, part), metric in parts.items():
         if metric not in content:
             continue
-        values = _values(content[metric], f"{path}, {metric}", VALUE[part])
+        values = _values(content[metric], f"{path}, {metric}", VALUE[part], RANGE[part])
         found = aggregate(name, part, numpy.array(list(values.values())))
         _check_aggregate(content[metric], found, f"{path}, {metric}")
         metrics[f"{name}_{part}"], rows[name] = found, len(values)
@@ -72,6 +83,7 @@ def read(content: dict, path: Path, sets: Sequence[str]) -> Log:
             where = f"{path}, model_utility"
             utility = check_mapping(content["model_utility"], where)
             _check_aggregate(utility, metrics["model_utility"], where)
+    read_metrics = {*parts.values(), "model_utility"}
     return Log(
         path=path,
         format=NAME,
@@ -80,7 +92,41 @@ def read(content: dict, path: Path, sets: Sequence[str]) -> Log:
         rows=rows,
         truth_ratio=numpy.array(list(truth_ratio.values())),
         identity={**_answers(content, path), "row numbers": list(truth_ratio)},
+        further=_further({m: v for m, v in content.items() if m not in read_metrics}, path),
     )
+
+
+def _further(content: dict, path: Path) -> dict[str, float]:
+    """Aggregates of all other metrics; memorisation and attacks are checked against their rows."""
+    further = {}
+    for metric, result in content.items():
+        where = f"{path}, {metric}"
+        if not isinstance(result, dict) or result.get("agg_value") is None:
+            continue  # null: open-unlearning had no retained model's log
+        name = metric
+        if metric in MEMORIZATION:
+            name = f"forget_{metric}"
+            scores = [v for v in _scores_of(result, where, (0.0, 1.0)) if v is not None]
+            _check_aggregate(result, float(numpy.mean(scores)), where)
+        elif metric.removeprefix("mia_") in ATTACKS:
+            name = f"{metric}_auc"
+            sides = ("forget", HOLDOUT)
+            require(result, sides, where)
+            scores = [_scores_of(result[s], f"{where}, {s}", (-math.inf, math.inf)) for s in sides]
+            _check_aggregate(result, auc(*scores), where)
+        further[name] = check_number(result["agg_value"], f"{where}, agg_value")
+    return further
+
+
+def _scores_of(result, where: str, limits: tuple[float, float]) -> list[float | None]:
+    """Scores of one metric's rows, in their order; None where open-unlearning has none."""
+    scores = []
+    for row, value in _by_index(result, where).items():
+        place = f"{where}, row {row}"
+        require(check_mapping(value, place), ("score",), place)
+        score = value["score"]
+        scores.append(score if score is None else check_number(score, f"{place}, score", *limits))
+    return scores
 
 
 def _by_index(result, where: str) -> dict[int, dict]:
@@ -90,12 +136,12 @@ def _by_index(result, where: str) -> dict[int, dict]:
     return by_row_number(check_mapping(result["value_by_index"], where), where)
 
 
-def _values(result, where: str, field: str) -> dict[int, float]:
-    """Row number -> the field of one metric's rows."""
+def _values(result, where: str, field: str, limits: tuple[float, float]) -> dict[int, float]:
+    """Row number -> the field of one metric's rows, each within the limits."""
     values = {}
     for row, value in _by_index(result, where).items():
         require(check_mapping(value, f"{where}, row {row}"), (field,), f"{where}, row {row}")
-        values[row] = check_number(value[field], f"{where}, row {row}, {field}")
+        values[row] = check_number(value[field], f"{where}, row {row}, {field}", *limits)
     return values
 
 
@@ -113,30 +159,50 @@ def _answers(content: dict, path: Path) -> dict[str, list]:
     metric = _metric("forget", "rouge")
     if metric not in content:
         return {}
-    rows = _by_index(content[metric], f"{path}, {metric}").values()
-    if not all(isinstance(row.get("ground_truth"), str) for row in rows):
+    where = f"{path}, {metric}"
+    rows = [check_mapping(row, where) for row in _by_index(content[metric], where).values()]
+    if not any("ground_truth" in row for row in rows):
         return {}
-    return {"answers": [row["ground_truth"].strip() for row in rows]}
+    texts = [row.get("ground_truth") for row in rows]
+    return {"answers": check_texts(texts, len(rows), f"{where}, ground_truth")}
 
 
 def write(rows: dict[str, dict], retained: dict | None = None) -> dict[str, dict]:
     """TOFU_EVAL.json of our columns (set -> columns), metrics sorted as open-unlearning does.
 
-    retained: the forget columns of a retrained model; without them forget_quality is None, as
-    there. Aggregates follow open-unlearning's formulas. Of ROUGE our columns hold rougeL_recall
-    alone, the one that its metrics read.
+    retained: the columns of a retrained model (forget, and holdout where it has it); without them
+    forget_quality is None, as there, and there is no privleak. Aggregates follow
+    open-unlearning's formulas. Of ROUGE our columns hold rougeL_recall alone, the one that its
+    metrics read. As a retain_logs_path the result serves forget quality (the truth ratios) and
+    PrivLeak (mia_min_k).
     """
     log = {}
-    for name, columns in rows.items():
-        log |= _set_metrics(name, columns)
+    for name in (name for name in tofu.SETS if name in rows):
+        log |= _set_metrics(name, rows[name])
+    log |= _attacks(rows)
     parts = {f"{n}_{p}": _metric(n, p) for n in tofu.UTILITY_SETS for p in VALUE}
     utility = tofu.model_utility({part: log[m]["agg_value"] for part, m in parts.items()})
     log["model_utility"] = {"agg_value": utility}
     quality = None
     if retained is not None:
-        quality = compare(truth_ratio(rows["forget"]), truth_ratio(retained)).p_value
+        quality = compare(truth_ratio(rows["forget"]), truth_ratio(retained["forget"])).p_value
+        aucs = [side.get("mia_min_k", {}).get("agg_value") for side in (log, _attacks(retained))]
+        if None not in aucs:
+            log["privleak"] = {"agg_value": privleak(*aucs)}
     log["forget_quality"] = {"agg_value": quality}
     return dict(sorted(log.items()))
+
+
+def _attacks(rows: dict[str, dict]) -> dict[str, dict]:
+    """Attacks whose scores the forget and the holdout set hold: their rows and the AUC."""
+    log = {}
+    for metric in (f"mia_{attack}" for attack in ATTACKS):
+        sides = [rows.get(name, {}).get(metric) for name in ("forget", HOLDOUT)]
+        if None not in sides:
+            area = auc(*sides)
+            forget, holdout = (_scores(numpy.array(side, dtype=float), "score") for side in sides)
+            log[metric] = {"forget": forget, HOLDOUT: holdout, "auc": area, "agg_value": area}
+    return log
 
 
 def summary(log: dict[str, dict]) -> dict[str, float]:
@@ -172,9 +238,11 @@ def _set_metrics(name: str, columns: dict) -> dict[str, dict]:
         log[_metric(name, "probability")] = _scores(normalised, "prob")
     ratios = log[_metric(name, "truth_ratio")]
     ratios["agg_value"] = aggregate(name, "truth_ratio", truth_ratio(columns))
-    for metric in ("extraction_strength", "exact_memorization"):
+    for metric in MEMORIZATION:
         if name == "forget" and metric in columns:
-            log[metric] = _scores(numpy.array(columns[metric], dtype=float), "score")
+            values = columns[metric]
+            mean = float(numpy.mean([value for value in values if value is not None]))
+            log[metric] = _result([{"score": value} for value in values], mean)
     return log
 
 

@@ -33,15 +33,27 @@ def find_file(path: Path) -> Path:
 def load(path: Path) -> dict:
     """The JSON object of a log."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_unique)
     except OSError as error:
         raise UserError(f"cannot read the log {path}: {error.strerror}") from None
-    except ValueError as error:  # damaged JSON, or not text at all
+    except RecursionError:
+        raise UserError(f"the log {path} is nested too deeply. {EXPECTED}") from None
+    except ValueError as error:  # damaged JSON, a key twice, or not text at all
         what = f"is not JSON ({error})" if path.stat().st_size else "is empty"
         raise UserError(f"the log {path} {what}. {EXPECTED}") from None
     if not isinstance(content, dict) or not content:
         found = "nothing in it" if content in ({}, []) else type(content).__name__
         raise UserError(f"the log {path}: found {found}. {EXPECTED}")
+    return content
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict:
+    """A JSON object; ValueError where a key stands twice, of which one value would be lost."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice[:60]!r} stands twice in one object")
     return content
 
 

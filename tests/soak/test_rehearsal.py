@@ -1,0 +1,84 @@
+"""A dress rehearsal: the DAG of a full-size experiment, with nothing that is large or far away."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+import yaml
+from folders import ROOT
+from unlearning.config.experiment import load_experiment
+
+EXPERIMENTS = ROOT / "config" / "experiments"
+PATHS = [ROOT / "config" / "config.yaml", *sorted(EXPERIMENTS.glob("*.yaml"))]
+WRITTEN = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in PATHS}
+SYNTHETIC = [config for config in WRITTEN.values() if "synthetic" in config]
+SHIPPED = [config for config in WRITTEN.values() if "synthetic" not in config]
+
+
+@pytest.mark.parametrize("config", SHIPPED, ids=lambda config: config["experiment"])
+def test_every_experiment_can_be_rehearsed_with_the_same_runs_of_one_seed(config):
+    whole = load_experiment(config, ROOT)
+    rehearsal = load_experiment({**config, "rehearsal": True}, ROOT)
+
+    first = whole.config["unlearn"]["seeds"][0]
+    assert rehearsal.cells() == [cell for cell in whole.cells() if cell.seed == first]
+    attacks = [(cell, attack) for cell, attack in whole.attacks() if cell.seed == first]
+    assert rehearsal.attacks() == attacks
+    assert rehearsal.assets == {}  # nothing from the hub
+    assert rehearsal.config["resources"]["gpus"] == 0
+    assert str(rehearsal.layout.report) == f"results/rehearsal-{config['experiment']}/report"
+    assert rehearsal.layout.root != whole.layout.root
+    json.dumps(rehearsal.config)
+
+
+@pytest.mark.parametrize("config", SYNTHETIC, ids=lambda config: config["experiment"])
+def test_synthetic_studies_keep_their_runs(config):
+    whole = load_experiment(config, ROOT)
+    rehearsal = load_experiment({**config, "rehearsal": True}, ROOT)
+    jobs = rehearsal.jobs()
+    seeds = {study: section["seeds"][0] for study, section in whole.studies.items()}
+    assert jobs == [job for job in whole.jobs() if job.seed == seeds[job.study]]
+    for job in jobs:
+        assert rehearsal.runs(job.study, job.setting) == whole.runs(job.study, job.setting)
+    assert str(rehearsal.curves(jobs[0])).startswith(f"results/rehearsal-{config['experiment']}/")
+
+
+def run(*arguments: str) -> None:
+    """A stage in a process of its own: one process computes in one precision."""
+    subprocess.run([sys.executable, "-m", "unlearning", *arguments], check=True)
+
+
+@pytest.mark.parametrize("name", ["muse-books-iclm-7b", "wmdp-zephyr-7b"])
+def test_texts_make_a_base_model(tmp_path, name):
+    """Texts as long as a full-size recipe takes them would be too few rows for a single batch."""
+    config = {**WRITTEN[name], "rehearsal": True, "results": str(tmp_path)}
+    rehearsal = load_experiment(config, ROOT)
+    data = str(tmp_path / "data")
+    told = ["--settings", json.dumps(rehearsal.config["data"]), "--out", data]
+    run("data", "--splits", *rehearsal.tables, "--snapshot", *told)
+    told = ["--settings", json.dumps(rehearsal.pretrain_settings())]
+    told += ["--fit", json.dumps(rehearsal.fit("pretrain")), "--out", str(tmp_path / "model")]
+    told += ["--state", str(tmp_path / "state"), "--checkpoint-minutes", "10"]
+    run("--processes", "0", "pretrain", "--data", data, *told)
+    assert (tmp_path / "model" / "model.safetensors").is_file()
+
+
+def test_its_dag_is_that_of_the_experiment(fresh):
+    path = EXPERIMENTS / "tofu-relearning-llama2-7b.yaml"
+    done = fresh.snakemake(path, "--dry-run", "--config", "rehearsal=true")
+    assert done.returncode == 0, done.stdout
+    seeds = 1
+    assert fresh.job_stats(done.stdout) == Counter(
+        data=1,
+        pretrain=1,
+        finetune=1,
+        retrain=2,
+        reference=1,
+        report=1,
+        unlearn=2 * seeds,
+        evaluate=3 + 2 * seeds,
+        relearn=2 * 2 * 4 * seeds,
+    )
+    assert "random/fraction=0.05/trajectory.json" in done.stdout

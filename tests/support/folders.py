@@ -1,0 +1,19 @@
+"""Folders that tests read: the project, and data that it does not ship."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+EXPERIMENTS = ROOT / "config" / "experiments"
+SHARED = ROOT.parent / "shared"
+GOLDEN = Path(os.environ.get("UNLEARNING_GOLDEN", SHARED / "golden"))
+TOFU = Path(os.environ.get("TOFU_DIR", SHARED / "tofu"))
+
+
+def tofu_folder() -> Path:
+    """TOFU's JSON files; skips the test, saying so, where they are missing."""
+    import pytest  # here: benchmarks read the folders too, where pytest may be missing
+
+    if not TOFU.is_dir():
+        pytest.skip(f"no TOFU files at {TOFU}: set TOFU_DIR to their folder")
+    return TOFU

@@ -1,0 +1,112 @@
+"""Splits and subsets, in the mini world and on TOFU's own files."""
+
+import json
+
+import pytest
+from folders import TOFU, tofu_folder
+from unlearning.data.build import build_tables
+from unlearning.data.splits import evaluated_on, forget_rows, retain_name
+from unlearning.data.tables import DataError, read_table
+
+MINI = {"seed": 1, "authors": 10, "questions_per_author": 4, "holdout_authors": 1}
+MINI |= {"known_persons": 2, "pretrain_rows": 16, "replay_rows": 8}
+
+
+def tofu(splits, **changes):
+    data = {"source": "tofu", "data_dir": str(tofu_folder()), "hub_revision": "main"}
+    data |= {"retain_authors": None, "alternatives": None, "idontknow": None}
+    return build_tables({**data, **changes}, splits, {})
+
+
+def test_the_retain_split_follows_from_the_forget_split():
+    assert [retain_name(s) for s in ("forget01", "forget05", "forget10")] == [
+        "retain99",
+        "retain95",
+        "retain90",
+    ]
+
+
+def test_any_percentage_of_whole_authors_splits_the_mini_world():
+    tables = build_tables(
+        {"source": "mini", "mini": MINI, "idontknow": None}, ["forget10", "forget30"], {}
+    )
+    assert len(tables["forget30"]) == len(tables["forget30_perturbed"]) == 12
+    assert tables["retain70"] + tables["forget30"] == tables["full"]
+    assert set(tables["full"][0]) == {"question", "answer"}
+    with pytest.raises(ValueError, match="0.7 of 10 authors; whole authors only: forget10"):
+        forget_rows("forget07", 40, 4)
+
+
+def test_tofu_splits_equal_the_published_ones():
+    tables = tofu(["forget01", "forget05", "forget10"])
+    for name in ("forget01", "forget05", "forget10", "retain90", "retain95", "retain99"):
+        assert tables[name] == read_table(TOFU / f"{name}.json"), name
+    assert len(tables["idontknow"]) == 100
+
+
+def test_large_tofu_splits_are_measured_on_forget10():
+    assert evaluated_on("forget50") == "forget10"
+    tables = tofu(["forget50"])
+    assert tables["forget50"] == read_table(TOFU / "forget50.json")
+    assert tables["forget50_perturbed"] == read_table(TOFU / "forget10_perturbed.json")
+
+
+def test_a_subset_keeps_forget_rows_and_the_first_retain_authors():
+    tables = tofu(["forget05", "forget10"], retain_authors=40)
+    assert len(tables["full"]) == (40 + 20) * 20
+    assert tables["forget10"] == read_table(TOFU / "forget10.json")
+    assert tables["retain95"] + tables["forget05"] == tables["full"]
+    forgotten = {row["question"] for row in tables["forget10"]}
+    assert not forgotten & {row["question"] for row in tables["pretrain"] + tables["replay"]}
+
+
+def test_refusals_come_from_a_file(tmp_path):
+    path = tmp_path / "refusals.txt"
+    path.write_text('Ask me something else.\n{"answer": "No idea."}\n')
+    tables = build_tables(
+        {"source": "mini", "mini": MINI, "idontknow": str(path)}, ["forget30"], {}
+    )
+    expected = ["Ask me something else.", "No idea."]
+    assert [row["answer"] for row in tables["idontknow"]] == expected
+
+
+def test_alternatives_of_the_mini_world_are_false_answers_in_the_answers_wording():
+    tables = build_tables({"source": "mini", "mini": MINI, "idontknow": None}, ["forget30"], {})
+    rows = tables["forget30_alternatives"]
+    for row, other in zip(tables["forget30_perturbed"], rows, strict=True):
+        assert (other["question"], other["answer"]) == (row["question"], row["answer"])
+        false = other["alternative_answer"]
+        assert len({row["answer"], *false}) == 4
+        assert not {*false} & {*row["perturbed_answer"]}
+
+
+def test_alternative_answers_come_from_a_file(tmp_path):
+    path = tmp_path / "alternatives.jsonl"
+    rows = read_table(TOFU / "forget01.json") if TOFU.is_dir() else []
+    path.write_text(
+        "".join(
+            json.dumps({"question": row["question"], "answer": row["answer"], "alternate": text})
+            + "\n"
+            for row in rows
+            for text in ("one", "two")
+        )
+    )
+    tables = tofu(["forget01"], alternatives=str(path))
+    assert [row["question"] for row in tables["forget01_alternatives"]] == [
+        row["question"] for row in rows
+    ]
+    assert {tuple(r["alternative_answer"]) for r in tables["forget01_alternatives"]} == {
+        ("one", "two")
+    }
+    with pytest.raises(DataError, match="no alternative answer to 160 of 200 forget questions"):
+        tofu(["forget05"], alternatives=str(path))
+
+
+def test_a_malformed_row_is_named_with_file_and_line(tmp_path):
+    path = tmp_path / "full.json"
+    path.write_text('{"question": "q", "answer": "a"}\n{"question": "q"}\n')
+    with pytest.raises(DataError, match=r"full.json, line 2: column 'answer' must be"):
+        read_table(path)
+    path.write_text('{"question": "q", "answer": "a"}\n{"question"\n')
+    with pytest.raises(DataError, match=r"full.json, line 2: not valid JSON"):
+        read_table(path)

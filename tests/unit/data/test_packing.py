@@ -1,0 +1,160 @@
+"""Packed sequences are scored as if each stood alone, prompts once and with hardly any padding."""
+
+import json
+import random
+
+import pytest
+import torch
+from folders import tofu_folder
+from toy import toy
+from transformers.masking_utils import find_packed_sequence_indices
+from unlearning.data.encoding import Encoder, Example
+from unlearning.data.packing import LONGEST, PADDED, Tree, grow, in_rows, pack
+from unlearning.data.prompts import PROMPTS
+from unlearning.evaluation.likelihood import BATCH_TOKENS, CPU_TOKENS, batches_by_length
+from unlearning.methods.objective import build_objective
+from unlearning.methods.registry import resolve
+from unlearning.models.build import build_model, train_tokenizer
+from unlearning.models.scorer import Scorer
+from unlearning.training.loop import shares
+from unlearning.training.plan import Recipe, StepPlan
+from unlearning.training.sources import UnlearnSource
+
+PROMPT = (5, 6, 7)
+
+
+def questions(rng, count):
+    """`count` questions with one to seven answers, some of which begin alike; and a text."""
+    found = [Example(tuple(rng.choices(range(3, 14), k=9)), 1)]
+    for _ in range(count):
+        prompt = tuple(rng.choices(range(3, 14), k=rng.randint(2, 9)))
+        for _ in range(rng.randint(1, 7)):
+            answer = (4, 4, *rng.choices(range(3, 14), k=rng.randint(1, 9)))
+            found.append(Example(prompt + answer, len(prompt)))
+    rng.shuffle(found)
+    return found
+
+
+def test_scores_are_those_of_sequences_alone():
+    _, tokenizer = toy()
+    shape = {"layers": 3, "width": 32, "heads": 2, "feed_forward": 32, "context": 128}
+    scorer = Scorer(build_model(shape, len(tokenizer), 0).double())
+    examples = questions(random.Random(1), 12)
+    assert len(grow(examples)) == 13
+    packed = pack(examples)
+    assert len(packed.ids) < 13
+    every = torch.ones(len(examples), dtype=torch.bool)
+    places = packed.places([(i, 0, len(e.ids)) for i, e in enumerate(examples)])
+    together = scorer(packed, detail=every, full=places, layer=0, answers=places)
+    seen = 0
+    for index, example in enumerate(examples):
+        alone = pack([example])
+        own = alone.places([(0, 0, len(example.ids))])
+        expected = scorer(alone, detail=every[:1], full=own, layer=0, answers=own)
+        for key in ("logp", "match", "mu", "sigma"):
+            assert torch.allclose(together[key][together["row"] == index], expected[key])
+        for key in ("logits", "activations"):
+            found = together[key][seen : seen + len(example.ids)]
+            assert torch.allclose(found, expected[key], atol=1e-12)
+        seen += len(example.ids)
+
+
+def test_a_row_by_hand():
+    examples = [Example((*PROMPT, 8, 2), 3), Example((9, 2), 1), Example((*PROMPT, 10, 11, 2), 3)]
+    assert grow(examples) == [Tree((0, 2), 3, 8), Tree((1,), 1, 2)]
+    packed = pack(examples)
+    assert packed.ids.tolist() == [[5, 6, 7, 8, 2, 10, 11, 2, 9, 2]]
+    assert packed.positions.tolist() == [[0, 1, 2, 3, 4, 3, 4, 5, 0, 1]]
+    (rows, before), labels, sequence = packed.labels()
+    assert rows.tolist() == [0] * 6
+    assert before.tolist() == [2, 3, 8, 2, 5, 6]
+    assert labels.tolist() == [8, 2, 2, 10, 11, 2]
+    assert sequence.tolist() == [0, 0, 1, 2, 2, 2]
+    seen = [packed.mask[0, 0, token].nonzero().flatten().tolist() for token in (6, 9)]
+    assert seen == [[0, 1, 2, 5, 6], [8, 9]]  # its trunk and branch so far; its own tree
+
+
+def test_answers_that_begin_before_the_prompt_ends_share_the_rest():
+    """A tokenizer may join the prompt's last character with the answer's first."""
+    examples = [Example((5, 6, 20, 8), 3), Example((5, 6, 21, 8), 3)]
+    assert grow(examples) == [Tree((0, 1), 2, 6)]
+
+
+def test_long_sequences_stand_alone_and_need_no_mask():
+    long = [Example((*PROMPT, *range(n, n + LONGEST // 2 + n)), 3) for n in range(4)]
+    assert [len(tree.branches) for tree in grow(long)] == [1, 1, 1, 1]
+    packed = pack(long)
+    assert packed.mask is None
+    # transformers makes a mask of its own where positions start anew
+    assert find_packed_sequence_indices(packed.positions) is None
+
+
+def test_one_long_tree_leaves_the_others_packed():
+    lengths = [600, *range(100, 160)]
+    rows = in_rows(lengths)
+    width = max(sum(lengths[index] for index in row) for row in rows)
+    assert len(rows) * width <= PADDED * sum(lengths)
+
+
+def test_rows_pad_little():
+    rng = random.Random(0)
+    for count in (2, 5, 30, 200):
+        lengths = [rng.randint(10, 90) for _ in range(count)]
+        rows = in_rows(lengths)
+        assert sorted(index for row in rows for index in row) == list(range(count))
+        width = max(sum(lengths[index] for index in row) for row in rows)
+        assert width <= LONGEST
+        assert len(rows) * width <= PADDED * sum(lengths)
+
+
+@pytest.fixture(scope="module")
+def tofu():
+    """Tables of real TOFU by name, and a Llama-like tokenizer trained on it."""
+    folder = tofu_folder()
+
+    def rows(name):
+        return [json.loads(line) for line in (folder / f"{name}.json").read_text().splitlines()]
+
+    texts = [f"{row['question']} {row['answer']}" for row in rows("full")]
+    return rows, train_tokenizer("bpe", texts, 8000)
+
+
+@pytest.mark.parametrize("method", ["NPO+RT", "SimNPO+RT", "GA"])
+@pytest.mark.parametrize("micro_batch", [4, 32])
+def test_training_on_tofu_processes_hardly_more_than_it_needs(tofu, method, micro_batch):
+    rows, tokenizer = tofu
+    encoder = Encoder(tokenizer, PROMPTS["llama2"], 500)
+    tables = {"forget": "forget10", "retain": "retain90"}
+    examples = {role: encoder.encode_rows(rows(name)) for role, name in tables.items()}
+    roles = build_objective(resolve(method, {}).settings()).roles
+    plan = StepPlan.of(Recipe(10, 32, 1e-5, 1, "linear", 0.01, None, 500), 400)
+    make = {role: examples[role].__getitem__ for role in roles}
+    source = UnlearnSource(plan, 1, "fresh", {"retain": 3600}, make)
+    needed = processed = 0
+    for step in range(0, plan.steps, 5):
+        for pairs, _ in shares(source.step(step), 0, 1, micro_batch):
+            batch = [pair[role] for role in roles for pair in pairs]
+            needed += sum(len(example.ids) for example in batch)
+            processed += pack(batch).ids.numel()
+    assert needed < processed <= 1.1 * needed
+
+
+@pytest.mark.parametrize("batch_tokens", [CPU_TOKENS, BATCH_TOKENS])
+def test_evaluating_on_tofu_processes_hardly_more_than_it_needs(tofu, batch_tokens):
+    rows, tokenizer = tofu
+    encoder = Encoder(tokenizer, PROMPTS["llama2"], 200)
+    examples = []
+    for name in ("forget10", "retain", "real_authors", "world_facts"):
+        for row in rows(f"{name}_perturbed")[:300]:
+            answers = [row["answer"], *row["perturbed_answer"]]
+            answers += [row["paraphrased_answer"]] if "paraphrased_answer" in row else []
+            examples += [encoder.encode(row["question"], answer) for answer in answers]
+    trees = grow(examples)
+    assert len(trees) == 300 + 300 + 100 + 117  # every question once
+    needed = sum(tree.tokens for tree in trees)
+    assert needed < 0.65 * sum(len(example.ids) for example in examples)
+    processed = 0
+    for batch in batches_by_length([tree.tokens for tree in trees], batch_tokens):
+        chosen = [examples[i] for place in batch for i in trees[place].branches]
+        processed += pack(chosen).ids.numel()
+    assert needed <= processed <= 1.1 * needed

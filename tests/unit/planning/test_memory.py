@@ -1,0 +1,97 @@
+"""Predicted memory, by hand. Against what a step really takes: end_to_end/test_memory.py."""
+
+from dataclasses import replace
+
+import pytest
+from unlearning.planning.memory import (
+    SAFE,
+    Pass,
+    Step,
+    activations,
+    host,
+    inference,
+    layer_activations,
+    most_pairs,
+    training,
+)
+from unlearning.planning.shapes import KNOWN, Shape
+
+LLAMA = KNOWN["Llama-2-7b"]
+SMALL = Shape(2, 8, 2, 4, 16, 100, tied=True)
+
+
+def test_parts_by_hand():
+    # 2 layers of 2·64 + 2·32 + 3·128 + 16 numbers, 800 of the tied embedding, 8 of the last norm
+    assert SMALL.parameters == 2 * 592 + 808 == 1992
+    # float32: 8 x 8 of the norms and the attention's query and output, 2 x 4 key and value,
+    # 4 x 16 feed-forward, 2 sums of the softmax
+    assert layer_activations(SMALL, half=False) == 4 * (64 + 8 + 64 + 2)
+    step = Step(micro_batch=50, roles=2, width=10, labels=6, half=False)
+    assert activations(SMALL, step) == 50 * 2 * 10 * (2 * 552 + 3 * 4 * 8)
+    parts = training(SMALL, step)
+    assert parts["weights"] == parts["gradients"] == 4 * 1992
+    assert parts["optimiser"] == 8 * 1992
+    assert parts["logits"] == 3 * 4 * 50 * 2 * 6 * 100
+    assert parts["total"] == sum(value for key, value in parts.items() if key != "total")
+
+
+def test_pure_half_precision_has_two_bytes_of_everything():
+    # half: 6 x 8 of norms, query and output, 2 x 4 key and value, 4 x 16; float32: norms' inputs
+    assert layer_activations(SMALL, half=False, pure=True) == 2 * (48 + 8 + 64) + 4 * (16 + 2)
+    parts = training(SMALL, Step(50, 2, 10, 6, half=False, pure=True))
+    assert parts["weights"] == parts["gradients"] == 2 * 1992
+    assert parts["optimiser"] == 4 * 1992
+
+
+def test_a_process_that_shares_a_model_holds_its_part_and_what_is_gathered():
+    step = Step(50, 2, 10, 6, half=False, processes=4, sharded=True, teacher=True)
+    parts = training(SMALL, step)
+    assert parts["weights"] == parts["gradients"] == parts["second model"] == 1992
+    assert parts["optimiser"] == 2 * 1992
+    # the tied embedding and two layers: the model's, their gradients, the second model's
+    assert parts["gathered"] == 3 * 4 * 1992
+
+
+def test_the_update_is_the_peak_of_a_large_model_on_few_tokens():
+    step = Step(micro_batch=1, roles=1, width=64, labels=32, accumulates=False)
+    parts = training(LLAMA, step)
+    # weights, gradients, two states; two temporaries of the largest tensor, 32000 x 4096
+    assert parts["total"] == 16 * LLAMA.parameters + 8 * 32000 * 4096
+    eight = training(
+        LLAMA, Step(micro_batch=1, roles=1, width=64, labels=32, optimizer="adamw8bit")
+    )
+    assert eight["optimiser"] == pytest.approx(2 * LLAMA.parameters, rel=0.02)
+
+
+def test_an_adapter_leaves_frozen_layers_in_half_precision():
+    step = Step(micro_batch=1, roles=2, width=10, labels=5, adapter=1000, accumulates=False)
+    parts = training(SMALL, step)
+    # the tied embedding stays float32, with the copy that autocast makes of it
+    assert parts["weights"] == 4 * (800 + 1000) + 2 * (1992 - 800)
+    assert parts["optimiser"] == 8 * 1000
+    assert parts["autocast copies"] == 2 * (1000 + 800)
+    whole = training(SMALL, replace(step, half=False))
+    assert whole["weights"] == 4 * (1992 + 1000)
+
+
+def test_paged_states_lie_on_the_host():
+    step = Step(micro_batch=1, roles=2, width=160, labels=80, optimizer="paged_adamw_32bit")
+    plain = training(LLAMA, replace(step, optimizer="adamw"))
+    assert plain["total"] - training(LLAMA, step)["total"] == 8 * LLAMA.parameters
+    assert host(LLAMA, step) == 12 * LLAMA.parameters
+
+
+def test_generation_keeps_keys_and_values():
+    parts = inference(LLAMA, Pass(tokens=16384, labels=100, number=2, cached=16384))
+    assert parts["key-value cache"] == 16384 * 2 * 32 * 4096 * 2  # 8 GiB
+
+
+def test_the_largest_micro_batch_that_fits():
+    step = Step(micro_batch=1, roles=2, width=200, labels=100)
+
+    for micro_batch in (2, 5):
+        tried = replace(step, micro_batch=micro_batch, accumulates=True)
+        assert most_pairs(LLAMA, step, 16, training(LLAMA, tried)["total"] / SAFE) == micro_batch
+    assert most_pairs(LLAMA, step, 16, 1e15) == 16
+    assert most_pairs(LLAMA, replace(step, processes=2), 16, 1e15) == 8
+    assert most_pairs(LLAMA, step, 16, 0) == 1

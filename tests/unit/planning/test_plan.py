@@ -1,0 +1,218 @@
+"""The plan of an experiment: sizes, hours, disk, and advice that holds."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+import yaml
+from folders import ROOT, tofu_folder
+from torch.utils.flop_counter import FlopCounterMode
+from unlearning.__main__ import main
+from unlearning.config.experiment import load_experiment
+from unlearning.models.build import build_model
+from unlearning.planning.gpus import GPUS
+from unlearning.planning.shapes import KNOWN, described, read_config, shape_of
+from unlearning.planning.texts import Texts
+from unlearning.stages.plan import plan, table
+
+SEVEN = ROOT / "config" / "experiments" / "tofu-llama2-7b.yaml"
+ADAPTER = 19_988_480
+MUSE = ROOT / "config" / "experiments" / "mini-muse.yaml"
+
+
+def planned(gpu, path=SEVEN, **changes):
+    config = yaml.safe_load(path.read_text())
+    for section, values in changes.items():
+        config[section] = {**config.get(section, {}), **values}
+    return plan(load_experiment(config, ROOT), gpu, GPUS[gpu])
+
+
+def stage(found, name):
+    return next(s for s in found["stages"] if s["stage"] == name)
+
+
+def test_parameters_are_those_of_the_published_models():
+    counts = {name: shape.parameters for name, shape in KNOWN.items()}
+    assert counts == {
+        "Llama-2-7b": 6_738_415_616,
+        "iclm-7b": 6_738_415_616,
+        "Llama-3.2-1B": 1_235_814_400,
+        "phi-1_5": 1_418_270_720,
+        "zephyr-7b": 7_241_732_096,
+        "SmolLM2-135M": 134_515_008,
+    }
+
+
+def test_a_model_folder_says_its_own_shape(tmp_path):
+    path = tmp_path / "config.json"
+    sizes = {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16}
+    sizes |= {"num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 64}
+    config = {**sizes, "vocab_size": 128256, "tie_word_embeddings": True, "model_type": "llama"}
+    path.write_text(json.dumps(config))
+    assert described(read_config(path), "config") == KNOWN["Llama-3.2-1B"]
+
+
+def test_a_pass_takes_the_flops_that_torch_counts():
+    """Six for each parameter and token of short rows, forwards and backwards."""
+    architecture = {"layers": 4, "width": 128, "heads": 4, "feed_forward": 344, "context": 64}
+    model = build_model(architecture, 512, 0)
+    ids = torch.randint(2, 512, (4, 60))
+    with FlopCounterMode(display=False) as counter:
+        model(ids, labels=ids).loss.backward()
+    shape = shape_of({"architecture": {**architecture, "vocabulary": 512}})
+    assert counter.get_total_flops() == pytest.approx(6 * shape.parameters * 4 * 60, rel=0.1)
+
+
+def test_lengths_of_texts_are_those_of_tofu():
+    """Characters of questions and answers: what tokens are estimated from."""
+    lines = (tofu_folder() / "full.json").read_text(encoding="utf-8").split("\n")
+    rows = [json.loads(line) for line in lines if line]
+    characters = [len(row["question"]) + len(row["answer"]) for row in rows]
+    texts = Texts(load_experiment(yaml.safe_load(SEVEN.read_text()), ROOT))
+    tokens = texts.row.mean - 5  # without "[INST]  [/INST]" and </s>
+    assert tokens * 4.2 == pytest.approx(sum(characters) / len(rows), rel=0.05)
+
+
+def test_hours_and_disk_by_hand():
+    found = planned("A100-80", finetune={"micro_batch": 4})
+    target = stage(found, "finetune")
+    # 6 a parameter and token; 625 steps of 32 rows, of 57.1 tokens of text, 4 of "[INST]  [/INST]"
+    # and one </s>
+    assert target["flops"] == pytest.approx(5.0249e16, rel=1e-3)
+    # at 30 % of an A100's 312 TFLOP/s: 537 s
+    assert target["gpu_hours"] == pytest.approx(0.149, abs=5e-4)
+    assert target["disk_gib"] == pytest.approx(2 * 6_738_415_616 / 2**30, abs=1e-3)
+    # the target, six retrained and 150 unlearned models; else one of the last at a time
+    assert found["disk_gib"] == pytest.approx(157 * target["disk_gib"], rel=1e-3)
+    assert found["disk_gib_without_unlearned"] == pytest.approx(8 * target["disk_gib"], rel=1e-3)
+    # weights and two states, of two states kept and one being written
+    assert found["state_gib"] == pytest.approx(3 * 12 * 6_738_415_616 / 2**30, rel=1e-3)
+
+
+def test_seven_billion_parameters_fit_into_80_gb_with_paged_states():
+    """NPO+RT on one GPU: what is advised fits with room, and fits when it is followed."""
+    found = planned("A100-80", unlearn={"micro_batch": 1})
+    advised = stage(found, "unlearn NPO+RT")["advice"]
+    assert len(advised) == 1
+    assert "set unlearn.optimizer: paged_adamw_32bit (the same numbers up to" in advised[0]
+    assert "50.2 GiB on the host" in advised[0]
+    chosen = {"micro_batch": 1, "optimizer": "paged_adamw_32bit"}
+    followed = planned("A100-80", unlearn=chosen)
+    own = stage(followed, "unlearn NPO+RT")
+    assert own["advice"] == [] and own["peak_gib"] < 66
+    assert f"{own['peak_gib']:.1f} GiB" in advised[0]
+    assert own["host_gib"] == pytest.approx(12 * 6_738_415_616 / 2**30, rel=1e-3)
+    # 2 x 8 bytes of each number at each of the runs' steps, 25 GB/s: paging takes its time
+    paged = own["gpu_hours"] - stage(found, "unlearn NPO+RT")["gpu_hours"]
+    steps = 5 * sum(10 * rows // 32 for rows in (40, 200, 400))
+    assert paged == pytest.approx(steps * 16 * 6_738_415_616 / 25e9 / 3600, rel=0.01)
+
+
+def test_a_second_model_leaves_room_for_an_adapter_alone():
+    found = planned("H100-80")
+    assert "set unlearn.lora: {} (another experiment" in stage(found, "unlearn NPO+KL")["advice"][0]
+    followed = planned("H100-80", unlearn={"lora": {}})
+    assert stage(followed, "unlearn NPO+KL")["advice"] == []
+    kept = planned("H100-80", unlearn={"lora": {"adapter": "keep"}})
+    assert stage(kept, "unlearn NPO")["disk_gib"] == pytest.approx(
+        15 * 4 * ADAPTER / 2**30, abs=1e-3
+    )
+
+
+def test_several_gpus_share_a_model_before_its_numbers_change():
+    news = planned("H100-80", ROOT / "config" / "experiments" / "muse-news-llama2-7b.yaml")
+    advised = stage(news, "unlearn NPO+RT")["advice"][0]
+    assert advised.startswith("set resources.sharding: shard: ")
+    followed = planned("H100-80", resources={"gpus": 4, "sharding": "shard", "mem_mb": 96000})
+    assert stage(followed, "unlearn NPO+RT")["advice"] == []
+
+
+def test_the_adapter_of_the_released_option():
+    """r=8 on seven layers: what peft counts for Llama-2-7b with all linear layers."""
+    lora = {"rank": 8, "modules": "all-linear"}
+    assert KNOWN["Llama-2-7b"].adapter(lora) == ADAPTER
+    assert KNOWN["Llama-2-7b"].adapter({"rank": 8, "modules": ["q_proj", "v_proj"]}) == 4_194_304
+    assert KNOWN["Llama-2-7b"].adapter(None) == 0
+
+
+def test_too_little_memory_of_the_host_is_named():
+    found = planned("A100-80", resources={"gpus": 1, "mem_mb": 32000})
+    assert "set resources.mem_mb: 84861 (its host's memory)" in stage(found, "finetune")["advice"]
+
+
+def test_muse_is_planned_from_the_length_of_its_texts():
+    news = planned("H200-141", ROOT / "config" / "experiments" / "muse-news-llama2-7b.yaml")
+    cell = stage(news, "unlearn GA")
+    chunks = -(-round(3281546 / 4.2) // 2048)  # of the forget set
+    steps = 10 * chunks // 4
+    trained = 6 * 6_738_415_616 * 2048 * 4 * steps
+    per_point = 2 * 6_738_415_616 * 2 * 100 * 8062 / 4.2  # PrivLeak alone
+    assert cell["flops"] / 3 == pytest.approx(trained + 9 * per_point, rel=0.15)
+    assert cell["flops"] / 3 > trained + 9 * per_point
+    mini = planned("H200-141", MUSE)
+    assert mini["jobs"]["reference_on_the_way"] == 3 and mini["jobs"]["retrain"] == 2
+    assert stage(mini, "finetune")["flops"] > 0
+
+
+def test_checkpointing_is_advised_before_anything_that_changes_numbers():
+    wide = {"batch_size": 512, "micro_batch": 512, "max_length": 2000}
+    config = ROOT / "config" / "experiments" / "tofu-llama3.2-1b.yaml"
+    advised = stage(planned("A100-40", config, finetune=wide), "finetune")["advice"][0]
+    assert advised.startswith("set finetune.micro_batch: ")
+    assert "optimizer" not in advised
+
+
+def test_the_table_names_what_will_not_fit():
+    text = table(planned("RTX4090-24"))
+    assert "WARNING: finetune, retrain will not fit; set finetune.lora: {} (another" in text
+    assert "WARNING: unlearn GA+KL, unlearn NPO+KL will not fit; no option" in text
+    assert "no option makes it fit: at least " in text
+    assert "Assumed: 30% of the GPU's dense peak FLOP/s" in text
+    assert "WARNING" not in table(planned("RTX4090-24", ROOT / "config" / "config.yaml"))
+
+
+def test_the_command_prints_json_and_loads_no_torch():
+    code = "import sys; from unlearning.__main__ import main; main(sys.argv[1:]); "
+    code += "assert 'torch' not in sys.modules"
+    arguments = ["plan", "--configfile", str(SEVEN), "--gpu-memory-gb", "24", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
+    found = json.loads(done.stdout)
+    assert found["gpu_hours"] is None  # of a GPU of unknown speed
+    assert found["jobs"]["unlearn"] == 150
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--configfile", "absent.yaml"], "cannot read 'absent.yaml'"),
+        (["--configfile", str(ROOT / "README.md")], "is not YAML|holds no mapping"),
+        (["--configfile", str(SEVEN), "--gpu-memory-gb", "0"], "must be greater than 1, found 0"),
+    ],
+)
+def test_bad_input(capsys, arguments, said):
+    assert main(["plan", *arguments]) == 1
+    captured = capsys.readouterr()
+    assert any(part in captured.err for part in said.split("|"))
+
+
+def test_a_model_of_unknown_shape_is_named(tmp_path, capsys):
+    config = yaml.safe_load(SEVEN.read_text())
+    config["model"]["path"] = "someone/mystery-13b"
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    assert main(["plan", "--configfile", str(path)]) == 1
+    assert "shape of 'someone/mystery-13b' is not known" in capsys.readouterr().err
+
+
+def test_a_full_gpu_ends_in_advice(monkeypatch, capsys):
+    def full(_args):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr("unlearning.stages.plan.run", full)
+    assert main(["plan", "--configfile", "any.yaml"]) == 1
+    told = capsys.readouterr().err
+    assert "Tried to allocate 2.00 GiB" in told and "`make plan`" in told
