@@ -107,7 +107,7 @@ def _logits(
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
-        return None, f"{type(error).__name__}: {str(error).strip().splitlines()[0]}."
+        return None, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}."
     finally:
         model.train(training)
 

@@ -1,4 +1,4 @@
-"""Log-probabilities of labels under a model's own forward pass, its head at needed positions only."""
+"""Log-probabilities of labels by a model's own forward pass, its head at needed positions only."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.utils.hooks import RemovableHandle
 
 from unlearning.data.encoding import Example
 from unlearning.data.packing import Packed, Places, Span, pack
@@ -50,17 +51,17 @@ class Scorer(nn.Module):
         packed = pack(examples, shared=layout == PACKED)
         before, labels, row = packed.labels()
         labels, row = labels.to(device), row.to(device)
-        places = before if full is None else _joined(before, packed.places(full))
+        places = [before] if full is None else [before, packed.places(full)]
         run = self._plain if layout == PLAIN else self._together
-        logits, hidden_states = run(packed, places, device, layer is not None)
-        if full is not None:
-            logits, whole = logits.split([len(labels), len(logits) - len(labels)])
+        passes = run(packed, places, device, layer is not None)
+        logits, hidden_states = next(passes)
         logp = -cross_entropy(logits, labels, reduction="none")
         scores = {"logp": logp, "row": row}
         if detail is not None:
             scores |= describe(logits, labels, detail.to(device)[row])
+        del logits  # before the next ones, which may be as large
         if full is not None:
-            scores["logits"] = whole
+            scores["logits"], _ = next(passes)
         if layer is not None:
             # entry 0 is the embeddings' output; the last entry is normalised, so no layer's own
             assert 0 <= layer < len(hidden_states) - 2, f"no layer {layer} below the last"
@@ -69,50 +70,71 @@ class Scorer(nn.Module):
         return scores
 
     def _together(
-        self, packed: Packed, places: Places, device: torch.device, hidden: bool
-    ) -> tuple[Tensor, tuple[Tensor, ...] | None]:
-        """Next-token logits (N, V) at N places from one pass over all rows, and what each layer
-        puts out, (B, T, H)."""
+        self, packed: Packed, places: list[Places], device: torch.device, hidden: bool
+    ) -> Iterator[tuple[Tensor, tuple[Tensor, ...] | None]]:
+        """Next-token logits (N, V) at each of `places` in turn, from one pass over all rows, with
+        what each layer puts out, (B, T, H), if `hidden`."""
         inputs = {"input_ids": packed.ids.to(device)}
         if packed.mask is not None:  # else the model's own positions and mask are right
             inputs["position_ids"] = packed.positions.to(device)
             inputs["attention_mask"] = _numbers(packed.mask.to(device), self.model.dtype)
-        with _head_at(self.model, places):
-            output = self.model(**inputs, use_cache=False, output_hidden_states=hidden)
-        return at_least_float32(output.logits), output.hidden_states if hidden else None
+        inputs |= {"use_cache": False, "output_hidden_states": hidden}
+        bodies: list = []  # what the layers below the head put out
+        body = self.model.base_model
+        with (
+            _head_at(self.model, places[0]),
+            body.register_forward_hook(lambda *call: bodies.append(call[-1])),
+        ):
+            output = self.model(**inputs)
+        hidden_states = output.hidden_states if hidden else None
+        logits = at_least_float32(output.logits)
+        del output
+        yield logits, hidden_states
+        del logits
+        for further in places[1:]:  # apart: as one matrix all logits would be held twice
+            with _head_at(self.model, further), _body_gives(self.model, bodies):
+                logits = at_least_float32(self.model(**inputs).logits)
+            yield logits, hidden_states
 
     def _plain(
-        self, packed: Packed, places: Places, device: torch.device, hidden: bool
-    ) -> tuple[Tensor, tuple[Tensor, ...] | None]:
-        """The logits of _together() from a pass for each row, which is one sequence; of layers'
-        outputs there are none."""
+        self, packed: Packed, places: list[Places], device: torch.device, hidden: bool
+    ) -> Iterator[tuple[Tensor, None]]:
+        """The logits of _together() from a pass for each row, which is one sequence; no layer's
+        output."""
         assert not hidden
-        rows, columns = places
-        logits = []
-        for index, example in enumerate(packed.examples):
-            ids = torch.tensor([example.ids], device=device)
-            output = self.model(input_ids=ids, use_cache=False).logits[0]
-            logits.append(at_least_float32(output[columns[rows == index]]))
-        order = torch.cat([torch.where(rows == index)[0] for index in range(len(logits))])
-        return torch.cat(logits)[order.argsort()], None
+        rows = [torch.tensor([example.ids], device=device) for example in packed.examples]
+        passes = [self.model(input_ids=ids, use_cache=False).logits[0] for ids in rows]
+        for index, columns in places:
+            chosen = zip(index.tolist(), columns.tolist(), strict=True)
+            logits = torch.stack([passes[row][column] for row, column in chosen])
+            yield at_least_float32(logits), None
 
 
-@contextmanager
-def _head_at(model, places: Places) -> Iterator[None]:
+def _head_at(model, places: Places) -> RemovableHandle:
     """Within, the model's head sees the N places (N, H) of its input (B, T, H) alone.
 
     What the model does to its logits afterwards, caps and scales, it does to those of the places.
     """
     head = model.get_output_embeddings()
-    hook = head.register_forward_pre_hook(lambda module, inputs: (inputs[0][places],))
+    return head.register_forward_pre_hook(lambda module, inputs: (inputs[0][places],))
+
+
+@contextmanager
+def _body_gives(model, bodies: list) -> Iterator[None]:
+    """Within, the layers below the head give what they gave before and compute nothing.
+
+    A family whose head does not stand on its base model, so that `bodies` is empty or holds the
+    outputs of the model itself, computes once more.
+    """
+    body = model.base_model
+    if not bodies or body is model:
+        yield
+        return
+    body.forward = lambda *args, **kwargs: bodies[0]
     try:
         yield
     finally:
-        hook.remove()
-
-
-def _joined(first: Places, second: Places) -> Places:
-    return torch.cat([first[0], second[0]]), torch.cat([first[1], second[1]])
+        del body.forward
 
 
 def _numbers(mask: Tensor, dtype: torch.dtype) -> Tensor:
