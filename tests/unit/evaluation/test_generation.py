@@ -6,12 +6,18 @@ from types import SimpleNamespace
 import pytest
 import torch
 from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    MambaConfig,
+    MambaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
     PhiConfig,
     PhiForCausalLM,
+    RwkvConfig,
+    RwkvForCausalLM,
 )
 from unlearning.evaluation.generation import Generator, Limit
 
@@ -22,6 +28,14 @@ MODELS = {
     "llama": lambda: LlamaForCausalLM(LlamaConfig(**GROUPED)),
     "phi": lambda: PhiForCausalLM(PhiConfig(**SHAPE)),
     "window": lambda: MistralForCausalLM(MistralConfig(**GROUPED, sliding_window=6)),
+}
+RECURRENT = {**SHAPE, "initializer_range": 0.8}
+OTHERS = {
+    "gemma2": lambda: Gemma2ForCausalLM(
+        Gemma2Config(**GROUPED, head_dim=8, sliding_window=6, final_logit_softcapping=2.0)
+    ),
+    "mamba": lambda: MambaForCausalLM(MambaConfig(**RECURRENT)),
+    "rwkv": lambda: RwkvForCausalLM(RwkvConfig(**RECURRENT)),
 }
 PROMPTS = [random.Random(k).choices(range(2, 40), k=1 + k % 7) for k in range(24)]
 
@@ -55,7 +69,7 @@ def world(request):
     """A model from random weights, and an end of sequence that is its first token after one of the
     prompts and comes later after others."""
     torch.manual_seed(0)
-    model = MODELS[request.param]().double().eval()
+    model = (MODELS | OTHERS)[request.param]().double().eval()
     for prompt in PROMPTS:
         eos = generated(model, prompt, 1, -1)[0]
         lengths = [len(generated(model, p, 12, eos)) for p in PROMPTS]
@@ -64,6 +78,7 @@ def world(request):
     raise AssertionError("no such token")
 
 
+@pytest.mark.parametrize("world", MODELS | OTHERS, indirect=True)
 @pytest.mark.parametrize("limit", [Limit(12, "new"), Limit(7, "total")], ids=["new", "total"])
 @pytest.mark.parametrize("batch_tokens", [30, 10_000])
 def test_answers_are_those_of_generate(world, limit, batch_tokens):
