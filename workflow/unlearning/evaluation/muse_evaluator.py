@@ -6,13 +6,13 @@ import torch
 from accelerate import Accelerator
 
 from unlearning.data.encoding import Example
-from unlearning.data.packing import pack
 from unlearning.errors import UserError
 from unlearning.evaluation import muse
 from unlearning.evaluation.generation import Generator, Limit
 from unlearning.evaluation.likelihood import COLLAPSED_LOSS, batches_by_length
 from unlearning.evaluation.membership import lowest_mean
 from unlearning.evaluation.sharing import shared_out
+from unlearning.models.agreement import layout_of
 from unlearning.models.scorer import Scorer
 
 
@@ -88,9 +88,10 @@ class MuseEvaluator:
     def _min_k_of(self, model, examples: list[Example]) -> list[float]:
         """Min-40% value of each sequence."""
         training, scorer = model.training, Scorer(model.eval())
+        scorer.layout = layout_of(scorer, model, examples)
         values: dict[int, float] = {}
         for batch in batches_by_length([len(e.ids) for e in examples], self.batch_tokens):
-            found = scorer(pack([examples[i] for i in batch]))
+            found = scorer([examples[i] for i in batch])
             logp = found["logp"].nan_to_num(nan=-COLLAPSED_LOSS, neginf=-COLLAPSED_LOSS).double()
             for place, index in enumerate(batch):
                 values[index] = lowest_mean(logp[found["row"] == place].cpu().numpy())
