@@ -44,7 +44,7 @@ SlurmdParameters=config_overrides
 JobSubmitPlugins=lua
 GresTypes=gpu
 MinJobAge=300
-KillWait=2
+KillWait=10
 NodeName=node[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]},{ports[2]} CPUs=1 \
 RealMemory=8000 Gres=gpu:fake:2
 PreemptType=preempt/partition_prio
