@@ -96,7 +96,7 @@ def states(project, run):
     return sorted((folder.name for folder in folders), key=lambda name: int(name[5:]))
 
 
-def test_kills_on_the_way_change_no_result(project, fresh, config, micro_with, tmp_path):
+def test_kills_on_the_way_change_no_result(project, fresh, worker, config, tmp_path):
     """One kill of each kind in one experiment, and a damaged state: results are those of an
     undisturbed run, and what was trained is not trained again."""
     copy = fresh.moved_to(tmp_path / "project")
@@ -118,15 +118,14 @@ def test_kills_on_the_way_change_no_result(project, fresh, config, micro_with, t
     assert "stopped by SIGTERM after step 4 of 5" in log(copy, "finetune/seed=42")
     assert states(copy, "finetune/seed=42")[-1] == "step=4"
 
-    # a worker of Snakemake's own, and with it its children; the settings of its cells change after
-    changes = {"unlearn": {"lr": 2.0e-3}, "resources": {**config["resources"], "cells_per_job": 9}}
-    running, stage = start_held(copy, micro_with(**changes), r"NPO\+RT/.*" + state_of_step(2))
-    psutil.Process(stage).parent().kill()
+    # the worker, and with it its children; the settings of its cells change after that
+    changed = {**config, "unlearn": {**config["unlearn"], "lr": 2.0e-3}}
+    running, stage = start_held(copy, changed, r"NPO\+RT/.*" + state_of_step(2))
+    worker.workers()[0].kill()
     assert running.wait(PATIENCE) == 1
     assert "resumed after step 4 from" in log(copy, "finetune/seed=42")
-    assert (
-        "the worker was killed, and the stage with it" in (copy.root / "snakemake.log").read_text()
-    )
+    output = (copy.root / "snakemake.log").read_text()
+    assert "the worker was killed, and the stage with it" in output
     assert states(copy, UNLEARNED) == ["step=1"]
 
     # an evaluation that has its values and has written none
@@ -153,30 +152,27 @@ def test_kills_on_the_way_change_no_result(project, fresh, config, micro_with, t
 
 def test_damaged_files_are_named_and_made_again(project, copy, config):
     """Each message says what to delete; then the results are those of the undamaged run."""
-    simnpo, retrained = f"{SPLIT}/{RUNS['SimNPO']}", f"{SPLIT}/retrain/seed=1/evaluate/rows.json"
-    model, reference = f"{UNLEARNED}/model", f"{SPLIT}/reference/forget.json"
+    model, reference = f"{SPLIT}/retrain/seed=1/model", f"{SPLIT}/reference/forget.json"
     table = copy.world / "data" / f"{SPLIT}_perturbed.json"
     undamaged = table.read_text()
 
-    # three stages of one run meet a file each
-    for folder in ("report", f"{UNLEARNED}/evaluate", simnpo, f"{SPLIT}/retrain/seed=2/evaluate"):
-        shutil.rmtree(copy.world / folder)
+    # one run: an evaluation meets the model, NPO the reference, SimNPO the table
+    shutil.rmtree(copy.world / "report")
+    shutil.rmtree(copy.world / SPLIT / "retrain" / "seed=1" / "evaluate")
     cut(copy.world / model / "model.safetensors")
     cut(copy.world / reference)
     table.write_text("".join(undamaged.splitlines(keepends=True)[:-1]))
     output = refused(copy, config)
-    for file, problem, advice in (
-        (f"{model}/model.safetensors", r"has \d+ bytes, was written with \d+", model),
-        (reference, "is not valid JSON", None),
-        (f"data/{table.name}", "has another content than was written", "data"),
-    ):
-        assert_named(output, file, problem, advice)
-    table.write_text(undamaged)
+    sizes = r"has \d+ bytes, was written with \d+"
+    assert_named(output, f"{model}/model.safetensors", sizes, model)
+    assert_named(output, reference, "is not valid JSON", None)
+    assert_named(output, f"data/{table.name}", "has another content than was written", "data")
+    table.write_text(undamaged)  # without its folder, everything would be made anew
     shutil.rmtree(copy.world / model)
     (copy.world / reference).unlink()
 
-    # the report meets a damaged evaluation, then a damaged trajectory
-    for file in (retrained, f"{UNLEARNED}/trajectory.json"):
+    # the report meets an evaluation, then a trajectory
+    for file in (f"{SPLIT}/retrain/seed=2/evaluate/rows.json", f"{UNLEARNED}/trajectory.json"):
         cut(copy.world / file)
         assert_named(refused(copy, config), file, "is not valid JSON", None)
         (copy.world / file).unlink()

@@ -6,9 +6,8 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from getpass import getuser
 from pathlib import Path
 
@@ -84,10 +83,23 @@ def until(condition: Callable, seconds: float = 120):
 
 
 @dataclass(frozen=True)
+class Run:
+    """A snakemake in the background."""
+
+    process: subprocess.Popen
+    output: Path
+
+    def result(self) -> subprocess.CompletedProcess:
+        """Its end, with all that it said."""
+        status = self.process.wait(timeout=900)
+        return subprocess.CompletedProcess(self.process.args, status, self.output.read_text())
+
+
+@dataclass(frozen=True)
 class Cluster:
     """The running cluster: what SLURM knows of a project's jobs, and snakemake on it."""
 
-    background: ThreadPoolExecutor
+    runs: list[Run] = field(default_factory=list)
 
     def jobs(self, project: Project) -> list[dict[str, str]]:
         """Fields of scontrol of all jobs submitted from the project's folder, oldest first."""
@@ -116,13 +128,23 @@ class Cluster:
         until(lambda: asked(*shown).strip() == "PENDING")
         asked("scontrol", "update", f"JobId={job['JobId']}", "StartTime=now")
 
-    def start(self, project: Project, config: dict | Path, *arguments: str | Path) -> Future:
+    def start(self, project: Project, config: dict | Path, *arguments: str | Path) -> Run:
         """snakemake with the shipped profile in the background, asking for states more often."""
         path = config if isinstance(config, Path) else project.write(config)
         faster = ["--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "10"]
         profile = ["--profile", "config/profiles/slurm"]
         command = ["snakemake", *arguments, *profile, *faster, "--configfile", path]
-        return self.background.submit(project.call, *command, timeout=900)
+        output = project.root / f"snakemake-{len(self.runs)}.log"
+        with output.open("w") as file:
+            process = subprocess.Popen(
+                command,
+                cwd=project.root,
+                env=project.environment,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+        self.runs.append(Run(process, output))
+        return self.runs[-1]
 
     def run(self, project: Project, config: dict | Path, *arguments: str | Path):
         """The same, to its end."""
@@ -189,14 +211,17 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
             pytest.fail(message, pytrace=False)
         pytest.skip(message)
     configured(folder)
-    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(4) as background:
+    cluster = Cluster()
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
         patch.setenv("PATH", str(folder / "bin"), prepend=os.pathsep)
         try:
             for command in (munged(folder), ["slurmctld"], *(["slurmd", "-N", n] for n in NODES)):
                 subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
             until(lambda: asked("sinfo", "--noheader", "--format=%D %t").split() == ["2", "idle"])
-            yield Cluster(background)
-            subprocess.run(["scancel", "--user", getuser()], check=True)
+            yield cluster
         finally:
+            for run in cluster.runs:  # of a test that failed
+                run.process.kill()
+                run.process.wait()
             stop(folder)

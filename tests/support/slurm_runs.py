@@ -51,7 +51,6 @@ class Slow:
         """The newest job of a run, once it trains."""
         scale = run.split("/")[-3].rpartition("_")[2]
         until((project.root / scale).exists)
-        (project.root / scale).unlink()
         return [job for job in cluster.jobs(project) if f"_{scale}_" in job["Comment"]][-1]
 
     def compare(self, project: Project) -> None:
@@ -76,7 +75,7 @@ def slow_runs(
 
 
 def ended(cluster: Cluster, project: Project, *jobs: dict[str, str]) -> None:
-    """Wait until none of the jobs runs."""
+    """Wait until none of the jobs runs, and take away the marks that they trained."""
     ids = {job["JobId"] for job in jobs}
 
     def gone() -> bool:
@@ -84,6 +83,8 @@ def ended(cluster: Cluster, project: Project, *jobs: dict[str, str]) -> None:
         return not {"RUNNING", "COMPLETING"} & set(states)
 
     until(gone)
+    for path in project.root.glob("scale=*"):
+        path.unlink()
 
 
 def log(project: Project, run: str) -> str:
