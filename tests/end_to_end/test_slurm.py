@@ -34,7 +34,7 @@ def test_a_run_that_slurm_interrupts_goes_on_from_its_state(cluster, project, mi
     ended(cluster, copy, warned)  # limits are looked at every 30 seconds
 
     preempted = slow.training(cluster, copy, run)
-    assert preempted["JobId"] != warned["JobId"]
+    assert (warned["TimeLimit"], preempted["TimeLimit"]) == ("01:00:00", "02:00:00")
     (first,) = re.findall(r"resumed after step (\d+)", log(copy, run))
     urgent = ("--partition", "urgent", "--nodelist", preempted["NodeList"], "--mem", "100")
     asked("sbatch", *urgent, "--chdir", "/tmp", "--output", "/dev/null", "--wrap", "true")
@@ -45,9 +45,8 @@ def test_a_run_that_slurm_interrupts_goes_on_from_its_state(cluster, project, mi
     done = running.result()
     assert done.returncode == 0, done.stdout
     assert f"error: stopped by SIGTERM after step {first} of {STEPS}" in done.stdout
-    jobs = cluster.jobs(copy)
-    assert attempts(jobs) == [("COMPLETED", "1", "4000M"), ("FAILED", "0", "2000M")]
-    assert [job["TimeLimit"] for job in jobs] == ["01:00:00", "02:00:00"]
+    expected = [("COMPLETED", "1", "4000M"), ("FAILED", "0", "2000M")]
+    assert attempts(cluster.jobs(copy)) == expected
     (second,) = re.findall(r"resumed after step (\d+)", log(copy, run))
     assert int(second) > int(first)
     slow.compare(copy)
