@@ -6,11 +6,12 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from getpass import getuser
 from pathlib import Path
 
+import psutil
 import pytest
 from project import Project
 
@@ -20,7 +21,7 @@ NODES = ("node1", "node2")
 
 # MinJobAge keeps finished jobs in squeue; KillWait is the time between SIGTERM and SIGKILL.
 CONF = """\
-ClusterName=test
+ClusterName={cluster}
 SlurmctldHost=localhost
 SlurmctldPort={ports[0]}
 SlurmUser={user}
@@ -160,10 +161,12 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def configured(folder: Path) -> None:
-    """slurm.conf and what goes with it."""
+def configured(folder: Path) -> str:
+    """Write slurm.conf and what goes with it; returns the cluster's name."""
     names = {"folder": folder, "user": getuser(), "host": socket.gethostname().split(".")[0]}
-    (folder / "slurm.conf").write_text(CONF.format(ports=free_ports(3), **names))
+    ports = free_ports(3)
+    names |= {"ports": ports, "cluster": f"test{ports[0]}"}
+    (folder / "slurm.conf").write_text(CONF.format(**names))
     (folder / "gres.conf").write_text(GRES.format(folder=folder))
     (folder / "job_submit.lua").write_text(FILTER)
     srun = folder / "bin" / "srun"
@@ -176,6 +179,7 @@ def configured(folder: Path) -> None:
     key = folder / "munge.key"
     key.write_bytes(os.urandom(128))
     key.chmod(0o600)
+    return names["cluster"]
 
 
 def munged(folder: Path) -> list[str]:
@@ -183,6 +187,15 @@ def munged(folder: Path) -> list[str]:
     files = {"socket": "munge.socket", "pid-file": "munged.pid", "log-file": "munged.log"}
     files |= {"seed-file": "munged.seed", "key-file": "munge.key"}
     return ["munged", "--force", *(f"--{key}={folder / name}" for key, name in files.items())]
+
+
+def end_jobs(cluster: str) -> None:
+    """Kill the processes of jobs that are still there: those of a node that went down outlive their
+    job, and so do those of a test that failed."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("SLURM_CLUSTER_NAME") == cluster:
+                process.kill()
 
 
 def stop(folder: Path) -> None:
@@ -210,8 +223,7 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
         if os.environ.get("CI") == "true":
             pytest.fail(message, pytrace=False)
         pytest.skip(message)
-    configured(folder)
-    cluster = Cluster()
+    name, cluster = configured(folder), Cluster()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
         patch.setenv("PATH", str(folder / "bin"), prepend=os.pathsep)
@@ -224,4 +236,5 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
             for run in cluster.runs:  # of a test that failed
                 run.process.kill()
                 run.process.wait()
+            end_jobs(name)
             stop(folder)
