@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from finished import finished_run
 from project import Project, copied, merged, micro
+from unlearning.__main__ import main
 
 # Before torch is loaded: sums are the same in every test and in every process that a test starts.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -114,3 +115,11 @@ def wmdp(finished) -> Project:
 def synthetic(finished) -> Project:
     """The project after the synthetic micro experiment. Leave it as you find it."""
     return finished("synthetic")
+
+
+@pytest.fixture
+def stage(monkeypatch) -> Callable[..., int]:
+    """stage("evaluate", "--model", …): exit status of a stage, run in this process on the CPU."""
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    return lambda *words: main([str(word) for word in words])
