@@ -115,7 +115,7 @@ def _tofu_split(split: str) -> None:
         published = ", ".join(f"forget{p:02d}" for p in TOFU_PERTURBED)
         raise ValueError(
             f"'{split}' has no perturbed rows in TOFU, so its forget quality cannot be taken. "
-            f"Published: {published}; larger splits (forget11 to forget99) are measured on "
+            f"Published: {published}; larger splits (forget11 to forget90) are measured on "
             f"forget10's rows"
         )
 
