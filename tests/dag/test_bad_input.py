@@ -37,7 +37,8 @@ def tofu(tmp_path) -> Path:
     write_rows(folder / "full.json", rows)
     wrong = {"perturbed_answer": ["a", "b"], "paraphrased_answer": "c"}
     for name in TABLES:
-        write_rows(folder / f"{name}.json", [{**row, **wrong} for row in rows[-80:]])
+        part = rows[:80] if name == "retain_perturbed" else rows[-80:]
+        write_rows(folder / f"{name}.json", [{**row, **wrong} for row in part])
     return folder
 
 
@@ -274,7 +275,7 @@ def test_command_line_names_what_is_missing_on_this_machine(fresh, micro_with):
     config = micro_with(data={**TOFU, "data_dir": "no/tofu"}, results="/proc/nowhere")
     output = refused(fresh.snakemake(config, "--dry-run"))
     assert "no folder 'no/tofu'" in output and "cannot write to '/proc/nowhere'" in output
-    assert "world_facts_perturbed.json, forget10_perturbed.json as JSON lines" in output
+    assert "world_facts_perturbed.json, forget10_perturbed.json" in output
 
 
 def test_locked_folder(fresh, micro_with):

@@ -27,7 +27,7 @@ COMPRESSED: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.decompress,
     ".bz2": bz2.decompress,
     ".xz": lzma.decompress,
-    ".zst": lambda content: _needed("pyarrow").input_stream(content, compression="zstd").read(),
+    ".zst": lambda content: _unpacked_zst(content),
 }
 SAVED = ("dataset_info.json", "dataset_dict.json")  # what save_to_disk leaves in a folder
 WHAT_WOULD_DO = (
@@ -114,6 +114,11 @@ def _content(path: Path) -> tuple[bytes, str]:
     return content, suffixes[-1] if suffixes else ""
 
 
+def _unpacked_zst(content: bytes) -> bytes:
+    pyarrow = _needed("pyarrow")
+    return pyarrow.input_stream(memoryview(content), compression="zstd").read()
+
+
 def _separated(path: Path, text: str, delimiter: str) -> Table:
     """CSV or TSV: the first line names the columns; each row stands where its first line does."""
     csv.field_size_limit(sys.maxsize)  # texts of a corpus are long
@@ -130,7 +135,8 @@ def _separated(path: Path, text: str, delimiter: str) -> Table:
                 numbers.append(first)
             elif fields:  # not an empty line
                 problems.append(
-                    f"{path}, line {first}: {len(fields)} cells, but {len(header)} columns"
+                    f"{path}, line {first}: {len(fields)} cells, but line 1 names {len(header)}: "
+                    f"{delimiter.join(header)[:200]!r}"
                 )
             first = reader.line_num + 1
     except csv.Error as error:

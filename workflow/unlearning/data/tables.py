@@ -46,20 +46,23 @@ class ColumnNames:
 
     names: Mapping[str, str] = field(default_factory=dict)  # ours -> theirs
     there: dict[str, None] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
 
     def within(self, there: Iterable[str], needed: Iterable[str]) -> dict[str, str]:
         """theirs -> ours, of the needed columns that a file with the columns `there` renames."""
         self.there.update(dict.fromkeys(there))
         names = {self.names[name]: name for name in needed if name in self.names}
-        return {theirs: ours for theirs, ours in names.items() if theirs in there}
+        names = {theirs: ours for theirs, ours in names.items() if theirs in there}
+        self.used.update(names.values())
+        return names
 
     def unused(self) -> list[str]:
-        """Names that no file has."""
+        """Names by which no file was read."""
         there = printable(", ".join(map(str, self.there)))
         return [
             f"no table has a column '{theirs}' for '{ours}'; their columns are {there}"
             for ours, theirs in self.names.items()
-            if theirs not in self.there
+            if ours not in self.used
         ]
 
 
@@ -312,7 +315,7 @@ def _words(error: ValueError) -> str:
     """What is wrong with JSON, and in which column of its line."""
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg}, column {error.colno}"
-    return str(error)
+    return str(error).split(";")[0]
 
 
 def _is_one_object(text: str) -> bool:

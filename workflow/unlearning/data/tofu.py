@@ -58,8 +58,8 @@ def read_tofu(
     if not folder.path.is_dir():
         files = ", ".join(f"{name}.json" for name in needed_tables(splits))
         raise DataError(
-            f"no folder '{data_dir}'. It should hold {files} as JSON lines; get them from the "
-            "hub's locuslab/TOFU, or set data_dir to null"
+            f"no folder '{data_dir}'. It should hold {files} (docs/data.md); get them from "
+            "the hub's locuslab/TOFU, or set data_dir to null"
         )
     for name in needed_tables(splits):
         folder.read(name, f"{name}.json")
@@ -108,7 +108,9 @@ def belonging(folder: Folder, split: str, forget: Table) -> list[str]:
     problems = []
     perturbed = folder.tables.get(f"{evaluated_on(split)}_perturbed")
     if perturbed is not None and evaluated_on(split) == split:
-        problems += difference(perturbed, forget, split)
+        own = split in folder.tables
+        name = split if own else f"{split} (the last {len(forget.rows)} rows of full)"
+        problems += difference(perturbed, forget, name)
     elif perturbed is not None:
         problems += strangers(perturbed, set(map(key, forget.rows)), f"is no row of {split}")
     if retain_name(split) in folder.tables:

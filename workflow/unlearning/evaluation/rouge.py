@@ -2,10 +2,10 @@
 
 rouge_score's tokenizer knows a to z and digits alone: a Chinese answer, repeated word for word,
 would score 0. It is used unless it would leave out more than a quarter of the true answer's words
-(of TOFU's 4,000 answers: never, though two name books in Ukrainian). Then words of other scripts are
-tokens too; of scripts without spaces, each letter is (evaluation.words). A true answer without any
-token, accented letters, emoji or punctuation alone, is compared by its words and signs. The true
-answer decides for both texts. Stemming is of a to z alone.
+(never for TOFU's 4,000 answers, of which two name books in Ukrainian). Then words of other scripts
+are tokens too; of scripts without spaces, each letter is (evaluation.words). A true answer without
+any token, accented letters, emoji or punctuation alone, is compared by its words and signs. The
+true answer decides for both texts. Stemming is of a to z alone.
 """
 
 from functools import cached_property
