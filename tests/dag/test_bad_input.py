@@ -278,6 +278,16 @@ def test_command_line_names_what_is_missing_on_this_machine(fresh, micro_with):
     assert "world_facts_perturbed.json, forget10_perturbed.json" in output
 
 
+def test_command_line_names_tables_that_do_not_belong_together(fresh, micro_with, tofu):
+    """Trained on some rows and judged on others, each number would be wrong."""
+    lines = (tofu / "full.json").read_text(encoding="utf-8").split("\n")
+    (tofu / "full.json").write_text("\n".join(lines[::-1]), encoding="utf-8")
+    write_rows(tofu / "world_facts_perturbed.json", [{"question": "cut \ud83d", "answer": "a"}])
+    output = refused(fresh.snakemake(micro_with(data={**TOFU, "data_dir": str(tofu)}), "--dry-run"))
+    assert f"{tofu}/forget10_perturbed.json, line 1: question 'Question 720?'" in output
+    assert f"{tofu}/world_facts_perturbed.json, line 1: column" in output
+
+
 def test_locked_folder(fresh, micro_with):
     """A second run on the same files stops and says how a lock left by a killed run goes away."""
     lock = fresh.root / ".snakemake" / "locks" / "0.output.lock"

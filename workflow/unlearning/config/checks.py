@@ -270,8 +270,8 @@ def _membership(config: dict) -> list[str]:
         return []
     if config["data"]["source"] != "mini":
         return [
-            "evaluation.holdout: TOFU has no rows that every model has missed; name a JSON-lines "
-            "file of such questions and answers, or set evaluation.membership to []"
+            "evaluation.holdout: TOFU has no rows that every model has missed; name a file "
+            "of such questions and answers, or set evaluation.membership to []"
         ]
     if not config["data"]["mini"]["holdout_authors"]:
         return [

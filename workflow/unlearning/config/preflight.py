@@ -11,6 +11,7 @@ from unlearning.config.experiment import Experiment
 from unlearning.config.schema import ConfigError
 from unlearning.config.synthetic import SyntheticExperiment
 from unlearning.data.problems import data_problems
+from unlearning.data.task_files import task_problems
 from unlearning.evaluation.harness import absent
 
 PACKAGES = {"adamw8bit": "torchao", "paged_adamw_32bit": "bitsandbytes"}
@@ -93,6 +94,9 @@ def _harness(experiment: Experiment) -> list[str]:
             f"harness.include_path: no folder '{asked['include_path']}'. It should hold the YAML "
             "files of your tasks, or be null"
         )
+    elif asked["include_path"] is not None:
+        found = task_problems(asked["include_path"], asked["tasks"])
+        problems += [f"harness.include_path: {problem}" for problem in found]
     return problems
 
 
