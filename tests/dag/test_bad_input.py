@@ -153,7 +153,9 @@ def test_tofu_has_no_non_members_of_its_own(micro_with, tofu):
     assert "evaluation.holdout: TOFU has no rows that every model has missed" in message
     write_rows(tofu / "holdout.json", [{"question": "Who?", "answer": "Nobody."}])
     membership["holdout"] = str(tofu / "holdout.json")
-    preflight(load_experiment(micro_with(data=data, evaluation=membership), ROOT))
+    experiment = load_experiment(micro_with(data=data, evaluation=membership), ROOT)
+    preflight(experiment)
+    assert experiment.evaluate_settings()["columns"] == {}
 
 
 def test_missing_table(micro_with, tofu):

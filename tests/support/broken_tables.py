@@ -384,6 +384,11 @@ def strangers() -> list[Case]:
         ),
         Case("perturbed answer", with_rows(perturbed, other("answer")), (f"{line}10", "answer")),
         Case(
+            "perturbed decomposed",
+            with_bytes(perturbed, lambda b: b.replace("\u00ef".encode(), "i\u0308".encode())),
+            (f"{line}1: answer", "Unicode form"),
+        ),
+        Case(
             "perturbed short",
             with_rows(perturbed, lambda rows: rows[:-1]),
             (f"{perturbed}.json", "19 rows"),

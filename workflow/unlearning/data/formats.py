@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import lzma
+import re
 import sys
 import zlib
 from collections.abc import Callable, Mapping
@@ -109,7 +110,7 @@ def _content(path: Path) -> tuple[bytes, str]:
         content = path.read_bytes()
         if suffixes and suffixes[-1] in COMPRESSED:
             content = COMPRESSED[suffixes.pop()](content)
-    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from None
     return content, suffixes[-1] if suffixes else ""
 
@@ -148,9 +149,10 @@ def _parquet(path: Path, content: bytes) -> Table:
     parquet, pyarrow = _needed("pyarrow.parquet"), _needed("pyarrow")
     try:
         table = parquet.read_table(pyarrow.BufferReader(content), use_threads=False)
-    except (pyarrow.ArrowException, OSError) as error:
+        table.validate(full=True)  # damaged offsets would be read beyond their buffer
+        rows = table.to_pylist()
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path}: not a Parquet file that can be read ({error})") from None
-    rows = table.to_pylist()
     problems = tuple(_twice(path, table.column_names))
     return Table(path, "row", rows, list(range(1, len(rows) + 1)), problems)
 
@@ -162,6 +164,10 @@ def _saved(folder: Path) -> Table:
     datasets = _needed("datasets")
     try:
         saved = datasets.load_from_disk(str(folder))
+        rows = []
+        if isinstance(saved, datasets.Dataset):
+            saved.data.validate(full=True)
+            rows = saved.to_list()
     except Exception as error:  # of many libraries: arrow's, file systems', its own
         raise DataError(f"{folder}: cannot be loaded ({type(error).__name__}: {error})") from error
     if isinstance(saved, datasets.DatasetDict):
@@ -169,7 +175,6 @@ def _saved(folder: Path) -> Table:
             f"{folder}: holds several data sets ({', '.join(saved)}); name the folder of one of "
             "them, or save each under its table's name"
         )
-    rows = saved.to_list()
     return Table(folder, "row", rows, list(range(1, len(rows) + 1)))
 
 
@@ -186,9 +191,8 @@ def _near(usual: Path) -> str:
     """What lies in the folder that may have been meant."""
     if not usual.parent.is_dir():
         return ""
-    stem = usual.stem.lower()
-    names = [file.name for file in usual.parent.iterdir()]
-    near = [name for name in names if name.lower().partition(".")[0] == stem]
+    name = re.compile(rf"{re.escape(usual.stem)}[.-].*", re.IGNORECASE)  # full.zip, full-00000-of…
+    near = [file.name for file in usual.parent.iterdir() if name.fullmatch(file.name)]
     return f" ({', '.join(sorted(near)[:5])} is there)" if near else ""
 
 

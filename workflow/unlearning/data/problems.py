@@ -14,38 +14,38 @@ from unlearning.data.tofu import alternative_answers
 def data_problems(data: dict, splits: list[str], holdout: str | None) -> list[str]:
     """Everything that is wrong with the files of the config's data section and with the table of
     non-members; each problem names file and line where it has one."""
-    renamed, found = ColumnNames(data["columns"]), Problems()
+    renamed, collected = ColumnNames(data["columns"]), Problems()
     answers = non_members = None
     if data["idontknow"] is not None:
-        found.of("data.idontknow", read_rows, Path(data["idontknow"]), "idontknow", renamed)
+        collected.of("data.idontknow", read_rows, Path(data["idontknow"]), "idontknow", renamed)
     if data["alternatives"] is not None:
-        answers = found.of(
+        answers = collected.of(
             "data.alternatives", alternative_answers, Path(data["alternatives"]), renamed
         )
     if holdout is not None:
-        non_members = found.of("evaluation.holdout", read_rows, Path(holdout), QA, renamed)
+        non_members = collected.of("evaluation.holdout", read_rows, Path(holdout), QA, renamed)
     tables = None
     if data["data_dir"] is not None:
-        tables = found.of("data.data_dir", folder_tables, data, splits, renamed)
+        tables = collected.of("data.data_dir", folder_tables, data, splits, renamed)
     if tables and answers:
         for split in splits:
-            found.of("data.alternatives", with_alternatives, tables[split], answers)
+            collected.of("data.alternatives", with_alternatives, tables[split], answers)
     if tables and non_members:
         members = set(map(key, tables["full"]))
         for index, row in enumerate(non_members.rows):
             if key(row) in members:
-                found.problems.append(
+                collected.problems.append(
                     f"evaluation.holdout: {non_members.where(index)}: is a row of full, so it is "
                     f"none that every model has missed: {row['question']!r}"
                 )
                 break
-    return found.problems + column_problems(renamed, data)
+    return collected.problems + column_problems(renamed, data)
 
 
 def column_problems(renamed: ColumnNames, data: dict) -> list[str]:
     """What is wrong with data.columns once all files are read; the hub's are not yet."""
-    problems, theirs = [], list(renamed.names.values())
-    twice = sorted({name for name in theirs if theirs.count(name) > 1})
+    problems, names = [], list(renamed.names.values())
+    twice = sorted({name for name in names if names.count(name) > 1})
     problems += [f"data.columns: '{name}' is named for two columns" for name in twice]
     if data["data_dir"] is not None or data["source"].startswith("mini"):
         problems += [f"data.columns: {problem}" for problem in renamed.unused()]
@@ -73,4 +73,6 @@ class Problems:
             return read(*arguments)
         except DataError as error:
             self.problems += [f"{setting}: {problem}" for problem in error.problems]
-            return None
+        except OSError as error:  # a folder that may not be listed
+            self.problems.append(f"{setting}: {error.filename}: {error.strerror}")
+        return None

@@ -45,22 +45,22 @@ class ColumnNames:
     """
 
     names: Mapping[str, str] = field(default_factory=dict)  # ours -> theirs
-    there: dict[str, None] = field(default_factory=dict)
+    present: dict[str, None] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
 
-    def within(self, there: Iterable[str], needed: Iterable[str]) -> dict[str, str]:
-        """theirs -> ours, of the needed columns that a file with the columns `there` renames."""
-        self.there.update(dict.fromkeys(there))
+    def within(self, present: Iterable[str], needed: Iterable[str]) -> dict[str, str]:
+        """theirs -> ours, of the needed columns that a file with the columns `present` renames."""
+        self.present.update(dict.fromkeys(present))
         names = {self.names[name]: name for name in needed if name in self.names}
-        names = {theirs: ours for theirs, ours in names.items() if theirs in there}
+        names = {theirs: ours for theirs, ours in names.items() if theirs in present}
         self.used.update(names.values())
         return names
 
     def unused(self) -> list[str]:
         """Names by which no file was read."""
-        there = printable(", ".join(map(str, self.there)))
+        columns = printable(", ".join(map(str, self.present)))
         return [
-            f"no table has a column '{theirs}' for '{ours}'; their columns are {there}"
+            f"no table has a column '{theirs}' for '{ours}'; their columns are {columns}"
             for ours, theirs in self.names.items()
             if ours not in self.used
         ]
@@ -153,10 +153,10 @@ def row_problem(row, columns: Mapping[str, type], blank: bool = False) -> str | 
     for column, kind in columns.items():
         expected = f"column '{column}' must be a non-empty {kind.__name__}"
         if column not in row:
-            there = printable(", ".join(map(str, row)))[:200] or "no column"
+            columns_of_row = printable(", ".join(map(str, row)))[:200] or "no column"
             return (
-                f"{expected}, found nothing; the row has {there}: rename one, or name it in "
-                f"data.columns, as in {{{column}: its name}}"
+                f"{expected}, found nothing; the row has {columns_of_row}: rename one, or name it "
+                f"in data.columns, as in {{{column}: its name}}"
             )
         value = row[column]
         if not isinstance(value, kind) or (kind is list and not value):
@@ -286,8 +286,11 @@ def write_table(path: Path, rows: list[dict]) -> None:
 def _renamed(row: dict, names: Mapping[str, str]) -> dict:
     """The row under our names; a column that a renamed one replaces is left out."""
     replaced = set(names.values()) - set(names)
-    kept = {key: value for key, value in row.items() if key in names or key not in replaced}
-    return {names.get(key, key): value for key, value in kept.items()}
+    return {
+        names.get(key, key): value
+        for key, value in row.items()
+        if key in names or key not in replaced
+    }
 
 
 def _with_lists(row: dict, columns: Mapping[str, type]) -> dict:

@@ -3,7 +3,14 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unlearning.data.belonging import copies, difference, key, own_split_problems, strangers
+from unlearning.data.belonging import (
+    copies,
+    difference,
+    key,
+    own_split_problems,
+    strangers,
+    without,
+)
 from unlearning.data.formats import candidates, find_file, read_file
 from unlearning.data.splits import TOFU_ROWS_PER_AUTHOR, evaluated_on, forget_rows, retain_name
 from unlearning.data.tables import ColumnNames, DataError, Table, columns_of
@@ -25,6 +32,7 @@ class Folder:
     """The tables of a folder, as far as they can be read, and everything that is wrong with it.
 
     forget: split -> its rows: those of forgetNN if the folder holds it, else the tail of full.
+    unread: tables that are there but damaged.
     """
 
     path: Path
@@ -108,20 +116,15 @@ def belonging(folder: Folder, split: str, forget: Table) -> list[str]:
     problems = []
     perturbed = folder.tables.get(f"{evaluated_on(split)}_perturbed")
     if perturbed is not None and evaluated_on(split) == split:
-        own = split in folder.tables
-        name = split if own else f"{split} (the last {len(forget.rows)} rows of full)"
+        name = f"{split} (the last {len(forget.rows)} rows of full)"
+        name = split if split in folder.tables else name
         problems += difference(perturbed, forget, name)
     elif perturbed is not None:
         problems += strangers(perturbed, set(map(key, forget.rows)), f"is no row of {split}")
     if retain_name(split) in folder.tables:
-        forgotten = set(map(key, forget.rows))
-        full = folder.tables["full"]
-        places = [i for i, row in enumerate(full.rows) if key(row) not in forgotten]
-        rest = Table(
-            full.path, full.unit, [full.rows[i] for i in places], [full.numbers[i] for i in places]
-        )
-        own = folder.tables[retain_name(split)]
-        problems += difference(own, rest, f"{retain_name(split)} (full without {split})")
+        rest = without(folder.tables["full"], set(map(key, forget.rows)))
+        name = f"{retain_name(split)} (full without {split})"
+        problems += difference(folder.tables[retain_name(split)], rest, name)
     return problems
 
 
@@ -129,16 +132,17 @@ def check_retain(folder: Folder, retain_authors: int | None) -> None:
     """Note a retain_perturbed that holds other rows than models keep, and too many authors."""
     full, forget = folder.tables["full"], folder.forget
     forgotten = {key(row) for table in forget.values() for row in table.rows}
-    kept = [row for row in full.rows if key(row) not in forgotten]
+    retained = [row for row in full.rows if key(row) not in forgotten]
     if retain_authors is not None:
         first = retain_authors * TOFU_ROWS_PER_AUTHOR
-        if first > len(kept) and forget:
-            authors = [(len(full.rows) - rest) // TOFU_ROWS_PER_AUTHOR for rest in (0, len(kept))]
+        if first > len(retained) and forget:
+            authors = len(full.rows) // TOFU_ROWS_PER_AUTHOR
             folder.problems.append(
-                f"{retain_authors} retain (data.retain_authors) and {authors[1]} forget authors "
-                f"are more than the {authors[0]} of {full.path}"
+                f"{retain_authors} retain (data.retain_authors) and "
+                f"{authors - len(retained) // TOFU_ROWS_PER_AUTHOR} forget authors are more than "
+                f"the {authors} of {full.path}"
             )
-        kept = kept[:first]
+        retained = retained[:first]
     table = folder.tables.get("retain_perturbed")
     if table is None or not forget:
         return
@@ -154,7 +158,7 @@ def check_retain(folder: Folder, retain_authors: int | None) -> None:
     among = "is no row of the retain split"
     if retain_authors is not None:
         among += f" (the first {retain_authors} authors)"
-    folder.problems += strangers(table, set(map(key, kept)), among)
+    folder.problems += strangers(table, set(map(key, retained)), among)
 
 
 def alternative_answers(path: Path, renamed: ColumnNames | None = None) -> dict[str, list[str]]:
