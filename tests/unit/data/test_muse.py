@@ -66,23 +66,24 @@ def test_with_folds_the_target_learns_all_of_them(folder):
     assert [row["text"] for row in tables_of(folder)["full"]][:2] == ["all", "folds"]
 
 
-def test_a_snapshot_of_the_hub_is_read_by_its_readme(tmp_path, monkeypatch):
-    """Parquet files behind the links of a cache."""
+@pytest.mark.parametrize("split", ["retain_qa", "retain2_qa"])
+def test_a_snapshot_of_the_hub_is_read_by_its_readme(tmp_path, monkeypatch, split):
+    """Parquet files behind the links of a cache; retain2_qa is an earlier revision's name."""
     datasets = pytest.importorskip("datasets")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "datasets"))
     blob, snapshot = tmp_path / "blobs" / "0a1b", tmp_path / "snapshots" / "c0ffee"
     blob.parent.mkdir()
     (snapshot / "knowmem").mkdir(parents=True)
     datasets.Dataset.from_list(QUESTIONS).to_parquet(blob)
-    (snapshot / "knowmem" / "forget_qa-00000-of-00001.parquet").symlink_to("../../../blobs/0a1b")
+    (snapshot / "knowmem" / f"{split}-00000-of-00001.parquet").symlink_to("../../../blobs/0a1b")
     (snapshot / "README.md").write_text(
         "---\nconfigs:\n- config_name: knowmem\n  data_files:\n"
-        "  - {split: forget_qa, path: knowmem/forget_qa-*}\n---\n"
+        f"  - {{split: {split}, path: knowmem/{split}-*}}\n---\n"
     )
     read = snapshot_reader(snapshot, ColumnNames())
-    assert read("knowmem/forget_qa", QA) == [{"question": "q", "answer": "a"}]
-    with pytest.raises(DataError, match="cannot load knowmem, retain_qa"):
-        read("knowmem/retain_qa", QA)
+    assert read("knowmem/retain_qa", QA) == [{"question": "q", "answer": "a"}]
+    with pytest.raises(DataError, match="cannot load knowmem, forget_qa"):
+        read("knowmem/forget_qa", QA)
 
 
 def test_texts_may_lie_in_one_text_file(folder):
