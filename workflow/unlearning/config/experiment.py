@@ -282,7 +282,10 @@ class Experiment:
 
     def evaluate_settings(self) -> dict:
         """What evaluation is told. The variant is none of its business: rows serve every one."""
-        return {**self.common(), **self.evaluation("membership")}
+        settings = {**self.common(), **self.evaluation("membership")}
+        if self.config["evaluation"]["holdout"] is not None:
+            settings["columns"] = self.config["data"]["columns"]
+        return settings
 
     def harness_settings(self) -> dict:
         """What evaluation on harness tasks is told; their prompts are the tasks' own."""

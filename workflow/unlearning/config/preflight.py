@@ -11,10 +11,8 @@ from unlearning.assets.needs import on_hub
 from unlearning.config.experiment import Experiment
 from unlearning.config.schema import ConfigError
 from unlearning.config.synthetic import SyntheticExperiment
-from unlearning.data import muse, wmdp
-from unlearning.data.splits import TOFU_ROWS_PER_AUTHOR, evaluated_on, forget_rows
-from unlearning.data.tables import DataError, read_table
-from unlearning.data.tofu import alternative_answers, folder_problems
+from unlearning.data.problems import data_problems
+from unlearning.data.task_files import task_problems
 from unlearning.evaluation.harness import absent
 
 PACKAGES = {"adamw8bit": "torchao", "paged_adamw_32bit": "bitsandbytes"}
@@ -30,7 +28,9 @@ def preflight(experiment: Experiment | SyntheticExperiment) -> None:
 
 
 def _language_model(experiment: Experiment) -> list[str]:
-    problems = _data(experiment) + _holdout(experiment)
+    config = experiment.config
+    holdout = config["evaluation"]["holdout"]
+    problems = data_problems(config["data"], experiment.tables, holdout)
     return problems + _model(experiment) + _harness(experiment) + _optimizer(experiment)
 
 
@@ -45,66 +45,6 @@ def _results(experiment: Experiment | SyntheticExperiment) -> list[str]:
             f"results: cannot write to '{experiment.config['results']}' ({existing}: "
             f"{error.strerror}). Set results to a folder that you may write to"
         ]
-
-
-def _data(experiment: Experiment) -> list[str]:
-    data = experiment.config["data"]
-    problems = _answers(experiment)
-    if data["data_dir"] is None:
-        return problems
-    if experiment.on_muse:
-        return problems + muse.folder_problems(data["data_dir"], experiment.splits)
-    if experiment.on_wmdp:
-        return problems + wmdp.folder_problems(data["data_dir"], experiment.splits)
-    problems += folder_problems(data["data_dir"], sorted(set(map(evaluated_on, experiment.tables))))
-    return problems or _subset(experiment)
-
-
-def _answers(experiment: Experiment) -> list[str]:
-    """The files of other answers that the config names."""
-    data, problems = experiment.config["data"], []
-    readers = {
-        "idontknow": lambda path: read_table(path, "idontknow"),
-        "alternatives": alternative_answers,
-    }
-    for key, reader in readers.items():
-        if data[key] is not None:
-            try:
-                reader(Path(data[key]))
-            except DataError as error:
-                problems.append(f"data.{key}: {error}")
-    return problems
-
-
-def _subset(experiment: Experiment) -> list[str]:
-    """Whether the authors that are there make up the splits and the subset asked for."""
-    data = experiment.config["data"]
-    rows = len(read_table(Path(data["data_dir"]) / "full.json"))
-    counts, problems = [], []
-    for split in experiment.tables:
-        try:
-            counts.append(forget_rows(split, rows, TOFU_ROWS_PER_AUTHOR))
-        except ValueError as error:
-            problems.append(f"forget_splits: {error}")
-    kept = (data["retain_authors"] or 0) * TOFU_ROWS_PER_AUTHOR
-    if counts and kept + max(counts) > rows:
-        authors = [n // TOFU_ROWS_PER_AUTHOR for n in (rows, max(counts))]
-        problems.append(
-            f"data.retain_authors: {data['retain_authors']} retain and {authors[1]} forget authors "
-            f"are more than the {authors[0]} of {data['data_dir']}/full.json"
-        )
-    return problems
-
-
-def _holdout(experiment: Experiment) -> list[str]:
-    path = experiment.config["evaluation"]["holdout"]
-    if path is None:
-        return []
-    try:
-        read_table(Path(path))
-    except DataError as error:
-        return [f"evaluation.holdout: {error}"]
-    return []
 
 
 def _model(experiment: Experiment) -> list[str]:
@@ -157,6 +97,9 @@ def _harness(experiment: Experiment) -> list[str]:
             f"harness.include_path: no folder '{asked['include_path']}'. It should hold the YAML "
             "files of your tasks, or be null"
         )
+    elif asked["include_path"] is not None:
+        found = task_problems(asked["include_path"], asked["tasks"])
+        problems += [f"harness.include_path: {problem}" for problem in found]
     return problems
 
 
