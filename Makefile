@@ -5,10 +5,14 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed
 CONFIG ?= config/config.yaml
 PROFILE ?= config/profiles/local
+# one more than there are cores, because the SLURM tests wait most of the time
+PYTEST_WORKERS ?= $(shell expr 1 + `getconf _NPROCESSORS_ONLN`)
+PYTEST := pytest --numprocesses $(PYTEST_WORKERS) --dist loadgroup
+KILLS ?= 30
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce dry-run plan assets test lint unlock clean
+.PHONY: help install reproduce dry-run plan assets test soak soak-short lint unlock clean
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,7 +41,13 @@ assets: $(INSTALLED)  ## what CONFIG needs from the hub (ARGS=--download fetches
 	python -m unlearning assets --configfile $(CONFIG) $(ARGS)
 
 test: $(INSTALLED) lint  ## lint, unit, golden, workflow and browser tests
-	pytest $(ARGS)
+	$(PYTEST) $(ARGS)
+
+soak: $(INSTALLED)  ## what takes hours: random kills (KILLS=200), all rehearsals, SLURM scenarios
+	$(PYTEST) tests/soak --kills $(KILLS) $(ARGS)
+
+soak-short: $(INSTALLED)  ## some minutes of each
+	$(PYTEST) tests/soak -m short --kills 5 $(ARGS)
 
 lint: $(INSTALLED)  ## ruff, snakefmt and snakemake --lint
 	ruff check .

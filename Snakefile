@@ -47,6 +47,7 @@ else:
     include: "rules/fetch.smk"
     include: "rules/data.smk"
     include: "rules/pretrain.smk"
+    include: "rules/restore.smk"
     include: "rules/finetune.smk"
     include: "rules/retrain.smk"
     include: "rules/reference.smk"

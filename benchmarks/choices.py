@@ -94,16 +94,13 @@ def counted(world: World) -> Iterator[None]:
     """Count the tokens of rows packed, and those needed."""
     pack, world.packed = packing.pack, [0, 0]
 
-    def counting(examples: list[Example]) -> packing.Packed:
-        found = pack(examples)
+    def counting(examples: list[Example], shared: bool = True) -> packing.Packed:
+        found = pack(examples, shared)
         world.packed[0] += sum(tree.tokens for tree in packing.grow(examples))
         world.packed[1] += found.ids.numel()
         return found
 
-    with (
-        patch("unlearning.training.batches.pack", counting),
-        patch("unlearning.evaluation.likelihood.pack", counting),
-    ):
+    with patch("unlearning.models.scorer.pack", counting):
         yield
 
 

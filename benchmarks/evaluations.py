@@ -2,37 +2,46 @@
 
     python benchmarks/evaluations.py --data path/to/tofu \\
         --model results/tofu-tiny/forget10/retrain/seed=1/model
+    python benchmarks/evaluations.py --data path/to/tofu --device cuda --shape 7b --rounds 1
 
-The arms take turns on the same model, in float32, on the CPU. Time is the process's own CPU time,
-which other work on the machine does not lengthen; ROUGE, the same in both arms, is left out.
+The arms take turns on the same model: on the CPU in float32, on a GPU in bfloat16. Time on the CPU
+is the process's own CPU time, which other work on the machine does not lengthen; ROUGE, the same in
+both arms, is left out. A model from random weights (--shape) seldom ends an answer before its
+limit, so that generation takes its longest.
 Needed tokens: each question and each distinct answer once; of generation, each prompt and each
 token of an answer that another follows.
 """
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 from official import Evaluation
-from tofu_rows import GENERATED, SCORED, encoder_of, evaluated, write
+from steps import SHAPES, Clock, random_model
+from tofu_rows import (
+    ARCHITECTURE,
+    GENERATED,
+    SCORED,
+    encoder_of,
+    evaluated,
+    tokenizer_of,
+    write,
+)
 from unlearning.data.packing import grow
 from unlearning.evaluation.evaluator import Evaluator
 from unlearning.evaluation.generation import Generator, Limit
 from unlearning.evaluation.summary import summarise
 from unlearning.models.folder import load_model, load_tokenizer
 
-CPU = torch.device("cpu")
-
 
 class Meter:
-    """CPU seconds of calls, and the tokens that they put through the model's layers."""
+    """Seconds of calls, and the tokens that they put through the model's layers."""
 
     def __init__(self, model):
-        self.tokens = 0
+        self.tokens, self.clock = 0, Clock(model.device)
         self.seconds: dict[tuple[str, str], list[float]] = {}
         self.processed: dict[tuple[str, str], int] = {}
         model.get_decoder().register_forward_pre_hook(self._count, with_kwargs=True)
@@ -42,9 +51,9 @@ class Meter:
 
     def __call__(self, work: str, arm: str, call: Callable, *args):
         """The call's result."""
-        before, since = self.tokens, time.process_time()
+        before, since = self.tokens, self.clock.now()
         result = call(*args)
-        self.seconds.setdefault((work, arm), []).append(time.process_time() - since)
+        self.seconds.setdefault((work, arm), []).append(self.clock.now() - since)
         self.processed[work, arm] = self.tokens - before
         return result
 
@@ -60,15 +69,26 @@ def with_answers(columns: dict, answers: dict[str, list[str]], rouge) -> dict:
     return columns
 
 
+def evaluated_model(args: argparse.Namespace, device: torch.device):
+    """(model, tokenizer): of the folder, or of a shape from random weights; bfloat16 on a GPU."""
+    if args.model is not None:
+        model, tokenizer = load_model(args.model), load_tokenizer(args.model)
+    else:
+        tokenizer = tokenizer_of(args.data, ARCHITECTURE["vocabulary"])
+        model, _ = random_model(args.shape, len(tokenizer), device)
+    return (model if args.device == "cpu" else model.bfloat16()).to(device).eval(), tokenizer
+
+
 def measure(args: argparse.Namespace) -> dict:
     """Seconds, tokens, and metrics of both arms."""
-    model, tokenizer = load_model(args.model).eval(), load_tokenizer(args.model)
+    accelerator = Accelerator(cpu=args.device == "cpu")
+    model, tokenizer = evaluated_model(args, accelerator.device)
     encoder = encoder_of(tokenizer, SCORED)
     sets = {name: rows[: args.rows] for name, rows in evaluated(args.data).items()}
-    accelerator, limit = Accelerator(cpu=True), Limit(GENERATED, "total")
+    limit = Limit(GENERATED, "total")
     evaluator = Evaluator(sets, encoder, accelerator, batch_tokens=args.batch_tokens, limit=limit)
     official = Evaluation(sets, encoder)
-    generator = Generator(model, tokenizer, CPU, limit, args.batch_tokens)
+    generator = Generator(model, tokenizer, accelerator.device, limit, args.batch_tokens)
     questions = [(name, row["question"]) for name, rows in sets.items() for row in rows]
     prompts = [encoder.prompt_ids(question) for _, question in questions]
     meter = Meter(model)
@@ -104,7 +124,7 @@ def measure(args: argparse.Namespace) -> dict:
 
 def show(found: dict) -> None:
     """Print the table and how far apart the arms' metrics are."""
-    print("| work | arm | CPU seconds | tokens | processed / needed | ratio of seconds |")
+    print("| work | arm | seconds | tokens | processed / needed | ratio of seconds |")
     print("|---|---|---|---|---|---|")
     totals = {"ours": 0.0, "official": 0.0}
     for work, needed in found["needed"].items():
@@ -126,7 +146,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of TOFU's JSON files")
-    parser.add_argument("--model", required=True, help="folder of a model of tofu-tiny")
+    model = parser.add_mutually_exclusive_group(required=True)
+    model.add_argument("--model", help="folder of a model of tofu-tiny")
+    model.add_argument("--shape", choices=["tiny", *SHAPES], help="random weights instead")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--rows", type=int, help="of each set; without it the official 300")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch-tokens", type=int, default=16384)

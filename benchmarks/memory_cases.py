@@ -2,6 +2,7 @@
 
     python benchmarks/memory_cases.py                  # 15 to 25 M parameters on the CPU, minutes
     python benchmarks/memory_cases.py --device cuda    # 1 B and 7 B, on a GPU of 80 GB or more
+    python benchmarks/memory_cases.py --device cuda --cases 6 11    # the 7 B ones alone
 
 Each case runs in a process of its own (benchmarks/memory.py).
 """
@@ -77,10 +78,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--device", choices=CASES, default="cpu")
-    device = parser.parse_args().device
+    parser.add_argument(
+        "--cases",
+        type=int,
+        nargs=2,
+        default=(0, None),
+        help="first case, and the one after the last",
+    )
+    args = parser.parse_args()
+    device = args.device
     print("| width x layers | options | predicted MiB | measured MiB | ratio |")
     print("|---|---|---|---|---|")
-    for case in CASES[device]:
+    for case in CASES[device][slice(*args.cases)]:
         found = measure(case, device)
         predicted, measured = found["predicted"]["total"], found["measured"]
         options = [f"{k}={v}" for k, v in case.items() if k not in SMALL]

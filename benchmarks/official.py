@@ -1,9 +1,12 @@
-"""The arm that ours is timed beside: how the papers' official code trains and evaluates.
+"""The arms that ours is timed beside: how the papers' official code trains and evaluates, and how
+open-unlearning trains.
 
 Every sequence is padded (to 500 tokens in training, 200 in evaluation), the reference model runs at
 each step, forget and retain rows go through the model apart, logits of all positions are computed
 and made float32, and each kind of answer has forward passes of its own, in the tables' order
 (TOFU/dataloader.py and TOFU/evaluate_util.py of licong-lin/negative-preference-optimization).
+open-unlearning differs in training by its padding: to the longest sequence of the micro-batch
+(src/data/collators.py and src/trainer/unlearn/npo.py of locuslab/open-unlearning).
 Losses are means over rows, and answers greedy, as ours are: otherwise there would be nothing to
 compare. Where the released code computes a loss twice, here it is computed once.
 """
@@ -24,8 +27,9 @@ PAD = 1  # the mask hides it
 BATCH = 30  # official: batch_size of eval_everything.yaml; a quarter of it for variants
 
 
-def padded(examples: list[Example], width: int) -> dict[str, Tensor]:
-    """ids, mask and labels, each (B, width)."""
+def padded(examples: list[Example], width: int | None) -> dict[str, Tensor]:
+    """ids, mask and labels, each (B, width); without a width as wide as the longest sequence."""
+    width = width or max(len(example.ids) for example in examples)
     ids = torch.full((len(examples), width), PAD)
     mask, labels = torch.zeros_like(ids), torch.full_like(ids, IGNORED)
     for row, example in enumerate(examples):
@@ -47,9 +51,20 @@ def scored(model, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
 
 
 class Training:
-    """NPO+RT, step by step."""
+    """NPO+RT, step by step. width: tokens that every sequence is padded to; None: those of the
+    micro-batch's longest."""
 
-    def __init__(self, model, reference, recipe: Recipe, micro_batch: int, beta: float, autocast):
+    def __init__(
+        self,
+        model,
+        reference,
+        recipe: Recipe,
+        micro_batch: int,
+        beta: float,
+        autocast,
+        width: int | None = TRAINED,
+    ):
+        self.width = width
         self.model, self.reference, self.recipe = model.train(), reference.eval(), recipe
         self.micro_batch, self.beta, self.autocast = micro_batch, beta, autocast
         self.optimizer = make_optimizer(list(model.parameters()), recipe)
@@ -71,8 +86,8 @@ class Training:
 
     def _loss(self, part: list[Pair]) -> Tensor:
         """(B,)"""
-        forget = padded([pair["forget"] for pair in part], TRAINED)
-        retain = padded([pair["retain"] for pair in part], TRAINED)
+        forget = padded([pair["forget"] for pair in part], self.width)
+        retain = padded([pair["retain"] for pair in part], self.width)
         nll, _, _ = scored(self.model, forget)
         with torch.no_grad():
             known, _, _ = scored(self.reference, forget)

@@ -12,6 +12,7 @@ from pathlib import Path
 sys.path += [str(Path(__file__).resolve().parents[1] / "tests" / "support")]
 
 from process_cases import (
+    CASES,
     MICRO_BATCHES,
     SHARDINGS,
     SPECIAL,
@@ -24,12 +25,12 @@ def main() -> None:
     """Print the table."""
     print("| processes | sharding | run | weights | metrics |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        one = started(1, Path(folder) / "1")
-        for processes in (1, 2, 4):
-            found = one if processes == 1 else started(processes, Path(folder) / str(processes))
+        several = started(Path(folder), dict.fromkeys((1, 2, 4), CASES))
+        one = several[1]
+        for processes, found in several.items():
             for sharding in SHARDINGS[:processes]:
-                for size in MICRO_BATCHES:
-                    row(processes, sharding, f"micro-batch {size}", found, one, "micro-batch 16")
+                for name in MICRO_BATCHES:
+                    row(processes, sharding, name, found, one, "micro-batch 16")
                 for name in SPECIAL if processes > 1 else ():
                     row(processes, sharding, name, found, one, name)
 

@@ -1,4 +1,5 @@
-"""A step of NPO+RT on forget10 in batches of 32, beside the official arm's, as a Markdown table.
+"""A step of NPO+RT on forget10 in batches of 32, beside the arms of the official code and of
+open-unlearning, as a Markdown table.
 
     python benchmarks/steps.py --data path/to/tofu                        # tofu-tiny on the CPU
     python benchmarks/steps.py --data path/to/tofu --device cuda --shape 1b
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from official import Training
+from official import TRAINED, Training
 from tofu_rows import ARCHITECTURE, OBJECTIVE, forget10, recipe_of, source_of, tokenizer_of, write
 from transformers import LlamaConfig, LlamaForCausalLM
 from unlearning.data.encoding import Example
@@ -31,7 +32,8 @@ from unlearning.planning.shapes import KNOWN, Shape, shape_of
 from unlearning.training.loop import train
 from unlearning.training.plan import Fit
 
-SHAPES = {"1b": KNOWN["Llama-3.2-1B"], "7b": KNOWN["Llama-2-7b"]}
+SHAPES = {"135m": KNOWN["SmolLM2-135M"], "1b": KNOWN["Llama-3.2-1B"], "7b": KNOWN["Llama-2-7b"]}
+ARMS = {"official": TRAINED, "open-unlearning": None}  # tokens that sequences are padded to
 WARM = 1  # steps that are not timed
 RUN = 125
 HEAD = "| arm | step, s | needed tokens/s | run, s | peak GiB | MFU |\n|---|---|---|---|---|---|"
@@ -110,9 +112,11 @@ def flops(shape: Shape, pairs: list[dict[str, Example]]) -> float:
 
 
 class Official:
-    """The official arm: its own model and reference, the seconds and the loss of each step."""
+    """An arm of ARMS: its own model and reference, the seconds and the loss of each step."""
 
-    def __init__(self, args: argparse.Namespace, recipe, vocabulary: int, accelerator: Accelerator):
+    def __init__(
+        self, arm: str, args: argparse.Namespace, recipe, vocabulary: int, accelerator: Accelerator
+    ):
         device = accelerator.device
         reference, _ = random_model(args.shape, vocabulary, device)
         if device.type == "cuda":
@@ -121,7 +125,9 @@ class Official:
         if args.gradient_checkpointing:
             self.model.gradient_checkpointing_enable()
         size = args.official_micro_batch
-        self.training = Training(self.model, reference, recipe, size, 0.1, accelerator.autocast)
+        self.training = Training(
+            self.model, reference, recipe, size, 0.1, accelerator.autocast, ARMS[arm]
+        )
         self.clock, self.lr = Clock(device), recipe.lr
         self.seconds: list[float] = []
         self.losses: list[float] = []
@@ -134,7 +140,7 @@ class Official:
 
 
 def measure(args: argparse.Namespace) -> dict:
-    """Both arms on the same batches."""
+    """All arms on the same batches."""
     half = args.device == "cuda"
     accelerator = Accelerator(cpu=not half, mixed_precision="bf16" if half else "no")
     tokenizer = tokenizer_of(args.data, ARCHITECTURE["vocabulary"])
@@ -147,42 +153,57 @@ def measure(args: argparse.Namespace) -> dict:
     since = clock.now()
     with accelerator.autocast():
         scores = Likelihood(model)(examples["forget"])
-    found = {"steps": args.steps, "shape": args.shape, "reference": clock.now() - since}
+    results = {"steps": args.steps, "shape": args.shape, "reference": clock.now() - since}
     clock.peak()
     examples["forget"] = [
         e.with_reference(s.nll) for e, s in zip(examples["forget"], scores, strict=True)
     ]
     source = source_of(examples, recipe)
     batches = [source.step(step) for step in range(args.steps + WARM)]
-    found["tokens"] = statistics.mean(
+    results["tokens"] = statistics.mean(
         sum(len(row.ids) for pair in pairs for row in pair.values()) for pairs in batches[WARM:]
     )
-    found["flops"] = statistics.mean(flops(shape, pairs) for pairs in batches[WARM:])
+    results["flops"] = statistics.mean(flops(shape, pairs) for pairs in batches[WARM:])
 
-    told = args, recipe, len(tokenizer), accelerator
-    official = None if half else Official(*told)
-    between = (lambda step: None) if half else (lambda step: official.step(batches[step]))
+    setting = args, recipe, len(tokenizer), accelerator
+    arms = {} if half else {arm: Official(arm, *setting) for arm in args.arms}
+
+    def between(step: int) -> None:
+        for arm in arms.values():
+            arm.step(batches[step])
+
     seconds, losses = ours(model, source, recipe, fit, accelerator, between)
-    found["ours"] = {"seconds": seconds[WARM:], "peak": clock.peak(), "losses": losses}
-    if half:
+    results["ours"] = {"seconds": seconds[WARM:], "peak": clock.peak(), "losses": losses}
+    weights = {name: weights_apart(model, arm.model) for name, arm in arms.items()}
+    if half:  # one arm after the other: each has the GPU's memory to itself
         del model
         accelerator.free_memory()
         clock.peak()
-        try:
-            official = Official(*told)
-            for pairs in batches:
-                official.step(pairs)
-        except torch.cuda.OutOfMemoryError:
-            return {**found, "official": None}
-    ended = None if half else weights_apart(model, official.model)
-    theirs = official.losses
-    found["official"] = {
-        "seconds": official.seconds[WARM:],
-        "peak": clock.peak(),
-        "losses": theirs,
-    }
-    apart = (abs(a - b) / abs(b) for a, b in zip(losses, theirs, strict=True))
-    return {**found, "losses apart": max(apart), "weights apart": ended}
+        return results | {arm: alone(arm, setting, batches, losses, clock) for arm in args.arms}
+    for name, arm in arms.items():
+        results[name] = record(arm, None, losses) | {"weights apart": weights[name]}
+    return results
+
+
+def alone(name: str, setting: tuple, batches: list, losses: list[float], clock: Clock):
+    """The record of an arm that has the GPU to itself; None if its memory does not suffice."""
+    try:
+        arm = Official(name, *setting)
+        for pairs in batches:
+            arm.step(pairs)
+    except torch.cuda.OutOfMemoryError:
+        arm = None
+    found = None if arm is None else record(arm, clock.peak(), losses)
+    del arm
+    clock.peak()
+    return found
+
+
+def record(arm: Official, peak: float | None, losses: list[float]) -> dict:
+    """What an arm took, and how far its losses are from ours, relative."""
+    apart = (abs(a - b) / abs(b) for a, b in zip(losses, arm.losses, strict=True))
+    taken = {"seconds": arm.seconds[WARM:], "peak": peak, "losses": arm.losses}
+    return {**taken, "losses apart": max(apart), "weights apart": None}
 
 
 @torch.no_grad()
@@ -202,21 +223,25 @@ def row(arm: str, found: dict, whole: float, peak_flops: float | None) -> None:
     print("| " + " | ".join(cells) + " |", flush=True)
 
 
-def show(found: dict, peak_flops: float | None) -> None:
+def show(results: dict, arms: list[str], peak_flops: float | None) -> None:
     """Print the table, the ratios, and how far apart the arms end."""
     print(HEAD)
-    own = statistics.median(found["ours"]["seconds"])
-    run = RUN * own + found["reference"]
-    row("ours", found, run, peak_flops)
-    if found["official"] is None:
-        print("| official | out of memory | | | | |")
-        return
-    their = statistics.median(found["official"]["seconds"])
-    row("official", found, RUN * their, peak_flops)
-    print(f"\nratio: {their / own:.1f} a step, {RUN * their / run:.1f} a run")
-    print(f"losses apart by at most {found['losses apart']:.1e}, relative", end="")
-    ended = found["weights apart"]
-    print("" if ended is None else f"; weights {ended:.1e} of their tensor's largest")
+    own = statistics.median(results["ours"]["seconds"])
+    run = RUN * own + results["reference"]
+    row("ours", results, run, peak_flops)
+    notes = []
+    for arm in arms:
+        if results[arm] is None:
+            print(f"| {arm} | out of memory | | | | |")
+            continue
+        step = statistics.median(results[arm]["seconds"])
+        row(arm, results, RUN * step, peak_flops)
+        note = f"{arm} / ours: {step / own:.1f} a step, {RUN * step / run:.1f} a run"
+        note += f"; losses apart by at most {results[arm]['losses apart']:.1e}, relative"
+        if (weights := results[arm]["weights apart"]) is not None:
+            note += f"; weights {weights:.1e} of their tensor's largest"
+        notes.append(note)
+    print("", *notes, sep="\n")
 
 
 def main() -> None:
@@ -227,6 +252,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of TOFU's JSON files")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--shape", choices=["tiny", *SHAPES], default="tiny")
+    parser.add_argument("--arms", nargs="*", choices=ARMS, default=["official"])
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--lr", type=float, default=1e-4)
     parser.add_argument("--micro-batch", type=int, help="pairs; without it as memory allows")
@@ -236,9 +262,9 @@ def main() -> None:
     parser.add_argument("--gpu", choices=GPUS, default="H100-80", help="whose peak MFU is of")
     parser.add_argument("--json", type=Path, help="file to write")
     args = parser.parse_args()
-    found = measure(args)
-    show(found, GPUS[args.gpu].half if args.device == "cuda" else None)
-    write(args.json, found)
+    results = measure(args)
+    show(results, args.arms, GPUS[args.gpu].half if args.device == "cuda" else None)
+    write(args.json, results)
 
 
 if __name__ == "__main__":

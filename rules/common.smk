@@ -110,8 +110,14 @@ def asset(name):
     return [str(LAYOUT.assets / f"{name}.json")] if name in ASSETS else []
 
 
+def base_made():
+    """The base model's folder where a rule makes it; else the record of what was fetched, if any."""
+    made = EXPERIMENT.from_scratch or EXPERIMENT.restored
+    return [EXPERIMENT.base] if made else asset("model")
+
+
 def base_model(wildcards, input):
-    """What fine-tuning starts from: pre-trained here, fetched, or the folder of the config."""
+    """What fine-tuning starts from: made here, fetched, or the folder of the config."""
     return input.base or EXPERIMENT.base
 
 
@@ -145,8 +151,7 @@ def reference_model(wildcards):
 
 def reference_folder(wildcards):
     """That model, where it is made here; else the record of what was fetched."""
-    made = wildcards.reference != "base" or EXPERIMENT.from_scratch
-    return reference_model(wildcards) if made else asset("model")
+    return base_made() if wildcards.reference == "base" else reference_model(wildcards)
 
 
 def model_of(wildcards):

@@ -5,7 +5,7 @@ rule finetune:
     """Fine-tune the base model on full: the target of unlearning."""
     input:
         data=rules.data.output.folder,
-        base=[rules.pretrain.output.model] if EXPERIMENT.from_scratch else asset("model"),
+        base=base_made(),
     output:
         model=directory(f"{WORLD}/finetune/seed={{seed}}/model"),
     log:

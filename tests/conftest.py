@@ -1,18 +1,72 @@
-"""Fixtures: the project before its first run, and after the micro experiment."""
+"""Fixtures: the project before its first run, and after each micro experiment; groups of tests for
+parallel runs (`pytest -n 2 --dist loadgroup`)."""
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from project import MICRO, Project, copied, merged, micro
+from finished import finished_run
+from project import Project, copied, merged, micro
+from unlearning.__main__ import main
 
 # Before torch is loaded: sums are the same in every test and in every process that a test starts.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+TESTS = Path(__file__).parent
+PARALLEL = "PYTEST_XDIST_WORKER" in os.environ
+# Groups that take longest, so that none of them is the last to start. The first two need different
+# micro experiments, and so do not wait for one another.
+LONGEST_FIRST = (
+    "end_to_end/test_slurm.py",
+    "end_to_end/test_processes.py",
+    "end_to_end/test_faults.py",
+    "end_to_end/test_stages.py",
+    "end_to_end/test_worker.py",
+    "end_to_end/test_muse.py",
+    "end_to_end/test_assets.py",
+    "end_to_end/test_synthetic.py",
+    "end_to_end/test_wmdp.py",
+    "dag/test_incremental.py",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hand groups out in the order of the tests, not by their number of tests."""
+    config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist appends the names of the groups to those of the tests
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test a group, whose tests share their fixtures in one process.
+
+    A group is a file, or a folder of unit tests; a test may name another with `xdist_group`.
+    """
+    if not PARALLEL:
+        return
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(group_of(item)))
+    items.sort(key=rank)  # stable
+
+
+def group_of(item: pytest.Item) -> str:
+    """The test's file; for a unit test its folder."""
+    path = item.path.relative_to(TESTS)
+    return str(path.parent if path.parts[0] == "unit" else path)
+
+
+def rank(item: pytest.Item) -> int:
+    """Place of a test's file among the longest; unit tests come last and fill the gaps."""
+    path = str(item.path.relative_to(TESTS))
+    if path in LONGEST_FIRST:
+        return LONGEST_FIRST.index(path)
+    return len(LONGEST_FIRST) + path.startswith("unit")
+
 
 @pytest.fixture(scope="session")
 def micro_with() -> Callable[..., dict]:
-    """The micro experiment with changes: micro_with(unlearn={"seeds": [1, 2]})."""
+    """The micro experiment on TOFU with changes: micro_with(unlearn={"seeds": [1, 2]})."""
     return lambda **changes: merged(micro(), changes)
 
 
@@ -23,9 +77,49 @@ def fresh(tmp_path_factory) -> Project:
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory) -> Project:
-    """The project after the micro experiment. Shared: leave it as you find it."""
-    finished = copied(tmp_path_factory.mktemp("project"))
-    done = finished.snakemake(MICRO, "--show-failed-logs")
-    assert done.returncode == 0, done.stdout
-    return finished
+def finished(tmp_path_factory) -> Callable[[str], Project]:
+    """finished("muse"): a copy of the project after tests/micro/muse.yaml, for this process alone.
+
+    The run is made once for all processes. Whoever changes the copy makes another (`moved_to`), or
+    changes it back (`edited`).
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if PARALLEL else own
+
+    def copy(name: str) -> Project:
+        run = finished_run(shared, name)
+        return run.moved_to(tmp_path_factory.mktemp(f"{name}-copy") / "project")
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def project(finished) -> Project:
+    """The project after the micro experiment on TOFU. Leave it as you find it."""
+    return finished("tofu")
+
+
+@pytest.fixture(scope="session")
+def muse(finished) -> Project:
+    """The project after the micro experiment on MUSE. Leave it as you find it."""
+    return finished("muse")
+
+
+@pytest.fixture(scope="session")
+def wmdp(finished) -> Project:
+    """The project after the micro experiment on WMDP. Leave it as you find it."""
+    return finished("wmdp")
+
+
+@pytest.fixture(scope="session")
+def synthetic(finished) -> Project:
+    """The project after the synthetic micro experiment. Leave it as you find it."""
+    return finished("synthetic")
+
+
+@pytest.fixture
+def stage(monkeypatch) -> Callable[..., int]:
+    """stage("evaluate", "--model", …): exit status of a stage, run in this process on the CPU."""
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    return lambda *words: main([str(word) for word in words])

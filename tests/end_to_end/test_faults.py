@@ -1,19 +1,26 @@
-"""Damage, a full disk, NaN: each ends in words that help, and the next run in the same results."""
+"""Kills, damage, a full disk, NaN: each ends in words that help, and the next run in the same
+results. Random kills are in tests/soak."""
 
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
-import time
 
+import psutil
 import pytest
+from hold import PATIENCE, held_process, holding, state_of_step, until
 from kill_stages import results
-from project import MICRO
+from warm import shared_worker
 
-UNLEARNED = "forget10/unlearn/NPO+RT/beta=0.1/seed=1"
+SPLIT = "forget10"
+RUNS = {"NPO": "unlearn/NPO+RT/beta=0.1/seed=1", "SimNPO": "unlearn/SimNPO+RT/default/seed=1"}
+UNLEARNED = f"{SPLIT}/{RUNS['NPO']}"
 TRAJECTORY = f"results/micro/{UNLEARNED}/trajectory.json"
+LOCAL = ("--profile", "config/profiles/local")
+OTHER_SETTINGS = "is of a run with other settings, inputs or code: passed over"
 NAN = """
 steps = []
 
@@ -23,23 +30,58 @@ def loss(batch):
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def worker(project, tmp_path_factory):
+    """Runs every stage here but those of a test that says otherwise."""
+    with shared_worker(tmp_path_factory.mktemp("worker")) as workers:
+        yield workers
+
+
+@pytest.fixture(scope="module")
+def config(micro_with):
+    """The micro experiment with a state after each step."""
+    return micro_with(resources={"checkpoint_minutes": 0, "cells_per_job": 1})
+
+
 @pytest.fixture
 def copy(project, tmp_path):
     """The finished project, to be damaged."""
     return project.moved_to(tmp_path / "project")
 
 
-def run(project, *arguments, config=MICRO):
-    """Snakemake as the local profile runs it."""
-    return project.snakemake(config, *arguments, "--profile", "config/profiles/local")
-
-
-def refused(project, *targets) -> str:
-    """What a run says that fails."""
-    done = run(project, *targets)
-    assert done.returncode == 1
+def refused(project, config, *targets) -> str:
+    """Output of a run that fails."""
+    done = project.snakemake(config, *targets, *LOCAL)
+    assert done.returncode == 1, done.stdout
     assert "Traceback" not in done.stdout, done.stdout
     return done.stdout
+
+
+def completed(project, config, *targets) -> None:
+    """A run that must succeed."""
+    done = project.snakemake(config, *targets, *LOCAL)
+    assert done.returncode == 0, done.stdout
+
+
+def log(project, run) -> str:
+    """Log of a stage's last job."""
+    return (project.world / "logs" / f"{run}.log").read_text()
+
+
+def start_held(project, config, pattern) -> tuple[subprocess.Popen, int]:
+    """Snakemake, and the id of the stage's process that stops at a file that matches `pattern`."""
+    command = ["snakemake", "--cores", "2", *LOCAL, "--configfile", project.write(config)]
+    environment = holding(project.environment, pattern)
+    with (project.root / "snakemake.log").open("w") as output:
+        running = subprocess.Popen(
+            command,
+            cwd=project.root,
+            env=environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    return running, held_process(project.root)
 
 
 def cut(path):
@@ -48,61 +90,110 @@ def cut(path):
     path.write_bytes(content[: len(content) // 2])
 
 
-def cut_between_lines(path):
-    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+def states(project, run):
+    """Names of the states of a run, oldest first."""
+    folders = (project.world / "state" / run).glob("step=*")
+    return sorted((folder.name for folder in folders), key=lambda name: int(name[5:]))
 
 
-@pytest.mark.parametrize(
-    "file, damage, missing, said, delete, target",
-    [
-        (
-            *(f"{UNLEARNED}/model/model.safetensors", cut, f"{UNLEARNED}/evaluate"),
-            *(r"has 49068 bytes, was written with 98136", f"{UNLEARNED}/model", None),
-        ),
-        (f"{UNLEARNED}/evaluate/rows.json", cut, "report", "is not valid JSON", None, None),
-        (f"{UNLEARNED}/trajectory.json", cut, "report", "is not valid JSON", None, TRAJECTORY),
-        (
-            *("forget10/reference/forget.json", cut, UNLEARNED, "is not valid JSON", None),
-            "results/micro/forget10/reference/forget.json",
-        ),
-        (
-            *("data/forget10_perturbed.json", cut_between_lines, f"{UNLEARNED}/evaluate"),
-            *("has another content than was written", "data", "results/micro/data"),
-        ),
-    ],
-    ids=["model", "evaluation", "trajectory", "reference", "table"],
-)
-def test_a_damaged_file_is_named_and_made_again(
-    project, copy, file, damage, missing, said, delete, target
-):
-    """missing: what is to be made from the file. delete: what the message says to delete, where
-    that is not the file alone. target: what is made again here of all that depends on it."""
-    for folder in {"report", missing}:
-        shutil.rmtree(copy.world / folder)
-    damage(copy.world / file)
-    told = refused(copy)
-    advice = f"delete the folder results/micro/{delete}" if delete else "delete it"
-    assert f"error: results/micro/{file} {said}" in told
-    assert f"{advice} and run again" in told
-    if delete:
-        shutil.rmtree(copy.world / delete)
-    else:
-        (copy.world / file).unlink()
-    done = run(copy, *([target] if target else []))
-    assert done.returncode == 0, done.stdout
-    found, expected = results(copy), results(project)
-    assert found[file] == expected[file]
-    if target is None:
-        assert found == expected
+def test_kills_on_the_way_change_no_result(project, fresh, worker, config, tmp_path):
+    """One kill of each kind in one experiment, and a damaged state: results are those of an
+    undisturbed run, and what was trained is not trained again."""
+    copy = fresh.moved_to(tmp_path / "project")
+
+    # a training stage, outright, while it writes a state
+    running, stage = start_held(copy, config, state_of_step(5))
+    os.kill(stage, signal.SIGKILL)
+    assert running.wait(PATIENCE) == 1
+    assert states(copy, "pretrain") == ["step=3", "step=4"]
+    cut(copy.world / "state" / "pretrain" / "step=4" / "weights.safetensors")
+
+    # a training stage that is asked to stop: it ends with the state of its next step
+    running, stage = start_held(copy, config, r"finetune/seed=42/" + state_of_step(3))
+    os.kill(stage, signal.SIGTERM)
+    assert running.wait(PATIENCE) == 1
+    damaged = "is damaged: weights.safetensors has another checksum: passed over"
+    assert f"results/micro/state/pretrain/step=4 {damaged}" in log(copy, "pretrain/base")
+    assert "resumed after step 3 from" in log(copy, "pretrain/base")
+    assert "stopped by SIGTERM after step 4 of 5" in log(copy, "finetune/seed=42")
+    assert states(copy, "finetune/seed=42")[-1] == "step=4"
+
+    # the worker, and with it its children; the settings of its cells change after that
+    changed = {**config, "unlearn": {**config["unlearn"], "lr": 2.0e-3}}
+    running, stage = start_held(copy, changed, r"NPO\+RT/.*" + state_of_step(2))
+    worker.workers()[0].kill()
+    assert running.wait(PATIENCE) == 1
+    assert "resumed after step 4 from" in log(copy, "finetune/seed=42")
+    output = (copy.root / "snakemake.log").read_text()
+    assert "the worker was killed, and the stage with it" in output
+    assert states(copy, UNLEARNED) == ["step=1"]
+
+    # an evaluation that has its values and has written none
+    evaluation = re.escape(f"{SPLIT}/{RUNS['SimNPO']}/evaluate/.")
+    running, stage = start_held(copy, config, f"{evaluation}rows.json")
+    os.kill(stage, signal.SIGKILL)
+    assert running.wait(PATIENCE) == 1
+    passed_over = f"results/micro/state/{UNLEARNED}/step=1 {OTHER_SETTINGS}"
+    assert passed_over in log(copy, f"unlearn/{SPLIT}/{RUNS['NPO'].removeprefix('unlearn/')}")
+
+    # Snakemake with all its processes, when an evaluation has written the first of its two files
+    running, stage = start_held(copy, config, f"{evaluation}summary.json")
+    os.killpg(running.pid, signal.SIGKILL)
+    assert running.wait(PATIENCE) == -signal.SIGKILL
+    until(lambda: not psutil.pid_exists(stage))
+    assert (copy.world / SPLIT / RUNS["SimNPO"] / "evaluate" / "rows.json").exists()
+    assert any((copy.root / ".snakemake" / "locks").iterdir())
+    completed(copy, config, "--unlock")
+
+    completed(copy, config)
+    assert results(copy) == results(project)
+    assert not list((copy.world / "state").rglob("step=*"))
 
 
-def test_a_full_disk(project, copy, micro_with):
-    """Training goes on without states, the model is refused; nothing half-written stays."""
+def test_damaged_files_are_named_and_made_again(project, copy, config):
+    """Each message says what to delete; then the results are those of the undamaged run."""
+    model, reference = f"{SPLIT}/retrain/seed=1/model", f"{SPLIT}/reference/forget.json"
+    table = copy.world / "data" / f"{SPLIT}_perturbed.json"
+    undamaged = table.read_text()
+
+    # one run: an evaluation meets the model, NPO the reference, SimNPO the table
     shutil.rmtree(copy.world / "report")
+    shutil.rmtree(copy.world / SPLIT / "retrain" / "seed=1" / "evaluate")
+    cut(copy.world / model / "model.safetensors")
+    cut(copy.world / reference)
+    table.write_text("".join(undamaged.splitlines(keepends=True)[:-1]))
+    output = refused(copy, config)
+    sizes = r"has \d+ bytes, was written with \d+"
+    assert_named(output, f"{model}/model.safetensors", sizes, model)
+    assert_named(output, reference, "is not valid JSON", None)
+    assert_named(output, f"data/{table.name}", "has another content than was written", "data")
+    table.write_text(undamaged)  # without its folder, everything would be made anew
+    shutil.rmtree(copy.world / model)
+    (copy.world / reference).unlink()
+
+    # the report meets an evaluation, then a trajectory
+    for file in (f"{SPLIT}/retrain/seed=2/evaluate/rows.json", f"{UNLEARNED}/trajectory.json"):
+        cut(copy.world / file)
+        assert_named(refused(copy, config), file, "is not valid JSON", None)
+        (copy.world / file).unlink()
+
+    completed(copy, config)
+    assert results(copy) == results(project)
+
+
+def assert_named(output, file, problem, folder):
+    """The output names a damaged file and what to delete: a folder, or the file alone."""
+    advice = f"delete the folder results/micro/{re.escape(folder)}" if folder else "delete it"
+    file = re.escape(f"results/micro/{file}")
+    assert re.search(rf"error: {file} {problem}.*{advice} and run again", output), output
+
+
+def test_a_full_disk(project, copy, config):
+    """Training goes on without states, the model is refused; nothing half-written stays."""
     shutil.rmtree(copy.world / UNLEARNED)
-    config = copy.write(micro_with(resources={"checkpoint_minutes": 0}))
-    snakemake = f"snakemake {TRAJECTORY} --profile config/profiles/local --configfile {config}"
-    done = copy.call("bash", "-c", f"ulimit -f 64; {snakemake}")  # KiB; the model has 96
+    snakemake = f"snakemake {TRAJECTORY} {' '.join(LOCAL)} --configfile {copy.write(config)}"
+    # a worker would have no such limit; KiB: the model has 96
+    done = copy.call("env", "--unset=UNLEARNING_WORKER", "bash", "-c", f"ulimit -f 64; {snakemake}")
     assert done.returncode == 1
     words = "cannot be written (File too large): make room or a place that can be written to"
     assert f"error: results/micro/{UNLEARNED}/model {words}" in done.stdout, done.stdout
@@ -111,12 +202,11 @@ def test_a_full_disk(project, copy, micro_with):
     assert not list(copy.world.rglob(".*.partial"))
     assert not (copy.world / UNLEARNED / "model").exists()
     assert not list((copy.world / "state").rglob("step=*"))
-    done = run(copy, config=config)
-    assert done.returncode == 0, done.stdout
+    completed(copy, config, f"results/micro/{UNLEARNED}/evaluate/rows.json")
     assert results(copy) == results(project)
 
 
-def test_results_that_cannot_be_written_to(copy):
+def test_results_that_cannot_be_written_to(copy, config):
     """The run ends before its first job, and says so of the folder."""
     shutil.rmtree(copy.world / UNLEARNED)
     locked = ["mount", "--bind", copy.world, copy.world], ["umount", copy.world]
@@ -127,19 +217,19 @@ def test_results_that_cannot_be_written_to(copy):
     else:
         subprocess.run(["mount", "-o", "remount,ro,bind", copy.world], check=True)
     try:
-        told = refused(copy)
+        output = refused(copy, config)
     finally:
         subprocess.run(locked[1], check=True)
-    assert f"results: cannot write to 'results' ({copy.world}: " in told
-    assert "Set results to a folder that you may write to" in told
+    assert f"results: cannot write to 'results' ({copy.world}: " in output
+    assert "Set results to a folder that you may write to" in output
 
 
-def test_a_loss_that_becomes_nan_is_a_result(copy, micro_with):
+def test_a_loss_that_becomes_nan_is_a_result(copy, config):
     """The run ends as collapsed before the weights are touched; the experiment goes on."""
     (copy.root / "mine.py").write_text(NAN)
-    done = run(copy, config=micro_with(methods={"mine": {"function": "mine.py:loss", "epochs": 6}}))
-    assert done.returncode == 0, done.stdout
-    folder = copy.world / "forget10" / "unlearn" / "mine" / "epochs=6" / "seed=1"
+    own = {**config["methods"], "mine": {"function": "mine.py:loss", "epochs": 6}}
+    completed(copy, {**config, "methods": own})
+    folder = copy.world / SPLIT / "unlearn" / "mine" / "epochs=6" / "seed=1"
     record = json.loads((folder / "trajectory.json").read_text())
     assert record["collapsed"] == {"step": 3, "reason": "loss nan, gradient norm nan"}
     assert record["losses"][3:] == [None] and None not in record["losses"][:3]
@@ -148,46 +238,3 @@ def test_a_loss_that_becomes_nan_is_a_result(copy, micro_with):
         rows = [row for row in csv.DictReader(file) if row["method"] == "mine"]
     assert rows and all(row["collapsed"] == "1" for row in rows)
     assert not list((copy.world / "state").rglob("step=*"))
-
-
-def test_states_that_are_damaged_or_of_other_settings(project, copy, micro_with):
-    """The log says what is passed over; results are those of runs without any state."""
-    longer = micro_with(resources={"checkpoint_minutes": 0}, unlearn={"epochs": 100})
-    state = copy.world / "state" / UNLEARNED
-    shutil.rmtree(copy.world / UNLEARNED)
-    command = ["snakemake", TRAJECTORY, "--cores", "1", "--configfile", copy.write(longer)]
-    done = copy.call(*command)
-    assert done.returncode == 0, done.stdout
-    undisturbed = results(copy)
-    shutil.rmtree(copy.world / UNLEARNED)
-    stop_when(lambda: len(list(state.glob("step=*"))) == 2, copy, command)
-    other = shutil.copytree(state, copy.root / "other")
-    steps = sorted(int(path.name[5:]) for path in state.glob("step=*"))
-    cut(state / f"step={steps[-1]}" / "weights.safetensors")
-    done = run(copy, TRAJECTORY, config=longer)
-    assert done.returncode == 0, done.stdout
-    log = copy.world / "logs" / f"{UNLEARNED.replace('forget10/unlearn', 'unlearn/forget10')}.log"
-    relative = state.relative_to(copy.root)
-    said = "is damaged: weights.safetensors has another checksum: passed over"
-    assert f"{relative}/step={steps[-1]} {said}" in log.read_text()
-    assert f"resumed after step {steps[0]} from {relative}/step={steps[0]}" in log.read_text()
-    assert results(copy) == undisturbed
-    shutil.copytree(other, state)
-    done = run(copy)  # with the settings of before
-    assert done.returncode == 0, done.stdout
-    for step in steps:
-        said = "is of a run with other settings, inputs or code: passed over"
-        assert f"{relative}/step={step} {said}" in log.read_text()
-    assert results(copy) == results(project)
-
-
-def stop_when(condition, project, command) -> None:
-    """Start Snakemake; SIGKILL it and all its jobs once the condition holds."""
-    places = {"cwd": project.root, "env": project.environment, "start_new_session": True}
-    running = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, **places)
-    while not condition():
-        assert running.poll() is None
-        time.sleep(0.02)
-    os.killpg(running.pid, signal.SIGKILL)
-    running.wait()
-    assert project.call(*command, "--unlock").returncode == 0

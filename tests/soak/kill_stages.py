@@ -193,7 +193,7 @@ class Experiment:
 
     def unlock(self) -> None:
         """What the next run would ask for."""
-        config = self.project.root / "changed.yaml"
+        config = self.project.write(self.config)
         done = self.project.call(*SNAKEMAKE, "--unlock", "--configfile", config)
         assert done.returncode == 0, done.stdout
 

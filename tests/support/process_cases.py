@@ -1,16 +1,20 @@
-"""Every case of test_processes.py under however many processes it is started with.
+"""Every case of test_processes.py under several processes, forked from one that has torch loaded.
 
-    torchrun --standalone --nproc_per_node 2 tests/support/process_cases.py FOLDER
+    python tests/support/process_cases.py FOLDER '{"2": ["NPO+KL", "resumed"], "4": ["NPO+KL"]}'
 
-A start of one process costs seconds, so that one start runs all cases. Writes what each case ends
-with to FOLDER: cases.json (losses, metrics, golden values) and weights.safetensors.
+A start of one process costs seconds, so that one start runs the named cases under each number of
+processes. Writes what each case ends with to FOLDER/2 and FOLDER/4: cases.json (losses, steps,
+metrics, golden values) and weights.safetensors.
 """
 
 import copy
+import importlib
 import json
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,11 +22,12 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file, save_file
+from torch.multiprocessing import start_processes
 
 sys.path.append(str(Path(__file__).resolve().parent))
 
 from folders import GOLDEN
-from golden_files import cases
+from golden_files import cases as golden_cases
 from toy import ARCHITECTURE, WORDS, toy
 from trajectories import golden_world, trajectory
 from unlearning.data.encoding import Encoder
@@ -40,9 +45,9 @@ from unlearning.training.plan import Fit, Recipe, StepPlan
 from unlearning.training.sharding import whole
 from unlearning.training.sources import LearnSource, UnlearnSource
 from unlearning.training.state import TrainingState
+from unlearning.worker import LATE
 
 SHARDINGS = ("replicate", "shard")
-MICRO_BATCHES = (1, 3, 16)
 # what else a run may bring: a second model, some parameters only, no tied embeddings, …
 SPECIAL = {
     "learn, clipped": {"method": None, "clip_norm": 0.5},
@@ -52,12 +57,16 @@ SPECIAL = {
     "recomputed": {"recomputed": True},
     "bfloat16": {"precision": "bfloat16"},
 }
+MICRO_BATCHES = {f"micro-batch {size}": {"micro_batch": size} for size in (1, 3, 16)}
+RESUMED = "resumed"  # stopped and gone on with, otherwise as micro-batch 3
+CASES = (*MICRO_BATCHES, *SPECIAL, RESUMED)
+GOLDEN_CASES = {case["official_name"]: case for case in golden_cases("trajectory/expected.json")}
 SHAPE = {**ARCHITECTURE, "layers": 3, "width": 32, "feed_forward": 48}
 ROWS = [
     {"question": "who wrote this book?", "answer": " ".join(WORDS[k % 5 : 6 + k % 9])}
     for k in range(16)
 ]
-RECIPE = {"epochs": 6, "batch_size": 16, "lr": 1e-3, "warmup_epochs": 1, "schedule": "linear"}
+RECIPE = {"epochs": 4, "batch_size": 16, "lr": 1e-3, "warmup_epochs": 1, "schedule": "linear"}
 RECIPE |= {"weight_decay": 0.01, "clip_norm": None, "max_length": 64}
 
 
@@ -73,7 +82,10 @@ def run(
     stop: int | None = None,
     **recipe,
 ):
-    """(model, accelerator, history) of six steps of sixteen pairs; stop: killed after that step."""
+    """(model, accelerator, history, steps taken here) of four steps of sixteen pairs.
+
+    stop: the step after which the run is killed.
+    """
     AcceleratorState._reset_state()
     accelerator = make_accelerator({"precision": precision})
     _, tokenizer = toy()
@@ -95,8 +107,11 @@ def run(
         make = {role: lambda row, _=0: scored[row] for role in objective.roles}
         source = UnlearnSource(plan, 0, "fresh", {"retain": len(rows)}, make)
 
-    def at_step(done):
-        if done == stop:
+    steps = []
+
+    def at_step(step):
+        steps.append(step)
+        if step == stop:
             raise InterruptedError
 
     history = train(
@@ -106,7 +121,7 @@ def run(
         state=TrainingState(state, 0, {}, accelerator) if state else None,
         sharded=sharding == "shard",
     )
-    return model, accelerator, history
+    return model, accelerator, history, steps
 
 
 def metrics(model, accelerator: Accelerator) -> dict[str, float]:
@@ -121,39 +136,34 @@ def metrics(model, accelerator: Accelerator) -> dict[str, float]:
     return summarise(evaluator(whole(model, accelerator)))
 
 
-def resumed(sharding: str, folder: Path) -> bool:
-    """Whether a run that is stopped and goes on ends bit for bit as if undisturbed."""
-    with suppress(InterruptedError):
-        run(sharding, state=folder, stop=4)
-    ours, accelerator, history = run(sharding, state=folder)
-    theirs, _, undisturbed = run(sharding)
-    models = [whole(model, accelerator, main_only=True) for model in (ours, theirs)]
-    if accelerator.is_main_process:
-        assert history.losses == undisturbed.losses
-        pairs = zip(*(model.parameters() for model in models), strict=True)
-        assert all(torch.equal(a, b) for a, b in pairs)
-    return True
-
-
-def started(processes: int, folder: Path) -> tuple[dict, dict]:
-    """What read() finds after all cases have run on so many processes, in one start."""
-    launch = ["torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    command = [sys.executable, "-m", *launch, __file__, str(folder)]
+def started(folder: Path, names: dict[int, Sequence[str]]) -> dict[int, tuple[dict, dict]]:
+    """What read() returns after the cases named for a number of processes have run on so many."""
+    command = [sys.executable, __file__, str(folder), json.dumps(names)]
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     done = subprocess.run(command, **output, timeout=900)
     assert done.returncode == 0, done.stdout[-5000:]
-    return read(folder)
+    return {processes: read(folder / str(processes)) for processes in names}
+
+
+def process(index: int, processes: int, folder: Path, names: Sequence[str]) -> None:
+    """One of several processes that run the cases, with what torchrun would tell it."""
+    ranks = {"RANK": index, "LOCAL_RANK": index}
+    ranks |= {"WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes}
+    os.environ.update({name: str(value) for name, value in ranks.items()})
+    store = torch.distributed.FileStore(f"{folder}.store", processes)
+    torch.distributed.init_process_group("gloo", store=store, rank=index, world_size=processes)
+    run_cases(folder, names)
 
 
 def read(folder: Path) -> tuple[dict, dict]:
-    """(what the cases end with, their weights), as all_cases() wrote them."""
-    found = json.loads((folder / "cases.json").read_text(encoding="utf-8"))
-    return found, load_file(folder / "weights.safetensors")
+    """(what the cases end with, their weights), as run_cases() wrote them."""
+    cases = json.loads((folder / "cases.json").read_text(encoding="utf-8"))
+    return cases, load_file(folder / "weights.safetensors")
 
 
 def difference(ours: tuple, case: str, theirs: tuple, other: str) -> tuple[float, float]:
     """Largest difference of weights, relative to each tensor's largest weight, and of metrics,
-    between two cases of what all_cases() wrote: (cases, weights) each."""
+    between two cases of what run_cases() wrote: (cases, weights) each."""
     pairs = [
         (w, theirs[1][f"{other}/{k[len(case) + 1 :]}"])
         for k, w in ours[1].items()
@@ -161,21 +171,24 @@ def difference(ours: tuple, case: str, theirs: tuple, other: str) -> tuple[float
     ]
     assert pairs
     weights = max(float((a - b).abs().max() / b.abs().max()) for a, b in pairs)
-    found, expected = ours[0][case]["metrics"], theirs[0][other]["metrics"]
-    assert found.keys() == expected.keys()
-    return weights, max(abs(found[key] - expected[key]) for key in expected)
+    metrics, expected = ours[0][case]["metrics"], theirs[0][other]["metrics"]
+    assert metrics.keys() == expected.keys()
+    return weights, max(abs(metrics[key] - expected[key]) for key in expected)
 
 
-def all_cases(
-    folder: Path, shardings: tuple[str, ...] = SHARDINGS, golden: bool = GOLDEN.is_dir()
+def run_cases(
+    folder: Path,
+    names: Sequence[str],
+    shardings: tuple[str, ...] = SHARDINGS,
 ) -> None:
-    """Run every case; the main process writes what they end with."""
-    found, weights = {}, {}
+    """Run the named cases in each sharding; the main process writes what they end with."""
+    records, weights = {}, {}
 
     def end(name: str, sharding: str, **options) -> None:
-        model, accelerator, history = run(sharding, **options)
-        found[f"{name}, {sharding}"] = {
+        model, accelerator, history, steps = run(sharding, **options)
+        records[f"{name}, {sharding}"] = {
             "losses": history.losses,
+            "steps": steps,
             "metrics": metrics(model, accelerator),
         }
         model = whole(model, accelerator, main_only=True)
@@ -185,27 +198,36 @@ def all_cases(
             for key, parameter in model.named_parameters():
                 weights[f"{name}, {sharding}/{key}"] = parameter.detach().clone()
 
+    plain = {**MICRO_BATCHES, **SPECIAL}
     for sharding in shardings:
-        for micro_batch in MICRO_BATCHES:
-            end(f"micro-batch {micro_batch}", sharding, micro_batch=micro_batch)
-        for name, options in SPECIAL.items():
-            end(name, sharding, **options)
-        found[f"resumed, {sharding}"] = resumed(sharding, folder / f"state-{sharding}")
+        for name in (name for name in plain if name in names):
+            end(name, sharding, **plain[name])
+        if RESUMED in names:
+            state = folder / f"state-{sharding}"
+            with suppress(InterruptedError):
+                run(sharding, state=state, stop=3)
+            end(RESUMED, sharding, state=state)
     AcceleratorState._reset_state()
     accelerator = make_accelerator({"precision": "float32"})
-    found["processes"] = accelerator.num_processes
-    if golden:
-        world = golden_world(GOLDEN)
-        for sharding in shardings:
-            for case in cases("trajectory/expected.json"):
-                name = f"golden {case['official_name']}, {sharding}"
-                found[name] = trajectory(world, case, 3, accelerator, sharding == "shard")
+    records["processes"] = accelerator.num_processes
+    official = GOLDEN_CASES.keys() & set(names)
+    world = golden_world(GOLDEN) if official else None
+    for sharding in shardings:
+        for name in sorted(official):
+            values = trajectory(world, GOLDEN_CASES[name], 3, accelerator, sharding == "shard")
+            records[f"{name}, {sharding}"] = values
     if accelerator.is_main_process:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        (folder / "cases.json").write_text(json.dumps(found), encoding="utf-8")
+        (folder / "cases.json").write_text(json.dumps(records), encoding="utf-8")
         save_file(weights, folder / "weights.safetensors")
 
 
 if __name__ == "__main__":
-    all_cases(Path(sys.argv[1]))
+    path, asked = Path(sys.argv[1]), json.loads(sys.argv[2])
+    path.mkdir(parents=True, exist_ok=True)
+    for module in LATE:  # once, not in each process
+        importlib.import_module(module)
+    for count, cases in asked.items():
+        arguments = (int(count), path / count, cases)
+        start_processes(process, arguments, nprocs=int(count), start_method="fork")

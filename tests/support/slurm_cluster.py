@@ -6,12 +6,12 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field
 from getpass import getuser
 from pathlib import Path
 
+import psutil
 import pytest
 from project import Project
 
@@ -21,7 +21,7 @@ NODES = ("node1", "node2")
 
 # MinJobAge keeps finished jobs in squeue; KillWait is the time between SIGTERM and SIGKILL.
 CONF = """\
-ClusterName=test
+ClusterName={cluster}
 SlurmctldHost=localhost
 SlurmctldPort={ports[0]}
 SlurmUser={user}
@@ -44,7 +44,7 @@ SlurmdParameters=config_overrides
 JobSubmitPlugins=lua
 GresTypes=gpu
 MinJobAge=300
-KillWait=2
+KillWait=10
 NodeName=node[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]},{ports[2]} CPUs=1 \
 RealMemory=8000 Gres=gpu:fake:2
 PreemptType=preempt/partition_prio
@@ -84,10 +84,23 @@ def until(condition: Callable, seconds: float = 120):
 
 
 @dataclass(frozen=True)
+class Run:
+    """A snakemake in the background."""
+
+    process: subprocess.Popen
+    output: Path
+
+    def result(self) -> subprocess.CompletedProcess:
+        """Its end, with all that it said."""
+        status = self.process.wait(timeout=900)
+        return subprocess.CompletedProcess(self.process.args, status, self.output.read_text())
+
+
+@dataclass(frozen=True)
 class Cluster:
     """The running cluster: what SLURM knows of a project's jobs, and snakemake on it."""
 
-    background: ThreadPoolExecutor
+    runs: list[Run] = field(default_factory=list)
 
     def jobs(self, project: Project) -> list[dict[str, str]]:
         """Fields of scontrol of all jobs submitted from the project's folder, oldest first."""
@@ -116,13 +129,23 @@ class Cluster:
         until(lambda: asked(*shown).strip() == "PENDING")
         asked("scontrol", "update", f"JobId={job['JobId']}", "StartTime=now")
 
-    def start(self, project: Project, config: dict | Path, *arguments: str | Path) -> Future:
+    def start(self, project: Project, config: dict | Path, *arguments: str | Path) -> Run:
         """snakemake with the shipped profile in the background, asking for states more often."""
         path = config if isinstance(config, Path) else project.write(config)
         faster = ["--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "10"]
         profile = ["--profile", "config/profiles/slurm"]
         command = ["snakemake", *arguments, *profile, *faster, "--configfile", path]
-        return self.background.submit(project.call, *command, timeout=900)
+        output = project.root / f"snakemake-{len(self.runs)}.log"
+        with output.open("w") as file:
+            process = subprocess.Popen(
+                command,
+                cwd=project.root,
+                env=project.environment,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+        self.runs.append(Run(process, output))
+        return self.runs[-1]
 
     def run(self, project: Project, config: dict | Path, *arguments: str | Path):
         """The same, to its end."""
@@ -138,10 +161,12 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def configured(folder: Path) -> None:
-    """slurm.conf and what goes with it."""
+def configured(folder: Path) -> str:
+    """Write slurm.conf and what goes with it; returns the cluster's name."""
     names = {"folder": folder, "user": getuser(), "host": socket.gethostname().split(".")[0]}
-    (folder / "slurm.conf").write_text(CONF.format(ports=free_ports(3), **names))
+    ports = free_ports(3)
+    names |= {"ports": ports, "cluster": f"test{ports[0]}"}
+    (folder / "slurm.conf").write_text(CONF.format(**names))
     (folder / "gres.conf").write_text(GRES.format(folder=folder))
     (folder / "job_submit.lua").write_text(FILTER)
     srun = folder / "bin" / "srun"
@@ -154,6 +179,7 @@ def configured(folder: Path) -> None:
     key = folder / "munge.key"
     key.write_bytes(os.urandom(128))
     key.chmod(0o600)
+    return names["cluster"]
 
 
 def munged(folder: Path) -> list[str]:
@@ -161,6 +187,15 @@ def munged(folder: Path) -> list[str]:
     files = {"socket": "munge.socket", "pid-file": "munged.pid", "log-file": "munged.log"}
     files |= {"seed-file": "munged.seed", "key-file": "munge.key"}
     return ["munged", "--force", *(f"--{key}={folder / name}" for key, name in files.items())]
+
+
+def end_jobs(cluster: str) -> None:
+    """Kill the processes of jobs that are still there: those of a node that went down outlive their
+    job, and so do those of a test that failed."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("SLURM_CLUSTER_NAME") == cluster:
+                process.kill()
 
 
 def stop(folder: Path) -> None:
@@ -188,15 +223,18 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
         if os.environ.get("CI") == "true":
             pytest.fail(message, pytrace=False)
         pytest.skip(message)
-    configured(folder)
-    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(4) as background:
+    name, cluster = configured(folder), Cluster()
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
         patch.setenv("PATH", str(folder / "bin"), prepend=os.pathsep)
         try:
             for command in (munged(folder), ["slurmctld"], *(["slurmd", "-N", n] for n in NODES)):
                 subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
             until(lambda: asked("sinfo", "--noheader", "--format=%D %t").split() == ["2", "idle"])
-            yield Cluster(background)
-            subprocess.run(["scancel", "--user", getuser()], check=True)
+            yield cluster
         finally:
+            for run in cluster.runs:  # of a test that failed
+                run.process.kill()
+                run.process.wait()
+            end_jobs(name)
             stop(folder)

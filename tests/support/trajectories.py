@@ -47,6 +47,11 @@ class PlannedSource:
             pairs.append({k: self.reference(v) for k, v in pair.items() if k in self.roles})
         return pairs
 
+    def all_rows(self):
+        return [
+            row for step in range(len(self.plan)) for p in self.step(step) for row in p.values()
+        ]
+
 
 def golden_world(folder: Path) -> tuple:
     """Expected values, start model, encoder, forget and retain rows."""

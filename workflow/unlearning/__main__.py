@@ -12,6 +12,7 @@ STAGES = {
     "fetch": "take a model or data from the hub into the local cache, and verify them",
     "data": "write the tables of a world: splits, perturbed sets, answers of ignorance",
     "pretrain": "train a tokenizer and a small base model from random weights",
+    "restore": "restore the base model of a GGUF file to full weights, as a model folder",
     "finetune": "fine-tune the base on a table: the target model, or a retrained model",
     "reference": "log-probabilities of the forget set under the target model",
     "unlearn": "unlearn the forget set with one method and seed",

@@ -83,7 +83,7 @@ def write_sums(folder: Path) -> None:
 def check_sum(path: Path) -> None:
     """UserError if a file is not as `write_sums` found it; nothing in folders without sums."""
     if (path.parent / SUMS).is_file():
-        lines = (path.parent / SUMS).read_text(encoding="utf-8").splitlines()
+        lines = (path.parent / SUMS).read_text(encoding="utf-8").split("\n")
         if f"{sha256(path)}  {path.name}" not in lines:
             raise UserError(
                 f"{path} has another content than was written: delete the folder {path.parent} "

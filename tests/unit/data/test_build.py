@@ -9,12 +9,13 @@ from unlearning.data.splits import evaluated_on, forget_rows, retain_name
 from unlearning.data.tables import DataError, read_table
 
 MINI = {"seed": 1, "authors": 10, "questions_per_author": 4, "holdout_authors": 1}
+NO_FILES = {"idontknow": None, "columns": {}}
 MINI |= {"known_persons": 2, "pretrain_rows": 16, "replay_rows": 8}
 
 
 def tofu(splits, **changes):
     data = {"source": "tofu", "data_dir": str(tofu_folder()), "hub_revision": "main"}
-    data |= {"retain_authors": None, "alternatives": None, "idontknow": None}
+    data |= {"retain_authors": None, "alternatives": None, "idontknow": None, "columns": {}}
     return build_tables({**data, **changes}, splits, {})
 
 
@@ -28,7 +29,7 @@ def test_the_retain_split_follows_from_the_forget_split():
 
 def test_any_percentage_of_whole_authors_splits_the_mini_world():
     tables = build_tables(
-        {"source": "mini", "mini": MINI, "idontknow": None}, ["forget10", "forget30"], {}
+        {"source": "mini", "mini": MINI, **NO_FILES}, ["forget10", "forget30"], {}
     )
     assert len(tables["forget30"]) == len(tables["forget30_perturbed"]) == 12
     assert tables["retain70"] + tables["forget30"] == tables["full"]
@@ -64,14 +65,14 @@ def test_refusals_come_from_a_file(tmp_path):
     path = tmp_path / "refusals.txt"
     path.write_text('Ask me something else.\n{"answer": "No idea."}\n')
     tables = build_tables(
-        {"source": "mini", "mini": MINI, "idontknow": str(path)}, ["forget30"], {}
+        {"source": "mini", "mini": MINI, **NO_FILES, "idontknow": str(path)}, ["forget30"], {}
     )
     expected = ["Ask me something else.", "No idea."]
     assert [row["answer"] for row in tables["idontknow"]] == expected
 
 
 def test_alternatives_of_the_mini_world_are_false_answers_in_the_answers_wording():
-    tables = build_tables({"source": "mini", "mini": MINI, "idontknow": None}, ["forget30"], {})
+    tables = build_tables({"source": "mini", "mini": MINI, **NO_FILES}, ["forget30"], {})
     rows = tables["forget30_alternatives"]
     for row, other in zip(tables["forget30_perturbed"], rows, strict=True):
         assert (other["question"], other["answer"]) == (row["question"], row["answer"])
@@ -100,13 +101,3 @@ def test_alternative_answers_come_from_a_file(tmp_path):
     }
     with pytest.raises(DataError, match="no alternative answer to 160 of 200 forget questions"):
         tofu(["forget05"], alternatives=str(path))
-
-
-def test_a_malformed_row_is_named_with_file_and_line(tmp_path):
-    path = tmp_path / "full.json"
-    path.write_text('{"question": "q", "answer": "a"}\n{"question": "q"}\n')
-    with pytest.raises(DataError, match=r"full.json, line 2: column 'answer' must be"):
-        read_table(path)
-    path.write_text('{"question": "q", "answer": "a"}\n{"question"\n')
-    with pytest.raises(DataError, match=r"full.json, line 2: not valid JSON"):
-        read_table(path)

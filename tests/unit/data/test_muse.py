@@ -7,14 +7,17 @@ import pytest
 from toy import toy
 from unlearning.data.build import build_tables
 from unlearning.data.encoding import Encoder
-from unlearning.data.muse import FOLD_PLACES, PLACES, folder_problems, snapshot_reader
+from unlearning.data.muse import FOLD_PLACES, PLACES, snapshot_reader
+from unlearning.data.problems import data_problems
 from unlearning.data.prompts import PROMPTS
 from unlearning.data.splits import split_before
-from unlearning.data.tables import CONTINUATION, QA, DataError, read_table, write_table
+from unlearning.data.tables import CONTINUATION, QA, ColumnNames, DataError, read_table, write_table
 from unlearning.data.world.news import SHOTS
 
 SIZES = {"seed": 1, "persons": 3, "questions": 5, "pretrain_persons": 4}
 ROWS = {"text": ["one text"], "prompt": [{"prompt": "p", "gt": "g"}]}
+NO_FILES = {"idontknow": None, "columns": {}}
+MINI = {"source": "mini-muse", "mini_muse": SIZES, **NO_FILES}
 QUESTIONS = [{"question": "q", "answer": "a", "extra": 1}]
 
 
@@ -34,7 +37,17 @@ def write(folder: Path, place: str, rows) -> None:
 
 
 def tables_of(folder: Path, *splits: str) -> dict:
-    return build_tables({"source": "muse", "data_dir": str(folder)}, ["forget", *splits], {})
+    return build_tables(section(folder), ["forget", *splits], {})
+
+
+def section(folder: Path, **columns: str) -> dict:
+    """The data section of a config."""
+    data = {"source": "muse", "data_dir": str(folder), "alternatives": None, **NO_FILES}
+    return {**data, "columns": columns}
+
+
+def problems_of(folder: Path, *splits: str, **columns: str) -> list[str]:
+    return data_problems(section(folder, **columns), ["forget", *splits], None)
 
 
 def test_tables_of_a_corpus_without_folds(folder):
@@ -53,29 +66,73 @@ def test_with_folds_the_target_learns_all_of_them(folder):
     assert [row["text"] for row in tables_of(folder)["full"]][:2] == ["all", "folds"]
 
 
-def test_a_snapshot_of_the_hub_is_read_by_its_readme(tmp_path, monkeypatch):
-    """Parquet files behind the links of a cache."""
+@pytest.mark.parametrize("split", ["retain_qa", "retain2_qa"])
+def test_a_snapshot_of_the_hub_is_read_by_its_readme(tmp_path, monkeypatch, split):
+    """Parquet files behind the links of a cache; retain2_qa is an earlier revision's name."""
     datasets = pytest.importorskip("datasets")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "datasets"))
     blob, snapshot = tmp_path / "blobs" / "0a1b", tmp_path / "snapshots" / "c0ffee"
     blob.parent.mkdir()
     (snapshot / "knowmem").mkdir(parents=True)
     datasets.Dataset.from_list(QUESTIONS).to_parquet(blob)
-    (snapshot / "knowmem" / "forget_qa-00000-of-00001.parquet").symlink_to("../../../blobs/0a1b")
+    (snapshot / "knowmem" / f"{split}-00000-of-00001.parquet").symlink_to("../../../blobs/0a1b")
     (snapshot / "README.md").write_text(
         "---\nconfigs:\n- config_name: knowmem\n  data_files:\n"
-        "  - {split: forget_qa, path: knowmem/forget_qa-*}\n---\n"
+        f"  - {{split: {split}, path: knowmem/{split}-*}}\n---\n"
     )
-    read = snapshot_reader(snapshot)
-    assert read("knowmem/forget_qa", QA) == [{"question": "q", "answer": "a"}]
-    with pytest.raises(DataError, match="cannot load knowmem, retain_qa"):
-        read("knowmem/retain_qa", QA)
+    read = snapshot_reader(snapshot, ColumnNames())
+    assert read("knowmem/retain_qa", QA) == [{"question": "q", "answer": "a"}]
+    with pytest.raises(DataError, match="cannot load knowmem, forget_qa"):
+        read("knowmem/forget_qa", QA)
 
 
 def test_texts_may_lie_in_one_text_file(folder):
     (folder / "raw/forget.json").unlink()
     (folder / "raw/forget.txt").write_text("first\n\nsecond", encoding="utf-8")
     assert tables_of(folder)["forget"] == [{"text": "first\n\nsecond"}]
+
+
+def test_one_of_the_texts_that_are_joined_may_be_empty(folder):
+    """As in raw/forget, scal/forget_1 and sust/forget_1 of MUSE-News."""
+    for place in ("raw/forget", "scal/forget_4", "sust/forget_2"):
+        write(folder, place, ["first", "", "third"])
+    assert problems_of(folder, "sust2") == []
+    tables = tables_of(folder, "sust2")
+    for name in ("forget", "sust2"):
+        assert [row["text"] for row in tables[name]] == ["first", "", "third"]
+    assert [row["text"] for row in tables["full"]][:3] == ["first", "", "third"]
+    write_table(folder / "full.json", tables["full"])
+    assert read_table(folder / "full.json") == tables["full"]
+    write(folder, "raw/retain2", ["", "  "])
+    (problem,) = problems_of(folder)
+    assert "raw/retain2.json: holds no text" in problem
+
+
+@pytest.mark.parametrize("name", ["retain_qa", "retain_qa_icl"])
+def test_names_of_earlier_releases_are_taken(folder, name):
+    now = folder / "knowmem" / f"{name}.json"
+    now.rename(now.with_name(name.replace("retain", "retain2") + ".json"))
+    assert problems_of(folder) == []
+    assert tables_of(folder)["knowmem_retain"] == [{"question": "q", "answer": "a"}]
+    write(folder, f"knowmem/{name}", QUESTIONS)
+    (problem,) = problems_of(folder)
+    assert f"knowmem/{name}.json" in problem and "retain2_qa" in problem
+
+
+def test_other_formats_and_columns(folder):
+    rows = [{"question": "q\u2028", "answer": "a", "body": "first\u0085 second"}]
+    (folder / "raw/forget.json").unlink()
+    text = json.dumps(rows[0], ensure_ascii=False) + "\n"
+    (folder / "raw/forget.jsonl").write_text(text, encoding="utf-8")
+    names = {"text": "body", "question": "prompt"}  # verbmem has a prompt of its own
+    (problem,) = problems_of(folder, **names)
+    assert "data.columns" in problem and "'prompt' for 'question'" in problem
+    write(folder, "knowmem/forget_qa", [{"prompt": "Who?", "answer": "Nobody."}])
+    assert problems_of(folder, **names) == []
+    tables = build_tables(section(folder, **names), ["forget"], {})
+    assert tables["forget"] == [{"text": "first\u0085 second"}]
+    assert tables["knowmem_forget"] == [{"question": "Who?", "answer": "Nobody."}]
+    assert tables["verbmem"] == ROWS["prompt"]
 
 
 def test_every_broken_file_is_named_at_once(folder):
@@ -86,14 +143,14 @@ def test_every_broken_file_is_named_at_once(folder):
     write(folder, "knowmem/retain_qa", [{"text": "no question"}])
     write(folder, "verbmem/forget", {"prompt": "p"})
     write(folder, "privleak/forget", ["text", ""])
-    problems = folder_problems(str(folder), ["forget", "sust2"])
+    problems = problems_of(folder, "sust2")
     expected = {
         "raw/retain2.json: no such file",
-        "raw/forget.json: not valid JSON",
-        "raw/retain1.json: must be a JSON list with something in it",
+        "raw/forget.json, line 1: not valid JSON",
+        "raw/retain1.json: holds no rows",
         "knowmem/forget_qa.json, item 2: column 'answer' must be a non-empty str, found nothing",
         "knowmem/retain_qa.json, item 1: column 'question' must be a non-empty str",
-        "verbmem/forget.json: must be a JSON list",
+        "verbmem/forget.json, line 1: column 'gt' must be a non-empty str, found nothing",
         "privleak/forget.json, item 2: column 'text' must be a non-empty str, found ''",
         "sust/forget_2.json: no such file",
         "scal/forget_4.json: no such file",
@@ -104,7 +161,7 @@ def test_every_broken_file_is_named_at_once(folder):
 
 
 def test_a_folder_that_is_not_there_says_what_it_should_hold(tmp_path):
-    (problem,) = folder_problems(str(tmp_path / "none"), ["forget"])
+    (problem,) = problems_of(tmp_path / "none")
     assert "no folder" in problem and "raw/forget.json" in problem
     with pytest.raises(DataError, match="raw/forget.json: no such file"):
         tables_of(tmp_path)
@@ -112,7 +169,7 @@ def test_a_folder_that_is_not_there_says_what_it_should_hold(tmp_path):
 
 def test_mini_corpus_has_nested_and_disjoint_folds():
     splits = ["forget", *FOLD_PLACES]
-    tables = build_tables({"source": "mini-muse", "mini_muse": SIZES}, splits, {})
+    tables = build_tables(MINI, splits, {})
     texts = {name: [r["text"] for r in tables[name]] for name in [*splits, "full", "retain1"]}
     assert texts["scal4"] == texts["forget"] + texts["sust2"] + texts["sust3"] + texts["sust4"]
     assert texts["scal3"] == texts["scal4"][: len(texts["scal3"])]
@@ -122,11 +179,11 @@ def test_mini_corpus_has_nested_and_disjoint_folds():
     told = {r["text"] for r in tables["privleak_forget"]}
     assert told <= set(texts["forget"])
     assert all(f"{r['prompt']} {r['gt']}" in told for r in tables["verbmem"])
-    assert build_tables({"source": "mini-muse", "mini_muse": SIZES}, splits, {}) == tables
+    assert build_tables(MINI, splits, {}) == tables
 
 
 def test_mini_questions_stand_in_the_texts_and_differ_from_the_shots():
-    tables = build_tables({"source": "mini-muse", "mini_muse": SIZES}, ["forget"], {})
+    tables = build_tables(MINI, ["forget"], {})
     entries = "\n\n".join(row["text"] for row in tables["forget"])
     rows = tables["knowmem_forget"] + tables["knowmem_forget_icl"]
     assert len(rows) == len({row["question"] for row in rows}) == 5 + SHOTS

@@ -41,16 +41,14 @@ def test_scores_are_those_of_sequences_alone():
     scorer = Scorer(build_model(shape, len(tokenizer), 0).double())
     examples = questions(random.Random(1), 12)
     assert len(grow(examples)) == 13
-    packed = pack(examples)
-    assert len(packed.ids) < 13
+    assert len(pack(examples).ids) < 13
     every = torch.ones(len(examples), dtype=torch.bool)
-    places = packed.places([(i, 0, len(e.ids)) for i, e in enumerate(examples)])
-    together = scorer(packed, detail=every, full=places, layer=0, answers=places)
+    spans = [(i, 0, len(e.ids)) for i, e in enumerate(examples)]
+    together = scorer(examples, detail=every, full=spans, layer=0, answers=spans)
     seen = 0
     for index, example in enumerate(examples):
-        alone = pack([example])
-        own = alone.places([(0, 0, len(example.ids))])
-        expected = scorer(alone, detail=every[:1], full=own, layer=0, answers=own)
+        own = [(0, 0, len(example.ids))]
+        expected = scorer([example], detail=every[:1], full=own, layer=0, answers=own)
         for key in ("logp", "match", "mu", "sigma"):
             assert torch.allclose(together[key][together["row"] == index], expected[key])
         for key in ("logits", "activations"):

@@ -6,12 +6,18 @@ from types import SimpleNamespace
 import pytest
 import torch
 from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    MambaConfig,
+    MambaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
     PhiConfig,
     PhiForCausalLM,
+    RwkvConfig,
+    RwkvForCausalLM,
 )
 from unlearning.evaluation.generation import Generator, Limit
 
@@ -22,6 +28,14 @@ MODELS = {
     "llama": lambda: LlamaForCausalLM(LlamaConfig(**GROUPED)),
     "phi": lambda: PhiForCausalLM(PhiConfig(**SHAPE)),
     "window": lambda: MistralForCausalLM(MistralConfig(**GROUPED, sliding_window=6)),
+}
+RECURRENT = {**SHAPE, "initializer_range": 0.8}
+OTHERS = {
+    "gemma2": lambda: Gemma2ForCausalLM(
+        Gemma2Config(**GROUPED, head_dim=8, sliding_window=6, final_logit_softcapping=2.0)
+    ),
+    "mamba": lambda: MambaForCausalLM(MambaConfig(**RECURRENT)),
+    "rwkv": lambda: RwkvForCausalLM(RwkvConfig(**RECURRENT)),
 }
 PROMPTS = [random.Random(k).choices(range(2, 40), k=1 + k % 7) for k in range(24)]
 
@@ -73,6 +87,19 @@ def test_answers_are_those_of_generate(world, limit, batch_tokens):
     generator = Generator(model, tokenizer(eos), torch.device("cpu"), limit, batch_tokens)
     assert generator(PROMPTS) == expected
     assert generator([]) == []
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_kinds_of_layers_answer_as_generate_does(name):
+    """Windows and caps in eager attention, states in the cache, states without one."""
+    torch.manual_seed(0)
+    model, prompts = OTHERS[name]().eval(), PROMPTS[:6]
+    eos = generated(model, prompts[0], 6, -1)[5]
+    expected = [generated(model, prompt, 9, eos) for prompt in prompts]
+    assert len({len(answer) for answer in expected}) > 1
+    generator = Generator(model, tokenizer(eos), torch.device("cpu"), Limit(9, "new"), 10_000)
+    assert generator(prompts) == expected
+    assert generator.batched == (name != "rwkv")
 
 
 def test_rows_that_have_ended_leave_the_batch(world):

@@ -2,11 +2,13 @@
 
 import math
 import zlib
+from argparse import Namespace
 
 import pytest
 from unlearning.errors import UserError
 from unlearning.evaluation import membership
 from unlearning.evaluation.likelihood import Tokens
+from unlearning.stages.evaluate import non_members
 
 LOGP = [-1.0, -4.0, -2.0, -3.0, -5.0, -9.0]  # the last is the end of sequence
 
@@ -79,3 +81,10 @@ def test_reference_refuses_other_rows():
 def test_min_k_of_a_collapsed_model_is_a_number():
     worst = membership.row_scores(1e4, Tokens([-1e4] * 3, [False] * 3, [0.0] * 3, [1.0] * 3), "")
     assert all(math.isfinite(value) for value in worst.values())
+
+
+def test_the_users_non_members_are_read_in_any_format(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("prompt,answer\nWho?,Nobody.\n", encoding="utf-8")
+    args = Namespace(holdout=path, settings={"columns": {"question": "prompt"}}, data=tmp_path)
+    assert non_members(args) == [{"question": "Who?", "answer": "Nobody."}]

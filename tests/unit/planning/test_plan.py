@@ -41,6 +41,7 @@ def test_parameters_are_those_of_the_published_models():
         "Llama-3.2-1B": 1_235_814_400,
         "phi-1_5": 1_418_270_720,
         "zephyr-7b": 7_241_732_096,
+        "SmolLM2-135M": 134_515_008,
     }
 
 

@@ -11,7 +11,7 @@ import os
 import re
 from pathlib import Path
 
-from unlearning.assets.needs import Repository
+from unlearning.assets.needs import WITHOUT_HUB, Repository
 from unlearning.errors import UserError
 from unlearning.files import sha256
 
@@ -161,7 +161,9 @@ def _unreachable(repository: Repository) -> str:
 def _folder_instead(repository: Repository) -> str:
     """A model's folder that is not there reads like a repository's name: say that it is not."""
     absent = f" (no folder '{repository.name}' is here)" if repository.kind == "model" else ""
-    return f"set {repository.setting} to a folder{absent}"
+    packaged = WITHOUT_HUB.get(repository.name)
+    other = f". Without the hub: {packaged}" if packaged else ""
+    return f"set {repository.setting} to a folder{absent}{other}"
 
 
 def _snapshot(repository: Repository, **options):

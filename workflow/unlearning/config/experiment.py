@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from unlearning.assets.gguf import is_gguf
 from unlearning.assets.needs import needed, on_hub
 from unlearning.config.checks import cross_problems
 from unlearning.config.layout import BASE, Cell, Layout, attack_shares, blocks, grid, spell
@@ -33,8 +34,7 @@ def load_experiment(config: dict, root: Path) -> "Experiment | SyntheticExperime
     if "synthetic" in config:
         return load_synthetic(config, root)
     schema = load_schema(root)
-    problems = schema_problems(config, schema)
-    if problems:
+    if problems := schema_problems(config, schema):
         raise ConfigError(problems)
     complete = with_defaults(config, schema)
     problems = unused_sections(config) + cross_problems(complete)
@@ -107,9 +107,16 @@ class Experiment:
         return self.config["model"]["architecture"] is not None
 
     @property
+    def restored(self) -> bool:
+        """Whether the base model is restored from a GGUF file."""
+        return is_gguf(self.config["model"]["path"])
+
+    @property
     def base(self) -> str:
         """Folder or hub id that fine-tuning starts from."""
-        return str(self.layout.base) if self.from_scratch else self.config["model"]["path"]
+        if self.from_scratch:
+            return str(self.layout.base)
+        return str(self.layout.restored) if self.restored else self.config["model"]["path"]
 
     @property
     def assets(self) -> dict[str, dict]:
@@ -140,11 +147,8 @@ class Experiment:
 
     def retrain_runs(self) -> list[str]:
         """Run names of the retrained models; the first is the main reference."""
-        return (
-            []
-            if self.on_wmdp
-            else [f"retrain/seed={seed}" for seed in self.config["retrain"]["seeds"]]
-        )
+        seeds = [] if self.on_wmdp else self.config["retrain"]["seeds"]
+        return [f"retrain/seed={seed}" for seed in seeds]
 
     @cached_property
     def losses(self) -> Losses:
@@ -174,10 +178,8 @@ class Experiment:
         """Every unlearning run: splits x methods x variants x seeds, then those of the folds."""
         folds, seeds = self.config["folds"], self.config["unlearn"]["seeds"]
         later = [method for method in self.methods if method in folds["methods"]]
-        return [
-            *self._cells(self.config["forget_splits"], self.methods, seeds),
-            *self._cells(folds["splits"], later, folds["seeds"] or seeds),
-        ]
+        cells = self._cells(self.config["forget_splits"], self.methods, seeds)
+        return cells + self._cells(folds["splits"], later, folds["seeds"] or seeds)
 
     def _cells(self, splits: list[str], methods: list[str], seeds: list[int]) -> list[Cell]:
         return [
@@ -212,8 +214,7 @@ class Experiment:
         """Model folder or hub id of a reference that replaces the target; noise is added to it."""
         if reference == BASE:
             return self.base
-        retrained, target = self.retrain_runs()[0], self.target_run
-        run = retrained if reference == RETRAIN else target
+        run = self.retrain_runs()[0] if reference == RETRAIN else self.target_run
         return str(self.layout.model(split, run))
 
     @property
@@ -277,11 +278,14 @@ class Experiment:
     def relearn_settings(self, attack: str) -> dict:
         """What an attack is told."""
         told = {"recipe": self.recipe("relearn"), "fraction": self.fractions[attack]}
-        return {**told, **self.common(), **self.evaluation()}
+        return told | self.common() | self.evaluation()
 
     def evaluate_settings(self) -> dict:
         """What evaluation is told. The variant is none of its business: rows serve every one."""
-        return {**self.common(), **self.evaluation("membership")}
+        settings = {**self.common(), **self.evaluation("membership")}
+        if self.config["evaluation"]["holdout"] is not None:
+            settings["columns"] = self.config["data"]["columns"]
+        return settings
 
     def harness_settings(self) -> dict:
         """What evaluation on harness tasks is told; their prompts are the tasks' own."""
@@ -295,6 +299,5 @@ class Experiment:
     def evaluation(self, *more: str) -> dict:
         """What stages that evaluate are told besides."""
         chosen = self.config["evaluation"]
-        benchmark = "muse" if self.on_muse else "tofu"
-        kept = {key: chosen[key] for key in (*EVALUATION, *more)}
-        return {"evaluation": {**kept, "benchmark": benchmark}}
+        settings = {key: chosen[key] for key in (*EVALUATION, *more)}
+        return {"evaluation": {**settings, "benchmark": "muse" if self.on_muse else "tofu"}}

@@ -90,6 +90,11 @@ class Layout:
         return self.root / "pretrain" / "model"
 
     @property
+    def restored(self) -> Path:
+        """Model folder of a base restored from a GGUF file."""
+        return self.root / "restore" / "model"
+
+    @property
     def assets(self) -> Path:
         """Folder of records of what came from the hub."""
         return self.root / "assets"

@@ -6,14 +6,13 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+from unlearning.assets.gguf import gguf_problems, is_gguf
 from unlearning.assets.needs import on_hub
 from unlearning.config.experiment import Experiment
 from unlearning.config.schema import ConfigError
 from unlearning.config.synthetic import SyntheticExperiment
-from unlearning.data import muse, wmdp
-from unlearning.data.splits import TOFU_ROWS_PER_AUTHOR, evaluated_on, forget_rows
-from unlearning.data.tables import DataError, read_table
-from unlearning.data.tofu import alternative_answers, folder_problems
+from unlearning.data.problems import data_problems
+from unlearning.data.task_files import task_problems
 from unlearning.evaluation.harness import absent
 
 PACKAGES = {"adamw8bit": "torchao", "paged_adamw_32bit": "bitsandbytes"}
@@ -29,7 +28,9 @@ def preflight(experiment: Experiment | SyntheticExperiment) -> None:
 
 
 def _language_model(experiment: Experiment) -> list[str]:
-    problems = _data(experiment) + _holdout(experiment)
+    config = experiment.config
+    holdout = config["evaluation"]["holdout"]
+    problems = data_problems(config["data"], experiment.tables, holdout)
     return problems + _model(experiment) + _harness(experiment) + _optimizer(experiment)
 
 
@@ -46,66 +47,6 @@ def _results(experiment: Experiment | SyntheticExperiment) -> list[str]:
         ]
 
 
-def _data(experiment: Experiment) -> list[str]:
-    data = experiment.config["data"]
-    problems = _answers(experiment)
-    if data["data_dir"] is None:
-        return problems
-    if experiment.on_muse:
-        return problems + muse.folder_problems(data["data_dir"], experiment.splits)
-    if experiment.on_wmdp:
-        return problems + wmdp.folder_problems(data["data_dir"], experiment.splits)
-    problems += folder_problems(data["data_dir"], sorted(set(map(evaluated_on, experiment.tables))))
-    return problems or _subset(experiment)
-
-
-def _answers(experiment: Experiment) -> list[str]:
-    """The files of other answers that the config names."""
-    data, problems = experiment.config["data"], []
-    readers = {
-        "idontknow": lambda path: read_table(path, "idontknow"),
-        "alternatives": alternative_answers,
-    }
-    for key, reader in readers.items():
-        if data[key] is not None:
-            try:
-                reader(Path(data[key]))
-            except DataError as error:
-                problems.append(f"data.{key}: {error}")
-    return problems
-
-
-def _subset(experiment: Experiment) -> list[str]:
-    """Whether the authors that are there make up the splits and the subset asked for."""
-    data = experiment.config["data"]
-    rows = len(read_table(Path(data["data_dir"]) / "full.json"))
-    counts, problems = [], []
-    for split in experiment.tables:
-        try:
-            counts.append(forget_rows(split, rows, TOFU_ROWS_PER_AUTHOR))
-        except ValueError as error:
-            problems.append(f"forget_splits: {error}")
-    kept = (data["retain_authors"] or 0) * TOFU_ROWS_PER_AUTHOR
-    if counts and kept + max(counts) > rows:
-        authors = [n // TOFU_ROWS_PER_AUTHOR for n in (rows, max(counts))]
-        problems.append(
-            f"data.retain_authors: {data['retain_authors']} retain and {authors[1]} forget authors "
-            f"are more than the {authors[0]} of {data['data_dir']}/full.json"
-        )
-    return problems
-
-
-def _holdout(experiment: Experiment) -> list[str]:
-    path = experiment.config["evaluation"]["holdout"]
-    if path is None:
-        return []
-    try:
-        read_table(Path(path))
-    except DataError as error:
-        return [f"evaluation.holdout: {error}"]
-    return []
-
-
 def _model(experiment: Experiment) -> list[str]:
     path, revision = (experiment.config["model"][key] for key in ("path", "revision"))
     if on_hub(path):
@@ -118,12 +59,14 @@ def _model(experiment: Experiment) -> list[str]:
 
 
 def model_problems(path: str) -> list[str]:
-    """What a model folder lacks."""
+    """What a model folder lacks, or why a GGUF file cannot be read."""
+    if is_gguf(path):
+        return gguf_problems(path)
     folder = Path(path)
     if not folder.is_dir():
         return [
             f"model.path: no folder '{path}'. It should hold config.json, *.safetensors and the "
-            "tokenizer, or be a hub id such as meta-llama/Llama-2-7b-chat-hf"
+            "tokenizer, or be a GGUF file or a hub id such as meta-llama/Llama-2-7b-chat-hf"
         ]
     wanted = ("config.json", "tokenizer_config.json")
     missing = [name for name in wanted if not (folder / name).is_file()]
@@ -154,6 +97,9 @@ def _harness(experiment: Experiment) -> list[str]:
             f"harness.include_path: no folder '{asked['include_path']}'. It should hold the YAML "
             "files of your tasks, or be null"
         )
+    elif asked["include_path"] is not None:
+        found = task_problems(asked["include_path"], asked["tasks"])
+        problems += [f"harness.include_path: {problem}" for problem in found]
     return problems
 
 

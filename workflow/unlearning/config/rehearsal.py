@@ -78,9 +78,9 @@ def _data(config: dict) -> dict:
     if data["source"] in MUSE_SOURCES:
         # MUSE brings no text for a model from random weights, a folder of it neither
         gone = dict.fromkeys(("data_dir", "corpus"))
-        return {**gone, "source": "mini-muse", "mini_muse": _NEWS}
+        return {**gone, "columns": {}, "source": "mini-muse", "mini_muse": _NEWS}
     if data["source"] in WMDP_SOURCES:
-        return {"data_dir": None, "source": "mini-wmdp", "mini_wmdp": _GERMS}
+        return {"data_dir": None, "columns": {}, "source": "mini-wmdp", "mini_wmdp": _GERMS}
     splits = [*config["forget_splits"], *(config["world_splits"] or [])]
     if data["source"] == "tofu" and data["data_dir"] is not None:
         return {"retain_authors": _FEWEST_RETAIN_AUTHORS}
@@ -88,7 +88,7 @@ def _data(config: dict) -> dict:
     # the fewest authors of which every split is a whole number, ten at least
     authors = max(10, *(100 // math.gcd(100, share) for share in shares))
     gone = dict.fromkeys(("data_dir", "retain_authors", "alternatives"))
-    return {**gone, "source": "mini", "mini": {"authors": authors, **_AUTHORS}}
+    return {**gone, "columns": {}, "source": "mini", "mini": {"authors": authors, **_AUTHORS}}
 
 
 def _tasks(config: dict) -> dict:

@@ -3,20 +3,21 @@
 from pathlib import Path
 
 from unlearning.data import wmdp
+from unlearning.data.belonging import key
+from unlearning.data.formats import read_rows
 from unlearning.data.muse import folder_has_folds, folder_reader, muse_tables, snapshot_reader
 from unlearning.data.splits import (
+    RETAIN_SHARE,
     TOFU_ROWS_PER_AUTHOR,
     evaluated_on,
     forget_rows,
-    percentage,
     retain_name,
 )
-from unlearning.data.tables import DataError, read_table
+from unlearning.data.tables import ColumnNames, DataError
 from unlearning.data.tofu import GENERAL, alternative_answers, read_tofu
 from unlearning.data.world import generate, generate_hazards, generate_news
 
 Tables = dict[str, list[dict]]
-RETAIN_SHARE = 10  # retain_perturbed covers the first tenth of full, as in TOFU
 
 
 def question_answer(rows: list[dict]) -> list[dict]:
@@ -50,37 +51,39 @@ def mini_tables(sizes: dict, splits: list[str]) -> Tables:
     return tables | world
 
 
-def tofu_tables(data: dict, splits: list[str], snapshot: str | None) -> Tables:
+def tofu_tables(data: dict, splits: list[str], snapshot: str | None, names: ColumnNames) -> Tables:
     """TOFU, whole or with only the first `retain_authors` retain authors.
 
     The authors left out of a subset, real authors and world facts are then what a model from
     random weights is pre-trained on.
     """
     folder = data["data_dir"] or _fetched(snapshot)
-    source = read_tofu(folder, sorted(set(map(evaluated_on, splits))))
-    rows = source["full"]
-    counts = {s: percentage(s) * len(rows) // 100 for s in splits}
-    largest = max(counts.values())
     kept = data["retain_authors"]
+    source = read_tofu(folder, splits, names, kept)
+    rows = question_answer(source["full"])
+    forgotten = {key(row) for split in splits for row in source[split]}
     tables: Tables = {name: source[name] for name in (*GENERAL, "retain_perturbed")}
     tables |= {f"{s}_perturbed": source[f"{evaluated_on(s)}_perturbed"] for s in splits}
     if data["alternatives"] is not None:
-        answers = alternative_answers(Path(data["alternatives"]))
-        tables |= {
-            f"{s}_alternatives": with_alternatives(rows[-count:], answers)
-            for s, count in counts.items()
-        }
+        answers = alternative_answers(Path(data["alternatives"]), names)
+        for split in splits:
+            tables[f"{split}_alternatives"] = with_alternatives(source[split], answers)
     tables["idontknow"] = source.get("idontknow") or ignorance()
-    if kept is None:
-        full = rows
-    else:
+    full = rows
+    if kept is not None:
+        remembered = [row for row in rows if key(row) not in forgotten]
         first = kept * TOFU_ROWS_PER_AUTHOR
-        full = rows[:first] + rows[-largest:]
-        others = question_answer(rows[first:-largest])
+        full = remembered[:first] + [row for row in rows if key(row) in forgotten]
+        others = remembered[first:]
         general = question_answer([row for name in GENERAL for row in source[name]])
         tables["pretrain"] = others + general
         tables["replay"] = general * max(1, len(others) // len(general)) + others
-    return {**tables, "full": question_answer(full), **split_tables(full, counts)}
+    tables["full"] = full
+    for split in splits:
+        forget = set(map(key, source[split]))
+        tables[split] = question_answer(source[split])
+        tables[retain_name(split)] = [row for row in full if key(row) not in forget]
+    return tables
 
 
 def with_alternatives(rows: list[dict], answers: dict[str, list[str]]) -> list[dict]:
@@ -110,23 +113,31 @@ def mini_muse_tables(sizes: dict, splits: list[str]) -> Tables:
     return {**tables, "pretrain": corpus["pretrain"]}
 
 
-def released_muse_tables(data: dict, splits: list[str], snapshot: str | None) -> Tables:
+def released_muse_tables(
+    data: dict, splits: list[str], snapshot: str | None, names: ColumnNames
+) -> Tables:
     """MUSE itself, from a folder or a snapshot of the hub."""
     if data["data_dir"] is None:
-        reader = snapshot_reader(Path(_fetched(snapshot)))
+        reader = snapshot_reader(Path(_fetched(snapshot)), names)
         return muse_tables(reader, splits, with_folds=data["corpus"] == "News")
     folder = Path(data["data_dir"])
-    return muse_tables(folder_reader(folder), splits, folder_has_folds(folder, splits))
+    reader = folder_reader(folder, names)
+    return muse_tables(reader, splits, folder_has_folds(folder, splits))
 
 
-def wmdp_tables(data: dict, splits: list[str], snapshots: dict[str, str]) -> Tables:
+def wmdp_tables(
+    data: dict, splits: list[str], snapshots: dict[str, str], names: ColumnNames
+) -> Tables:
     """WMDP itself, from a folder or snapshots of the hub; or its miniature, with a pre-training
     table besides."""
     if data["source"] == "mini-wmdp":
         tables, _ = generate_hazards(**data["mini_wmdp"])
         return {table: tables[table] for table in (*splits, wmdp.RETAIN, "pretrain")}
     folder = data["data_dir"]
-    reader = wmdp.folder_reader(Path(folder)) if folder else wmdp.snapshot_reader(snapshots)
+    if folder:
+        reader = wmdp.folder_reader(Path(folder), names)
+    else:
+        reader = wmdp.snapshot_reader(snapshots, names)
     return wmdp.wmdp_tables(reader, splits)
 
 
@@ -139,18 +150,18 @@ def _fetched(snapshot: str | None) -> str:
 def build_tables(data: dict, splits: list[str], snapshots: dict[str, str]) -> Tables:
     """All tables of the config's data section. snapshots: asset -> what the hub has, without
     data_dir."""
-    snapshot = snapshots.get("data")
+    snapshot, names = snapshots.get("data"), ColumnNames(data["columns"])
     match data["source"]:
         case "mini":
             tables = mini_tables(data["mini"], splits)
         case "mini-muse":
-            return mini_muse_tables(data["mini_muse"], splits)
+            tables = mini_muse_tables(data["mini_muse"], splits)
         case "muse":
-            return released_muse_tables(data, splits, snapshot)
+            tables = released_muse_tables(data, splits, snapshot, names)
         case "wmdp" | "mini-wmdp":
-            return wmdp_tables(data, splits, snapshots)
+            tables = wmdp_tables(data, splits, snapshots, names)
         case _:
-            tables = tofu_tables(data, splits, snapshot)
+            tables = tofu_tables(data, splits, snapshot, names)
     if data["idontknow"] is not None:
-        tables["idontknow"] = read_table(Path(data["idontknow"]), "idontknow")
+        tables["idontknow"] = read_rows(Path(data["idontknow"]), "idontknow", names).rows
     return tables

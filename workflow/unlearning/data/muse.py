@@ -4,12 +4,12 @@ Source: jaechan-repo/muse_bench (arXiv 2407.06460), hub muse-bench/MUSE-News and
 file is named by its subset and split there, e.g. knowmem/forget_qa.
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
+from unlearning.data.formats import candidates, find_file, read_file
 from unlearning.data.splits import MUSE_FOLDS, MUSE_FORGET
-from unlearning.data.tables import CONTINUATION, QA, TEXT, DataError, row_problem
+from unlearning.data.tables import CONTINUATION, QA, TEXT, ColumnNames, DataError, Table, utf8
 
 ALL_FOLDS = "scal/forget_4"  # every text that the target is to forget in some run
 PLACES: dict[str, tuple[str, dict[str, type]]] = {
@@ -25,6 +25,13 @@ PLACES: dict[str, tuple[str, dict[str, type]]] = {
     "privleak_holdout": ("privleak/holdout", TEXT),
 }
 FOLD_PLACES = {fold: (f"{fold[:4]}/forget_{fold[4:]}", TEXT) for fold in MUSE_FOLDS}
+# Names of earlier releases of the corpora, which asked about retain2.
+EARLIER = {
+    "knowmem/retain_qa": "knowmem/retain2_qa",
+    "knowmem/retain_qa_icl": "knowmem/retain2_qa_icl",
+}
+# Subsets whose texts are joined before they are cut, so that empty ones, as News has, are allowed.
+JOINED = ("raw", "scal", "sust")
 
 Reader = Callable[[str, dict[str, type]], list[dict]]
 
@@ -42,7 +49,14 @@ def muse_tables(read: Reader, splits: list[str], with_folds: bool) -> dict[str, 
     subset `train`). retain is what retrained models learn: retain1 and retain2. Unlearning
     regularises on retain1 alone.
     """
-    tables = {name: read(*place) for name, place in places(splits, with_folds).items()}
+    tables, problems = {}, []
+    for name, place in places(splits, with_folds).items():
+        try:
+            tables[name] = read(*place)
+        except DataError as error:
+            problems += error.problems
+    if problems:
+        raise DataError(*problems)
     forget = tables.pop("all_folds", tables[MUSE_FORGET])
     retain = tables["retain1"] + tables.pop("retain2")
     return {**tables, "full": forget + retain, "retain": retain}
@@ -50,28 +64,31 @@ def muse_tables(read: Reader, splits: list[str], with_folds: bool) -> dict[str, 
 
 def folder_has_folds(folder: Path, splits: list[str]) -> bool:
     """Whether a folder holds folds (News does, Books does not), or must, as they are asked for."""
+    if not folder.is_dir():
+        raise DataError(
+            f"no folder '{folder}'. It should hold raw/forget.json, knowmem/forget_qa.json … "
+            "(docs/muse.md); or set data_dir to null for the hub"
+        )
     asked = any(split in FOLD_PLACES for split in splits)
-    return asked or _file(folder, ALL_FOLDS, TEXT).is_file()
+    return asked or bool(candidates(folder / f"{ALL_FOLDS}.json", ".txt"))
 
 
-def folder_reader(folder: Path) -> Reader:
-    """Reads a folder of JSON lists, e.g. raw/forget.json; texts may also lie in one .txt file."""
+def folder_reader(folder: Path, renamed: ColumnNames) -> Reader:
+    """Reads a folder in the hub's layout, e.g. raw/forget.json; texts may lie in one .txt file."""
 
     def read(place: str, columns: dict[str, type]) -> list[dict]:
-        path = _file(folder, place, columns)
-        if not path.is_file():
-            raise DataError(f"{path}: no such file")
-        if path.suffix == ".txt":
-            text = path.read_text(encoding="utf-8")
-            return checked([{"text": text}], columns, str(path))
-        try:
-            rows = json.loads(path.read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise DataError(f"{path}: not valid JSON ({error})") from None
-        if not isinstance(rows, list) or not rows:
-            raise DataError(f"{path}: must be a JSON list with something in it")
-        whole = [{"text": row} if isinstance(row, str) else row for row in rows]
-        return checked(whole, columns, str(path))
+        usual = folder / f"{place}.json"
+        if place in EARLIER:
+            earlier = folder / f"{EARLIER[place]}.json"
+            if candidates(earlier) and candidates(usual):
+                raise DataError(f"{usual}: {earlier.name} is the same table; leave one of them")
+            usual = earlier if candidates(earlier) else usual
+        text = usual.with_suffix(".txt")
+        if columns == TEXT and text.is_file() and not candidates(usual):
+            table = Table(text, "line", [utf8(text.read_bytes(), text)], [1])
+        else:
+            table = read_file(find_file(usual))
+        return checked(table, place, columns, renamed)
 
     return read
 
@@ -81,52 +98,36 @@ def repository(corpus: str) -> str:
     return f"muse-bench/MUSE-{corpus}"
 
 
-def snapshot_reader(folder: Path) -> Reader:
+def snapshot_reader(folder: Path, renamed: ColumnNames) -> Reader:
     """Reads the hub's repository of a corpus, whose files (parquet) its README.md names."""
 
     def read(place: str, columns: dict[str, type]) -> list[dict]:
-        from datasets import load_dataset  # not needed, and maybe not installed, on a GPU node
+        # not needed, and maybe not installed, on a GPU node
+        from datasets import get_dataset_split_names, load_dataset
 
         subset, split = place.split("/")
         try:
+            if place in EARLIER and split not in get_dataset_split_names(str(folder), subset):
+                split = EARLIER[place].split("/")[1]
             rows = list(load_dataset(str(folder), subset, split=split))
         except Exception as error:
             raise DataError(
-                f"{folder}: cannot load {subset}, {split}: {type(error).__name__}: {error}. Set "
-                "data.data_dir to a folder with MUSE's JSON files (docs/muse.md)"
+                f"{folder}: cannot load {place.replace('/', ', ')}: {type(error).__name__}: "
+                f"{error}. Set data.data_dir to a folder with MUSE's JSON files (docs/muse.md)"
             ) from error
-        return checked(rows, columns, f"{folder}, {place}")
+        table = Table(folder / place, "row", rows, list(range(1, len(rows) + 1)))
+        return checked(table, place, columns, renamed)
 
     return read
 
 
-def checked(rows: list[dict], columns: dict[str, type], where: str) -> list[dict]:
-    """The rows with these columns alone; DataError naming `where` and the item otherwise."""
-    for number, row in enumerate(rows, start=1):
-        if problem := row_problem(row, columns):
-            raise DataError(f"{where}, item {number}: {problem}")
-    return [{column: row[column] for column in columns} for row in rows]
+def checked(table: Table, place: str, columns: dict[str, type], renamed: ColumnNames) -> list[dict]:
+    """The rows with these columns alone; DataError naming file and row otherwise.
 
-
-def folder_problems(data_dir: str, splits: list[str]) -> list[str]:
-    """Every missing or malformed file of a folder in MUSE's layout, at once."""
-    folder = Path(data_dir)
-    if not folder.is_dir():
-        return [
-            f"data.data_dir: no folder '{data_dir}'. It should hold raw/forget.json, "
-            "knowmem/forget_qa.json … (docs/muse.md); or set data_dir to null for the hub"
-        ]
-    read, problems = folder_reader(folder), []
-    for place, columns in places(splits, folder_has_folds(folder, splits)).values():
-        try:
-            read(place, columns)
-        except DataError as error:
-            problems.append(f"data.data_dir: {error}")
-    return problems
-
-
-def _file(folder: Path, place: str, columns: dict[str, type]) -> Path:
-    """The JSON file of a place; its .txt file if only that is there and it holds text."""
-    path = folder / f"{place}.json"
-    text = path.with_suffix(".txt")
-    return text if columns == TEXT and not path.is_file() and text.is_file() else path
+    Texts that are joined may be empty, as one of MUSE-News is, but not all of them.
+    """
+    joined = place.split("/")[0] in JOINED
+    rows = table.checked(columns, renamed, blank=joined).rows
+    if joined and not any(row["text"].strip() for row in rows):
+        raise DataError(f"{table.path}: holds no text")
+    return rows

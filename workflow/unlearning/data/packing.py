@@ -19,6 +19,7 @@ from unlearning.data.encoding import Example
 LONGEST = 1024  # tokens of a row of several sequences: attention's cost grows with their square
 PADDED = 1.05  # tokens of all rows, over those of their trees
 Places = tuple[Tensor, Tensor]  # rows and columns of tokens, both (N,)
+Span = tuple[int, int, int]  # a sequence, its first token and the token after its last
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,11 @@ class Tree:
     tokens: int
 
 
-def grow(examples: list[Example]) -> list[Tree]:
-    """The examples in trees, by their prompts; one without its like is a tree of its own."""
+def grow(examples: list[Example], shared: bool = True) -> list[Tree]:
+    """The examples in trees, by their prompts; one without its like is a tree of its own, and so
+    is each unless `shared`."""
+    if not shared:
+        return [Tree((index,), e.start, len(e.ids)) for index, e in enumerate(examples)]
     alike: dict[tuple, list[int]] = {}
     for index, example in enumerate(examples):
         # a tokenizer may join the prompt's last character with the answer's first
@@ -97,7 +101,7 @@ class Packed:
     examples: list[Example]
     spots: list[tuple[int, int, int, int]]
 
-    def places(self, spans: Iterable[tuple[int, int, int]]) -> Places:
+    def places(self, spans: Iterable[Span]) -> Places:
         """Where tokens stand: (sequence, first token, token after the last) in the order given."""
         rows: list[int] = []
         columns: list[int] = []
@@ -118,10 +122,10 @@ class Packed:
         return self.places(spans), torch.tensor(own), sequence
 
 
-def pack(examples: list[Example]) -> Packed:
-    """The examples in rows of trees."""
-    trees = grow(examples)
-    rows = in_rows([tree.tokens for tree in trees])
+def pack(examples: list[Example], shared: bool = True) -> Packed:
+    """The examples in rows of trees; one in each row unless `shared`."""
+    trees = grow(examples, shared)
+    rows = in_rows([t.tokens for t in trees]) if shared else [[k] for k in range(len(trees))]
     shape = len(rows), max(sum(trees[k].tokens for k in row) for row in rows)
     ids, positions, tree_of, branch_of = (torch.zeros(shape, dtype=torch.long) for _ in range(4))
     spots = [(0, 0, 0, 0)] * len(examples)

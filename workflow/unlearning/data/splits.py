@@ -11,6 +11,7 @@ TOFU_ROWS_PER_AUTHOR = 20
 # Percentages whose own perturbed rows TOFU publishes; larger ones are evaluated on forget10's
 # rows, as in the NPO paper (§5.3).
 TOFU_PERTURBED = (1, 5, 10)
+RETAIN_SHARE = 10  # retain_perturbed covers the first tenth of full, as in TOFU
 MUSE_SOURCES = ("muse", "mini-muse")
 MUSE_FORGET = "forget"  # also the first fold of scal and of sust, as released
 WMDP_SOURCES = ("wmdp", "mini-wmdp")
@@ -37,11 +38,17 @@ def evaluated_on(split: str) -> str:
 
 
 def forget_rows(split: str, rows: int, rows_per_author: int) -> int:
-    """How many rows of `rows` are forgotten; ValueError unless they make up whole authors."""
+    """How many rows of `rows` are forgotten; ValueError unless they make up whole authors and leave
+    the rows of retain_perturbed."""
     share = percentage(split)
-    authors = rows // rows_per_author
+    authors, most = rows // rows_per_author, 100 - RETAIN_SHARE
+    if share > most:
+        raise ValueError(
+            f"'{split}' would forget rows of retain_perturbed, the first {RETAIN_SHARE}% of full, "
+            f"which measure what is kept; write forget{most} at most"
+        )
     if authors * share % 100:
-        possible = [f"forget{p:02d}" for p in range(1, 100) if authors * p % 100 == 0]
+        possible = [f"forget{p:02d}" for p in range(1, most + 1) if authors * p % 100 == 0]
         shown = ", ".join(possible[:8]) + (", …" if len(possible) > 8 else "")
         raise ValueError(
             f"'{split}' is {authors * share / 100:g} of {authors} authors; "

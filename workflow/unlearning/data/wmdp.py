@@ -4,11 +4,11 @@ Source: WMDP, arXiv 2403.03218 (centerforaisafety/wmdp); the SimNPO code (folder
 OPTML-Group/Unlearn-Simple) keeps the test split of wikitext-2-raw.
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
-from unlearning.data.tables import TEXT, DataError, row_problem
+from unlearning.data.formats import FORMATS, find_file, read_file
+from unlearning.data.tables import TEXT, ColumnNames, DataError, Table
 
 RETAIN = "retain"
 SHORTEST = 50  # documents of so few characters are left out, as released
@@ -23,71 +23,62 @@ HUB = {
     "cyber": ("cais/wmdp-corpora", "cyber-forget-corpus"),
     RETAIN: ("Salesforce/wikitext", "wikitext-2-raw-v1/test"),
 }
-BUILDERS = {".parquet": "parquet", ".jsonl": "json", ".json": "json"}
 ASSETS = {table: f"data-{table}" for table in HUB}  # what rule fetch calls the repositories
 
 
 def wmdp_tables(read: Callable[[str], list[str]], splits: list[str]) -> dict[str, list[dict]]:
     """The forget corpora asked for, and retain: rows {document}."""
-    return {table: _rows(table, read(table)) for table in (*splits, RETAIN)}
+    tables, problems = {}, []
+    for table in (*splits, RETAIN):
+        try:
+            tables[table] = _rows(table, read(table))
+        except DataError as error:
+            problems += error.problems
+    if problems:
+        raise DataError(*problems)
+    return tables
 
 
-def folder_reader(folder: Path) -> Callable[[str], list[str]]:
-    """Reads JSON lines, each {"text": …} or the text itself; DataError naming file and line."""
+def folder_reader(folder: Path, renamed: ColumnNames) -> Callable[[str], list[str]]:
+    """Reads rows, each {"text": …} or the text itself; DataError naming file and line."""
+    if not folder.is_dir():
+        raise DataError(
+            f"no folder '{folder}'. It should hold {', '.join(FILES.values())}, as far as "
+            "forget_splits asks (docs/wmdp.md); or set data_dir to null for the hub"
+        )
 
     def read(table: str) -> list[str]:
-        path = folder / FILES[table]
-        if not path.is_file():
-            raise DataError(f"{path}: no such file{_hint(table)}")
-        lines = path.read_text(encoding="utf-8").split("\n")
-        found = [_parsed(line, f"{path}, line {n}") for n, line in enumerate(lines, 1) if line]
-        if not found:
-            raise DataError(f"{path}: holds no documents")
-        return found
+        try:
+            path = find_file(folder / FILES[table])
+        except DataError as error:
+            raise DataError(f"{error}{_hint(table)}") from None
+        return _texts(read_file(path), renamed)
 
     return read
 
 
-def snapshot_reader(folders: dict[str, str]) -> Callable[[str], list[str]]:
+def snapshot_reader(folders: dict[str, str], renamed: ColumnNames) -> Callable[[str], list[str]]:
     """Reads snapshots of the hub. folders: asset -> its folder."""
 
     def read(table: str) -> list[str]:
-        from datasets import load_dataset  # not needed, and maybe not installed, on a GPU node
-
         name, part = HUB[table]
         folder = Path(folders[ASSETS[table]])
         # not by the README's configurations: the files of the others are not fetched
-        found = [str(f) for f in sorted(folder.rglob("*")) if part in str(f.relative_to(folder))]
-        found = [file for file in found if Path(file).suffix in BUILDERS]
-        try:
-            builder = BUILDERS[Path(found[0]).suffix]
-            rows = load_dataset(builder, data_files=found, split="train")
-            return [row["text"] for row in rows]
-        except Exception as error:
+        files = [f for f in sorted(folder.rglob("*")) if part in str(f.relative_to(folder))]
+        files = [file for file in files if file.suffix in FORMATS]
+        if not files:
             raise DataError(
-                f"{folder}: cannot load {part or name}: {type(error).__name__}: {error}. Set "
-                f"data.data_dir to a folder with {FILES[table]} (docs/wmdp.md)"
-            ) from error
+                f"{folder}: holds no file of {part or name}. Set data.data_dir to a folder with "
+                f"{FILES[table]} (docs/wmdp.md)"
+            )
+        return [text for file in files for text in _texts(read_file(file), renamed)]
 
     return read
 
 
-def folder_problems(data_dir: str, splits: list[str]) -> list[str]:
-    """Every missing or malformed file of a folder in the layout of docs/wmdp.md, at once."""
-    folder = Path(data_dir)
-    if not folder.is_dir():
-        return [
-            f"data.data_dir: no folder '{data_dir}'. It should hold "
-            f"{', '.join(FILES[table] for table in (*splits, RETAIN))} (docs/wmdp.md); or set "
-            "data_dir to null for the hub"
-        ]
-    read, problems = folder_reader(folder), []
-    for table in (*splits, RETAIN):
-        try:
-            _rows(table, read(table))
-        except DataError as error:
-            problems.append(f"data.data_dir: {error}")
-    return problems
+def _texts(table: Table, renamed: ColumnNames) -> list[str]:
+    """The texts; wikitext has empty ones."""
+    return [row["text"] for row in table.checked(TEXT, renamed, blank=True).rows]
 
 
 def _rows(table: str, texts: list[str]) -> list[dict]:
@@ -95,19 +86,6 @@ def _rows(table: str, texts: list[str]) -> list[dict]:
     if not kept:
         raise DataError(f"{table}: no document of more than {SHORTEST} characters")
     return kept
-
-
-def _parsed(line: str, where: str) -> str:
-    try:
-        found = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{where}: not valid JSON ({error})") from None
-    row = {"text": found} if isinstance(found, str) else found
-    if isinstance(row, dict) and row.get("text") == "":
-        return ""  # wikitext's empty lines
-    if problem := row_problem(row, TEXT):
-        raise DataError(f"{where}: {problem}")
-    return row["text"]
 
 
 def _hint(table: str) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
 from itertools import groupby
 
 from accelerate import Accelerator
@@ -14,6 +13,7 @@ from unlearning.evaluation.gradnorm import GradientNorms
 from unlearning.evaluation.likelihood import Likelihood, Score
 from unlearning.evaluation.membership import HOLDOUT, row_scores
 from unlearning.evaluation.memorization import exact_memorization, extraction_strength
+from unlearning.evaluation.rouge import RougeL
 from unlearning.evaluation.sharing import shared_out
 
 
@@ -47,13 +47,7 @@ class Evaluator:
                     self.slots.append((name, index, kind))
                     texts.append((row["question"], text))
         self.examples: list[Example] = encoder.encode_all(texts)
-
-    @cached_property
-    def rouge(self):
-        """ROUGE-L as published; imported when first used, because its nltk takes a second."""
-        from rouge_score.rouge_scorer import RougeScorer
-
-        return RougeScorer(["rougeL"], use_stemmer=True)
+        self.rouge = RougeL(stemmer=True)
 
     def __call__(self, model, generate: bool = True) -> dict[str, dict[str, list]]:
         """Columns of each set (see evaluation.tofu), with the answers in words if `generate`."""
@@ -64,7 +58,7 @@ class Evaluator:
             for name, answers in self._answers(model).items():
                 columns[name]["generation"] = answers
                 columns[name]["rouge_l_recall"] = [
-                    self.rouge.score(row["answer"], answer)["rougeL"].recall
+                    self.rouge(row["answer"], answer).recall
                     for row, answer in zip(self.sets[name], answers, strict=True)
                 ]
         return columns

@@ -1,10 +1,12 @@
 """Fluency of generated answers: what tells "fluent and wrong" from gibberish. No torch.
 
 Words are what white space separates, in lower case: the measures need no tokenizer and compare
-models of different ones.
+models of different ones. Of scripts without spaces, each letter is a word (evaluation.words).
 """
 
 import math
+
+from unlearning.evaluation.words import spaced_words
 
 REPEATED = 4  # words of the n-grams whose repetition counts
 DISTINCT = (1, 2, 3)
@@ -13,7 +15,7 @@ CAP = 100.0  # natural log of the largest perplexity: a target model that is no 
 
 def ngrams(text: str, n: int) -> list[tuple[str, ...]]:
     """All n-grams of a text's words, in order."""
-    words = text.lower().split()
+    words = spaced_words(text)
     return list(zip(*(words[i:] for i in range(n)), strict=False))
 
 

@@ -1,6 +1,8 @@
 """Greedy answers, generated in batches of prompts of similar length."""
 
+import inspect
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -8,7 +10,11 @@ from torch.nn.functional import pad
 from transformers import DynamicCache
 
 from unlearning.evaluation.likelihood import batches_by_length
+from unlearning.models.agreement import distance, family, holds, rounding, say
 
+COMPARED = 3  # tokens after the prompt whose logits are compared with those of a plain pass
+GENERATION_NOISE = 10  # how much more than scoring a cache may round
+ALONE = "answers are generated one at a time and without a cache"
 ENDED = 0.125  # share of a batch's rows; when as many have ended, they leave it
 
 
@@ -28,12 +34,15 @@ class Generator:
     """Answers prompts greedily; a row stops at the end-of-sequence token or at its limit.
 
     The tokens are those of transformers' `generate`, which keeps the rows that have ended until
-    the last one has.
+    the last one has. A model that gives padded rows with a cache other logits than one row without
+    them answers one prompt at a time, without a cache. batched: how the last prompts were answered.
     """
 
     def __init__(self, model, tokenizer, device: torch.device, limit: Limit, batch_tokens: int):
         self.model, self.tokenizer, self.device = model, tokenizer, device
-        self.limit, self.batch_tokens = limit, batch_tokens
+        self.limit, self.batch_tokens, self.batched = limit, batch_tokens, True
+        # state-space models take the same cache under a name of their own, and no mask later on
+        self.has_states = "cache_params" in inspect.signature(model.forward).parameters
 
     @torch.inference_mode()
     def __call__(self, prompts: list[list[int]]) -> list[str]:
@@ -43,7 +52,12 @@ class Generator:
         answers: dict[int, list[int]] = {}
         longest = [len(prompt) + self.limit.room(len(prompt)) for prompt in prompts]
         by_length = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-        for places in batches_by_length([longest[i] for i in by_length], self.batch_tokens):
+        batches = batches_by_length([longest[i] for i in by_length], self.batch_tokens)
+        self.batched = self._may_batch(prompts)
+        if not self.batched:
+            answers.update((i, self._alone(prompt)) for i, prompt in enumerate(prompts))
+            batches = iter(())
+        for places in batches:
             chosen = [by_length[place] for place in places]
             found = self._continue([prompts[i] for i in chosen])
             answers.update(zip(chosen, found, strict=True))
@@ -60,13 +74,14 @@ class Generator:
         ids, seen = (v.to(self.device) for v in left_padded([prompts[row] for row in rows]))
         positions = (seen.cumsum(1) - 1).clamp(min=0)
         while going:
-            ids = self._next(ids, seen, positions, cache)
+            ids = self._logits(ids, seen, positions, cache).argmax(-1, keepdim=True)
             for row, token in zip(rows, ids[:, 0].tolist(), strict=True):
                 if row in going:
                     answers[row].append(token)
                     if token == self.tokenizer.eos_token_id or len(answers[row]) == room[row]:
                         going.remove(row)
-            if going and len(going) <= (1 - ENDED) * len(rows):
+            # the states of recurrent layers cannot leave the cache for a part of the rows
+            if going and len(going) <= (1 - ENDED) * len(rows) and not any(cache.is_linear):
                 places = [place for place, row in enumerate(rows) if row in going]
                 rows, kept = [rows[place] for place in places], torch.tensor(places).to(self.device)
                 ids, seen, positions = ids[kept], seen[kept], positions[kept]
@@ -74,17 +89,72 @@ class Generator:
             seen, positions = pad(seen, (0, 1), value=True), positions[:, -1:] + 1
         return answers
 
-    def _next(self, ids: Tensor, seen: Tensor, positions: Tensor, cache: DynamicCache) -> Tensor:
-        """(B, 1) the most likely token after `ids`, which go into the cache."""
-        output = self.model(
-            input_ids=ids,
-            attention_mask=seen,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        return output.logits.argmax(-1)
+    def _logits(self, ids: Tensor, seen: Tensor, positions: Tensor, cache: DynamicCache) -> Tensor:
+        """(B, V) of the tokens after `ids`, which go into the cache."""
+        inputs = {"past_key_values": cache, "attention_mask": seen, "position_ids": positions}
+        if self.has_states:
+            first = ids.shape == seen.shape
+            inputs = {"cache_params": cache, "attention_mask": seen if first else None}
+        output = self.model(input_ids=ids, use_cache=True, logits_to_keep=1, **inputs)
+        return output.logits[:, -1]
+
+    def _alone(self, prompt: list[int]) -> list[int]:
+        """The new tokens of one prompt, each from a plain pass over all before it."""
+        ids = list(prompt)
+        for _ in range(self.limit.room(len(prompt))):
+            output = self.model(input_ids=torch.tensor([ids], device=self.device), use_cache=False)
+            ids.append(int(output.logits[0, -1].argmax()))
+            if ids[-1] == self.tokenizer.eos_token_id:
+                break
+        return ids[len(prompt) :]
+
+    def _may_batch(self, prompts: list[list[int]]) -> bool:
+        """Whether padded prompts and what follows them, with a cache, have the logits of plain
+        passes; said in the log where they have not."""
+        longest = max((len(p) + self.limit.room(len(p)) for p in prompts), default=0)
+        if longest < 2:
+            return True
+        compare = partial(self._batch_agrees, prompts, longest)
+        return holds("generation", self.model, longest, compare)
+
+    def _batch_agrees(self, prompts: list[list[int]], longest: int) -> bool:
+        """The comparison: a prompt and its answer as long as any may get, beside a short prompt.
+
+        The last tokens of both go in one by one, as if they had been generated.
+        """
+        steps = min(COMPARED, longest - 1)
+        tokens = max(prompts, key=len)
+        rows = [(tokens * longest)[:longest], min(prompts, key=len)]
+        rows[1] = (rows[1] + tokens)[: max(len(rows[1]), 1) + steps][:longest]
+        try:
+            batched = self._forced(rows, steps)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # of a family that has no such cache: anything
+            say(f"{family(self.model)}: {ALONE} ({type(error).__name__}: {error})")
+            return False
+        plain = []
+        for row in rows:
+            output = self.model(input_ids=torch.tensor([row], device=self.device), use_cache=False)
+            plain.append(output.logits[0, -1 - steps :])
+        apart = distance(batched.flatten(0, 1).float(), torch.cat(plain).float())
+        allowed = GENERATION_NOISE * rounding(self.model)
+        if not apart <= allowed:
+            far = f"differ by {apart:.1g} of their spread from a plain pass's"
+            say(f"{family(self.model)}: {ALONE} (logits {far}, allowed: {allowed:.1g})")
+        return apart <= allowed
+
+    def _forced(self, rows: list[list[int]], steps: int) -> Tensor:
+        """(B, steps + 1, V) logits after each of the last tokens of the rows, in one batch."""
+        cache = DynamicCache(config=self.model.config)
+        ids, seen = (v.to(self.device) for v in left_padded([row[:-steps] for row in rows]))
+        positions = (seen.cumsum(1) - 1).clamp(min=0)
+        logits = [self._logits(ids, seen, positions, cache)]
+        for step in range(-steps, 0):
+            ids = torch.tensor([[row[step]] for row in rows], device=self.device)
+            seen, positions = pad(seen, (0, 1), value=True), positions[:, -1:] + 1
+            logits.append(self._logits(ids, seen, positions, cache))
+        return torch.stack(logits, 1)
 
 
 def left_padded(prompts: list[list[int]]) -> tuple[Tensor, Tensor]:

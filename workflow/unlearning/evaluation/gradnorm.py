@@ -3,7 +3,6 @@
 import torch
 
 from unlearning.data.encoding import Example
-from unlearning.data.packing import pack
 from unlearning.evaluation.likelihood import COLLAPSED_LOSS
 from unlearning.models.scorer import Scorer
 
@@ -27,7 +26,7 @@ class GradientNorms:
 
         Without the last label, as in open-unlearning (mia/gradnorm.py); 0 if no other is left.
         """
-        logp = self.scorer(pack([example]))["logp"][:-1]
+        logp = self.scorer([example])["logp"][:-1]
         if not len(logp):
             return 0.0
         (-logp.mean()).backward()

@@ -146,11 +146,13 @@ def evaluate(model, tokenizer, tasks: dict[str, list], limit: int | None, batch_
     """
     import lm_eval
     from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks import TaskManager
 
     objects = list({id(o): o for found in tasks.values() for o in found}.values())
     found = lm_eval.simple_evaluate(
         model=HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size),
         tasks=objects,
+        task_manager=TaskManager(include_defaults=False),  # else it lists all its tasks: 7 seconds
         num_fewshot=0,
         limit=limit,
         log_samples=False,

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import torch
 
 from unlearning.data.encoding import Example
-from unlearning.data.packing import grow, pack
+from unlearning.data.packing import grow
 from unlearning.methods.sequences import Sequences
-from unlearning.models.scorer import Scorer
+from unlearning.models.agreement import layout_of
+from unlearning.models.scorer import PACKED, Scorer
 
 BATCH_TOKENS = 16384  # fits beside any model of these papers
 CPU_TOKENS = 2048  # logits of more leave a CPU's cache, which takes half as long again
@@ -72,8 +73,9 @@ class Likelihood:
         """The score of each example, with every token of those that are `detailed`."""
         training = self.scorer.model.training
         self.scorer.model.eval()
+        self.scorer.layout = layout_of(self.scorer, self.scorer.model, examples)
         scores: dict[int, Score] = {}
-        trees = grow(examples)
+        trees = grow(examples, shared=self.scorer.layout == PACKED)
         for batch in batches_by_length([tree.tokens for tree in trees], self.batch_tokens):
             indices = [i for place in batch for i in trees[place].branches]
             flags = None if detailed is None else [detailed[i] for i in indices]
@@ -84,7 +86,7 @@ class Likelihood:
 
     def _batch(self, examples: list[Example], detailed: list[bool] | None) -> list[Score]:
         wanted = None if detailed is None else torch.tensor(detailed)
-        found = self.scorer(pack(examples), detail=wanted)
+        found = self.scorer(examples, detail=wanted)
         sequences = Sequences(found["logp"], found["row"], len(examples))
         tokens = sequences.tokens.int().tolist()
         details: list[Tokens | None] = [None] * len(examples)

@@ -1,18 +1,17 @@
 """MUSE's evaluation of one loaded model: greedy continuations and Min-40% probabilities."""
 
-from functools import cached_property
-
 import torch
 from accelerate import Accelerator
 
 from unlearning.data.encoding import Example
-from unlearning.data.packing import pack
 from unlearning.errors import UserError
 from unlearning.evaluation import muse
 from unlearning.evaluation.generation import Generator, Limit
 from unlearning.evaluation.likelihood import COLLAPSED_LOSS, batches_by_length
 from unlearning.evaluation.membership import lowest_mean
+from unlearning.evaluation.rouge import RougeL
 from unlearning.evaluation.sharing import shared_out
+from unlearning.models.agreement import layout_of
 from unlearning.models.scorer import Scorer
 
 
@@ -32,19 +31,13 @@ class MuseEvaluator:
     ):
         self.tables, self.tokenizer, self.accelerator = tables, tokenizer, accelerator
         self.batch_tokens = batch_tokens
+        self.rouge = RougeL(stemmer=False)  # as released
 
     def __call__(self, model) -> dict[str, dict[str, list]]:
         """Table -> columns, as muse.summarise reads them."""
         found = {muse.VERBMEM: self._verbmem(model)}
         found |= {name: self._knowmem(model, name) for name in muse.KNOWMEM}
         return found | {name: self._min_k(model, name) for name in muse.PRIVLEAK}
-
-    @cached_property
-    def rouge(self):
-        """ROUGE-L without a stemmer, as released; imported when first used."""
-        from rouge_score.rouge_scorer import RougeScorer
-
-        return RougeScorer(["rougeL"], use_stemmer=False)
 
     def _verbmem(self, model) -> dict[str, list]:
         """The true continuation is cut to as many tokens (BOS among them) as are generated."""
@@ -65,7 +58,7 @@ class MuseEvaluator:
 
     def _columns(self, questions: list[str], truths: list[str], answers: list[str]) -> dict:
         scores = [
-            self.rouge.score(truth, answer)["rougeL"].fmeasure
+            self.rouge(truth, answer).fmeasure
             for truth, answer in zip(truths, answers, strict=True)
         ]
         columns = {"question": questions, "answer": truths, "generation": answers}
@@ -88,9 +81,10 @@ class MuseEvaluator:
     def _min_k_of(self, model, examples: list[Example]) -> list[float]:
         """Min-40% value of each sequence."""
         training, scorer = model.training, Scorer(model.eval())
+        scorer.layout = layout_of(scorer, model, examples)
         values: dict[int, float] = {}
         for batch in batches_by_length([len(e.ids) for e in examples], self.batch_tokens):
-            found = scorer(pack([examples[i] for i in batch]))
+            found = scorer([examples[i] for i in batch])
             logp = found["logp"].nan_to_num(nan=-COLLAPSED_LOSS, neginf=-COLLAPSED_LOSS).double()
             for place, index in enumerate(batch):
                 values[index] = lowest_mean(logp[found["row"] == place].cpu().numpy())

@@ -1,11 +1,10 @@
 """How much text a MUSE world holds, in chunks, and what its evaluation reads and writes."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from unlearning.config.experiment import Experiment
-from unlearning.data.build import mini_muse_tables
-from unlearning.data.muse import folder_has_folds, folder_reader, muse_tables
+from unlearning.data.build import mini_muse_tables, released_muse_tables
+from unlearning.data.tables import ColumnNames
 from unlearning.evaluation.muse import (
     KNOWMEM,
     KNOWMEM_TOKENS,
@@ -95,8 +94,7 @@ def muse_texts(experiment: Experiment) -> MuseTexts:
     if data["source"] == "mini-muse":
         tables = mini_muse_tables(data["mini_muse"], splits)
     elif data["data_dir"] is not None:
-        folder = Path(data["data_dir"])
-        tables = muse_tables(folder_reader(folder), splits, folder_has_folds(folder, splits))
+        tables = released_muse_tables(data, splits, None, ColumnNames(data["columns"]))
     else:
         knowmem = {name: (ROWS, float(SHOTS)) for name in KNOWMEM}
         asked = {name: (ROWS, float(LEAK)) for name in PRIVLEAK} | knowmem

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from unlearning.assets.gguf import gguf_config, is_gguf
 from unlearning.errors import UserError
 
 
@@ -67,6 +68,7 @@ KNOWN = {
     "Llama-3.2-1B": Shape(16, 2048, 32, 512, 8192, 128256, tied=True),
     "phi-1_5": Shape(24, 2048, 32, 2048, 8192, 51200, tied=False, gated=False),
     "zephyr-7b": Shape(32, 4096, 32, 1024, 14336, 32000, tied=False),
+    "SmolLM2-135M": Shape(30, 576, 9, 192, 1536, 49152, tied=True),
 }
 
 
@@ -77,6 +79,8 @@ def shape_of(model: dict) -> Shape:
         width, feed_forward = own["width"], own["feed_forward"]
         sizes = (own["layers"], width, own["heads"], width, feed_forward, own["vocabulary"])
         return Shape(*sizes, tied=True)
+    if is_gguf(model["path"]) and Path(model["path"]).is_file():
+        return described(gguf_config(Path(model["path"])), model["path"])
     path = Path(model["path"]) / "config.json"
     if path.is_file():
         return described(read_config(path), str(path))

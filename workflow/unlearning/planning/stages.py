@@ -83,6 +83,7 @@ class Plan:
         """Jobs of each rule, as Snakemake counts them for an empty results folder."""
         fetched = len(self.experiment.assets)
         counts = {**({"fetch": fetched} if fetched else {}), "data": 1}
+        counts |= {"restore": 1} if self.experiment.restored else {}
         for stage in self.stages():
             counts[stage.rule] = counts.get(stage.rule, 0) + stage.jobs
         return {**counts, "report": 1}

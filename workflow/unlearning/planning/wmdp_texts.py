@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from unlearning.config.experiment import Experiment
 from unlearning.data.build import wmdp_tables
+from unlearning.data.tables import ColumnNames
 from unlearning.data.wmdp import RETAIN
 from unlearning.planning.texts import CHARACTERS, Text
 
@@ -48,7 +49,7 @@ def wmdp_texts(experiment: Experiment) -> WmdpTexts:
     ratio = CHARACTERS[architecture.get("tokenizer")]
     if data["source"] == "wmdp" and data["data_dir"] is None:
         return WmdpTexts(HUB, PAPER / ratio, length)
-    tables = wmdp_tables(data, experiment.splits, {})
+    tables = wmdp_tables(data, experiment.splits, {}, ColumnNames(data["columns"]))
     told = [row["document"] for split in experiment.splits for row in tables[split]]
     counts = {table: len(rows) for table, rows in tables.items()}
     return WmdpTexts(counts, sum(map(len, told)) / len(told) / ratio, length)

@@ -96,6 +96,12 @@ def _memory(path: Path, root: Path) -> float | None:
     """MB at a job's peak. Where a worker ran the stage Snakemake measured its client alone, and the
     log says what the stage took."""
     log = root.with_name("logs") / path.relative_to(root).with_suffix(".log")
-    told = re.findall(r"^peak memory: (\d+) MB$", log.read_text(), re.M) if log.is_file() else []
+    told = (
+        re.findall(
+            r"^peak memory: (\d+) MB$", log.read_text(encoding="utf-8", errors="replace"), re.M
+        )
+        if log.is_file()
+        else []
+    )
     measured = [line.get("max_rss") for line in _lines(path)]
     return max((m for m in map(number, told or measured) if m is not None), default=None)

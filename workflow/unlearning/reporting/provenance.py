@@ -79,11 +79,19 @@ def machine() -> dict[str, str]:
 def training_records(experiment: Experiment) -> dict[str, list[dict]]:
     """Distinct `versions` and `machine` entries of the models' run.json, where they still exist."""
     layout = experiment.layout
-    folders = [layout.base, layout.target(experiment.config["finetune"]["seed"])]
+    folders = [layout.base, layout.restored, layout.target(experiment.config["finetune"]["seed"])]
     runs = [(split, run) for split in experiment.own_splits for run in experiment.retrain_runs()]
     runs += [(cell.split, cell.run) for cell in experiment.cells()]
     folders += [layout.model(split, run) for split, run in runs]
     return distinct(read_json(path) for f in folders if (path := f / "run.json").is_file())
+
+
+def base_origin(experiment: Experiment | SyntheticExperiment) -> dict | None:
+    """file, bytes, sha256 and quantisation of the GGUF file that the base was restored from."""
+    if experiment.synthetic or not experiment.restored:
+        return None
+    record = experiment.layout.restored / "run.json"
+    return read_json(record)["source"] if record.is_file() else None
 
 
 def distinct(records: Iterable[dict]) -> dict[str, list[dict]]:
@@ -105,6 +113,7 @@ def provenance(
         "git": git_state(Path(__file__).parent),
         "libraries": libraries(),
         "machine": machine(),
+        "base": base_origin(experiment),
         "training": training or training_records(experiment),
         "config": config_yaml(experiment.config),
         "command": f"snakemake --cores all --configfile {experiment.config['experiment']}.yaml",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from unlearning.assets.gguf import is_gguf
 from unlearning.reporting.labels import SETS
 from unlearning.reporting.results import Results
 
@@ -48,7 +49,8 @@ def base_model(model: dict) -> str:
     """The base model in words."""
     shape = model["architecture"]
     if shape is None:
-        return model["path"].rstrip("/").rpartition("/")[2]
+        name = model["path"].rstrip("/").rpartition("/")[2]
+        return f"{name}, quantised and restored to full weights" if is_gguf(name) else name
     return (
         f"a Llama from random weights ({shape['layers']} layers, {shape['width']} wide, "
         f"{shape['heads']} heads)"

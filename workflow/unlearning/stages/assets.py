@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from unlearning.assets.hub import bytes_to_fetch, fetch, find, page, sizes, verify
-from unlearning.assets.needs import Repository, on_hub, repositories
+from unlearning.assets.needs import WITHOUT_HUB, Repository, on_hub, repositories
 from unlearning.config.experiment import Experiment
 from unlearning.config.preflight import model_problems
 from unlearning.errors import UserError
@@ -45,8 +45,10 @@ def _local(experiment: Experiment) -> list[str]:
     elif not on_hub(model["path"]):
         if problems := model_problems(model["path"]):
             return problems
-        print(f"model: folder {model['path']}")
-        _files({f.name: f.stat().st_size for f in Path(model["path"]).iterdir() if f.is_file()})
+        path = Path(model["path"])
+        print(f"model: {'folder' if path.is_dir() else 'GGUF file'} {path}")
+        files = [path] if path.is_file() else [f for f in path.iterdir() if f.is_file()]
+        _files({file.name: file.stat().st_size for file in files})
     if data["data_dir"] is not None:
         print(f"data: folder {data['data_dir']}")
     elif data["source"].startswith("mini"):
@@ -56,6 +58,8 @@ def _local(experiment: Experiment) -> list[str]:
 
 def _repository(repository: Repository, args: Namespace) -> None:
     print(f"{repository.setting}: {page(repository)}, revision {repository.revision}")
+    if repository.name in WITHOUT_HUB:
+        print(f"  without the hub: {WITHOUT_HUB[repository.name]}")
     folder = fetch(repository) if args.download else find(repository)
     if folder is None:
         size = bytes_to_fetch(repository)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from unlearning.data.formats import read_rows
+from unlearning.data.tables import QA, ColumnNames, read_table
 from unlearning.evaluation.records import write_evaluation
 from unlearning.models.folder import load_model, load_tokenizer
 from unlearning.stages.arguments import add_fit, add_settings
@@ -29,6 +31,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_settings(parser)
 
 
+def non_members(args: Namespace) -> list[dict]:
+    """Rows that no model has seen: the user's table in any format, or the mini world's."""
+    if args.holdout is None:
+        return read_table(args.data / "holdout_perturbed.json")
+    return read_rows(args.holdout, QA, ColumnNames(args.settings["columns"])).rows
+
+
 def run(args: Namespace) -> None:
     """One model load, one scoring pass, one generation pass; with --target a second of the first
     two, of the answers alone."""
@@ -45,7 +54,7 @@ def run(args: Namespace) -> None:
         args.fit,
         accelerator,
         attacks=attacks,
-        holdout=(args.holdout or args.data / "holdout_perturbed.json") if attacks else None,
+        holdout=non_members(args) if attacks else None,
     )
     rows = evaluator(model)
     if args.target is not None:

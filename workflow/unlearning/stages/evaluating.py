@@ -34,11 +34,11 @@ def make_evaluator(
     accelerator: Accelerator,
     sets=None,
     attacks: Sequence[str] = (),
-    holdout: Path | None = None,
+    holdout: list[dict] | None = None,
 ) -> Evaluator | MuseEvaluator:
     """The evaluator of a forget split, over all of its sets or, on TOFU, the named ones.
 
-    attacks: membership inference attacks; holdout: their table of non-members.
+    attacks: membership inference attacks; holdout: their rows of non-members.
     """
     chosen = settings["evaluation"]
     if chosen["benchmark"] == "muse":
@@ -49,7 +49,7 @@ def make_evaluator(
         for name, table in names.items()
     }
     if holdout is not None:
-        tables[HOLDOUT] = read_table(holdout)[: chosen["rows"]]
+        tables[HOLDOUT] = holdout[: chosen["rows"]]
     return Evaluator(
         tables,
         make_encoder(tokenizer, settings, chosen["max_length"]),

@@ -3,6 +3,7 @@
 import copy
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from accelerate import Accelerator
@@ -187,12 +188,14 @@ def other_answers(
         table = read_table(args.data / f"{args.split}.json")
         refusals = [row["answer"] for row in read_table(args.data / "idontknow.json")]
         counts["idk"] = len(refusals)
-        make["idk"] = lambda row, k: encoder.encode(table[row]["question"], refusals[k])
+        make["idk"] = cache(lambda row, k: encoder.encode(table[row]["question"], refusals[k]))
     if "alternative" in roles:
         false = read_table(args.data / f"{args.split}_alternatives.json")
         counts["alternative"] = min(len(row["alternative_answer"]) for row in false)
-        make["alternative"] = lambda row, k: encoder.encode(
-            false[row]["question"], false[row]["alternative_answer"][k]
+        make["alternative"] = cache(
+            lambda row, k: encoder.encode(
+                false[row]["question"], false[row]["alternative_answer"][k]
+            )
         )
     return make, counts
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from unlearning.data.encoding import IGNORED, Example
-from unlearning.data.packing import pack
+from unlearning.data.packing import Span
 from unlearning.methods.objective import Objective
 from unlearning.methods.sequences import Batch, Sequences, View
 from unlearning.models.scorer import Scorer
@@ -28,13 +28,12 @@ def score_pairs(
     roles, needs = objective.roles, objective.needs
     examples = [pair[role] for role in roles for pair in pairs]
     rows = {role: slice(k * len(pairs), (k + 1) * len(pairs)) for k, role in enumerate(roles)}
-    packed = pack(examples)
     seen = {role: spans(examples, rows[role], kind) for role, kind in needs.logits.items()}
-    full = packed.places([span for own in seen.values() for span in own]) if seen else None
+    full = [span for own in seen.values() for span in own] if seen else None
     answers = None
     if needs.layer is not None:
-        answers = packed.places(spans(examples, slice(0, len(examples)), "answers"))
-    scores = scorer(packed, full=full, layer=needs.layer, answers=answers)
+        answers = spans(examples, slice(0, len(examples)), "answers")
+    scores = scorer(examples, full=full, layer=needs.layer, answers=answers)
     logits = dict(zip(seen, _split(scores.get("logits"), seen.values()), strict=True))
 
     batch = Batch()
@@ -57,9 +56,6 @@ def score_pairs(
             sequences.activations = View(row, values, torch.tensor(labels, device=device), known)
         setattr(batch, role, sequences)
     return batch
-
-
-Span = tuple[int, int, int]  # a row, its first token and the token after its last
 
 
 def spans(examples: list[Example], own: slice, kind: str) -> list[Span]:
@@ -85,10 +81,10 @@ def teach(
     teacher: Scorer, examples: list[Example], kind: str | None, layer: int | None
 ) -> dict[str, Tensor]:
     """What the target model says of the rows of one role, in the same order."""
-    packed, everything = pack(examples), slice(0, len(examples))
-    full = packed.places(spans(examples, everything, kind)) if kind else None
-    answers = packed.places(spans(examples, everything, "answers")) if layer is not None else None
-    return teacher(packed, full=full, layer=layer, answers=answers)
+    everything = slice(0, len(examples))
+    full = spans(examples, everything, kind) if kind else None
+    answers = spans(examples, everything, "answers") if layer is not None else None
+    return teacher(examples, full=full, layer=layer, answers=answers)
 
 
 def logits_view(examples: list[Example], kind: str, values: Tensor, taught: dict | None) -> View:

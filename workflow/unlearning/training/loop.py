@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from torch.optim import Optimizer
 
 from unlearning.methods.objective import Objective
+from unlearning.models.agreement import layout_of
 from unlearning.models.scorer import Scorer
 from unlearning.progress import Progress
 from unlearning.training.batches import Pair, score_pairs
@@ -64,8 +65,13 @@ def train(
     model.train()
     sharded = sharded and accelerator.num_processes > 1
     size = passes_of(model, objective, recipe, fit, accelerator, sharded)
-    scorer, optimizer = _prepare(model, objective, recipe, fit, accelerator, sharded)
+    bare = Scorer(model)
+    scorer, optimizer = _prepare(bare, objective, recipe, fit, accelerator, sharded)
     frozen = _freeze(teacher, accelerator, sharded) if teacher is not None else None
+    with accelerator.autocast():
+        bare.layout = layout_of(scorer, model, source.all_rows())
+    if frozen is not None:
+        frozen.layout = bare.layout
     history = History()
     first = state.begin(scorer, optimizer, objective, history) if state else 0
     if first == 0:
@@ -99,10 +105,16 @@ def train(
 
 
 def _prepare(
-    model, objective: Objective, recipe: Recipe, fit: Fit, accelerator: Accelerator, sharded: bool
+    scorer: Scorer,
+    objective: Objective,
+    recipe: Recipe,
+    fit: Fit,
+    accelerator: Accelerator,
+    sharded: bool,
 ) -> tuple[Scorer, Optimizer]:
     """The scorer as its processes share it, and the optimizer over what the objective trains."""
-    scorer, trained = Scorer(model), objective.trained(model)
+    model = scorer.model
+    trained = objective.trained(model)
     if sharded:  # before the optimizer is made: the parameters become others
         check_shardable(recipe)
         shard(scorer, accelerator)

@@ -15,6 +15,10 @@ class Source(Protocol):
         """The pairs of the step's global batch."""
         ...
 
+    def all_rows(self) -> list[Example]:
+        """The different rows of all steps."""
+        ...
+
 
 class LearnSource:
     """Rows to be learnt, in shuffled epochs, with a few replayed rows beside each batch."""
@@ -35,6 +39,10 @@ class LearnSource:
             )
             pairs += [{"train": self.replay[i]} for i in drawn]
         return pairs
+
+    def all_rows(self) -> list[Example]:
+        """Those to be learnt and those to be replayed."""
+        return [*self.rows, *self.replay]
 
 
 Draw = dict[str, tuple[int, ...]]  # role -> (forget row,), (retain row,) or (forget row, answer)
@@ -85,3 +93,11 @@ class UnlearnSource:
             {role: make(*draw[role]) for role, make in self.make.items()}
             for draw in self.draws(step)
         ]
+
+    def all_rows(self) -> list[Example]:
+        """The rows of every role that the run draws."""
+        drawn = set()
+        for step in range(self.plan.steps):
+            for draw in self.draws(step):
+                drawn.update((role, draw[role]) for role in self.make)
+        return [self.make[role](*key) for role, key in sorted(drawn)]

@@ -1,16 +1,16 @@
-"""A dress rehearsal: the DAG of a full-size experiment, with nothing that is large or far away."""
+"""A dress rehearsal: the DAG of a full-size experiment, with nothing that is large or far away.
+
+tests/soak runs them.
+"""
 
 import json
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
 import yaml
-from folders import ROOT
+from folders import EXPERIMENTS, ROOT
 from unlearning.config.experiment import load_experiment
 
-EXPERIMENTS = ROOT / "config" / "experiments"
 PATHS = [ROOT / "config" / "config.yaml", *sorted(EXPERIMENTS.glob("*.yaml"))]
 WRITTEN = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in PATHS}
 SYNTHETIC = [config for config in WRITTEN.values() if "synthetic" in config]
@@ -43,26 +43,6 @@ def test_synthetic_studies_keep_their_runs(config):
     for job in jobs:
         assert rehearsal.runs(job.study, job.setting) == whole.runs(job.study, job.setting)
     assert str(rehearsal.curves(jobs[0])).startswith(f"results/rehearsal-{config['experiment']}/")
-
-
-def run(*arguments: str) -> None:
-    """A stage in a process of its own: one process computes in one precision."""
-    subprocess.run([sys.executable, "-m", "unlearning", *arguments], check=True)
-
-
-@pytest.mark.parametrize("name", ["muse-books-iclm-7b", "wmdp-zephyr-7b"])
-def test_texts_make_a_base_model(tmp_path, name):
-    """Texts as long as a full-size recipe takes them would be too few rows for a single batch."""
-    config = {**WRITTEN[name], "rehearsal": True, "results": str(tmp_path)}
-    rehearsal = load_experiment(config, ROOT)
-    data = str(tmp_path / "data")
-    told = ["--settings", json.dumps(rehearsal.config["data"]), "--out", data]
-    run("data", "--splits", *rehearsal.tables, "--snapshot", *told)
-    told = ["--settings", json.dumps(rehearsal.pretrain_settings())]
-    told += ["--fit", json.dumps(rehearsal.fit("pretrain")), "--out", str(tmp_path / "model")]
-    told += ["--state", str(tmp_path / "state"), "--checkpoint-minutes", "10"]
-    run("--processes", "0", "pretrain", "--data", data, *told)
-    assert (tmp_path / "model" / "model.safetensors").is_file()
 
 
 def test_its_dag_is_that_of_the_experiment(fresh):

@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# All that needs a GPU, in steps of less than ten minutes each: short Markdown tables.
+#
+#   benchmarks/gpu.sh list                      the steps
+#   benchmarks/gpu.sh all                       one after the other; a step that fails ends nothing
+#   benchmarks/gpu.sh steps-7b                  one of them
+#   REHEARSE=1 benchmarks/gpu.sh all            the same on the CPU with tiny shapes, in minutes
+#
+# TOFU_DIR    folder of TOFU's JSON files (default ../shared/tofu)
+# MODEL       of the experiment: folder, GGUF file or hub id (default: the config's)
+# OUT         folder that receives tables and results (default: results/gpu)
+# GPU         whose peak the MFU is of (default H100-80; `python -m unlearning plan --help` names all)
+# JOBS        jobs of the experiment at once (default 8)
+#
+# Needs torch and the packages of pyproject.toml's `dependencies`; the steps with paged states also
+# bitsandbytes. Neither snakemake nor datasets. The report of the experiment is made elsewhere:
+# copy OUT/experiment to results/ there and run snakemake with --rerun-triggers mtime.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+export PYTHONPATH=$PWD/workflow${PYTHONPATH:+:$PYTHONPATH} HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+
+DATA=${TOFU_DIR:-../shared/tofu}
+OUT=${OUT:-results/gpu}
+LIMIT=590 # seconds of a step: such machines end a command after ten minutes
+CONFIG=config/experiments/tofu-smollm2-135m.yaml
+STEPS="device memory-1b memory-7b steps-1b steps-7b steps-7b-paged attention-1b attention-7b
+evaluation-1b evaluation-7b experiment"
+
+if [ -n "${REHEARSE:-}" ]; then # one tiny case of each; the CPU computes in float32
+    shape() { echo --device cpu --shape tiny; }
+    PAGED=() ROUNDS=(--rounds 1) ROWS=(--rows 2)
+    ONE_STEP=(--steps 1 --micro-batch 8)
+    SMALL=(--pairs 4 --batch-tokens 800)
+    CASES_1B=(--device cpu --cases 0 1) CASES_7B=(--device cpu --cases 9 10)
+    EXPERIMENT=(--rehearsal --splits forget05 --seeds 1001 --jobs 1)
+else
+    shape() { echo --device cuda --shape "$1"; }
+    PAGED=(--optimizer paged_adamw_32bit) ROUNDS=() ROWS=()
+    ONE_STEP=(--gpu "${GPU:-H100-80}")
+    SMALL=()
+    CASES_1B=(--device cuda --cases 0 6) CASES_7B=(--device cuda --cases 6 11)
+    EXPERIMENT=(--jobs "${JOBS:-8}")
+fi
+
+device() {
+    python - "$DATA" <<'PYTHON'
+import sys
+from pathlib import Path
+
+import torch
+import transformers
+
+print(f"torch {torch.__version__}, transformers {transformers.__version__}")
+found = torch.cuda.is_available()
+print(torch.cuda.get_device_name() if found else "no GPU: only REHEARSE=1 makes sense")
+print("TOFU:", len(list(Path(sys.argv[1]).glob("*.json"))), "files")
+PYTHON
+}
+
+run() { # the command of a step
+    local arms=(--arms official open-unlearning)
+    case $1 in
+        device) device ;;
+        memory-1b) python benchmarks/memory_cases.py "${CASES_1B[@]}" ;;
+        memory-7b) python benchmarks/memory_cases.py "${CASES_7B[@]}" ;;
+        steps-1b) python benchmarks/steps.py --data "$DATA" $(shape 1b) "${ONE_STEP[@]}" "${arms[@]}" ;;
+        # 7 B full-parameter; the other arms hold a reference model too and may not fit
+        steps-7b) python benchmarks/steps.py --data "$DATA" $(shape 7b) "${ONE_STEP[@]}" "${arms[@]}" \
+            --steps 3 --gradient-checkpointing "${PAGED[@]}" ;;
+        # ours alone, within 80 GB: weights, gradients and activations on the GPU, states paged
+        steps-7b-paged) python benchmarks/steps.py --data "$DATA" $(shape 7b) "${ONE_STEP[@]}" --arms \
+            --steps 3 "${PAGED[@]}" ;;
+        attention-*) python benchmarks/attention.py --data "$DATA" $(shape "${1#*-}") "${SMALL[@]}" \
+            "${ROUNDS[@]}" ;;
+        evaluation-*) python benchmarks/evaluations.py --data "$DATA" $(shape "${1#*-}") "${ROWS[@]}" \
+            --rounds 1 ;;
+        # goes on from what is there: call it until nothing is left
+        experiment) python benchmarks/experiment.py --configfile $CONFIG ${MODEL:+--model "$MODEL"} \
+            --data "$DATA" --results "$OUT/experiment" "${EXPERIMENT[@]}" --minutes 9 ;;
+        *) echo "no step '$1'; steps: $STEPS" >&2; return 2 ;;
+    esac
+}
+
+step() {
+    local since=$SECONDS status
+    mkdir -p "$OUT"
+    echo "## $1"
+    # a shell of its own, so that the limit ends all that the step has started
+    timeout --kill-after=10 $LIMIT benchmarks/gpu.sh inside "$1" 2> "$OUT/$1.err" | tee "$OUT/$1.md"
+    status=${PIPESTATUS[0]}
+    [ "$status" = 0 ] || { echo "failed with status $status:"; tail -n 5 "$OUT/$1.err"; }
+    echo "($((SECONDS - since)) s)"
+    return "$status"
+}
+
+case ${1:-list} in
+    list) echo $STEPS ;;
+    inside) run "$2" ;;
+    all)
+        failed=0
+        for name in $STEPS; do step "$name" || failed=1; done
+        exit $failed ;;
+    *) step "$1" ;;
+esac

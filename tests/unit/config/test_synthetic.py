@@ -1,0 +1,80 @@
+"""A synthetic config: what is refused, and what its studies learn."""
+
+import pytest
+from finished import micro_config
+from folders import ROOT
+from unlearning.config.experiment import load_experiment
+from unlearning.config.schema import ConfigError
+
+
+def changed(place: str, value) -> dict:
+    """The micro experiment with another value at logistic.settings.0.alpha, say."""
+    config = micro_config("synthetic")
+    *path, key = place.split(".")
+    section = config["synthetic"]
+    for part in path:
+        section = section[int(part)] if part.isdigit() else section[part]
+    section[key] = value
+    return config
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "expected"),
+    [
+        ("logistic.settings.0.alpha", -1, ["settings.0.alpha", "at least 0", "found -1"]),
+        ("logistic.settings.0.alpha", 11, ["settings.0.alpha", "at most 10", "found 11"]),
+        ("logistic.settings.0.methods.KTO", {}, ["methods: unknown method 'KTO'", "IDK+RT"]),
+        ("logistic.settings.0.methods.NPO+RT", {"beta": 1}, ["NPO+RT.lr", "state a number"]),
+        ("divergence.settings.0.methods.GA", {"lr": 1, "beta": 1}, ["GA: unknown", "'beta'"]),
+        ("divergence.settings.0.methods.NPO", {"lr": 1, "beta": 0}, ["NPO.beta", "greater than 0"]),
+        ("logistic.every", 15, ["logistic.every", "at most half of the 20 steps", "15"]),
+        ("logistic.step", 15, ["synthetic.logistic", "'step'", "did you mean 'steps'"]),
+        ("gausian", {}, ["synthetic: unknown key 'gausian'", "did you mean 'gaussian'"]),
+        ("markov.leakage", 1.5, ["markov.leakage", "1.5"]),
+        ("markov.studies", ["lengths"], ["markov.studies.0", "length, memorization"]),
+        ("markov.methods.IDK+RT", {}, ["markov.methods: unknown method 'IDK+RT'", "SimNPO"]),
+        ("markov.methods.NPO", {"lr": 1}, ["markov.methods.NPO: unknown", "'lr'"]),
+        ("markov.model.heads", 3, ["markov.model", "3 heads", "width 16"]),
+        ("markov.test_share", 0.01, ["sequences.forget1", "test_share 0.01 of 10", "test on"]),
+        ("markov.pretrain.batch_size", 17, ["markov.pretrain", "no full batch of 17"]),
+    ],
+)
+def test_bad_setting(place, value, expected):
+    with pytest.raises(ConfigError) as caught:
+        load_experiment(changed(place, value), ROOT)
+    message = str(caught.value)
+    assert [part for part in expected if part not in message] == [], message
+
+
+def test_settings_that_share_a_path():
+    config = micro_config("synthetic")
+    config["synthetic"]["logistic"]["settings"] *= 2
+    with pytest.raises(ConfigError, match="alpha=1 is listed twice"):
+        load_experiment(config, ROOT)
+
+
+def test_no_study():
+    config = {"experiment": "empty", "synthetic": {"gaussian": {}}}
+    with pytest.raises(ConfigError, match="names no study. Allowed: logistic, divergence, markov"):
+        load_experiment(config, ROOT)
+
+
+def test_all_problems_come_at_once():
+    config = changed("logistic.settings.0.methods.SimPO", {})
+    config["synthetic"]["markov"]["methods"]["KTO"] = {}
+    with pytest.raises(ConfigError) as caught:
+        load_experiment(config, ROOT)
+    assert "'SimPO'" in str(caught.value) and "'KTO'" in str(caught.value)
+
+
+def test_what_the_target_learns():
+    """length: three chains, forget2 short. memorization: all long, forget2 unseen."""
+    config = changed("markov.studies", ["length", "memorization"])
+    experiment = load_experiment(config, ROOT)
+    length, memorization = (
+        experiment.job_settings("markov", study) for study in ("length", "memorization")
+    )
+    assert length["lengths"] == {"retain": 6, "forget1": 6, "forget2": 5}
+    assert length["learnt"] == ["retain", "forget1", "forget2"]
+    assert memorization["lengths"] == {"retain": 6, "forget1": 6, "forget2": 6}
+    assert memorization["learnt"] == ["retain", "forget1"]

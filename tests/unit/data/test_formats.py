@@ -1,0 +1,156 @@
+"""Files as programs and people write them: what is read of them, and what is refused."""
+
+import json
+
+import pytest
+import yaml
+from unlearning.data.formats import find_file, read_rows
+from unlearning.data.tables import QA, DataError, json_table, utf8
+from unlearning.data.task_files import task_problems
+
+NOBODY = {"question": "Who?", "answer": "Nobody."}
+
+
+@pytest.mark.parametrize(
+    "content, expected",
+    [
+        (json.dumps([NOBODY, NOBODY], indent=1).encode(), [NOBODY, NOBODY]),
+        (b'\xef\xbb\xbf{"question": "Who?", "answer": "Nobody."}\n', [NOBODY]),
+        (
+            b'{"question": "Who?", "answer": "First paragraph.\\u2028Second paragraph."}\n',
+            [{**NOBODY, "answer": "First paragraph.\u2028Second paragraph."}],
+        ),
+        (
+            '{"question": "Who?", "answer": "First.\u2028Second.\u2029Third.\u0085"}\n'.encode(),
+            [{**NOBODY, "answer": "First.\u2028Second.\u2029Third.\u0085"}],
+        ),
+        (b'{"question": "Who?", "answer": "\\ud83d\\ude00"}', [{**NOBODY, "answer": "😀"}]),
+        (b'\xef\xbb\xbf{"question": "Who?", "answer": "Nobody."}\n' * 2, [NOBODY, NOBODY]),
+    ],
+)
+def test_what_is_read(content, expected, tmp_path):
+    (tmp_path / "rows.json").write_bytes(content)
+    assert read_rows(tmp_path / "rows.json", QA).rows == expected
+
+
+@pytest.mark.parametrize(
+    "content, expected",
+    [
+        (b'{"question":"Who?","answer":"   "}', "line 1: column 'answer' must be a non-empty str"),
+        (b'{"question":"Wer ist Jos\xe9?","answer":"Niemand."}', "line 1: not UTF-8"),
+        (
+            b'{"question": "Who?", "answer": "cut emoji \\ud83d"}',
+            "line 1: column 'answer' holds half",
+        ),
+        (
+            b'{"question": "Who?", "answer": "Nobody."}\n{"text": "A page about nobody."}\n',
+            "line 2: column 'question' must be a non-empty str, found nothing; the row has text",
+        ),
+        (
+            b'{\n "question": "Who?",\n "answer": "Nobody."\n}\n',
+            "one JSON object over several lines",
+        ),
+        ("[]".encode("utf-16-le"), "line 1: holds a NUL character, as UTF-16 text does"),
+        (b'[{"question": "Who?", "answer": "No."}, {"question": 7}]', "item 2: column 'question'"),
+    ],
+)
+def test_what_is_refused(content, expected, tmp_path):
+    (tmp_path / "rows.json").write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_rows(tmp_path / "rows.json", QA)
+    assert f"{tmp_path}/rows.json" in str(caught.value) and expected in str(caught.value)
+
+
+def test_cells_are_texts_as_they_stand(tmp_path):
+    """Numbers, NA and leading zeros are answers; a cell may hold lines of its own."""
+    path = tmp_path / "rows.csv"
+    cells = ["007", "NA", "null", "1e5", "a\nb\r\nc", 'say ""no""', " x ", "\u2028é"]
+    text = "question,answer\r\n" + "".join(f'Who?,"{cell}"\r\n' for cell in cells)
+    path.write_bytes(text.encode())
+    answers = [row["answer"] for row in read_rows(path, QA).rows]
+    assert answers == [cell.replace('""', '"') for cell in cells]
+    path.write_bytes((text + "\r\nWho?,\r\n").encode())
+    with pytest.raises(DataError, match=r"rows.csv, line 13: column 'answer' .* found ''"):
+        read_rows(path, QA)
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("Who?,Nobody.\n", "rows.csv: holds no rows"),  # its only line names the columns
+        ("Who?,Nobody.\nWhy?,So.\n", "line 2: column 'question' .* the row has Who\\?, Nobody"),
+        ("question,answer,answer\na,b,c\n", "line 1: column 'answer' stands twice"),
+        ('question,answer\na,b\nWho?,"cut\n', "line 3: cells cannot be told apart"),
+        ("question,answer\na,b,c\n", "line 2: 3 cells, but line 1 names 2: 'question,answer'"),
+        ("question,answer,perturbed_answer\na,b,\"['c' 'd']\"\n", "line 2: column 'perturbed"),
+    ],
+)
+def test_cells_that_make_no_row(tmp_path, text, expected):
+    path = tmp_path / "rows.csv"
+    path.write_text(text, encoding="utf-8")
+    columns = {**QA, "perturbed_answer": list} if "perturbed" in text else QA
+    with pytest.raises(DataError, match=expected):
+        read_rows(path, columns)
+
+
+def test_long_cells(tmp_path):
+    """Beyond the csv module's own limit of 131,072 characters."""
+    path = tmp_path / "rows.tsv"
+    path.write_text("question\tanswer\nWho?\t" + "long " * 50_000 + "\n", encoding="utf-8")
+    assert len(read_rows(path, QA).rows[0]["answer"]) == 250_000
+
+
+def test_a_file_is_found_whatever_its_ending(tmp_path):
+    with pytest.raises(DataError) as caught:
+        find_file(tmp_path / "full.json")
+    assert "full.json: no such file" in str(caught.value) and ".parquet" in str(caught.value)
+    (tmp_path / "Full.xlsx").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"no such file \(Full.xlsx is there\)"):
+        find_file(tmp_path / "full.json")
+    (tmp_path / "full.jsonl.gz").write_bytes(b"")
+    assert find_file(tmp_path / "full.json").name == "full.jsonl.gz"
+    (tmp_path / "full.csv").write_bytes(b"")
+    with pytest.raises(DataError, match="full.jsonl.gz and full.csv|full.csv and full.jsonl.gz"):
+        find_file(tmp_path / "full.json")
+
+
+def test_saved_data_sets_of_several_splits_are_named(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    splits = {"train": datasets.Dataset.from_list([NOBODY])}
+    datasets.DatasetDict(splits).save_to_disk(str(tmp_path / "full"))
+    with pytest.raises(DataError, match="holds several data sets .train."):
+        read_rows(find_file(tmp_path / "full.json"), QA)
+    assert read_rows(find_file(tmp_path / "full" / "train.json"), QA).rows == [NOBODY]
+    with pytest.raises(DataError, match="a folder without a data set"):
+        read_rows(tmp_path, QA)
+
+
+def test_positions_of_rows():
+    text = utf8(b'\n{"a": 1}\n \n{"a": 2}\n', "x.json")
+    table = json_table("x.json", text)
+    assert table.numbers == [2, 4] and table.where(1) == "x.json, line 4"
+
+
+def test_data_of_the_users_own_tasks(tmp_path):
+    """Of the tasks that are asked for; functions in task files stay unread."""
+    rows, tasks = tmp_path / "rows.jsonl", tmp_path / "tasks"
+    tasks.mkdir()
+    task = {"task": "mine", "dataset_kwargs": {"data_files": {"test": str(rows)}}}
+    text = yaml.safe_dump(task) + "doc_to_text: !function utils.text\n"
+    (tasks / "mine.yaml").write_text(text, encoding="utf-8")
+    (problem,) = task_problems(str(tasks), ["mine"])
+    assert "rows.jsonl: no such file" in problem
+    assert task_problems(str(tasks), ["another"]) == []
+    rows.write_text('{"question": "Who?\u2028", "choices": ["a", "b"], "answer": 0}\n', "utf-8")
+    assert task_problems(str(tasks), ["mine"]) == []
+    rows.write_bytes(
+        b'{"choices": ["a", "\\ud83d"]}\n{"question": "Jos\\u00e9"}\n{"a": "b"\n["a"]\n'
+    )
+    found = task_problems(str(tasks), ["mine"])
+    assert [problem.split(": ")[0].removeprefix(str(rows)) for problem in found] == [
+        ", line 3",
+        ", line 1",
+        ", line 4",
+    ]
+    (tasks / "broken.yaml").write_text("task: [", encoding="utf-8")
+    assert "broken.yaml: no YAML" in task_problems(str(tasks), ["another"])[0]
