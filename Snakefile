@@ -4,9 +4,9 @@ min_version("9.0")
 
 
 # The experiment is a config file of its own; the mini world is the default.
-if "experiment" not in config:
+if not workflow.overwrite_configfiles:
 
-    configfile: "config/config.yaml"
+    configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 include: "rules/common.smk"

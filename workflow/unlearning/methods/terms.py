@@ -22,7 +22,7 @@ class Hyper:
         """What is wrong with `value`, or None."""
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not math.isfinite(value):
-            return "must be a number (write 1.0e-5, not 1e-5: YAML reads the latter as text)"
+            return "must be a number"
         if self.above is not None and not value > self.above:
             return f"must be greater than {self.above:g}"
         if self.at_least is not None and not value >= self.at_least:
