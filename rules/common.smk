@@ -27,7 +27,7 @@ def load():
     try:
         # Snakemake's own reading loses keys that are stated twice, and types of the command line
         values = workflow.config_settings.config
-        experiment = read_experiment(workflow.configfiles, values, ROOT)
+        experiment = read_experiment(map(Path, workflow.configfiles), values, ROOT)
         if workflow.exec_mode == ExecMode.DEFAULT:
             preflight(experiment)
             # here, not above: it loads scipy, and a job of a cluster reads this file too

@@ -4,6 +4,7 @@ import difflib
 import math
 import re
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,6 +15,7 @@ from jsonschema.validators import extend
 from unlearning.config.scalars import core
 from unlearning.errors import UserError
 
+LONGEST = 10_000  # values of a list, so that checking takes no longer than a second
 SCHEMA_FILE = Path("config/schemas/config.schema.yaml")
 _TYPES = {"integer": "a whole number", "number": "a number", "object": "a mapping", "null": "null"}
 _TYPES |= {"array": "a list", "string": "text", "boolean": "true or false"}
@@ -64,15 +66,19 @@ class _Refused:
 
     __bool__ = __len__ = __iter__ = __contains__ = __getitem__ = __getattr__ = _raise
     __hash__ = __eq__ = __lt__ = __le__ = __gt__ = __ge__ = __repr__ = __format__ = _raise
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __mod__ = __rmod__ = _raise
-    __and__ = __rand__ = __or__ = __ror__ = __float__ = __int__ = __index__ = __fspath__ = _raise
+    __float__ = __int__ = __index__ = __round__ = __neg__ = __abs__ = __fspath__ = _raise
 
+
+for _operation in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor"):
+    for _side in (f"__{_operation}__", f"__r{_operation}__"):
+        setattr(_Refused, _side, _Refused._raise)
 
 REFUSED = _Refused()
 
 
+@cache
 def load_schema(root: Path, file: Path = SCHEMA_FILE) -> dict:
-    """A schema of the project at `root`."""
+    """A schema of the project at `root`; read once, so leave it as it is."""
     return yaml.safe_load((root / file).read_text(encoding="utf-8"))
 
 
@@ -81,7 +87,7 @@ def validated(config: dict, schema: dict) -> tuple[dict, list[str]]:
 
     What the schema refuses is left out of the copy, or is REFUSED there.
     """
-    clean, problems = _text_keys(config, ())
+    clean, problems = _walked(config, ())
     complete = with_defaults(clean, schema)
     errors = sorted(_Validator(schema).iter_errors(clean), key=lambda error: list(error.path))
     for error in errors:
@@ -90,17 +96,20 @@ def validated(config: dict, schema: dict) -> tuple[dict, list[str]]:
     return complete, list(dict.fromkeys(problems))
 
 
-def _text_keys(value, path: tuple[str, ...]) -> tuple[Any, list[str]]:
-    """`value` without the keys that are no text, at any level, and a problem for each."""
+def _walked(value, path: tuple[str, ...]) -> tuple[Any, list[str]]:
+    """`value` without keys that are no text and without long lists, and a problem for each."""
+    if isinstance(value, list) and len(value) > LONGEST:
+        line = f"{_spelled(path)}: a list of {len(value):,} values; at most {LONGEST:,} are taken"
+        return value[:1], [line]
     if isinstance(value, list):
-        parts = [_text_keys(part, (*path, str(k))) for k, part in enumerate(value)]
+        parts = [_walked(part, (*path, str(k))) for k, part in enumerate(value)]
         return [part for part, _ in parts], [line for _, lines in parts for line in lines]
     if not isinstance(value, dict):
         return value, []
     clean, problems = {}, []
     for key, part in value.items():
         if isinstance(key, str):
-            clean[key], lines = _text_keys(part, (*path, key))
+            clean[key], lines = _walked(part, (*path, key))
             problems += lines
         else:
             problems.append(
@@ -167,7 +176,11 @@ def _worded(error: ValidationError) -> list[str]:
             for key in _unknown(error)
         ]
     if error.validator == "required":
-        return [f"{place}: '{key}' is missing" for key in _missing(error)]
+        rules = error.schema["properties"]
+        return [
+            f"{place}: '{key}' is missing. {rules[key].get('description', '')}".rstrip()
+            for key in _missing(error)
+        ]
     allowed = {
         "type": lambda v: " or ".join(_TYPES[t] for t in _listed(v)),
         "enum": lambda v: "one of " + ", ".join(map(spelled_in_yaml, v)),
@@ -213,12 +226,14 @@ def hint(value, types: list[str]) -> str:
     if "boolean" in types and isinstance(value, str):
         return " (write true or false, without quotes)"
     if isinstance(value, str) and {"integer", "number"} & {*types} and _is_number(None, meant):
-        return f" (YAML reads {value} as text: write {spelled_in_yaml(meant)})"
+        quoted = isinstance(yaml.safe_load(value), int | float)
+        why = "" if quoted else f"YAML reads {value} as text: "
+        return f" ({why}write {spelled_in_yaml(meant)}{', without quotes' if quoted else ''})"
     if "null" in types and isinstance(value, str) and value.lower() in ("none", "null", "nil"):
         return " (write null, without quotes)"
     if "integer" in types and isinstance(value, float) and value.is_integer():
         return f" (write {int(value)})"
-    if "array" in types and not isinstance(value, list | dict | None):
+    if types == ["array"] and not isinstance(value, list | dict | None):
         return f" (write [{value}])"
     if "string" in types and _is_number(None, value):
         return f" (write '{value}', in quotes)"

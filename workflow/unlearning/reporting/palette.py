@@ -2,8 +2,9 @@
 
 Hues: Okabe and Ito, "Color Universal Design" (2008) for the methods of the two papers, Paul Tol's
 "muted" scheme for the registry's others: told apart with every common colour vision. Any further
-family, of the registry or of a config's own methods, has the colour that is farthest from all before
-it. The points of a grid, and the variants of a loss, share hue and shape and differ in lightness.
+family, of the registry or of a config's own methods, has the colour that is farthest from all
+before it. The points of a grid, and the variants of a loss, share hue and shape and differ in
+lightness.
 """
 
 import itertools
@@ -61,8 +62,10 @@ def hues(count: int) -> tuple[str, ...]:
 
 @cache
 def oklab(colour: str) -> tuple[float, float, float]:
-    """Lightness, green to red and blue to yellow of a colour #rrggbb, in a space whose distances
-    follow the eye's. Source: B. Ottosson, "A perceptual color space for image processing" (2020)."""
+    """Lightness, green to red and blue to yellow of a colour #rrggbb; distances follow the eye's.
+
+    Source: B. Ottosson, "A perceptual color space for image processing" (2020).
+    """
     red, green, blue = (_linear(int(colour[i : i + 2], 16) / 255) for i in (1, 3, 5))
     long = (0.4122214708 * red + 0.5363325363 * green + 0.0514459929 * blue) ** (1 / 3)
     middle = (0.2119034982 * red + 0.6806995451 * green + 0.1073969566 * blue) ** (1 / 3)
