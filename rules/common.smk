@@ -15,8 +15,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake_interface_executor_plugins.settings import ExecMode
 
-from unlearning.config.preflight import preflight
-from unlearning.config.reading import read_experiment
+from unlearning.config.reading import read_experiment, ready_experiment
 from unlearning.errors import UserError
 from unlearning.fingerprint import fingerprint
 from unlearning.methods.references import PATTERN as REFERENCES
@@ -27,15 +26,15 @@ def load():
     try:
         # Snakemake's own reading loses keys that are stated twice, and types of the command line
         values = workflow.config_settings.config
-        experiment = read_experiment(map(Path, workflow.configfiles), values, ROOT)
-        if workflow.exec_mode == ExecMode.DEFAULT:
-            preflight(experiment)
-            # here, not above: it loads scipy, and a job of a cluster reads this file too
-            from unlearning.reporting.claims_file import load_claims, unknown_methods
+        files = map(Path, workflow.configfiles)
+        if workflow.exec_mode != ExecMode.DEFAULT:  # a job of a run that has been checked
+            return read_experiment(files, values, ROOT)
+        experiment = ready_experiment(files, values, ROOT)
+        # here, not above: it loads scipy, and a job of a cluster reads this file too
+        from unlearning.reporting.claims_file import load_claims, unknown_methods
 
-            claims = load_claims(ROOT / "config/claims.yaml")
-            for line in unknown_methods(claims, experiment.losses):
-                logger.warning(line)
+        for line in unknown_methods(load_claims(ROOT / "config/claims.yaml"), experiment.losses):
+            logger.warning(line)
         return experiment
     except UserError as error:
         raise WorkflowError(f"The configuration cannot be run:\n{error}") from None

@@ -8,9 +8,9 @@ import yaml
 from folders import ROOT
 from project import MICRO
 from unlearning.__main__ import main
-from unlearning.config.reading import read_experiment, typed, typed_values
+from unlearning.config.reading import read_experiment, ready_experiment, typed, typed_values
 from unlearning.config.scalars import core
-from unlearning.config.schema import load_schema
+from unlearning.config.schema import ConfigError, load_schema
 from unlearning.errors import UserError
 
 
@@ -144,3 +144,16 @@ def test_assets_takes_several_files_and_values(tmp_path, capsys):
     arguments = ["assets", "--configfile", str(MICRO), str(tmp_path / "more.yaml")]
     assert main([*arguments, "--config", f"data={{data_dir: {folder}}}"]) == 0
     assert f"data: folder {folder}" in capsys.readouterr().out
+
+
+def test_a_config_s_mistakes_and_what_is_missing_come_together():
+    values = {"data": {"source": "tofu", "data_dir": "no/tofu", "retain_authors": 20}}
+    values |= {"methods": {"NPO+TR": {}}, "results": "/proc/nowhere"}
+    with pytest.raises(ConfigError) as caught:
+        ready_experiment([MICRO], values, ROOT)
+    message = str(caught.value)
+    for part in ("did you mean 'NPO+RT'", "no folder 'no/tofu'", "cannot write to '/proc/nowhere'"):
+        assert part in message
+    values |= {"results": "", "data": 3}  # nothing can be looked for
+    with pytest.raises(ConfigError, match="did you mean 'NPO.RT'"):
+        ready_experiment([MICRO], values, ROOT)

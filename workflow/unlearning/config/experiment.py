@@ -37,7 +37,7 @@ def load_experiment(config: dict, root: Path) -> "Experiment | SyntheticExperime
         complete = rehearsed(complete)
         problems = cross_problems(complete)
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(problems, Experiment(complete))
     return Experiment(complete)
 
 

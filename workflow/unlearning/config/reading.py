@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from unlearning.config.experiment import Experiment, load_experiment
+from unlearning.config.preflight import preflight
 from unlearning.config.scalars import core
 from unlearning.config.schema import ConfigError, load_schema
 from unlearning.config.strict import read_file
@@ -65,10 +66,37 @@ def read_experiment(
     try:
         experiment = load_experiment(config, root)
     except ConfigError as error:
-        raise ConfigError(problems + error.problems) from None
+        raise ConfigError(problems + error.problems, error.experiment) from None
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(problems, experiment)
     return experiment
+
+
+def ready_experiment(
+    files: Iterable[Path], values: dict[str, Any], root: Path
+) -> Experiment | SyntheticExperiment:
+    """read_experiment(), with what must be there before the first job; ConfigError with what is
+    wrong with either."""
+    try:
+        experiment = read_experiment(files, values, root)
+    except ConfigError as error:
+        missing: list[str] = []
+        # what preflight() looks at may be what is refused: then the next run says the rest
+        with suppress(Exception):
+            missing += missing_before(error.experiment)
+        raise ConfigError(error.problems + missing) from None
+    if missing := missing_before(experiment):
+        raise ConfigError(missing)
+    return experiment
+
+
+def missing_before(experiment: Experiment | SyntheticExperiment) -> list[str]:
+    """What preflight() says is missing."""
+    try:
+        preflight(experiment)
+    except ConfigError as error:
+        return error.problems
+    return []
 
 
 def merged(config: dict, changes: dict) -> dict:

@@ -46,10 +46,13 @@ _Validator = extend(
 
 
 class ConfigError(UserError):
-    """Problems of a config, all of them; str() is a list with one line for each."""
+    """Problems of a config, all of them; str() is a list with one line for each.
 
-    def __init__(self, problems: list[str]):
-        self.problems = problems
+    experiment: what can be said of the config all the same, with REFUSED in it.
+    """
+
+    def __init__(self, problems: list[str], experiment=None):
+        self.problems, self.experiment = problems, experiment
         super().__init__("\n".join(f"- {problem}" for problem in problems))
 
 

@@ -135,7 +135,7 @@ def load_synthetic(config: dict, root: Path) -> SyntheticExperiment:
         for problem in _problems(experiment):
             problems.append(problem)
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(problems, experiment)
     if experiment.config["rehearsal"]:
         return SyntheticExperiment(rehearsed_synthetic(experiment.config))
     return experiment
