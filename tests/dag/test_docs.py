@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 from folders import ROOT
+from toy_logs import evaluation, official_log, write
 from unlearning.__main__ import main
 
 TOOLS = ("make", "snakemake", "python")
-LOG = ROOT / "tests" / "unit" / "evaluation" / "open_unlearning_forget01.json"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 PAGES += sorted((ROOT / "reports" / "records").glob("*/README.md"))
 CONFIG = re.compile(r"config/(experiments/)?[\w.-]+\.yaml")
@@ -100,6 +100,12 @@ def tofu(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def log(tmp_path_factory) -> str:
+    """A log of the official code."""
+    return write(tmp_path_factory.mktemp("log") / "log.json", official_log(evaluation()))
+
+
+@pytest.fixture(scope="session")
 def planned() -> dict[tuple[str, ...], str]:
     """Snakemake's words without the config's name -> the command that was planned with them."""
     return {}
@@ -114,9 +120,9 @@ def test_the_commands_of_the_docs_are_found():
 
 
 @pytest.mark.parametrize("command", printed())
-def test_a_printed_command_runs(command, fresh, tofu, planned, monkeypatch, capsys):
+def test_a_printed_command_runs(command, fresh, tofu, log, planned, monkeypatch, capsys):
     for words in called(command):
-        words = [w.replace("path/to/tofu", str(tofu)).replace("FILE", str(LOG)) for w in words]
+        words = [w.replace("path/to/tofu", str(tofu)).replace("FILE", log) for w in words]
         assert shutil.which(words[0]), words
         configs = [word for word in words if CONFIG.fullmatch(word)]
         assert all((ROOT / config).is_file() for config in configs), words
