@@ -86,3 +86,12 @@ def test_every_name_that_can_be_a_folder_is_taken():
     for results in ("results", ".", "/tmp/x", "mes résultats", "データ", "a b/c", "x'y\"$z", "r,s"):
         experiment = load_experiment(merged(micro(), {"results": results}), ROOT)
         assert str(experiment.layout.report).endswith("micro/report")
+
+
+def test_the_example_in_the_readme_is_what_is_said():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    changes = {"methods": {"NPO+TR": {}}, "unlearn": {"lr": "1e-5"}}
+    with pytest.raises(ConfigError) as caught:
+        load_experiment(merged({**micro(), "relearn": {}}, changes), ROOT)
+    first, second = str(caught.value).splitlines()
+    assert first in readme and second[:100].partition("Known:")[0] in readme
