@@ -113,6 +113,8 @@ BROKEN = [
     _value("results with braces", {"results": "{x}"}, "results", "no braces"),
     _value("results like an option", {"results": "-x"}, "results", "no '-'"),
     _value("results in a home", {"results": "~/results"}, "results", "'~'"),
+    _value("empty folder", {"data": {"data_dir": ""}}, "data.data_dir", "one letter at least"),
+    _value("a folder with a null", {"harness": {"include_path": "a\0"}}, "harness.include_path"),
     # splits
     _value(
         "other digits", {"forget_splits": ["forget１０"]}, "'forget１０'", "forget01 to forget99"
@@ -134,6 +136,12 @@ BROKEN = [
     _value("exponent in a grid", {"methods": {"NPO+RT": {"beta": "1e-2"}}}, "beta", "write 0.01"),
     _value("truth value in a grid", {"methods": {"NPO+RT": {"beta": [True]}}}, "beta", "True"),
     _value("mapping in a grid", {"methods": {"NPO+RT": {"beta": {}}}}, "beta", "must be a number"),
+    _value("a number of 400 digits", {"unlearn": {"lr": 10**400}}, "unlearn.lr", "a number"),
+    _value("many digits in a grid", {"methods": {"NPO+RT": {"beta": 10**400}}}, "a number"),
+    _value("many digits of a count", {"unlearn": {"batch_size": 10**400}}, "unlearn.batch_size"),
+    _added("octal", "harness: {limit: 010}\n", "YAML reads 010 as 8", "decimal digits"),
+    _added("minutes", "harness: {limit: 1:30}\n", "YAML reads 1:30 as 90", "decimal digits"),
+    _added("an alias in itself", "world_splits: &a [*a]\n", "an alias stands in itself"),
     # grids
     _value(
         "three lists of 300",

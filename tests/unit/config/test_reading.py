@@ -111,6 +111,7 @@ def test_anchors_and_merges_are_no_repetitions(tmp_path):
     [
         (b"experiment: caf\xe9\n", ["line 1 is not UTF-8"]),
         (b"a: 1\nb: [1\n", ["is not YAML", "line 3"]),
+        (b"a: 2024-13-01\n", ["is not YAML", "month"]),
         (b"- a\n", ["holds no mapping", "list"]),
         (b"", ["holds no mapping"]),
         (b"a: !!python/object:x.y {}\n", ["is not YAML", "line 1"]),

@@ -15,6 +15,7 @@ from jsonschema.validators import extend
 from unlearning.config.scalars import core
 from unlearning.errors import UserError
 
+LARGEST = 2**53  # whole numbers up to here are exact as floats too
 LONGEST = 10_000  # values of a list, so that checking takes no longer than a second
 SCHEMA_FILE = Path("config/schemas/config.schema.yaml")
 _TYPES = {"integer": "a whole number", "number": "a number", "object": "a mapping", "null": "null"}
@@ -22,7 +23,7 @@ _TYPES |= {"array": "a list", "string": "text", "boolean": "true or false"}
 
 
 def _is_integer(_, value) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def _is_number(_, value) -> bool:
@@ -90,7 +91,10 @@ def validated(config: dict, schema: dict) -> tuple[dict, list[str]]:
 
     What the schema refuses is left out of the copy, or is REFUSED there.
     """
-    clean, problems = _walked(config, ())
+    try:
+        clean, problems = _walked(config, ())
+    except RecursionError:
+        raise ConfigError(["the config: nested too deeply, or an alias stands in itself"]) from None
     complete = with_defaults(clean, schema)
     errors = sorted(_Validator(schema).iter_errors(clean), key=lambda error: list(error.path))
     for error in errors:

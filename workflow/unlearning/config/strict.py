@@ -6,15 +6,29 @@ from pathlib import Path
 
 import yaml
 
+from unlearning.config.scalars import core
 from unlearning.errors import UserError
 
 
 class _Strict(yaml.SafeLoader):
-    """Reads YAML and remembers the keys that a mapping states twice."""
+    """Reads YAML 1.1 as PyYAML does, and notes what its user may have meant otherwise: keys that a
+    mapping states twice, and numbers that YAML 1.2 reads as others (010, 1:30)."""
 
     def __init__(self, stream: str):
         super().__init__(stream)
-        self.repeated: list[str] = []
+        self.problems: list[str] = []
+
+    def compose_scalar_node(self, anchor):
+        """The scalar that starts here."""
+        node = super().compose_scalar_node(anchor)
+        if node.tag == "tag:yaml.org,2002:int":
+            value = self.construct_yaml_int(node)
+            if ":" in node.value or core(node.value) not in (value, node.value):
+                self.problems.append(
+                    f"line {node.start_mark.line + 1}: YAML reads {node.value} as {value}; write "
+                    "the number that you mean in decimal digits"
+                )
+        return node
 
     def compose_mapping_node(self, anchor):
         """The mapping that starts here; YAML's merges (<<) are resolved later."""
@@ -23,7 +37,7 @@ class _Strict(yaml.SafeLoader):
         for key, _ in node.value:
             line = key.start_mark.line + 1
             if isinstance(key, yaml.ScalarNode) and key.value in lines:
-                self.repeated.append(
+                self.problems.append(
                     f"line {line}: the key '{key.value}' stands in line {lines[key.value]} of the "
                     "same mapping already; keep one of the two"
                 )
@@ -33,7 +47,7 @@ class _Strict(yaml.SafeLoader):
 
 
 def read_file(path: Path) -> tuple[dict, list[str]]:
-    """A file's content, and a problem for each key that it states twice.
+    """A file's content, and what in it may be meant otherwise than it is read.
 
     Raises UserError if the file cannot be read or holds no mapping.
     """
@@ -47,12 +61,14 @@ def read_file(path: Path) -> tuple[dict, list[str]]:
     loader = _Strict(text)
     try:
         content = loader.get_single_data()
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date or number that there is not
         raise UserError(f"'{path}' is not YAML: {error}") from None
+    except RecursionError:
+        raise UserError(f"'{path}' is nested too deeply") from None
     finally:
         loader.dispose()
     with suppress(ValueError):  # as Snakemake: JSON knows numbers that YAML takes for text
         content = json.loads(text)
     if not isinstance(content, dict):
         raise UserError(f"'{path}' holds no mapping, but {type(content).__name__}")
-    return content, [f"{path}, {problem}" for problem in loader.repeated]
+    return content, [f"{path}, {problem}" for problem in loader.problems]
