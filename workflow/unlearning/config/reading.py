@@ -122,7 +122,8 @@ def typed(value, schema: dict):
         return [typed(part, schema.get("items", {})) for part in value]
     if not isinstance(value, str):
         return value
-    scalar, types = core(value), schema.get("type", [])
+    # None: so Snakemake hands an empty value on to the jobs of a cluster
+    scalar, types = core("null" if value == "None" else value), schema.get("type", [])
     if "string" in types and not (scalar is None and "null" in types):
         return value
     return scalar
