@@ -267,10 +267,10 @@ def test_command_line_lists_all_problems_of_the_schema(fresh, micro_with):
 
 
 def test_command_line_reads_the_claims_before_any_job(fresh, micro_with):
-    with fresh.edited("config/claims.yaml", lambda text: text.replace("of: IDK+RT", "of: IDK+TR")):
+    with fresh.edited("config/claims.yaml", lambda text: text.replace('n: "<"', 'n: "="')):
         output = refused(fresh.snakemake(micro_with(), "--dry-run"))
     assert "config/claims.yaml cannot be used" in output
-    assert "claim idk-rt-keeps-utility: of: unknown method 'IDK+TR'; did you mean" in output
+    assert "claim target-remembers: unknown relation '='" in output
 
 
 def test_command_line_names_what_is_missing_on_this_machine(fresh, micro_with):

@@ -7,14 +7,15 @@ from unlearning.assets.hub import bytes_to_fetch, fetch, find, page, sizes, veri
 from unlearning.assets.needs import WITHOUT_HUB, Repository, on_hub, repositories
 from unlearning.config.experiment import Experiment
 from unlearning.config.preflight import model_problems
+from unlearning.config.reading import add_config_arguments
 from unlearning.errors import UserError
 from unlearning.evaluation.harness import datasets_of, load_tasks
-from unlearning.stages.plan import read_experiment
+from unlearning.stages.plan import language_model_experiment
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """A config, and what to do."""
-    parser.add_argument("--configfile", type=Path, required=True, help="config of the experiment")
+    add_config_arguments(parser)
     parser.add_argument(
         "--download", action="store_true", help="download what is missing, and verify all"
     )
@@ -25,7 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """One asset after the other; UserError at the end with all that is wrong."""
-    experiment = read_experiment(args.configfile)
+    experiment = language_model_experiment(args)
     problems = _local(experiment)
     for repository in repositories(experiment.config).values():
         try:
