@@ -11,6 +11,7 @@ from unlearning.config.rehearsal import rehearsed
 from unlearning.config.schema import ConfigError, load_schema, schema_problems, with_defaults
 from unlearning.config.synthetic import SyntheticExperiment, load_synthetic
 from unlearning.config.wmdp import unused_sections
+from unlearning.data.prompts import CHAT
 from unlearning.data.splits import MUSE_SOURCES, WMDP_SOURCES, retain_name, split_before
 from unlearning.data.tasks import TASK_FOLDER
 from unlearning.data.world.hazards import TASKS
@@ -114,7 +115,28 @@ class Experiment:
     @property
     def assets(self) -> dict[str, dict]:
         """model, data, harness -> what rule fetch is told of each that comes from the hub."""
-        return needed(self.config)
+        assets = needed(self.config)
+        if "model" in assets:
+            assets["model"]["use"] = self.model_use()
+        return assets
+
+    def model_use(self) -> dict:
+        """What the base model is judged for: prompt format, rows and their lengths."""
+        evaluation = self.config["evaluation"]
+        stages = ["unlearn"] if self.on_wmdp else ["finetune", "unlearn"]
+        stages += ["relearn"] if self.config["relearn"]["methods"] else []
+        benchmark = "muse" if self.on_muse else "wmdp" if self.on_wmdp else "tofu"
+        stages += ["evaluation"] if benchmark == "tofu" else []
+        answers = {key: evaluation[f"generation_{key}"] for key in ("tokens", "counts")}
+        return {
+            **{key: value for key, value in self.common().items() if key != "precision"},
+            "benchmark": benchmark,
+            "max_length": {stage: self.config[stage]["max_length"] for stage in stages},
+            "generation": answers,
+            "rows": evaluation["rows"],
+            "data": self.config["data"],
+            "splits": self.tables,
+        }
 
     @property
     def target_run(self) -> str:
@@ -289,8 +311,10 @@ class Experiment:
         return {**self.tasks, "limit": limit, "precision": precision}
 
     def common(self) -> dict:
-        """What every stage that touches a model is told."""
-        return {key: self.config["model"][key] for key in ("prompt", "precision")}
+        """What every stage that touches a model is told; only a chat template has a system text."""
+        model = self.config["model"]
+        settings = {key: model[key] for key in ("prompt", "precision")}
+        return settings | ({"system": model["system"]} if model["prompt"] == CHAT else {})
 
     def evaluation(self, *more: str) -> dict:
         """What stages that evaluate are told besides."""

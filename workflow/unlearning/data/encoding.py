@@ -24,11 +24,43 @@ class Example:
         return replace(self, reference_nll=nll)
 
 
+class Tokens:
+    """Token ids of texts with what a tokenizer puts before a text (BOS), and without what it puts
+    after one: a tokenizer that appends the end of sequence by itself would have answers begin
+    after it. Who needs an end appends it."""
+
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+        self.before: list[int] | None = None  # known from the first text
+
+    def __call__(self, texts: list[str], special_tokens: bool = True) -> list[list[int]]:
+        """The ids of each text; with special_tokens after those that the tokenizer puts first."""
+        # all at once: a call takes longer than a text
+        ids = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        if not special_tokens:
+            return ids
+        if self.before is None:
+            self.before = self._special_before(texts, ids)
+        return [[*self.before, *text] for text in ids]
+
+    def _special_before(self, texts: list[str], ids: list[list[int]]) -> list[int]:
+        """The special tokens before a text: what stands there beside its ids without any."""
+        text, bare = next((pair for pair in zip(texts, ids, strict=True) if pair[1]), ("", []))
+        full = self.tokenizer(text)["input_ids"]
+        for first in range(len(full) - len(bare) + 1):
+            if bare and full[first : first + len(bare)] == bare:
+                return full[:first]
+        raise UserError(
+            f"the tokenizer of {self.tokenizer.name_or_path} cannot be used: {text!r} becomes "
+            f"{bare} without special tokens and {full} with them, which does not hold the former"
+        )
+
+
 class Encoder:
     """Encodes rows for one tokenizer and prompt format.
 
     The official rule (TOFU data_module.py): prompt and answer are tokenised as one text, cut at
-    max_length; an end-of-sequence label follows unless the text fills max_length.
+    max_length; the token that ends answers follows, labelled, unless the text fills max_length.
     """
 
     def __init__(self, tokenizer, prompt: PromptFormat, max_length: int):
@@ -38,10 +70,13 @@ class Encoder:
                 f"the tokenizer of {tokenizer.name_or_path} has no end-of-sequence token: every "
                 "answer must end in one. Set eos_token in its tokenizer_config.json"
             )
+        self.tokens = Tokens(tokenizer)
+        self.end: int = tokenizer.eos_token_id
+        if prompt.end is not None:
+            self.end = tokenizer.convert_tokens_to_ids(prompt.end)
 
     def _ids(self, texts: list[str]) -> list[list[int]]:
-        # all at once: a call takes longer than a text
-        return self.tokenizer(texts, add_special_tokens=self.prompt.special_tokens)["input_ids"]
+        return self.tokens(texts, self.prompt.special_tokens)
 
     def prompt_ids(self, question: str) -> list[int]:
         """The prompt that generation continues."""
@@ -67,7 +102,7 @@ class Encoder:
     def _labelled(self, ids: list[int], prompt: int) -> Example:
         ids = ids[: self.max_length]
         if len(ids) < self.max_length:
-            ids = [*ids, self.tokenizer.eos_token_id]
+            ids = [*ids, self.end]
         return Example(tuple(ids), min(max(prompt, 1), len(ids) - 1))
 
     def encode_rows(self, rows: list[dict]) -> list[Example]:
@@ -86,7 +121,7 @@ class Encoder:
         As released (WMDP folder of OPTML-Group/Unlearn-Simple), less the padding: the release fills
         up to max_length with the end-of-sequence token and labels that as well.
         """
-        return Example(tuple(self.tokenizer(text)["input_ids"][: self.max_length]), 1)
+        return Example(tuple(self.tokens([text])[0][: self.max_length]), 1)
 
     def chunks(self, texts: list[str]) -> list[Example]:
         """All texts as one, cut into sequences of max_length tokens with every token labelled.

@@ -84,7 +84,7 @@ class Evaluator:
             for index, (example, text) in enumerate(
                 zip(self.encoder.encode_all(said), answers, strict=True)
             ):
-                if example.ids[-1] == self.encoder.tokenizer.eos_token_id:
+                if example.ids[-1] == self.encoder.end:
                     example = replace(example, ids=example.ids[:-1])
                 if not is_empty(text) and len(example.ids) > example.start:
                     places.append((name, index))
@@ -163,6 +163,7 @@ class Evaluator:
             self.accelerator.device,
             self.limit,
             self.batch_tokens,
+            self.encoder.end,
         )
         places = [(name, row["question"]) for name in self.generated for row in self.sets[name]]
         prompts = [self.encoder.prompt_ids(question) for _, question in places]

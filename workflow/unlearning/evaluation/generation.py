@@ -25,15 +25,26 @@ class Limit:
 
 
 class Generator:
-    """Answers prompts greedily; a row stops at the end-of-sequence token or at its limit.
+    """Answers prompts greedily; a row stops at the token that ends answers or at its limit.
+
+    end: that token; by default the tokenizer's end of sequence.
 
     The tokens are those of transformers' `generate`, which keeps the rows that have ended until
     the last one has.
     """
 
-    def __init__(self, model, tokenizer, device: torch.device, limit: Limit, batch_tokens: int):
+    def __init__(
+        self,
+        model,
+        tokenizer,
+        device: torch.device,
+        limit: Limit,
+        batch_tokens: int,
+        end: int | None = None,
+    ):
         self.model, self.tokenizer, self.device = model, tokenizer, device
         self.limit, self.batch_tokens = limit, batch_tokens
+        self.end = tokenizer.eos_token_id if end is None else end
 
     @torch.inference_mode()
     def __call__(self, prompts: list[list[int]]) -> list[str]:
@@ -64,7 +75,7 @@ class Generator:
             for row, token in zip(rows, ids[:, 0].tolist(), strict=True):
                 if row in going:
                     answers[row].append(token)
-                    if token == self.tokenizer.eos_token_id or len(answers[row]) == room[row]:
+                    if token == self.end or len(answers[row]) == room[row]:
                         going.remove(row)
             if going and len(going) <= (1 - ENDED) * len(rows):
                 places = [place for place, row in enumerate(rows) if row in going]

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from unlearning.models.lora import Adapter, load_adapted
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 DTYPES["pure-bfloat16"] = torch.bfloat16
 RUN_FILE = "run.json"
+NAMED = 5  # names that a message tells of many
+SEEN = 8  # tokens that causality is tried on
 
 
 def load_model(path: str, dtype: str = "float32"):
@@ -23,17 +26,118 @@ def load_model(path: str, dtype: str = "float32"):
     remote code.
 
     Of a folder that keeps an adapter it is the model that merging would have saved. UserError if a
-    folder of ours, or the one that an adapter is for, is not as it was written.
+    folder of ours, or the one that an adapter is for, is not as it was written; if tensors are
+    missing, foreign or of another shape; and if a model that is not ours has weights that are no
+    finite numbers, or sees tokens to come.
     """
     path = located(str(path))
     verify(Path(path))
-    kept = _record(Path(path)).get("adapter_of")
+    record = _record(Path(path))
+    kept = record.get("adapter_of")
     if kept is not None:
         base = load_model(_base(Path(path), kept), kept["dtype"])
         return load_adapted(base, str(path)).to(DTYPES[dtype])
-    return AutoModelForCausalLM.from_pretrained(
-        path, dtype=DTYPES[dtype], use_safetensors=True, trust_remote_code=False
+    model, info = AutoModelForCausalLM.from_pretrained(
+        path,
+        dtype=DTYPES[dtype],
+        use_safetensors=True,
+        trust_remote_code=False,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # refused below, with all other problems
     )
+    problems = key_problems(model, info)
+    if not record and not problems:
+        # ours are as training left them: a model that has collapsed is evaluated like any other
+        problems = number_problems(model) or sight_problems(model)
+    if problems:
+        raise UserError("\n".join(f"model {path} {problem}" for problem in problems))
+    return model
+
+
+def key_problems(model, info: dict) -> list[str]:
+    """What transformers' loading info says against a model's tensors; empty if all is well.
+
+    Tensors that the model computes itself (buffers that are not saved) may stand in older files.
+    """
+    architecture, prefix = type(model).__name__, f"{model.base_model_prefix}."
+    computed = {name for name, _ in model.named_buffers()}
+    computed |= {name.removeprefix(prefix) for name in computed}
+    missing, foreign = info["missing_keys"], set(info["unexpected_keys"]) - computed
+    problems = []
+    if missing:
+        problems.append(f"lacks tensors that {architecture} has ({len(missing)}): {named(missing)}")
+    if foreign:
+        problems.append(
+            f"holds tensors that {architecture}, as config.json describes it, has not "
+            f"({len(foreign)}): {named(foreign)}"
+        )
+    if added := _added(missing, foreign):
+        problems.append(
+            f"has tensor names with {added!r} before them: save the model itself rather than what "
+            "wraps it (of an adapter, peft's merge_and_unload)"
+        )
+    elif problems:
+        problems[-1] += ". Save the whole model anew, with the config.json that belongs to it"
+    shapes = [
+        f"{key} is {list(found)}, by config.json {list(wanted)}"
+        for key, found, wanted in sorted(info["mismatched_keys"])
+    ]
+    if shapes:
+        problems.append(f"holds tensors of other shapes ({len(shapes)}): {named(shapes)}")
+    return problems
+
+
+def _added(missing: set[str], foreign: set[str]) -> str | None:
+    """What stands before every foreign name, so that it is no missing one; None for nothing."""
+    if not missing or not foreign:
+        return None
+    name = min(foreign)
+    endings = [name[: -len(key)] for key in missing if name.endswith(key) and name != key]
+    for added in sorted(endings, key=len):
+        if all(key.startswith(added) for key in foreign):
+            return added
+    return None
+
+
+def number_problems(model) -> list[str]:
+    """Tensors that hold NaN or Inf."""
+    spoilt = []
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and tensor.numel():
+            ends = torch.stack(tensor.aminmax())  # NaN goes through
+            if not ends.isfinite().all():
+                spoilt.append(f"{name} ({int((~tensor.isfinite()).sum())} of {tensor.numel()})")
+    if not spoilt:
+        return []
+    return [
+        f"holds weights that are NaN or infinite, in {len(spoilt)} tensors: {named(spoilt)}. It "
+        "may have collapsed in training: take an earlier state, or fetch it anew"
+    ]
+
+
+@torch.no_grad()
+def sight_problems(model) -> list[str]:
+    """Whether what a model says of a token depends on tokens after it: then it is no causal
+    language model, whatever its configuration calls it, and likelihoods of answers mean nothing."""
+    vocabulary = model.get_input_embeddings().weight.shape[0]
+    ids = torch.arange(SEEN).remainder(vocabulary)[None]
+    changed = ids.clone()
+    changed[0, -1] = (changed[0, -1] + 1) % vocabulary
+    before, after = (model(input_ids=row, use_cache=False).logits[0, :-1] for row in (ids, changed))
+    before, after = before.float(), after.float()
+    if torch.allclose(before, after, rtol=0, atol=float(before.abs().max()) / 100):
+        return []
+    return [
+        f"is no causal language model: {type(model).__name__} sees tokens that come after the one "
+        "it predicts. Take a decoder such as Llama, Qwen or Phi"
+    ]
+
+
+def named(names: Iterable[str]) -> str:
+    """The first few names of many, sorted."""
+    names = sorted(names)
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def load_tokenizer(path: str):
@@ -124,8 +228,9 @@ def _older_config(folder: Path) -> None:
     write_json(folder / "config.json", config)
 
 
-def verify(folder: Path) -> None:
-    """UserError if a file is missing, truncated or changed since `save_model` wrote it."""
+def verify(folder: Path, weights: bool = True) -> None:
+    """UserError if a file is missing, truncated or changed since `save_model` wrote it. weights:
+    compare their checksums too, which reads them."""
     for name, written in _record(folder).get("files", {}).items():  # none of what is not ours
         path = folder / name
         problem = "is missing"
@@ -133,7 +238,8 @@ def verify(folder: Path) -> None:
             found = path.stat()
             problem = f"has {found.st_size} bytes, was written with {written['bytes']}"
             if found.st_size == written["bytes"]:
-                if _sha256(path, found.st_mtime_ns) == written["sha256"]:
+                unread = not weights and path.suffix == ".safetensors"
+                if unread or _sha256(path, found.st_mtime_ns) == written["sha256"]:
                     continue
                 problem = "has another content than was written"
         raise UserError(f"{path} {problem}: delete the folder {folder} and run again")

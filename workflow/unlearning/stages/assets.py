@@ -29,7 +29,10 @@ def run(args: Namespace) -> None:
     problems = _local(experiment)
     for repository in repositories(experiment.config).values():
         try:
-            _repository(repository, args)
+            folder = _repository(repository, args)
+            if folder is not None and repository.kind == "model":
+                use = experiment.model_use()
+                problems += model_problems(str(folder), use, repository.name)
         except UserError as error:
             problems.append(str(error))
     problems += _harness(experiment, args.download)
@@ -43,7 +46,7 @@ def _local(experiment: Experiment) -> list[str]:
     if model["path"] is None:
         print("model: from random weights, nothing to fetch")
     elif not on_hub(model["path"]):
-        if problems := model_problems(model["path"]):
+        if problems := model_problems(model["path"], experiment.model_use()):
             return problems
         print(f"model: folder {model['path']}")
         _files({f.name: f.stat().st_size for f in Path(model["path"]).iterdir() if f.is_file()})
@@ -54,18 +57,20 @@ def _local(experiment: Experiment) -> list[str]:
     return []
 
 
-def _repository(repository: Repository, args: Namespace) -> None:
+def _repository(repository: Repository, args: Namespace) -> Path | None:
+    """Tell of a repository; its folder, unless it is still to be downloaded."""
     print(f"{repository.setting}: {page(repository)}, revision {repository.revision}")
     folder = fetch(repository) if args.download else find(repository)
     if folder is None:
         size = bytes_to_fetch(repository)
         print(f"  not in the cache: {_readable(size)} to download (--download)")
-        return
+        return None
     _files(sizes(repository, folder))
     print(f"  in the cache: {folder}")
     if args.download or args.verify:
         files = verify(repository, folder)
         print(f"  verified: {len(files)} files have the hub's checksums")
+    return folder
 
 
 def _harness(experiment: Experiment, download: bool) -> list[str]:

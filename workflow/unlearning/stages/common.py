@@ -13,8 +13,8 @@ import transformers
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
+from unlearning.data.chat import prompt_format
 from unlearning.data.encoding import Encoder
-from unlearning.data.prompts import PROMPTS
 from unlearning.files import sha256
 from unlearning.fingerprint import fingerprint
 from unlearning.models.folder import RUN_FILE
@@ -46,7 +46,8 @@ def trained_in(settings: dict) -> str:
 
 def make_encoder(tokenizer, settings: dict, max_length: int) -> Encoder:
     """The encoder of the settings' prompt format."""
-    return Encoder(tokenizer, PROMPTS[settings["prompt"]], max_length)
+    prompt = prompt_format(tokenizer, settings["prompt"], settings.get("system"))
+    return Encoder(tokenizer, prompt, max_length)
 
 
 def while_training(accelerator: Accelerator, adapter: Adapter | None) -> AbstractContextManager:
