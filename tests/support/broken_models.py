@@ -3,29 +3,48 @@
 Tests of the judgement walk through the list, and so does the search for what is accepted wrongly.
 """
 
-import json
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from model_changes import (
+    INDEX,
+    SETTINGS,
+    WEIGHTS,
+    Change,
+    both_ways,
+    dropped,
+    eight_bits,
+    encoder,
+    encoder_decoder,
+    ends_by_itself,
+    experts,
+    halved,
+    learned_positions,
+    misspelt,
+    one_shard,
+    prefixed,
+    removed,
+    renamed,
+    replaced,
+    replaced_with,
+    settings,
+    sharded,
+    special_tokens_map,
+    spoilt,
+    then,
+    token_added,
+    written,
+)
 from toy import WORDS
 from transformers import LlamaConfig, LlamaForCausalLM
 from unlearning.models.build import train_tokenizer
 
-WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-CONFIG, SETTINGS = "config.json", "tokenizer_config.json"
+CONFIG = "config.json"
 LAYER = "model.layers.1."
-QUERY, HEAD, EMBEDDING = (
-    f"{LAYER}self_attn.q_proj.weight",
-    "lm_head.weight",
-    "model.embed_tokens.weight",
-)
-KEY, NORM = f"{LAYER}self_attn.k_proj.weight", "model.norm.weight"
-
-Change = Callable[[Path], None]
+QUERY, KEY = f"{LAYER}self_attn.q_proj.weight", f"{LAYER}self_attn.k_proj.weight"
+HEAD, EMBEDDING, NORM = "lm_head.weight", "model.embed_tokens.weight", "model.norm.weight"
 
 
 @dataclass(frozen=True)
@@ -82,343 +101,126 @@ def changed(good: Path, broken: Broken, folder: Path) -> Path:
     return folder
 
 
-def tensors(edit: Callable[[dict[str, torch.Tensor]], None], name: str = WEIGHTS) -> Change:
-    """A change of the tensors of a file of weights, in place."""
-
-    def change(folder: Path) -> None:
-        state = load_file(folder / name)
-        edit(state)
-        save_file({key: value.contiguous() for key, value in state.items()}, folder / name)
-
-    return change
-
-
-def settings(name: str, **values) -> Change:
-    """Keys of a JSON file set; None removes one."""
-
-    def change(folder: Path) -> None:
-        path = folder / name
-        content = json.loads(path.read_text(encoding="utf-8"))
-        content |= values
-        content = {key: value for key, value in content.items() if value is not None}
-        path.write_text(json.dumps(content), encoding="utf-8")
-
-    return change
-
-
-def removed(*names: str) -> Change:
-    """Files removed."""
-    return lambda folder: [(folder / name).unlink() for name in names] and None
-
-
-def written(name: str, content: bytes) -> Change:
-    """A file with other content."""
-    return lambda folder: (folder / name).write_bytes(content) and None
-
-
-def halved(name: str) -> Change:
-    """The first half of a file."""
-
-    def change(folder: Path) -> None:
-        content = (folder / name).read_bytes()
-        (folder / name).write_bytes(content[: len(content) // 2])
-
-    return change
-
-
-def then(*changes: Change) -> Change:
-    """Several changes, one after the other."""
-
-    def change(folder: Path) -> None:
-        for step in changes:
-            step(folder)
-
-    return change
-
-
-def renamed(old: str, new: str) -> Change:
-    """A file under another name."""
-    return lambda folder: (folder / old).rename(folder / new) and None
-
-
-def sharded(folder: Path) -> None:
-    """The weights in two files with an index."""
-    state = load_file(folder / WEIGHTS)
-    (folder / WEIGHTS).unlink()
-    names = sorted(state)
-    half = len(names) // 2
-    index = {}
-    for number, part in enumerate((names[:half], names[half:]), start=1):
-        name = f"model-{number:05d}-of-00002.safetensors"
-        save_file({key: state[key] for key in part}, folder / name)
-        index |= dict.fromkeys(part, name)
-    content = {"metadata": {}, "weight_map": index}
-    (folder / INDEX).write_text(json.dumps(content), encoding="utf-8")
-
-
-def prefixed(prefix: str) -> Change:
-    """Every tensor's name behind a prefix."""
-
-    def edit(state: dict) -> None:
-        for key in list(state):
-            state[prefix + key] = state.pop(key)
-
-    return tensors(edit)
-
-
-def dropped(*endings: str) -> Change:
-    """Tensors whose names start or end so removed."""
-
-    def edit(state: dict) -> None:
-        for key in list(state):
-            if key.startswith(endings) or key.endswith(endings):
-                del state[key]
-
-    return tensors(edit)
-
-
-def replaced(key: str, value: Callable[[torch.Tensor], torch.Tensor]) -> Change:
-    """A tensor computed from itself."""
-    return tensors(lambda state: state.update({key: value(state[key])}))
-
-
-def spoilt(value: float) -> Callable[[torch.Tensor], torch.Tensor]:
-    """One entry of a tensor replaced."""
-
-    def spoil(tensor: torch.Tensor) -> torch.Tensor:
-        tensor.view(-1)[0] = value
-        return tensor
-
-    return spoil
-
-
-def token_added(folder: Path) -> None:
-    """A token that the embedding has no row for."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokenizer.add_tokens(["<new>"])
-    tokenizer.save_pretrained(folder)
-
-
-def ends_by_itself(folder: Path) -> None:
-    """A tokenizer that appends the end of sequence to every text, and puts a token before it."""
-    from tokenizers import processors
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
-        single="<unk> $A <eos>", special_tokens=[("<unk>", 2), ("<eos>", 1)]
-    )
-    tokenizer.save_pretrained(folder)
-
-
-def special_tokens_map(folder: Path) -> None:
-    """The end of sequence named in special_tokens_map.json alone, as older folders have it."""
-    settings(SETTINGS, eos_token=None)(folder)
-    content = json.dumps({"eos_token": "<eos>"})
-    (folder / "special_tokens_map.json").write_text(content, encoding="utf-8")
-
-
-def encoder_decoder(folder: Path) -> None:
-    """T5 in place of the Llama."""
-    from transformers import T5Config, T5ForConditionalGeneration
-
-    config = T5Config(vocab_size=320, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
-    T5ForConditionalGeneration(config).save_pretrained(folder)
-
-
-def encoder(folder: Path) -> None:
-    """BERT in place of the Llama, saved with the head that calls itself a language model."""
-    from transformers import BertConfig, BertLMHeadModel
-
-    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
-    config = BertConfig(vocab_size=320, num_hidden_layers=1, **sizes)
-    BertLMHeadModel(config).save_pretrained(folder)
-
-
-def both_ways(folder: Path) -> None:
-    """XLNet in place of the Llama: its configuration says nothing of an encoder."""
-    from transformers import XLNetConfig, XLNetLMHeadModel
-
-    config = XLNetConfig(vocab_size=320, d_model=16, n_layer=1, n_head=2, d_inner=16)
-    XLNetLMHeadModel(config).save_pretrained(folder)
-
-
-def learned_positions(folder: Path) -> None:
-    """GPT-2 in place of the Llama, under the names of its first release: no prefix, and with the
-    masks that it computes itself."""
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    config = GPT2Config(vocab_size=320, n_embd=16, n_layer=1, n_head=2, n_positions=256)
-    GPT2LMHeadModel(config).save_pretrained(folder)
-
-    def older(state: dict) -> None:
-        for key in list(state):
-            state[key.removeprefix("transformer.")] = state.pop(key)
-        state.pop("lm_head.weight", None)
-
-    tensors(older)(folder)
-
-
-def experts(folder: Path) -> None:
-    """Mixtral in place of the Llama, with a tensor for each expert, as on the hub."""
-    from transformers import MixtralConfig, MixtralForCausalLM
-
-    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
-    sizes |= {"num_key_value_heads": 2, "num_hidden_layers": 1, "num_local_experts": 2}
-    MixtralForCausalLM(MixtralConfig(vocab_size=320, **sizes)).save_pretrained(folder)
-
-
-def _weights() -> list[Broken]:
-    """What can be wrong with tensors."""
-    lacks, holds = "lacks", "holds"
-    found = [
-        Broken("prefix of peft", prefixed("base_model.model."), ("base_model.model.", "merge")),
-        Broken("prefix of a wrapper", prefixed("module."), ("module.", lacks)),
-        Broken("prefix of torch.compile", prefixed("_orig_mod."), ("_orig_mod.", lacks)),
-        Broken("no head", dropped(HEAD), (lacks, HEAD)),
-        Broken("no layer", dropped(LAYER), (lacks, LAYER)),
-        Broken("no norm", dropped("norm.weight"), (lacks, NORM)),
-        Broken("no tensor at all", dropped("weight"), (lacks, "tensors")),
-        Broken("a layer more by config", settings(CONFIG, num_hidden_layers=3), ("layers.2.",)),
-        Broken("a layer less by config", settings(CONFIG, num_hidden_layers=1), (holds, LAYER)),
-        Broken("tied by config", settings(CONFIG, tie_word_embeddings=True), None),
-        Broken("wider by config", settings(CONFIG, hidden_size=32), ("config.json", EMBEDDING)),
-        Broken("feed-forward", settings(CONFIG, intermediate_size=32), ("[24, 16]", "[32, 16]")),
-        Broken("more key heads", settings(CONFIG, num_key_value_heads=4), ("k_proj", "[16, 16]")),
-        Broken("heads that divide nothing", settings(CONFIG, num_attention_heads=5), ("config",)),
-        Broken("fewer words by config", settings(CONFIG, vocab_size=100), (EMBEDDING, "[100, 16]")),
-        Broken("biases by config", settings(CONFIG, attention_bias=True), (lacks, "bias")),
-        Broken("a foreign head", replaced_with("score.weight"), (holds, "score.weight")),
-        Broken("a value head", replaced_with("v_head.summary.weight"), (holds, "v_head")),
-        Broken("buffers of older Llamas", replaced_with(f"{LAYER}rotary_emb.inv_freq"), None),
-        Broken("shards", sharded, None),
-        Broken("a shard missing", then(sharded, removed("model-00002-of-00002.safetensors")),
-               ("model-00002-of-00002.safetensors", INDEX)),
-        Broken("a shard empty", then(sharded, written("model-00001-of-00002.safetensors", b"")),
-               ("model-00001-of-00002.safetensors", "0 bytes")),
-        Broken("an index that names one shard", then(sharded, one_shard), (lacks, "tensors")),
-        Broken("an index that is no JSON", then(sharded, written(INDEX, b"{")), (INDEX,)),
-        Broken("an index without a map", then(sharded, written(INDEX, b"{}")), (INDEX,)),
-        Broken("an index that is a list", then(sharded, written(INDEX, b"[1]")), (INDEX,)),
-        Broken("an empty map", then(sharded, written(INDEX, b'{"weight_map": {}}')), (INDEX,)),
-        Broken("no weights", removed(WEIGHTS), ("*.safetensors", "it holds")),
-        Broken("weights under another name", renamed(WEIGHTS, "llama.safetensors"),
-               ("model.safetensors", "llama.safetensors")),
-        Broken("pickled weights", then(removed(WEIGHTS), written("pytorch_model.bin", b"PK")),
-               ("pytorch_model.bin", "save_pretrained")),
-        Broken("an adapter alone", written("adapter_config.json", b"{}"), ("adapter", "merge")),
-        Broken("experts", experts, None),
-        Broken("an expert less", then(experts, dropped("experts.1.w2.weight")), ("expert",)),
-        Broken("learned positions, older names", learned_positions, None),
-        Broken("no positions", then(learned_positions, dropped("wpe.weight")), (lacks, "wpe")),
-    ]  # fmt: skip
-    for key in (QUERY, KEY, EMBEDDING, HEAD, NORM):
-        found += [
-            Broken(f"{key}: missing", dropped(key), (lacks, key)),
-            Broken(f"{key}: misspelt", misspelt(key), (lacks, holds, key)),
-            Broken(f"{key}: cut", replaced(key, lambda t: t[:-1]), (key, "config.json")),
-            Broken(f"{key}: flat", replaced(key, lambda t: t.reshape(1, -1)), (key, "config.json")),
-            Broken(f"{key}: whole numbers", replaced(key, torch.Tensor.char), (key, "I8")),
-            Broken(f"{key}: 8 bits", replaced(key, eight_bits), (key, "F8")),
-            Broken(f"{key}: NaN", replaced(key, spoilt(float("nan"))), (key, "NaN"), late=True),
-            Broken(f"{key}: Inf", replaced(key, spoilt(float("-inf"))), (key, "NaN"), late=True),
-            Broken(f"{key}: half", replaced(key, torch.Tensor.half), None),
-            Broken(f"{key}: bfloat16", replaced(key, torch.Tensor.bfloat16), None),
-        ]
-    for name, content in {"empty": b"", "junk": b"hello " * 50, "zeros": bytes(80)}.items():
-        size = f"{len(content)} bytes"
-        found.append(Broken(f"{name} weights", written(WEIGHTS, content), (WEIGHTS, size)))
-    return [*found, Broken("half the weights", halved(WEIGHTS), (WEIGHTS, "bytes"))]
-
-
-def replaced_with(key: str) -> Change:
-    """A tensor more."""
-    return tensors(lambda state: state.update({key: torch.ones(4)}))
-
-
-def misspelt(key: str) -> Change:
-    """A tensor under a name with one letter more."""
-    return tensors(lambda state: state.update({key + "s": state.pop(key)}))
-
-
-def eight_bits(tensor: torch.Tensor) -> torch.Tensor:
-    """Numbers of 8 bits, without the scales that they would need."""
-    return tensor.to(torch.float8_e4m3fn)
-
-
-def one_shard(folder: Path) -> None:
-    """An index that has lost its second file."""
-    content = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-    first = {k: v for k, v in content["weight_map"].items() if "00001" in v}
-    (folder / INDEX).write_text(json.dumps({**content, "weight_map": first}), encoding="utf-8")
-
-
-def _configs() -> list[Broken]:
-    """What can be wrong with config.json, and models of other kinds."""
-    code = {"AutoModelForCausalLM": "modeling_own.OwnForCausalLM"}
-    native = {"AutoModelForCausalLM": "modeling_llama.LlamaForCausalLM"}
-    bits = {"quant_method": "bitsandbytes", "load_in_4bit": True}
-    short = {"max_position_embeddings": 64}
-    return [
-        Broken("no config", removed(CONFIG), (CONFIG,)),
-        Broken("an empty config", written(CONFIG, b""), (CONFIG, "JSON")),
-        Broken("half a config", halved(CONFIG), (CONFIG, "JSON")),
-        Broken("a config that is a list", written(CONFIG, b"[1, 2]"), (CONFIG, "JSON")),
-        Broken("a config that is no UTF-8", written(CONFIG, b'{"a": "\xff"}'), (CONFIG,)),
-        Broken("no model type", settings(CONFIG, model_type=None), ("model_type",)),
-        Broken("an unknown model type", settings(CONFIG, model_type="own"), ("model_type", "own")),
-        Broken("another model type", settings(CONFIG, model_type="gpt2"), ("lacks", "holds")),
-        Broken("a width that is text", settings(CONFIG, hidden_size="wide"), (CONFIG,)),
-        Broken("an unknown activation", settings(CONFIG, hidden_act="no"), (CONFIG, "no")),
-        Broken("an unknown number type", settings(CONFIG, dtype="float12"), (CONFIG,)),
-        Broken("no layers", settings(CONFIG, num_hidden_layers=0), ("holds", "model.layers")),
-        Broken("own code", settings(CONFIG, auto_map=code), ("own code", "OwnForCausalLM")),
-        Broken("own code of a type of its own", settings(CONFIG, model_type="own", auto_map=code),
-               ("own code", "OwnForCausalLM")),
-        Broken("code that transformers has", settings(CONFIG, auto_map=native), None),
-        Broken("4 bits", settings(CONFIG, quantization_config=bits), ("quantised", "bitsandbytes")),
-        Broken("GPTQ", settings(CONFIG, quantization_config={"quant_method": "gptq"}),
-               ("quantised", "gptq")),
-        Broken("T5", encoder_decoder, ("no causal language model", "t5")),
-        Broken("BERT", encoder, ("no causal language model", "bert")),
-        Broken("XLNet", both_ways, ("no causal language model", "XLNet"), late=True),
-        Broken("a short context, tables not at hand", settings(CONFIG, **short), None),
-        Broken("a context shorter than answers", settings(CONFIG, max_position_embeddings=32),
-               ("32", "64", "evaluation.generation_tokens")),
-    ]  # fmt: skip
-
-
-def _tokenizers() -> list[Broken]:
-    """What can be wrong with the tokenizer."""
-    code = {"AutoTokenizer": ["tokenization_own.OwnTokenizer", None]}
-    both = removed("tokenizer.json", SETTINGS)
-    return [
-        Broken("no tokenizer", both, ("tokenizer",)),
-        Broken("no tokenizer.json", removed("tokenizer.json"), ("tokenizer",)),
-        Broken("an empty tokenizer.json", written("tokenizer.json", b""), ("tokenizer",)),
-        Broken("half a tokenizer.json", halved("tokenizer.json"), ("tokenizer",)),
-        Broken("half a tokenizer_config.json", halved(SETTINGS), (SETTINGS, "JSON")),
-        Broken("no end of sequence", settings(SETTINGS, eos_token=None), ("eos_token",)),
-        Broken("an end that is no token", settings(SETTINGS, eos_token="<end>"),
-               ("<end>", "embedding", "resize_token_embeddings")),
-        Broken("an end named in the map alone", special_tokens_map, None),
-        Broken("a token added without resizing", token_added,
-               ("<new>", "embedding", "resize_token_embeddings")),
-        Broken("an end appended by itself", ends_by_itself, None),
-        Broken("own code of the tokenizer", settings(SETTINGS, auto_map=code),
-               ("own code", "OwnTokenizer")),
-        Broken("sentencepiece alone", then(both, written("tokenizer.model", b"no such model")),
-               ("tokenizer.model",)),
-        Broken("Llama-3's prompt", lambda folder: None, ("<|start_header_id|>", "pieces", "chat"),
-               use={"prompt": "llama3"}),
-        Broken("Zephyr's prompt", lambda folder: None, ("</s>", "chat"), use={"prompt": "zephyr"}),
-        Broken("Qwen's prompt", lambda folder: None, ("<|im_start|>",), use={"prompt": "qwen2.5"}),
-        Broken("Llama-2's prompt", lambda folder: None, None, use={"prompt": "llama2"}),
-        Broken("chat without a template", lambda folder: None, ("chat template", "plain"),
-               use={"prompt": "chat", "system": None}),
-    ]  # fmt: skip
-
-
-BROKEN: list[Broken] = [*_weights(), *_configs(), *_tokenizers()]
+WEIGHT_CHANGES = [
+    Broken("prefix of peft", prefixed("base_model.model."), ("base_model.model.", "merge")),
+    Broken("prefix of a wrapper", prefixed("module."), ("module.", "lacks")),
+    Broken("prefix of torch.compile", prefixed("_orig_mod."), ("_orig_mod.", "lacks")),
+    Broken("no head", dropped(HEAD), ("lacks", HEAD)),
+    Broken("no layer", dropped(LAYER), ("lacks", LAYER)),
+    Broken("no norm", dropped("norm.weight"), ("lacks", NORM)),
+    Broken("no tensor at all", dropped("weight"), ("lacks", "tensors")),
+    Broken("a layer more by config", settings(CONFIG, num_hidden_layers=3), ("layers.2.",)),
+    Broken("a layer less by config", settings(CONFIG, num_hidden_layers=1), ("holds", LAYER)),
+    Broken("tied by config", settings(CONFIG, tie_word_embeddings=True), None),
+    Broken("wider by config", settings(CONFIG, hidden_size=32), ("config.json", EMBEDDING)),
+    Broken("feed-forward", settings(CONFIG, intermediate_size=32), ("[24, 16]", "[32, 16]")),
+    Broken("more key heads", settings(CONFIG, num_key_value_heads=4), ("k_proj", "[16, 16]")),
+    Broken("heads that divide nothing", settings(CONFIG, num_attention_heads=5), ("config",)),
+    Broken("fewer words by config", settings(CONFIG, vocab_size=100), (EMBEDDING, "[100, 16]")),
+    Broken("biases by config", settings(CONFIG, attention_bias=True), ("lacks", "bias")),
+    Broken("a foreign head", replaced_with("score.weight"), ("holds", "score.weight")),
+    Broken("a value head", replaced_with("v_head.summary.weight"), ("holds", "v_head")),
+    Broken("buffers of older Llamas", replaced_with(f"{LAYER}rotary_emb.inv_freq"), None),
+    Broken("shards", sharded, None),
+    Broken("a shard missing", then(sharded, removed("model-00002-of-00002.safetensors")),
+           ("model-00002-of-00002.safetensors", INDEX)),
+    Broken("a shard empty", then(sharded, written("model-00001-of-00002.safetensors", b"")),
+           ("model-00001-of-00002.safetensors", "0 bytes")),
+    Broken("an index that names one shard", then(sharded, one_shard), ("lacks", "tensors")),
+    Broken("an index that is no JSON", then(sharded, written(INDEX, b"{")), (INDEX,)),
+    Broken("an index without a map", then(sharded, written(INDEX, b"{}")), (INDEX,)),
+    Broken("an index that is a list", then(sharded, written(INDEX, b"[1]")), (INDEX,)),
+    Broken("an empty map", then(sharded, written(INDEX, b'{"weight_map": {}}')), (INDEX,)),
+    Broken("no weights", removed(WEIGHTS), ("*.safetensors", "it holds")),
+    Broken("weights under another name", renamed(WEIGHTS, "llama.safetensors"),
+           ("model.safetensors", "llama.safetensors")),
+    Broken("pickled weights", then(removed(WEIGHTS), written("pytorch_model.bin", b"PK")),
+           ("pytorch_model.bin", "save_pretrained")),
+    Broken("an adapter alone", written("adapter_config.json", b"{}"), ("adapter", "merge")),
+    Broken("half the weights", halved(WEIGHTS), (WEIGHTS, "bytes")),
+    Broken("experts", experts, None),
+    Broken("an expert less", then(experts, dropped("experts.1.w2.weight")), ("expert",)),
+    Broken("learned positions, older names", learned_positions, None),
+    Broken("no positions", then(learned_positions, dropped("wpe.weight")), ("lacks", "wpe")),
+]  # fmt: skip
+for key in (QUERY, KEY, EMBEDDING, HEAD, NORM):
+    WEIGHT_CHANGES += [
+        Broken(f"{key}: missing", dropped(key), ("lacks", key)),
+        Broken(f"{key}: misspelt", misspelt(key), ("lacks", "holds", key)),
+        Broken(f"{key}: cut", replaced(key, lambda t: t[:-1]), (key, "config.json")),
+        Broken(f"{key}: flat", replaced(key, lambda t: t.reshape(1, -1)), (key, "config.json")),
+        Broken(f"{key}: whole numbers", replaced(key, torch.Tensor.char), (key, "I8")),
+        Broken(f"{key}: 8 bits", replaced(key, eight_bits), (key, "F8")),
+        Broken(f"{key}: NaN", replaced(key, spoilt(float("nan"))), (key, "NaN"), late=True),
+        Broken(f"{key}: Inf", replaced(key, spoilt(float("-inf"))), (key, "NaN"), late=True),
+        Broken(f"{key}: half", replaced(key, torch.Tensor.half), None),
+        Broken(f"{key}: bfloat16", replaced(key, torch.Tensor.bfloat16), None),
+    ]
+for name, content in {"empty": b"", "junk": b"hello " * 50, "zeros": bytes(80)}.items():
+    size = f"{len(content)} bytes"
+    WEIGHT_CHANGES.append(Broken(f"{name} weights", written(WEIGHTS, content), (WEIGHTS, size)))
+
+
+CODE = {"AutoModelForCausalLM": "modeling_own.OwnForCausalLM"}
+NATIVE = {"AutoModelForCausalLM": "modeling_llama.LlamaForCausalLM"}
+BITS = {"quant_method": "bitsandbytes", "load_in_4bit": True}
+SHORT = {"max_position_embeddings": 64}
+CONFIG_CHANGES = [
+    Broken("no config", removed(CONFIG), (CONFIG,)),
+    Broken("an empty config", written(CONFIG, b""), (CONFIG, "JSON")),
+    Broken("half a config", halved(CONFIG), (CONFIG, "JSON")),
+    Broken("a config that is a list", written(CONFIG, b"[1, 2]"), (CONFIG, "JSON")),
+    Broken("a config that is no UTF-8", written(CONFIG, b'{"a": "\xff"}'), (CONFIG,)),
+    Broken("no model type", settings(CONFIG, model_type=None), ("model_type",)),
+    Broken("an unknown model type", settings(CONFIG, model_type="own"), ("model_type", "own")),
+    Broken("another model type", settings(CONFIG, model_type="gpt2"), ("lacks", "holds")),
+    Broken("a width that is text", settings(CONFIG, hidden_size="wide"), (CONFIG,)),
+    Broken("an unknown activation", settings(CONFIG, hidden_act="no"), (CONFIG, "no")),
+    Broken("an unknown number type", settings(CONFIG, dtype="float12"), (CONFIG,)),
+    Broken("no layers", settings(CONFIG, num_hidden_layers=0), ("holds", "model.layers")),
+    Broken("own code", settings(CONFIG, auto_map=CODE), ("own code", "OwnForCausalLM")),
+    Broken("own code of a type of its own", settings(CONFIG, model_type="own", auto_map=CODE),
+           ("own code", "OwnForCausalLM")),
+    Broken("code that transformers has", settings(CONFIG, auto_map=NATIVE), None),
+    Broken("4 bits", settings(CONFIG, quantization_config=BITS), ("quantised", "bitsandbytes")),
+    Broken("GPTQ", settings(CONFIG, quantization_config={"quant_method": "gptq"}),
+           ("quantised", "gptq")),
+    Broken("T5", encoder_decoder, ("no causal language model", "t5")),
+    Broken("BERT", encoder, ("no causal language model", "bert")),
+    Broken("XLNet", both_ways, ("no causal language model", "XLNet"), late=True),
+    Broken("a short context, tables not at hand", settings(CONFIG, **SHORT), None),
+    Broken("a context shorter than answers", settings(CONFIG, max_position_embeddings=32),
+           ("32", "64", "evaluation.generation_tokens")),
+]  # fmt: skip
+
+
+TOKENIZER_CODE = {"AutoTokenizer": ["tokenization_own.OwnTokenizer", None]}
+BOTH = removed("tokenizer.json", SETTINGS)
+TOKENIZER_CHANGES = [
+    Broken("no tokenizer", BOTH, ("tokenizer",)),
+    Broken("no tokenizer.json", removed("tokenizer.json"), ("tokenizer",)),
+    Broken("an empty tokenizer.json", written("tokenizer.json", b""), ("tokenizer",)),
+    Broken("half a tokenizer.json", halved("tokenizer.json"), ("tokenizer",)),
+    Broken("half a tokenizer_config.json", halved(SETTINGS), (SETTINGS, "JSON")),
+    Broken("no end of sequence", settings(SETTINGS, eos_token=None), ("eos_token",)),
+    Broken("an end that is no token", settings(SETTINGS, eos_token="<end>"),
+           ("<end>", "embedding", "resize_token_embeddings")),
+    Broken("an end named in the map alone", special_tokens_map, None),
+    Broken("a token added without resizing", token_added,
+           ("<new>", "embedding", "resize_token_embeddings")),
+    Broken("an end appended by itself", ends_by_itself, None),
+    Broken("own code of the tokenizer", settings(SETTINGS, auto_map=TOKENIZER_CODE),
+           ("own code", "OwnTokenizer")),
+    Broken("sentencepiece alone", then(BOTH, written("tokenizer.model", b"no such model")),
+           ("tokenizer.model",)),
+    Broken("Llama-3's prompt", lambda folder: None, ("<|start_header_id|>", "pieces", "chat"),
+           use={"prompt": "llama3"}),
+    Broken("Zephyr's prompt", lambda folder: None, ("</s>", "chat"), use={"prompt": "zephyr"}),
+    Broken("Qwen's prompt", lambda folder: None, ("<|im_start|>",), use={"prompt": "qwen2.5"}),
+    Broken("Llama-2's prompt", lambda folder: None, None, use={"prompt": "llama2"}),
+    Broken("chat without a template", lambda folder: None, ("chat template", "plain"),
+           use={"prompt": "chat", "system": None}),
+]  # fmt: skip
+
+
+BROKEN: list[Broken] = [*WEIGHT_CHANGES, *CONFIG_CHANGES, *TOKENIZER_CHANGES]

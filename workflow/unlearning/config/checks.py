@@ -6,7 +6,6 @@ from unlearning.config.layout import blocks, grid, spell, spelled
 from unlearning.config.muse import muse_problems
 from unlearning.config.schema import nearest
 from unlearning.config.wmdp import wmdp_problems
-from unlearning.data.prompts import CHAT
 from unlearning.data.splits import (
     MUSE_SOURCES,
     TOFU_PERTURBED,
@@ -52,12 +51,12 @@ def _model(config: dict) -> list[str]:
         width, heads = model["architecture"]["width"], model["architecture"]["heads"]
         if width % heads:
             problems.append(f"model.architecture: {heads} heads do not divide the width {width}")
-        if model["prompt"] == CHAT:
+        if model["prompt"] == "chat":
             problems.append(
                 "model.prompt: chat is the chat template of a model's tokenizer, and a model from "
                 "random weights has none; set plain"
             )
-    if model["system"] is not None and model["prompt"] != CHAT:
+    if model["system"] is not None and model["prompt"] != "chat":
         problems.append(
             f"model.system: a text for model.prompt chat; {model['prompt']} has its own words. "
             f"Remove it or set prompt to chat, found {model['system']!r}"

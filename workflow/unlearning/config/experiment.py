@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from unlearning.assets.needs import needed, on_hub
+from unlearning.assets.needs import on_hub
 from unlearning.config.checks import cross_problems
+from unlearning.config.judged import assets_of
 from unlearning.config.layout import BASE, Cell, Layout, attack_shares, blocks, grid, spell
 from unlearning.config.rehearsal import rehearsed
 from unlearning.config.schema import ConfigError, load_schema, schema_problems, with_defaults
 from unlearning.config.synthetic import SyntheticExperiment, load_synthetic
 from unlearning.config.wmdp import unused_sections
-from unlearning.data.prompts import CHAT
 from unlearning.data.splits import MUSE_SOURCES, WMDP_SOURCES, retain_name, split_before
 from unlearning.data.tasks import TASK_FOLDER
 from unlearning.data.world.hazards import TASKS
@@ -115,28 +115,7 @@ class Experiment:
     @property
     def assets(self) -> dict[str, dict]:
         """model, data, harness -> what rule fetch is told of each that comes from the hub."""
-        assets = needed(self.config)
-        if "model" in assets:
-            assets["model"]["use"] = self.model_use()
-        return assets
-
-    def model_use(self) -> dict:
-        """What the base model is judged for: prompt format, rows and their lengths."""
-        evaluation = self.config["evaluation"]
-        stages = ["unlearn"] if self.on_wmdp else ["finetune", "unlearn"]
-        stages += ["relearn"] if self.config["relearn"]["methods"] else []
-        benchmark = "muse" if self.on_muse else "wmdp" if self.on_wmdp else "tofu"
-        stages += ["evaluation"] if benchmark == "tofu" else []
-        answers = {key: evaluation[f"generation_{key}"] for key in ("tokens", "counts")}
-        return {
-            **{key: value for key, value in self.common().items() if key != "precision"},
-            "benchmark": benchmark,
-            "max_length": {stage: self.config[stage]["max_length"] for stage in stages},
-            "generation": answers,
-            "rows": evaluation["rows"],
-            "data": self.config["data"],
-            "splits": self.tables,
-        }
+        return assets_of(self)
 
     @property
     def target_run(self) -> str:
@@ -162,11 +141,8 @@ class Experiment:
 
     def retrain_runs(self) -> list[str]:
         """Run names of the retrained models; the first is the main reference."""
-        return (
-            []
-            if self.on_wmdp
-            else [f"retrain/seed={seed}" for seed in self.config["retrain"]["seeds"]]
-        )
+        seeds = [] if self.on_wmdp else self.config["retrain"]["seeds"]
+        return [f"retrain/seed={seed}" for seed in seeds]
 
     @cached_property
     def losses(self) -> Losses:
@@ -314,7 +290,7 @@ class Experiment:
         """What every stage that touches a model is told; only a chat template has a system text."""
         model = self.config["model"]
         settings = {key: model[key] for key in ("prompt", "precision")}
-        return settings | ({"system": model["system"]} if model["prompt"] == CHAT else {})
+        return settings | ({"system": model["system"]} if model["prompt"] == "chat" else {})
 
     def evaluation(self, *more: str) -> dict:
         """What stages that evaluate are told besides."""

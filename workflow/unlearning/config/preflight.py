@@ -13,6 +13,7 @@ from pathlib import Path
 
 from unlearning.assets.needs import on_hub
 from unlearning.config.experiment import Experiment
+from unlearning.config.judged import model_use
 from unlearning.config.schema import ConfigError
 from unlearning.config.synthetic import SyntheticExperiment
 from unlearning.data import muse, wmdp
@@ -121,11 +122,11 @@ def _model(experiment: Experiment) -> list[str]:
         return [
             f"model.revision: '{revision}' is for a hub id, but model.path is {path!r}; remove it"
         ]
-    return [] if path is None else model_problems(path, experiment.model_use())
+    return [] if path is None else model_problems(path, model_use(experiment))
 
 
 def model_problems(path: str, use: dict, name: str | None = None) -> list[str]:
-    """What is wrong with a model folder for an experiment that uses it so (Experiment.model_use).
+    """What is wrong with a model folder for an experiment that uses it so (judged.model_use).
 
     name: what to call it, by default its path. A folder that has passed is not judged again until
     one of its files, the use or the code changes.

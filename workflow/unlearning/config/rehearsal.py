@@ -14,7 +14,6 @@ import math
 from copy import deepcopy
 
 from unlearning.config.layout import blocks
-from unlearning.data.prompts import CHAT
 from unlearning.data.splits import MUSE_SOURCES, WMDP_SOURCES, percentage
 from unlearning.methods.own import hyper_block, own_methods
 from unlearning.methods.registry import hyper_parameters, names
@@ -55,7 +54,7 @@ def rehearsed(config: dict) -> dict:
         "revision": "main",
         "architecture": {"layers": layers, **_TINY},
     }
-    if found["model"]["prompt"] == CHAT:  # the tiny model's tokenizer has no chat template
+    if found["model"]["prompt"] == "chat":  # the tiny model's tokenizer has no chat template
         found["model"] |= {"prompt": "plain", "system": None}
     _recipes(found)
     found["harness"] |= {**_tasks(config), "limit": 2}

@@ -137,4 +137,4 @@ def first_token(tokenizer, text: str) -> str | None:
 
 def prompt_format(tokenizer, name: str, system: str | None = None) -> PromptFormat:
     """The format of the config's model.prompt for a tokenizer."""
-    return chat_format(tokenizer, system) if name not in PROMPTS else PROMPTS[name]
+    return chat_format(tokenizer, system) if name == "chat" else PROMPTS[name]

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-CHAT = "chat"  # the config's name for the format of the tokenizer's own chat template (chat.py)
-
 
 @dataclass(frozen=True)
 class PromptFormat:

@@ -12,7 +12,7 @@ OF_SCRATCH = ("pretrain", "replay")  # tables that only models from random weigh
 
 
 def length_problems(tokenizer, prompt: PromptFormat, reach: int | None, use: dict) -> list[str]:
-    """What of an experiment's rows exceeds a context of `reach` tokens (Experiment.model_use).
+    """What of an experiment's rows exceeds a context of `reach` tokens (config.judged.model_use).
 
     Tables are read, or generated, only where the limits of the config do not rule it out. Those of
     the hub are not there yet: the first stage that meets a row too long names it. PrivLeak's texts,

@@ -6,6 +6,7 @@ from pathlib import Path
 from unlearning.assets.hub import bytes_to_fetch, fetch, find, page, sizes, verify
 from unlearning.assets.needs import Repository, on_hub, repositories
 from unlearning.config.experiment import Experiment
+from unlearning.config.judged import model_use
 from unlearning.config.preflight import model_problems
 from unlearning.errors import UserError
 from unlearning.evaluation.harness import datasets_of, load_tasks
@@ -31,7 +32,7 @@ def run(args: Namespace) -> None:
         try:
             folder = _repository(repository, args)
             if folder is not None and repository.kind == "model":
-                use = experiment.model_use()
+                use = model_use(experiment)
                 problems += model_problems(str(folder), use, repository.name)
         except UserError as error:
             problems.append(str(error))
@@ -46,7 +47,7 @@ def _local(experiment: Experiment) -> list[str]:
     if model["path"] is None:
         print("model: from random weights, nothing to fetch")
     elif not on_hub(model["path"]):
-        if problems := model_problems(model["path"], experiment.model_use()):
+        if problems := model_problems(model["path"], model_use(experiment)):
             return problems
         print(f"model: folder {model['path']}")
         _files({f.name: f.stat().st_size for f in Path(model["path"]).iterdir() if f.is_file()})
