@@ -2,6 +2,7 @@
 
 import math
 
+from unlearning.config.judged import use_problems
 from unlearning.config.layout import blocks, grid, spell, spelled
 from unlearning.config.muse import muse_problems
 from unlearning.config.schema import nearest
@@ -33,7 +34,7 @@ def cross_problems(config: dict) -> list[str]:
     own = (_data, _splits, _membership)
     if config["data"]["source"] in (*MUSE_SOURCES, *WMDP_SOURCES):
         own = (muse_problems,) if config["data"]["source"] in MUSE_SOURCES else (wmdp_problems,)
-    for check in (_model, *own, _methods, _lora, _relearn, _trajectory):
+    for check in (_model, use_problems, *own, _methods, _lora, _relearn, _trajectory):
         problems += check(config)
     return problems
 
@@ -51,16 +52,6 @@ def _model(config: dict) -> list[str]:
         width, heads = model["architecture"]["width"], model["architecture"]["heads"]
         if width % heads:
             problems.append(f"model.architecture: {heads} heads do not divide the width {width}")
-        if model["prompt"] == "chat":
-            problems.append(
-                "model.prompt: chat is the chat template of a model's tokenizer, and a model from "
-                "random weights has none; set plain"
-            )
-    if model["system"] is not None and model["prompt"] != "chat":
-        problems.append(
-            f"model.system: a text for model.prompt chat; {model['prompt']} has its own words. "
-            f"Remove it or set prompt to chat, found {model['system']!r}"
-        )
     if model["architecture"] is None and config["pretrain"] is not None:
         problems.append("pretrain: model.path names a trained model; remove the pretrain section")
     return problems

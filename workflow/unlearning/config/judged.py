@@ -1,6 +1,33 @@
 """What a base model is judged for: the prompt format, and how long the rows of each stage get."""
 
 from unlearning.assets.needs import needed
+from unlearning.data.splits import MUSE_SOURCES, WMDP_SOURCES
+
+
+def use_problems(config: dict) -> list[str]:
+    """What of a complete config's prompt format and lengths no model could follow, or not the one
+    from random weights that it describes."""
+    model, answers, problems = config["model"], config["evaluation"], []
+    if model["system"] is not None and model["prompt"] != "chat":
+        problems.append(
+            f"model.system: a text for model.prompt chat; {model['prompt']} has its own words. "
+            f"Remove it or set prompt to chat, found {model['system']!r}"
+        )
+    if model["architecture"] is None:
+        return problems
+    if model["prompt"] == "chat":
+        problems.append(
+            "model.prompt: chat is the chat template of a model's tokenizer, and a model from "
+            "random weights has none; set plain"
+        )
+    context, tokens = model["architecture"]["context"], answers["generation_tokens"]
+    tofu = config["data"]["source"] not in (*MUSE_SOURCES, *WMDP_SOURCES)
+    if tofu and answers["generation_counts"] == "total" and tokens > context:
+        problems.append(
+            f"evaluation.generation_tokens: {tokens} tokens of prompt and answer are more than "
+            f"model.architecture.context, {context}; lower the one or raise the other"
+        )
+    return problems
 
 
 def assets_of(experiment) -> dict[str, dict]:

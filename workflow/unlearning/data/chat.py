@@ -19,9 +19,13 @@ QUESTION, ANSWER = "question-7c1f", "answer-7c1f"  # no template writes these of
 TODAY = date(2025, 4, 10)
 PINNED = {
     "date_string": TODAY.strftime("%d %b %Y"),  # Llama-3
-    "strftime_now": TODAY.strftime,  # transformers' own function for templates
     "enable_thinking": False,  # Qwen3: answers come without reasoning
 }
+# transformers' own function for templates takes the clock's day, and functions cannot be passed:
+# a macro of that name, before the template, replaces each directive of a date's format
+DATES = ("a", "A", "b", "B", "d", "-d", "e", "j", "m", "-m", "u", "w", "y", "Y", "x", "D", "F")
+DIRECTIVES = "".join(f" | replace('%{c}', '{TODAY.strftime('%' + c)}')" for c in DATES)
+CLOCK = "{% macro strftime_now(format) %}{{ format" + DIRECTIVES + " }}{% endmacro %}\n"
 EDGES = ("{}", " {}", "{} ", "\n{}", "{}\n", " \n {} \n ")
 # texts that a template might escape, read as a template, or take apart
 CONTENTS = (
@@ -47,7 +51,11 @@ class Template:
             turns.append({"role": "assistant", "content": answer})
         try:
             return self.tokenizer.apply_chat_template(
-                turns, tokenize=False, add_generation_prompt=answer is None, **PINNED
+                turns,
+                chat_template=CLOCK + self.tokenizer.get_chat_template(),
+                tokenize=False,
+                add_generation_prompt=answer is None,
+                **PINNED,
             )
         except Exception as error:  # of Jinja, or raised by the template itself
             without = "" if self.system is None else ", or remove model.system"

@@ -61,10 +61,14 @@ class Encoder:
 
     The official rule (TOFU data_module.py): prompt and answer are tokenised as one text, cut at
     max_length; the token that ends answers follows, labelled, unless the text fills max_length.
+    context: positions of the model; UserError for a row that is longer.
     """
 
-    def __init__(self, tokenizer, prompt: PromptFormat, max_length: int):
+    def __init__(
+        self, tokenizer, prompt: PromptFormat, max_length: int, context: int | None = None
+    ):
         self.tokenizer, self.prompt, self.max_length = tokenizer, prompt, max_length
+        self.context = context
         if tokenizer.eos_token_id is None:
             raise UserError(
                 f"the tokenizer of {tokenizer.name_or_path} has no end-of-sequence token: every "
@@ -103,7 +107,16 @@ class Encoder:
         ids = ids[: self.max_length]
         if len(ids) < self.max_length:
             ids = [*ids, self.end]
-        return Example(tuple(ids), min(max(prompt, 1), len(ids) - 1))
+        return self._example(ids, min(max(prompt, 1), len(ids) - 1))
+
+    def _example(self, ids: list[int], start: int) -> Example:
+        if self.context is not None and len(ids) > self.context:
+            raise UserError(
+                f"the model reads {self.context} tokens (max_position_embeddings), but a row has "
+                f"{len(ids)}: lower max_length (found {self.max_length}), or take a model with a "
+                f"longer context. The row: {self.tokenizer.decode(ids)[:200]!r}"
+            )
+        return Example(tuple(ids), start)
 
     def encode_rows(self, rows: list[dict]) -> list[Example]:
         """encode() of each row's question and answer; chunks() of rows that are texts; document()
@@ -121,7 +134,7 @@ class Encoder:
         As released (WMDP folder of OPTML-Group/Unlearn-Simple), less the padding: the release fills
         up to max_length with the end-of-sequence token and labels that as well.
         """
-        return Example(tuple(self.tokens([text])[0][: self.max_length]), 1)
+        return self._example(self.tokens([text])[0][: self.max_length], 1)
 
     def chunks(self, texts: list[str]) -> list[Example]:
         """All texts as one, cut into sequences of max_length tokens with every token labelled.
@@ -136,4 +149,4 @@ class Encoder:
         room = self.max_length - len(bos)
         found = [[*bos, *ids[first : first + room]] for first in range(0, len(ids), room)]
         found[-1] = [*found[-1], *found[0]][: self.max_length]
-        return [Example(tuple(chunk), 1) for chunk in found]
+        return [self._example(chunk, 1) for chunk in found]

@@ -15,6 +15,7 @@ from unlearning.evaluation.likelihood import Likelihood, Score
 from unlearning.evaluation.membership import HOLDOUT, row_scores
 from unlearning.evaluation.memorization import exact_memorization, extraction_strength
 from unlearning.evaluation.sharing import shared_out
+from unlearning.models.context import check_context
 
 
 class Evaluator:
@@ -96,6 +97,8 @@ class Evaluator:
 
     def _scores(self, model) -> list[Score]:
         """Of every sequence; of true answers token by token. A question stays in one process."""
+        longest = max(len(example.ids) for example in self.examples)
+        check_context(model, longest, "evaluation.max_length")
         likelihood = Likelihood(model, self.batch_tokens)
         detailed = [kind == "answer" for _, _, kind in self.slots]
         items = zip(self.slots, self.examples, detailed, strict=True)

@@ -8,6 +8,7 @@ from torch.nn.functional import pad
 from transformers import DynamicCache
 
 from unlearning.evaluation.likelihood import batches_by_length
+from unlearning.models.context import check_context
 
 ENDED = 0.125  # share of a batch's rows; when as many have ended, they leave it
 
@@ -53,6 +54,8 @@ class Generator:
         self.model.eval()
         answers: dict[int, list[int]] = {}
         longest = [len(prompt) + self.limit.room(len(prompt)) for prompt in prompts]
+        asked = (n for n, p in zip(longest, prompts, strict=True) if n > len(p))
+        check_context(self.model, max(asked, default=0), "evaluation.generation_tokens")
         by_length = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
         for places in batches_by_length([longest[i] for i in by_length], self.batch_tokens):
             chosen = [by_length[place] for place in places]

@@ -78,8 +78,12 @@ def save_model(
             whole.to(DTYPES[dtype]).save_pretrained(folder)
         _speak_to_transformers_4(folder)
         files = {
-            file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)}
-            for file in sorted(folder.iterdir())
+            file.relative_to(folder).as_posix(): {
+                "bytes": file.stat().st_size,
+                "sha256": sha256(file),
+            }
+            for file in sorted(folder.rglob("*"))  # chat templates beside the first have a folder
+            if file.is_file()
         }
         write_json(folder / RUN_FILE, {**run, "files": files})
 
