@@ -3,7 +3,7 @@
 import pytest
 from tokenizers import processors
 from toy import toy
-from unlearning.data.encoding import Encoder
+from unlearning.data.encoding import Encoder, without_endings
 from unlearning.data.prompts import PROMPTS
 from unlearning.errors import UserError
 
@@ -70,6 +70,18 @@ def test_a_tokenizer_that_adds_special_tokens_by_itself(adding):
     document = encoder.document("ann wrote it")
     ids = [*before, "▁ann", "▁wrote", "▁it"]
     assert made.convert_ids_to_tokens(document.ids) == ids
+
+
+def test_a_tokenizer_for_others_appends_nothing(adding):
+    made, before = adding
+    words = made.convert_ids_to_tokens(without_endings(made)("ann wrote")["input_ids"])
+    assert words == [*before, "▁ann", "▁wrote"]
+
+
+def test_a_tokenizer_that_appends_nothing_stays_as_it_is():
+    made = toy()[1]
+    before = made.backend_tokenizer.to_str()
+    assert without_endings(made).backend_tokenizer.to_str() == before
 
 
 def test_a_row_longer_than_the_context_is_named(tokenizer):

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from tokenizers.processors import TemplateProcessing
+
 from unlearning.data.prompts import PromptFormat
 from unlearning.errors import UserError
 
@@ -46,14 +48,39 @@ class Tokens:
     def _special_before(self, texts: list[str], ids: list[list[int]]) -> list[int]:
         """The special tokens before a text: what stands there beside its ids without any."""
         text, bare = next((pair for pair in zip(texts, ids, strict=True) if pair[1]), ("", []))
-        full = self.tokenizer(text)["input_ids"]
-        for first in range(len(full) - len(bare) + 1):
+        encoded = self.tokenizer(text, return_special_tokens_mask=True)
+        full, special = encoded["input_ids"], encoded["special_tokens_mask"]
+        marked = next((i for i, mark in enumerate(special) if not mark), 0)
+        for first in (marked, *range(len(full))):  # tokenizers in Python may mark nothing
             if bare and full[first : first + len(bare)] == bare:
                 return full[:first]
         raise UserError(
             f"the tokenizer of {self.tokenizer.name_or_path} cannot be used: {text!r} becomes "
             f"{bare} without special tokens and {full} with them, which does not hold the former"
         )
+
+
+def without_endings(tokenizer):
+    """A tokenizer that puts the same before a text as `tokenizer`, and nothing after it: for code
+    that is not ours (lm-eval measures answers by the length of prompts with all special tokens).
+
+    It is changed in place, if it appends anything; UserError if it cannot be.
+    """
+    text = "a"
+    tokens = Tokens(tokenizer)
+    ids = tokens([text])[0]
+    if tokenizer(text)["input_ids"] == ids:
+        return tokenizer
+    if not tokenizer.is_fast:
+        raise UserError(
+            f"the tokenizer of {tokenizer.name_or_path} appends special tokens to each text: save "
+            "it as tokenizer.json, or set add_eos_token to false in its tokenizer_config.json"
+        )
+    names = tokenizer.convert_ids_to_tokens(tokens.before)
+    special = list(dict(zip(names, tokens.before, strict=True)).items())
+    template = TemplateProcessing(single=[*names, "$A"], special_tokens=special)
+    tokenizer.backend_tokenizer.post_processor = template
+    return tokenizer
 
 
 class Encoder:
