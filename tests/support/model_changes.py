@@ -143,6 +143,14 @@ def ends_by_itself(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
+def end_removed(folder: Path) -> None:
+    """A vocabulary without the end of sequence, which then gets the id of the last token."""
+    path = folder / "tokenizer.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    del content["model"]["vocab"]["<eos>"]
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
 def special_tokens_map(folder: Path) -> None:
     """The end of sequence named in special_tokens_map.json alone, as older folders have it."""
     settings(SETTINGS, eos_token=None)(folder)

@@ -71,13 +71,18 @@ def number_problems(model) -> list[str]:
 
 @torch.no_grad()
 def sight_problems(model) -> list[str]:
-    """Whether what a model says of a token depends on tokens after it: then it is no causal
-    language model, whatever its configuration calls it, and likelihoods of answers mean nothing."""
+    """Whether a model's logits are numbers, and whether they depend on tokens to come: then it is
+    no causal language model, whatever its configuration calls it, and likelihoods mean nothing."""
     vocabulary = model.get_input_embeddings().weight.shape[0]
     ids = torch.arange(SEEN).remainder(vocabulary)[None]
     changed = ids.clone()
     changed[0, -1] = (changed[0, -1] + 1) % vocabulary
     before, after = (model(input_ids=row, use_cache=False).logits[0, :-1] for row in (ids, changed))
+    if not before.isfinite().all():
+        return [
+            "gives logits that are NaN or infinite, though its weights are finite: config.json "
+            "holds a value that does not belong to them"
+        ]
     # where a token goes to another expert, rows of its batch may be rounded otherwise
     rounding = 8 * torch.finfo(before.dtype).eps * float(before.abs().max())
     if torch.allclose(before, after, rtol=0, atol=rounding):

@@ -100,7 +100,7 @@ def _config(folder: Path):
     except (ValueError, TypeError) as error:
         problem = f"has a config.json that is no JSON object ({error}): copy it anew"
         raise Unreadable(problem) from None
-    kind = raw.get("model_type")
+    kind = str(raw.get("model_type"))
     if problem := _foreign_code(raw, kind):
         return None, [problem]
     if raw.get("quantization_config") is not None:
@@ -130,7 +130,7 @@ def _config(folder: Path):
     return config, []
 
 
-def _foreign_code(raw: dict, kind: str | None) -> str | None:
+def _foreign_code(raw: dict, kind: str) -> str | None:
     """Why a configuration needs code that transformers does not have. Many folders name code that
     has become part of transformers since, under the same class name."""
     stated = raw.get("auto_map")

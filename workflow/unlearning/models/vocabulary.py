@@ -80,7 +80,16 @@ def _encoding(tokenizer) -> list[str]:
 
 
 def vocabulary_problems(tokenizer, model) -> list[str]:
-    """Tokens whose ids the model has no embedding for."""
+    """Tokens that share an id, and those whose ids the model has no embedding for."""
+    by_id: dict[int, list[str]] = {}
+    for token, i in tokenizer.get_vocab().items():
+        by_id.setdefault(i, []).append(token)
+    shared = [f"{' and '.join(map(repr, sorted(t)))} ({i})" for i, t in by_id.items() if len(t) > 1]
+    if shared:
+        return [
+            f"has tokens that share an id: {named(shared)}. Copy tokenizer.json from where the "
+            "model comes from"
+        ]
     if model is None:
         return []
     rows = model.get_input_embeddings().weight.shape[0]
