@@ -11,7 +11,6 @@ from unlearning.errors import UserError
 from unlearning.evaluation import harness
 from unlearning.evaluation.forget_quality import forget_quality
 
-NO_SCRATCH = {"pretrain": None, "finetune": {"replay_rows": 0}}
 TOFU = {"source": "tofu", "retain_authors": 20}
 TABLES = ("retain_perturbed", "real_authors_perturbed", "world_facts_perturbed")
 TABLES += ("forget10_perturbed",)
@@ -39,17 +38,6 @@ def tofu(tmp_path) -> Path:
     for name in TABLES:
         part = rows[:80] if name == "retain_perturbed" else rows[-80:]
         write_rows(folder / f"{name}.json", [{**row, **wrong} for row in part])
-    return folder
-
-
-@pytest.fixture
-def model(tmp_path) -> Path:
-    """A model folder as far as the check before the run can see."""
-    folder = tmp_path / "model"
-    folder.mkdir()
-    (folder / "config.json").write_text("{}")
-    (folder / "model.safetensors").write_bytes(b"")
-    (folder / "tokenizer_config.json").write_text('{"eos_token": "</s>"}')
     return folder
 
 
@@ -201,39 +189,6 @@ def test_more_retain_authors_than_there_are(micro_with, tofu, retain_authors):
     data = {**TOFU, "data_dir": str(tofu), "retain_authors": retain_authors}
     message = problems(micro_with(data=data))
     assert str(retain_authors) in message and "retain_authors" in message
-
-
-def with_model(path: Path) -> dict:
-    return {**NO_SCRATCH, "model": {"path": str(path), "architecture": None}}
-
-
-def test_complete_model_folder_passes(micro_with, model):
-    preflight(load_experiment(micro_with(**with_model(model)), ROOT))
-
-
-def test_missing_model_folder(micro_with, tmp_path):
-    message = problems(micro_with(**with_model(tmp_path / "none")))
-    assert f"no folder '{tmp_path}/none'" in message and "config.json" in message
-
-
-def test_model_folder_without_weights(micro_with, model):
-    (model / "model.safetensors").unlink()
-    (model / "pytorch_model.bin").write_bytes(b"")
-    message = problems(micro_with(**with_model(model)))
-    assert "lacks *.safetensors" in message and "pytorch_model.bin" in message
-
-
-@pytest.mark.parametrize("settings", ["{}", '{"eos_token": null}'])
-def test_tokenizer_without_end_of_sequence(micro_with, model, settings):
-    (model / "tokenizer_config.json").write_text(settings)
-    message = problems(micro_with(**with_model(model)))
-    assert str(model) in message and "set eos_token" in message
-
-
-def test_damaged_tokenizer_settings(micro_with, model):
-    (model / "tokenizer_config.json").write_text('{"eos_token": ')
-    message = problems(micro_with(**with_model(model)))
-    assert "tokenizer_config.json" in message and "JSON" in message
 
 
 def test_forget_quality_refuses_other_rows():

@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 
 from unlearning.config import muse, wmdp
+from unlearning.config.judged import use_problems
 from unlearning.config.layout import attack_shares, blocks, grid, points, spell, spelled
 from unlearning.config.schema import Unjudged, hint, nearest
 from unlearning.config.stated import known_methods
@@ -52,7 +53,16 @@ def cross_problems(config: dict, sections: Collection[str] = ()) -> list[str]:
 
 def _checks(config: dict, sections: Collection[str]) -> list[Check]:
     """The checks of every experiment, and those of its kind of data."""
-    checks: list[Check] = [_model, _methods, _fits, _lora, _relearn, _trajectory, _runs]
+    checks: list[Check] = [
+        _model,
+        use_problems,
+        _methods,
+        _fits,
+        _lora,
+        _relearn,
+        _trajectory,
+        _runs,
+    ]
     with suppress(Unjudged):
         source = config["data"]["source"]
         if source in MUSE_SOURCES:

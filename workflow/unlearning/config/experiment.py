@@ -5,8 +5,9 @@ from functools import cached_property
 from pathlib import Path
 
 from unlearning.assets.gguf import is_gguf
-from unlearning.assets.needs import needed, on_hub
+from unlearning.assets.needs import on_hub
 from unlearning.config.checks import cross_problems
+from unlearning.config.judged import assets_of
 from unlearning.config.layout import BASE, Cell, Layout, attack_shares, blocks, grid, spell
 from unlearning.config.rehearsal import rehearsed
 from unlearning.config.schema import ConfigError, load_schema, validated
@@ -117,7 +118,7 @@ class Experiment:
     @property
     def assets(self) -> dict[str, dict]:
         """model, data, harness -> what rule fetch is told of each that comes from the hub."""
-        return needed(self.config)
+        return assets_of(self)
 
     @property
     def target_run(self) -> str:
@@ -297,8 +298,10 @@ class Experiment:
         return {**self.tasks, "limit": limit, "precision": precision}
 
     def common(self) -> dict:
-        """What every stage that touches a model is told."""
-        return {key: self.config["model"][key] for key in ("prompt", "precision")}
+        """What every stage that touches a model is told; only a chat template has a system text."""
+        model = self.config["model"]
+        settings = {key: model[key] for key in ("prompt", "precision")}
+        return settings | ({"system": model["system"]} if model["prompt"] == "chat" else {})
 
     def evaluation(self, *more: str) -> dict:
         """What stages that evaluate are told besides."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from unlearning.assets.hub import bytes_to_fetch, fetch, find, page, sizes, verify
 from unlearning.assets.needs import WITHOUT_HUB, Repository, on_hub, repositories
 from unlearning.config.experiment import Experiment
+from unlearning.config.judged import model_use
 from unlearning.config.preflight import model_problems
 from unlearning.config.reading import add_config_arguments
 from unlearning.errors import UserError
@@ -30,7 +31,10 @@ def run(args: Namespace) -> None:
     problems = _local(experiment)
     for repository in repositories(experiment.config).values():
         try:
-            _repository(repository, args)
+            folder = _repository(repository, args)
+            if folder is not None and repository.kind == "model":
+                use = model_use(experiment)
+                problems += model_problems(str(folder), use, repository.name)
         except UserError as error:
             problems.append(str(error))
     problems += _harness(experiment, args.download)
@@ -44,7 +48,7 @@ def _local(experiment: Experiment) -> list[str]:
     if model["path"] is None:
         print("model: from random weights, nothing to fetch")
     elif not on_hub(model["path"]):
-        if problems := model_problems(model["path"]):
+        if problems := model_problems(model["path"], model_use(experiment)):
             return problems
         path = Path(model["path"])
         print(f"model: {'folder' if path.is_dir() else 'GGUF file'} {path}")
@@ -57,7 +61,8 @@ def _local(experiment: Experiment) -> list[str]:
     return []
 
 
-def _repository(repository: Repository, args: Namespace) -> None:
+def _repository(repository: Repository, args: Namespace) -> Path | None:
+    """Tell of a repository; its folder, unless it is still to be downloaded."""
     print(f"{repository.setting}: {page(repository)}, revision {repository.revision}")
     if repository.name in WITHOUT_HUB:
         print(f"  without the hub: {WITHOUT_HUB[repository.name]}")
@@ -65,12 +70,13 @@ def _repository(repository: Repository, args: Namespace) -> None:
     if folder is None:
         size = bytes_to_fetch(repository)
         print(f"  not in the cache: {_readable(size)} to download (--download)")
-        return
+        return None
     _files(sizes(repository, folder))
     print(f"  in the cache: {folder}")
     if args.download or args.verify:
         files = verify(repository, folder)
         print(f"  verified: {len(files)} files have the hub's checksums")
+    return folder
 
 
 def _harness(experiment: Experiment, download: bool) -> list[str]:
