@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from dry_run import DryRuns
 from folders import ROOT
 
 PARTS = ("Snakefile", "rules", "workflow", "config", "reports")
 MICRO = ROOT / "tests" / "micro" / "tofu.yaml"
+DRY_RUNS = DryRuns()  # one server for all copies that this process asks about
 
 
 def micro() -> dict:
@@ -75,21 +77,33 @@ class Project:
 
     def snakemake(self, config: dict | Path, *arguments: str | Path):
         """Run snakemake on an experiment, a file or its content, on two cores."""
+        return self.call("snakemake", *self._arguments(config, arguments))
+
+    def dry_run(self, config: dict | Path, *arguments: str | Path) -> subprocess.CompletedProcess:
+        """Exit status and output of `snakemake --dry-run`, from a warm process."""
+        command = self._arguments(config, ("--dry-run", *arguments))
+        return DRY_RUNS.run(self.root, self.environment, command)
+
+    def _arguments(self, config: dict | Path, arguments: tuple[str | Path, ...]) -> list[str]:
         path = config if isinstance(config, Path) else self.write(config)
         # --configfile takes every path after it, so targets stand before it
-        return self.call("snakemake", *arguments, "--cores", "2", "--configfile", path)
+        return [str(part) for part in (*arguments, "--cores", 2, "--configfile", path)]
 
     def write(self, config: dict) -> Path:
-        """An experiment file in the project."""
-        path = self.root / "changed.yaml"
+        """An experiment file in the project, one for each process that shares the project."""
+        path = self.root / f"changed-{os.getpid()}.yaml"
         path.write_text(yaml.safe_dump(config), encoding="utf-8")
         return path
 
-    def planned(self, **changes) -> Counter:
-        """Jobs of each rule that a run of the micro experiment with `changes` would start."""
-        done = self.snakemake(merged(micro(), changes), "--dry-run")
+    def jobs(self, config: dict | Path, *arguments: str | Path) -> Counter:
+        """Jobs of each rule that a run of an experiment would start."""
+        done = self.dry_run(config, *arguments)
         assert done.returncode == 0, done.stdout
         return self.job_stats(done.stdout)
+
+    def planned(self, **changes) -> Counter:
+        """Jobs of each rule that a run of the micro experiment with `changes` would start."""
+        return self.jobs(merged(micro(), changes))
 
     @staticmethod
     def job_stats(output: str) -> Counter:
