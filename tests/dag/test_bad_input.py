@@ -315,9 +315,9 @@ def test_locked_folder(fresh, micro_with):
     lock = fresh.root / ".snakemake" / "locks" / "0.output.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     lock.write_text("results/micro/data\n")
-    done = fresh.snakemake(micro_with(), "results/micro/data")
+    done = fresh.ask_snakemake(micro_with(), "results/micro/data")
     assert done.returncode != 0 and "Traceback" not in done.stdout
     assert "cannot be locked" in done.stdout and "--unlock" in done.stdout
     assert not (fresh.root / "results" / "micro" / "data").exists()
-    assert fresh.snakemake(micro_with(), "--unlock").returncode == 0
+    assert fresh.ask_snakemake(micro_with(), "--unlock").returncode == 0
     assert not lock.exists()

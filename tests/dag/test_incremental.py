@@ -4,11 +4,14 @@ import os
 from collections import Counter
 
 import pytest
+from project import Project
 
 PACKAGE = "workflow/unlearning"
 REPORT = Counter(report=1)
 ALL_CELLS = Counter(unlearn=2, evaluate=2, relearn=1, report=1)
 ALL_MODELS = Counter(pretrain=1, finetune=1, retrain=2, reference=1, evaluate=3) + ALL_CELLS
+
+LOSS = "def loss(batch, scale=1.0):\n    return -scale * batch.forget.nll\n"
 
 
 def code_changed(text):
@@ -108,21 +111,6 @@ def test_edited_part_of_the_page_makes_the_report_again(project, file, change):
         assert project.planned() == REPORT
 
 
-def test_own_method_runs_again_when_its_file_changes(project, micro_with, tmp_path):
-    moved = project.moved_to(tmp_path / "own")
-    file = moved.root / "mine.py"
-    file.write_text("def loss(batch, scale=1.0):\n    return -scale * batch.forget.nll\n")
-    changes = {"methods": {"mine+RT": {"function": "mine.py:loss", "scale": 0.5}}}
-    assert moved.planned(**changes) == Counter(unlearn=1, evaluate=1, report=1)
-    done = moved.snakemake(micro_with(**changes))
-    assert done.returncode == 0, done.stdout
-    assert moved.planned(**changes) == Counter()
-    file.write_text("# more said\n" + file.read_text())
-    assert moved.planned(**changes) == Counter()
-    file.write_text(file.read_text().replace("-scale", "-2 * scale"))
-    assert moved.planned(**changes) == Counter(unlearn=1, evaluate=1, report=1)
-
-
 def test_touched_files_run_nothing(project):
     """A fresh checkout or a copy gives every file a new time; none of that is a change."""
     folders = [project.root / name for name in ("workflow", "rules", "config", "reports")]
@@ -146,17 +134,35 @@ def test_moved_project_runs_nothing(project, tmp_path):
     assert moved.planned() == Counter()
 
 
-def test_weights_of_unlearned_models_go_after_their_last_use(project, micro_with, tmp_path):
-    """Evaluated and attacked first; nothing is unlearned again for their lack."""
-    moved = project.moved_to(tmp_path / "unkept")
-    changes = {"keep_models": False, "methods": {"SimNPO+RT": {"beta": 3.0}}}
+@pytest.fixture(scope="module")
+def rerun(project, micro_with, tmp_path_factory) -> tuple[Project, dict]:
+    """The finished project after a further run, and its changes: a method of the user's, another
+    beta, weights of unlearned models not kept."""
+    moved = project.moved_to(tmp_path_factory.mktemp("rerun") / "project")
+    (moved.root / "mine.py").write_text(LOSS)
+    methods = {"SimNPO+RT": {"beta": 3.0}, "mine+RT": {"function": "mine.py:loss", "scale": 0.5}}
+    changes = {"keep_models": False, "methods": methods, "resources": {"cells_per_job": 100}}
+    assert moved.planned(**changes) == Counter(unlearn=2, evaluate=2, relearn=1, report=1)
     done = moved.snakemake(micro_with(**changes))
     assert done.returncode == 0, done.stdout
+    return moved, changes
+
+
+def test_own_method_runs_again_when_its_file_changes(rerun):
+    moved, changes = rerun
+    with moved.edited("mine.py", lambda text: "# more said\n" + text):
+        assert moved.planned(**changes) == Counter()
+    with moved.edited("mine.py", lambda text: text.replace("-scale", "-2 * scale")):
+        assert moved.planned(**changes) == Counter(unlearn=1, evaluate=1, report=1)
+
+
+def test_weights_of_unlearned_models_go_after_their_last_use(rerun):
+    """Evaluated and attacked first; nothing is unlearned again for their lack."""
+    moved, changes = rerun
     run = moved.world / "forget10" / "unlearn" / "SimNPO+RT" / "beta=3" / "seed=1"
-    assert not (run / "model").exists()
     assert {path.name for path in run.iterdir()} == {"evaluate", "trajectory.json"}
     assert (moved.world / "finetune" / "seed=42" / "model").exists()
     assert moved.planned(**changes) == Counter()
     later = moved.planned(**changes, evaluation={"membership": ["loss"]})
-    # NPO+RT's weights are still there; SimNPO+RT's are made anew, and attacked anew
-    assert later == Counter(evaluate=5, unlearn=1, relearn=1, report=1)
+    # NPO+RT's weights are still there; the two others are made anew, and the one attacked anew
+    assert later == Counter(evaluate=6, unlearn=2, relearn=1, report=1)

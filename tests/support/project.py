@@ -58,10 +58,10 @@ class Project:
     def environment(self) -> dict[str, str]:
         """The CPU with one thread, so that results can be compared closely."""
         tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        own = {"PATH": tools, "PYTHONPATH": str(self.root / "workflow")}
-        own |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-        own |= {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"}
-        return {**os.environ, **own}
+        variables = {"PATH": tools, "PYTHONPATH": str(self.root / "workflow")}
+        variables |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+        variables |= {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"}
+        return {**os.environ, **variables}
 
     def call(self, *command: str | Path, timeout: float = 900) -> subprocess.CompletedProcess:
         """Run a command to its end. Nothing here takes a minute on a machine of its own."""
@@ -79,10 +79,13 @@ class Project:
         """Run snakemake on an experiment, a file or its content, on two cores."""
         return self.call("snakemake", *self._arguments(config, arguments))
 
-    def dry_run(self, config: dict | Path, *arguments: str | Path) -> subprocess.CompletedProcess:
-        """Exit status and output of `snakemake --dry-run`, from a warm process."""
-        command = self._arguments(config, ("--dry-run", *arguments))
-        return DRY_RUNS.run(self.root, self.environment, command)
+    def ask_snakemake(self, config: dict | Path, *arguments: str | Path):
+        """What `snakemake` does with arguments that start no job, from a warm process."""
+        return DRY_RUNS.run(self.root, self.environment, self._arguments(config, arguments))
+
+    def dry_run(self, config: dict | Path, *arguments: str | Path):
+        """Exit status and output of a dry run."""
+        return self.ask_snakemake(config, "--dry-run", *arguments)
 
     def _arguments(self, config: dict | Path, arguments: tuple[str | Path, ...]) -> list[str]:
         path = config if isinstance(config, Path) else self.write(config)
