@@ -63,6 +63,7 @@ JOBS = {
     "tofu-reference-bias-llama2-7b": retrained(1 + 5 + 1, 5, replaced_reference=5, **HUB),
     "tofu-relearning-llama2-7b": retrained(2, 5, **HUB, relearn=2 * 5 * 2 * 4),
     "tofu-retain-weight-llama2-7b": retrained(7, 5, **HUB),
+    "tofu-smollm2-135m": retrained(8, 3, 2, splits=2, **HUB, relearn=4 * 3 * 2 * 2),
     # its data alone comes from the hub
     "tofu-tiny": retrained(5, 3, 2, splits=2, fetch=1, **SCRATCH, relearn=2 * 3 * 2 * 2),
     "wmdp-zephyr-7b": on_tasks(6, 3, fetch=4),  # model, forget and retain documents, tasks

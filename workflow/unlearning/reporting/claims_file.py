@@ -98,7 +98,8 @@ class Claim:
 
 def load_claims(path: Path) -> list[Claim]:
     """The claims of a file; UserError that names claim, value and what is allowed otherwise."""
-    content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    # libyaml, as for the schema: each start of Snakemake reads the claims
+    content = yaml.load(Path(path).read_text(encoding="utf-8"), yaml.CSafeLoader)
     entries = content.get("claims") if isinstance(content, dict) else None
     if not isinstance(entries, list):
         raise UserError(f"{path}: must be a mapping with a list of `claims`")
