@@ -108,7 +108,13 @@ def main() -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.argv = ["snakemake", *request["arguments"]]
-    cli.main()
+    try:
+        cli.main()
+    except SystemExit as end:
+        # an interpreter's end less what follows, for that touches all pages shared with the server
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        os._exit(end.code)
 
 
 def serve_packages() -> TextIO:
