@@ -169,7 +169,7 @@ def test_valid_tofu_folder_passes(micro_with, tofu):
 def test_tofu_has_no_non_members_of_its_own(micro_with, tofu):
     data, membership = {**TOFU, "data_dir": str(tofu)}, {"membership": ["min_k"]}
     lines = problems(micro_with(data=data, evaluation=membership))
-    assert_named(lines, "evaluation.holdout", "JSON-lines file", "evaluation.membership to []")
+    assert_named(lines, "evaluation.holdout", "name a file", "evaluation.membership to []")
     write_rows(tofu / "holdout.json", [{"question": "Who?", "answer": "Nobody."}])
     membership["holdout"] = str(tofu / "holdout.json")
     experiment = load_experiment(micro_with(data=data, evaluation=membership), ROOT)
@@ -220,7 +220,8 @@ def test_more_retain_authors_than_there_are(micro_with, tofu, retain_authors):
     """Taken from both ends, retain and forget authors would overlap without a word."""
     data = {**TOFU, "data_dir": str(tofu), "retain_authors": retain_authors}
     lines = problems(micro_with(data=data))
-    assert_named(lines, "data.retain_authors", f"{retain_authors} retain", "4 forget", "the 40 of")
+    parts = (f"{retain_authors} retain", "data.retain_authors", "4 forget", "the 40 of")
+    assert_named(lines, "data.data_dir", *parts)
 
 
 def with_model(path: Path) -> dict:
