@@ -63,11 +63,7 @@ def _model(experiment: Experiment) -> list[str]:
         return [
             f"model.revision: '{revision}' is for a hub id, but model.path is {path!r}; remove it"
         ]
-    if path is None:
-        return []
-    if is_gguf(path):
-        return gguf_problems(path)
-    return model_problems(path, model_use(experiment))
+    return [] if path is None else model_problems(path, model_use(experiment))
 
 
 def model_problems(path: str, use: dict, name: str | None = None) -> list[str]:
@@ -76,6 +72,8 @@ def model_problems(path: str, use: dict, name: str | None = None) -> list[str]:
     name: what to call it, by default its path. A folder that has passed is not judged again until
     one of its files, the use or the code changes.
     """
+    if is_gguf(path):
+        return gguf_problems(path)
     folder = Path(path)
     if not folder.is_dir():
         return [
