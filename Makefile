@@ -56,7 +56,7 @@ lint: $(INSTALLED)  ## ruff, snakefmt and snakemake --lint
 	snakemake --lint
 
 unlock: $(INSTALLED)  ## release the lock that a killed run left behind
-	snakemake --profile $(PROFILE) --configfile $(CONFIG) --unlock
+	snakemake --profile $(PROFILE) --configfile $(CONFIG) --unlock $(ARGS)
 
 clean:  ## remove the environment; results stay
 	rm -rf $(VENV)

@@ -4,9 +4,9 @@ min_version("9.0")
 
 
 # The experiment is a config file of its own; the mini world is the default.
-if "experiment" not in config:
+if not workflow.overwrite_configfiles:
 
-    configfile: "config/config.yaml"
+    configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 include: "rules/common.smk"
@@ -16,7 +16,7 @@ report: "reports/workflow.rst"
 
 
 # Built from envs/Containerfile; used only with --software-deployment-method apptainer.
-container: "unlearning.sif"
+container: shipped("unlearning.sif")
 
 
 # Under a scheduler these stay where snakemake runs: seconds without a model, and the hub is often

@@ -8,13 +8,14 @@ import sys
 from tempfile import TemporaryDirectory
 
 ROOT = Path(workflow.basedir)
+HERE = os.path.relpath(ROOT)  # "." where it is started in the project's folder
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake_interface_executor_plugins.settings import ExecMode
 
-from unlearning.config.experiment import load_experiment
-from unlearning.config.preflight import preflight
+from unlearning.config.reading import read_experiment, ready_experiment
 from unlearning.errors import UserError
 from unlearning.fingerprint import fingerprint
 from unlearning.methods.references import PATTERN as REFERENCES
@@ -22,16 +23,18 @@ from unlearning.methods.references import PATTERN as REFERENCES
 
 def load():
     """The experiment of this run; every problem at once, before any job."""
-    if config.get("rehearsal") == "true":  # Snakemake's --config knows True, but not YAML's true
-        config["rehearsal"] = True
     try:
-        experiment = load_experiment(config, ROOT)
-        if workflow.exec_mode == ExecMode.DEFAULT:
-            preflight(experiment)
-            # here, not above: it loads scipy, and a job of a cluster reads this file too
-            from unlearning.reporting.claims_file import load_claims
+        # Snakemake's own reading loses keys that are stated twice, and types of the command line
+        values = workflow.config_settings.config
+        files = map(Path, workflow.configfiles)
+        if workflow.exec_mode != ExecMode.DEFAULT:  # a job of a run that has been checked
+            return read_experiment(files, values, ROOT)
+        experiment = ready_experiment(files, values, ROOT)
+        # here, not above: it loads scipy, and a job of a cluster reads this file too
+        from unlearning.reporting.claims_file import load_claims, unknown_methods
 
-            load_claims(ROOT / "config/claims.yaml")
+        for line in unknown_methods(load_claims(ROOT / "config/claims.yaml"), experiment.losses):
+            logger.warning(line)
         return experiment
     except UserError as error:
         raise WorkflowError(f"The configuration cannot be run:\n{error}") from None
@@ -103,6 +106,17 @@ def code(*modules):
 def as_json(settings):
     """Settings as one param: Snakemake compares params as a set of values without names."""
     return json.dumps(settings, sort_keys=True)
+
+
+def shipped(path):
+    """A file of the project as seen from the folder that Snakemake works in: Snakemake remembers
+    inputs as they are spelled, and a project that has moved must rerun nothing."""
+    return os.path.normpath(os.path.join(HERE, path))
+
+
+def page_parts():
+    """Templates, styles and scripts that every report's page is made of."""
+    return sorted(shipped(p.relative_to(ROOT)) for p in (ROOT / "reports/page").iterdir())
 
 
 def asset(name):

@@ -7,10 +7,10 @@ rule report:
         evaluations=evaluations(),
         trajectories=trajectories(),
         harness=harness_summaries(),
-        claims="config/claims.yaml",
-        published="config/published/tofu.yaml",
-        template="reports/index.html.j2",
-        parts=sorted(str(p.relative_to(ROOT)) for p in (ROOT / "reports/page").iterdir()),
+        claims=shipped("config/claims.yaml"),
+        published=shipped("config/published/tofu.yaml"),
+        template=shipped("reports/index.html.j2"),
+        parts=page_parts(),
     output:
         page=report(
             f"{LAYOUT.report}/index.html",

@@ -6,10 +6,10 @@ rule report:
     input:
         evaluations=evaluations(),
         trajectories=trajectories(),
-        claims="config/claims.yaml",
-        published="config/published/muse.yaml",
-        template="reports/muse.html.j2",
-        parts=sorted(str(p.relative_to(ROOT)) for p in (ROOT / "reports/page").iterdir()),
+        claims=shipped("config/claims.yaml"),
+        published=shipped("config/published/muse.yaml"),
+        template=shipped("reports/muse.html.j2"),
+        parts=page_parts(),
     output:
         page=report(
             f"{LAYOUT.report}/index.html",

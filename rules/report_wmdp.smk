@@ -6,10 +6,10 @@ rule report:
     input:
         harness=harness_summaries(),
         trajectories=trajectories(),
-        claims="config/claims.yaml",
-        published="config/published/wmdp.yaml",
-        template="reports/wmdp.html.j2",
-        parts=sorted(str(p.relative_to(ROOT)) for p in (ROOT / "reports/page").iterdir()),
+        claims=shipped("config/claims.yaml"),
+        published=shipped("config/published/wmdp.yaml"),
+        template=shipped("reports/wmdp.html.j2"),
+        parts=page_parts(),
     output:
         page=report(
             f"{LAYOUT.report}/index.html",

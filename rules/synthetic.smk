@@ -57,9 +57,9 @@ rule report:
     """Make the report page with its tables, figures and verdicts on the papers' claims."""
     input:
         curves=[str(EXPERIMENT.curves(job)) for job in JOBS],
-        claims="config/claims.yaml",
-        template="reports/synthetic.html.j2",
-        parts=sorted(str(p.relative_to(ROOT)) for p in (ROOT / "reports/page").iterdir()),
+        claims=shipped("config/claims.yaml"),
+        template=shipped("reports/synthetic.html.j2"),
+        parts=page_parts(),
     output:
         page=report(
             f"{LAYOUT.report}/index.html",

@@ -9,7 +9,7 @@ def test_each_request_goes_on_from_the_run_before(fresh):
     """sust3 needs sust2, which needs forget, each with scores under the model it starts from."""
     run = "NPO+RT/default/seed=1"
     target = f"results/mini-muse/sust3/unlearn/{run}/trajectory.json"
-    done = fresh.snakemake(MINI, target, "--dry-run")
+    done = fresh.dry_run(MINI, target)
     jobs = fresh.job_stats(done.stdout)
     assert jobs["unlearn"] == 3 and jobs["reference_on_the_way"] == 2 and jobs["reference"] == 1
     assert jobs["finetune"] == 1 and not jobs["retrain"]

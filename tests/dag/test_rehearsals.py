@@ -47,7 +47,7 @@ def test_synthetic_studies_keep_their_runs(config):
 
 def test_its_dag_is_that_of_the_experiment(fresh):
     path = EXPERIMENTS / "tofu-relearning-llama2-7b.yaml"
-    done = fresh.snakemake(path, "--dry-run", "--config", "rehearsal=true")
+    done = fresh.dry_run(path, "--config", "rehearsal=true")
     assert done.returncode == 0, done.stdout
     seeds = 1
     assert fresh.job_stats(done.stdout) == Counter(

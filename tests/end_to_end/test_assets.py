@@ -11,6 +11,7 @@ import pytest
 import yaml
 from fake_hub import COMMIT, FakeHub
 from folders import ROOT
+from model_changes import dropped
 from project import copied, merged, micro
 from toy import toy
 from unlearning.assets.hub import refusal
@@ -244,6 +245,22 @@ def test_weights_that_are_pickles_only_are_refused(machine, hub, shelf, tmp_path
     hub.repositories = {**shelf, MODEL: bare}
     status, shown = machine.assets("--download")
     assert status == 1 and "org/tiny (revision main) has no model.safetensors. Only" in shown
+
+
+def test_a_model_that_cannot_be_used_is_refused_when_it_is_fetched(machine, hub, shelf, tmp_path):
+    """By make assets and by the rule, before anything is trained."""
+    broken = tmp_path / "broken"
+    shutil.copytree(shelf[MODEL], broken)
+    dropped("layers.0.mlp.up_proj.weight")(broken)
+    hub.repositories = {**shelf, MODEL: broken}
+    expected = "model.path: 'org/tiny' lacks tensors that LlamaForCausalLM has"
+    status, shown = machine.assets("--download")
+    assert status == 1 and expected in shown and "model.layers.0.mlp.up_proj.weight" in shown
+    project = copied(machine.folder).root
+    command = ("snakemake", "--cores", "1", "--show-failed-logs", "--configfile", machine.config)
+    status, shown = machine.call(*command, "--", "results/hub/finetune/seed=42/model")
+    assert status != 0 and expected in shown and "rule finetune" not in shown, shown
+    assert not (project / "results" / "hub" / "assets" / "model.json").exists()
 
 
 def test_only_the_fetching_rule_speaks_with_the_hub(machine, hub):

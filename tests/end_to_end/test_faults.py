@@ -68,20 +68,31 @@ def log(project, run) -> str:
     return (project.world / "logs" / f"{run}.log").read_text()
 
 
-def start_held(project, config, pattern) -> tuple[subprocess.Popen, int]:
-    """Snakemake, and the id of the stage's process that stops at a file that matches `pattern`."""
-    command = ["snakemake", "--cores", "2", *LOCAL, "--configfile", project.write(config)]
-    environment = holding(project.environment, pattern)
-    with (project.root / "snakemake.log").open("w") as output:
-        running = subprocess.Popen(
-            command,
-            cwd=project.root,
-            env=environment,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    return running, held_process(project.root)
+@pytest.fixture
+def start_held():
+    """Starts Snakemake; returns it, and the id of the stage's process that stops at a file that
+    matches a pattern."""
+    started = []
+
+    def start(project, config, pattern) -> tuple[subprocess.Popen, int]:
+        command = ["snakemake", "--cores", "2", *LOCAL, "--configfile", project.write(config)]
+        with (project.root / "snakemake.log").open("w") as output:
+            running = subprocess.Popen(
+                command,
+                cwd=project.root,
+                env=holding(project.environment, pattern),
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        started.append(running)
+        return running, held_process(project.root)
+
+    yield start
+    for running in started:
+        if running.poll() is None:  # the test failed
+            os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
 
 
 def cut(path):
@@ -96,7 +107,7 @@ def states(project, run):
     return sorted((folder.name for folder in folders), key=lambda name: int(name[5:]))
 
 
-def test_kills_on_the_way_change_no_result(project, fresh, worker, config, tmp_path):
+def test_kills_on_the_way_change_no_result(project, fresh, worker, config, start_held, tmp_path):
     """One kill of each kind in one experiment, and a damaged state: results are those of an
     undisturbed run, and what was trained is not trained again."""
     copy = fresh.moved_to(tmp_path / "project")
@@ -120,7 +131,7 @@ def test_kills_on_the_way_change_no_result(project, fresh, worker, config, tmp_p
 
     # the worker, and with it its children; the settings of its cells change after that
     changed = {**config, "unlearn": {**config["unlearn"], "lr": 2.0e-3}}
-    running, stage = start_held(copy, changed, r"NPO\+RT/.*" + state_of_step(2))
+    running, stage = start_held(copy, changed, r"/NPO\+RT/.*" + state_of_step(2))
     worker.workers()[0].kill()
     assert running.wait(PATIENCE) == 1
     assert "resumed after step 4 from" in log(copy, "finetune/seed=42")

@@ -136,7 +136,7 @@ def test_the_selected_epoch_is_the_first_that_forgets(experiment):
 
 
 def test_nothing_is_left_to_do(muse):
-    assert muse.job_stats(muse.snakemake(MUSE, "--dry-run").stdout) == {}
+    assert muse.jobs(MUSE) == {}
 
 
 def test_each_edited_part_of_the_page_makes_the_report_again(muse):
@@ -144,7 +144,7 @@ def test_each_edited_part_of_the_page_makes_the_report_again(muse):
     with ExitStack() as edits:
         for part in parts:
             edits.enter_context(muse.edited(part, lambda text: text + "\n"))
-        planned = muse.snakemake(MUSE, "--dry-run").stdout
+        planned = muse.dry_run(MUSE).stdout
     assert muse.job_stats(planned) == {"report": 1}
     (reason,) = re.findall(r"reason: Updated input files: (.*)", planned)
     assert set(reason.split(", ")) == set(parts)

@@ -82,7 +82,7 @@ def test_claims_are_judged_in_wmdp_experiments_alone(experiment):
 
 
 def test_nothing_is_left_to_do(wmdp):
-    assert wmdp.job_stats(wmdp.snakemake(WMDP, "--dry-run").stdout) == {}
+    assert wmdp.jobs(WMDP) == {}
 
 
 def test_each_edited_part_of_the_page_makes_the_report_again(wmdp):
@@ -90,7 +90,7 @@ def test_each_edited_part_of_the_page_makes_the_report_again(wmdp):
     with ExitStack() as edits:
         for part in parts:
             edits.enter_context(wmdp.edited(part, lambda text: text + "\n"))
-        planned = wmdp.snakemake(WMDP, "--dry-run").stdout
+        planned = wmdp.dry_run(WMDP).stdout
     assert wmdp.job_stats(planned) == {"report": 1}
     (reason,) = re.findall(r"reason: Updated input files: (.*)", planned)
     assert set(reason.split(", ")) == set(parts)

@@ -6,7 +6,7 @@ from folders import EXPERIMENTS, ROOT
 from project import Project, copied
 
 PATHS = [ROOT / "config" / "config.yaml", *sorted(EXPERIMENTS.glob("*.yaml"))]
-SHORT = ("wmdp-zephyr-7b",)
+SHORT = ("muse-books-iclm-7b",)
 
 
 def parameters() -> list:

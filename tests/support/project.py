@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from dry_run import DryRuns
 from folders import ROOT
 
 PARTS = ("Snakefile", "rules", "workflow", "config", "reports")
 MICRO = ROOT / "tests" / "micro" / "tofu.yaml"
+DRY_RUNS = DryRuns()  # one server for all copies that this process asks about
 
 
 def micro() -> dict:
@@ -56,10 +58,10 @@ class Project:
     def environment(self) -> dict[str, str]:
         """The CPU with one thread, so that results can be compared closely."""
         tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        own = {"PATH": tools, "PYTHONPATH": str(self.root / "workflow")}
-        own |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-        own |= {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"}
-        return {**os.environ, **own}
+        variables = {"PATH": tools, "PYTHONPATH": str(self.root / "workflow")}
+        variables |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+        variables |= {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"}
+        return {**os.environ, **variables}
 
     def call(self, *command: str | Path, timeout: float = 900) -> subprocess.CompletedProcess:
         """Run a command to its end. Nothing here takes a minute on a machine of its own."""
@@ -75,21 +77,36 @@ class Project:
 
     def snakemake(self, config: dict | Path, *arguments: str | Path):
         """Run snakemake on an experiment, a file or its content, on two cores."""
+        return self.call("snakemake", *self._arguments(config, arguments))
+
+    def ask_snakemake(self, config: dict | Path, *arguments: str | Path):
+        """What `snakemake` does with arguments that start no job, from a warm process."""
+        return DRY_RUNS.run(self.root, self.environment, self._arguments(config, arguments))
+
+    def dry_run(self, config: dict | Path, *arguments: str | Path):
+        """Exit status and output of a dry run."""
+        return self.ask_snakemake(config, "--dry-run", *arguments)
+
+    def _arguments(self, config: dict | Path, arguments: tuple[str | Path, ...]) -> list[str]:
         path = config if isinstance(config, Path) else self.write(config)
         # --configfile takes every path after it, so targets stand before it
-        return self.call("snakemake", *arguments, "--cores", "2", "--configfile", path)
+        return [str(part) for part in (*arguments, "--cores", 2, "--configfile", path)]
 
     def write(self, config: dict) -> Path:
-        """An experiment file in the project."""
-        path = self.root / "changed.yaml"
+        """An experiment file in the project, one for each process that shares the project."""
+        path = self.root / f"changed-{os.getpid()}.yaml"
         path.write_text(yaml.safe_dump(config), encoding="utf-8")
         return path
 
-    def planned(self, **changes) -> Counter:
-        """Jobs of each rule that a run of the micro experiment with `changes` would start."""
-        done = self.snakemake(merged(micro(), changes), "--dry-run")
+    def jobs(self, config: dict | Path, *arguments: str | Path) -> Counter:
+        """Jobs of each rule that a run of an experiment would start."""
+        done = self.dry_run(config, *arguments)
         assert done.returncode == 0, done.stdout
         return self.job_stats(done.stdout)
+
+    def planned(self, **changes) -> Counter:
+        """Jobs of each rule that a run of the micro experiment with `changes` would start."""
+        return self.jobs(merged(micro(), changes))
 
     @staticmethod
     def job_stats(output: str) -> Counter:

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from folders import ROOT
-from hold import holding, until
+from hold import holding
 from unlearning.worker import ASKED
 
 SNAKEMAKE = (sys.executable, "-c", "import time; time.sleep(3600)")  # all that a worker sees of it
@@ -61,6 +61,9 @@ def shared_worker(folder: Path) -> Iterator[Warm]:
         environment |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
         command = [sys.executable, "-m", "unlearning", "evaluate", "--help"]
         subprocess.run(command, env=holding(environment, ""), check=True, capture_output=True)
-        yield workers
-    workers.end()
-    until(lambda: not workers.workers())
+        try:
+            yield workers
+        finally:
+            for process in workers.workers():
+                process.kill()  # and with it its children, of which a failed test may hold one
+            workers.end()

@@ -17,11 +17,6 @@ NO_RESULT = [PACKAGE / "progress.py", PACKAGE / "training" / "fit.py", PACKAGE /
 
 
 @cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-
-
-@cache
 def _path_of(module: str) -> Path | None:
     """The file of a module of this package, or of a method in a file of the user's; else None."""
     if module.endswith(".py"):
@@ -37,15 +32,20 @@ def _path_of(module: str) -> Path | None:
 
 
 @cache
-def _imports(path: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(_tree(path)):
+def _read(path: Path) -> tuple[set[str], str]:
+    """Modules that a file imports, and its code without comments, docstrings and layout."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    imports: set[str] = set()
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
+            imports.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module)
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return found
+            imports.add(node.module)
+            imports.update(f"{node.module}.{alias.name}" for alias in node.names)
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [s for s in body if not _is_text(s)] or [ast.Pass()]
+    return imports, ast.unparse(tree)
 
 
 @cache
@@ -59,19 +59,8 @@ def reached(*modules: str) -> tuple[Path, ...]:
             continue
         if path not in seen:
             seen.add(path)
-            waiting += _imports(path)
+            waiting += _read(path)[0]
     return tuple(sorted(seen))
-
-
-@cache
-def _meaning(path: Path) -> str:
-    """The file's code without comments, docstrings and layout."""
-    tree = ast.parse(ast.unparse(_tree(path)))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [s for s in body if not _is_text(s)] or [ast.Pass()]
-    return ast.unparse(tree)
 
 
 def _is_text(statement: ast.stmt) -> bool:
@@ -85,5 +74,5 @@ def fingerprint(*modules: str) -> str:
     for path in reached(*modules):
         inside = path.is_relative_to(PACKAGE)
         digest.update(str(path.relative_to(PACKAGE) if inside else path.name).encode())
-        digest.update(_meaning(path).encode())
+        digest.update(_read(path)[1].encode())
     return digest.hexdigest()[:12]

@@ -1,8 +1,9 @@
 """Labels follow from lengths; the official rules for EOS and truncation."""
 
 import pytest
+from tokenizers import processors
 from toy import toy
-from unlearning.data.encoding import Encoder
+from unlearning.data.encoding import Encoder, without_endings
 from unlearning.data.prompts import PROMPTS
 from unlearning.errors import UserError
 
@@ -43,6 +44,51 @@ def test_a_tokenizer_without_eos_is_refused(tokenizer):
     other.eos_token = None
     with pytest.raises(UserError, match="no end-of-sequence token"):
         Encoder(other, PROMPTS["plain"], 64)
+
+
+@pytest.fixture(params=["$A <eos>", "<unk> $A", "<unk> $A <eos>", "<unk> $A <eos> <unk>"])
+def adding(request):
+    """A tokenizer that puts special tokens around each text by itself, and those before it."""
+    made = toy()[1]
+    special = [(token, made.convert_tokens_to_ids(token)) for token in ("<eos>", "<unk>")]
+    made.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single=request.param, special_tokens=special
+    )
+    return made, ["<unk>"] if request.param.startswith("<unk>") else []
+
+
+def test_a_tokenizer_that_adds_special_tokens_by_itself(adding):
+    """Those after a text would stand between prompt and answer, or end it twice."""
+    made, before = adding
+    encoder = Encoder(made, PROMPTS["plain"], 64)
+    assert made.decode(made(QUESTION)["input_ids"]) != QUESTION
+    words = made.convert_ids_to_tokens(encoder.prompt_ids(QUESTION))
+    assert words == [*before, "▁who", "▁wrote", "▁this", "▁book", "?"]
+    example = encoder.encode(QUESTION, "ann wrote it")
+    assert labelled(made, example) == "ann wrote it<eos>"
+    assert example.start == len(words) and example.ids[: example.start].count(1) == 0
+    document = encoder.document("ann wrote it")
+    ids = [*before, "▁ann", "▁wrote", "▁it"]
+    assert made.convert_ids_to_tokens(document.ids) == ids
+
+
+def test_a_tokenizer_for_others_appends_nothing(adding):
+    made, before = adding
+    words = made.convert_ids_to_tokens(without_endings(made)("ann wrote")["input_ids"])
+    assert words == [*before, "▁ann", "▁wrote"]
+
+
+def test_a_tokenizer_that_appends_nothing_stays_as_it_is():
+    made = toy()[1]
+    before = made.backend_tokenizer.to_str()
+    assert without_endings(made).backend_tokenizer.to_str() == before
+
+
+def test_a_row_longer_than_the_context_is_named(tokenizer):
+    encoder = Encoder(tokenizer, PROMPTS["plain"], 64, context=8)
+    assert len(encoder.encode("who wrote it ?", "ann").ids) == 7
+    with pytest.raises(UserError, match="reads 8 tokens.*a row has 9: lower max_length .found 64"):
+        encoder.encode(QUESTION, "ann wrote it")
 
 
 def test_official_prompts():

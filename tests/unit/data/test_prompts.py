@@ -9,6 +9,7 @@ import pytest
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
 from toy import toy
 from transformers import PreTrainedTokenizerFast
+from unlearning.data.chat import chat_format
 from unlearning.data.encoding import Encoder
 from unlearning.data.packing import pack
 from unlearning.data.prompts import PROMPTS
@@ -216,6 +217,16 @@ def test_chat_formats_equal_the_published_templates(name):
     assert whole.rstrip("\n") == prompt + PROMPTS[name].answer(ANSWER) + found.eos
     ids = tokenizer.apply_chat_template(chat, tokenize=True, return_dict=True)["input_ids"]
     assert ids[: len(found.ids)] == found.ids
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_chat_gives_the_formats_ids_from_the_template_alone(name):
+    found = FAMILIES[name]
+    tokenizer = found.tokenizer()
+    tokenizer.chat_template = TEMPLATES[name]
+    prompt = chat_format(tokenizer, SYSTEM_MESSAGES[name])
+    example = Encoder(tokenizer, prompt, 128).encode(QUESTION, ANSWER)
+    assert (list(example.ids), example.start) == (found.ids, found.start)
 
 
 def test_plain_format_of_the_mini_model():

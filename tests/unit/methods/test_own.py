@@ -59,6 +59,12 @@ def test_needs_and_roles_are_handed_on(file):
         ("margin", {"function": 3}, "must be path/to/file.py:name, found 3"),
         ("margin", {"roles": ["forgot"]}, "found 'forgot'"),
         ("margin", {"roles": "forget"}, "a list of forget, idk, alternative, retain"),
+        ("margin", {"roles": []}, "a loss needs rows of one role at least"),
+        ("margin", {"roles": [["forget"]]}, "found ['forget']"),
+        ("margin", {"function": []}, "must be path/to/file.py:name, found []"),
+        ("méthode", {}, "called by letters"),
+        ("margin\n", {}, "called by letters"),
+        ("target", {}, "names a model without unlearning"),
         ("margin", {"needs": ["logit"]}, "a list of reference, logits, teacher; found 'logit'"),
         ("margin+RP", {}, "NAME or NAME+RT|KL|KL-answer|ACT"),
         ("my method", {}, "called by letters"),
@@ -77,6 +83,12 @@ def test_problems_of_the_file_are_named(file):
     file.write_text("def margin(:\n")
     _, (problem,) = own_methods({"a": {"function": f"{file}:margin"}})
     assert f"{file}, line 1" in problem
+    file.write_bytes(b"# caf\xe9\ndef margin(batch): ...\n")
+    _, (problem,) = own_methods({"a": {"function": f"{file}:margin"}})
+    assert "cannot be read as Python" in problem
+    file.write_text("def margin(batch, lr=1.0, roles=2, beta=1): ...\n")
+    _, (problem,) = own_methods({"a": {"function": f"{file}:margin"}})
+    assert "called lr, roles, which has a meaning of its own" in problem and "rename" in problem
     file.write_text("def margin():\n    pass\ndef other(batch):\n    pass\n")
     _, (problem,) = own_methods({"a": {"function": f"{file}:margin"}})
     assert "must take the batch first" in problem

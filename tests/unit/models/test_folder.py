@@ -75,6 +75,17 @@ def test_transformers_4_reads_the_same_tokens_and_logits(saved):
     assert torch.allclose(torch.tensor(logits), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_every_template_of_a_tokenizer_is_saved_and_verified(tmp_path):
+    model, tokenizer = toy()
+    tokenizer.chat_template = {"default": "{{ messages }}", "tools": "{{ tools }}"}
+    save_model(tmp_path / "model", model, tokenizer, {})
+    assert load_tokenizer(tmp_path / "model").chat_template == tokenizer.chat_template
+    files = json.loads((tmp_path / "model" / "run.json").read_text())["files"]
+    cut(tmp_path / "model" / next(name for name in files if "/" in name))
+    with pytest.raises(UserError, match="tools.jinja has .* bytes"):
+        load_tokenizer(tmp_path / "model")
+
+
 def test_an_interrupted_save_leaves_the_old_folder(saved, monkeypatch):
     path, model = saved
     before = (path / "run.json").read_text()

@@ -8,9 +8,9 @@ import torch
 from folders import ROOT
 from unlearning.__main__ import main
 from unlearning.assets import gguf as files
+from unlearning.assets.gguf import gguf_problems
 from unlearning.assets.needs import on_hub
 from unlearning.config.experiment import load_experiment
-from unlearning.config.preflight import model_problems
 from unlearning.errors import UserError
 from unlearning.files import read_json, sha256
 from unlearning.models.folder import load_model, load_tokenizer
@@ -99,23 +99,23 @@ def test_a_path_that_ends_in_gguf_is_no_hub_id():
 
 
 def test_a_file_that_passes(source):
-    assert model_problems(str(source[0])) == []
+    assert gguf_problems(str(source[0])) == []
 
 
 def test_what_cannot_be_restored_is_said_before_any_job(source, tmp_path, monkeypatch):
     """No file, no GGUF file, a damaged one, one without an end of sequence, no package."""
-    assert "no file 'none.gguf'" in model_problems("none.gguf")[0]
+    assert "no file 'none.gguf'" in gguf_problems("none.gguf")[0]
     other = tmp_path / "other.gguf"
     other.write_bytes(b"PK\x03\x04")
-    assert "is no GGUF file: it starts with b'PK" in model_problems(str(other))[0]
+    assert "is no GGUF file: it starts with b'PK" in gguf_problems(str(other))[0]
     cut = tmp_path / "cut.gguf"
     cut.write_bytes(source[0].read_bytes()[:2000])
-    assert "is a damaged GGUF file" in model_problems(str(cut))[0]
+    assert "is a damaged GGUF file" in gguf_problems(str(cut))[0]
     endless = tmp_path / "endless.gguf"
     write_gguf(endless, eos=False)
-    assert "no end-of-sequence token" in model_problems(str(endless))[0]
+    assert "no end-of-sequence token" in gguf_problems(str(endless))[0]
     monkeypatch.setattr(files, "find_spec", lambda name: None)
-    message = model_problems(str(source[0]))[0]
+    message = gguf_problems(str(source[0]))[0]
     assert "read with the package gguf, which is not installed" in message
     assert "'.[gguf]'" in message and "a model folder" in message
 

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from unlearning.config.experiment import Experiment
 from unlearning.config.layout import Cell
 from unlearning.reporting.claims import judge_claim
 from unlearning.reporting.claims_file import Claim, Selection
@@ -69,6 +70,27 @@ def test_not_run(experiment):
     (found,) = verdict_of(results, of="SimNPO+RT", than="NPO+RT")
     assert found.verdict == "not run"
     assert "SimNPO+RT and NPO+RT" in found.reason
+
+
+def test_a_method_of_ones_own_is_judged_where_it_runs(experiment, tmp_path):
+    (tmp_path / "mine.py").write_text("def loss(batch, floor=2.0):\n    return batch.forget.nll\n")
+    stated = {"function": f"{tmp_path}/mine.py:loss", "floor": [1.0, 2.0]}
+    own = Experiment({**experiment.config, "methods": {"mine+RT": stated, "GA": {}}})
+    values = {(("floor", 1.0),): [0.6, 0.7, 0.8], (("floor", 2.0),): [0.1, 0.2, 0.3]}
+    models = [m for hyper, seeds in values.items() for m in utilities("mine+RT", seeds, hyper)]
+    low, high = verdict_of(results_of(own, models), of="mine+RT", value=0.5)
+    assert (low.variant, low.verdict) == ("mine+RT floor=1", "inconclusive")
+    assert (high.variant, high.verdict) == ("mine+RT floor=2", "not supported")
+    selection = ("mine+RT", (("floor", 1.0),))
+    (found,) = verdict_of(results_of(own, models), of=selection, value=0.3)
+    # mean 0.4 above, half width 0.248414 as in the first test
+    assert found.verdict == "supported"
+    assert found.numbers["low"] == pytest.approx(0.151586, abs=1e-6)
+    (found,) = verdict_of(results_of(experiment, utilities("GA", [0.1] * 3)), of=selection, value=1)
+    assert found.verdict == "not run" and "a config with that method judges it" in found.reason
+    wrong = ("mine+RT", (("ceiling", 1.0),))
+    (found,) = verdict_of(results_of(own, models), of=wrong, value=0.3)
+    assert found.verdict == "not run"
 
 
 def test_seeds_are_paired(experiment):

@@ -3,7 +3,9 @@
 import pytest
 import yaml
 from unlearning.errors import UserError
-from unlearning.reporting.claims_file import Selection, load_claims
+from unlearning.methods.own import own_methods
+from unlearning.methods.registry import FORGET_LOSSES
+from unlearning.reporting.claims_file import Selection, load_claims, unknown_methods
 
 GOOD = {
     "id": "good",
@@ -35,7 +37,8 @@ def test_a_good_file(tmp_path):
             {"metric": "model_utilty"},
             "unknown metric 'model_utilty'; did you mean 'model_utility'?",
         ),
-        ({"of": "NPO+XY"}, "of: unknown method 'NPO\\+XY'.*Allowed: target, retrain, GA"),
+        ({"of": 5}, "of: names no method, but 5. target, retrain, GA"),
+        ({"of": {"beta": 1}}, "of: names no method, but None"),
         ({"of": {"method": "GA", "beta": 1}}, "unknown hyper-parameter 'beta' of GA"),
         ({"of": {"method": "target", "beta": 1}}, "'beta' of target. Allowed: none"),
         ({"relation": ">="}, "unknown relation '>='.*Allowed: <, >"),
@@ -62,6 +65,43 @@ def test_a_good_file(tmp_path):
 def test_errors_name_the_claim_the_value_and_what_is_allowed(tmp_path, change, message):
     with pytest.raises(UserError, match=f"(?s)claim good.*{message}"):
         load(tmp_path, {**GOOD, **change})
+
+
+def own_losses(tmp_path):
+    """The registry with a method of one's own, which has a hyper-parameter."""
+    (tmp_path / "mine.py").write_text("def loss(batch, floor=2.0):\n    return batch.forget.nll\n")
+    losses, problems = own_methods({"mine": {"function": f"{tmp_path}/mine.py:loss"}})
+    assert problems == []
+    return losses
+
+
+def test_a_method_of_ones_own_is_known_where_a_config_has_it(tmp_path):
+    claims = load(tmp_path, {**GOOD, "of": {"method": "mine+RT", "floor": 1.0, "retain_coeff": 2}})
+    (line,) = unknown_methods(claims, FORGET_LOSSES)
+    assert "claim good: not run here: no method 'mine+RT' in the registry or the config" in line
+    assert unknown_methods(claims, own_losses(tmp_path)) == []
+
+
+def test_a_misspelt_method_or_value_is_named_and_stops_nothing(tmp_path):
+    typo = {**GOOD, "of": "NPO+TR"}
+    other = {**GOOD, "id": "other", "of": {"method": "mine", "flor": 1.0}}
+    than = {**GOOD, "id": "than", "than": "miin"}
+    del than["value"]
+    lines = unknown_methods(load(tmp_path, typo, other, than), own_losses(tmp_path))
+    assert lines == [
+        "claim good: not run here: no method 'NPO+TR' in the registry or the config; did you mean "
+        "'NPO+RT'?",
+        "claim other: not run here: mine has no hyper-parameter 'flor'; did you mean 'floor'?",
+        "claim than: not run here: no method 'miin' in the registry or the config; did you mean "
+        "'mine'?",
+    ]
+
+
+def test_a_claim_that_states_a_key_twice_is_refused(tmp_path):
+    path = tmp_path / "claims.yaml"
+    path.write_text(yaml.safe_dump({"claims": [GOOD]}) + "  value: 0.7\n")
+    with pytest.raises(UserError, match="the key 'value' stands in line"):
+        load_claims(path)
 
 
 def test_all_problems_come_at_once(tmp_path):

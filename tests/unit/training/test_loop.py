@@ -157,7 +157,7 @@ def test_a_loss_that_is_no_number_ends_the_run_with_finite_weights():
 
     def breaks(batch):
         steps.append(1)
-        scale = math.nan if len(steps) > 2 else 1.0
+        scale = math.nan if len(steps) > 4 else 1.0  # two calls more check the loss at the start
         return batch.token_mean(batch.train) * scale
 
     history = run(model, tokenizer, Objective([breaks], [1.0], ["train"]))
@@ -165,6 +165,17 @@ def test_a_loss_that_is_no_number_ends_the_run_with_finite_weights():
     assert "nan" in history.collapsed["reason"]
     assert len(history.losses) == 3
     assert all(torch.isfinite(p).all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("micro_batch", [1, 7])
+def test_a_loss_of_the_wrong_shape_stops_before_any_weight_moves(micro_batch):
+    model, tokenizer = toy()
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    scalar = Objective([lambda batch: batch.token_mean(batch.train).mean()], [1.0], ["train"])
+    with pytest.raises(UserError, match=r"returned shape \(\) for a batch of B = 2 rows, must be"):
+        run(model, tokenizer, scalar, micro_batch=micro_batch)
+    pairs = zip(before, model.parameters(), strict=True)
+    assert all(torch.equal(old, parameter) for old, parameter in pairs)
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 4])

@@ -5,13 +5,13 @@ from functools import cached_property
 from pathlib import Path
 
 from unlearning.assets.gguf import is_gguf
-from unlearning.assets.needs import needed, on_hub
+from unlearning.assets.needs import on_hub
 from unlearning.config.checks import cross_problems
+from unlearning.config.judged import assets_of
 from unlearning.config.layout import BASE, Cell, Layout, attack_shares, blocks, grid, spell
 from unlearning.config.rehearsal import rehearsed
-from unlearning.config.schema import ConfigError, load_schema, schema_problems, with_defaults
+from unlearning.config.schema import ConfigError, load_schema, validated
 from unlearning.config.synthetic import SyntheticExperiment, load_synthetic
-from unlearning.config.wmdp import unused_sections
 from unlearning.data.splits import MUSE_SOURCES, WMDP_SOURCES, retain_name, split_before
 from unlearning.data.tasks import TASK_FOLDER
 from unlearning.data.world.hazards import TASKS
@@ -33,16 +33,13 @@ def load_experiment(config: dict, root: Path) -> "Experiment | SyntheticExperime
     """The experiment that `config` describes; ConfigError with all problems otherwise."""
     if "synthetic" in config:
         return load_synthetic(config, root)
-    schema = load_schema(root)
-    if problems := schema_problems(config, schema):
-        raise ConfigError(problems)
-    complete = with_defaults(config, schema)
-    problems = unused_sections(config) + cross_problems(complete)
-    if complete["rehearsal"] and not problems:
+    complete, problems = validated(config, load_schema(root))
+    problems += cross_problems(complete, config.keys())
+    if not problems and complete["rehearsal"]:
         complete = rehearsed(complete)
         problems = cross_problems(complete)
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(problems, Experiment(complete))
     return Experiment(complete)
 
 
@@ -121,7 +118,7 @@ class Experiment:
     @property
     def assets(self) -> dict[str, dict]:
         """model, data, harness -> what rule fetch is told of each that comes from the hub."""
-        return needed(self.config)
+        return assets_of(self)
 
     @property
     def target_run(self) -> str:
@@ -165,9 +162,17 @@ class Experiment:
         stated = hyper_block(self.config["methods"][method])
         return [point for block in blocks(stated) for point in grid(block)]
 
+    @cached_property
+    def _hyper(self) -> dict[str, dict[str, dict[str, float | str]]]:
+        """Method -> variant as paths spell it -> its hyper-parameters."""
+        return {
+            method: {spell(hyper): hyper for hyper in self.variants(method)}
+            for method in self.config["methods"]
+        }
+
     def hyper(self, method: str, variant: str) -> dict[str, float | str]:
         """What the config states for the variant of that spelling."""
-        return next(h for h in self.variants(method) if spell(h) == variant)
+        return self._hyper[method][variant]
 
     def method(self, name: str, hyper: dict[str, float | str]) -> Method:
         """The method with its complete hyper-parameters; recipe overrides left out."""
@@ -293,8 +298,10 @@ class Experiment:
         return {**self.tasks, "limit": limit, "precision": precision}
 
     def common(self) -> dict:
-        """What every stage that touches a model is told."""
-        return {key: self.config["model"][key] for key in ("prompt", "precision")}
+        """What every stage that touches a model is told; only a chat template has a system text."""
+        model = self.config["model"]
+        settings = {key: model[key] for key in ("prompt", "precision")}
+        return settings | ({"system": model["system"]} if model["prompt"] == "chat" else {})
 
     def evaluation(self, *more: str) -> dict:
         """What stages that evaluate are told besides."""

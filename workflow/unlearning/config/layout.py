@@ -1,6 +1,7 @@
 """Where every result lies. Paths spell the run: split, method, hyper-parameters, seed."""
 
 import itertools
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,11 @@ def grid(block: dict) -> list[dict[str, float | str]]:
     names = sorted(block)
     axes = [block[key] if isinstance(block[key], list) else [block[key]] for key in names]
     return [dict(zip(names, point, strict=True)) for point in itertools.product(*axes)]
+
+
+def points(block: dict) -> int:
+    """How many combinations grid() makes of a block, counted without making them."""
+    return math.prod(len(value) if isinstance(value, list) else 1 for value in block.values())
 
 
 def attack_shares(relearn: dict) -> dict[str, float]:

@@ -1,20 +1,28 @@
 """What must be there before the first job: data, models, a place for results."""
 
+import hashlib
 import json
 import os
+import subprocess
+import sys
 import tempfile
+from contextlib import suppress
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
 from unlearning.assets.gguf import gguf_problems, is_gguf
 from unlearning.assets.needs import on_hub
 from unlearning.config.experiment import Experiment
+from unlearning.config.judged import model_use
 from unlearning.config.schema import ConfigError
 from unlearning.config.synthetic import SyntheticExperiment
 from unlearning.data.problems import data_problems
 from unlearning.data.task_files import task_problems
 from unlearning.evaluation.harness import absent
+from unlearning.fingerprint import PACKAGE, fingerprint
 
+PASSED = Path(".snakemake") / "judged"  # an empty file for each judgement without a problem
 PACKAGES = {"adamw8bit": "torchao", "paged_adamw_32bit": "bitsandbytes"}
 
 
@@ -55,11 +63,15 @@ def _model(experiment: Experiment) -> list[str]:
         return [
             f"model.revision: '{revision}' is for a hub id, but model.path is {path!r}; remove it"
         ]
-    return [] if path is None else model_problems(path)
+    return [] if path is None else model_problems(path, model_use(experiment))
 
 
-def model_problems(path: str) -> list[str]:
-    """What a model folder lacks, or why a GGUF file cannot be read."""
+def model_problems(path: str, use: dict, name: str | None = None) -> list[str]:
+    """What is wrong with a model folder for an experiment that uses it so (judged.model_use).
+
+    name: what to call it, by default its path. A folder that has passed is not judged again until
+    one of its files, the use or the code changes.
+    """
     if is_gguf(path):
         return gguf_problems(path)
     folder = Path(path)
@@ -68,23 +80,52 @@ def model_problems(path: str) -> list[str]:
             f"model.path: no folder '{path}'. It should hold config.json, *.safetensors and the "
             "tokenizer, or be a GGUF file or a hub id such as meta-llama/Llama-2-7b-chat-hf"
         ]
-    wanted = ("config.json", "tokenizer_config.json")
-    missing = [name for name in wanted if not (folder / name).is_file()]
-    if not any(folder.glob("*.safetensors")):
-        missing.append("*.safetensors")
-    if missing:
-        found = ", ".join(sorted(os.listdir(folder))) or "nothing"
-        return [f"model.path: '{path}' lacks {', '.join(missing)}; it holds {found}"]
-    try:
-        tokenizer = dict(json.loads((folder / "tokenizer_config.json").read_text()))
-    except (ValueError, TypeError) as error:
-        return [f"model.path: '{path}/tokenizer_config.json' is not a JSON object ({error})"]
-    if not tokenizer.get("eos_token"):
-        return [
-            f"model.path: the tokenizer of '{path}' has no end-of-sequence token, but every answer "
-            "must end in one: set eos_token in its tokenizer_config.json"
-        ]
-    return []
+    passed = PASSED / _state(folder, use)
+    if passed.is_file():
+        return []
+    problems = _judged(folder, use)
+    if not problems:
+        with suppress(OSError):  # then it is judged again next time
+            passed.parent.mkdir(parents=True, exist_ok=True)
+            passed.touch()
+    return [f"model.path: '{name or path}' {problem}" for problem in problems]
+
+
+def _state(folder: Path, use: dict) -> str:
+    """Digest of all that a judgement depends on; of the files name, size and time of change."""
+    folders = [folder, Path(use["data"]["data_dir"] or folder)]
+    files = []
+    for path in (
+        path for parent in folders if parent.is_dir() for path in sorted(parent.iterdir())
+    ):
+        if path.is_file():
+            status = path.stat()
+            files.append([str(path.absolute()), status.st_size, status.st_mtime_ns])
+    code = [fingerprint("unlearning.stages.judge"), version("transformers"), version("tokenizers")]
+    return hashlib.sha256(json.dumps([files, code, use]).encode()).hexdigest()[:24]
+
+
+def _judged(folder: Path, use: dict) -> list[str]:
+    """The judgement of a process of its own: it needs torch, which takes seconds to import and
+    which this process must not hold."""
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch) / "problems.json"
+        arguments = ["--model", str(folder), "--settings", json.dumps(use), "--out", str(out)]
+        done = subprocess.run(
+            [sys.executable, "-m", "unlearning", "judge", *arguments],
+            env={**os.environ, "PYTHONPATH": _python_path(), "HF_HUB_OFFLINE": "1"},
+            capture_output=True,
+            text=True,
+        )
+        if out.is_file():
+            return json.loads(out.read_text(encoding="utf-8"))
+    last = (done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1]
+    return [f"cannot be judged, for reading it ended in an error: {last}"]
+
+
+def _python_path() -> str:
+    """Where this package lies, before what the user has set."""
+    return os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
 
 
 def _harness(experiment: Experiment) -> list[str]:

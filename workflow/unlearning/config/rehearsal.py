@@ -1,7 +1,8 @@
 """Dress rehearsal: an experiment's whole DAG with a tiny model, to be run before the long one.
 
 What stays: splits, methods, grids, retrained seeds, folds, attacks, evaluations on the way, the
-prompt format, precision and adapters: every rule and every kind of file. What shrinks: model, rows,
+prompt format (but a chat template, which the tiny model has not), precision and adapters: every
+rule and every kind of file. What shrinks: model, rows,
 epochs, and the unlearning seeds, of which one is left (each further one repeats the same jobs).
 What goes: all that needs the hub or a GPU. MUSE and WMDP, and TOFU where no folder holds it, become
 the mini world's news, its germs and the mini world; WMDP's base model becomes one pre-trained on
@@ -53,6 +54,8 @@ def rehearsed(config: dict) -> dict:
         "revision": "main",
         "architecture": {"layers": layers, **_TINY},
     }
+    if found["model"]["prompt"] == "chat":  # the tiny model's tokenizer has no chat template
+        found["model"] |= {"prompt": "plain", "system": None}
     _recipes(found)
     found["harness"] |= {**_tasks(config), "limit": 2}
     found["evaluation"] |= _EVALUATION

@@ -2,31 +2,44 @@
 
 import difflib
 import math
+import re
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
+from typing import Any, NoReturn
 
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
+from unlearning.config.scalars import core
 from unlearning.errors import UserError
 
+LARGEST = 2**53  # whole numbers up to here are exact as floats too
+LONGEST = 10_000  # values of a list, so that checking takes no longer than a second
 SCHEMA_FILE = Path("config/schemas/config.schema.yaml")
 _TYPES = {"integer": "a whole number", "number": "a number", "object": "a mapping", "null": "null"}
 _TYPES |= {"array": "a list", "string": "text", "boolean": "true or false"}
 
 
 def _is_integer(_, value) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def _is_number(_, value) -> bool:
     return _is_integer(_, value) or (isinstance(value, float) and math.isfinite(value))
 
 
-# Stricter than JSON Schema: 2.0 is no seed (paths spell seeds), and NaN is no number.
+def _pattern(validator, pattern: str, value, schema: dict):
+    if isinstance(value, str) and not re.fullmatch(pattern, value, re.ASCII):
+        yield ValidationError("does not match")
+
+
+# Stricter than JSON Schema: 2.0 is no seed (paths spell seeds), NaN is no number, and a pattern
+# holds for the whole text ($ alone lets a newline follow) and for ASCII digits.
 _Validator = extend(
     Draft202012Validator,
+    validators={"pattern": _pattern},
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
         {"integer": _is_integer, "number": _is_number}
     ),
@@ -34,63 +47,205 @@ _Validator = extend(
 
 
 class ConfigError(UserError):
-    """Problems of a config, all of them; str() is a list with one line for each."""
+    """Problems of a config, all of them; str() is a list with one line for each.
 
-    def __init__(self, problems: list[str]):
-        self.problems = problems
+    experiment: what can be said of the config all the same, with REFUSED in it.
+    """
+
+    def __init__(self, problems: list[str], experiment=None):
+        self.problems, self.experiment = problems, experiment
         super().__init__("\n".join(f"- {problem}" for problem in problems))
 
 
+class Unjudged(Exception):
+    """A check needs a value that the schema has refused, so it cannot say anything."""
+
+
+class _Refused:
+    """Stands in a completed config for a value that the schema refuses: any use of it raises
+    Unjudged, so that no check judges by a value that is wrong already."""
+
+    def _raise(self, *_: Any) -> NoReturn:
+        raise Unjudged
+
+    __bool__ = __len__ = __iter__ = __contains__ = __getitem__ = __getattr__ = _raise
+    __hash__ = __eq__ = __lt__ = __le__ = __gt__ = __ge__ = __repr__ = __format__ = _raise
+    __float__ = __int__ = __index__ = __round__ = __neg__ = __abs__ = __fspath__ = _raise
+
+
+for _operation in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor"):
+    for _side in (f"__{_operation}__", f"__r{_operation}__"):
+        setattr(_Refused, _side, _Refused._raise)
+
+REFUSED = _Refused()
+
+
+@cache
 def load_schema(root: Path, file: Path = SCHEMA_FILE) -> dict:
-    """A schema of the project at `root`."""
-    return yaml.safe_load((root / file).read_text(encoding="utf-8"))
+    """A schema of the project at `root`; read once, so leave it as it is."""
+    # each start of Snakemake reads it, and libyaml does so in an eighth of the time
+    return yaml.load((root / file).read_text(encoding="utf-8"), yaml.CSafeLoader)
 
 
-def schema_problems(config: dict, schema: dict) -> list[str]:
-    """What the schema says against `config`, worded for a person."""
-    errors = sorted(_Validator(schema).iter_errors(config), key=lambda e: list(e.path))
-    return [line for error in errors for line in _worded(error)]
+def validated(config: dict, schema: dict) -> tuple[dict, list[str]]:
+    """A copy of `config` with every default, and what the schema says against it, in words.
+
+    What the schema refuses is left out of the copy, or is REFUSED there.
+    """
+    try:
+        clean, problems = _walked(config, ())
+    except RecursionError:
+        raise ConfigError(["the config: nested too deeply, or an alias stands in itself"]) from None
+    complete = with_defaults(clean, schema)
+    errors = sorted(_Validator(schema).iter_errors(clean), key=lambda error: list(error.path))
+    for error in errors:
+        problems += _worded(error)
+        _refuse(complete, error)
+    return complete, list(dict.fromkeys(problems))
+
+
+def _walked(value, path: tuple[str, ...]) -> tuple[Any, list[str]]:
+    """`value` without keys that are no text and without long lists, and a problem for each."""
+    if isinstance(value, list) and len(value) > LONGEST:
+        line = f"{_spelled(path)}: a list of {len(value):,} values; at most {LONGEST:,} are taken"
+        return value[:1], [line]
+    if isinstance(value, list):
+        parts = [_walked(part, (*path, str(k))) for k, part in enumerate(value)]
+        return [part for part, _ in parts], [line for _, lines in parts for line in lines]
+    if not isinstance(value, dict):
+        return value, []
+    clean, problems = {}, []
+    for key, part in value.items():
+        if isinstance(key, str):
+            clean[key], lines = _walked(part, (*path, key))
+            problems += lines
+        else:
+            problems.append(
+                f"{_spelled(path)}: the key {key!r} is no text; if it is a name, write it in quotes"
+            )
+    return clean, problems
+
+
+def _spelled(path) -> str:
+    return ".".join(map(str, path)) or "the config"
+
+
+def _missing(error: ValidationError) -> list[str]:
+    return [key for key in error.validator_value if key not in error.instance]
+
+
+def _unknown(error: ValidationError) -> list[str]:
+    return [key for key in error.instance if key not in error.schema.get("properties", {})]
+
+
+def _refuse(complete: dict, error: ValidationError) -> None:
+    """Take what an error is about out of a completed config."""
+    path = list(error.path)
+    section = complete
+    for depth, key in enumerate(path):
+        if section is REFUSED:
+            return
+        last = depth == len(path) - 1 or isinstance(path[depth + 1], int)  # a list goes whole
+        if last and error.validator not in ("required", "additionalProperties"):
+            section[key] = REFUSED
+            return
+        section = section[key]
+    if section is REFUSED:
+        return
+    if error.validator == "required":
+        section |= dict.fromkeys(_missing(error), REFUSED)
+    if error.validator == "additionalProperties":
+        for key in _unknown(error):
+            del section[key]
+            # most likely the value is for the key with the like name: its default says nothing
+            meant = _alike(key, list(error.schema.get("properties", {})))
+            if meant is not None and meant not in error.instance:
+                section[meant] = REFUSED
+
+
+def _alike(word: str, known: list[str]) -> str | None:
+    by_lower = {name.lower(): name for name in known}
+    matches = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.5)
+    return by_lower[matches[0]] if matches else None
 
 
 def nearest(word: str, known: list[str]) -> str:
     """' (did you mean X?)' or ''."""
-    by_lower = {name.lower(): name for name in known}
-    found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.5)
-    return f"; did you mean '{by_lower[found[0]]}'?" if found else ""
+    match = _alike(word, known)
+    return f"; did you mean '{match}'?" if match is not None else ""
 
 
-def _worded(error) -> list[str]:
-    place = ".".join(str(part) for part in error.path) or "the config"
+def _worded(error: ValidationError) -> list[str]:
+    place = _spelled(error.path)
     if error.validator == "additionalProperties":
         known = list(error.schema.get("properties", {}))
-        unknown = [key for key in error.instance if key not in known]
         return [
-            f"{place}: unknown key '{key}'{nearest(str(key), known)} Allowed: {', '.join(known)}"
-            for key in unknown
+            f"{place}: unknown key '{key}'{nearest(key, known)} Allowed: {', '.join(known)}"
+            for key in _unknown(error)
         ]
     if error.validator == "required":
-        missing = [key for key in error.validator_value if key not in error.instance]
-        return [f"{place}: '{key}' is missing" for key in missing[:1]]
+        rules = error.schema["properties"]
+        return [
+            f"{place}: '{key}' is missing. {rules[key].get('description', '')}".rstrip()
+            for key in _missing(error)
+        ]
     allowed = {
-        "type": lambda v: " or ".join(_TYPES[t] for t in ([v] if isinstance(v, str) else v)),
-        "enum": lambda v: "one of " + ", ".join(map(str, v)),
+        "type": lambda v: " or ".join(_TYPES[t] for t in _listed(v)),
+        "enum": lambda v: "one of " + ", ".join(map(spelled_in_yaml, v)),
         "minimum": lambda v: f"at least {v}",
         "maximum": lambda v: f"at most {v}",
         "exclusiveMinimum": lambda v: f"greater than {v}",
+        "exclusiveMaximum": lambda v: f"less than {v}",
         "uniqueItems": lambda v: "a list of distinct values",
         "minItems": lambda v: f"a list of at least {v}",
+        "minLength": lambda v: f"text of at least {v} letter",
+        "maxLength": lambda v: f"text of at most {v} letters",
         "minProperties": lambda v: f"a mapping of at least {v}",
-        "pattern": lambda v: f"text that matches {v}",
+        # a schema says in words what a pattern means
+        "pattern": lambda v: error.schema.get("$comment", f"text that matches {v}"),
     }
-    if error.validator not in allowed:
-        return [f"{place}: {error.message}"]
-    hint = ""
-    if error.validator == "type" and isinstance(error.instance, str) and "e" in error.instance:
-        hint = " (YAML reads 1e-5 as text: write 1.0e-5)"
+    types = _listed(error.validator_value) if error.validator == "type" else []
     return [
         f"{place}: must be {allowed[error.validator](error.validator_value)}, "
-        f"found {error.instance!r}{hint}"
+        f"found {_shortened(error.instance)}{hint(error.instance, types)}"
     ]
+
+
+def _shortened(value) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+def _listed(types: str | list[str]) -> list[str]:
+    return [types] if isinstance(types, str) else types
+
+
+def spelled_in_yaml(value) -> str:
+    """A scalar as a config spells it: true, null, 1.0e-5."""
+    mantissa, exponent, power = repr(value).partition("e")
+    if isinstance(value, float) and exponent:  # YAML 1.1 wants a point and a sign
+        return f"{mantissa if '.' in mantissa else mantissa + '.0'}e{int(power):+d}"
+    return yaml.safe_dump(value).removesuffix("...\n").strip()
+
+
+def hint(value, types: list[str]) -> str:
+    """What to write where a value of one of the `types` is wanted, in brackets; '' if unknown."""
+    meant = core(value) if isinstance(value, str) else value
+    if "boolean" in types and isinstance(value, str):
+        return " (write true or false, without quotes)"
+    if isinstance(value, str) and {"integer", "number"} & {*types} and _is_number(None, meant):
+        quoted = isinstance(yaml.safe_load(value), int | float)
+        why = "" if quoted else f"YAML reads {value} as text: "
+        return f" ({why}write {spelled_in_yaml(meant)}{', without quotes' if quoted else ''})"
+    if "null" in types and isinstance(value, str) and value.lower() in ("none", "null", "nil"):
+        return " (write null, without quotes)"
+    if "integer" in types and isinstance(value, float) and value.is_integer():
+        return f" (write {int(value)})"
+    if types == ["array"] and not isinstance(value, list | dict | None):
+        return f" (write [{value}])"
+    if "string" in types and _is_number(None, value):
+        return f" (write '{value}', in quotes)"
+    return ""
 
 
 def with_defaults(config: dict, schema: dict) -> dict:

@@ -1,19 +1,21 @@
 """An experiment without a language model: its studies, runs, paths and settings."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from unlearning.config.checks import block_problems
-from unlearning.config.layout import Layout, grid
+from unlearning.config.checks import MOST_RUNS, block_problems
+from unlearning.config.layout import Layout, grid, points
 from unlearning.config.rehearsal import rehearsed_synthetic
 from unlearning.config.schema import (
     ConfigError,
+    Unjudged,
     load_schema,
     nearest,
-    schema_problems,
-    with_defaults,
+    validated,
 )
-from unlearning.methods.registry import hyper_parameters
+from unlearning.methods.registry import FORGET_LOSSES, Losses, hyper_parameters
 from unlearning.methods.terms import Hyper
 
 SCHEMA = Path("config/schemas/synthetic.schema.yaml")
@@ -57,6 +59,11 @@ class SyntheticExperiment:
     def assets(self) -> dict[str, dict]:
         """Nothing comes from the hub."""
         return {}
+
+    @property
+    def losses(self) -> Losses:
+        """The registry's: no method of one's own runs here."""
+        return FORGET_LOSSES
 
     @property
     def studies(self) -> dict[str, dict]:
@@ -122,75 +129,78 @@ def spell_alpha(setting: dict) -> str:
 
 def load_synthetic(config: dict, root: Path) -> SyntheticExperiment:
     """The experiment that `config` describes; ConfigError with all problems otherwise."""
-    schema = load_schema(root, SCHEMA)
-    problems = schema_problems(config, schema)
-    if not problems:
-        experiment = SyntheticExperiment(with_defaults(config, schema))
-        problems = _problems(experiment)
+    complete, problems = validated(config, load_schema(root, SCHEMA))
+    experiment = SyntheticExperiment(complete)
+    with suppress(Unjudged):
+        for problem in _problems(experiment):
+            problems.append(problem)
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(problems, experiment)
     if experiment.config["rehearsal"]:
         return SyntheticExperiment(rehearsed_synthetic(experiment.config))
     return experiment
 
 
-def _problems(experiment: SyntheticExperiment) -> list[str]:
+def _problems(experiment: SyntheticExperiment) -> Iterator[str]:
     """What the schema cannot say."""
-    problems: list[str] = []
     if not experiment.studies:
-        problems.append(f"synthetic: names no study. Allowed: {', '.join(STUDIES)}")
+        yield f"synthetic: names no study. Allowed: {', '.join(STUDIES)}"
     for study, section in experiment.studies.items():
-        place = f"synthetic.{study}"
-        if study == MARKOV:
-            problems += _method_problems(study, f"{place}.methods", section["methods"])
-            problems += _markov_problems(place, section)
-            continue
-        if section["every"] > section["steps"] // 2:
-            problems.append(
-                f"{place}.every: must be at most half of the {section['steps']} steps, found "
-                f"{section['every']}"
-            )
-        spelled = experiment.settings_of(study)
-        for twice in sorted({s for s in spelled if spelled.count(s) > 1}):
-            problems.append(f"{place}.settings: {twice} is listed twice")
-        for number, setting in enumerate(section["settings"]):
-            where = f"{place}.settings.{number}.methods"
-            problems += _method_problems(study, where, setting["methods"])
-    return problems
+        with suppress(Unjudged):
+            yield from _study_problems(experiment, study, section)
 
 
-def _method_problems(study: str, place: str, methods: dict[str, dict]) -> list[str]:
-    problems, allowed = [], METHODS[study]
+def _study_problems(experiment: SyntheticExperiment, study: str, section: dict) -> Iterator[str]:
+    place = f"synthetic.{study}"
+    if study == MARKOV:
+        yield from _method_problems(study, f"{place}.methods", section["methods"])
+        yield from _markov_problems(place, section)
+        return
+    for number, setting in enumerate(section["settings"]):
+        yield from _method_problems(study, f"{place}.settings.{number}.methods", setting["methods"])
+    spelled = experiment.settings_of(study)
+    for twice in sorted({s for s in spelled if spelled.count(s) > 1}):
+        yield f"{place}.settings: {twice} is listed twice"
+    if section["every"] > section["steps"] // 2:
+        yield (
+            f"{place}.every: must be at most half of the {section['steps']} steps, found "
+            f"{section['every']}"
+        )
+
+
+def _method_problems(study: str, place: str, methods: dict[str, dict]) -> Iterator[str]:
+    allowed = METHODS[study]
     for name, stated in methods.items():
         if name in allowed:
-            problems += block_problems(f"{place}.{name}", stated, study_hyper(study, name))
+            yield from block_problems(f"{place}.{name}", stated, study_hyper(study, name))
         else:
-            problems.append(
+            yield (
                 f"{place}: unknown method '{name}'{nearest(name, list(allowed))} Allowed: "
                 f"{', '.join(allowed)}"
             )
-    return problems
+    runs = sum(map(points, methods.values()))
+    if runs > MOST_RUNS:
+        yield f"{place}: their grids make {runs:,} runs; at most {MOST_RUNS:,}. Shorten the lists"
 
 
-def _markov_problems(place: str, section: dict) -> list[str]:
-    problems, model, pretrain = [], section["model"], section["pretrain"]
+def _markov_problems(place: str, section: dict) -> Iterator[str]:
+    model, pretrain = section["model"], section["pretrain"]
     if model["width"] % (2 * model["heads"]):
-        problems.append(
+        yield (
             f"{place}.model: {model['heads']} heads must have an even share of the width "
             f"{model['width']} each"
         )
     for name, count in section["sequences"].items():
         held_out = round(section["test_share"] * count)
         if not 0 < held_out < count:
-            problems.append(
+            yield (
                 f"{place}.sequences.{name}: test_share {section['test_share']:g} of {count} leaves "
                 "none to test on, or none to train on"
             )
     learnt = section["sequences"]["retain"]
     learnt -= round(section["test_share"] * learnt)
     if int(pretrain["epochs"] * learnt) < pretrain["batch_size"]:
-        problems.append(
+        yield (
             f"{place}.pretrain: {pretrain['epochs']:g} epochs of {learnt} retain sequences give no "
             f"full batch of {pretrain['batch_size']}: lower batch_size or raise epochs"
         )
-    return problems

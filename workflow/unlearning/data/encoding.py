@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from tokenizers.processors import TemplateProcessing
+
 from unlearning.data.prompts import PromptFormat
 from unlearning.errors import UserError
 
@@ -24,24 +26,88 @@ class Example:
         return replace(self, reference_nll=nll)
 
 
+class Tokens:
+    """Token ids of texts with what a tokenizer puts before a text (BOS), and without what it puts
+    after one: a tokenizer that appends the end of sequence by itself would have answers begin
+    after it. Who needs an end appends it."""
+
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+        self.before: list[int] | None = None  # known from the first text
+
+    def __call__(self, texts: list[str], special_tokens: bool = True) -> list[list[int]]:
+        """The ids of each text; with special_tokens after those that the tokenizer puts first."""
+        # all at once: a call takes longer than a text
+        ids = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        if not special_tokens:
+            return ids
+        if self.before is None:
+            self.before = self._special_before(texts, ids)
+        return [[*self.before, *text] for text in ids]
+
+    def _special_before(self, texts: list[str], ids: list[list[int]]) -> list[int]:
+        """The special tokens before a text: what stands there beside its ids without any."""
+        text, bare = next((pair for pair in zip(texts, ids, strict=True) if pair[1]), ("", []))
+        encoded = self.tokenizer(text, return_special_tokens_mask=True)
+        full, special = encoded["input_ids"], encoded["special_tokens_mask"]
+        marked = next((i for i, mark in enumerate(special) if not mark), 0)
+        for first in (marked, *range(len(full))):  # tokenizers in Python may mark nothing
+            if bare and full[first : first + len(bare)] == bare:
+                return full[:first]
+        raise UserError(
+            f"the tokenizer of {self.tokenizer.name_or_path} cannot be used: {text!r} becomes "
+            f"{bare} without special tokens and {full} with them, which does not hold the former"
+        )
+
+
+def without_endings(tokenizer):
+    """A tokenizer that puts the same before a text as `tokenizer`, and nothing after it: for code
+    that is not ours (lm-eval measures answers by the length of prompts with all special tokens).
+
+    It is changed in place, if it appends anything; UserError if it cannot be.
+    """
+    text = "a"
+    tokens = Tokens(tokenizer)
+    ids = tokens([text])[0]
+    if tokenizer(text)["input_ids"] == ids:
+        return tokenizer
+    if not tokenizer.is_fast:
+        raise UserError(
+            f"the tokenizer of {tokenizer.name_or_path} appends special tokens to each text: save "
+            "it as tokenizer.json, or set add_eos_token to false in its tokenizer_config.json"
+        )
+    names = tokenizer.convert_ids_to_tokens(tokens.before)
+    special = list(dict(zip(names, tokens.before, strict=True)).items())
+    template = TemplateProcessing(single=[*names, "$A"], special_tokens=special)
+    tokenizer.backend_tokenizer.post_processor = template
+    return tokenizer
+
+
 class Encoder:
     """Encodes rows for one tokenizer and prompt format.
 
     The official rule (TOFU data_module.py): prompt and answer are tokenised as one text, cut at
-    max_length; an end-of-sequence label follows unless the text fills max_length.
+    max_length; the token that ends answers follows, labelled, unless the text fills max_length.
+    context: positions of the model; UserError for a row that is longer.
     """
 
-    def __init__(self, tokenizer, prompt: PromptFormat, max_length: int):
+    def __init__(
+        self, tokenizer, prompt: PromptFormat, max_length: int, context: int | None = None
+    ):
         self.tokenizer, self.prompt, self.max_length = tokenizer, prompt, max_length
+        self.context = context
         if tokenizer.eos_token_id is None:
             raise UserError(
                 f"the tokenizer of {tokenizer.name_or_path} has no end-of-sequence token: every "
                 "answer must end in one. Set eos_token in its tokenizer_config.json"
             )
+        self.tokens = Tokens(tokenizer)
+        self.end: int = tokenizer.eos_token_id
+        if prompt.end is not None:
+            self.end = tokenizer.convert_tokens_to_ids(prompt.end)
 
     def _ids(self, texts: list[str]) -> list[list[int]]:
-        # all at once: a call takes longer than a text
-        return self.tokenizer(texts, add_special_tokens=self.prompt.special_tokens)["input_ids"]
+        return self.tokens(texts, self.prompt.special_tokens)
 
     def prompt_ids(self, question: str) -> list[int]:
         """The prompt that generation continues."""
@@ -67,8 +133,17 @@ class Encoder:
     def _labelled(self, ids: list[int], prompt: int) -> Example:
         ids = ids[: self.max_length]
         if len(ids) < self.max_length:
-            ids = [*ids, self.tokenizer.eos_token_id]
-        return Example(tuple(ids), min(max(prompt, 1), len(ids) - 1))
+            ids = [*ids, self.end]
+        return self._example(ids, min(max(prompt, 1), len(ids) - 1))
+
+    def _example(self, ids: list[int], start: int) -> Example:
+        if self.context is not None and len(ids) > self.context:
+            raise UserError(
+                f"the model reads {self.context} tokens (max_position_embeddings), but a row has "
+                f"{len(ids)}: lower max_length (found {self.max_length}), or take a model with a "
+                f"longer context. The row: {self.tokenizer.decode(ids)[:200]!r}"
+            )
+        return Example(tuple(ids), start)
 
     def encode_rows(self, rows: list[dict]) -> list[Example]:
         """encode() of each row's question and answer; chunks() of rows that are texts; document()
@@ -86,7 +161,7 @@ class Encoder:
         As released (WMDP folder of OPTML-Group/Unlearn-Simple), less the padding: the release fills
         up to max_length with the end-of-sequence token and labels that as well.
         """
-        return Example(tuple(self.tokenizer(text)["input_ids"][: self.max_length]), 1)
+        return self._example(self.tokens([text])[0][: self.max_length], 1)
 
     def chunks(self, texts: list[str]) -> list[Example]:
         """All texts as one, cut into sequences of max_length tokens with every token labelled.
@@ -101,4 +176,4 @@ class Encoder:
         room = self.max_length - len(bos)
         found = [[*bos, *ids[first : first + room]] for first in range(0, len(ids), room)]
         found[-1] = [*found[-1], *found[0]][: self.max_length]
-        return [Example(tuple(chunk), 1) for chunk in found]
+        return [self._example(chunk, 1) for chunk in found]

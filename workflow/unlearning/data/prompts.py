@@ -1,19 +1,23 @@
 """Prompt formats: how a question and an answer become one text."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class PromptFormat:
-    """question_start + question + question_end is masked; answer_tag + answer is labelled.
+    """question_start + question + question_end is masked; answer_tag + answer + answer_end is
+    labelled, and so is the token after it.
 
-    special_tokens: let the tokenizer add its own (a leading BOS); False where the format spells
-    them, or where the model's chat template has none. source: where the format comes from.
+    special_tokens: put the tokenizer's own before the prompt (a leading BOS); False where the
+    format spells them, or where the model's chat template has none. source: where the format comes
+    from. tokens: what the tokenizer must have as single tokens. question_text, answer_text: what
+    the format makes of the texts themselves, as far as it trims them.
 
-    What ends an answer is no part of the format: the encoder appends the tokenizer's
-    end-of-sequence token, which is each chat model's end of turn (Llama-3 <|eot_id|>, Qwen2.5
-    <|im_end|>, Zephyr </s>). Tokenizers of base models name another one (<|end_of_text|>,
-    <|endoftext|>): chat formats are for instruction-tuned models.
+    end: the token that ends an answer. None is the tokenizer's end-of-sequence token, which is each
+    chat model's end of turn (Llama-3 <|eot_id|>, Qwen2.5 <|im_end|>, Zephyr </s>). Tokenizers of
+    base models name another one (<|end_of_text|>, <|endoftext|>): chat formats are for
+    instruction-tuned models.
     """
 
     question_start: str
@@ -21,14 +25,19 @@ class PromptFormat:
     answer_tag: str
     source: str
     special_tokens: bool = True
+    tokens: tuple[str, ...] = ()
+    answer_end: str = ""
+    end: str | None = None
+    question_text: Callable[[str], str] = str
+    answer_text: Callable[[str], str] = str
 
     def prompt(self, question: str) -> str:
         """What generation starts from."""
-        return f"{self.question_start}{question}{self.question_end}"
+        return f"{self.question_start}{self.question_text(question)}{self.question_end}"
 
     def answer(self, answer: str) -> str:
-        """The labelled text."""
-        return f"{self.answer_tag}{answer}"
+        """The labelled text, without the token that ends it."""
+        return f"{self.answer_tag}{self.answer_text(answer)}{self.answer_end}"
 
 
 _LLAMA3_SYSTEM = (
@@ -46,6 +55,7 @@ PROMPTS: dict[str, PromptFormat] = {
         "",
         "open-unlearning configs/model/Llama-3.2-1B-Instruct.yaml",
         special_tokens=False,
+        tokens=("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
     ),
     # open-unlearning closes a Zephyr or Qwen2.5 answer twice: the chat template ends in a newline
     # after the end of turn, and its code then appends the end of sequence. Here it ends once.
@@ -55,6 +65,7 @@ PROMPTS: dict[str, PromptFormat] = {
         "",
         "open-unlearning configs/model/zephyr-7b-beta.yaml, by the tokenizer's chat template",
         special_tokens=False,
+        tokens=("</s>",),
     ),
     # not Qwen's default system message, which names Qwen: open-unlearning sets this one
     "qwen2.5": PromptFormat(
@@ -63,6 +74,7 @@ PROMPTS: dict[str, PromptFormat] = {
         "",
         "open-unlearning configs/model/Qwen2.5-7B-Instruct.yaml, by the tokenizer's chat template",
         special_tokens=False,
+        tokens=("<|im_start|>", "<|im_end|>"),
     ),
     "phi": PromptFormat("Question: ", "\n", "Answer: ", "TOFU config/model_config.yaml"),
 }

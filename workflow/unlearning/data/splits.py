@@ -21,7 +21,7 @@ MUSE_FOLDS = tuple(f"{kind}{fold}" for kind in ("scal", "sust") for fold in (2, 
 
 def percentage(split: str) -> int:
     """10 for "forget10"; ValueError if the name is not forgetNN with 1 <= NN <= 99."""
-    match = re.fullmatch(r"forget(\d\d)", split)
+    match = re.fullmatch("forget([0-9][0-9])", split)
     if not match or not 1 <= int(match[1]) <= 99:
         raise ValueError(f"'{split}' is not a forget split: write forget01 to forget99")
     return int(match[1])

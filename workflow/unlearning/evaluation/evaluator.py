@@ -15,6 +15,7 @@ from unlearning.evaluation.membership import HOLDOUT, row_scores
 from unlearning.evaluation.memorization import exact_memorization, extraction_strength
 from unlearning.evaluation.rouge import RougeL
 from unlearning.evaluation.sharing import shared_out
+from unlearning.models.context import check_context
 
 
 class Evaluator:
@@ -78,7 +79,7 @@ class Evaluator:
             for index, (example, text) in enumerate(
                 zip(self.encoder.encode_all(said), answers, strict=True)
             ):
-                if example.ids[-1] == self.encoder.tokenizer.eos_token_id:
+                if example.ids[-1] == self.encoder.end:
                     example = replace(example, ids=example.ids[:-1])
                 if not is_empty(text) and len(example.ids) > example.start:
                     places.append((name, index))
@@ -90,6 +91,8 @@ class Evaluator:
 
     def _scores(self, model) -> list[Score]:
         """Of every sequence; of true answers token by token. A question stays in one process."""
+        longest = max(len(example.ids) for example in self.examples)
+        check_context(model, longest, "evaluation.max_length")
         likelihood = Likelihood(model, self.batch_tokens)
         detailed = [kind == "answer" for _, _, kind in self.slots]
         items = zip(self.slots, self.examples, detailed, strict=True)
@@ -157,6 +160,7 @@ class Evaluator:
             self.accelerator.device,
             self.limit,
             self.batch_tokens,
+            self.encoder.end,
         )
         places = [(name, row["question"]) for name in self.generated for row in self.sets[name]]
         prompts = [self.encoder.prompt_ids(question) for _, question in places]

@@ -11,6 +11,7 @@ from transformers import DynamicCache
 
 from unlearning.evaluation.likelihood import batches_by_length
 from unlearning.models.agreement import distance, family, holds, rounding, say
+from unlearning.models.context import check_context
 
 COMPARED = 3  # tokens after the prompt whose logits are compared with those of a plain pass
 GENERATION_NOISE = 10  # how much more than scoring a cache may round
@@ -31,16 +32,27 @@ class Limit:
 
 
 class Generator:
-    """Answers prompts greedily; a row stops at the end-of-sequence token or at its limit.
+    """Answers prompts greedily; a row stops at the token that ends answers or at its limit.
+
+    end: that token; by default the tokenizer's end of sequence.
 
     The tokens are those of transformers' `generate`, which keeps the rows that have ended until
     the last one has. A model that gives padded rows with a cache other logits than one row without
     them answers one prompt at a time, without a cache. batched: how the last prompts were answered.
     """
 
-    def __init__(self, model, tokenizer, device: torch.device, limit: Limit, batch_tokens: int):
+    def __init__(
+        self,
+        model,
+        tokenizer,
+        device: torch.device,
+        limit: Limit,
+        batch_tokens: int,
+        end: int | None = None,
+    ):
         self.model, self.tokenizer, self.device = model, tokenizer, device
         self.limit, self.batch_tokens, self.batched = limit, batch_tokens, True
+        self.end = tokenizer.eos_token_id if end is None else end
         # state-space models take the same cache under a name of their own, and no mask later on
         self.has_states = "cache_params" in inspect.signature(model.forward).parameters
 
@@ -51,6 +63,8 @@ class Generator:
         self.model.eval()
         answers: dict[int, list[int]] = {}
         longest = [len(prompt) + self.limit.room(len(prompt)) for prompt in prompts]
+        asked = (n for n, p in zip(longest, prompts, strict=True) if n > len(p))
+        check_context(self.model, max(asked, default=0), "evaluation.generation_tokens")
         by_length = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
         batches = batches_by_length([longest[i] for i in by_length], self.batch_tokens)
         self.batched = self._may_batch(prompts)
@@ -78,7 +92,7 @@ class Generator:
             for row, token in zip(rows, ids[:, 0].tolist(), strict=True):
                 if row in going:
                     answers[row].append(token)
-                    if token == self.tokenizer.eos_token_id or len(answers[row]) == room[row]:
+                    if token == self.end or len(answers[row]) == room[row]:
                         going.remove(row)
             # the states of recurrent layers cannot leave the cache for a part of the rows
             if going and len(going) <= (1 - ENDED) * len(rows) and not any(cache.is_linear):
@@ -104,7 +118,7 @@ class Generator:
         for _ in range(self.limit.room(len(prompt))):
             output = self.model(input_ids=torch.tensor([ids], device=self.device), use_cache=False)
             ids.append(int(output.logits[0, -1].argmax()))
-            if ids[-1] == self.tokenizer.eos_token_id:
+            if ids[-1] == self.end:
                 break
         return ids[len(prompt) :]
 

@@ -3,7 +3,7 @@
 import torch
 from accelerate import Accelerator
 
-from unlearning.data.encoding import Example
+from unlearning.data.encoding import Example, Tokens
 from unlearning.errors import UserError
 from unlearning.evaluation import muse
 from unlearning.evaluation.generation import Generator, Limit
@@ -16,7 +16,8 @@ from unlearning.models.scorer import Scorer
 
 
 class MuseEvaluator:
-    """Evaluates models on MUSE's tables. Every prompt is tokenised with special tokens.
+    """Evaluates models on MUSE's tables. Every prompt is tokenised with the special tokens that the
+    tokenizer puts before a text.
 
     Under several processes each does its share, and every process returns all rows, in row order.
     """
@@ -32,6 +33,7 @@ class MuseEvaluator:
         self.tables, self.tokenizer, self.accelerator = tables, tokenizer, accelerator
         self.batch_tokens = batch_tokens
         self.rouge = RougeL(stemmer=False)  # as released
+        self.tokens = Tokens(tokenizer)
 
     def __call__(self, model) -> dict[str, dict[str, list]]:
         """Table -> columns, as muse.summarise reads them."""
@@ -103,7 +105,7 @@ class MuseEvaluator:
         return [self._cleaned(text) for text in found]
 
     def _ids(self, text: str) -> list[int]:
-        return self.tokenizer(text)["input_ids"]
+        return self.tokens([text])[0]
 
     def _cleaned(self, text: str) -> str:
         """The release decodes with clean_up_tokenization_spaces."""

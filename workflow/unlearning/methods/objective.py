@@ -2,13 +2,17 @@
 
 import importlib
 import importlib.util
+import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from unlearning.errors import UserError
 from unlearning.methods.sequences import Batch
 
 
@@ -26,8 +30,9 @@ class Needs:
 class Objective:
     """What the training loop minimises.
 
-    terms: losses of a batch, each (B,), or (1,) where it pools. weights: their coefficients; the
-    retain term's comes second. roles: which rows make a pair. hooks: see `terms.Term`.
+    terms: losses of a batch, each (B,), or (1,) where it pools; first_step.py checks them.
+    weights: their coefficients; the retain term's comes second. roles: which rows make a pair.
+    hooks: see `terms.Term`.
     """
 
     terms: list[Callable[[Batch], Tensor]]
@@ -62,15 +67,36 @@ class Objective:
 
 
 def load_function(name: str) -> Callable:
-    """The function that "package.module:function" or "path/to/file.py:function" names."""
+    """The function that "package.module:function" or "path/to/file.py:function" names; UserError
+    if a user's file cannot be run."""
     module, _, function = name.rpartition(":")
     if not module.endswith(".py"):
         return getattr(importlib.import_module(module), function)
-    spec = importlib.util.spec_from_file_location("own_method", module)
+    spec = importlib.util.spec_from_file_location(module, module)
     assert spec is not None and spec.loader is not None
     own = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(own)
+    sys.modules[module] = own  # dataclasses and pickle look a module up there
+    try:
+        spec.loader.exec_module(own)
+    except Exception as error:
+        line = user_line(error, module) or "not loaded"
+        raise UserError(f"{module}: {line}: {type(error).__name__}: {error}") from error
     return getattr(own, function)
+
+
+def user_line(error: Exception, file: str) -> str | None:
+    """The last line of `file` that an error went through, as in "line 3 (return x)", or None."""
+    path = Path(file).resolve()
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if Path(frame.filename).resolve() == path:
+            return f"line {frame.lineno} ({frame.line})"
+    return None
+
+
+def function_name(loss: Callable) -> str:
+    """The name by which load_function() finds a loss of an objective."""
+    function = loss.func if isinstance(loss, partial) else loss
+    return f"{function.__module__}:{function.__qualname__}"
 
 
 def _bound(part: dict, **more) -> Callable:

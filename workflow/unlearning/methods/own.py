@@ -10,7 +10,10 @@ from unlearning.methods.terms import Hyper, Term
 KEYS = ("function", "roles", "needs")
 ROLES = ("forget", "idk", "alternative", "retain")
 NEEDS = ("reference", "logits", "teacher")  # what each means: see `terms.Term`
-_NAME = re.compile(r"[A-Za-z][\w.-]*")
+_NAME = re.compile(r"[A-Za-z][\w.-]*", re.ASCII)
+# what the config, or a run beside its loss, says by these names
+_RESERVED = {*KEYS, "epochs", "lr", "max_steps", "reference", "forget_coeff", "retain_coeff"}
+_MODELS = ("target", "retrain", "base")  # what models without unlearning are called
 
 
 def own_methods(methods: dict) -> tuple[Losses, list[str]]:
@@ -48,12 +51,19 @@ def _term(name: str, stated: dict) -> tuple[Term | None, list[str]]:
         )
     if forget in FORGET_LOSSES or name in FORGET_LOSSES:
         problems.append(f"{where}: '{forget}' is a method of the registry; choose another name")
+    if forget in _MODELS:
+        problems.append(f"{where}: '{forget}' names a model without unlearning; choose another")
     for key, allowed in (("roles", ROLES), ("needs", NEEDS)):
         listed = stated.get(key, [])
         wrong = [v for v in listed if v not in allowed] if isinstance(listed, list) else [listed]
         if wrong:
             found = ", ".join(map(repr, wrong))
             problems.append(f"{where}.{key}: a list of {', '.join(allowed)}; found {found}")
+    if stated.get("roles") == []:
+        problems.append(
+            f"{where}.roles: a loss needs rows of one role at least, of {', '.join(ROLES)}; found "
+            "[]. Without the key it is [forget]"
+        )
     hyper, found = _signature(where, stated["function"])
     problems += found
     if problems:
@@ -81,6 +91,8 @@ def _signature(where: str, function) -> tuple[dict[str, Hyper], list[str]]:
         tree = ast.parse(Path(path).read_text(encoding="utf-8"), filename=path)
     except SyntaxError as error:
         return {}, [f"{where}.function: {path}, line {error.lineno}: {error.msg}"]
+    except (OSError, ValueError) as error:
+        return {}, [f"{where}.function: {path} cannot be read as Python ({error})"]
     defined = {node.name: node.args for node in tree.body if isinstance(node, ast.FunctionDef)}
     if name not in defined:
         known = ", ".join(defined) or "none"
@@ -92,6 +104,12 @@ def _signature(where: str, function) -> tuple[dict[str, Hyper], list[str]]:
     given = [None] * (len(named) - len(arguments.defaults)) + arguments.defaults
     pairs = [*zip(named, given, strict=True)][1:]
     pairs += zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    taken = [argument.arg for argument, _ in pairs if argument.arg in _RESERVED]
+    if taken:
+        return {}, [
+            f"{where}.function: {name} of {path} has an argument called {', '.join(taken)}, which "
+            "has a meaning of its own in a config; rename it"
+        ]
     return {argument.arg: Hyper(_number(default)) for argument, default in pairs}, []
 
 

@@ -11,7 +11,7 @@ from unlearning.methods.terms import Term
 TARGET = "target"
 RETRAIN, BASE = "retrain", "base"
 ALLOWED = f"{TARGET}, {BASE}, {RETRAIN} or noise=0.05 (the target with Gaussian noise of that size)"
-PATTERN = rf"{BASE}|{RETRAIN}|noise=\d[\d.e+-]*"  # of references in paths
+PATTERN = rf"{BASE}|{RETRAIN}|noise=[0-9][0-9.e+-]*"  # of references in paths
 
 
 class ReferenceChoice:

@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from unlearning.assets.record import located
 from unlearning.errors import UserError
 from unlearning.files import new_folder, read_json, sha256, write_json
+from unlearning.models.checks import key_problems, number_problems, sight_problems
 from unlearning.models.lora import Adapter, load_adapted
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -23,17 +24,32 @@ def load_model(path: str, dtype: str = "float32"):
     remote code.
 
     Of a folder that keeps an adapter it is the model that merging would have saved. UserError if a
-    folder of ours, or the one that an adapter is for, is not as it was written.
+    folder of ours, or the one that an adapter is for, is not as it was written; if tensors are
+    missing, foreign or of another shape; and if a model that is not ours has weights that are no
+    finite numbers, or sees tokens to come.
     """
     path = located(str(path))
     verify(Path(path))
-    kept = _record(Path(path)).get("adapter_of")
+    record = _record(Path(path))
+    kept = record.get("adapter_of")
     if kept is not None:
         base = load_model(_base(Path(path), kept), kept["dtype"])
         return load_adapted(base, str(path)).to(DTYPES[dtype])
-    return AutoModelForCausalLM.from_pretrained(
-        path, dtype=DTYPES[dtype], use_safetensors=True, trust_remote_code=False
+    model, info = AutoModelForCausalLM.from_pretrained(
+        path,
+        dtype=DTYPES[dtype],
+        use_safetensors=True,
+        trust_remote_code=False,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # refused below, with all other problems
     )
+    problems = key_problems(model, info)
+    if not record and not problems:
+        # ours are as training left them: a model that has collapsed is evaluated like any other
+        problems = number_problems(model) or sight_problems(model)
+    if problems:
+        raise UserError("\n".join(f"model {path} {problem}" for problem in problems))
+    return model
 
 
 def load_tokenizer(path: str):
@@ -62,8 +78,12 @@ def save_model(
             whole.to(DTYPES[dtype]).save_pretrained(folder)
         _speak_to_transformers_4(folder)
         files = {
-            file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)}
-            for file in sorted(folder.iterdir())
+            file.relative_to(folder).as_posix(): {
+                "bytes": file.stat().st_size,
+                "sha256": sha256(file),
+            }
+            for file in sorted(folder.rglob("*"))  # chat templates beside the first have a folder
+            if file.is_file()
         }
         write_json(folder / RUN_FILE, {**run, "files": files})
 
@@ -124,8 +144,9 @@ def _older_config(folder: Path) -> None:
     write_json(folder / "config.json", config)
 
 
-def verify(folder: Path) -> None:
-    """UserError if a file is missing, truncated or changed since `save_model` wrote it."""
+def verify(folder: Path, weights: bool = True) -> None:
+    """UserError if a file is missing, truncated or changed since `save_model` wrote it. weights:
+    compare their checksums too, which reads them."""
     for name, written in _record(folder).get("files", {}).items():  # none of what is not ours
         path = folder / name
         problem = "is missing"
@@ -133,7 +154,8 @@ def verify(folder: Path) -> None:
             found = path.stat()
             problem = f"has {found.st_size} bytes, was written with {written['bytes']}"
             if found.st_size == written["bytes"]:
-                if _sha256(path, found.st_mtime_ns) == written["sha256"]:
+                unread = not weights and path.suffix == ".safetensors"
+                if unread or _sha256(path, found.st_mtime_ns) == written["sha256"]:
                     continue
                 problem = "has another content than was written"
         raise UserError(f"{path} {problem}: delete the folder {folder} and run again")

@@ -9,6 +9,7 @@ from unlearning.data.splits import TOFU_ROWS_PER_AUTHOR, evaluated_on, forget_ro
 CHARACTERS = {"word": 5.2, "bpe": 3.0, None: 4.2}  # a token; 4.2: the released Llama-2 logs
 TOFU_ROWS, TOFU_GENERAL = 4000, (100, 117)  # real authors, world facts
 MINI_GENERAL = (36, 35)
+LIKE_CHAT = PROMPTS["llama3"]  # as long as chat templates are
 SEQUENCES = 7  # scored for a row: answer, paraphrase, five perturbed answers
 GENERAL_SEQUENCES = 4  # answer, three perturbed ones
 
@@ -43,7 +44,8 @@ class Texts:
         self.splits = experiment.tables
         architecture = config["model"]["architecture"] or {}
         self.ratio = CHARACTERS[architecture.get("tokenizer")]
-        prompt = PROMPTS[config["model"]["prompt"]]
+        # a chat template is known when its tokenizer is loaded, which takes seconds
+        prompt = PROMPTS.get(config["model"]["prompt"], LIKE_CHAT)
         template = len(prompt.prompt("") + prompt.answer("").strip()) / self.ratio
         self.template = round(template) + 1  # and the end of sequence
         self.row = self._text(42, 54, 135, 95) if self.mini else self._text(70, 170, 619, 418)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 
 from unlearning.evaluation.forget_quality import SMALLEST
 from unlearning.evaluation.metrics import METRICS
+from unlearning.methods.registry import names
 from unlearning.reporting.claims_file import (
     ATTACK_METRICS,
     BENCHMARKS,
@@ -116,7 +117,10 @@ def judge_place(
 def _not_run(claim: Claim, split: str) -> Verdict:
     wanted = claim.of.label + (f" and {claim.than.label}" if claim.than else "")
     reason = f"no results of {wanted} for this metric in this experiment"
-    if not claim.study:
+    methods = [side.method for side in (claim.of, claim.than) if side and not side.constant]
+    if not set(methods) <= set(names()):
+        reason += "; a config with that method judges it"
+    elif not claim.study:
         reason += f"; {EXPERIMENTS[claim.experiment]} is made for it"
     return Verdict(claim, split, "", "", "", NOT_RUN, reason, {}, 0)
 

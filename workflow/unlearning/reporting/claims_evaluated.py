@@ -47,4 +47,4 @@ def _matches(selection: Selection, model: EvaluatedModel, experiment: Experiment
     recipe, hyper = experiment.config["unlearn"], experiment.hyper(model.method, model.variant)
     defaults = {key: recipe[key] for key in ("epochs", "lr")}
     complete = {**defaults, **experiment.method(model.method, hyper).hyper, **hyper}
-    return all(complete[key] == value for key, value in selection.hyper)
+    return all(complete.get(key) == value for key, value in selection.hyper)

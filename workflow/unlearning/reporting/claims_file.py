@@ -4,15 +4,21 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from unlearning.config.schema import nearest
+from unlearning.config.strict import read_file
 from unlearning.config.synthetic import METHODS, STUDIES, study_hyper
 from unlearning.data.splits import percentage
 from unlearning.errors import UserError
 from unlearning.evaluation.metrics import METRICS, MUSE, WMDP, Metric
 from unlearning.methods.references import can_be_replaced
-from unlearning.methods.registry import hyper_parameters, known, names, terms
+from unlearning.methods.registry import (
+    FORGET_LOSSES,
+    Losses,
+    hyper_parameters,
+    known,
+    names,
+    terms,
+)
 from unlearning.reporting.labels import RETRAIN, TARGET, model_label
 from unlearning.synthetic.quantities import QUANTITIES
 
@@ -97,17 +103,43 @@ class Claim:
 
 
 def load_claims(path: Path) -> list[Claim]:
-    """The claims of a file; UserError that names claim, value and what is allowed otherwise."""
-    content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    entries = content.get("claims") if isinstance(content, dict) else None
+    """The claims of a file; UserError that names claim, value and what is allowed otherwise.
+
+    A method that the registry does not have may be a config's own: unknown_methods() says so.
+    """
+    content, repeated = read_file(Path(path))
+    entries = content.get("claims")
     if not isinstance(entries, list):
         raise UserError(f"{path}: must be a mapping with a list of `claims`")
     problems = [p for number, entry in enumerate(entries) for p in _problems(entry, number)]
-    ids = Counter(entry.get("id") for entry in entries if isinstance(entry, dict))
-    problems += [f"claim {i}: the id is used {n} times" for i, n in ids.items() if i and n > 1]
+    ids = Counter(str(entry.get("id")) for entry in entries if isinstance(entry, dict))
+    problems += [f"claim {i}: the id is used {n} times" for i, n in ids.items() if n > 1]
+    problems += repeated
     if problems:
         raise UserError("\n".join([f"{path} cannot be used:", *(f"- {p}" for p in problems)]))
     return [_claim(entry) for entry in entries]
+
+
+def unknown_methods(claims: list[Claim], losses: Losses) -> list[str]:
+    """A line for each claim that an experiment with these losses cannot judge for want of a method
+    or of a hyper-parameter; other experiments may have them."""
+    lines = []
+    for claim in claims:
+        for selection in (claim.of, claim.than):
+            if selection is None or selection.constant or claim.study in STUDIES:
+                continue
+            method = selection.method
+            where, known_names = f"claim {claim.id}: not run here:", names(losses)
+            if method not in known_names:
+                meant = nearest(method, known_names)
+                lines.append(f"{where} no method '{method}' in the registry or the config{meant}")
+                continue
+            allowed = _hyper_of(method, None, losses)
+            for key, _ in selection.hyper:
+                if key not in allowed:
+                    meant = nearest(key, sorted(allowed))
+                    lines.append(f"{where} {method} has no hyper-parameter '{key}'{meant}")
+    return lines
 
 
 def _claim(entry: dict) -> Claim:
@@ -201,12 +233,14 @@ def _number_problems(where: str, entry: dict) -> list[str]:
 
 def _selection_problems(where: str, stated, study: str | None) -> list[str]:
     method = stated.get("method") if isinstance(stated, dict) else stated
-    allowed_methods = list(METHODS[study]) if study else [TARGET, RETRAIN, *names()]
-    if method not in allowed_methods:
-        hint = nearest(str(method), allowed_methods)
-        words = ", ".join(allowed_methods) if study else f"{TARGET}, {RETRAIN}, {known()}"
-        return [f"{where}: unknown method {method!r}{hint} Allowed: {words}"]
-    if not isinstance(stated, dict):
+    if not isinstance(method, str):
+        return [f"{where}: names no method, but {method!r}. {TARGET}, {RETRAIN}, {known()}"]
+    if study and method not in METHODS[study]:
+        hint = nearest(method, list(METHODS[study]))
+        allowed_methods = ", ".join(METHODS[study])
+        return [f"{where}: unknown method {method!r}{hint} Allowed: {allowed_methods}"]
+    checked = METHODS[study] if study else [TARGET, RETRAIN, *names()]  # others: unknown_methods()
+    if not isinstance(stated, dict) or method not in checked:
         return []
     allowed = _hyper_of(method, study)
     return [
@@ -235,13 +269,13 @@ def _result_problems(where: str, stated, metric) -> list[str]:
     ]
 
 
-def _hyper_of(method: str, study: str | None) -> set[str]:
+def _hyper_of(method: str, study: str | None, losses: Losses = FORGET_LOSSES) -> set[str]:
     if study:
         return set(study_hyper(study, method))
     if method in (TARGET, RETRAIN):
         return set()
-    replaced = {"reference"} if can_be_replaced(terms(method)[0]) else set()
-    return {*hyper_parameters(method), *_OVERRIDES, *replaced, *_CHOICES}
+    replaced = {"reference"} if can_be_replaced(terms(method, losses)[0]) else set()
+    return {*hyper_parameters(method, losses), *_OVERRIDES, *replaced, *_CHOICES}
 
 
 def _is_number(value) -> bool:

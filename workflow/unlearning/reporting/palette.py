@@ -1,11 +1,16 @@
 """One look for each model variant in every figure: hue = forget loss, shape and dash = retain term.
 
 Hues: Okabe and Ito, "Color Universal Design" (2008) for the methods of the two papers, Paul Tol's
-"muted" scheme for the others: told apart with every common colour vision. The points of a grid, and
-the variants of a loss, share hue and shape and differ in lightness.
+"muted" scheme for the registry's others: told apart with every common colour vision. Any further
+family, of the registry or of a config's own methods, has the colour that is farthest from all
+before it. The points of a grid, and the variants of a loss, share hue and shape and differ in
+lightness.
 """
 
+import itertools
+import math
 from dataclasses import dataclass
+from functools import cache
 
 import altair
 
@@ -23,7 +28,6 @@ def family(method: str) -> str:
     return method.partition("+")[0].partition("-")[0]
 
 
-_FAMILY = dict(zip(dict.fromkeys(map(family, FORGET_LOSSES)), (*_HUES, *_MORE_HUES), strict=True))
 _STAR = "M0,-1L.29,-.4L.95,-.31L.47,.15L.59,.81L0,.5L-.59,.81L-.47,.15L-.95,-.31L-.29,-.4Z"
 _RETAIN = {"": ("circle", (2, 2)), "RT": ("square", (1, 0)), "KL": ("triangle-up", (6, 3))}
 _INK = "#1f2933"
@@ -34,6 +38,48 @@ _PATHS = {
     "triangle-up": "M0,-.9L1,.85H-1Z",
     "diamond": "M0,-1L.8,0L0,1L-.8,0Z",
 }
+
+
+@cache
+def hues(count: int) -> tuple[str, ...]:
+    """Colours of `count` families, #rrggbb: the schemes' own, then as far apart as can be."""
+    colours = [*_HUES, *_MORE_HUES]
+    levels = range(0, 256, 15)
+    candidates = [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in itertools.product(levels, repeat=3)]
+    # neither too light for a white page nor too dark to differ from ink
+    candidates = [colour for colour in candidates if 0.4 <= oklab(colour)[0] <= 0.75]
+    apart = {
+        colour: min(math.dist(oklab(colour), oklab(known)) for known in (*colours, _INK, "#ffffff"))
+        for colour in candidates
+    }
+    while len(colours) < count:
+        colours.append(max(apart, key=apart.__getitem__))
+        latest = oklab(colours[-1])
+        for colour in apart:
+            apart[colour] = min(apart[colour], math.dist(oklab(colour), latest))
+    return tuple(colours[:count])
+
+
+@cache
+def oklab(colour: str) -> tuple[float, float, float]:
+    """Lightness, green to red and blue to yellow of a colour #rrggbb; distances follow the eye's.
+
+    Source: B. Ottosson, "A perceptual color space for image processing" (2020).
+    """
+    red, green, blue = (_linear(int(colour[i : i + 2], 16) / 255) for i in (1, 3, 5))
+    long = (0.4122214708 * red + 0.5363325363 * green + 0.0514459929 * blue) ** (1 / 3)
+    middle = (0.2119034982 * red + 0.6806995451 * green + 0.1073969566 * blue) ** (1 / 3)
+    short = (0.0883024619 * red + 0.2817188376 * green + 0.6299787005 * blue) ** (1 / 3)
+    return (
+        0.2104542553 * long + 0.7936177850 * middle - 0.0040720468 * short,
+        1.9779984951 * long - 2.4285922050 * middle + 0.4505937099 * short,
+        0.0259040371 * long + 0.7827717662 * middle - 0.8086757660 * short,
+    )
+
+
+def _linear(channel: float) -> float:
+    """Light of an sRGB channel from 0 to 1."""
+    return channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
 
 
 @dataclass(frozen=True)
@@ -68,20 +114,23 @@ def styles(results: Results) -> dict[str, Style]:
 
 def variant_styles(methods: dict[str, str]) -> dict[str, Style]:
     """Label -> style, given label -> method."""
+    # the registry's first, so that a family has its colour whatever an experiment runs
+    families = list(dict.fromkeys(map(family, (*FORGET_LOSSES, *methods.values()))))
+    colours = dict(zip(families, hues(len(families)), strict=True))
     found: dict[str, Style] = {}
     alike: dict[tuple[str, str], list[str]] = {}
     for label, method in methods.items():
         alike.setdefault((family(method), method.partition("+")[2]), []).append(label)
     for (forget, retain), labels in alike.items():
         for place, label in enumerate(labels):
-            found[label] = _style(forget, retain, place, len(labels))
+            found[label] = _style(colours[forget], retain, place, len(labels))
     return found
 
 
-def _style(forget: str, retain: str, place: int, variants: int) -> Style:
+def _style(colour: str, retain: str, place: int, variants: int) -> Style:
     shape, dash = _RETAIN.get(retain, ("cross", (8, 2, 2, 2)))
     lightness = 0.0 if variants == 1 else -0.25 + 0.7 * place / (variants - 1)
-    return Style(shade(_FAMILY.get(forget, _MORE_HUES[-1]), lightness), shape, dash)
+    return Style(shade(colour, lightness), shape, dash)
 
 
 def shade(colour: str, amount: float) -> str:

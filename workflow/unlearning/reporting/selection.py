@@ -104,7 +104,7 @@ def _matches(selection: Selection, model: Evaluated, results: Results) -> bool:
         return False
     complete = _complete(model, results)
     wanted = {"reference": references.TARGET, **dict(selection.hyper)}
-    return all(complete[key] == value for key, value in wanted.items())
+    return all(complete.get(key) == value for key, value in wanted.items())
 
 
 def _unstated(selection: Selection, model: Evaluated, results: Results) -> dict[str, float]:

@@ -6,15 +6,17 @@ from pathlib import Path
 from unlearning.assets.hub import bytes_to_fetch, fetch, find, page, sizes, verify
 from unlearning.assets.needs import WITHOUT_HUB, Repository, on_hub, repositories
 from unlearning.config.experiment import Experiment
+from unlearning.config.judged import model_use
 from unlearning.config.preflight import model_problems
+from unlearning.config.reading import add_config_arguments
 from unlearning.errors import UserError
 from unlearning.evaluation.harness import datasets_of, load_tasks
-from unlearning.stages.plan import read_experiment
+from unlearning.stages.plan import language_model_experiment
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """A config, and what to do."""
-    parser.add_argument("--configfile", type=Path, required=True, help="config of the experiment")
+    add_config_arguments(parser)
     parser.add_argument(
         "--download", action="store_true", help="download what is missing, and verify all"
     )
@@ -25,11 +27,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """One asset after the other; UserError at the end with all that is wrong."""
-    experiment = read_experiment(args.configfile)
+    experiment = language_model_experiment(args)
     problems = _local(experiment)
     for repository in repositories(experiment.config).values():
         try:
-            _repository(repository, args)
+            folder = _repository(repository, args)
+            if folder is not None and repository.kind == "model":
+                use = model_use(experiment)
+                problems += model_problems(str(folder), use, repository.name)
         except UserError as error:
             problems.append(str(error))
     problems += _harness(experiment, args.download)
@@ -43,7 +48,7 @@ def _local(experiment: Experiment) -> list[str]:
     if model["path"] is None:
         print("model: from random weights, nothing to fetch")
     elif not on_hub(model["path"]):
-        if problems := model_problems(model["path"]):
+        if problems := model_problems(model["path"], model_use(experiment)):
             return problems
         path = Path(model["path"])
         print(f"model: {'folder' if path.is_dir() else 'GGUF file'} {path}")
@@ -56,7 +61,8 @@ def _local(experiment: Experiment) -> list[str]:
     return []
 
 
-def _repository(repository: Repository, args: Namespace) -> None:
+def _repository(repository: Repository, args: Namespace) -> Path | None:
+    """Tell of a repository; its folder, unless it is still to be downloaded."""
     print(f"{repository.setting}: {page(repository)}, revision {repository.revision}")
     if repository.name in WITHOUT_HUB:
         print(f"  without the hub: {WITHOUT_HUB[repository.name]}")
@@ -64,12 +70,13 @@ def _repository(repository: Repository, args: Namespace) -> None:
     if folder is None:
         size = bytes_to_fetch(repository)
         print(f"  not in the cache: {_readable(size)} to download (--download)")
-        return
+        return None
     _files(sizes(repository, folder))
     print(f"  in the cache: {folder}")
     if args.download or args.verify:
         files = verify(repository, folder)
         print(f"  verified: {len(files)} files have the hub's checksums")
+    return folder
 
 
 def _harness(experiment: Experiment, download: bool) -> list[str]:

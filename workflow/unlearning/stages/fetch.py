@@ -5,6 +5,8 @@ from pathlib import Path
 
 from unlearning.assets.hub import fetch, verify
 from unlearning.assets.needs import Repository
+from unlearning.config.preflight import model_problems
+from unlearning.errors import UserError
 from unlearning.evaluation.harness import datasets_of, load_tasks
 from unlearning.files import write_json
 from unlearning.stages.arguments import add_settings
@@ -17,15 +19,20 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    """The settings are a repository, or harness tasks, whose data the datasets library keeps."""
+    """Fetch, verify and, of a model, judge: a model that cannot be used is known before any job
+    that needs it. The settings are a repository, or harness tasks, whose data the datasets library
+    keeps."""
     if "tasks" in args.settings:
         tasks = (args.settings["tasks"], args.settings["include_path"])
         load_tasks(*tasks)
         write_json(args.out, {"datasets": datasets_of(*tasks)})
         return
+    use = args.settings.pop("use", None)  # of a model
     repository = Repository(**args.settings)
     folder = fetch(repository)
     files = verify(repository, folder)
+    if use is not None and (problems := model_problems(str(folder), use, repository.name)):
+        raise UserError("\n".join(problems))
     record = {"repository": args.settings, "commit": folder.name, "files": files}
     write_json(args.out, record)
     print(f"{repository.name}, commit {folder.name}: {len(files)} files as on the hub, {folder}")

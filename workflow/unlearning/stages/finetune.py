@@ -38,7 +38,7 @@ def run(args: Namespace) -> None:
     model, tokenizer = load_model(args.model, trained_in(settings)), load_tokenizer(args.model)
     recipe = Recipe(**settings["recipe"])
     adapter = attach(model, recipe, args.seed, settings, args.model)
-    encoder = make_encoder(tokenizer, settings, recipe.max_length)
+    encoder = make_encoder(tokenizer, settings, recipe.max_length, model)
     rows = encoder.encode_rows(read_table(args.data / f"{args.table}.json"))
     replayed = settings["replay_rows"]
     replay = encoder.encode_rows(read_table(args.data / "replay.json")) if replayed else []

@@ -3,6 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from unlearning.data.encoding import without_endings
 from unlearning.evaluation.harness import evaluate, load_tasks
 from unlearning.files import write_json
 from unlearning.models.folder import load_model, load_tokenizer
@@ -26,7 +27,7 @@ def run(args: Namespace) -> None:
     tasks = load_tasks(settings["tasks"], settings["include_path"])
     accelerator = make_accelerator(settings)
     model = load_model(args.model, settings["precision"]).to(accelerator.device)
-    tokenizer = load_tokenizer(args.model)
+    tokenizer = without_endings(load_tokenizer(args.model))
     record = evaluate(model, tokenizer, tasks, settings["limit"], args.batch_size)
     write_json(args.out / "summary.json", record)
     for name, scores in record["tasks"].items():

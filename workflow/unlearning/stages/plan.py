@@ -2,23 +2,19 @@
 
 import json
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
-import yaml
-
-from unlearning.config.experiment import Experiment, load_experiment
+from unlearning.config.experiment import Experiment
+from unlearning.config.reading import add_config_arguments, read_experiment, typed_values
 from unlearning.errors import UserError
 from unlearning.planning.advice import advice, peak
 from unlearning.planning.gpus import ASSUMPTIONS, GPUS, Gpu, hours
 from unlearning.planning.memory import GIB
 from unlearning.planning.stages import Plan, Stage
 
-ROOT = Path(__file__).resolve().parents[3]
-
 
 def add_arguments(parser: ArgumentParser) -> None:
     """A config and a GPU."""
-    parser.add_argument("--configfile", type=Path, required=True, help="config of the experiment")
+    add_config_arguments(parser)
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument("--gpu", choices=GPUS, default="H100-80", help="GPU (default: %(default)s)")
     chosen.add_argument("--gpu-memory-gb", type=float, help="memory of another GPU, in GiB")
@@ -35,25 +31,17 @@ def run(args: Namespace) -> None:
                 "context alone takes 1 GiB"
             )
         name, gpu = f"{args.gpu_memory_gb:g} GiB", Gpu(args.gpu_memory_gb * GIB)
-    found = plan(read_experiment(args.configfile), name, gpu)
+    found = plan(language_model_experiment(args), name, gpu)
     print(json.dumps(found, indent=1) if args.json else table(found))
 
 
-def read_experiment(path: Path) -> Experiment:
-    """The experiment of a config file; UserError if there is none."""
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"--configfile: cannot read '{path}' ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"--configfile: '{path}' is not YAML: {error}") from None
-    if not isinstance(config, dict):
-        raise UserError(f"--configfile: '{path}' holds no mapping: see config/config.yaml")
-    experiment = load_experiment(config, ROOT)
+def language_model_experiment(args: Namespace) -> Experiment:
+    """The experiment that the arguments describe; UserError if it needs no plan."""
+    experiment = read_experiment(args.configfile, typed_values(args.config))
     if experiment.synthetic:
         raise UserError(
-            f"--configfile: '{path}' is a synthetic experiment, which needs one CPU core and less "
-            "than 2 GB for each job; `make dry-run` shows the jobs"
+            f"'{args.configfile[0]}' is a synthetic experiment, which needs one CPU core and less "
+            "than 2 GB for each job and nothing from the hub; `make dry-run` shows the jobs"
         )
     return experiment
 

@@ -51,7 +51,7 @@ def run(args: Namespace) -> None:
     parameters = sum(p.numel() for p in model.parameters())
     accelerator.print(f"vocabulary {len(tokenizer)}, {parameters:,} parameters")
     recipe = Recipe(**settings["recipe"])
-    encoder = make_encoder(tokenizer, settings, recipe.max_length)
+    encoder = make_encoder(tokenizer, settings, recipe.max_length, model)
     rows = encoder.encode_rows(read_table(args.data / "pretrain.json"))
     plan = StepPlan.of(recipe, len(rows))
     source = LearnSource(plan, architecture["seed"], rows, [], 0)

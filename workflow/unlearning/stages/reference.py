@@ -31,7 +31,7 @@ def run(args: Namespace) -> None:
     if "noise" in settings:
         add_noise(model, **settings["noise"])
     model.to(accelerator.device)
-    encoder = make_encoder(load_tokenizer(args.model), settings, settings["max_length"])
+    encoder = make_encoder(load_tokenizer(args.model), settings, settings["max_length"], model)
     examples = encoder.encode_rows(read_table(args.data / f"{args.split}.json"))
     likelihood = Likelihood(model)
     with accelerator.autocast():

@@ -61,7 +61,7 @@ def run(args: Namespace) -> None:
     tokenizer = load_tokenizer(args.model)
     recipe = Recipe(**settings["recipe"])
     adapter = attach(model, recipe, args.seed, settings, args.model)
-    encoder = make_encoder(tokenizer, settings, recipe.max_length)
+    encoder = make_encoder(tokenizer, settings, recipe.max_length, model)
     forget = encoder.encode_rows(read_table(args.data / f"{args.split}.json"))
     rows = attacker_rows(forget, args.attack, settings["fraction"], args.seed)
     plan = StepPlan.of(recipe, len(rows))

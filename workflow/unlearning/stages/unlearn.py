@@ -60,7 +60,7 @@ def run(args: Namespace) -> None:
     recipe = Recipe(**settings["recipe"])
     objective = build_objective(settings["method"], args.seed)
     check_layer(objective.needs.layer, model)
-    encoder = make_encoder(tokenizer, settings, recipe.max_length)
+    encoder = make_encoder(tokenizer, settings, recipe.max_length, model)
     source = make_source(args, model, encoder, objective, recipe, accelerator)
     show_plan(source.plan, accelerator)
     teacher = load_model(args.model, precision) if objective.needs.teacher else None

@@ -8,7 +8,8 @@ import torch
 from accelerate import Accelerator
 from torch.optim import Optimizer
 
-from unlearning.methods.objective import Objective
+from unlearning.methods.first_step import check_losses, check_values
+from unlearning.methods.objective import Objective, function_name
 from unlearning.models.agreement import layout_of
 from unlearning.models.scorer import Scorer
 from unlearning.progress import Progress
@@ -83,7 +84,14 @@ def train(
             group["lr"] = lr
         history.weights.append(list(objective.weights))
         loss, terms = _accumulate(
-            scorer, source.step(step), objective, size, accelerator, frozen, history
+            scorer,
+            source.step(step),
+            objective,
+            size,
+            accelerator,
+            frozen,
+            history,
+            checked=step > first,
         )
         norm = float(accelerator.clip_grad_norm_(scorer.parameters(), recipe.clip_norm or math.inf))
         history.losses.append(loss)
@@ -149,8 +157,11 @@ def _accumulate(
     accelerator: Accelerator,
     frozen: Scorer | None,
     history: History,
+    checked: bool,
 ) -> tuple[float, list[float]]:
     """Gradients of one global batch; returns its loss and its terms over all processes.
+
+    checked: whether the losses have been found to be such as they must be.
 
     DDP and FSDP average gradients over processes, so each process's sum is scaled up by their
     number: the total is the mean over the global batch for any split.
@@ -162,7 +173,12 @@ def _accumulate(
         last = k == len(parts) - 1
         with nullcontext() if last else accelerator.no_sync(scorer):
             batch = score_pairs(scorer, part, objective, accelerator.device, frozen)
+            if not checked:
+                check_losses(objective, batch)
+                checked = True
             rows = objective.rows(batch)
+            for term, values in zip(objective.terms, rows, strict=True):
+                check_values(function_name(term), values, batch)
             share = 1 / len(pairs) if counted else 0.0
             sums = [values.sum() * share for values in (objective.total(rows), *rows)]
             accelerator.backward(sums[0] * world)

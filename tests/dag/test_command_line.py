@@ -1,0 +1,94 @@
+"""What Snakemake makes of configs and values, wherever it is started."""
+
+import os
+from collections import Counter
+
+import pytest
+import yaml
+from broken_configs import BROKEN
+from project import MICRO, micro
+
+PLANNED = Counter(data=1, pretrain=1, finetune=1, retrain=2, reference=1, unlearn=2, relearn=1)
+PLANNED += Counter(evaluate=5, report=1)
+
+
+def refusal(done) -> str:
+    """The output of a run that stopped before any job, without a traceback."""
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout and "Job stats" not in done.stdout
+    assert "The configuration cannot be run" in done.stdout
+    return done.stdout
+
+
+def test_values_of_any_type(fresh):
+    values = ['unlearn={"lr": 1e-4, "seeds": [1, 2, 3]}', "rehearsal=false", "keep_models=false"]
+    values += ['retrain={"seeds": [5]}', 'methods={"NPO+RT": {"beta": [0.1, 1.0e-1, 2e-1]}}']
+    done = fresh.call(
+        "snakemake", "--dry-run", "--cores", "1", "--configfile", MICRO, "-C", *values
+    )
+    # of all these one is wrong: a grid that lists 0.1 twice
+    output = refusal(done)
+    assert (
+        "methods.NPO+RT.beta: a grid is a list of distinct values, found [0.1, 0.1, 0.2]" in output
+    )
+    assert output.count("\n- ") == 1
+    values[-1] = 'methods={"NPO+RT": {"beta": [1.0e-1, 2e-1]}}'
+    done = fresh.call(
+        "snakemake", "--dry-run", "--cores", "1", "--configfile", MICRO, "-C", *values
+    )
+    jobs = fresh.job_stats(done.stdout)
+    assert (jobs["unlearn"], jobs["retrain"], jobs["relearn"]) == (9, 1, 3)
+
+
+def test_several_files(fresh):
+    more = fresh.root / "more.yaml"
+    more.write_text("retrain: {seeds: [5]}\n")
+    done = fresh.call("snakemake", "--dry-run", "--cores", "1", "--configfile", MICRO, more)
+    assert fresh.job_stats(done.stdout) == PLANNED - Counter(retrain=1, evaluate=1)
+
+
+@pytest.mark.parametrize(
+    "name", ["no experiment", "a section twice", "unknown method and wrong type"]
+)
+def test_a_broken_config_is_refused_through_snakemake(fresh, tmp_path, name):
+    broken = next(broken for broken in BROKEN if broken.name == name)
+    output = refusal(fresh.snakemake(broken.write(micro(), tmp_path), "--dry-run"))
+    assert [part for part in broken.expected if part not in output] == [], output
+
+
+def started_in(folder, project, *arguments) -> Counter:
+    """The jobs of a dry run that is started in another folder."""
+    command = ["snakemake", "--dry-run", "--cores", "1", *arguments]
+    done = project.call("env", "-C", folder, *command)
+    assert done.returncode == 0, done.stdout
+    return project.job_stats(done.stdout)
+
+
+def test_started_in_another_folder(fresh, tmp_path):
+    """Results belong to the folder that Snakemake works in; what the workflow ships is found."""
+    snakefile = os.path.relpath(fresh.root / "Snakefile", tmp_path)
+    assert started_in(tmp_path, fresh, "-s", snakefile, "--configfile", MICRO) == PLANNED
+    mini = started_in(tmp_path, fresh, "-s", fresh.root / "Snakefile")  # the embedded default
+    assert mini["unlearn"] == 30 and mini["report"] == 1
+    working = started_in(fresh.root, fresh, "--directory", tmp_path, "--configfile", MICRO)
+    assert working == PLANNED
+
+
+def test_a_finished_project_is_found_from_another_folder(project, tmp_path):
+    """Nothing runs again: the workflow's own files are named as they were."""
+    arguments = ["--directory", project.root, "-s", project.root / "Snakefile"]
+    assert started_in(tmp_path, project, *arguments, "--configfile", MICRO) == Counter()
+
+
+def test_claims_about_methods_that_an_experiment_does_not_have(fresh):
+    """One's own method, and a misspelt one: said, and no reason to stop."""
+    claim = {"statement": "s", "source": "p", "metric": "model_utility", "relation": ">"}
+    claims = [{**claim, "id": "own", "of": {"method": "bounded+RT", "floor": 2.0}, "value": 0.5}]
+    claims += [{**claim, "id": "typo", "of": "NPO+TR", "than": "GA"}]
+    text = yaml.safe_dump({"claims": claims})
+    with fresh.edited("config/claims.yaml", lambda before: text):
+        done = fresh.snakemake(MICRO, "--dry-run")
+    assert fresh.job_stats(done.stdout) == PLANNED
+    assert "claim own: not run here: no method 'bounded+RT'" in done.stdout
+    assert "claim typo: not run here: no method 'NPO+TR'" in done.stdout
+    assert "did you mean 'NPO+RT'" in done.stdout

@@ -1,0 +1,43 @@
+"""Any number of families has colours that can be told apart."""
+
+import itertools
+import math
+
+import pytest
+from unlearning.methods.registry import FORGET_LOSSES
+from unlearning.reporting.palette import family, hues, oklab, variant_styles
+
+
+def test_oklab_of_known_colours():
+    """Values of Ottosson's own table: white, and pure red."""
+    assert oklab("#ffffff") == pytest.approx((1, 0, 0), abs=1e-4)
+    assert oklab("#ff0000") == pytest.approx((0.62796, 0.22486, 0.12585), abs=1e-4)
+
+
+def test_forty_families_differ():
+    colours = hues(40)
+    assert len(set(colours)) == 40
+    distances = [math.dist(oklab(a), oklab(b)) for a, b in itertools.combinations(colours, 2)]
+    # 0.02 is about the least difference that an eye sees side by side
+    assert min(distances) > 0.06
+    assert hues(14) == colours[:14]  # more families change the colour of none
+
+
+def test_a_registry_of_more_families_than_the_schemes_have_hues(monkeypatch):
+    shipped = {"NPO": "NPO", "PDU+RT": "PDU+RT"}
+    before = variant_styles(shipped)
+    more = {f"new{k}": f"new{k}" for k in range(30)}
+    for name in more:
+        monkeypatch.setitem(FORGET_LOSSES, name, FORGET_LOSSES["GA"])
+    styles = variant_styles({**shipped, **more})
+    assert before.items() <= styles.items()
+    assert len({style.colour for style in styles.values()}) == 32
+
+
+def test_methods_of_ones_own_have_colours_of_their_own():
+    own = [f"mine{k}" for k in range(5)]
+    styles = variant_styles({name: name for name in (*FORGET_LOSSES, *own)})
+    registry = {styles[name].colour for name in FORGET_LOSSES}
+    colours = {styles[name].colour for name in own}
+    assert len(colours) == 5 and not colours & registry
+    assert len(dict.fromkeys(map(family, FORGET_LOSSES))) == 14

@@ -1,0 +1,145 @@
+"""Where a config comes from: files, each laid over the one before, then the command line.
+
+Snakemake reads the same sources, but of a key that is stated twice it takes the last, and it hands
+on what stands inside a value of `--config` as text. So its sources are read again here, for the
+workflow, `plan` and `assets` alike.
+"""
+
+from argparse import ArgumentParser
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from unlearning.config.experiment import Experiment, load_experiment
+from unlearning.config.preflight import preflight
+from unlearning.config.scalars import core
+from unlearning.config.schema import ConfigError, load_schema
+from unlearning.config.strict import read_file
+from unlearning.config.synthetic import SCHEMA as SYNTHETIC_SCHEMA
+from unlearning.config.synthetic import SyntheticExperiment
+from unlearning.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def add_config_arguments(parser: ArgumentParser) -> None:
+    """--configfile and --config, as Snakemake has them."""
+    parser.add_argument(
+        "--configfile",
+        "--configfiles",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="FILE",
+        help="config of the experiment; each further file is laid over those before",
+    )
+    parser.add_argument(
+        "--config",
+        "-C",
+        nargs="*",
+        default=[],
+        metavar="KEY=VALUE",
+        help="values over those of the files, as in: --config rehearsal=true 'unlearn={lr: 1e-4}'",
+    )
+
+
+def read_experiment(
+    files: Iterable[Path], values: dict[str, Any], root: Path = ROOT
+) -> Experiment | SyntheticExperiment:
+    """The experiment that config files and values of the command line describe together.
+
+    values: top-level key -> value; text inside them is what the user typed. root: the project.
+    Raises ConfigError with everything that is wrong.
+    """
+    config: dict = {}
+    problems: list[str] = []
+    for path in files:
+        content, repeated = read_file(path)
+        config = merged(config, content)
+        problems += repeated
+    synthetic = "synthetic" in merged(config, values)
+    schema = load_schema(root, SYNTHETIC_SCHEMA) if synthetic else load_schema(root)
+    config = merged(config, typed(values, schema))
+    try:
+        experiment = load_experiment(config, root)
+    except ConfigError as error:
+        raise ConfigError(problems + error.problems, error.experiment) from None
+    if problems:
+        raise ConfigError(problems, experiment)
+    return experiment
+
+
+def ready_experiment(
+    files: Iterable[Path], values: dict[str, Any], root: Path
+) -> Experiment | SyntheticExperiment:
+    """read_experiment(), with what must be there before the first job; ConfigError with what is
+    wrong with either."""
+    try:
+        experiment = read_experiment(files, values, root)
+    except ConfigError as error:
+        missing: list[str] = []
+        # what preflight() looks at may be what is refused: then the next run says the rest
+        with suppress(Exception):
+            missing += missing_before(error.experiment)
+        raise ConfigError(error.problems + missing) from None
+    if missing := missing_before(experiment):
+        raise ConfigError(missing)
+    return experiment
+
+
+def missing_before(experiment: Experiment | SyntheticExperiment) -> list[str]:
+    """What preflight() says is missing."""
+    try:
+        preflight(experiment)
+    except ConfigError as error:
+        return error.problems
+    return []
+
+
+def merged(config: dict, changes: dict) -> dict:
+    """`config` with `changes` laid over it, mapping by mapping, as Snakemake merges configs."""
+    both = dict(config)
+    for key, value in changes.items():
+        if isinstance(value, dict):
+            under = both.get(key)
+            both[key] = merged(under if isinstance(under, dict) else {}, value)
+        else:
+            both[key] = value
+    return both
+
+
+def typed(value, schema: dict):
+    """What was typed on the command line, with text read as null, truth value or number wherever
+    the schema does not want text."""
+    if isinstance(value, dict):
+        rules, others = schema.get("properties", {}), schema.get("additionalProperties")
+        other = others if isinstance(others, dict) else {}
+        return {key: typed(part, rules.get(key, other)) for key, part in value.items()}
+    if isinstance(value, list):
+        return [typed(part, schema.get("items", {})) for part in value]
+    if not isinstance(value, str):
+        return value
+    # None: so Snakemake hands an empty value on to the jobs of a cluster
+    scalar, types = core("null" if value == "None" else value), schema.get("type", [])
+    if "string" in types and not (scalar is None and "null" in types):
+        return value
+    return scalar
+
+
+def typed_values(entries: list[str]) -> dict[str, Any]:
+    """The values of KEY=VALUE entries, as Snakemake's --config reads them: numbers and truth values
+    at the top, text inside lists and mappings."""
+    values: dict[str, Any] = {}
+    for entry in entries:
+        key, equals, text = entry.partition("=")
+        if not equals or not key.isidentifier():
+            raise UserError(f"--config: write KEY=VALUE, found '{entry}'")
+        value = core(text) if text else None
+        if isinstance(value, str):
+            with suppress(yaml.YAMLError):
+                value = yaml.load(text, Loader=yaml.BaseLoader)
+        values = merged(values, {key: value})
+    return values

@@ -1,0 +1,74 @@
+"""A YAML or JSON file that a user wrote, read so that nothing in it is lost without a word."""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+import yaml
+
+from unlearning.config.scalars import core
+from unlearning.errors import UserError
+
+
+class _Strict(yaml.SafeLoader):
+    """Reads YAML 1.1 as PyYAML does, and notes what its user may have meant otherwise: keys that a
+    mapping states twice, and numbers that YAML 1.2 reads as others (010, 1:30)."""
+
+    def __init__(self, stream: str):
+        super().__init__(stream)
+        self.problems: list[str] = []
+
+    def compose_scalar_node(self, anchor):
+        """The scalar that starts here."""
+        node = super().compose_scalar_node(anchor)
+        if node.tag == "tag:yaml.org,2002:int":
+            value = self.construct_yaml_int(node)
+            if ":" in node.value or core(node.value) not in (value, node.value):
+                self.problems.append(
+                    f"line {node.start_mark.line + 1}: YAML reads {node.value} as {value}; write "
+                    "the number that you mean in decimal digits"
+                )
+        return node
+
+    def compose_mapping_node(self, anchor):
+        """The mapping that starts here; YAML's merges (<<) are resolved later."""
+        node = super().compose_mapping_node(anchor)
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode) and key.value in lines:
+                self.problems.append(
+                    f"line {line}: the key '{key.value}' stands in line {lines[key.value]} of the "
+                    "same mapping already; keep one of the two"
+                )
+            elif isinstance(key, yaml.ScalarNode):
+                lines[key.value] = line
+        return node
+
+
+def read_file(path: Path) -> tuple[dict, list[str]]:
+    """A file's content, and what in it may be meant otherwise than it is read.
+
+    Raises UserError if the file cannot be read or holds no mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UserError(f"cannot read '{path}' ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise UserError(f"'{path}', line {line} is not UTF-8; save it so") from None
+    loader = _Strict(text)
+    try:
+        content = loader.get_single_data()
+    except (yaml.YAMLError, ValueError) as error:  # a date or number that there is not
+        raise UserError(f"'{path}' is not YAML: {error}") from None
+    except RecursionError:
+        raise UserError(f"'{path}' is nested too deeply") from None
+    finally:
+        loader.dispose()
+    with suppress(ValueError):  # as Snakemake: JSON knows numbers that YAML takes for text
+        content = json.loads(text)
+    if not isinstance(content, dict):
+        raise UserError(f"'{path}' holds no mapping, but {type(content).__name__}")
+    return content, [f"{path}, {problem}" for problem in loader.problems]
