@@ -1,9 +1,12 @@
-"""The page in a real browser, without a network."""
+"""Pages in a real browser, without a network."""
 
 import os
 import shutil
+from collections import Counter
+from pathlib import Path
 
 import pytest
+from report_world import HOSTILE, complete_config, make_report, write_world
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -40,15 +43,27 @@ def browser():
 
 
 @pytest.fixture(scope="module")
+def report_folder(tmp_path_factory) -> Path:
+    """The report of an experiment with plausible numbers and hostile answers."""
+    experiment = write_world(complete_config(tmp_path_factory.mktemp("results")))
+    return make_report(experiment.config, tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
 def page(browser, report_folder):
-    """The page, drawn; page.requests and page.problems record what it did."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    """Its page, drawn; page.requests and page.problems record what it did."""
+    return drawn(browser, report_folder)
+
+
+def drawn(browser, report: Path, width: int = 1280):
+    """A report's page once its figures are drawn, cut off from everything but its own file."""
+    page = browser.new_page(viewport={"width": width, "height": 900})
     page.requests, page.problems = [], []
     page.route("**/*", lambda route: route.continue_() if is_own(route) else route.abort())
     page.on("request", lambda request: page.requests.append(request.url))
     page.on("console", lambda m: page.problems.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: page.problems.append(str(error)))
-    page.goto((report_folder / "index.html").as_uri())
+    page.goto((report / "index.html").as_uri())
     page.wait_for_selector("html[data-figures=drawn]", timeout=60_000)
     return page
 
@@ -63,11 +78,14 @@ def test_it_asks_for_nothing_but_itself(page):
 
 
 def test_every_figure_is_drawn(page):
-    charts = page.locator(".chart")
-    assert charts.count() == 1 + 3 + 1 + 2 + 2 + 10 + 2 + 5 + 5
-    assert page.locator(".chart svg.marks").count() == charts.count()
-    for chart in charts.all():
+    """One panel for the split, for each attack, for each of the ten variants, …"""
+    charts = page.locator(".chart").all()
+    for chart in charts:
         assert chart.locator("svg.marks path").count() > 0
+    panels = Counter(chart.get_attribute("data-spec").rpartition("-")[0] for chart in charts)
+    assert (panels["fq_mu"], panels["relearning"], panels["losses_forget10"]) == (1, 2, 10)
+    names = {"fq_mu", "trajectories", "peaks", "grids", "relearning", "losses_forget10", "strata"}
+    assert names | {"weights", "weights_length"} <= panels.keys()
 
 
 def test_a_click_on_a_header_sorts_both_ways(page):
@@ -105,9 +123,9 @@ def test_a_variant_can_be_followed(page):
     assert page.locator("tr.chosen").count() == 0
 
 
-def test_text_of_models_is_shown_and_never_run(page, hostile):
+def test_text_of_models_is_shown_and_never_run(page):
     questions = page.locator("#g-list input")
-    for place, text in enumerate(hostile):
+    for place, text in enumerate(HOSTILE):
         questions.nth(place).check(force=True)
         answer = page.locator("#g-answers dd").nth(2)
         assert text in answer.evaluate("node => node.textContent")
@@ -140,9 +158,19 @@ def test_sets_and_seeds_can_be_chosen(page):
     assert page.locator("#g-answers dt").count() == 1 + 2 + 10
 
 
+@pytest.mark.parametrize("experiment", ["muse", "wmdp", "synthetic"])
+def test_pages_of_other_benchmarks(browser, request, experiment):
+    """Of the finished micro experiments: self-contained, drawn, and fit for a narrow screen."""
+    project = request.getfixturevalue(experiment)
+    page = drawn(browser, project.root / "results" / f"micro-{experiment}" / "report", width=480)
+    assert len(page.requests) == 1 and page.problems == []
+    charts = page.locator(".chart")
+    assert page.locator(".chart svg.marks").count() == charts.count()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 480
+    page.close()
+
+
 def test_a_narrow_screen_never_scrolls_sideways(browser, report_folder):
-    page = browser.new_page(viewport={"width": 480, "height": 800})
-    page.goto((report_folder / "index.html").as_uri())
-    page.wait_for_selector("html[data-figures=drawn]", timeout=60_000)
+    page = drawn(browser, report_folder, width=480)
     assert page.evaluate("document.documentElement.scrollWidth") <= 480
     page.close()

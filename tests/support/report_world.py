@@ -1,0 +1,235 @@
+"""A small results tree in the exact formats of the stages, with made-up but plausible numbers."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy
+import yaml
+from folders import ROOT
+from unlearning.config.experiment import Experiment, load_experiment
+from unlearning.evaluation.records import read_rows, trajectory_point, write_evaluation
+from unlearning.files import write_json, write_text
+from unlearning.stages import report
+
+HOSTILE = [
+    "</script><script>window.hacked=1</script>",
+    '<img src=x onerror="window.hacked=1">',
+    "'\"><svg onload=window.hacked=1> &lt;b&gt; {{ 7 * 7 }}",
+    "line\u2028separator\u2029and <!-- comment",
+]
+ATTACKED = ("NPO+RT", "SimNPO+RT")
+SIZES = {"forget": 40, "retain": 24, "real_authors": 12, "world_facts": 12}
+HOLDOUT = 20  # rows that no model has seen
+# where a method ends: (shift of log x against the retrained model, quality of what it should keep)
+ENDS = {
+    "target": (1.6, 0.95),
+    "retrain": (0.0, 0.95),
+    "GA": (-1.1, 0.0),
+    "GA+RT": (-0.7, 0.62),
+    "GA+KL": (-0.9, 0.5),
+    "IDK+RT": (1.3, 0.93),
+    "DPO+RT": (0.45, 0.75),
+    "NPO": (-0.75, 0.4),
+    "NPO+RT": (-0.55, 0.8),
+    "NPO+KL": (-0.6, 0.7),
+    "SimNPO+RT": (0.02, 0.94),
+}
+
+
+def columns(generator, name: str, shift: float, kept: float, rows: int) -> dict:
+    """Columns of one evaluation set. kept: 0 for a ruined model, 1 for a perfect one."""
+    forget = name == "forget"
+    hurt = 6 * (1 - kept) + 0.15
+    loss = generator.gamma(4, (0.3 + max(0, 1.2 - shift) if forget else hurt) / 4, rows)
+    truth = shift - 0.2 if forget else 2.5 * kept
+    log_ratio = generator.normal(truth, 0.8, rows)
+    found = {
+        "question": [f"What is fact {i} about author {i % 7} of the {name}?" for i in range(rows)],
+        "answer": [f"Author {i % 7} wrote the novel number {i}." for i in range(rows)],
+        "answer_loss": loss.tolist(),
+        "answer_tokens": [4 + 8 * (i % 2) for i in range(rows)],
+        "perturbed_loss": [[v - 0.1, v + 0.1] for v in (loss + log_ratio + 0.1)],
+        "perturbed_tokens": [[8, 8]] * rows,
+        "generation": [f"Author {i % 7} wrote {round(9 * kept)} plays." for i in range(rows)],
+        "rouge_l_recall": (kept * generator.uniform(0.8, 1, rows)).tolist(),
+        "extraction_strength": numpy.exp(-loss).tolist(),
+        "exact_memorization": numpy.exp(-loss / 2).tolist(),
+        "generation_nll": (5 * (1 - kept) + generator.uniform(0, 1, rows)).tolist(),
+    }
+    if name in ("forget", "retain"):
+        found |= {"paraphrase_loss": (loss + 0.1).tolist(), "paraphrase_tokens": [8] * rows}
+    else:
+        found["perturbed_loss"] = [[v - 0.1, v + 0.1] for v in (loss + log_ratio)]
+    return found
+
+
+def evaluation(seed: int, shift: float, kept: float, sizes: dict[str, int]) -> dict[str, dict]:
+    """The four sets of a model; hostile text in the first answers of the forget set."""
+    generator = numpy.random.default_rng(seed)
+    sets = {n: columns(generator, n, shift, kept, rows) for n, rows in sizes.items()}
+    sets["forget"]["generation"][: len(HOSTILE)] = HOSTILE
+    sets["forget"]["question"][1] += " <b>bold</b> & 'quoted' \"twice\""
+    sets["forget"]["mia_min_k"] = [2 * loss for loss in sets["forget"]["answer_loss"]]
+    unseen = generator.gamma(4, 0.4, HOLDOUT)
+    sets["holdout"] = {
+        "question": [f"What is fact {i} about nobody?" for i in range(HOLDOUT)],
+        "answer": ["Nobody knows."] * HOLDOUT,
+        "answer_loss": unseen.tolist(),
+        "answer_tokens": [8] * HOLDOUT,
+        "mia_min_k": (2 * unseen).tolist(),
+    }
+    return sets
+
+
+class World:
+    """Writes what the stages would have written for every run of an experiment."""
+
+    def __init__(self, experiment: Experiment, sizes: dict[str, int]):
+        self.experiment, self.layout, self.sizes = experiment, experiment.layout, sizes
+
+    def write(self) -> None:
+        """All files of all splits."""
+        for number, split in enumerate(self.experiment.splits):
+            runs = [self.experiment.target_run, *self.experiment.retrain_runs()]
+            for place, run in enumerate(runs):
+                shift, kept = ENDS["target" if place == 0 else "retrain"]
+                rows = evaluation(900 + 10 * number + place, shift, kept, self.sizes)
+                write_evaluation(self.layout.evaluation(split, run), rows)
+            for cell in self.experiment.cells():
+                if cell.split == split:
+                    self.cell(cell)
+        for cell, attack in self.experiment.attacks():
+            self.attack(cell, attack)
+        self.records()
+
+    def course(self, cell, progress: float) -> dict[str, dict]:
+        """Rows of a cell after a share of its run: from the target to where its method ends."""
+        (start, whole), (end, kept) = ENDS["target"], ENDS[cell.method]
+        beta = dict(cell.hyper).get("beta", 0)
+        if cell.method == "NPO+RT" and beta == 1:
+            end, kept = 0.08, 0.9
+        bend = progress**0.6
+        shift = start + (end - start) * bend
+        seed = 17 * cell.seed + hash_of(cell.method) + int(100 * progress)
+        jitter = numpy.random.default_rng(seed).normal(0, 0.05)
+        quality = max(0.0, whole + (kept - whole) * progress + jitter * 0.2)
+        quality = quality if kept else max(0.0, quality - 0.02)
+        return evaluation(seed, shift + jitter, min(1.0, quality), self.sizes)
+
+    def cell(self, cell) -> None:
+        """Evaluation and trajectory of an unlearning run; GA's last seed collapses."""
+        plan = {"rows": 40, "batch_size": 8, "epochs": 10, "warmup": 5, "steps": 50, "decay": True}
+        collapsed = None
+        if cell.method == "GA" and cell.seed == self.experiment.config["unlearn"]["seeds"][-1]:
+            collapsed = {"step": 40, "reason": "loss -inf, gradient norm nan"}
+        steps = 41 if collapsed else 50
+        slope = -2.0 if cell.method.startswith("GA") else -0.02
+        losses: list[float | None] = [3 + slope * step + 0.1 * (step % 3) for step in range(steps)]
+        if collapsed:
+            losses[-1] = None
+        points = [
+            trajectory_point(epoch, 5 * epoch, self.course(cell, epoch / 10))
+            for epoch in self.experiment.config["unlearn"]["trajectory"]
+        ]
+        record = {
+            "stage": "unlearn",
+            "plan": plan,
+            "losses": losses,
+            "learning_rates": [1e-3] * steps,
+            "tokens": 4000,
+            "collapsed": collapsed,
+            "points": points,
+        }
+        write_json(self.layout.trajectory(cell.split, cell.run), record)
+        write_evaluation(self.layout.evaluation(cell.split, cell.run), self.course(cell, 1.0))
+        self.benchmark("unlearn", cell.run, 12.5)
+
+    def attack(self, cell, attack: str) -> None:
+        """Trajectory of a relearning attack: back towards the target, on the forget set only."""
+        points = []
+        for epoch in range(4):
+            rows = self.course(cell, 1 - epoch * (0.2 if cell.method == "NPO+RT" else 0.1))
+            points.append(trajectory_point(epoch, epoch, {"forget": rows["forget"]}))
+        plan = {"rows": 8, "batch_size": 4, "epochs": 3, "warmup": 0, "steps": 6, "decay": False}
+        record = {"stage": "relearn", "rows": 8, "plan": plan, "losses": [1.0] * 6}
+        record |= {"learning_rates": [1e-3] * 6, "tokens": 300, "collapsed": None}
+        path = self.layout.trajectory(cell.split, cell.attacked_by(attack))
+        write_json(path, {**record, "points": points})
+
+    def records(self) -> None:
+        """run.json of the base model, and benchmark files with a gap in them."""
+        versions = {"python": "3.11", "torch": "2.13", "transformers": "5.23"}
+        record = {"stage": "pretrain", "tokens": 90000, "seed": 0, "versions": versions}
+        record["machine"] = {"processor": "x86_64", "gpus": []}
+        write_json(self.layout.base / "run.json", record)
+        self.benchmark("pretrain", "base", 60.0)
+        self.benchmark("evaluate", "a", 2.0)
+        self.benchmark("evaluate", "b", 4.0, memory="-")
+
+    def benchmark(self, rule: str, name: str, seconds: float, memory: str = "512.5") -> None:
+        """One of Snakemake's benchmark files."""
+        header = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time"
+        line = f"{seconds}\t0:00:{seconds:02.0f}\t{memory}\t900\t-\t-\t0.0\t0.0\t99.0\tNA"
+        path = self.layout.root / "benchmarks" / rule / f"{name}.tsv"
+        write_text(path, f"{header}\n{line}\n")
+
+
+def hash_of(name: str) -> int:
+    """A number of a name, the same in every process."""
+    return sum(map(ord, name))
+
+
+def complete_config(folder: Path, **changes) -> dict:
+    """The default experiment, two variants of NPO+RT included, with its results in `folder`."""
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
+    config |= {"results": str(folder), "forget_splits": ["forget10"], **changes}
+    config["relearn"]["methods"] = [m for m in ATTACKED if m in config["methods"]]
+    config["unlearn"]["trajectory"] = [1, 2, 3, 5, 7]
+    return load_experiment(config, ROOT).config
+
+
+def write_world(config: dict, sizes: dict[str, int] = SIZES) -> Experiment:
+    """The results tree of a config."""
+    experiment = Experiment(config)
+    World(experiment, sizes).write()
+    return experiment
+
+
+def make_report(config: dict, out: Path) -> Path:
+    """Run the stage as its rule does; returns the report folder."""
+    arguments = SimpleNamespace(
+        settings=json.loads(json.dumps(config)),
+        claims=ROOT / "config" / "claims.yaml",
+        published=ROOT / "config" / "published" / "tofu.yaml",
+        template=ROOT / "reports" / "index.html.j2",
+        out=out,
+    )
+    report.run(arguments)
+    return out
+
+
+REPLACED = {"beta": 0.1, "reference": "retrain"}
+
+
+def write_replaced_reference(experiment: Experiment) -> None:
+    """Scores under the reference `retrain`: each forget row e times likelier than the target's."""
+    rows = read_rows(experiment.layout.evaluation("forget10", experiment.target_run))["forget"]
+    nll = numpy.multiply(rows["answer_loss"], rows["answer_tokens"])
+    record = {"nll": [*(nll - 1), 7.0], "tokens": [*rows["answer_tokens"], 5]}
+    write_json(experiment.layout.reference("forget10", "retrain"), record)
+
+
+def write_accuracies(experiment: Experiment) -> None:
+    """Summaries of two harness tasks: accuracy 0.2 + seed / 10 on WMDP, 0.5 on the user's."""
+    runs = [experiment.target_run, *experiment.retrain_runs()]
+    for run in runs + [cell.run for cell in experiment.cells()]:
+        write_summary(experiment, run, 0.2 + int(run.rpartition("=")[2]) / 10)
+
+
+def write_summary(experiment: Experiment, run: str, accuracy: float, asked: str = "abc") -> None:
+    """A run's summary of both tasks; asked: digest of the questions."""
+    scores = {"stderr": 0.01, "documents": 1273, "version": 1, "asked": asked}
+    tasks = {"wmdp_bio": {**scores, "accuracy": accuracy}, "own": {**scores, "accuracy": 0.5}}
+    record = {"lm_eval": "0.4.13", "num_fewshot": 0, "limit": None, "tasks": tasks, "parts": {}}
+    write_json(experiment.layout.harness("forget10", run), record)
