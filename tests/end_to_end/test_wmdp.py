@@ -38,7 +38,7 @@ def test_the_report_holds_every_model(experiment):
     ]
     accuracies = {tuple(row[metric] for metric in METRICS) for row in rows}
     assert len(accuracies) == len(rows)  # so that no model can stand for another
-    runs = ["base", *(f"unlearn/RMU+ACT/layer=1/seed={seed}" for seed in (1, 2))]
+    runs = ["base", *(cell.run for cell in experiment.cells())]
     for row, run in zip(rows, runs, strict=True):
         tasks = read_json(experiment.layout.harness("bio", run))["tasks"]
         assert list(tasks) == list(METRICS.values())
@@ -51,7 +51,7 @@ def test_the_report_holds_every_model(experiment):
 
 def test_each_model_is_asked_for_itself(experiment, tmp_path):
     """Accuracies of the base and of the last cell are those that its own model gives here."""
-    layout, run = experiment.layout, "unlearn/RMU+ACT/layer=1/seed=2"
+    layout, run = experiment.layout, experiment.cells()[-1].run
     for name, model, summary in (
         ("base", experiment.target, layout.harness("bio", "base")),
         ("cell", layout.model("bio", run), layout.harness("bio", run)),
