@@ -15,19 +15,22 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 TESTS = Path(__file__).parent
 PARALLEL = "PYTEST_XDIST_WORKER" in os.environ
-# Groups that take longest, so that none of them is the last to start. The first two need different
-# micro experiments, and so do not wait for one another.
+# Groups that take longest, so that none of them is the last to start. The first three need no run
+# that another of them makes, so that none waits for another.
 LONGEST_FIRST = (
     "end_to_end/test_slurm.py",
     "end_to_end/test_processes.py",
+    "end_to_end/test_muse.py",
     "end_to_end/test_faults.py",
+    "end_to_end/test_two_processes.py",
     "end_to_end/test_stages.py",
     "end_to_end/test_worker.py",
-    "end_to_end/test_muse.py",
     "end_to_end/test_assets.py",
-    "end_to_end/test_synthetic.py",
-    "end_to_end/test_wmdp.py",
     "dag/test_incremental.py",
+    "end_to_end/test_wmdp.py",
+    "end_to_end/test_synthetic.py",
+    "end_to_end/test_memory.py",
+    "end_to_end/test_restore.py",
 )
 
 
