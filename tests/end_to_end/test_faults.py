@@ -51,7 +51,7 @@ def copy(project, tmp_path):
 
 def refused(project, config, *targets) -> str:
     """Output of a run that fails."""
-    done = project.snakemake(config, *targets, *LOCAL)
+    done = project.ask_snakemake(config, *targets, *LOCAL)
     assert done.returncode == 1, done.stdout
     assert "Traceback" not in done.stdout, done.stdout
     return done.stdout
@@ -59,7 +59,7 @@ def refused(project, config, *targets) -> str:
 
 def completed(project, config, *targets) -> None:
     """A run that must succeed."""
-    done = project.snakemake(config, *targets, *LOCAL)
+    done = project.ask_snakemake(config, *targets, *LOCAL)
     assert done.returncode == 0, done.stdout
 
 

@@ -80,8 +80,9 @@ class Project:
         return self.call("snakemake", *self._arguments(config, arguments))
 
     def ask_snakemake(self, config: dict | Path, *arguments: str | Path):
-        """What `snakemake` does with arguments that start no job, from a warm process."""
-        return DRY_RUNS.run(self.root, self.environment, self._arguments(config, arguments))
+        """What `snakemake` does, from a warm process: for runs that start no job or few."""
+        command = self._arguments(config, arguments)
+        return DRY_RUNS.run(self.root, self.environment, command, timeout=900)
 
     def dry_run(self, config: dict | Path, *arguments: str | Path):
         """Exit status and output of a dry run."""

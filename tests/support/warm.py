@@ -31,12 +31,12 @@ class Warm:
     def workers(self) -> list[psutil.Process]:
         """The workers themselves, without their children."""
         processes = []
-        for process in psutil.process_iter(["cmdline"]):
+        for process in psutil.process_iter(["cmdline", "ppid"]):
             words = process.info["cmdline"] or []
             if words[1:4] == ["-m", "unlearning.worker", str(self.folder)]:
                 processes.append(process)
         ids = {process.pid for process in processes}
-        return [process for process in processes if process.ppid() not in ids]
+        return [process for process in processes if process.info["ppid"] not in ids]
 
     def end(self) -> None:
         """End the process that stands for Snakemake; the workers follow."""
