@@ -66,7 +66,7 @@ def test_one_pass_for_all_rows_of_a_micro_batch(method, taught):
                 own is teacher or torch.is_grad_enabled()
             )  # not where layouts are compared
 
-        each.get_decoder().register_forward_pre_hook(count)
+        each.model.layers[0].register_forward_pre_hook(count)
     objective = build_objective(resolve(method, {}).settings())
     run(model, tokenizer, objective, teacher if taught else None, micro_batch=3, epochs=2)
     steps = 2  # of 7 rows each, in 3 micro-batches
