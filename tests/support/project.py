@@ -81,7 +81,11 @@ class Project:
 
     def ask_snakemake(self, config: dict | Path, *arguments: str | Path):
         """What `snakemake` does with arguments that start no job, from a warm process."""
-        return DRY_RUNS.run(self.root, self.environment, self._arguments(config, arguments))
+        return self.ask(*self._arguments(config, arguments))
+
+    def ask(self, *words: str | Path):
+        """The same for `snakemake` with these words and no others."""
+        return DRY_RUNS.run(self.root, self.environment, [str(word) for word in words])
 
     def dry_run(self, config: dict | Path, *arguments: str | Path):
         """Exit status and output of a dry run."""
