@@ -23,19 +23,12 @@ def refusal(done) -> str:
 def test_values_of_any_type(fresh):
     values = ['unlearn={"lr": 1e-4, "seeds": [1, 2, 3]}', "rehearsal=false", "keep_models=false"]
     values += ['retrain={"seeds": [5]}', 'methods={"NPO+RT": {"beta": [0.1, 1.0e-1, 2e-1]}}']
-    done = fresh.call(
-        "snakemake", "--dry-run", "--cores", "1", "--configfile", MICRO, "-C", *values
-    )
-    # of all these one is wrong: a grid that lists 0.1 twice
-    output = refusal(done)
-    assert (
-        "methods.NPO+RT.beta: a grid is a list of distinct values, found [0.1, 0.1, 0.2]" in output
-    )
-    assert output.count("\n- ") == 1
+    output = refusal(fresh.dry_run(MICRO, "--config", *values))
+    # of all these one is wrong: the grid lists 0.1 twice
+    assert "methods.NPO+RT.beta: a grid is a list of distinct values" in output
+    assert "found [0.1, 0.1, 0.2]" in output and output.count("\n- ") == 1
     values[-1] = 'methods={"NPO+RT": {"beta": [1.0e-1, 2e-1]}}'
-    done = fresh.call(
-        "snakemake", "--dry-run", "--cores", "1", "--configfile", MICRO, "-C", *values
-    )
+    done = fresh.dry_run(MICRO, "--config", *values)
     jobs = fresh.job_stats(done.stdout)
     assert (jobs["unlearn"], jobs["retrain"], jobs["relearn"]) == (9, 1, 3)
 
@@ -43,7 +36,7 @@ def test_values_of_any_type(fresh):
 def test_several_files(fresh):
     more = fresh.root / "more.yaml"
     more.write_text("retrain: {seeds: [5]}\n")
-    done = fresh.call("snakemake", "--dry-run", "--cores", "1", "--configfile", MICRO, more)
+    done = fresh.ask("--dry-run", "--cores", 1, "--configfile", MICRO, more)
     assert fresh.job_stats(done.stdout) == PLANNED - Counter(retrain=1, evaluate=1)
 
 
@@ -52,7 +45,7 @@ def test_several_files(fresh):
 )
 def test_a_broken_config_is_refused_through_snakemake(fresh, tmp_path, name):
     broken = next(broken for broken in BROKEN if broken.name == name)
-    output = refusal(fresh.snakemake(broken.write(micro(), tmp_path), "--dry-run"))
+    output = refusal(fresh.dry_run(broken.write(micro(), tmp_path)))
     assert [part for part in broken.expected if part not in output] == [], output
 
 
@@ -87,7 +80,7 @@ def test_claims_about_methods_that_an_experiment_does_not_have(fresh):
     claims += [{**claim, "id": "typo", "of": "NPO+TR", "than": "GA"}]
     text = yaml.safe_dump({"claims": claims})
     with fresh.edited("config/claims.yaml", lambda before: text):
-        done = fresh.snakemake(MICRO, "--dry-run")
+        done = fresh.dry_run(MICRO)
     assert fresh.job_stats(done.stdout) == PLANNED
     assert "claim own: not run here: no method 'bounded+RT'" in done.stdout
     assert "claim typo: not run here: no method 'NPO+TR'" in done.stdout

@@ -141,6 +141,6 @@ def dry_run(words: list[str], shape: tuple[str, ...], fresh, planned: dict) -> N
     """Plan what Snakemake is to do, unless a command with another shipped config has shown that."""
     if "--lint" in words or "--unlock" in words or shape in planned:
         return  # the first two plan nothing; `make lint` and test_bad_input.py run them
-    done = fresh.call(*words, "--dry-run")
+    done = fresh.ask(*words[1:], "--dry-run")
     assert done.returncode == 0 and fresh.job_stats(done.stdout), done.stdout
     planned[shape] = " ".join(words)

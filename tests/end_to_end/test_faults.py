@@ -26,7 +26,8 @@ steps = []
 
 def loss(batch):
     steps.append(batch)
-    return batch.forget.nll * (float("nan") if len(steps) > 3 else -1)
+    # two calls check the function before the first step
+    return batch.forget.nll * (float("nan") if len(steps) > 5 else -1)
 """
 
 

@@ -81,8 +81,11 @@ class Project:
 
     def ask_snakemake(self, config: dict | Path, *arguments: str | Path):
         """What `snakemake` does, from a warm process: for runs that start no job or few."""
-        command = self._arguments(config, arguments)
-        return DRY_RUNS.run(self.root, self.environment, command, timeout=900)
+        return self.ask(*self._arguments(config, arguments))
+
+    def ask(self, *words: str | Path):
+        """The same for `snakemake` with these words and no others."""
+        return DRY_RUNS.run(self.root, self.environment, [str(word) for word in words], timeout=900)
 
     def dry_run(self, config: dict | Path, *arguments: str | Path):
         """Exit status and output of a dry run."""

@@ -5,14 +5,15 @@ import hashlib
 import json
 
 import pytest
+from report_world import HOSTILE
 from unlearning.reporting.embed import content_policy, inline_script, json_block
 from unlearning.reporting.generations import LONGEST, browser_data
 
 
-def test_json_blocks_hold_nothing_that_could_end_them(hostile):
-    block = str(json_block({"texts": hostile}))
+def test_json_blocks_hold_nothing_that_could_end_them():
+    block = str(json_block({"texts": HOSTILE}))
     assert not set(block) & set("<>&\u2028\u2029")
-    assert json.loads(block) == {"texts": hostile}
+    assert json.loads(block) == {"texts": HOSTILE}
 
 
 def test_numbers_that_are_no_json_are_refused():
@@ -33,7 +34,7 @@ def test_the_policy_admits_these_scripts_only():
     assert f"script-src 'sha256-{digest}';" in policy
 
 
-def test_browser_data_holds_questions_truths_and_answers(results, hostile):
+def test_browser_data_holds_questions_truths_and_answers(results):
     data = browser_data(results)["splits"]["forget10"]
     assert data["sets"]["forget"][0][1] == "Author 0 wrote the novel number 0."
     assert len(data["sets"]["retain"]) == 20
@@ -41,7 +42,7 @@ def test_browser_data_holds_questions_truths_and_answers(results, hostile):
     models = data["seeds"]["2"]
     assert [model["label"] for model in models[:3]] == ["Retrained", "Target", "GA"]
     answers = models[2]["answers"]["forget"]
-    assert [text for text, *_ in answers[: len(hostile)]] == hostile
+    assert [text for text, *_ in answers[: len()]] == HOSTILE
     assert 0 <= answers[0][2] <= 1
     assert answers[0][4] > 100  # GA's answers: unlikely under the target model
 

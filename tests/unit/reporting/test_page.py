@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from report_world import HOSTILE
 from unlearning.evaluation.metrics import METRICS
 from unlearning.reporting.overview import overview
 
@@ -34,8 +35,8 @@ def test_it_loads_nothing_from_elsewhere(page):
     assert "Content-Security-Policy" in markup
 
 
-def test_text_of_models_is_data_only(page, hostile):
-    for text in hostile:
+def test_text_of_models_is_data_only(page):
+    for text in HOSTILE:
         assert text not in page
     assert "window.hacked=1" not in without_scripts(page)
     assert page.count("</script>") == page.count("<script")

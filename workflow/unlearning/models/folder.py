@@ -2,10 +2,13 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from unlearning.assets.record import located
@@ -35,14 +38,15 @@ def load_model(path: str, dtype: str = "float32"):
     if kept is not None:
         base = load_model(_base(Path(path), kept), kept["dtype"])
         return load_adapted(base, str(path)).to(DTYPES[dtype])
-    model, info = AutoModelForCausalLM.from_pretrained(
-        path,
-        dtype=DTYPES[dtype],
-        use_safetensors=True,
-        trust_remote_code=False,
-        output_loading_info=True,
-        ignore_mismatched_sizes=True,  # refused below, with all other problems
-    )
+    with _naming(path):
+        model, info = AutoModelForCausalLM.from_pretrained(
+            path,
+            dtype=DTYPES[dtype],
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # refused below, with all other problems
+        )
     problems = key_problems(model, info)
     if not record and not problems:
         # ours are as training left them: a model that has collapsed is evaluated like any other
@@ -56,7 +60,17 @@ def load_tokenizer(path: str):
     """The tokenizer of a folder, record of rule fetch, or hub id."""
     path = located(str(path))
     verify(Path(path))
-    return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+    with _naming(path):
+        return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Turn what transformers raises of a folder's files into a UserError that names the folder."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise UserError(f"model {path} cannot be loaded: {error}") from error
 
 
 def save_model(
