@@ -141,7 +141,7 @@ def test_a_system_text_is_a_setting_of_chat_alone(config):
 def test_command_line_names_the_problem_before_any_job(fresh, config, model):
     (model / "model.safetensors").unlink()
     (model / "pytorch_model.bin").write_bytes(b"PK")
-    done = fresh.snakemake(config(), "--dry-run")
+    done = fresh.dry_run(config())
     assert done.returncode != 0
     assert "Traceback" not in done.stdout and "Job stats" not in done.stdout
     assert "pytorch_model.bin may run any code" in done.stdout

@@ -51,7 +51,7 @@ class DryRuns:
         return self.server
 
     def run(
-        self, folder: Path, environment: dict[str, str], arguments: list[str], timeout: float = 300
+        self, folder: Path, environment: dict[str, str], arguments: list[str], timeout: float = 900
     ) -> subprocess.CompletedProcess:
         """Exit status and output, both streams in one, of `snakemake` with these arguments.
 
