@@ -3,7 +3,8 @@
 A command of Snakemake runs as a dry run, once for all that differ in their shipped config alone:
 test_shipped_configs.py plans each of these. Of `make` targets it is what they call that runs;
 `python -m unlearning` commands run up to the stage, and `plan` and `score` to their end.
-Placeholders are filled in: path/to/tofu by a folder in TOFU's format, FILE by a log.
+Placeholders are filled in: path/to/tofu by a folder in TOFU's format, FILE by a log, a GGUF file by
+a small one.
 """
 
 import importlib
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from folders import ROOT
+from toy_gguf import write_gguf
 from toy_logs import evaluation, official_log, write
 from unlearning.__main__ import main
 
@@ -106,6 +108,27 @@ def log(tmp_path_factory) -> str:
 
 
 @pytest.fixture(scope="session")
+def model(tmp_path_factory) -> str:
+    """A GGUF file."""
+    path = tmp_path_factory.mktemp("model") / "toy.gguf"
+    write_gguf(path)
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def placeholders(tofu, log, model) -> dict[str, str]:
+    """Pattern of a placeholder -> what is there."""
+    return {"path/to/tofu": str(tofu), "FILE": log, r"[\w./-]+\.gguf": model}
+
+
+def filled(word: str, placeholders: dict[str, str]) -> str:
+    """A word of a command with its placeholders filled in."""
+    for pattern, path in placeholders.items():
+        word = re.sub(pattern, path, word)
+    return word
+
+
+@pytest.fixture(scope="session")
 def planned() -> dict[tuple[str, ...], str]:
     """Snakemake's words without the config's name -> the command that was planned with them."""
     return {}
@@ -120,9 +143,9 @@ def test_the_commands_of_the_docs_are_found():
 
 
 @pytest.mark.parametrize("command", printed())
-def test_a_printed_command_runs(command, fresh, tofu, log, planned, monkeypatch, capsys):
+def test_a_printed_command_runs(command, fresh, placeholders, planned, monkeypatch, capsys):
     for words in called(command):
-        words = [w.replace("path/to/tofu", str(tofu)).replace("FILE", log) for w in words]
+        words = [filled(word, placeholders) for word in words]
         assert shutil.which(words[0]), words
         configs = [word for word in words if CONFIG.fullmatch(word)]
         assert all((ROOT / config).is_file() for config in configs), words
