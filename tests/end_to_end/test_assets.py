@@ -60,7 +60,8 @@ def shelf(tmp_path_factory) -> dict[str, Path]:
     wrong = {"perturbed_answer": ["ann wrote", "ben wrote"], "paraphrased_answer": "it wrote"}
     rows = [{"question": f"who wrote book {i} ?", "answer": "carl wrote it"} for i in range(400)]
     for name in (*TABLES, "forget10_perturbed"):
-        shown = rows if name == "full" else [{**row, **wrong} for row in rows[-40:]]
+        part = rows[:40] if name == "retain_perturbed" else rows[-40:]
+        shown = rows if name == "full" else [{**row, **wrong} for row in part]
         text = "".join(json.dumps(row) + "\n" for row in shown)
         (folder / "tofu" / f"{name}.json").write_text(text)
     return {MODEL: folder / "tiny", DATA: folder / "tofu"}

@@ -42,7 +42,7 @@ def test_browser_data_holds_questions_truths_and_answers(results):
     models = data["seeds"]["2"]
     assert [model["label"] for model in models[:3]] == ["Retrained", "Target", "GA"]
     answers = models[2]["answers"]["forget"]
-    assert [text for text, *_ in answers[: len()]] == HOSTILE
+    assert [text for text, *_ in answers[: len(HOSTILE)]] == HOSTILE
     assert 0 <= answers[0][2] <= 1
     assert answers[0][4] > 100  # GA's answers: unlikely under the target model
 
