@@ -49,8 +49,9 @@ def test_the_report_holds_every_model(experiment):
             assert float(row[metric]) == pytest.approx(expected)
 
 
-def test_each_model_is_asked_for_itself(experiment, tmp_path):
+def test_each_model_is_asked_for_itself(experiment, wmdp, tmp_path, monkeypatch):
     """Accuracies of the base and of the last cell are those that its own model gives here."""
+    monkeypatch.chdir(wmdp.root)  # tasks name their files from there
     layout, run = experiment.layout, experiment.cells()[-1].run
     for name, model, summary in (
         ("base", experiment.target, layout.harness("bio", "base")),

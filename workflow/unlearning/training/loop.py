@@ -71,6 +71,8 @@ def train(
     frozen = _freeze(teacher, accelerator, sharded) if teacher is not None else None
     with accelerator.autocast():
         bare.layout = layout_of(scorer, model, source.all_rows())
+    if sharded:
+        scorer.reshard()  # FSDP keeps the root's weights until the backward pass: here is none
     if frozen is not None:
         frozen.layout = bare.layout
     history = History()
