@@ -10,6 +10,7 @@ from unlearning.evaluation.likelihood import Likelihood
 from unlearning.methods.objective import Needs, build_objective
 from unlearning.methods.registry import resolve
 from unlearning.models import agreement
+from unlearning.models.agreement import layout_of
 from unlearning.models.scorer import PACKED, PADDED, Scorer
 from unlearning.training.batches import score_pairs
 from unlearning.training.learning import LEARN
@@ -24,6 +25,7 @@ SHORT = [row for row in ROWS if len(row.ids) <= 16]
 @pytest.fixture(autouse=True)
 def nothing_compared(monkeypatch):
     monkeypatch.setattr(agreement, "_HELD", {})
+    monkeypatch.setattr(agreement, "_SAID", set())
 
 
 def layout(model, rows):
@@ -98,6 +100,20 @@ def test_whole_logits_and_activations_are_the_models_own(name):
         torch.testing.assert_close(known, taught, atol=1e-5, rtol=1e-5)
 
 
+def test_training_compares_whatever_was_scored_before():
+    """Each process has scored rows of its own, and all must meet in training's comparison."""
+    model = family_model("Llama")
+    assert layout(model, ROWS) == PACKED
+    passes = []
+    model.model.layers[0].register_forward_pre_hook(lambda *_: passes.append(1))
+    scorer = Scorer(model)
+    layout_of(scorer, model, SHORT)
+    assert not passes
+    for _ in range(2):
+        assert layout_of(scorer, model, SHORT, "training") == PACKED
+    assert len(passes) == 3 + 1 + 1  # plain, padded, packed: once
+
+
 @pytest.mark.parametrize("name", ["Mistral, window 16", "RWKV", "Gemma-2, window 16"])
 def test_training_starts_from_the_plain_loss(name):
     """Rows are not packed in training either: its first loss is that of plain passes."""
@@ -115,7 +131,7 @@ def test_a_model_that_sees_what_follows_is_refused():
     model = family_model("Llama")
     for layer in model.model.layers:
         layer.self_attn.is_causal = False
-    with pytest.raises(UserError, match="model family llama .*docs/models.md"):
+    with pytest.raises(UserError, match="(?s)model family llama .*docs/models.md"):
         Likelihood(model)(ROWS)
 
 

@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 from transformers import DynamicCache
 
 from unlearning.evaluation.likelihood import batches_by_length
-from unlearning.models.agreement import distance, family, holds, rounding, say
+from unlearning.models.agreement import distance, holds, rounding, say
 from unlearning.models.context import check_context
 
 COMPARED = 3  # tokens after the prompt whose logits are compared with those of a plain pass
@@ -145,7 +145,7 @@ class Generator:
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # of a family that has no such cache: anything
-            say(f"{family(self.model)}: {ALONE} ({type(error).__name__}: {error})")
+            say(self.model, ALONE, f"{type(error).__name__}: {error}")
             return False
         plain = []
         for row in rows:
@@ -155,7 +155,7 @@ class Generator:
         allowed = GENERATION_NOISE * rounding(self.model)
         if not apart <= allowed:
             far = f"differ by {apart:.1g} of their spread from a plain pass's"
-            say(f"{family(self.model)}: {ALONE} (logits {far}, allowed: {allowed:.1g})")
+            say(self.model, ALONE, f"logits {far}, allowed: {allowed:.1g}")
         return apart <= allowed
 
     def _forced(self, rows: list[list[int]], steps: int) -> Tensor:

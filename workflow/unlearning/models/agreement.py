@@ -17,8 +17,9 @@ from unlearning.models.scorer import PACKED, PADDED, PLAIN
 
 COMPARED = 32  # last tokens of a sequence whose logits are compared: windows show at the end
 # How far logits may lie from the plain pass's, in parts of their spread over the vocabulary. Over
-# the families of docs/models.md rounding makes 3e-7 to 2e-5 in float32 and up to 1e-2 in bfloat16,
-# a wrong mask or position 2e-3 to 2.
+# the families of docs/models.md rounding makes 3e-7 to 2e-5 in float32, a wrong mask or position
+# 2e-3 to 2. In bfloat16 rounding makes 6e-3 (4 layers) to 6e-2 (32), as much in padded rows as in
+# packed ones.
 ROUNDING, ROUNDING_HALF = 1e-4, 0.03
 NOISE = 3  # packing may round this many times as far as padding does
 # Padding beyond this is wrong rather than rounded: routers' ties in bfloat16 make 0.1.
@@ -26,19 +27,21 @@ WRONG, WRONG_HALF = 1e-3, 0.5
 # Comparison, architecture and number types -> tokens of the longest sequence for which the fast
 # way has held; 0 where it did not.
 _HELD: dict[tuple[str, ...], int] = {}
+_SAID: set[tuple[str, str]] = set()
 
 
-def layout_of(score: Callable, model, examples: list[Example]) -> str:
+def layout_of(score: Callable, model, examples: list[Example], use: str = "scoring") -> str:
     """PACKED where packed rows of `model` score as plain ones do, else PADDED, said in the log.
 
-    score: its Scorer, or what wraps it for several processes, all of which have to take part.
-    examples: the rows of the run; one as long as the longest of them is compared. UserError, with
-    the model's family, if padded rows do not score as in transformers' own forward pass either.
+    score: its Scorer, or what wraps it for several processes, all of which then have to take part:
+    under the same `use` they must all have compared the same rows before. examples: the rows of the
+    run; one as long as the longest of them is compared. UserError, with the model's family, if
+    padded rows do not score as in transformers' own forward pass either.
     """
     if not examples:
         return PADDED
     longest = max(len(example.ids) for example in examples)
-    packed = holds("layout", model, longest, lambda: _packed_holds(score, model, probes(examples)))
+    packed = holds(use, model, longest, lambda: _packed_holds(score, model, probes(examples)))
     return PACKED if packed else PADDED
 
 
@@ -70,7 +73,7 @@ def _packed_holds(score: Callable, model, rows: list[Example]) -> bool:
     if plain is None:
         raise UserError(f"{family(model)}: transformers' own forward pass fails. {problem}")
     if not plain.isfinite().all():
-        say(f"{family(model)}: logits are not finite, so rows are not packed")
+        say(model, "rows are not packed", "logits are not finite")
         return False
     half = _is_half(model)
     padded, problem = _logits(score, model, rows, spans, PADDED)
@@ -78,7 +81,7 @@ def _packed_holds(score: Callable, model, rows: list[Example]) -> bool:
     if not apart <= (WRONG_HALF if half else WRONG):
         raise UserError(
             f"{family(model)}: logits differ from those of transformers' own forward pass by "
-            f"{apart:.1g} of their spread once a row is filled up at its end. {problem} Such a "
+            f"{apart:.1g} of their spread once a row is filled up at its end. {problem}\nSuch a "
             "model would be trained and evaluated wrongly here. Choose a base model of a family "
             "that docs/models.md lists as packed or unpacked"
         )
@@ -86,11 +89,9 @@ def _packed_holds(score: Callable, model, rows: list[Example]) -> bool:
     allowed = max(ROUNDING_HALF if half else ROUNDING, NOISE * apart)
     apart = distance(packed, plain)
     if not apart <= allowed:
-        say(
-            f"{family(model)}: rows are not packed, for packed ones have logits that differ by "
-            f"{apart:.1g} of their spread from those of one sequence alone (allowed: "
-            f"{allowed:.1g}). {problem}".rstrip()
-        )
+        reason = f"logits of packed rows differ by {apart:.1g} of their spread from those of one "
+        reason += f"row alone, allowed: {allowed:.1g}"
+        say(model, "rows are not packed", f"{reason}; {problem}" if problem else reason)
     return apart <= allowed
 
 
@@ -107,7 +108,7 @@ def _logits(
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
-        return None, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}."
+        return None, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     finally:
         model.train(training)
 
@@ -141,7 +142,9 @@ def family(model) -> str:
     return f"model family {model.config.model_type} ({type(model).__name__})"
 
 
-def say(text: str) -> None:
-    """Write a line into the stage's log, once for all processes."""
-    if not distributed.is_initialized() or distributed.get_rank() == 0:
-        print(text, flush=True)
+def say(model, consequence: str, reason: str) -> None:
+    """Write what follows for a family into the stage's log: once, and once for all processes."""
+    first = not distributed.is_initialized() or distributed.get_rank() == 0
+    if first and (family(model), consequence) not in _SAID:
+        _SAID.add((family(model), consequence))
+        print(f"{family(model)}: {consequence} ({reason})", flush=True)

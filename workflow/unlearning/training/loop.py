@@ -70,7 +70,7 @@ def train(
     scorer, optimizer = _prepare(bare, objective, recipe, fit, accelerator, sharded)
     frozen = _freeze(teacher, accelerator, sharded) if teacher is not None else None
     with accelerator.autocast():
-        bare.layout = layout_of(scorer, model, source.all_rows())
+        bare.layout = layout_of(scorer, model, source.all_rows(), "training")
     if sharded:
         scorer.reshard()  # FSDP keeps the root's weights until the backward pass: here is none
     if frozen is not None:
