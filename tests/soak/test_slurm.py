@@ -35,7 +35,7 @@ def again(slow, tmp_path):
 
 
 @pytest.fixture
-def finished(project, tmp_path):
+def finished_copy(project, tmp_path):
     """A copy of the project after its local run, to be damaged."""
     return project.moved_to(tmp_path / "project")
 
@@ -97,40 +97,40 @@ def test_whole_experiment(cluster, project, empty, config):
     assert {(job["MinMemoryNode"], job["TimeLimit"]) for job in jobs} == {("2000M", "01:00:00")}
 
 
-def test_cancelled_job(cluster, project, finished, config):
+def test_cancelled_job(cluster, project, finished_copy, config):
     """After scancel the next run does that job and what depends on it; work that was done stays."""
-    shutil.rmtree(finished.world / "report")
-    shutil.rmtree(finished.root / UNLEARNED / "NPO+RT")
-    shutil.rmtree(finished.root / UNLEARNED / METHODS["SimNPO+RT"] / "evaluate")
-    run = cluster.start(finished, config, "--retries", "0")
-    asked("scancel", cluster.running(finished, "rule_unlearn")["JobId"])
+    shutil.rmtree(finished_copy.world / "report")
+    shutil.rmtree(finished_copy.root / UNLEARNED / "NPO+RT")
+    shutil.rmtree(finished_copy.root / UNLEARNED / METHODS["SimNPO+RT"] / "evaluate")
+    run = cluster.start(finished_copy, config, "--retries", "0")
+    asked("scancel", cluster.running(finished_copy, "rule_unlearn")["JobId"])
     done = run.result()
     assert done.returncode == 1
     assert "Error in rule unlearn" in done.stdout
     assert "CANCELLED" in done.stdout
-    assert rules(cluster.jobs(finished)) == ["evaluate", "unlearn"]
-    done = cluster.run(finished, config)
+    assert rules(cluster.jobs(finished_copy)) == ["evaluate", "unlearn"]
+    done = cluster.run(finished_copy, config)
     assert done.returncode == 0, done.stdout
-    assert rules(cluster.jobs(finished)[2:]) == ["evaluate", "unlearn"]
-    assert results(finished) == results(project)
+    assert rules(cluster.jobs(finished_copy)[2:]) == ["evaluate", "unlearn"]
+    assert results(finished_copy) == results(project)
 
 
 @pytest.mark.short
-def test_node_goes_down(cluster, project, finished, config):
+def test_node_goes_down(cluster, project, finished_copy, config):
     """Its job queues again and ends elsewhere; the job of the other node goes on."""
-    shutil.rmtree(finished.root / UNLEARNED)
-    run = cluster.start(finished, config, *trajectories())
-    hit, spared = (cluster.running(finished, f"_{name}_") for name in METHODS)
+    shutil.rmtree(finished_copy.root / UNLEARNED)
+    run = cluster.start(finished_copy, config, *trajectories())
+    hit, spared = (cluster.running(finished_copy, f"_{name}_") for name in METHODS)
     asked("scontrol", "update", f"NodeName={hit['NodeList']}", "State=DOWN", "Reason=test")
     cluster.pending_again(hit)
     done = run.result()
     asked("scontrol", "update", f"NodeName={hit['NodeList']}", "State=RESUME")
     assert done.returncode == 0, done.stdout
-    again, undisturbed = (job_of(cluster.jobs(finished), name) for name in METHODS)
+    again, undisturbed = (job_of(cluster.jobs(finished_copy), name) for name in METHODS)
     assert (again["JobId"], again["Restarts"]) == (hit["JobId"], "1")
     assert again["NodeList"] == spared["NodeList"] == undisturbed["NodeList"]
     assert undisturbed["Restarts"] == "0"
-    assert unlearned(finished) == unlearned(project)
+    assert unlearned(finished_copy) == unlearned(project)
 
 
 def test_time_limit(cluster, slow, again):
