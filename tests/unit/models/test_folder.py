@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from toy import toy
+from transformers import AutoConfig, AutoModelForCausalLM
 from unlearning.errors import UserError
 from unlearning.files import write_json
 from unlearning.models import folder
@@ -150,3 +151,18 @@ def test_a_full_disk_is_named_and_leaves_nothing(saved, tmp_path):
 def test_a_place_that_cannot_be_written_to_is_named():
     with pytest.raises(UserError, match=r"/sys/rows\.json cannot be written \(.*\): make room"):
         write_json(Path("/sys/rows.json"), [])
+
+
+@pytest.mark.parametrize("name", ["gpt2", "opt", "llama"])
+def test_dropout_of_a_configuration_is_switched_off(tmp_path, name):
+    """A training pass draws no random numbers: two of them give the same logits."""
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    sizes |= {"vocab_size": 32, "intermediate_size": 16, "ffn_dim": 16, "word_embed_proj_dim": 16}
+    rates = ("attention_dropout", "dropout", "resid_pdrop", "embd_pdrop", "attn_pdrop")
+    config = AutoConfig.for_model(name, **sizes, **dict.fromkeys(rates, 0.5))
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / name)
+    dropping = AutoModelForCausalLM.from_pretrained(tmp_path / name).train()
+    ids = torch.arange(2, 12)[None]
+    assert not torch.equal(dropping(ids).logits, dropping(ids).logits)
+    model = load_model(tmp_path / name).train()
+    assert torch.equal(model(ids).logits, model(ids).logits)

@@ -29,7 +29,7 @@ def load_model(path: str, dtype: str = "float32"):
     Of a folder that keeps an adapter it is the model that merging would have saved. UserError if a
     folder of ours, or the one that an adapter is for, is not as it was written; if tensors are
     missing, foreign or of another shape; and if a model that is not ours has weights that are no
-    finite numbers, or sees tokens to come.
+    finite numbers, or sees tokens to come. Dropout is off.
     """
     path = located(str(path))
     verify(Path(path))
@@ -53,7 +53,23 @@ def load_model(path: str, dtype: str = "float32"):
         problems = number_problems(model) or sight_problems(model)
     if problems:
         raise UserError("\n".join(f"model {path} {problem}" for problem in problems))
+    switch_off_dropout(model)
     return model
+
+
+def switch_off_dropout(model) -> None:
+    """Set every dropout probability of a model's modules to 0; its configuration stays.
+
+    Dropout that a configuration states (GPT-2: 0.1) would draw from torch's global generator, so a
+    step would no longer follow from seed and step alone, nor be the same on several processes.
+    """
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        for name, value in vars(module).items():
+            # attention layers hand a number of their own to the attention function
+            if ("dropout" in name or "pdrop" in name) and isinstance(value, float):
+                setattr(module, name, 0.0)
 
 
 def load_tokenizer(path: str):
