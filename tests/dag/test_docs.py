@@ -9,6 +9,7 @@ a small one.
 
 import importlib
 import json
+import os
 import re
 import shlex
 import shutil
@@ -80,7 +81,11 @@ def called(command: str) -> list[list[str]]:
         return [words]
     # as if the environment were installed
     shown = ["make", "--dry-run", "--old-file", ".venv/.installed", *words[1:]]
-    done = subprocess.run(shown, cwd=ROOT, capture_output=True, text=True, check=True)
+    # nor as a part of the `make test` that may run this: then it would have other options and output
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+    done = subprocess.run(
+        shown, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
     lines = [line for line in done.stdout.splitlines() if not line.startswith("make:")]
     return [shlex.split(line) for line in lines]
 
