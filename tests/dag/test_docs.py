@@ -81,8 +81,8 @@ def called(command: str) -> list[list[str]]:
         return [words]
     # as if the environment were installed
     shown = ["make", "--dry-run", "--old-file", ".venv/.installed", *words[1:]]
-    # nor as a part of the `make test` that may run this: then it would have other options and output
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+    # of a `make test` that runs this it must inherit neither options nor variables
+    environment = {"PATH": os.environ["PATH"]}
     done = subprocess.run(
         shown, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
