@@ -58,7 +58,9 @@ def test_gradient_checkpointing_changes_no_bit(method):
     for checkpointing in (False, True):
         model = copy.deepcopy(start)
         calls = []
-        model.model.layers[0].self_attn.register_forward_hook(lambda *_, n=calls: n.append(1))
+        model.model.layers[0].self_attn.register_forward_hook(
+            lambda module, *_, n=calls: n.append(1) if module.training else None
+        )
         history = run(
             model,
             tokenizer,
