@@ -98,9 +98,9 @@ def unlearned(folder):
     return folder if EXPERIMENT.config["keep_models"] else temp(folder)
 
 
-def code(*modules):
+def code(*entries):
     """Digest of what a stage is made of; as a param, an edit reruns its stages and no others."""
-    return fingerprint(*modules)
+    return fingerprint(*entries, *EXPERIMENT.table_entries)
 
 
 def as_json(settings):
@@ -190,12 +190,10 @@ def state_of(wildcards, output):
     return str(LAYOUT.state(Path(output[0]).parent))
 
 
-def method_modules(wildcards):
-    """The stage, and the modules of the method's own loss functions."""
+def method_functions(wildcards):
+    """The functions that a method's settings name."""
     hyper = EXPERIMENT.hyper(wildcards.method, wildcards.variant)
-    functions = EXPERIMENT.method(wildcards.method, hyper).functions()
-    own = {function.rpartition(":")[0] for function in functions}
-    return ["unlearning.stages.unlearn", *sorted(own)]
+    return EXPERIMENT.method(wildcards.method, hyper).functions()
 
 
 def evaluated():

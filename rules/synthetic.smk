@@ -22,7 +22,10 @@ rule unlearn_logistic:
         **compute(0),
     params:
         settings=lambda w: as_json(EXPERIMENT.job_settings(w.study, f"alpha={w.alpha}")),
-        code=code("unlearning.stages.unlearn_logistic"),
+        code=lambda w: code(
+            "unlearning.stages.unlearn_logistic",
+            *EXPERIMENT.methods_code(w.study, f"alpha={w.alpha}"),
+        ),
     shell:
         "python -m unlearning unlearn_logistic"
         " --seed {wildcards.seed}"
@@ -44,7 +47,9 @@ rule unlearn_markov:
         **compute(0),
     params:
         settings=lambda w: as_json(EXPERIMENT.job_settings("markov", w.chains)),
-        code=code("unlearning.stages.unlearn_markov"),
+        code=lambda w: code(
+            "unlearning.stages.unlearn_markov", *EXPERIMENT.methods_code("markov", w.chains)
+        ),
     shell:
         "python -m unlearning unlearn_markov"
         " --seed {wildcards.seed}"

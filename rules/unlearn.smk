@@ -25,7 +25,7 @@ rule unlearn:
         settings=lambda wildcards: as_json(
             EXPERIMENT.method_settings(wildcards.method, wildcards.variant, wildcards.split)
         ),
-        code=lambda wildcards: code(*method_modules(wildcards)),
+        code=lambda wildcards: code("unlearning.stages.unlearn", *method_functions(wildcards)),
     shell:
         "python -m unlearning --processes {resources.processes}"
         " --sharding {resources.sharding} unlearn"

@@ -99,6 +99,12 @@ class Experiment:
         return "retain1" if self.on_muse else retain_name(split)
 
     @property
+    def table_entries(self) -> list[str]:
+        """What its settings look up in tables of the package: the other entries of these tables
+        are no matter of its stages (fingerprint)."""
+        return [f"unlearning.data.prompts:PROMPTS[{self.config['model']['prompt']}]"]
+
+    @property
     def from_scratch(self) -> bool:
         """Whether the base model is pre-trained here."""
         return self.config["model"]["architecture"] is not None

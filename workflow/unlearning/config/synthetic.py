@@ -15,7 +15,7 @@ from unlearning.config.schema import (
     nearest,
     validated,
 )
-from unlearning.methods.registry import FORGET_LOSSES, Losses, hyper_parameters
+from unlearning.methods.registry import FORGET_LOSSES, Losses, code_of, hyper_parameters
 from unlearning.methods.terms import Hyper
 
 SCHEMA = Path("config/schemas/synthetic.schema.yaml")
@@ -49,6 +49,7 @@ class SyntheticExperiment:
 
     config: dict
     synthetic = True
+    table_entries = ()
 
     @property
     def layout(self) -> Layout:
@@ -103,6 +104,11 @@ class SyntheticExperiment:
             for method, stated in section["methods"].items()
             for hyper in grid(stated)
         ]
+
+    def methods_code(self, study: str, setting: str) -> list[str]:
+        """The code of the methods that a job runs, for its digest."""
+        methods = {run["method"] for run in self.runs(study, setting)}
+        return sorted({entry for method in methods for entry in code_of(method)})
 
     def job_settings(self, study: str, setting: str) -> dict:
         """What the jobs of a setting are told."""

@@ -67,7 +67,7 @@ def run(args: Namespace) -> None:
     adapter = attach(model, recipe, args.seed, settings, args.model)
     finish = finisher(args, objective)
     evaluate = trajectory(args, model, tokenizer, source.plan, accelerator, finish, adapter)
-    state = make_state(args, source.plan, accelerator, own_modules(settings["method"]))
+    state = make_state(args, source.plan, accelerator, own_functions(settings["method"]))
     history = train(
         model,
         source,
@@ -91,10 +91,9 @@ def run(args: Namespace) -> None:
         state.remove()
 
 
-def own_modules(method: dict) -> set[str]:
-    """The modules, or files of the user's, that the method's functions are in."""
-    parts = [*method["terms"], *method["hooks"].values()]
-    return {part["function"].rpartition(":")[0] for part in parts}
+def own_functions(method: dict) -> set[str]:
+    """The functions that the method's settings name."""
+    return {part["function"] for part in (*method["terms"], *method["hooks"].values())}
 
 
 def finisher(args: Namespace, objective: Objective) -> Callable:
