@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import sys
+from functools import cache
 from tempfile import TemporaryDirectory
 
 ROOT = Path(workflow.basedir)
@@ -19,6 +20,7 @@ from unlearning.config.reading import read_experiment, ready_experiment
 from unlearning.errors import UserError
 from unlearning.fingerprint import fingerprint
 from unlearning.methods.references import PATTERN as REFERENCES
+from unlearning.outside import content
 
 
 def load():
@@ -124,15 +126,36 @@ def asset(name):
     return [str(LAYOUT.assets / f"{name}.json")] if name in ASSETS else []
 
 
-def base_made():
-    """The base model's folder where a rule makes it; else the record of what was fetched, if any."""
-    made = EXPERIMENT.from_scratch or EXPERIMENT.restored
-    return [EXPERIMENT.base] if made else asset("model")
+def outside(files):
+    """Files from outside as an input: not their times count, but what they hold."""
+    return ancient(list(map(str, files)))
 
 
-def base_model(wildcards, input):
+def held(files):
+    """What these files hold, as a param: a change of one reruns the rule. No function of a job's
+    inputs, for such params start no rerun."""
+    return contents(*files)
+
+
+@cache
+def contents(*files):
+    """Digests of files: one look at each, however many jobs read it."""
+    return content(files)
+
+
+def held_start(wildcards):
+    """What the model holds that a run unlearns, where it lies outside."""
+    return held(EXPERIMENT.files_of_model(start_of(wildcards)))
+
+
+def model_files(path):
+    """A model as an input: its files where it lies outside, else its folder or record."""
+    return outside(EXPERIMENT.files_of_model(path)) or path
+
+
+def base_path():
     """What fine-tuning starts from: made here, fetched, or the folder of the config."""
-    return input.base or EXPERIMENT.base
+    return (*asset("model"), EXPERIMENT.base)[0]
 
 
 def trained_on(wildcards):
@@ -151,6 +174,11 @@ def start_of(wildcards):
     return str(EXPERIMENT.starts_from(wildcards.split, unlearning_run(wildcards)))
 
 
+def start_files(wildcards):
+    """That model as an input."""
+    return model_files(start_of(wildcards))
+
+
 def reference_of(wildcards):
     """Scores of the forget rows under that model, or under the reference that the variant names."""
     hyper = EXPERIMENT.hyper(wildcards.method, wildcards.variant)
@@ -159,13 +187,15 @@ def reference_of(wildcards):
 
 
 def reference_model(wildcards):
-    """Model folder or hub id of a reference that replaces the target."""
+    """Model folder or record of a reference that replaces the target."""
+    if wildcards.reference == "base":
+        return base_path()
     return EXPERIMENT.reference_model(wildcards.split, wildcards.reference)
 
 
-def reference_folder(wildcards):
-    """That model, where it is made here; else the record of what was fetched."""
-    return base_made() if wildcards.reference == "base" else reference_model(wildcards)
+def reference_files(wildcards):
+    """That model as an input."""
+    return model_files(reference_model(wildcards))
 
 
 def model_of(wildcards):
@@ -218,9 +248,7 @@ def task_files():
     """Files of the user's own tasks; the data folder, if it brings them."""
     if EXPERIMENT.config["data"]["source"] == "mini-wmdp":
         return [str(LAYOUT.data)]
-    folder = EXPERIMENT.config["harness"]["include_path"]
-    found = Path(folder).rglob("*") if folder else []
-    return sorted(str(f) for f in found if f.is_file() and f.parent.name != "__pycache__")
+    return outside(EXPERIMENT.task_files())
 
 
 def trajectories():

@@ -8,7 +8,7 @@ rule evaluate:
         data=rules.data.output.folder,
         model=model_of,
         target=judge_of_fluency,
-        holdout=EXPERIMENT.config["evaluation"]["holdout"] or [],
+        holdout=outside(EXPERIMENT.holdout_files()),
     output:
         rows=f"{WORLD}/{{split}}/{{run}}/evaluate/rows.json",
         summary=f"{WORLD}/{{split}}/{{run}}/evaluate/summary.json",
@@ -25,6 +25,7 @@ rule evaluate:
     params:
         settings=as_json(EXPERIMENT.evaluate_settings()),
         code=code("unlearning.stages.evaluate"),
+        held=held(EXPERIMENT.holdout_files()),
         folder=subpath(output.rows, parent=True),
     shell:
         "python -m unlearning --processes {resources.processes} evaluate"

@@ -1,5 +1,6 @@
 """Which repositories of the hub an experiment needs. Imports nothing of the hub's client."""
 
+import json
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from unlearning.data import muse, tofu, wmdp
 HUB_ID = re.compile(r"(?!.*(--|\.\.))[\w.-]+/[\w.-]+")
 # transformers' own names: no pickles, and no second copy of the weights in another format
 MODEL_FILES = ("*.json", "model*.safetensors", "*.model", "*.txt", "*.jinja")
+WORDS = re.compile(r"(readme|licen[cs]e|notice|use_policy)", re.IGNORECASE)
 # hub id -> how its model can be had where the hub cannot be reached
 WITHOUT_HUB = {
     "HuggingFaceTB/SmolLM2-135M-Instruct": (
@@ -40,6 +42,20 @@ class Repository:
             wanted = [f"*{self.part}{kind}" for kind in kinds] if self.part else kinds
             return {"allow_patterns": [readme, *wanted], "ignore_patterns": []}
         return {"allow_patterns": list(MODEL_FILES), "ignore_patterns": ["*/*"]}
+
+
+def model_files(folder: Path) -> list[Path]:
+    """The files of a model folder that are read, and those of the model that its adapter is for."""
+    index, record = folder / "model.safetensors.index.json", folder / "run.json"
+    patterns = {*MODEL_FILES, "adapter_model.safetensors", "*/*.jinja"}
+    if index.is_file():
+        patterns |= {*json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()}
+    files = sorted({file for pattern in patterns for file in folder.glob(pattern)})
+    files = [file for file in files if not WORDS.match(file.name)]
+    adapted = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+    if "adapter_of" in adapted and (folder / adapted["adapter_of"]["path"]).is_dir():
+        files += model_files(folder / adapted["adapter_of"]["path"])
+    return files
 
 
 def on_hub(path: str | None) -> bool:

@@ -5,14 +5,16 @@ from functools import cached_property
 from pathlib import Path
 
 from unlearning.assets.gguf import is_gguf
-from unlearning.assets.needs import on_hub
+from unlearning.assets.needs import model_files, on_hub
 from unlearning.config.checks import cross_problems
 from unlearning.config.judged import assets_of
 from unlearning.config.layout import BASE, Cell, Layout, attack_shares, blocks, grid, spell
 from unlearning.config.rehearsal import rehearsed
 from unlearning.config.schema import ConfigError, load_schema, validated
 from unlearning.config.synthetic import SyntheticExperiment, load_synthetic
+from unlearning.data import muse, tofu, wmdp
 from unlearning.data.splits import MUSE_SOURCES, WMDP_SOURCES, retain_name, split_before
+from unlearning.data.task_files import read_from
 from unlearning.data.tasks import TASK_FOLDER
 from unlearning.data.world.hazards import TASKS
 from unlearning.methods.own import hyper_block, own_methods
@@ -120,6 +122,30 @@ class Experiment:
         if self.from_scratch:
             return str(self.layout.base)
         return str(self.layout.restored) if self.restored else self.config["model"]["path"]
+
+    def data_files(self) -> list[Path]:
+        """Tables from outside that its world is made of."""
+        data = self.config["data"]
+        files = [Path(data[key]) for key in ("idontknow", "alternatives") if data[key] is not None]
+        if data["data_dir"] is not None:
+            reader = muse if self.on_muse else wmdp if self.on_wmdp else tofu
+            files += reader.read_from(Path(data["data_dir"]), self.tables)
+        return files
+
+    def holdout_files(self) -> list[Path]:
+        """The table of non-members from outside."""
+        holdout = self.config["evaluation"]["holdout"]
+        return [] if holdout is None else [Path(holdout)]
+
+    def task_files(self) -> list[Path]:
+        """Files from outside of its own harness tasks; the miniature of WMDP brings its tasks."""
+        folder = self.config["harness"]["include_path"]
+        return read_from(folder) if folder is not None else []
+
+    def files_of_model(self, path: str) -> list[Path]:
+        """The files of a model that lies outside; none of one that is made here or fetched."""
+        outside = path == self.config["model"]["path"] and not on_hub(path)
+        return model_files(Path(path)) if outside else []
 
     @property
     def assets(self) -> dict[str, dict]:

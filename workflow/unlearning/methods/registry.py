@@ -147,8 +147,8 @@ def hyper_parameters(name: str, losses: Losses = FORGET_LOSSES) -> dict[str, Hyp
 
 
 def code_of(name: str) -> list[str]:
-    """The code of a method that a stage finds by its name, as `fingerprint` takes it: its functions,
-    and what the stage looks up in these tables."""
+    """What `fingerprint` takes for a method that a stage finds by name: its functions, and what the
+    stage looks up in these tables."""
     forget, _, retain = name.rpartition("+")
     entries = [f"{__name__}:FORGET_LOSSES[{key}]" for key in (name, forget)]
     return [*entries, f"{__name__}:RETAIN_TERMS[{retain}]", *resolve(name, {}).functions()]
