@@ -100,9 +100,13 @@ def unlearned(folder):
     return folder if EXPERIMENT.config["keep_models"] else temp(folder)
 
 
+# Params that start reruns are compared and recorded where Snakemake was called, not in its jobs.
+COMPARES = workflow.exec_mode == ExecMode.DEFAULT
+
+
 def code(*entries):
     """Digest of what a stage is made of; as a param, an edit reruns its stages and no others."""
-    return fingerprint(*entries, *EXPERIMENT.table_entries)
+    return fingerprint(*entries, *EXPERIMENT.table_entries) if COMPARES else None
 
 
 def as_json(settings):
@@ -134,7 +138,7 @@ def outside(files):
 def held(files):
     """What these files hold, as a param: a change of one reruns the rule. No function of a job's
     inputs, for such params start no rerun."""
-    return contents(*files)
+    return contents(*files) if COMPARES else None
 
 
 @cache

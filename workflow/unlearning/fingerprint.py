@@ -103,7 +103,7 @@ class Walk:
     def _follow(self, waiting: list[Reference]) -> None:
         while waiting:
             path, name, said = waiting.pop()
-            if any(path.is_relative_to(part) for part in NO_RESULT):
+            if _changes_nothing(path):
                 continue
             module = parsed(path)
             if path not in self.reached:
@@ -127,6 +127,12 @@ class Walk:
         return found
 
 
+@cache
+def _changes_nothing(path: Path) -> bool:
+    return any(path.is_relative_to(part) for part in NO_RESULT)
+
+
+@cache
 def _label(path: Path) -> str:
     """A file as digests spell it, wherever the project lies."""
     for folder in (PACKAGE, Path.cwd()):

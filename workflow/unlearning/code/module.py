@@ -105,7 +105,7 @@ class Use(NamedTuple):
                     pairs = zip(keys, values, strict=True)
                     chosen = [(key, value) for key, value in pairs if key.value in self.keys]
                     table = ast.Dict([key for key, _ in chosen], [value for _, value in chosen])
-                    return ast.fix_missing_locations(ast.Assign(targets, table))
+                    return ast.Assign(targets, table)
         return without_texts(statement) if self.said else statement
 
 
@@ -124,12 +124,16 @@ def references(use: Use) -> frozenset[Reference]:
         return frozenset(_resolved(o, (), path, said) for _, o in _imports(statement)) - {None}
     inside: dict[str, list[Origin]] = {}
     bound: set[str] = set()
+    shared: set[str] = set()  # names that no function has for its own: global ones, imports
     for node in ast.walk(statement):
         bound.update(_binds(node))
+        if isinstance(node, ast.Global):
+            shared.update(node.names)
         for name, origin in _imports(node, deep=False):
             inside.setdefault(name, []).append(origin)
+    shared.update(inside)
     found = {_imported(origin, path) for origins in inside.values() for origin in origins}
-    for names, only_said in _chains(statement, frozenset(), said):
+    for names, only_said in _chains(statement, frozenset(), shared, said):
         root, *attributes = names
         origins = inside.get(root, []) + module.origins.get(root, [])
         targets = {_resolved(origin, attributes, path, only_said) for origin in origins}
@@ -151,6 +155,7 @@ def imports(path: Path) -> set[Reference]:
     return found - {None}
 
 
+@cache
 def located(module: str, near: Path, level: int = 0) -> Path | None:
     """The file of a module as code in the file `near` imports it; None outside this package and,
     for a file of the user's, outside its folder and the one that runs start from."""
@@ -284,10 +289,10 @@ def _chain(node: ast.AST) -> tuple[str, ...] | None:
 
 
 def _chains(
-    node: ast.AST, local: frozenset[str], said: bool
+    node: ast.AST, local: frozenset[str], shared: set[str], said: bool
 ) -> Iterator[tuple[tuple[str, ...], bool]]:
     """The names that a node looks up in its module, with their attributes and whether they are
-    only said. local: names of the functions around it."""
+    only said. local: names of the functions around it; shared: names that are never local."""
     if isinstance(node, Said):
         said = True
     elif (names := _chain(node)) is not None:
@@ -296,15 +301,11 @@ def _chains(
         return
     outside, inside = _parts(node)
     for part in outside:
-        yield from _chains(part, local, said)
+        yield from _chains(part, local, shared, said)
     if inside:
-        own = {*_bound(inside)}
+        local |= {*_bound(inside)} - shared
         for part in inside:
-            for below in ast.walk(part):  # names of imports are looked up in what they bind
-                own -= {*below.names} if isinstance(below, ast.Global) else set()
-                own -= {name for name, _ in _imports(below, deep=False)}
-        for part in inside:
-            yield from _chains(part, local | own, said)
+            yield from _chains(part, local, shared, said)
 
 
 def _parts(node: ast.AST) -> tuple[list[ast.AST], list[ast.AST]]:

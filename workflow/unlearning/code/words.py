@@ -113,7 +113,7 @@ class _Meaning(ast.NodeTransformer):
 
 def meaning(statement: ast.stmt, plain: Callable[[ast.expr], bool]) -> ast.stmt:
     """The statement without what changes no result, changed in place; plain: see `_Meaning`."""
-    return ast.fix_missing_locations(_Meaning(plain).visit(statement))
+    return _Meaning(plain).visit(statement)
 
 
 def is_text(statement: ast.stmt) -> bool:
