@@ -13,31 +13,31 @@ is not followed: rules name it beside the stage. Files of the user's are followe
 lie in the same folder, and under the folder that runs start from.
 """
 
-import ast
 import hashlib
 import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from unlearning.code.memory import remember
 from unlearning.code.module import (
     PACKAGE,
     WHOLE,
     Reference,
     Use,
-    content,
+    effects,
     imports,
+    label,
     located,
     parsed,
     references,
 )
-from unlearning.code.words import FUNCTIONS
 
 # What a job says, how it is laid out in memory, and how its digests are made, changes no result.
 NO_RESULT = [PACKAGE / "progress.py", PACKAGE / "training" / "fit.py", PACKAGE / "planning"]
 NO_RESULT += [PACKAGE / "code", PACKAGE / "fingerprint.py"]
 STAGE = ("run", "add_arguments")  # entries of a stage's module
-SUBCLASSES = re.compile(r"__subclasses__|__init_subclass__")  # which no name leads to
+SUBCLASSES = {"__subclasses__", "__init_subclass__"}  # which no name leads to
 ENTRY = re.compile(r"(?P<module>[^:]+)(:(?P<name>\w+)(\[(?P<key>.*)\])?)?")
 
 
@@ -49,10 +49,9 @@ def fingerprint(*entries: str) -> str:
     "package.module:name" or "path/to/file.py:name"; or "package.module:TABLE[key]": of that table,
     where something reaches it, the entries count that are named so, and no others.
     """
-    digest = hashlib.sha256()
-    for line in sorted(Walk(entries).lines()):
-        digest.update(f"{line}\n".encode())
-    return digest.hexdigest()[:12]
+    lines = sorted(Walk(entries).lines())
+    remember()
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
 class Walk:
@@ -67,7 +66,7 @@ class Walk:
         self.used: dict[tuple[Path, int], Use] = {}
         self.tables: dict[tuple[Path, int], frozenset[str]] = {}
         self._follow([start for entry in entries for start in self._starts(entry)])
-        if any(SUBCLASSES.search(content(use)) for use in self.used.values()):
+        if any(map(_gathers, self.used.values())):
             self._follow([Reference(path, WHOLE) for path in self.reached])
 
     def lines(self) -> list[str]:
@@ -76,9 +75,8 @@ class Walk:
         lines: list[str] = []
         others: dict[Path, list[str]] = {}
         for (path, _), use in sorted(self.used.items()):
-            leads = sorted(f"{_label(to)}:{name}" for to, name, _ in references(use))
-            line = f"{_label(path)}: {content(use)} -> {leads}"
-            if isinstance(use.statement(), (*FUNCTIONS, ast.ClassDef)):
+            line = f"{label(path)} {use.line()}"
+            if use.statement.defines:
                 lines.append(line)
             else:
                 others.setdefault(path, []).append(line)
@@ -109,7 +107,7 @@ class Walk:
             if path not in self.reached:
                 self.reached.add(path)
                 waiting += imports(path)
-                waiting += self._use(path, module.effects, False)
+                waiting += self._use(path, effects(path), False)
             if name:
                 everything = range(len(module.statements))
                 waiting += self._use(path, module.bindings.get(name, everything), said)
@@ -132,10 +130,8 @@ def _changes_nothing(path: Path) -> bool:
     return any(path.is_relative_to(part) for part in NO_RESULT)
 
 
-@cache
-def _label(path: Path) -> str:
-    """A file as digests spell it, wherever the project lies."""
-    for folder in (PACKAGE, Path.cwd()):
-        if path.is_relative_to(folder):
-            return path.relative_to(folder).as_posix()
-    return path.name
+def _gathers(use: Use) -> bool:
+    """Whether code finds classes by what they inherit from."""
+    contents = use.contents()
+    names = {name for content in contents for names, _ in content.chains for name in names}
+    return bool(SUBCLASSES & names.union(*(content.bound for content in contents)))

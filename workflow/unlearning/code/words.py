@@ -8,7 +8,6 @@ stand there directly; what it calls is run each time, and stays.
 """
 
 import ast
-import copy
 from collections.abc import Callable
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -38,8 +37,9 @@ class _Textless(ast.NodeTransformer):
 
 
 def without_texts(statement: ast.stmt) -> ast.stmt:
-    """A copy of a definition that is used in what is said alone: its code without any text."""
-    return _Textless().visit(copy.deepcopy(statement))
+    """A definition that is used in what is said alone: its code without any text, changed in
+    place."""
+    return _Textless().visit(statement)
 
 
 class _Meaning(ast.NodeTransformer):
