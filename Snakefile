@@ -59,7 +59,8 @@ else:
 
 
 rule all:
-    """The report, and with it everything that the experiment needs."""
+    """The report, and every result that it is made from."""
     default_target: True
     input:
-        rules.report.output.page,
+        rules.report.output,
+        everything(),

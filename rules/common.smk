@@ -242,6 +242,24 @@ def evaluations():
     return [str(LAYOUT.evaluation(split, run) / "rows.json") for split, run in evaluated()]
 
 
+def tables(*names):
+    """CSV files of the report, beside those that its captions name."""
+    return [f"{LAYOUT.report}/tables/{name}.csv" for name in names]
+
+
+def everything():
+    """Every evaluation and trajectory: what of them is lost is made again."""
+    if EXPERIMENT.synthetic:
+        return [str(EXPERIMENT.curves(job)) for job in EXPERIMENT.jobs()]
+    rows = [] if EXPERIMENT.on_wmdp else evaluations()
+    return [*rows, *map(summary, rows), *trajectories(), *harness_summaries()]
+
+
+def summary(rows):
+    """The metrics beside an evaluation's rows."""
+    return str(Path(rows).with_name("summary.json"))
+
+
 def harness_summaries():
     """Accuracies of every model, if the experiment asks for tasks; splits share the target's."""
     asked = EXPERIMENT.tasks["tasks"]

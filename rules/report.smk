@@ -67,6 +67,11 @@ rule report:
             caption="../reports/captions/reference.rst",
             category="Figures",
         ),
+        tables=tables(
+            *("cells", "trajectories", "relearning", "peaks", "grids", "strata", "cost"),
+            *("published", "divergence", "weights"),
+            *(["harness"] if harness_summaries() else []),
+        ),
         divergence=report(
             f"{LAYOUT.report}/figures/divergence.svg",
             caption="../reports/captions/divergence.rst",

@@ -26,7 +26,10 @@ rule report:
             caption="../reports/captions/main_table.rst",
             category="Tables",
         ),
-        cells=f"{LAYOUT.report}/tables/cells.csv",
+        tables=tables(
+            *("cells", "published", "cost"),
+            *(["selected"] if EXPERIMENT.config["unlearn"]["trajectory"] else []),
+        ),
         scalability=report(
             f"{LAYOUT.report}/figures/scalability.svg",
             caption="../reports/captions/scalability.rst",

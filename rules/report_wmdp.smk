@@ -26,7 +26,7 @@ rule report:
             caption="../reports/captions/main_table.rst",
             category="Tables",
         ),
-        cells=f"{LAYOUT.report}/tables/cells.csv",
+        tables=tables("cells", "published", "cost"),
     log:
         f"{LOGS}/report/{EXPERIMENT.config['experiment']}.log",
     params:

@@ -76,7 +76,8 @@ rule report:
             caption="../reports/captions/claims.rst",
             category="Report",
         ),
-        table=f"{LAYOUT.report}/tables/main.csv",
+        tables=tables("main", "cells", "cost", *EXPERIMENT.studies),
+        figures=[f"{LAYOUT.report}/figures/{study}.svg" for study in EXPERIMENT.studies],
     log:
         f"{LOGS}/report/{EXPERIMENT.config['experiment']}.log",
     params:

@@ -12,6 +12,7 @@ from unlearning.code.statements import Content, Statement, statements
 from unlearning.files import write_json
 
 REMEMBERED = Path(".snakemake") / "code.json"
+MOST = 600  # files; then it begins anew
 READERS = [Path(__file__).with_name(name) for name in ("statements.py", "words.py")]
 _NEW: dict[str, list[dict]] = {}
 
@@ -30,6 +31,8 @@ def remembered(path: Path) -> list[Statement]:
 def remember() -> None:
     """Keep what is new, where Snakemake keeps its own notes."""
     if _NEW and REMEMBERED.parent.is_dir():
+        if len(_stored()) > MOST:
+            _stored().clear()
         _stored().update(_NEW)
         _NEW.clear()
         with suppress(ValueError, OSError):  # a folder that is only read: found again next time
