@@ -3,8 +3,12 @@
 from collections import Counter
 
 import pytest
-from edits import added, beside, both, changed, code, deleted, inside, touched
-from finished import MICRO
+from broken_models import good_model
+from broken_tables import FORGET, rows_of, write_good, write_rows
+from edits import added, beside, both, changed, code, deleted, inside, scaled, touched
+from local_tasks import write_task
+from pretended import pretend
+from project import Project, copied
 
 NOTHING = Counter()
 REPORT = Counter(report=1)
@@ -51,7 +55,7 @@ OF_TOFU = [
             '"GA": Term(',
             '"GB": Term(HOME + "ascent:gradient_ascent"),\n    "GA": Term(',
         ),
-        NOTHING,
+        REPORT,  # the page orders and colours methods by their places in the registry
     ),
     (
         "a prompt format more",
@@ -76,7 +80,11 @@ OF_TOFU = [
         code("files.py", "delete it and run again", "remove it, then start again"),
         NOTHING,
     ),
-    ("errors in a function of theirs", code("models/context.py", "a longer context", "more context"), NOTHING),
+    (
+        "errors in a function of theirs",
+        code("models/context.py", "a longer context", "more context"),
+        NOTHING,
+    ),
     ("a printed line", code("stages/common.py", "step plan: ", "plan of steps: "), NOTHING),
     ("help of an argument", code("stages/finetune.py", "model folder to write", "folder"), NOTHING),
     ("a list of problems", code("data/tofu.py", "not a multiple of", "no multiple of"), NOTHING),
@@ -134,3 +142,124 @@ def table(rows):
 def test_edits_after_a_run_on_tofu(project, edit, jobs):
     with edit(project):
         assert project.planned() == jobs
+
+
+LOSS = """import helper
+
+SCALE = 2.0
+
+
+def loss(batch, scale=1.0):
+    return -scale * helper.shifted(batch.forget.nll)
+
+
+def second(batch):
+    return SCALE * batch.forget.nll
+"""
+HELPER = """def shifted(values):
+    return values + 1
+
+
+def other(values):
+    return values - 1
+"""
+ONE = Counter(unlearn=1, evaluate=1, harness=1, report=1)
+ASKED = Counter(harness=7, report=1)
+TRAINED = Counter(finetune=1, retrain=2, reference=1, unlearn=4, relearn=1, evaluate=7) + ASKED
+READ = TRAINED + Counter(data=1)  # the tables of a world are one folder
+ANSWER, WRONG = '"Answer 100:', '"Wrong."'
+
+OF_OWN_FILES = [
+    ("an answer of full", changed("own/tofu/full.json", ANSWER, ANSWER.upper()), READ),
+    ("a wrong answer", changed("own/tofu/forget10_perturbed.json", WRONG, WRONG.upper()), READ),
+    ("a refusal", changed("own/refusals.txt", "No idea", "Not me"), READ),
+    ("an alternative", changed("own/alternatives.jsonl", "Another", "One more"), READ),
+    (
+        "a non-member",
+        changed("own/holdout.jsonl", "Nobody", "Someone"),
+        Counter(evaluate=7, report=1),
+    ),
+    ("weights doubled", scaled("own/model/model.safetensors", 2.0), TRAINED),
+    ("rows of a task", changed("own/tasks/people.jsonl", "Ann", "Anna"), ASKED + Counter(fetch=1)),
+    (
+        "settings of a task",
+        changed("own/tasks/mine.yaml", "version: 3", "version: 4"),
+        ASKED + Counter(fetch=1),
+    ),
+    ("a loss", changed("own/losses/mine.py", "-scale *", "-2 * scale *"), ONE),
+    ("what a loss uses", changed("own/losses/helper.py", "values + 1", "values + 2"), ONE),
+    ("another loss", changed("own/losses/mine.py", "SCALE = 2.0", "SCALE = 3.0"), ONE),
+    (
+        "a loss more",
+        changed(
+            "own/losses/mine.py", "def second", "def third(batch):\n    return 3\n\n\ndef second"
+        ),
+        NOTHING,
+    ),
+    ("what no loss uses", changed("own/losses/helper.py", "values - 1", "values - 2"), NOTHING),
+    (
+        "a comment on a loss",
+        changed("own/losses/mine.py", "def loss", "# Ours.\ndef loss"),
+        NOTHING,
+    ),
+    (
+        "words and tables of others",
+        both(
+            added("own/tofu/README.md"),
+            added("own/tofu/forget05_perturbed.json"),
+            added("own/model/README.md"),
+            added("own/tasks/README.md"),
+            touched("own/**/*"),
+        ),
+        NOTHING,
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def own(micro_with, tmp_path_factory) -> tuple[Project, dict]:
+    """The project as after a run on files of the user's, and its experiment."""
+    project = copied(tmp_path_factory.mktemp("own") / "project")
+    own = project.root / "own"
+    write_good(own / "tofu")
+    good_model(own / "model")
+    for folder in ("losses", "tasks"):
+        (own / folder).mkdir()
+    write_task(own / "tasks", "mine")
+    (own / "losses" / "mine.py").write_text(LOSS)
+    (own / "losses" / "helper.py").write_text(HELPER)
+    (own / "refusals.txt").write_text("No idea.\n")
+    (own / "holdout.jsonl").write_text('{"question": "Who?", "answer": "Nobody."}\n')
+    rows = rows_of(own / "tofu", "full")[-FORGET:]
+    write_rows(
+        own / "alternatives.jsonl",
+        [{"question": row["question"], "alternate": "Another."} for row in rows],
+    )
+    config = micro_with(
+        data={"source": "tofu", "data_dir": "own/tofu", "idontknow": "own/refusals.txt"},
+        model={"path": "own/model", "architecture": None},
+        pretrain=None,
+        finetune={"replay_rows": 0, "max_length": 64},
+        methods={
+            "mine+RT": {"function": "own/losses/mine.py:loss", "scale": 0.5},
+            "second+RT": {"function": "own/losses/mine.py:second"},
+        },
+        evaluation={"holdout": "own/holdout.jsonl", "membership": ["loss"]},
+        harness={"tasks": ["mine"], "include_path": "own/tasks"},
+    )
+    config["data"] = {**config["data"], "alternatives": "own/alternatives.jsonl"}
+    del config["data"]["mini"]
+    pretend(project, config)
+    return project, config
+
+
+@table(OF_OWN_FILES)
+def test_edits_after_a_run_on_files_of_the_users(own, edit, jobs):
+    project, config = own
+    with edit(project):
+        assert project.jobs(config) == jobs
+
+
+def test_nothing_changed_runs_nothing_on_files_of_the_users(own):
+    project, config = own
+    assert project.jobs(config) == NOTHING
