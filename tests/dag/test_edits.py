@@ -206,7 +206,6 @@ OF_OWN_FILES = [
         "words and tables of others",
         both(
             added("own/tofu/README.md"),
-            added("own/tofu/forget05_perturbed.json"),
             added("own/model/README.md"),
             added("own/tasks/README.md"),
             touched("own/**/*"),

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -48,14 +49,19 @@ def model_files(folder: Path) -> list[Path]:
     """The files of a model folder that are read, and those of the model that its adapter is for."""
     index, record = folder / "model.safetensors.index.json", folder / "run.json"
     patterns = {*MODEL_FILES, "adapter_model.safetensors", "*/*.jinja"}
-    if index.is_file():
-        patterns |= {*json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()}
+    patterns |= {*_read(index).get("weight_map", {}).values()}
     files = sorted({file for pattern in patterns for file in folder.glob(pattern)})
     files = [file for file in files if not WORDS.match(file.name)]
-    adapted = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
-    if "adapter_of" in adapted and (folder / adapted["adapter_of"]["path"]).is_dir():
-        files += model_files(folder / adapted["adapter_of"]["path"])
-    return files
+    base = folder / _read(record).get("adapter_of", {}).get("path", "")
+    return files + (model_files(base) if base != folder and base.is_dir() else [])
+
+
+def _read(path: Path) -> dict:
+    """The object of a JSON file; an empty one where it is damaged, which its reader says."""
+    with suppress(OSError, ValueError):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return content if isinstance(content, dict) else {}
+    return {}
 
 
 def on_hub(path: str | None) -> bool:
