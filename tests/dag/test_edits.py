@@ -6,6 +6,7 @@ import pytest
 from broken_models import good_model
 from broken_tables import FORGET, rows_of, write_good, write_rows
 from edits import added, beside, both, changed, code, deleted, inside, scaled, touched
+from finished import micro_config
 from local_tasks import write_task
 from pretended import pretend
 from project import Project, copied
@@ -140,8 +141,91 @@ def table(rows):
 
 @table(OF_TOFU)
 def test_edits_after_a_run_on_tofu(project, edit, jobs):
+    assert after(project, "tofu", edit) == jobs
+
+
+ON_TOFU = inside("evaluation/evaluator.py:Evaluator.__call__")
+ON_MUSE = inside("evaluation/muse_evaluator.py:MuseEvaluator.__call__")
+# the model of the forget set is where the second request starts from
+REQUESTS = Counter(unlearn=4, reference_on_the_way=1, evaluate=4, report=1)
+CORPUS = REQUESTS + Counter(data=1, pretrain=1, finetune=1, retrain=2, reference=2, evaluate=3)
+FIRST = "results/micro-muse/forget/unlearn/NPO+RT/default/seed=1"
+
+OF_MUSE = [
+    ("its evaluator", ON_MUSE, REQUESTS + Counter(evaluate=3)),
+    ("TOFU's evaluator", ON_TOFU, NOTHING),
+    ("a loss", inside("methods/preference.py:npo"), REQUESTS),
+    ("a loss that it does not run", inside("methods/raw_logits.py:npo_raw_logits"), NOTHING),
+    ("its miniature", inside("data/world/news.py:generate_news"), CORPUS),
+    ("its tables", inside("data/muse.py:muse_tables"), CORPUS),
+    ("WMDP's corpora", inside("data/wmdp.py:wmdp_tables"), NOTHING),
+    ("its page", inside("reporting/muse_page.py:render"), REPORT),
+    ("TOFU's figures", inside("reporting/scatter.py:scatter_panel"), NOTHING),
+    ("selected epochs lost", deleted("results/micro-muse/report/tables/selected.csv"), REPORT),
+    ("rows lost", deleted(f"{FIRST}/evaluate/rows.json"), Counter(evaluate=1, report=1)),
+]
+
+TAUGHT = Counter(unlearn=2, harness=2, report=1)
+GERMS = TAUGHT + Counter(data=1, pretrain=1, reference=1, harness=1)
+
+OF_WMDP = [
+    ("accuracies", inside("evaluation/harness.py:evaluate"), Counter(harness=3, report=1)),
+    ("a loss", inside("methods/rmu.py:steer"), TAUGHT),
+    ("its miniature", inside("data/world/hazards.py:generate_hazards"), GERMS),
+    ("MUSE's miniature", inside("data/world/news.py:generate_news"), NOTHING),
+    ("evaluators of the others", both(ON_TOFU, ON_MUSE), NOTHING),
+    ("its page", inside("reporting/wmdp_page.py:render"), REPORT),
+    ("accuracies lost", deleted("results/micro-wmdp/base/harness"), Counter(harness=1, report=1)),
+]
+
+OF_SYNTHETIC = [
+    (
+        "a loss of all",
+        inside("methods/preference.py:npo"),
+        Counter(unlearn_logistic=4, unlearn_markov=1, report=1),
+    ),
+    (
+        "a loss of points",
+        inside("methods/ascent.py:gradient_ascent"),
+        Counter(unlearn_logistic=4, report=1),
+    ),
+    (
+        "a loss of chains",
+        inside("methods/preference.py:simnpo"),
+        Counter(unlearn_markov=1, report=1),
+    ),
+    ("points", inside("synthetic/gaussian.py:draw"), Counter(unlearn_logistic=4, report=1)),
+    ("chains", inside("synthetic/chains.py:draw_sets"), Counter(unlearn_markov=1, report=1)),
+    ("training loop", inside("training/loop.py:train"), Counter(unlearn_markov=1, report=1)),
+    ("fits", inside("synthetic/growth.py:fit_growth"), REPORT),
+    ("data of the other experiments", inside("data/tables.py:write_table"), NOTHING),
+    (
+        "curves lost",
+        deleted("results/micro-synthetic/divergence/**/curves.json"),
+        Counter(unlearn_logistic=1, report=1),
+    ),
+]
+
+
+def after(project: Project, name: str, edit) -> Counter:
+    """Jobs that a micro experiment calls for after an edit."""
     with edit(project):
-        assert project.planned() == jobs
+        return project.jobs(micro_config(name))
+
+
+@table(OF_MUSE)
+def test_edits_after_a_run_on_muse(muse, edit, jobs):
+    assert after(muse, "muse", edit) == jobs
+
+
+@table(OF_WMDP)
+def test_edits_after_a_run_on_wmdp(wmdp, edit, jobs):
+    assert after(wmdp, "wmdp", edit) == jobs
+
+
+@table(OF_SYNTHETIC)
+def test_edits_after_a_synthetic_run(synthetic, edit, jobs):
+    assert after(synthetic, "synthetic", edit) == jobs
 
 
 LOSS = """import helper

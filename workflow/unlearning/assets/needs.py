@@ -49,7 +49,8 @@ def model_files(folder: Path) -> list[Path]:
     """The files of a model folder that are read, and those of the model that its adapter is for."""
     index, record = folder / "model.safetensors.index.json", folder / "run.json"
     patterns = {*MODEL_FILES, "adapter_model.safetensors", "*/*.jinja"}
-    patterns |= {*_read(index).get("weight_map", {}).values()}
+    shards = _read(index).get("weight_map")
+    patterns |= {*shards.values()} if isinstance(shards, dict) else set()
     files = sorted({file for pattern in patterns for file in folder.glob(pattern)})
     files = [file for file in files if not WORDS.match(file.name)]
     base = folder / _read(record).get("adapter_of", {}).get("path", "")
