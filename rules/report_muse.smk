@@ -41,7 +41,7 @@ rule report:
         f"{LOGS}/report/{EXPERIMENT.config['experiment']}.log",
     params:
         settings=as_json(EXPERIMENT.config),
-        code=code("unlearning.stages.report_muse"),
+        code=code("unlearning.benchmarks.muse.report"),
         folder=subpath(output.page, parent=True),
     shell:
         "python -m unlearning report_muse"

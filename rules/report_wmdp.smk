@@ -31,7 +31,7 @@ rule report:
         f"{LOGS}/report/{EXPERIMENT.config['experiment']}.log",
     params:
         settings=as_json(EXPERIMENT.config),
-        code=code("unlearning.stages.report_wmdp"),
+        code=code("unlearning.benchmarks.wmdp.report"),
         folder=subpath(output.page, parent=True),
     shell:
         "python -m unlearning report_wmdp"

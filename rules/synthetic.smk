@@ -22,7 +22,7 @@ rule unlearn_logistic:
         **compute(0),
     params:
         settings=lambda w: as_json(EXPERIMENT.job_settings(w.study, f"alpha={w.alpha}")),
-        code=code("unlearning.stages.unlearn_logistic"),
+        code=code("unlearning.benchmarks.synthetic.stages.unlearn_logistic"),
     shell:
         "python -m unlearning unlearn_logistic"
         " --seed {wildcards.seed}"
@@ -44,7 +44,7 @@ rule unlearn_markov:
         **compute(0),
     params:
         settings=lambda w: as_json(EXPERIMENT.job_settings("markov", w.chains)),
-        code=code("unlearning.stages.unlearn_markov"),
+        code=code("unlearning.benchmarks.synthetic.stages.unlearn_markov"),
     shell:
         "python -m unlearning unlearn_markov"
         " --seed {wildcards.seed}"
@@ -76,7 +76,7 @@ rule report:
         f"{LOGS}/report/{EXPERIMENT.config['experiment']}.log",
     params:
         settings=as_json(EXPERIMENT.config),
-        code=code("unlearning.stages.report_synthetic"),
+        code=code("unlearning.benchmarks.synthetic.report"),
         folder=subpath(output.page, parent=True),
     shell:
         "python -m unlearning report_synthetic"

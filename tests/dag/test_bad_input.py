@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from folders import ROOT
 from refusals import assert_named, problems
+from unlearning.benchmarks.tofu.forget_quality import forget_quality
 from unlearning.config.experiment import load_experiment
 from unlearning.config.preflight import preflight
 from unlearning.errors import UserError
 from unlearning.evaluation import harness
-from unlearning.evaluation.forget_quality import forget_quality
 
 TOFU = {"source": "tofu", "retain_authors": 20}
 TABLES = ("retain_perturbed", "real_authors_perturbed", "world_facts_perturbed")

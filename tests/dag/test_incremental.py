@@ -85,8 +85,8 @@ def test_changed_setting(project, changes, jobs):
         ("evaluation/evaluator.py", code_changed, Counter(evaluate=3) + ALL_CELLS),
         ("stages/evaluate.py", code_changed, Counter(evaluate=5, report=1)),
         ("evaluation/metrics.py", code_changed, REPORT),  # titles and directions
-        ("data/world/generator.py", code_changed, Counter(data=1) + ALL_MODELS),
-        ("reporting/scatter.py", code_changed, REPORT),
+        ("benchmarks/tofu/mini/generator.py", code_changed, Counter(data=1) + ALL_MODELS),
+        ("benchmarks/tofu/report/scatter.py", code_changed, REPORT),
     ],
 )
 def test_edited_module(project, file, change, jobs):

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from finished import MICRO, micro_config
 from unlearning.__main__ import main
+from unlearning.benchmarks.muse.formulas import privleak
 from unlearning.config.experiment import Experiment, load_experiment
-from unlearning.evaluation.muse import privleak
 from unlearning.files import read_json
 
 MUSE = MICRO / "muse.yaml"

@@ -29,16 +29,16 @@ import broken_models
 import broken_tables
 from folders import ROOT
 from project import micro
+from unlearning.benchmarks.tofu.logs.reading import read_log
+from unlearning.benchmarks.tofu.stages.score import score
 from unlearning.config.experiment import load_experiment
 from unlearning.config.reading import read_experiment
 from unlearning.config.schema import load_schema
 from unlearning.data.build import build_tables
 from unlearning.data.problems import data_problems
 from unlearning.errors import UserError
-from unlearning.evaluation.logs.reading import read_log
 from unlearning.models.folder import load_model
 from unlearning.models.judgement import judge
-from unlearning.stages.score import score
 
 COUNTS = {"configs": 500, "data folders": 200, "model folders": 100, "logs": 200}
 REFUSED, RIGHT = "refused, the cause named", "ran right"

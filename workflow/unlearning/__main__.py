@@ -31,6 +31,21 @@ STAGES = {
     "unlearn_markov": "synthetic: unlearn Markov chains with every method",
     "report_synthetic": "tables, figures, claims and the page of a synthetic experiment",
 }
+# Stages that one benchmark alone has.
+_ELSEWHERE = {
+    "report_muse": "unlearning.benchmarks.muse.report",
+    "report_wmdp": "unlearning.benchmarks.wmdp.report",
+    "report_synthetic": "unlearning.benchmarks.synthetic.report",
+    "score": "unlearning.benchmarks.tofu.stages.score",
+    "export": "unlearning.benchmarks.tofu.stages.export",
+    "unlearn_logistic": "unlearning.benchmarks.synthetic.stages.unlearn_logistic",
+    "unlearn_markov": "unlearning.benchmarks.synthetic.stages.unlearn_markov",
+}
+
+
+def module_of(stage: str) -> str:
+    """The module that runs a stage."""
+    return _ELSEWHERE.get(stage, f"unlearning.stages.{stage}")
 
 
 # Everything is stated, so that no settings of the user's own apply; port 0 lets jobs that start
@@ -62,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name, summary in STAGES.items():
         stage = stages.add_parser(name, help=summary, description=summary)
         if name in given[:5]:  # only the stage that runs is imported
-            module = importlib.import_module(f"unlearning.stages.{name}")
+            module = importlib.import_module(module_of(name))
             module.add_arguments(stage)
     parsed = parser.parse_args(given)
     if parsed.processes > 1:

@@ -7,10 +7,10 @@ import yaml
 from broken_configs import BROKEN, schema_mistakes
 from folders import EXPERIMENTS, ROOT
 from project import merged, micro
+from unlearning.benchmarks.synthetic.experiment import SCHEMA
 from unlearning.config.experiment import load_experiment
 from unlearning.config.reading import read_experiment
 from unlearning.config.schema import ConfigError, load_schema
-from unlearning.config.synthetic import SCHEMA
 from unlearning.errors import UserError
 
 RIGHT = {

@@ -1,10 +1,8 @@
 """Figures: SVG files, means over seeds, marks."""
 
 import pytest
-from unlearning.config.layout import Cell
-from unlearning.reporting.charts import page_spec
-from unlearning.reporting.curves import means
-from unlearning.reporting.figures import (
+from unlearning.benchmarks.tofu.report.curves import means
+from unlearning.benchmarks.tofu.report.figures import (
     NO_ATTACK,
     NO_GRID,
     NO_PEAK,
@@ -12,10 +10,12 @@ from unlearning.reporting.figures import (
     page_figures,
     svg_figures,
 )
-from unlearning.reporting.losses import thinned
+from unlearning.benchmarks.tofu.report.losses import thinned
+from unlearning.benchmarks.tofu.report.results import Results
+from unlearning.benchmarks.tofu.report.trajectories import Point
+from unlearning.config.layout import Cell
+from unlearning.reporting.charts import page_spec
 from unlearning.reporting.palette import shade, styles
-from unlearning.reporting.results import Results
-from unlearning.reporting.trajectories import Point
 
 
 def point(seed, epoch, quality):

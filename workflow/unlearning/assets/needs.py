@@ -5,7 +5,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from unlearning.assets.gguf import is_gguf
-from unlearning.data import muse, tofu, wmdp
+from unlearning.benchmarks.muse import files as muse
+from unlearning.benchmarks.tofu import files as tofu
+from unlearning.benchmarks.wmdp import files as wmdp
 
 HUB_ID = re.compile(r"(?!.*(--|\.\.))[\w.-]+/[\w.-]+")
 # transformers' own names: no pickles, and no second copy of the weights in another format

@@ -6,7 +6,9 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from functools import partial
 
-from unlearning.config import muse, wmdp
+from unlearning.benchmarks.muse import checks as muse
+from unlearning.benchmarks.tofu.mini.generator import size_problems
+from unlearning.benchmarks.wmdp import checks as wmdp
 from unlearning.config.judged import use_problems
 from unlearning.config.layout import attack_shares, blocks, grid, points, spell, spelled
 from unlearning.config.schema import Unjudged, hint, nearest
@@ -20,7 +22,6 @@ from unlearning.data.splits import (
     percentage,
     split_before,
 )
-from unlearning.data.world import size_problems
 from unlearning.methods.own import hyper_block, own_methods
 from unlearning.methods.references import ReferenceChoice, can_be_replaced
 from unlearning.methods.registry import Losses, hyper_parameters, known, names, terms

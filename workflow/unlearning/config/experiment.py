@@ -6,15 +6,15 @@ from pathlib import Path
 
 from unlearning.assets.gguf import is_gguf
 from unlearning.assets.needs import on_hub
+from unlearning.benchmarks.synthetic.experiment import SyntheticExperiment, load_synthetic
+from unlearning.benchmarks.wmdp.mini import TASKS
+from unlearning.benchmarks.wmdp.mini_tasks import TASK_FOLDER
 from unlearning.config.checks import cross_problems
 from unlearning.config.judged import assets_of
 from unlearning.config.layout import BASE, Cell, Layout, attack_shares, blocks, grid, spell
 from unlearning.config.rehearsal import rehearsed
 from unlearning.config.schema import ConfigError, load_schema, validated
-from unlearning.config.synthetic import SyntheticExperiment, load_synthetic
 from unlearning.data.splits import MUSE_SOURCES, WMDP_SOURCES, retain_name, split_before
-from unlearning.data.tasks import TASK_FOLDER
-from unlearning.data.world.hazards import TASKS
 from unlearning.methods.own import hyper_block, own_methods
 from unlearning.methods.references import RETRAIN, TARGET, noise
 from unlearning.methods.registry import Losses, position, resolve

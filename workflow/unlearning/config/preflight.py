@@ -13,10 +13,10 @@ from pathlib import Path
 
 from unlearning.assets.gguf import gguf_problems, is_gguf
 from unlearning.assets.needs import on_hub
+from unlearning.benchmarks.synthetic.experiment import SyntheticExperiment
 from unlearning.config.experiment import Experiment
 from unlearning.config.judged import model_use
 from unlearning.config.schema import ConfigError
-from unlearning.config.synthetic import SyntheticExperiment
 from unlearning.data.problems import data_problems
 from unlearning.data.task_files import task_problems
 from unlearning.evaluation.harness import absent

@@ -13,13 +13,13 @@ from typing import Any
 
 import yaml
 
+from unlearning.benchmarks.synthetic.experiment import SCHEMA as SYNTHETIC_SCHEMA
+from unlearning.benchmarks.synthetic.experiment import SyntheticExperiment
 from unlearning.config.experiment import Experiment, load_experiment
 from unlearning.config.preflight import preflight
 from unlearning.config.scalars import core
 from unlearning.config.schema import ConfigError, load_schema
 from unlearning.config.strict import read_file
-from unlearning.config.synthetic import SCHEMA as SYNTHETIC_SCHEMA
-from unlearning.config.synthetic import SyntheticExperiment
 from unlearning.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[3]

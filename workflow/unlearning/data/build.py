@@ -2,10 +2,19 @@
 
 from pathlib import Path
 
-from unlearning.data import wmdp
-from unlearning.data.belonging import key
+from unlearning.benchmarks.muse.files import (
+    folder_has_folds,
+    folder_reader,
+    muse_tables,
+    snapshot_reader,
+)
+from unlearning.benchmarks.muse.mini import generate_news
+from unlearning.benchmarks.tofu.belonging import key
+from unlearning.benchmarks.tofu.files import GENERAL, alternative_answers, read_tofu
+from unlearning.benchmarks.tofu.mini.generator import generate
+from unlearning.benchmarks.wmdp import files as wmdp
+from unlearning.benchmarks.wmdp.mini import generate_hazards
 from unlearning.data.formats import read_rows
-from unlearning.data.muse import folder_has_folds, folder_reader, muse_tables, snapshot_reader
 from unlearning.data.splits import (
     RETAIN_SHARE,
     TOFU_ROWS_PER_AUTHOR,
@@ -14,8 +23,6 @@ from unlearning.data.splits import (
     retain_name,
 )
 from unlearning.data.tables import ColumnNames, DataError
-from unlearning.data.tofu import GENERAL, alternative_answers, read_tofu
-from unlearning.data.world import generate, generate_hazards, generate_news
 
 Tables = dict[str, list[dict]]
 

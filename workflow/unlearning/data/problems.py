@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from unlearning.data.belonging import key
+from unlearning.benchmarks.tofu.belonging import key
+from unlearning.benchmarks.tofu.files import alternative_answers
 from unlearning.data.build import released_muse_tables, tofu_tables, with_alternatives, wmdp_tables
 from unlearning.data.formats import read_rows
 from unlearning.data.splits import MUSE_SOURCES, WMDP_SOURCES
 from unlearning.data.tables import QA, ColumnNames, DataError
-from unlearning.data.tofu import alternative_answers
 
 
 def data_problems(data: dict, splits: list[str], holdout: str | None) -> list[str]:

@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from unlearning.analysis import strata
+from unlearning.benchmarks.tofu import strata
+from unlearning.benchmarks.tofu.formulas import SETS, UTILITY_SETS
 from unlearning.evaluation.membership import ATTACKS
-from unlearning.evaluation.tofu import SETS, UTILITY_SETS
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ _QUALITY = {
 
 
 def _strata() -> dict[str, Metric]:
-    """Forget quality of halves of the forget set; see analysis/strata.py."""
+    """Forget quality of halves of the forget set; see benchmarks/tofu/strata.py."""
     return {
         f"{key}@{name}": Metric(
             f"{metric.title}, {title}", metric.better, f"{_SIMNPO_PAPER} §4; {_TOFU}", metric.range
@@ -114,8 +114,8 @@ def _strata() -> dict[str, Metric]:
 
 
 def _weights() -> dict[str, Metric]:
-    """Gradient weights after the first evaluated epoch; see analysis/weights.py."""
-    source = f"{_SIMNPO_PAPER} §4 and §5; analysis/weights.py"
+    """Gradient weights after the first evaluated epoch; see benchmarks/tofu/gradient_weights.py."""
+    source = f"{_SIMNPO_PAPER} §4 and §5; benchmarks/tofu/gradient_weights.py"
     titles = {
         "weight": ("Early gradient weight", (0.0, 2.0)),
         "weight_spread": ("Early gradient weight, spread over rows", (0.0, math.inf)),
@@ -132,8 +132,8 @@ def _weights() -> dict[str, Metric]:
 
 
 def _divergence() -> dict[str, Metric]:
-    """Of runs without a retain term at a constant learning rate; see reporting/divergence.py."""
-    source = "NPO, arXiv 2404.05868, theorem on divergence speed; reporting/divergence.py"
+    """Of runs without a retain term at a constant learning rate; see report/divergence.py."""
+    source = "NPO, arXiv 2404.05868, theorem on divergence speed; report/divergence.py"
     anything = (-math.inf, math.inf)
     titles = {
         "drift": ("Fall of the forget set's log-probability", anything),
@@ -199,7 +199,7 @@ MUSE: dict[str, Metric] = {
 
 _WMDP = "WMDP, arXiv 2403.03218; lm-evaluation-harness lm_eval/tasks/wmdp; 0.25 is chance"
 _MMLU = "MMLU, arXiv 2009.03300; lm-evaluation-harness lm_eval/tasks/mmlu; 0.25 is chance"
-_MINI = "the mini world's own questions (data/world/hazards.py); 0.25 is chance"
+_MINI = "the mini world's own questions (benchmarks/wmdp/mini.py); 0.25 is chance"
 TASKS: dict[str, Metric] = {  # accuracies on tasks of lm-evaluation-harness
     "wmdp": Metric("WMDP", "lower", _WMDP),
     "wmdp_bio": Metric("WMDP-Bio", "lower", _WMDP),

@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-from unlearning.evaluation import muse, summary
-from unlearning.evaluation.tofu import OFFICIAL, VARIANTS, log_truth_ratio
+from unlearning.benchmarks.muse import formulas as muse
+from unlearning.benchmarks.tofu.formulas import OFFICIAL, VARIANTS, log_truth_ratio
+from unlearning.evaluation import summary
 from unlearning.files import read_json, write_json, write_text
 
 

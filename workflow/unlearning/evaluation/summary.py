@@ -1,6 +1,6 @@
 """All metrics of one evaluation, under the names of metrics.METRICS. No torch."""
 
-from unlearning.evaluation import tofu
+from unlearning.benchmarks.tofu import formulas as tofu
 from unlearning.evaluation.fluency import fluency_metrics
 from unlearning.evaluation.membership import membership_metrics
 

@@ -1,10 +1,10 @@
 """Whether an experiment's rows are longer than a model's context, before the first job."""
 
+from unlearning.benchmarks.muse import formulas as muse
 from unlearning.data.build import Tables, build_tables
 from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PromptFormat
 from unlearning.data.tables import DataError
-from unlearning.evaluation import muse
 from unlearning.models.context import too_long
 
 JUDGED = "_perturbed"  # how the tables of an evaluation end

@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field, replace
 from math import ceil
 
+from unlearning.benchmarks.muse.sizes import muse_texts
+from unlearning.benchmarks.tofu.sizes import SEQUENCES, Texts
+from unlearning.benchmarks.wmdp.sizes import wmdp_texts
 from unlearning.config.experiment import Experiment
 from unlearning.data.splits import split_before
 from unlearning.planning.memory import FLOAT, HALF, Pass, Step, host, most_pairs, resumable
-from unlearning.planning.muse_texts import muse_texts
 from unlearning.planning.shapes import Shape, shape_of
-from unlearning.planning.texts import SEQUENCES, Texts
-from unlearning.planning.wmdp_texts import wmdp_texts
 from unlearning.training.plan import Recipe, StepPlan
 
 REFERENCE_TOKENS = 16384  # a batch of evaluation.likelihood

@@ -4,7 +4,10 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
-from unlearning.evaluation.forget_quality import SMALLEST
+from unlearning.benchmarks.synthetic.quantities import QUANTITIES
+from unlearning.benchmarks.tofu.forget_quality import SMALLEST
+from unlearning.benchmarks.tofu.report.results import Results
+from unlearning.benchmarks.tofu.report.selection import CONSTANT, Series, comparable, series
 from unlearning.evaluation.metrics import METRICS
 from unlearning.methods.registry import names
 from unlearning.reporting.claims_file import (
@@ -14,10 +17,7 @@ from unlearning.reporting.claims_file import (
     Claim,
     Selection,
 )
-from unlearning.reporting.results import Results
-from unlearning.reporting.selection import CONSTANT, Series, comparable, series
 from unlearning.reporting.statistics import spread, t_interval
-from unlearning.synthetic.quantities import QUANTITIES
 
 SUPPORTED, REFUTED = "supported", "not supported"
 INCONCLUSIVE, NOT_RUN = "inconclusive", "not run"

@@ -4,9 +4,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from unlearning.benchmarks.synthetic.experiment import METHODS, STUDIES, study_hyper
+from unlearning.benchmarks.synthetic.quantities import QUANTITIES
 from unlearning.config.schema import nearest
 from unlearning.config.strict import read_file
-from unlearning.config.synthetic import METHODS, STUDIES, study_hyper
 from unlearning.data.splits import percentage
 from unlearning.errors import UserError
 from unlearning.evaluation.metrics import METRICS, MUSE, WMDP, Metric
@@ -20,7 +21,6 @@ from unlearning.methods.registry import (
     terms,
 )
 from unlearning.reporting.labels import RETRAIN, TARGET, model_label
-from unlearning.synthetic.quantities import QUANTITIES
 
 ATTACK_METRICS = {"relearning_log10_drop": "log₁₀ FQ lost to relearning"}
 _REQUIRED = {"id", "statement", "source", "metric", "of", "relation"}

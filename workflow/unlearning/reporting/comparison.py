@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
+from unlearning.benchmarks.tofu.report.published import Source
 from unlearning.config.experiment import Experiment
 from unlearning.reporting.labels import RETRAIN, TARGET, metric_text
-from unlearning.reporting.published import Source
 from unlearning.reporting.statistics import spread
 
 METHOD = (

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from unlearning.benchmarks.tofu.report.results import Results, SplitResults
+from unlearning.benchmarks.tofu.report.tables import csv_text
 from unlearning.errors import UserError
 from unlearning.evaluation.metrics import Metric, task_metric
 from unlearning.files import read_json
 from unlearning.reporting.labels import metric_text
-from unlearning.reporting.results import Results, SplitResults
 from unlearning.reporting.statistics import Spread, spread
-from unlearning.reporting.tables import csv_text
 
 
 @dataclass(frozen=True)

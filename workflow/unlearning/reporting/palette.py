@@ -14,9 +14,9 @@ from functools import cache
 
 import altair
 
+from unlearning.benchmarks.tofu.report.results import Results
 from unlearning.methods.registry import FORGET_LOSSES
 from unlearning.reporting.labels import NAMES, RETRAIN, TARGET
-from unlearning.reporting.results import Results
 
 _HUES = ("#D55E00", "#E69F00", "#CC79A7", "#56B4E9", "#0072B2", "#009E73")
 _MORE_HUES = ("#332288", "#999933", "#882255", "#117733", "#AA4499", "#44AA99", "#661100")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import yaml
 
+from unlearning.benchmarks.synthetic.experiment import SyntheticExperiment
 from unlearning.config.experiment import Experiment
-from unlearning.config.synthetic import SyntheticExperiment
 from unlearning.files import read_json
 
 REDACTED = "[redacted]"

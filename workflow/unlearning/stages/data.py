@@ -4,9 +4,9 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from unlearning.assets.record import located
+from unlearning.benchmarks.wmdp.mini_tasks import write_tasks
 from unlearning.data.build import build_tables
 from unlearning.data.tables import write_table
-from unlearning.data.tasks import write_tasks
 from unlearning.files import new_folder, write_sums
 from unlearning.stages.arguments import add_settings
 

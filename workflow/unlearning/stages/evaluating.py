@@ -5,12 +5,12 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
+from unlearning.benchmarks.muse import formulas as muse
+from unlearning.benchmarks.muse.scoring import MuseEvaluator
 from unlearning.data.tables import read_table
-from unlearning.evaluation import muse
 from unlearning.evaluation.evaluator import Evaluator
 from unlearning.evaluation.generation import Limit
 from unlearning.evaluation.membership import HOLDOUT
-from unlearning.evaluation.muse_evaluator import MuseEvaluator
 from unlearning.stages.common import make_encoder
 from unlearning.training.plan import Fit
 

@@ -3,21 +3,21 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from unlearning.benchmarks.tofu.report.beside import compared
+from unlearning.benchmarks.tofu.report.divergence_view import divergence_table
+from unlearning.benchmarks.tofu.report.figures import svg_figures
+from unlearning.benchmarks.tofu.report.page import render
+from unlearning.benchmarks.tofu.report.published import load_published
+from unlearning.benchmarks.tofu.report.results import read_results
+from unlearning.benchmarks.tofu.report.tables import csv_tables, published_table
+from unlearning.benchmarks.tofu.report.weights_view import weights_table
 from unlearning.config.experiment import Experiment
 from unlearning.files import write_json, write_text
-from unlearning.reporting.beside import compared
 from unlearning.reporting.claims import judge
 from unlearning.reporting.claims_file import load_claims
 from unlearning.reporting.cost import read_costs
-from unlearning.reporting.divergence_view import divergence_table
-from unlearning.reporting.figures import svg_figures
 from unlearning.reporting.harness_table import read_harness
-from unlearning.reporting.page import render
 from unlearning.reporting.palette import styles
-from unlearning.reporting.published import load_published
-from unlearning.reporting.results import read_results
-from unlearning.reporting.tables import csv_tables, published_table
-from unlearning.reporting.weights_view import weights_table
 from unlearning.stages.arguments import add_report
 
 
