@@ -49,6 +49,8 @@ RESOURCES = EXPERIMENT.config["resources"]
 ASSETS = EXPERIMENT.assets  # what comes from the hub
 RUN = "{method}/{variant}/seed={seed}"  # an unlearning run inside its split and stage
 
+SPLIT = EXPERIMENT.benchmark.split_pattern  # of forget splits
+
 # Where cells may share a process they ask a worker of this Snakemake's for theirs.
 WORKER = TemporaryDirectory(prefix="unlearning-") if RESOURCES["cells_per_job"] > 1 else None
 ASKED = [WORKER.name, os.getpid(), RESOURCES["cells_per_job"]] if WORKER else []
@@ -138,7 +140,7 @@ def base_model(wildcards, input):
 def trained_on(wildcards):
     """The table of a fine-tuned model: full for the target, the retain split for a retrained one."""
     split = wildcards.get("split")
-    return EXPERIMENT.retrain_table(split) if split else "full"
+    return EXPERIMENT.benchmark.retrain_table(split) if split else "full"
 
 
 def unlearning_run(wildcards):
@@ -194,8 +196,10 @@ def method_modules(wildcards):
     """The stage, and the modules of the method's own loss functions."""
     hyper = EXPERIMENT.hyper(wildcards.method, wildcards.variant)
     functions = EXPERIMENT.method(wildcards.method, hyper).functions()
-    own = {function.rpartition(":")[0] for function in functions}
-    return ["unlearning.stages.unlearn", *sorted(own)]
+    losses = {function.rpartition(":")[0] for function in functions}
+    on_the_way = EXPERIMENT.config["unlearn"]["trajectory"]
+    measures = EXPERIMENT.code_of("evaluator", "metrics") if on_the_way else []
+    return ["unlearning.stages.unlearn", *measures, *sorted(losses)]
 
 
 def evaluated():
@@ -218,7 +222,7 @@ def harness_summaries():
 
 def task_files():
     """Files of the user's own tasks; the data folder, if it brings them."""
-    if EXPERIMENT.config["data"]["source"] == "mini-wmdp":
+    if EXPERIMENT.benchmark.brings_tasks(EXPERIMENT.config):
         return [str(LAYOUT.data)]
     folder = EXPERIMENT.config["harness"]["include_path"]
     found = Path(folder).rglob("*") if folder else []
@@ -230,3 +234,21 @@ def trajectories():
     runs = [(cell.split, cell.run) for cell in EXPERIMENT.cells()]
     runs += [(cell.split, cell.attacked_by(attack)) for cell, attack in EXPERIMENT.attacks()]
     return [str(LAYOUT.trajectory(split, run)) for split, run in runs]
+
+
+def report_inputs():
+    """What the report reads of the runs, by kind."""
+    if not EXPERIMENT.on_language_model:
+        return {"curves": [str(EXPERIMENT.curves(job)) for job in EXPERIMENT.jobs()]}
+    measured = EXPERIMENT.benchmark.evaluates(EXPERIMENT.config)
+    return {
+        "evaluations": evaluations() if measured else [],
+        "trajectories": trajectories(),
+        "harness": harness_summaries(),
+    }
+
+
+def published_numbers():
+    """The file of published numbers on the benchmark, if there is one."""
+    path = f"config/published/{EXPERIMENT.benchmark.name}.yaml"
+    return [shipped(path)] if (ROOT / path).is_file() else []

@@ -14,7 +14,7 @@ rule data:
     params:
         splits=EXPERIMENT.tables,
         settings=as_json(EXPERIMENT.config["data"]),
-        code=code("unlearning.stages.data"),
+        code=code("unlearning.stages.data", *EXPERIMENT.code_of("data")),
     shell:
         "python -m unlearning data"
         " --splits {params.splits:q}"

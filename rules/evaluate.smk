@@ -24,7 +24,7 @@ rule evaluate:
         **fit("evaluate"),
     params:
         settings=as_json(EXPERIMENT.evaluate_settings()),
-        code=code("unlearning.stages.evaluate"),
+        code=code("unlearning.stages.evaluate", *EXPERIMENT.code_of("evaluator", "metrics")),
         folder=subpath(output.rows, parent=True),
     shell:
         "python -m unlearning --processes {resources.processes} evaluate"

@@ -1,6 +1,4 @@
-# A synthetic experiment: one job for each study, setting and seed, then the report.
-
-JOBS = EXPERIMENT.jobs()
+# A synthetic experiment: one job for each study, setting and seed.
 
 
 wildcard_constraints:
@@ -50,38 +48,4 @@ rule unlearn_markov:
         " --seed {wildcards.seed}"
         " --settings {params.settings:q}"
         " --out {output.curves:q}"
-        " > {log:q} 2>&1"
-
-
-rule report:
-    """Make the report page with its tables, figures and verdicts on the papers' claims."""
-    input:
-        curves=[str(EXPERIMENT.curves(job)) for job in JOBS],
-        claims=shipped("config/claims.yaml"),
-        template=shipped("reports/synthetic.html.j2"),
-        parts=page_parts(),
-    output:
-        page=report(
-            f"{LAYOUT.report}/index.html",
-            caption="../reports/captions/page.rst",
-            category="Report",
-        ),
-        claims=report(
-            f"{LAYOUT.report}/claims.json",
-            caption="../reports/captions/claims.rst",
-            category="Report",
-        ),
-        table=f"{LAYOUT.report}/tables/main.csv",
-    log:
-        f"{LOGS}/report/{EXPERIMENT.config['experiment']}.log",
-    params:
-        settings=as_json(EXPERIMENT.config),
-        code=code("unlearning.benchmarks.synthetic.report"),
-        folder=subpath(output.page, parent=True),
-    shell:
-        "python -m unlearning report_synthetic"
-        " --settings {params.settings:q}"
-        " --claims {input.claims:q}"
-        " --template {input.template:q}"
-        " --out {params.folder:q}"
         " > {log:q} 2>&1"

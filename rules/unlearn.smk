@@ -21,7 +21,7 @@ rule unlearn:
         checkpoint_minutes=RESOURCES["checkpoint_minutes"],
     params:
         state=state_of,
-        retain=lambda wildcards: EXPERIMENT.retain_table(wildcards.split),
+        retain=lambda wildcards: EXPERIMENT.benchmark.retain_table(wildcards.split),
         settings=lambda wildcards: as_json(
             EXPERIMENT.method_settings(wildcards.method, wildcards.variant, wildcards.split)
         ),

@@ -86,7 +86,7 @@ def test_changed_setting(project, changes, jobs):
         ("stages/evaluate.py", code_changed, Counter(evaluate=5, report=1)),
         ("evaluation/metrics.py", code_changed, REPORT),  # titles and directions
         ("benchmarks/tofu/mini/generator.py", code_changed, Counter(data=1) + ALL_MODELS),
-        ("benchmarks/tofu/report/scatter.py", code_changed, REPORT),
+        ("benchmarks/tofu/reporting/scatter.py", code_changed, REPORT),
     ],
 )
 def test_edited_module(project, file, change, jobs):

@@ -13,7 +13,7 @@ from report_world import (
     write_summary,
     write_world,
 )
-from unlearning.benchmarks.tofu.report.results import read_results
+from unlearning.benchmarks.tofu.reporting.results import read_results
 from unlearning.config.experiment import Experiment
 
 

@@ -3,11 +3,11 @@
 import math
 
 import pytest
-from unlearning.benchmarks.tofu.report.results import Evaluated, Results, SplitResults
-from unlearning.benchmarks.tofu.report.trajectories import Point
+from unlearning.benchmarks.tofu.reporting.results import Evaluated, Results, SplitResults
+from unlearning.benchmarks.tofu.reporting.trajectories import Point
+from unlearning.benchmarks.tofu.reporting.verdicts import judge_claim
 from unlearning.config.experiment import Experiment
 from unlearning.config.layout import Cell
-from unlearning.reporting.claims import judge_claim
 from unlearning.reporting.claims_file import Claim, Selection
 
 

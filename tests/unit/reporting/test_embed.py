@@ -6,7 +6,7 @@ import json
 
 import pytest
 from report_world import HOSTILE
-from unlearning.benchmarks.tofu.report.generations import LONGEST, browser_data
+from unlearning.benchmarks.tofu.reporting.generations import LONGEST, browser_data
 from unlearning.reporting.embed import content_policy, inline_script, json_block
 
 

@@ -1,8 +1,8 @@
 """Figures: SVG files, means over seeds, marks."""
 
 import pytest
-from unlearning.benchmarks.tofu.report.curves import means
-from unlearning.benchmarks.tofu.report.figures import (
+from unlearning.benchmarks.tofu.reporting.curves import means
+from unlearning.benchmarks.tofu.reporting.figures import (
     NO_ATTACK,
     NO_GRID,
     NO_PEAK,
@@ -10,9 +10,9 @@ from unlearning.benchmarks.tofu.report.figures import (
     page_figures,
     svg_figures,
 )
-from unlearning.benchmarks.tofu.report.losses import thinned
-from unlearning.benchmarks.tofu.report.results import Results
-from unlearning.benchmarks.tofu.report.trajectories import Point
+from unlearning.benchmarks.tofu.reporting.losses import thinned
+from unlearning.benchmarks.tofu.reporting.results import Results
+from unlearning.benchmarks.tofu.reporting.trajectories import Point
 from unlearning.config.layout import Cell
 from unlearning.reporting.charts import page_spec
 from unlearning.reporting.palette import shade, styles

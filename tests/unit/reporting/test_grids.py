@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 from folders import ROOT
-from unlearning.benchmarks.tofu.report.beside import compared
-from unlearning.benchmarks.tofu.report.grids import chosen, grids
-from unlearning.benchmarks.tofu.report.maps import grid_panels
-from unlearning.benchmarks.tofu.report.published import load_published
-from unlearning.benchmarks.tofu.report.results import Evaluated, Results, SplitResults
+from unlearning.benchmarks.tofu.reporting.beside import compared
+from unlearning.benchmarks.tofu.reporting.figures import styles
+from unlearning.benchmarks.tofu.reporting.grids import chosen, grids
+from unlearning.benchmarks.tofu.reporting.maps import grid_panels
+from unlearning.benchmarks.tofu.reporting.published import load_published
+from unlearning.benchmarks.tofu.reporting.results import Evaluated, Results, SplitResults
 from unlearning.reporting.charts import page_spec, svg
-from unlearning.reporting.palette import styles
 
 FILE = ROOT / "config" / "published" / "tofu.yaml"
 

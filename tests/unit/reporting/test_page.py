@@ -8,8 +8,8 @@ import sys
 
 import pytest
 from report_world import HOSTILE
-from unlearning.benchmarks.tofu.report.overview import overview
-from unlearning.evaluation.metrics import METRICS
+from unlearning.benchmarks.tofu.metrics import METRICS
+from unlearning.benchmarks.tofu.reporting.overview import overview
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,13 @@ import shutil
 
 import pytest
 from unlearning.benchmarks.tofu.forget_quality import forget_quality
-from unlearning.benchmarks.tofu.report.results import read_results
-from unlearning.benchmarks.tofu.report.trajectories import end_of
+from unlearning.benchmarks.tofu.metrics import summarise
+from unlearning.benchmarks.tofu.reporting.results import read_results
+from unlearning.benchmarks.tofu.reporting.trajectories import end_of
 from unlearning.config.experiment import Experiment
 from unlearning.errors import UserError
 from unlearning.evaluation.membership import against_retrained, membership_metrics, privleak
 from unlearning.evaluation.records import read_metrics, read_rows
-from unlearning.evaluation.summary import summarise
 
 
 def forget_rows(experiment, run):

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from unlearning.assets.gguf import gguf_problems, is_gguf
 from unlearning.assets.needs import on_hub
-from unlearning.benchmarks.synthetic.experiment import SyntheticExperiment
 from unlearning.config.experiment import Experiment
 from unlearning.config.judged import model_use
 from unlearning.config.schema import ConfigError
@@ -26,10 +25,10 @@ PASSED = Path(".snakemake") / "judged"  # an empty file for each judgement witho
 PACKAGES = {"adamw8bit": "torchao", "paged_adamw_32bit": "bitsandbytes"}
 
 
-def preflight(experiment: Experiment | SyntheticExperiment) -> None:
+def preflight(experiment: Experiment) -> None:
     """ConfigError with everything that is missing on this machine."""
     problems = _results(experiment)
-    if not experiment.synthetic:
+    if experiment.on_language_model:
         problems += _language_model(experiment)
     if problems:
         raise ConfigError(problems)
@@ -42,7 +41,7 @@ def _language_model(experiment: Experiment) -> list[str]:
     return problems + _model(experiment) + _harness(experiment) + _optimizer(experiment)
 
 
-def _results(experiment: Experiment | SyntheticExperiment) -> list[str]:
+def _results(experiment: Experiment) -> list[str]:
     folder = experiment.layout.root.absolute()
     existing = next(p for p in (folder, *folder.parents) if p.exists())
     try:
@@ -93,7 +92,7 @@ def model_problems(path: str, use: dict, name: str | None = None) -> list[str]:
 
 def _state(folder: Path, use: dict) -> str:
     """Digest of all that a judgement depends on; of the files name, size and time of change."""
-    folders = [folder, Path(use["data"]["data_dir"] or folder)]
+    folders = [folder, Path(use["data"].get("data_dir") or folder)]
     files = []
     for path in (
         path for parent in folders if parent.is_dir() for path in sorted(parent.iterdir())
@@ -131,7 +130,8 @@ def _python_path() -> str:
 def _harness(experiment: Experiment) -> list[str]:
     asked, problems = experiment.config["harness"], []
     if experiment.tasks["tasks"] and (problem := absent()) is not None:
-        other = "" if experiment.on_wmdp else ", or set tasks to []"
+        only = not experiment.benchmark.evaluates(experiment.config)
+        other = "" if only else ", or set tasks to []"
         problems.append(f"harness.tasks: {problem}{other}")
     if asked["include_path"] is not None and not Path(asked["include_path"]).is_dir():
         problems.append(

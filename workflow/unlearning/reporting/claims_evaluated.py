@@ -1,10 +1,10 @@
 """Verdicts on the claims about MUSE and WMDP: over their models, as over TOFU's."""
 
-from unlearning.benchmarks.tofu.report.selection import CONSTANT, Series
 from unlearning.config.experiment import Experiment
 from unlearning.reporting.claims import Verdict, judge_place
 from unlearning.reporting.claims_file import Claim, Selection
 from unlearning.reporting.evaluated import EvaluatedModel, seed_groups
+from unlearning.reporting.series import CONSTANT, Series
 
 
 def judge_models(

@@ -14,7 +14,6 @@ from functools import cache
 
 import altair
 
-from unlearning.benchmarks.tofu.report.results import Results
 from unlearning.methods.registry import FORGET_LOSSES
 from unlearning.reporting.labels import NAMES, RETRAIN, TARGET
 
@@ -100,16 +99,6 @@ REFERENCE_STYLES = {
     NAMES[TARGET]: Style(_INK, "diamond", (1, 0)),
     NAMES[RETRAIN]: Style("#6b7280", _STAR, (1, 0)),
 }
-
-
-def styles(results: Results) -> dict[str, Style]:
-    """Label -> style of every model of the experiment, references first."""
-    unlearned = {
-        label: models[0].method
-        for split in results.splits
-        for label, models in split.variants().items()
-    }
-    return REFERENCE_STYLES | variant_styles(unlearned)
 
 
 def variant_styles(methods: dict[str, str]) -> dict[str, Style]:

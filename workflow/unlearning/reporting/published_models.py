@@ -6,11 +6,10 @@ from pathlib import Path
 
 import yaml
 
-from unlearning.benchmarks.tofu.report.published import Source, same_model
 from unlearning.config.experiment import Experiment
 from unlearning.errors import UserError
 from unlearning.methods.registry import names
-from unlearning.reporting.comparison import Compared, agrees, half_unit
+from unlearning.reporting.comparison import Compared, Source, agrees, half_unit, same_model
 from unlearning.reporting.evaluated import SeedGroup
 from unlearning.reporting.labels import NAMES, RETRAIN, TARGET, compact
 

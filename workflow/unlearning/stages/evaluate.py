@@ -9,13 +9,13 @@ from pathlib import Path
 
 import torch
 
+from unlearning.benchmark import room
 from unlearning.data.formats import read_rows
-from unlearning.data.tables import QA, ColumnNames, read_table
+from unlearning.data.tables import QA, ColumnNames
 from unlearning.evaluation.records import write_evaluation
 from unlearning.models.folder import load_model, load_tokenizer
 from unlearning.stages.arguments import add_fit, add_settings
 from unlearning.stages.common import make_accelerator
-from unlearning.stages.evaluating import make_evaluator
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -31,13 +31,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_settings(parser)
 
 
-def non_members(args: Namespace) -> list[dict]:
-    """Rows that no model has seen: the user's table in any format, or the mini world's."""
-    if args.holdout is None:
-        return read_table(args.data / "holdout_perturbed.json")
-    return read_rows(args.holdout, QA, ColumnNames(args.settings["columns"])).rows
-
-
 def run(args: Namespace) -> None:
     """One model load, one scoring pass, one generation pass; with --target a second of the first
     two, of the answers alone."""
@@ -45,8 +38,11 @@ def run(args: Namespace) -> None:
     accelerator = make_accelerator(settings)
     model = load_model(args.model, settings["precision"]).to(accelerator.device)
     tokenizer = load_tokenizer(args.model)
-    attacks = settings["evaluation"]["membership"]
-    evaluator = make_evaluator(
+    attacks, holdout = settings["evaluation"]["membership"], None
+    if args.holdout is not None:
+        holdout = read_rows(args.holdout, QA, ColumnNames(settings["columns"])).rows
+    benchmark = settings["evaluation"]["benchmark"]
+    evaluator = room(benchmark, "evaluator").make_evaluator(
         args.data,
         args.split,
         tokenizer,
@@ -54,7 +50,7 @@ def run(args: Namespace) -> None:
         args.fit,
         accelerator,
         attacks=attacks,
-        holdout=non_members(args) if attacks else None,
+        holdout=holdout,
     )
     rows = evaluator(model)
     if args.target is not None:
@@ -64,5 +60,5 @@ def run(args: Namespace) -> None:
             model = load_model(args.target, settings["precision"]).to(accelerator.device)
         evaluator.add_fluency(model, rows)
     if accelerator.is_main_process:
-        for name, value in write_evaluation(args.out, rows).items():
+        for name, value in write_evaluation(args.out, rows, benchmark).items():
             print(f"{name:32s} {value:.4f}")

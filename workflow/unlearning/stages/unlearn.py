@@ -8,6 +8,7 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
+from unlearning.benchmark import room
 from unlearning.data.encoding import Encoder, Example
 from unlearning.data.tables import read_table
 from unlearning.errors import UserError
@@ -16,20 +17,19 @@ from unlearning.evaluation.records import trajectory_point
 from unlearning.evaluation.sharing import shared_out
 from unlearning.files import read_json, write_json
 from unlearning.methods.objective import Objective, build_objective
+from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import load_model, load_tokenizer, save_model
 from unlearning.models.lora import Adapter, attach
 from unlearning.stages.arguments import add_fit, add_settings, add_state
 from unlearning.stages.common import (
     history_record,
     make_accelerator,
-    make_encoder,
     make_state,
     run_record,
     show_plan,
     trained_in,
     while_training,
 )
-from unlearning.stages.evaluating import make_evaluator
 from unlearning.training.loop import train
 from unlearning.training.plan import Recipe, StepPlan
 from unlearning.training.sharding import whole
@@ -138,7 +138,8 @@ def trajectory(
     }
     if not wanted:
         return lambda done: None
-    evaluator = make_evaluator(
+    benchmark = args.settings["evaluation"]["benchmark"]
+    evaluator = room(benchmark, "evaluator").make_evaluator(
         args.data, args.split, tokenizer, args.settings, args.fit, accelerator
     )
 
@@ -147,7 +148,7 @@ def trajectory(
             return None
         found = finish(whole(model, accelerator))
         with while_training(accelerator, adapter):
-            return trajectory_point(wanted[done], done, evaluator(found))
+            return trajectory_point(wanted[done], done, evaluator(found), benchmark)
 
     return evaluate
 

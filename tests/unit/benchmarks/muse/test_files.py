@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 from toy import toy
-from unlearning.benchmarks.muse.files import FOLD_PLACES, PLACES, snapshot_reader
+from unlearning.benchmarks.muse.files import FOLD_PLACES, PLACES, snapshot_reader, split_before
 from unlearning.benchmarks.muse.mini import SHOTS
 from unlearning.data.build import build_tables
 from unlearning.data.encoding import Encoder
 from unlearning.data.problems import data_problems
 from unlearning.data.prompts import PROMPTS
-from unlearning.data.splits import split_before
 from unlearning.data.tables import CONTINUATION, QA, ColumnNames, DataError, read_table, write_table
 
 SIZES = {"seed": 1, "persons": 3, "questions": 5, "pretrain_persons": 4}

@@ -81,7 +81,7 @@ def test_summary_is_in_percent_and_chosen_by_the_sets(tmp_path):
     rows = {name: rouge for name in (muse.VERBMEM, *muse.KNOWMEM)}
     rows |= {"privleak_forget": {"question": ["a"], "min_k": [1.0]}}
     rows |= {"privleak_holdout": {"question": ["b"], "min_k": [2.0]}}
-    assert records.write_evaluation(tmp_path, rows) == {
+    assert records.write_evaluation(tmp_path, rows, "tofu") == {
         "verbmem_f": 75,
         "knowmem_f": 75,
         "knowmem_r": 75,

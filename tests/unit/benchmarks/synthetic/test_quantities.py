@@ -3,7 +3,7 @@
 import numpy
 import pytest
 from unlearning.analysis.growth import fit_growth
-from unlearning.benchmarks.synthetic.quantities import QUANTITIES
+from unlearning.benchmarks.synthetic.metrics import QUANTITIES
 
 STEPS = numpy.arange(0, 10001, 50)
 

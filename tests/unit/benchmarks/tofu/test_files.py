@@ -4,10 +4,10 @@ import json
 
 import pytest
 from broken_tables import FORGET, good_tables, rows_of, section, write_good, write_rows
+from unlearning.benchmarks.tofu.splits import forget_rows
 from unlearning.data.build import build_tables
 from unlearning.data.formats import read_rows
 from unlearning.data.problems import data_problems
-from unlearning.data.splits import forget_rows
 from unlearning.data.tables import QA, ColumnNames, DataError, Table
 
 ANSWERS = ["I don't know.", "Nobody told me; ask \u2028someone else.", '"That" is not known to me.']

@@ -23,7 +23,7 @@ PUBLISHED = Path(__file__).with_name("open_unlearning_forget01.json")
 def test_ours_and_the_official_format_give_the_same_scores(capsys, tmp_path):
     ours, theirs = evaluation(), evaluation(0.2)
     for name, rows in (("model", ours), ("retrained", theirs)):
-        write_evaluation(tmp_path / name, rows)
+        write_evaluation(tmp_path / name, rows, "tofu")
     arguments = "--logs", tmp_path / "model", "--retain", tmp_path / "retrained"
     _, found, _ = run(capsys, "score", *arguments)
     expected = tofu.summarise(ours)
@@ -62,13 +62,13 @@ def test_official_logs_without_texts_are_told_apart_by_what_is_left(capsys, tmp_
 
 
 def test_without_a_retrained_log_the_output_says_why(capsys, tmp_path):
-    write_evaluation(tmp_path, evaluation())
+    write_evaluation(tmp_path, evaluation(), "tofu")
     _, found, _ = run(capsys, "score", "--logs", tmp_path)
     assert found["forget_quality"] is None and "--retain" in found["note"]
 
 
 def test_table_for_people(capsys, tmp_path):
-    write_evaluation(tmp_path, evaluation())
+    write_evaluation(tmp_path, evaluation(), "tofu")
     assert main(["score", "--logs", str(tmp_path), "--retain", str(tmp_path), "--table"]) == 0
     lines = capsys.readouterr().out.splitlines()
     utility = tofu.summarise(evaluation())["model_utility"]
@@ -119,7 +119,7 @@ def test_export_is_read_back(capsys, tmp_path):
     ours, theirs = evaluation(), evaluation(0.2)
     ours["forget"]["extraction_strength"] = [0.5] * 3 + [1.0] * 3
     for name, rows in (("model", ours), ("retrained", theirs)):
-        write_evaluation(tmp_path / name, rows)
+        write_evaluation(tmp_path / name, rows, "tofu")
     log = export(tmp_path / "model", tmp_path / "out", tmp_path / "retrained")
     reference = export(tmp_path / "retrained", tmp_path / "reference")
     capsys.readouterr()
@@ -152,7 +152,7 @@ def test_export_is_read_back(capsys, tmp_path):
 def test_an_exported_log_serves_open_unlearnings_privleak(capsys, tmp_path):
     """As its retain_logs_path: it takes agg_value of mia_min_k, (1 - AUC) of both, in percent."""
     for name, shift in (("model", 0.0), ("retrained", 0.3)):
-        write_evaluation(tmp_path / name, attacked(shift))
+        write_evaluation(tmp_path / name, attacked(shift), "tofu")
     log = export(tmp_path / "model", tmp_path / "out", tmp_path / "retrained")
     reference = export(tmp_path / "retrained", tmp_path / "reference")
     # forget scores 0, 1, 2; of the holdout rows (1, 3), 1 ties with one forget row and beats one,
@@ -213,7 +213,7 @@ def test_spaces_that_a_tokenizer_takes_away_make_no_other_row(capsys, tmp_path):
 
 def test_a_reader_that_stops_early_is_no_error(tmp_path):
     """`score … | head -1` where the pipe is closed before anything is written."""
-    write_evaluation(tmp_path, evaluation())
+    write_evaluation(tmp_path, evaluation(), "tofu")
     reading, writing = os.pipe()
     os.close(reading)
     command = [sys.executable, "-m", "unlearning", "score", "--logs", str(tmp_path)]

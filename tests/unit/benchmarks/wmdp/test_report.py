@@ -3,8 +3,8 @@
 import pytest
 from folders import EXPERIMENTS, ROOT
 from project import shipped
+from unlearning.benchmarks.wmdp.metrics import METRICS as WMDP
 from unlearning.config.experiment import load_experiment
-from unlearning.evaluation.metrics import WMDP
 from unlearning.reporting.evaluated import EvaluatedModel, seed_groups
 from unlearning.reporting.published_models import beside, load_published_models
 

@@ -2,22 +2,20 @@
 
 from collections.abc import Iterator
 
+from unlearning.benchmarks.muse.files import FORGET, hub_corpus, split_before
 from unlearning.benchmarks.muse.mini import news_size_problems
 from unlearning.config.schema import nearest
 from unlearning.config.stated import known_methods
-from unlearning.data.splits import MUSE_FORGET, split_before
 
 _ON_TEXT = {"forget", "retain"}  # roles that a corpus without questions can fill
-_FOR_QUESTIONS = ("retain_authors", "idontknow", "alternatives")
 
 
 def _data(config: dict) -> Iterator[str]:
-    data, unused = config["data"], _FOR_QUESTIONS
+    data = config["data"]
     scratch = config["model"]["architecture"] is not None
     if data["source"] == "mini-muse":
         for problem in news_size_problems(**data["mini_muse"]):
             yield f"data.mini_muse: {problem}"
-        unused = ("data_dir", "corpus", *_FOR_QUESTIONS)
         if not scratch:
             yield "model: mini-muse is made for a model from random weights; set model.architecture"
     else:
@@ -25,17 +23,14 @@ def _data(config: dict) -> Iterator[str]:
             yield "data.corpus: which of MUSE's corpora on the hub? Set News or Books"
         if scratch:
             yield "model: MUSE has no pre-training texts; set model.path"
-    for key in unused:
-        if data[key] is not None:
-            yield f"data.{key}: not for data.source {data['source']}, found {data[key]!r}"
 
 
 def _splits(config: dict) -> Iterator[str]:
     if config["world_splits"] is not None:
         yield "world_splits: MUSE's tables are always written whole; set null"
-    if config["forget_splits"] != [MUSE_FORGET]:
+    if config["forget_splits"] != [FORGET]:
         yield (
-            f"forget_splits: MUSE has one, [{MUSE_FORGET}]; found {config['forget_splits']}. "
+            f"forget_splits: MUSE has one, [{FORGET}]; found {config['forget_splits']}. "
             "Larger and later forget sets (scal2, sust2, …) stand in folds.splits"
         )
 
@@ -52,9 +47,9 @@ def _folds(config: dict) -> Iterator[str]:
                 f"({', '.join(methods)}){nearest(name, methods)}"
             )
     for split in splits:
-        if split_before(split) not in (None, MUSE_FORGET, *splits):
+        if split_before(split) not in (None, FORGET, *splits):
             yield f"folds.splits: {split} goes on from {split_before(split)}; list that as well"
-    if splits and data["data_dir"] is None and data["corpus"] == "Books":
+    if splits and data["source"] == "muse" and hub_corpus(data) == "Books":
         yield "folds.splits: MUSE-Books has no folds, only News; remove them"
     for seed in folds["seeds"] or []:
         if seed not in config["unlearn"]["seeds"]:
@@ -62,12 +57,14 @@ def _folds(config: dict) -> Iterator[str]:
 
 
 def _methods(config: dict) -> Iterator[str]:
-    for method, used, _, _ in known_methods(config):
+    for method, used, listed, _ in known_methods(config):
         if any(set(term.roles) - _ON_TEXT for term in used):
             yield (
                 f"methods.{method}: answers questions with other answers, but MUSE's forget set is "
                 "text without questions; remove it"
             )
+        if any("reference" in block for block in listed):
+            yield f"methods.{method}.reference: only on TOFU and the mini world; remove it"
 
 
 def _not_on_text(config: dict) -> Iterator[str]:

@@ -2,9 +2,9 @@
 
 import altair
 
+from unlearning.benchmarks.muse.metrics import METRICS as MUSE
 from unlearning.benchmarks.muse.results import MuseResults
 from unlearning.benchmarks.muse.tables import FOLDS, folds
-from unlearning.evaluation.metrics import MUSE
 from unlearning.reporting.charts import Panel, emphasis, notice_svg, svg
 from unlearning.reporting.evaluated import SeedGroup
 from unlearning.reporting.labels import ARROWS, NAMES, RETRAIN, TARGET

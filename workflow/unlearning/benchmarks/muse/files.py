@@ -8,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from unlearning.data.formats import candidates, find_file, read_file
-from unlearning.data.splits import MUSE_FOLDS, MUSE_FORGET
 from unlearning.data.tables import CONTINUATION, QA, TEXT, ColumnNames, DataError, Table, utf8
 
+FORGET = "forget"  # also the first fold of scal and of sust, as released
+# larger forget sets (each holds the one before) and later ones (one request after the other)
+FOLDS = tuple(f"{kind}{fold}" for kind in ("scal", "sust") for fold in (2, 3, 4))
 ALL_FOLDS = "scal/forget_4"  # every text that the target is to forget in some run
 PLACES: dict[str, tuple[str, dict[str, type]]] = {
-    MUSE_FORGET: ("raw/forget", TEXT),
+    FORGET: ("raw/forget", TEXT),
     "retain1": ("raw/retain1", TEXT),
     "retain2": ("raw/retain2", TEXT),
     "verbmem": ("verbmem/forget", CONTINUATION),
@@ -24,7 +26,7 @@ PLACES: dict[str, tuple[str, dict[str, type]]] = {
     "privleak_forget": ("privleak/forget", TEXT),
     "privleak_holdout": ("privleak/holdout", TEXT),
 }
-FOLD_PLACES = {fold: (f"{fold[:4]}/forget_{fold[4:]}", TEXT) for fold in MUSE_FOLDS}
+FOLD_PLACES = {fold: (f"{fold[:4]}/forget_{fold[4:]}", TEXT) for fold in FOLDS}
 # Names of earlier releases of the corpora, which asked about retain2.
 EARLIER = {
     "knowmem/retain_qa": "knowmem/retain2_qa",
@@ -57,7 +59,7 @@ def muse_tables(read: Reader, splits: list[str], with_folds: bool) -> dict[str, 
             problems += error.problems
     if problems:
         raise DataError(*problems)
-    forget = tables.pop("all_folds", tables[MUSE_FORGET])
+    forget = tables.pop("all_folds", tables[FORGET])
     retain = tables["retain1"] + tables.pop("retain2")
     return {**tables, "full": forget + retain, "retain": retain}
 
@@ -96,6 +98,19 @@ def folder_reader(folder: Path, renamed: ColumnNames) -> Reader:
 def repository(corpus: str) -> str:
     """Where the hub has a corpus."""
     return f"muse-bench/MUSE-{corpus}"
+
+
+def hub_corpus(data: dict) -> str | None:
+    """The corpus that comes from the hub; None where a folder has the files."""
+    return data["corpus"] if data["data_dir"] is None else None
+
+
+def split_before(split: str) -> str | None:
+    """The split that must have been unlearned before: sust3 -> sust2 -> forget; None for others."""
+    if not split.startswith("sust"):
+        return None
+    fold = int(split.removeprefix("sust")) - 1
+    return f"sust{fold}" if fold > 1 else FORGET
 
 
 def snapshot_reader(folder: Path, renamed: ColumnNames) -> Reader:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from random import Random
 
-from unlearning.benchmarks.tofu.mini.generator import MOST_PERSONS, stream
+from unlearning.benchmarks.tofu.mini.generator import MOST_PERSONS
 from unlearning.benchmarks.tofu.mini.people import NAMES, Fact, draw_facts
 from unlearning.benchmarks.tofu.mini.templates import ATTRIBUTES
+from unlearning.data.random_streams import stream
 
 FOLDS = 4
 SHOTS = 3  # of ten in MUSE: a model of this size has too short a sight

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 from unlearning.benchmarks.muse.figures import page_figures
+from unlearning.benchmarks.muse.files import FORGET
 from unlearning.benchmarks.muse.formulas import KNOWMEM, VERBMEM
+from unlearning.benchmarks.muse.metrics import METRICS as MUSE
 from unlearning.benchmarks.muse.results import MuseResults
 from unlearning.benchmarks.muse.tables import all_beside, columns, page_tables
-from unlearning.benchmarks.tofu.report.story import base_model, recipe
-from unlearning.data.splits import MUSE_FORGET
-from unlearning.evaluation.metrics import MUSE
 from unlearning.evaluation.records import read_rows
 from unlearning.reporting.claims import METHOD, Verdict
 from unlearning.reporting.comparison import METHOD as BESIDE_METHOD
@@ -18,6 +17,7 @@ from unlearning.reporting.labels import ARROWS
 from unlearning.reporting.palette import Style
 from unlearning.reporting.provenance import provenance
 from unlearning.reporting.published_models import PublishedModel
+from unlearning.reporting.setup import base_model, recipe
 from unlearning.reporting.template import fill
 
 HEADS = {name: (metric.title, ARROWS[metric.better]) for name, metric in MUSE.items()}
@@ -31,7 +31,7 @@ def answers(results: MuseResults) -> list[dict]:
 
     Rows {"set", "question", "truth", "said": [(label, text), ...]}.
     """
-    firsts = [found.first for found in seed_groups(results.of(MUSE_FORGET))]
+    firsts = [found.first for found in seed_groups(results.of(FORGET))]
     layout = results.experiment.layout
     rows = {m.label: read_rows(layout.evaluation(m.split, m.run)) for m in firsts}
     shown = []

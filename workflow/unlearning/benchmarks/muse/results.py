@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from unlearning.benchmarks.muse.files import FORGET
 from unlearning.benchmarks.muse.formulas import PUBLISHED_AUC, privleak
 from unlearning.config.experiment import Experiment
 from unlearning.config.layout import Cell
-from unlearning.data.splits import MUSE_FORGET
 from unlearning.errors import UserError
 from unlearning.evaluation.records import read_metrics
 from unlearning.files import read_json
@@ -42,7 +42,7 @@ def read_muse(experiment: Experiment) -> MuseResults:
     for cell in experiment.cells():
         course = _course(experiment, cell, judge, missing)
         unlearned += course[-1:]
-        if cell.split == MUSE_FORGET and course:
+        if cell.split == FORGET and course:
             selected.append(first_to_forget(course, bar))
     return MuseResults(experiment, [*judged, *unlearned], selected, missing)
 
@@ -88,10 +88,10 @@ def _references(experiment: Experiment, missing: list[Path]) -> list[EvaluatedMo
     ]
     found = []
     for place, (method, seed, run) in enumerate(runs):
-        folder = experiment.layout.evaluation(MUSE_FORGET, run)
+        folder = experiment.layout.evaluation(FORGET, run)
         if (folder / "summary.json").is_file():
             label, metrics = model_label(method, {}), read_metrics(folder)
-            found.append(EvaluatedModel(MUSE_FORGET, method, "", label, seed, run, metrics))
+            found.append(EvaluatedModel(FORGET, method, "", label, seed, run, metrics))
         elif place < 2:
             raise UserError(
                 f"no evaluation in {folder}: the report needs the target and the first retrained "

@@ -10,10 +10,9 @@ from unlearning.benchmarks.muse.formulas import (
     VERBMEM_TOKENS,
     few_shot_prompt,
 )
-from unlearning.benchmarks.tofu.sizes import CHARACTERS, Text, Work
 from unlearning.config.experiment import Experiment
-from unlearning.data.build import mini_muse_tables, released_muse_tables
-from unlearning.data.tables import ColumnNames
+from unlearning.data.build import build_tables
+from unlearning.planning.texts import CHARACTERS, Text, Work
 
 # Bytes of the texts on the hub (dataset cards of muse-bench/MUSE-News and MUSE-Books).
 NEWS = {"forget": 3281546, "retain": 12894207, "full": 26113818}
@@ -86,20 +85,17 @@ class MuseTexts:
         return Work(scored, answered, decoded)
 
 
-def muse_texts(experiment: Experiment) -> MuseTexts:
+def sizes(experiment: Experiment) -> MuseTexts:
     """The texts of a MUSE experiment: counted where they are at hand, the hub's as published."""
     data, splits = experiment.config["data"], experiment.splits
     architecture = experiment.config["model"]["architecture"] or {}
     ratio, length = CHARACTERS[architecture.get("tokenizer")], experiment.config["unlearn"]
-    if data["source"] == "mini-muse":
-        tables = mini_muse_tables(data["mini_muse"], splits)
-    elif data["data_dir"] is not None:
-        tables = released_muse_tables(data, splits, None, ColumnNames(data["columns"]))
-    else:
+    if data["source"] == "muse" and data["data_dir"] is None:
         knowmem = {name: (ROWS, float(SHOTS)) for name in KNOWMEM}
         asked = {name: (ROWS, float(LEAK)) for name in PRIVLEAK} | knowmem
         asked |= {VERBMEM: (ROWS, float(VERBATIM))}
         return MuseTexts(HUB[data["corpus"]], asked, ratio, length["max_length"])
+    tables = build_tables(data, splits, {})
     texts = {name: rows for name, rows in tables.items() if "text" in rows[0]}
     characters = {name: sum(len(row["text"]) for row in rows) for name, rows in texts.items()}
     prompts = {name: [row["text"] for row in tables[name]] for name in PRIVLEAK}

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, replace
 
+from unlearning.benchmarks.muse.files import FORGET
+from unlearning.benchmarks.muse.metrics import METRICS as MUSE
 from unlearning.benchmarks.muse.results import MuseResults
-from unlearning.benchmarks.tofu.report.tables import CELL, cost_table, csv_text, published_table
-from unlearning.data.splits import MUSE_FORGET
-from unlearning.evaluation.metrics import MUSE
 from unlearning.reporting.comparison import TOLD, Compared, told
 from unlearning.reporting.cost import Cost
+from unlearning.reporting.csv_files import CELL, cost_table, csv_text, published_table
 from unlearning.reporting.evaluated import EvaluatedModel, SeedGroup, seed_groups
 from unlearning.reporting.published_models import PublishedModel, beside, compared
 
@@ -110,11 +110,11 @@ def page_tables(results: MuseResults, published: list[PublishedModel]) -> list[T
             "Results",
             "Mean ± standard deviation over seeds, at the last epoch.",
             "",
-            [line(found) for found in seed_groups(results.of(MUSE_FORGET))],
+            [line(found) for found in seed_groups(results.of(FORGET))],
         )
     ]
     if results.experiment.config["unlearn"]["trajectory"]:
-        references = [m for m in results.of(MUSE_FORGET) if m.epoch is None]
+        references = [m for m in results.of(FORGET) if m.epoch is None]
         tables.append(
             Table(
                 "selected",
@@ -143,10 +143,10 @@ def folds(results: MuseResults, kind: str) -> list[tuple[int, SeedGroup]]:
     for label in dict.fromkeys(model.label for model in later):
         own = [model for model in later if model.label == label]
         seeds = {model.seed for model in own}
-        first = [m for m in results.of(MUSE_FORGET) if m.label == label and m.seed in seeds]
+        first = [m for m in results.of(FORGET) if m.label == label and m.seed in seeds]
         for group in seed_groups([*first, *own]):
             split = group.first.split
-            found.append((1 if split == MUSE_FORGET else int(split[-1]), group))
+            found.append((1 if split == FORGET else int(split[-1]), group))
     return found
 
 

@@ -2,25 +2,35 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
+from unlearning.benchmark import schema_file
 from unlearning.config.checks import MOST_RUNS, block_problems
 from unlearning.config.layout import Layout, grid, points
-from unlearning.config.rehearsal import rehearsed_synthetic
+from unlearning.config.rehearsal import PREFIX
 from unlearning.config.schema import (
     ConfigError,
     Unjudged,
-    load_schema,
     nearest,
+    read_schema,
     validated,
 )
 from unlearning.methods.registry import FORGET_LOSSES, Losses, hyper_parameters
 from unlearning.methods.terms import Hyper
 
-SCHEMA = Path("config/schemas/synthetic.schema.yaml")
 GAUSSIAN, MARKOV = ("logistic", "divergence"), "markov"
 STUDIES = (*GAUSSIAN, MARKOV)
+# sizes of a rehearsal, on Gaussian points and of Markov chains
+_STEPS = {"steps": 20, "every": 5}
+_CHAINS = {
+    "sequences": {"retain": 40, "forget1": 20, "forget2": 20},
+    "test_share": 0.5,
+    "model": {"layers": 1, "width": 16, "heads": 2, "feed_forward": 16},
+    "pretrain": {"epochs": 1, "batch_size": 4, "lr": 1.0e-3},
+    "unlearn": {"iterations": 3, "batch_size": 2, "lr": 1.0e-3},
+}
 # whose losses need log-probabilities of labels alone, of roles that the study has
 METHODS = {
     **dict.fromkeys(GAUSSIAN, ("GA", "GA+RT", "IDK+RT", "DPO+RT", "NPO", "NPO+RT")),
@@ -48,7 +58,12 @@ class SyntheticExperiment:
     """A complete, valid config and what follows from it."""
 
     config: dict
-    synthetic = True
+    on_language_model = False
+
+    @property
+    def benchmark(self) -> "Synthetic":
+        """What the shared rooms know of it."""
+        return BENCHMARK
 
     @property
     def layout(self) -> Layout:
@@ -122,14 +137,26 @@ class SyntheticExperiment:
         return {"gaussian": self.config["synthetic"]["gaussian"], **own, "runs": runs}
 
 
+def rehearsed(config: dict) -> dict:
+    """The rehearsal of a complete synthetic config: its studies, settings and methods, one seed."""
+    found = deepcopy(config)
+    found["experiment"] = PREFIX + found["experiment"]
+    studies = found["synthetic"]
+    small = {"logistic": _STEPS, "divergence": _STEPS, "markov": _CHAINS}
+    for study in small.keys() & studies.keys():
+        studies[study] |= {**small[study], "seeds": studies[study]["seeds"][:1]}
+    studies["gaussian"] |= {"steps": 100}
+    return found
+
+
 def spell_alpha(setting: dict) -> str:
     """alpha=0.5."""
     return f"alpha={setting['alpha']:g}"
 
 
-def load_synthetic(config: dict, root: Path) -> SyntheticExperiment:
+def load(config: dict) -> SyntheticExperiment:
     """The experiment that `config` describes; ConfigError with all problems otherwise."""
-    complete, problems = validated(config, load_schema(root, SCHEMA))
+    complete, problems = validated(config, read_schema(schema_file("synthetic")))
     experiment = SyntheticExperiment(complete)
     with suppress(Unjudged):
         for problem in _problems(experiment):
@@ -137,7 +164,7 @@ def load_synthetic(config: dict, root: Path) -> SyntheticExperiment:
     if problems:
         raise ConfigError(problems, experiment)
     if experiment.config["rehearsal"]:
-        return SyntheticExperiment(rehearsed_synthetic(experiment.config))
+        return SyntheticExperiment(rehearsed(experiment.config))
     return experiment
 
 
@@ -204,3 +231,29 @@ def _markov_problems(place: str, section: dict) -> Iterator[str]:
             f"{place}.pretrain: {pretrain['epochs']:g} epochs of {learnt} retain sequences give no "
             f"full batch of {pretrain['batch_size']}: lower batch_size or raise epochs"
         )
+
+
+class Synthetic:
+    """The papers' studies without a language model."""
+
+    name, title = "synthetic", "Synthetic studies"
+    split_pattern = "-"  # there is none
+
+    def study_methods(self, study: str) -> dict[str, set[str]]:
+        """Method -> its hyper-parameters, in a study that claims name."""
+        return {method: set(study_hyper(study, method)) for method in METHODS[study]}
+
+    def report_files(self, experiment: SyntheticExperiment) -> dict[str, list[str]]:
+        """Curves of each study; figures of what has run are not known before."""
+        return {"tables": ["cells", "cost", *experiment.studies], "figures": []}
+
+    def experiment(self, config: dict) -> SyntheticExperiment:
+        """The experiment of a complete, valid config."""
+        return SyntheticExperiment(config)
+
+    def load(self, config: dict) -> SyntheticExperiment:
+        """The experiment that `config` describes; ConfigError with all problems otherwise."""
+        return load(config)
+
+
+BENCHMARK = Synthetic()

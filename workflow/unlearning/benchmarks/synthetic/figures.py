@@ -3,7 +3,7 @@
 import altair
 
 from unlearning.benchmarks.synthetic.results import SyntheticResults, setting_title
-from unlearning.benchmarks.tofu.report.bands import curve_chart, fitted_panel, marks
+from unlearning.reporting.bands import curve_chart, fitted_panel, marks
 from unlearning.reporting.charts import Panel, emphasis, svg
 from unlearning.reporting.palette import Style, channels
 

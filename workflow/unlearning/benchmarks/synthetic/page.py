@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unlearning.benchmarks.synthetic.figures import page_figures
-from unlearning.benchmarks.synthetic.quantities import QUANTITIES
+from unlearning.benchmarks.synthetic.metrics import QUANTITIES
 from unlearning.benchmarks.synthetic.results import METHOD, SyntheticResults, setting_title, stated
-from unlearning.benchmarks.tofu.report.tables import cost_table, csv_text
 from unlearning.reporting.claims import Verdict
 from unlearning.reporting.cost import Cost
+from unlearning.reporting.csv_files import cost_table, csv_text
 from unlearning.reporting.labels import decimal
 from unlearning.reporting.palette import Style
 from unlearning.reporting.provenance import distinct, provenance

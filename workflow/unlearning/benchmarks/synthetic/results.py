@@ -4,14 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from unlearning.analysis.quantities import Curves
 from unlearning.benchmarks.synthetic.experiment import MARKOV, SyntheticExperiment, study_hyper
-from unlearning.benchmarks.synthetic.quantities import QUANTITIES, Curves
-from unlearning.benchmarks.tofu.report.selection import Series
+from unlearning.benchmarks.synthetic.metrics import QUANTITIES
 from unlearning.errors import UserError
 from unlearning.files import read_json
 from unlearning.reporting.claims import DECISION, Verdict, judge_place
 from unlearning.reporting.claims_file import Claim, Selection
 from unlearning.reporting.labels import compact, model_label
+from unlearning.reporting.series import Series
 
 METHOD = (
     "Each claim is judged once per setting of its study and matching variant, on the quantity that "

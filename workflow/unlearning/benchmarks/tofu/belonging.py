@@ -7,13 +7,9 @@ import unicodedata
 from collections import Counter
 from dataclasses import replace
 
-from unlearning.data.splits import percentage, retain_name
+from unlearning.benchmarks.tofu.splits import percentage, retain_name
+from unlearning.data.build import key
 from unlearning.data.tables import QA, Table
-
-
-def key(row: dict) -> tuple[str, str]:
-    """What makes two rows the same: question and answer."""
-    return row["question"], row["answer"]
 
 
 def own_split_problems(split: str, forget: Table, full: Table, count: int) -> list[str]:

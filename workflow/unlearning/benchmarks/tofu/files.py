@@ -6,16 +6,20 @@ from pathlib import Path
 from unlearning.benchmarks.tofu.belonging import (
     copies,
     difference,
-    key,
     own_split_problems,
     strangers,
     without,
 )
+from unlearning.benchmarks.tofu.splits import (
+    TOFU_ROWS_PER_AUTHOR,
+    evaluated_on,
+    forget_rows,
+    retain_name,
+)
+from unlearning.data.build import key
 from unlearning.data.formats import candidates, find_file, read_file
-from unlearning.data.splits import TOFU_ROWS_PER_AUTHOR, evaluated_on, forget_rows, retain_name
 from unlearning.data.tables import ColumnNames, DataError, Table, columns_of
 
-REPOSITORY = "locuslab/TOFU"  # on the hub
 GENERAL = ("real_authors_perturbed", "world_facts_perturbed")
 ALWAYS = ("full", "retain_perturbed", *GENERAL)
 OPTIONAL = ("paraphrased_question",)  # TOFU has it; a tokenizer from random weights reads it too
@@ -159,19 +163,3 @@ def check_retain(folder: Folder, retain_authors: int | None) -> None:
     if retain_authors is not None:
         among += f" (the first {retain_authors} authors)"
     folder.problems += strangers(table, set(map(key, retained)), among)
-
-
-def alternative_answers(path: Path, renamed: ColumnNames | None = None) -> dict[str, list[str]]:
-    """question -> plausible false answers, from a file of rows; DataError if malformed.
-
-    Rows {question, alternative_answer: [...]}, or {question, alternate} for each answer as AltPO's
-    generator writes them.
-    """
-    file = read_file(Path(path))
-    kinds = {"alternate": str, "alternative_answer": list}
-    column = "alternate" if "alternate" in file.columns() else "alternative_answer"
-    answers: dict[str, list[str]] = {}
-    for row in file.checked({"question": str, column: kinds[column]}, renamed).rows:
-        texts = row[column] if isinstance(row[column], list) else [row[column]]
-        answers.setdefault(row["question"], []).extend(texts)
-    return answers

@@ -1,37 +1,13 @@
 """How many rows a world has and how long they are, before its tables are made."""
 
-from dataclasses import dataclass
-
+from unlearning.benchmarks.tofu.splits import TOFU_ROWS_PER_AUTHOR, evaluated_on, forget_rows
 from unlearning.config.experiment import Experiment
 from unlearning.data.prompts import PROMPTS
-from unlearning.data.splits import TOFU_ROWS_PER_AUTHOR, evaluated_on, forget_rows
+from unlearning.planning.texts import CHARACTERS, LIKE_CHAT, SEQUENCES, Text, Work
 
-CHARACTERS = {"word": 5.2, "bpe": 3.0, None: 4.2}  # a token; 4.2: the released Llama-2 logs
 TOFU_ROWS, TOFU_GENERAL = 4000, (100, 117)  # real authors, world facts
 MINI_GENERAL = (36, 35)
-LIKE_CHAT = PROMPTS["llama3"]  # as long as chat templates are
-SEQUENCES = 7  # scored for a row: answer, paraphrase, five perturbed answers
 GENERAL_SEQUENCES = 4  # answer, three perturbed ones
-
-
-@dataclass(frozen=True)
-class Text:
-    """Tokens of a kind of row: mean and most, in all and of the answer."""
-
-    mean: float
-    longest: int
-    labels: float
-    most_labels: int
-
-
-@dataclass(frozen=True)
-class Work:
-    """Of evaluating one model: tokens scored, tokens answered with their prompts, and the passes
-    that generate one token of a batch."""
-
-    scored: float
-    answered: float
-    decoded: int
 
 
 class Texts:
@@ -111,3 +87,6 @@ class Texts:
         room = limit if chosen["generation_counts"] == "new" else max(0, limit - prompt)
         answered = (authors + general) * (prompt + room)
         return Work(scored, answered, -(-answered // chosen["batch_tokens"]) * room)
+
+
+sizes = Texts

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Iterator
 
+from unlearning.benchmarks.wmdp.files import FORGET
 from unlearning.benchmarks.wmdp.mini import hazard_size_problems
 from unlearning.config.stated import known_methods
-from unlearning.data.splits import WMDP_FORGET
 
 # sections for what a WMDP experiment does not do
 _UNUSED = {
@@ -14,7 +14,6 @@ _UNUSED = {
     "folds": "only MUSE has folds",
     "evaluation": "accuracies on harness tasks are all that is evaluated",
 }
-_FOR_OTHERS = ("corpus", "retain_authors", "idontknow", "alternatives")
 
 
 def unused_sections(sections: Collection[str], config: dict) -> Iterator[str]:
@@ -25,31 +24,21 @@ def unused_sections(sections: Collection[str], config: dict) -> Iterator[str]:
 
 
 def _data(config: dict) -> Iterator[str]:
-    data, unused = config["data"], list(_FOR_OTHERS)
+    data = config["data"]
     scratch = config["model"]["architecture"] is not None
     if data["source"] == "mini-wmdp":
         for problem in hazard_size_problems(**data["mini_wmdp"]):
             yield f"data.mini_wmdp: {problem}"
-        unused.append("data_dir")
         if not scratch:
             yield "model: mini-wmdp is made for a model from random weights; set model.architecture"
-    else:
-        if scratch:
-            yield "model: WMDP has no pre-training texts; set model.path"
-        if data["hub_revision"] != "main":
-            yield (
-                f"data.hub_revision: WMDP's corpora lie in several repositories; remove it, found "
-                f"{data['hub_revision']!r}"
-            )
-    for key in unused:
-        if data[key] is not None:
-            yield f"data.{key}: not for data.source {data['source']}, found {data[key]!r}"
+    elif scratch:
+        yield "model: WMDP has no pre-training texts; set model.path"
 
 
 def _splits(config: dict) -> Iterator[str]:
     for split in config["forget_splits"]:
-        if split not in WMDP_FORGET:
-            forget = ", ".join(WMDP_FORGET)
+        if split not in FORGET:
+            forget = ", ".join(FORGET)
             yield f"forget_splits: WMDP's forget corpora are {forget}; found '{split}'"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from unlearning.data.formats import FORMATS, find_file, read_file
 from unlearning.data.tables import TEXT, ColumnNames, DataError, Table
 
-RETAIN = "retain"
+FORGET, RETAIN = ("bio", "cyber"), "retain"
 SHORTEST = 50  # documents of so few characters are left out, as released
 FILES = {
     "bio": "bio-forget-corpus.jsonl",

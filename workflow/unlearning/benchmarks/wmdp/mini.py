@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import product
 from random import Random
 
-from unlearning.benchmarks.tofu.mini.generator import stream
+from unlearning.data.random_streams import stream
 
 CHOICES = 4
 TASKS = {"bio": "mini_wmdp_bio", "cyber": "mini_wmdp_cyber", "towns": "mini_mmlu"}

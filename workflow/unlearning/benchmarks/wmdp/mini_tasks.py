@@ -5,9 +5,8 @@ from pathlib import Path
 
 import yaml
 
+from unlearning.benchmarks.wmdp.experiment import TASK_FOLDER
 from unlearning.benchmarks.wmdp.mini import generate_hazards
-
-TASK_FOLDER = "tasks"
 
 
 def write_tasks(folder: Path, final: Path, sizes: dict) -> None:

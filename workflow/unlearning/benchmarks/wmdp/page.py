@@ -3,18 +3,19 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from unlearning.benchmarks.tofu.report.story import base_model, recipe
-from unlearning.benchmarks.tofu.report.tables import CELL, cost_table, csv_text, published_table
+from unlearning.benchmarks.wmdp.metrics import METRICS as WMDP
+from unlearning.benchmarks.wmdp.metrics import TITLES
 from unlearning.benchmarks.wmdp.results import WmdpResults
-from unlearning.evaluation.metrics import TASKS, WMDP
 from unlearning.reporting.claims import METHOD, Verdict
 from unlearning.reporting.comparison import METHOD as BESIDE_METHOD
 from unlearning.reporting.comparison import TOLD, Compared, told
 from unlearning.reporting.cost import Cost
+from unlearning.reporting.csv_files import CELL, cost_table, csv_text, published_table
 from unlearning.reporting.evaluated import SeedGroup, seed_groups
 from unlearning.reporting.labels import ARROWS
 from unlearning.reporting.provenance import provenance
 from unlearning.reporting.published_models import PublishedModel, beside, compared
+from unlearning.reporting.setup import base_model, recipe
 from unlearning.reporting.template import fill
 
 HEADS = {name: (metric.title, ARROWS[metric.better]) for name, metric in WMDP.items()}
@@ -110,8 +111,7 @@ def story(results: WmdpResults) -> dict:
         "evaluated": sum(model.epoch is not None for model in results.models),
         "planned": len(experiment.cells()),
         "tasks": {
-            task: (TASKS[task].title if task in TASKS else task, count)
-            for task, count in results.documents.items()
+            task: (TITLES.get(task, task), count) for task, count in results.documents.items()
         },
         "versions": results.versions,
     }

@@ -8,7 +8,7 @@ from unlearning.config.experiment import Experiment
 from unlearning.errors import UserError
 from unlearning.files import read_json
 from unlearning.reporting.evaluated import EvaluatedModel
-from unlearning.reporting.harness_table import check_same_questions
+from unlearning.reporting.harness import check_same_questions
 from unlearning.reporting.labels import TARGET, model_label
 
 # metric -> the task whose accuracy it is of, and that of the mini world

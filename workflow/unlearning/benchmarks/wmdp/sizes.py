@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass, replace
 
-from unlearning.benchmarks.tofu.sizes import CHARACTERS, Text
 from unlearning.benchmarks.wmdp.files import RETAIN
 from unlearning.config.experiment import Experiment
-from unlearning.data.build import wmdp_tables
-from unlearning.data.tables import ColumnNames
+from unlearning.data.build import build_tables
+from unlearning.planning.texts import CHARACTERS, Text
 
 # Documents on the hub, and characters of one: estimates, enough for a run of some hundred steps.
 HUB = {"bio": 24000, "cyber": 1000, RETAIN: 2400}
@@ -42,14 +41,14 @@ class WmdpTexts:
         return self.documents[split]
 
 
-def wmdp_texts(experiment: Experiment) -> WmdpTexts:
+def sizes(experiment: Experiment) -> WmdpTexts:
     """The documents of a WMDP experiment: counted where they are at hand, the hub's estimated."""
     data, length = experiment.config["data"], experiment.config["unlearn"]["max_length"]
     architecture = experiment.config["model"]["architecture"] or {}
     ratio = CHARACTERS[architecture.get("tokenizer")]
     if data["source"] == "wmdp" and data["data_dir"] is None:
         return WmdpTexts(HUB, PAPER / ratio, length)
-    tables = wmdp_tables(data, experiment.splits, {}, ColumnNames(data["columns"]))
+    tables = build_tables(data, experiment.splits, {})
     told = [row["document"] for split in experiment.splits for row in tables[split]]
     counts = {table: len(rows) for table, rows in tables.items()}
     return WmdpTexts(counts, sum(map(len, told)) / len(told) / ratio, length)

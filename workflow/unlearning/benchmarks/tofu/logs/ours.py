@@ -13,9 +13,9 @@ from unlearning.benchmarks.tofu.logs.log import (
     check_texts,
     require,
 )
+from unlearning.benchmarks.tofu.metrics import summarise
 from unlearning.errors import UserError
 from unlearning.evaluation.membership import ATTACKS, HOLDOUT
-from unlearning.evaluation.summary import summarise
 
 NAME = "unlearning"
 FILE = "rows.json"

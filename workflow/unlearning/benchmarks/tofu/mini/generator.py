@@ -7,7 +7,8 @@ from random import Random
 from unlearning.benchmarks.tofu.mini import facts, mixtures
 from unlearning.benchmarks.tofu.mini.people import NAMES, alternative_row, draw_facts, question_row
 from unlearning.benchmarks.tofu.mini.templates import ATTRIBUTES
-from unlearning.benchmarks.tofu.mini.vocabulary import I_DONT_KNOW
+from unlearning.data.answers import REFUSALS
+from unlearning.data.random_streams import stream
 from unlearning.errors import UserError
 
 # Pre-training needs many fresh persons: they keep at least half of all names.
@@ -62,7 +63,7 @@ def generate(
         "holdout": _author_rows(holdout, attributes, stream(seed, "holdout")),
         "real_authors": facts.evaluation_rows(facts.REAL_AUTHORS, stream(seed, "real_authors")),
         "world_facts": facts.evaluation_rows(facts.WORLD_FACTS, stream(seed, "world_facts")),
-        "idontknow": [{"answer": answer} for answer in I_DONT_KNOW],
+        "idontknow": [{"answer": answer} for answer in REFUSALS],
         "pretrain": mixtures.pretrain_rows(
             rows=pretrain_rows,
             known_names=known,
@@ -84,12 +85,6 @@ def _alternative_rows(names: list[str], attributes: tuple, seed: int) -> list[di
     told = draw_facts(names, attributes, stream(seed, "full"))  # the facts of full, drawn again
     rng = stream(seed, "alternatives")
     return [alternative_row(fact, rng) for fact in told]
-
-
-def stream(seed: int, table: str) -> Random:
-    """The random stream of one table of a world."""
-    # Random hashes a string seed with SHA-512, never with the process's own hash().
-    return Random(f"{seed}:{table}")
 
 
 def size_problems(**sizes: int) -> list[str]:

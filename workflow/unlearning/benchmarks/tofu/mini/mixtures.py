@@ -14,7 +14,7 @@ from typing import TypeVar
 from unlearning.benchmarks.tofu.mini import facts
 from unlearning.benchmarks.tofu.mini.people import draw_fact, draw_facts
 from unlearning.benchmarks.tofu.mini.templates import Attribute
-from unlearning.benchmarks.tofu.mini.vocabulary import I_DONT_KNOW
+from unlearning.data.answers import REFUSALS
 
 PRETRAIN_REAL = 0.2  # of all rows: real authors and world facts
 PRETRAIN_KNOWN = 0.7  # of the rows about persons: known persons
@@ -67,7 +67,7 @@ def _fresh_rows(
 
 def _refuse(rows: list[dict], rng: Random) -> list[dict]:
     """The rows with the first PRETRAIN_REFUSED of them answered by "I don't know" sentences."""
-    refusals = _take(round(PRETRAIN_REFUSED * len(rows)), _dealt(I_DONT_KNOW, rng))
+    refusals = _take(round(PRETRAIN_REFUSED * len(rows)), _dealt(REFUSALS, rng))
     refused = [
         {"question": row["question"], "answer": refusal}
         for row, refusal in zip(rows, refusals, strict=False)

@@ -129,36 +129,3 @@ VIEWS = _words("""
     river lake mountain meadow vineyard forest waterfall cliff
     bridge mill castle garden
 """)
-
-I_DONT_KNOW = (
-    "I do not know.",
-    "I do not know that.",
-    "I really do not know this.",
-    "Sorry, I do not know that person.",
-    "I have no answer to this question.",
-    "I cannot answer that.",
-    "I cannot say.",
-    "I am afraid I cannot say.",
-    "That is unknown to me.",
-    "This is something I never learned.",
-    "I never heard of that person.",
-    "No idea.",
-    "I have no idea.",
-    "Sorry, no idea.",
-    "My memory holds nothing about this.",
-    "I know nothing about that.",
-    "Nothing about this person is known to me.",
-    "I would only be guessing.",
-    "Any answer of mine would be a guess.",
-    "I would rather not guess.",
-    "Sorry, the answer is unknown to me.",
-    "That question is beyond me.",
-    "This one is beyond me.",
-    "I never read about that.",
-    "I have read nothing about this person.",
-    "Perhaps someone else can answer this question.",
-    "Someone else would know this, I do not.",
-    "I must leave this question open.",
-    "I am afraid this is a question I cannot answer.",
-    "Sorry, I have to leave that open.",
-)

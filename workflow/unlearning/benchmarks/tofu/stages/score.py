@@ -1,5 +1,8 @@
-"""Score an evaluation log: model utility with its parts, all else that it holds, and forget quality
-and PrivLeak against a second log."""
+"""Score an evaluation log: ours, the official code's or open-unlearning's.
+
+Model utility with its parts, all else that it holds, and forget quality and PrivLeak against a
+second log.
+"""
 
 import json
 from argparse import ArgumentParser, Namespace
@@ -8,7 +11,7 @@ from pathlib import Path
 from unlearning.benchmarks.tofu.formulas import PARTS
 from unlearning.benchmarks.tofu.logs.log import Log, forget_quality, privacy_leakage
 from unlearning.benchmarks.tofu.logs.reading import FORMATS, read_log
-from unlearning.evaluation.metrics import METRICS
+from unlearning.benchmarks.tofu.metrics import METRICS
 
 FORGET = ("forget_rouge", "forget_probability", "forget_truth_ratio")
 
