@@ -111,7 +111,7 @@ def test_edits_that_change_no_result_run_nothing(project):
     "file, change",
     [
         ("reports/page/style.css", style_changed),
-        ("reports/index.html.j2", lambda text: text + "<!-- edited -->\n"),
+        ("reports/tofu.html.j2", lambda text: text + "<!-- edited -->\n"),
         ("config/claims.yaml", lambda text: text + "# edited\n"),
         ("config/published/tofu.yaml", lambda text: text + "# edited\n"),
     ],

@@ -204,7 +204,7 @@ def make_report(config: dict, out: Path) -> Path:
         settings=json.loads(json.dumps(config)),
         claims=ROOT / "config" / "claims.yaml",
         published=ROOT / "config" / "published" / "tofu.yaml",
-        template=ROOT / "reports" / "index.html.j2",
+        template=ROOT / "reports" / "tofu.html.j2",
         out=out,
     )
     report.run(arguments)

@@ -8,6 +8,7 @@ from unlearning.benchmarks.tofu.reporting.figures import (
     NO_PEAK,
     NO_WEIGHTS,
     page_figures,
+    styles,
     svg_figures,
 )
 from unlearning.benchmarks.tofu.reporting.losses import thinned
@@ -15,7 +16,7 @@ from unlearning.benchmarks.tofu.reporting.results import Results
 from unlearning.benchmarks.tofu.reporting.trajectories import Point
 from unlearning.config.layout import Cell
 from unlearning.reporting.charts import page_spec
-from unlearning.reporting.palette import shade, styles
+from unlearning.reporting.palette import shade
 
 
 def point(seed, epoch, quality):

@@ -92,12 +92,14 @@ def missing_before(experiment: Experiment) -> list[str]:
 
 
 def merged(config: dict, changes: dict) -> dict:
-    """`config` with `changes` laid over it, mapping by mapping, as Snakemake merges configs."""
+    """`config` with `changes` laid over it, mapping by mapping, as Snakemake merges configs; but a
+    section that names another source starts anew, for what belongs to a source is its own."""
     both = dict(config)
     for key, value in changes.items():
         if isinstance(value, dict):
             under = both.get(key)
-            both[key] = merged(under if isinstance(under, dict) else {}, value)
+            same = isinstance(under, dict) and value.get("source", 0) in (0, under.get("source"))
+            both[key] = merged(under if same else {}, value)
         else:
             both[key] = value
     return both

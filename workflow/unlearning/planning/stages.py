@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from math import ceil
 
+from unlearning import benchmark
 from unlearning.config.experiment import Experiment
 from unlearning.planning.memory import FLOAT, HALF, Pass, Step, host, most_pairs, resumable
 from unlearning.planning.shapes import Shape, shape_of
@@ -43,7 +44,7 @@ class Plan:
     def __init__(self, experiment: Experiment, room: float):
         self.experiment, self.config, self.room = experiment, experiment.config, room
         self.shape: Shape = shape_of(self.config["model"])
-        self.texts = room(experiment.benchmark.name, "sizes").sizes(experiment)
+        self.texts = benchmark.room(experiment.benchmark.name, "sizes").sizes(experiment)
         self.half = self.config["model"]["precision"] == "bfloat16"
         self.pure = self.config["model"]["precision"] == "pure-bfloat16"
         self.number = HALF if self.half or self.pure else FLOAT

@@ -31,6 +31,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_settings(parser)
 
 
+def non_members(args: Namespace) -> list[dict] | None:
+    """Rows of the user's own table that no model has seen, in any format."""
+    if args.holdout is None:
+        return None
+    return read_rows(args.holdout, QA, ColumnNames(args.settings["columns"])).rows
+
+
 def run(args: Namespace) -> None:
     """One model load, one scoring pass, one generation pass; with --target a second of the first
     two, of the answers alone."""
@@ -38,9 +45,7 @@ def run(args: Namespace) -> None:
     accelerator = make_accelerator(settings)
     model = load_model(args.model, settings["precision"]).to(accelerator.device)
     tokenizer = load_tokenizer(args.model)
-    attacks, holdout = settings["evaluation"]["membership"], None
-    if args.holdout is not None:
-        holdout = read_rows(args.holdout, QA, ColumnNames(settings["columns"])).rows
+    attacks = settings["evaluation"]["membership"]
     benchmark = settings["evaluation"]["benchmark"]
     evaluator = room(benchmark, "evaluator").make_evaluator(
         args.data,
@@ -50,7 +55,7 @@ def run(args: Namespace) -> None:
         args.fit,
         accelerator,
         attacks=attacks,
-        holdout=holdout,
+        holdout=non_members(args),
     )
     rows = evaluator(model)
     if args.target is not None:

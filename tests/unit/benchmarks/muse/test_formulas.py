@@ -6,7 +6,7 @@ import torch
 from accelerate import Accelerator
 from toy import toy
 from unlearning.benchmarks.muse import formulas as muse
-from unlearning.benchmarks.muse.scoring import MuseEvaluator
+from unlearning.benchmarks.muse.evaluator import MuseEvaluator
 from unlearning.errors import UserError
 from unlearning.evaluation import records
 from unlearning.evaluation.likelihood import COLLAPSED_LOSS
@@ -76,18 +76,18 @@ def test_privleak_of_the_published_target_is_near_minus_100():
     assert muse.privleak(0.5, 0.4) == pytest.approx(25)
 
 
-def test_summary_is_in_percent_and_chosen_by_the_sets(tmp_path):
+def test_summary_is_in_percent(tmp_path):
     rouge = {"question": ["a", "b"], "rouge_l_f1": [0.5, 1.0]}
     rows = {name: rouge for name in (muse.VERBMEM, *muse.KNOWMEM)}
     rows |= {"privleak_forget": {"question": ["a"], "min_k": [1.0]}}
     rows |= {"privleak_holdout": {"question": ["b"], "min_k": [2.0]}}
-    assert records.write_evaluation(tmp_path, rows, "tofu") == {
+    assert records.write_evaluation(tmp_path, rows, "muse") == {
         "verbmem_f": 75,
         "knowmem_f": 75,
         "knowmem_r": 75,
         "min_k_auc": 0,
     }
-    point = records.trajectory_point(1, 2, rows)
+    point = records.trajectory_point(1, 2, rows, "muse")
     assert set(point) == {"epoch", "step", "metrics", "variants"}
 
 

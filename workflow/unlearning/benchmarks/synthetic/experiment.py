@@ -6,7 +6,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
-from unlearning.benchmark import schema_file
+from unlearning.benchmark import module_name, schema_file
 from unlearning.config.checks import MOST_RUNS, block_problems
 from unlearning.config.layout import Layout, grid, points
 from unlearning.config.rehearsal import PREFIX
@@ -64,6 +64,10 @@ class SyntheticExperiment:
     def benchmark(self) -> "Synthetic":
         """What the shared rooms know of it."""
         return BENCHMARK
+
+    def code_of(self, *rooms: str) -> list[str]:
+        """Modules of its folder that a stage loads by name."""
+        return [module_name("synthetic", name) for name in rooms]
 
     @property
     def layout(self) -> Layout:
