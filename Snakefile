@@ -64,4 +64,4 @@ rule all:
     """The report, and with it everything that the experiment needs."""
     default_target: True
     input:
-        rules.report.output.page,
+        rules.report.output,

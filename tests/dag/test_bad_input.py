@@ -78,7 +78,7 @@ def tofu(tmp_path) -> Path:
         ({"unlearn": {"epochs": float("nan")}}, "unlearn.epochs", ["nan", "a number"]),
         ({"retrain": {"seeds": []}}, "retrain.seeds", ["[]", "at least 1"]),
         ({"data": {"idontknow": "no.txt"}}, "data.idontknow", ["no.txt"]),
-        ({"data": {"alternatives": "no.json"}}, "data.alternatives", ["'no.json'", "source tofu"]),
+        ({"data": {"alternatives": "no.json"}}, "data", ["unknown key 'alternatives'", "Allowed:"]),
         ({"methods": {"RMU+ACT": {"layer": 5}}}, "methods.RMU+ACT.layer", ["found 5", "1 layer"]),
         (
             {"methods": {"RMU+ACT": {"layer": 0.5}}},

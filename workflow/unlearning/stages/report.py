@@ -12,7 +12,8 @@ from unlearning.stages.arguments import add_settings
 def add_arguments(parser: ArgumentParser) -> None:
     """The arguments that rule report shows; its settings are the experiment's complete config."""
     parser.add_argument("--claims", type=Path, required=True, help="YAML file of claims")
-    parser.add_argument("--published", type=Path, help="YAML of published numbers")
+    # may stand without a value: not of every benchmark there are any
+    parser.add_argument("--published", nargs="?", type=Path, help="YAML of published numbers")
     parser.add_argument("--template", type=Path, required=True, help="template of the page")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     add_settings(parser)

@@ -57,7 +57,8 @@ def render(
     """The page from its template."""
     config = results.experiment.config
     cells = results.experiment.cells()
-    corpus = config["data"]["corpus"] or config["data"]["data_dir"]
+    data = config["data"]
+    corpus = data.get("corpus") or data.get("data_dir")
     return fill(
         template,
         verdicts,

@@ -58,7 +58,7 @@ class _Judge:
 
     def __init__(self, experiment: Experiment, retrained: list[float]):
         self.retrained = retrained
-        self.published = PUBLISHED_AUC.get(experiment.config["data"]["corpus"])
+        self.published = PUBLISHED_AUC.get(experiment.config["data"].get("corpus"))
 
     def __call__(self, metrics: dict[str, float]) -> dict[str, float]:
         return metrics | self._leak(metrics["min_k_auc"], self.retrained)
