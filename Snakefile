@@ -26,7 +26,7 @@ localrules:
 
 
 wildcard_constraints:
-    split=r"forget(\d\d)?|(scal|sust)\d|bio|cyber",
+    split=SPLIT,
     seed=r"\d+",
     method="|".join(map(re.escape, EXPERIMENT.config.get("methods", []))),
     variant=r"[^/]+",
@@ -34,9 +34,9 @@ wildcard_constraints:
     fraction=r"[^/]+",
 
 
-if EXPERIMENT.synthetic:
+if not EXPERIMENT.on_language_model:
 
-    include: "rules/synthetic.smk"
+    include: f"rules/{EXPERIMENT.benchmark.name}.smk"
 
 else:
 
@@ -55,7 +55,9 @@ else:
     include: "rules/relearn.smk"
     include: "rules/evaluate.smk"
     include: "rules/harness.smk"
-    include: f"rules/{EXPERIMENT.report}.smk"
+
+
+include: "rules/report.smk"
 
 
 rule all:
@@ -63,4 +65,4 @@ rule all:
     default_target: True
     input:
         rules.report.output,
-        everything(),
+        results(),

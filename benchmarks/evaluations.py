@@ -30,10 +30,10 @@ from tofu_rows import (
     tokenizer_of,
     write,
 )
+from unlearning.benchmarks.tofu.metrics import summarise
 from unlearning.data.packing import grow
 from unlearning.evaluation.evaluator import Evaluator
 from unlearning.evaluation.generation import Generator, Limit
-from unlearning.evaluation.summary import summarise
 from unlearning.models.folder import load_model, load_tokenizer
 
 

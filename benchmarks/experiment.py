@@ -111,7 +111,10 @@ class Jobs:
     def _unlearn(self, cell: Cell) -> Job:
         out, settings = self.layout.model(cell.split, cell.run), self._settings_of(cell)
         options = {"model": self.experiment.target, "data": self.layout.data}
-        options |= {"split": cell.split, "retain": self.experiment.retain_table(cell.split)}
+        options |= {
+            "split": cell.split,
+            "retain": self.experiment.benchmark.retain_table(cell.split),
+        }
         options |= {"reference": self.layout.reference(cell.split, None), "seed": cell.seed}
         options |= {"trajectory": self.layout.trajectory(cell.split, cell.run)}
         return self._trained("unlearn", out, settings, **options)

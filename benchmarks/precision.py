@@ -21,9 +21,9 @@ import torch
 import yaml
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
+from unlearning.benchmarks.tofu.forget_quality import forget_quality
 from unlearning.config.experiment import Experiment, load_experiment
 from unlearning.config.layout import spell
-from unlearning.evaluation.forget_quality import forget_quality
 from unlearning.evaluation.records import read_metrics, read_rows
 from unlearning.stages import evaluate, unlearn
 from unlearning.training.plan import Fit

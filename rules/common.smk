@@ -16,6 +16,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake_interface_executor_plugins.settings import ExecMode
 
+from unlearning.benchmark import on_the_way
 from unlearning.config.reading import read_experiment, ready_experiment
 from unlearning.errors import UserError
 from unlearning.fingerprint import fingerprint
@@ -50,6 +51,8 @@ BENCHMARKS = str(LAYOUT.root / "benchmarks")
 RESOURCES = EXPERIMENT.config["resources"]
 ASSETS = EXPERIMENT.assets  # what comes from the hub
 RUN = "{method}/{variant}/seed={seed}"  # an unlearning run inside its split and stage
+
+SPLIT = EXPERIMENT.benchmark.split_pattern  # of forget splits
 
 # Where cells may share a process they ask a worker of this Snakemake's for theirs.
 WORKER = TemporaryDirectory(prefix="unlearning-") if RESOURCES["cells_per_job"] > 1 else None
@@ -165,7 +168,7 @@ def base_path():
 def trained_on(wildcards):
     """The table of a fine-tuned model: full for the target, the retain split for a retrained one."""
     split = wildcards.get("split")
-    return EXPERIMENT.retrain_table(split) if split else "full"
+    return EXPERIMENT.benchmark.retrain_table(split) if split else "full"
 
 
 def unlearning_run(wildcards):
@@ -225,9 +228,11 @@ def state_of(wildcards, output):
 
 
 def method_functions(wildcards):
-    """The functions that a method's settings name."""
+    """What a run finds by name: its method's functions, and what evaluates it on the way."""
     hyper = EXPERIMENT.hyper(wildcards.method, wildcards.variant)
-    return EXPERIMENT.method(wildcards.method, hyper).functions()
+    functions = EXPERIMENT.method(wildcards.method, hyper).functions()
+    evaluated = EXPERIMENT.config["unlearn"]["trajectory"]
+    return [*functions, *(on_the_way(EXPERIMENT.benchmark.name) if evaluated else [])]
 
 
 def evaluated():
@@ -242,24 +247,6 @@ def evaluations():
     return [str(LAYOUT.evaluation(split, run) / "rows.json") for split, run in evaluated()]
 
 
-def tables(*names):
-    """CSV files of the report, beside those that its captions name."""
-    return [f"{LAYOUT.report}/tables/{name}.csv" for name in names]
-
-
-def everything():
-    """Every evaluation and trajectory: what of them is lost is made again."""
-    if EXPERIMENT.synthetic:
-        return [str(EXPERIMENT.curves(job)) for job in EXPERIMENT.jobs()]
-    rows = [] if EXPERIMENT.on_wmdp else evaluations()
-    return [*rows, *map(summary, rows), *trajectories(), *harness_summaries()]
-
-
-def summary(rows):
-    """The metrics beside an evaluation's rows."""
-    return str(Path(rows).with_name("summary.json"))
-
-
 def harness_summaries():
     """Accuracies of every model, if the experiment asks for tasks; splits share the target's."""
     asked = EXPERIMENT.tasks["tasks"]
@@ -268,7 +255,7 @@ def harness_summaries():
 
 def task_files():
     """Files of the user's own tasks; the data folder, if it brings them."""
-    if EXPERIMENT.config["data"]["source"] == "mini-wmdp":
+    if EXPERIMENT.benchmark.brings_tasks(EXPERIMENT.config):
         return [str(LAYOUT.data)]
     return outside(EXPERIMENT.task_files())
 
@@ -278,3 +265,29 @@ def trajectories():
     runs = [(cell.split, cell.run) for cell in EXPERIMENT.cells()]
     runs += [(cell.split, cell.attacked_by(attack)) for cell, attack in EXPERIMENT.attacks()]
     return [str(LAYOUT.trajectory(split, run)) for split, run in runs]
+
+
+def report_inputs():
+    """What the report reads of the runs, by kind."""
+    if not EXPERIMENT.on_language_model:
+        return {"curves": [str(EXPERIMENT.curves(job)) for job in EXPERIMENT.jobs()]}
+    measured = EXPERIMENT.benchmark.evaluates(EXPERIMENT.config)
+    return {
+        "evaluations": evaluations() if measured else [],
+        "trajectories": trajectories(),
+        "harness": harness_summaries(),
+    }
+
+
+def results():
+    """What the report is made from, and the metrics beside each evaluation's rows: what of them is
+    lost is made again."""
+    kinds = report_inputs()
+    summaries = [str(Path(rows).with_name("summary.json")) for rows in kinds.get("evaluations", [])]
+    return [*summaries, *(file for files in kinds.values() for file in files)]
+
+
+def published_numbers():
+    """The file of published numbers on the benchmark, if there is one."""
+    path = f"config/published/{EXPERIMENT.benchmark.name}.yaml"
+    return [shipped(path)] if (ROOT / path).is_file() else []

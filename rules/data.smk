@@ -15,7 +15,7 @@ rule data:
     params:
         splits=EXPERIMENT.tables,
         settings=as_json(EXPERIMENT.config["data"]),
-        code=code("unlearning.stages.data"),
+        code=code("unlearning.stages.data", *EXPERIMENT.code_of("data")),
         held=held(EXPERIMENT.data_files()),
     shell:
         "python -m unlearning data"

@@ -24,7 +24,10 @@ rule evaluate:
         **fit("evaluate"),
     params:
         settings=as_json(EXPERIMENT.evaluate_settings()),
-        code=code("unlearning.stages.evaluate"),
+        code=code(
+            "unlearning.stages.evaluate",
+            *EXPERIMENT.code_of("evaluator:make_evaluator", "metrics:summary"),
+        ),
         held=held(EXPERIMENT.holdout_files()),
         folder=subpath(output.rows, parent=True),
     shell:

@@ -14,7 +14,7 @@ rule harness:
     benchmark:
         f"{BENCHMARKS}/harness/{{trained}}.tsv"
     wildcard_constraints:
-        trained=r"base|(finetune|(forget\d\d|bio|cyber)/(retrain|unlearn))/.+",
+        trained=f"base|(finetune|({SPLIT})/(retrain|unlearn))/.+",
     threads: RESOURCES["threads"]
     resources:
         **compute(min(1, RESOURCES["gpus"])),

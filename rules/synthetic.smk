@@ -1,6 +1,4 @@
-# A synthetic experiment: one job for each study, setting and seed, then the report.
-
-JOBS = EXPERIMENT.jobs()
+# A synthetic experiment: one job for each study, setting and seed.
 
 
 wildcard_constraints:
@@ -23,7 +21,7 @@ rule unlearn_logistic:
     params:
         settings=lambda w: as_json(EXPERIMENT.job_settings(w.study, f"alpha={w.alpha}")),
         code=lambda w: code(
-            "unlearning.stages.unlearn_logistic",
+            "unlearning.benchmarks.synthetic.stages.unlearn_logistic",
             *EXPERIMENT.methods_code(w.study, f"alpha={w.alpha}"),
         ),
     shell:
@@ -48,46 +46,12 @@ rule unlearn_markov:
     params:
         settings=lambda w: as_json(EXPERIMENT.job_settings("markov", w.chains)),
         code=lambda w: code(
-            "unlearning.stages.unlearn_markov", *EXPERIMENT.methods_code("markov", w.chains)
+            "unlearning.benchmarks.synthetic.stages.unlearn_markov",
+            *EXPERIMENT.methods_code("markov", w.chains),
         ),
     shell:
         "python -m unlearning unlearn_markov"
         " --seed {wildcards.seed}"
         " --settings {params.settings:q}"
         " --out {output.curves:q}"
-        " > {log:q} 2>&1"
-
-
-rule report:
-    """Make the report page with its tables, figures and verdicts on the papers' claims."""
-    input:
-        curves=[str(EXPERIMENT.curves(job)) for job in JOBS],
-        claims=shipped("config/claims.yaml"),
-        template=shipped("reports/synthetic.html.j2"),
-        parts=page_parts(),
-    output:
-        page=report(
-            f"{LAYOUT.report}/index.html",
-            caption="../reports/captions/page.rst",
-            category="Report",
-        ),
-        claims=report(
-            f"{LAYOUT.report}/claims.json",
-            caption="../reports/captions/claims.rst",
-            category="Report",
-        ),
-        tables=tables("main", "cells", "cost", *EXPERIMENT.studies),
-        figures=[f"{LAYOUT.report}/figures/{study}.svg" for study in EXPERIMENT.studies],
-    log:
-        f"{LOGS}/report/{EXPERIMENT.config['experiment']}.log",
-    params:
-        settings=as_json(EXPERIMENT.config),
-        code=code("unlearning.stages.report_synthetic"),
-        folder=subpath(output.page, parent=True),
-    shell:
-        "python -m unlearning report_synthetic"
-        " --settings {params.settings:q}"
-        " --claims {input.claims:q}"
-        " --template {input.template:q}"
-        " --out {params.folder:q}"
         " > {log:q} 2>&1"

@@ -23,7 +23,7 @@ rule unlearn:
         model=start_of,
         held=held_start,
         state=state_of,
-        retain=lambda wildcards: EXPERIMENT.retain_table(wildcards.split),
+        retain=lambda wildcards: EXPERIMENT.benchmark.retain_table(wildcards.split),
         settings=lambda wildcards: as_json(
             EXPERIMENT.method_settings(wildcards.method, wildcards.variant, wildcards.split)
         ),

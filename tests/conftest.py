@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from finished import finished_run
-from project import Project, copied, merged, micro
+from project import Project, copied, micro
 from unlearning.__main__ import main
+from unlearning.config.reading import merged
 
 # Before torch is loaded: sums are the same in every test and in every process that a test starts.
 os.environ["OMP_NUM_THREADS"] = "1"

@@ -76,7 +76,7 @@ def test_dry_run(fresh, path):
     jobs = fresh.jobs(path)
     assert jobs == JOBS[path.stem]
     experiment = load_experiment(yaml.safe_load(path.read_text(encoding="utf-8")), ROOT)
-    if not experiment.synthetic:
+    if experiment.on_language_model:
         assert Plan(experiment, room=80e9).jobs() == jobs
 
 
@@ -86,7 +86,7 @@ def test_paths_do_not_depend_on_the_order_of_keys(path):
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     written = load_experiment(config, ROOT)
     read = load_experiment(json.loads(json.dumps(config, sort_keys=True)), ROOT)
-    if written.synthetic:
+    if not written.on_language_model:
         assert read.jobs() == written.jobs()
         return
     assert read.cells() == written.cells()

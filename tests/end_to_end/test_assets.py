@@ -12,11 +12,12 @@ import yaml
 from fake_hub import COMMIT, FakeHub
 from folders import ROOT
 from model_changes import dropped
-from project import copied, merged, micro
+from project import copied, micro
 from toy import toy
 from unlearning.assets.hub import refusal
 from unlearning.assets.needs import Repository, needed
 from unlearning.config.experiment import load_experiment
+from unlearning.config.reading import merged
 
 MODEL, DATA = "models/org/tiny", "datasets/locuslab/TOFU"
 TABLES = ("full", "retain_perturbed", "real_authors_perturbed", "world_facts_perturbed")

@@ -5,8 +5,9 @@ import json
 import pytest
 from broken_models import good_model
 from model_changes import ends_by_itself
-from project import copied, merged, micro
+from project import copied, micro
 from transformers import AutoTokenizer, LlamaForCausalLM
+from unlearning.config.reading import merged
 from unlearning.models.folder import load_tokenizer
 
 # the role's name is spelled, and answers end in a token that is no end of sequence

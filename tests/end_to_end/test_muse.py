@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from finished import MICRO, micro_config
 from unlearning.__main__ import main
+from unlearning.benchmarks.muse.formulas import privleak
 from unlearning.config.experiment import Experiment, load_experiment
-from unlearning.evaluation.muse import privleak
 from unlearning.files import read_json
 
 MUSE = MICRO / "muse.yaml"
@@ -114,7 +114,7 @@ def test_a_request_is_unlearned_from_the_model_that_it_starts_from(
     start = layout.target(42) if before is None else layout.model(before, RUN)
     reference = layout.reference(split, None if before is None else RUN)
     words = ["unlearn", "--model", start, "--data", layout.data, "--split", split, "--seed", 1]
-    words += ["--retain", experiment.retain_table(split), "--reference", reference]
+    words += ["--retain", experiment.benchmark.retain_table(split), "--reference", reference]
     words += ["--settings", json.dumps(experiment.method_settings("NPO+RT", "default", split))]
     words += ["--fit", json.dumps(experiment.fit("unlearn"))]
     words += ["--out", tmp_path / "model", "--trajectory", tmp_path / "trajectory.json"]

@@ -7,8 +7,8 @@ import os
 import pytest
 import yaml
 from folders import ROOT
+from unlearning.benchmarks.tofu.forget_quality import forget_quality
 from unlearning.config.experiment import load_experiment
-from unlearning.evaluation.forget_quality import forget_quality
 from unlearning.evaluation.records import read_metrics, read_rows
 
 

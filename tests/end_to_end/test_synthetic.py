@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from finished import micro_config
 from folders import ROOT
-from project import merged
 from unlearning.__main__ import main
 from unlearning.config.experiment import load_experiment
+from unlearning.config.reading import merged
 from unlearning.files import read_json
 
 

@@ -6,13 +6,13 @@ import pytest
 from accelerate import Accelerator
 from golden_files import read
 from unlearning.__main__ import main
+from unlearning.benchmarks.tofu import formulas as tofu
+from unlearning.benchmarks.tofu.logs.official import LOGS
 from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PROMPTS
 from unlearning.data.tables import read_table
-from unlearning.evaluation import tofu
 from unlearning.evaluation.evaluator import Evaluator
 from unlearning.evaluation.generation import Limit
-from unlearning.evaluation.logs.official import LOGS
 from unlearning.models.folder import load_model, load_tokenizer
 
 OFFICIAL_PARTS = {

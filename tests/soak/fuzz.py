@@ -29,16 +29,16 @@ import broken_models
 import broken_tables
 from folders import ROOT
 from project import micro
+from unlearning.benchmarks.tofu.logs.reading import read_log
+from unlearning.benchmarks.tofu.stages.score import score
 from unlearning.config.experiment import load_experiment
 from unlearning.config.reading import read_experiment
-from unlearning.config.schema import load_schema
+from unlearning.config.schema import schema_for
 from unlearning.data.build import build_tables
 from unlearning.data.problems import data_problems
 from unlearning.errors import UserError
-from unlearning.evaluation.logs.reading import read_log
 from unlearning.models.folder import load_model
 from unlearning.models.judgement import judge
-from unlearning.stages.score import score
 
 COUNTS = {"configs": 500, "data folders": 200, "model folders": 100, "logs": 200}
 REFUSED, RIGHT = "refused, the cause named", "ran right"
@@ -73,7 +73,7 @@ def config_trial() -> Trial:
     """One or two mistakes in the micro experiment's config, or another spelling of it."""
     right = micro()
     expected = load_experiment(right, ROOT).config
-    mistakes = [*broken_configs.BROKEN, *broken_configs.schema_mistakes(load_schema(ROOT))]
+    mistakes = [*broken_configs.BROKEN, *broken_configs.schema_mistakes(schema_for(right, ROOT))]
 
     def trial(draw: random.Random, folder: Path) -> tuple[str, str, str]:
         chosen = draw.sample(mistakes, draw.choice([0, 1, 1, 2]))

@@ -26,8 +26,9 @@ from pathlib import Path
 import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from project import Project, copied, merged, micro
+from project import Project, copied, micro
 from unlearning.__main__ import STAGES
+from unlearning.config.reading import merged
 
 LONGER = {  # more steps, so that kills meet training and not only the loading of libraries
     "pretrain": {"epochs": 20},

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
-from project import merged
+from unlearning.config.reading import merged
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ BROKEN = [
     _value("results with braces", {"results": "{x}"}, "results", "no braces"),
     _value("results like an option", {"results": "-x"}, "results", "no '-'"),
     _value("results in a home", {"results": "~/results"}, "results", "'~'"),
-    _value("empty folder", {"data": {"data_dir": ""}}, "data.data_dir", "one letter at least"),
+    _value("empty file", {"data": {"idontknow": ""}}, "data.idontknow", "one letter at least"),
     _value("a folder with a null", {"harness": {"include_path": "a\0"}}, "harness.include_path"),
     # splits
     _value(

@@ -30,11 +30,11 @@ from folders import GOLDEN
 from golden_files import cases as golden_cases
 from toy import ARCHITECTURE, WORDS, toy
 from trajectories import golden_world, trajectory
+from unlearning.benchmarks.tofu.metrics import summarise
 from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PROMPTS
 from unlearning.evaluation.evaluator import Evaluator
 from unlearning.evaluation.generation import Limit
-from unlearning.evaluation.summary import summarise
 from unlearning.methods.objective import build_objective
 from unlearning.methods.registry import resolve
 from unlearning.models.build import build_model

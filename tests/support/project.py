@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 from dry_run import DryRuns
 from folders import ROOT
+from unlearning.config.reading import merged
 
 PARTS = ("Snakefile", "rules", "workflow", "config", "reports")
 MICRO = ROOT / "tests" / "micro" / "tofu.yaml"
@@ -32,15 +33,6 @@ def shipped(path: Path, **changes) -> dict:
         both = {**config.get(section, {}), **change} if isinstance(change, dict) else change
         config[section] = both
     return config
-
-
-def merged(config: dict, changes: dict) -> dict:
-    """`config` with `changes` laid over it, level by level."""
-    both = dict(config)
-    for key, value in changes.items():
-        nested = isinstance(value, dict) and isinstance(both.get(key), dict)
-        both[key] = merged(both[key], value) if nested else value
-    return both
 
 
 @dataclass(frozen=True)

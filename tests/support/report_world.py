@@ -95,7 +95,7 @@ class World:
             for place, run in enumerate(runs):
                 shift, kept = ENDS["target" if place == 0 else "retrain"]
                 rows = evaluation(900 + 10 * number + place, shift, kept, self.sizes)
-                write_evaluation(self.layout.evaluation(split, run), rows)
+                write_evaluation(self.layout.evaluation(split, run), rows, "tofu")
             for cell in self.experiment.cells():
                 if cell.split == split:
                     self.cell(cell)
@@ -129,7 +129,7 @@ class World:
         if collapsed:
             losses[-1] = None
         points = [
-            trajectory_point(epoch, 5 * epoch, self.course(cell, epoch / 10))
+            trajectory_point(epoch, 5 * epoch, self.course(cell, epoch / 10), "tofu")
             for epoch in self.experiment.config["unlearn"]["trajectory"]
         ]
         record = {
@@ -142,7 +142,9 @@ class World:
             "points": points,
         }
         write_json(self.layout.trajectory(cell.split, cell.run), record)
-        write_evaluation(self.layout.evaluation(cell.split, cell.run), self.course(cell, 1.0))
+        write_evaluation(
+            self.layout.evaluation(cell.split, cell.run), self.course(cell, 1.0), "tofu"
+        )
         self.benchmark("unlearn", cell.run, 12.5)
 
     def attack(self, cell, attack: str) -> None:
@@ -150,7 +152,7 @@ class World:
         points = []
         for epoch in range(4):
             rows = self.course(cell, 1 - epoch * (0.2 if cell.method == "NPO+RT" else 0.1))
-            points.append(trajectory_point(epoch, epoch, {"forget": rows["forget"]}))
+            points.append(trajectory_point(epoch, epoch, {"forget": rows["forget"]}, "tofu"))
         plan = {"rows": 8, "batch_size": 4, "epochs": 3, "warmup": 0, "steps": 6, "decay": False}
         record = {"stage": "relearn", "rows": 8, "plan": plan, "losses": [1.0] * 6}
         record |= {"learning_rates": [1e-3] * 6, "tokens": 300, "collapsed": None}
@@ -202,7 +204,7 @@ def make_report(config: dict, out: Path) -> Path:
         settings=json.loads(json.dumps(config)),
         claims=ROOT / "config" / "claims.yaml",
         published=ROOT / "config" / "published" / "tofu.yaml",
-        template=ROOT / "reports" / "index.html.j2",
+        template=ROOT / "reports" / "tofu.html.j2",
         out=out,
     )
     report.run(arguments)

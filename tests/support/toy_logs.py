@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from unlearning.__main__ import main
-from unlearning.evaluation import tofu
-from unlearning.evaluation.logs import official
+from unlearning.benchmarks.tofu import formulas as tofu
+from unlearning.benchmarks.tofu.logs import official
 
 ROWS = 6
 

@@ -1,9 +1,11 @@
 """`python -m unlearning STAGE ...`: what each rule's shell line calls, and tools for logs."""
 
 import argparse
+import ast
 import importlib
 import os
 import sys
+from pathlib import Path
 
 from unlearning.errors import UserError
 from unlearning.worker import through_worker
@@ -21,16 +23,31 @@ STAGES = {
     "evaluate": "evaluate one model on the sets of a forget split",
     "harness": "accuracy of one model on lm-evaluation-harness tasks: WMDP, MMLU, your own",
     "report": "tables, figures, claims and the page",
-    "score": "metrics of an evaluation log: ours, the official code's or open-unlearning's",
     "plan": "jobs, peak memory, GPU-hours and disk of an experiment, before it runs",
     "assets": "what an experiment needs from the hub: list, download, verify",
-    "export": "write an evaluation in another project's format",
-    "report_muse": "tables and the page of a MUSE experiment",
-    "report_wmdp": "tables, claims and the page of a WMDP experiment",
-    "unlearn_logistic": "synthetic: unlearn Gaussian points with every method of a setting",
-    "unlearn_markov": "synthetic: unlearn Markov chains with every method",
-    "report_synthetic": "tables, figures, claims and the page of a synthetic experiment",
 }
+
+
+def modules() -> dict[str, str]:
+    """Stage -> the module that runs it: those of all benchmarks, then what one alone has, in the
+    folder `stages` of its own."""
+    found = {name: f"{__package__}.stages.{name}" for name in STAGES}
+    for path in sorted(Path(__file__).parent.glob("benchmarks/*/stages/[a-z]*.py")):
+        folder = path.parents[1].name
+        found[path.stem] = f"{__package__}.benchmarks.{folder}.stages.{path.stem}"
+    return found
+
+
+def module_of(stage: str) -> str:
+    """The module that runs a stage."""
+    return modules()[stage]
+
+
+def summary_of(module: str) -> str:
+    """The first line of a module's docstring; the module is not imported."""
+    path = Path(__file__).parents[1].joinpath(*module.split(".")).with_suffix(".py")
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    return text.partition("\n")[0].rstrip(".")
 
 
 # Everything is stated, so that no settings of the user's own apply; port 0 lets jobs that start
@@ -59,10 +76,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
     given = arguments if arguments is not None else sys.argv[1:]
-    for name, summary in STAGES.items():
+    for name, path in modules().items():
+        summary = STAGES.get(name) or summary_of(path)
         stage = stages.add_parser(name, help=summary, description=summary)
         if name in given[:5]:  # only the stage that runs is imported
-            module = importlib.import_module(f"unlearning.stages.{name}")
+            module = importlib.import_module(path)
             module.add_arguments(stage)
     parsed = parser.parse_args(given)
     if parsed.processes > 1:

@@ -214,7 +214,8 @@ def main() -> int:
     """Load what stages need, then serve; in a child, run the stage."""
     folder, *numbers = sys.argv[1:]
     snakemake, cells, kept = map(int, numbers)
-    for module in (*(f"unlearning.stages.{stage}" for stage in STAGES), *LATE):
+    module_of = importlib.import_module("unlearning.__main__").module_of
+    for module in (*map(module_of, STAGES), *LATE):
         importlib.import_module(module)
     # a table of a thousand patterns, which transformers makes at the first load of a model
     importlib.import_module(MAPPING).get_checkpoint_conversion_mapping("llama")

@@ -6,18 +6,17 @@ import pytest
 import yaml
 from broken_configs import BROKEN, schema_mistakes
 from folders import EXPERIMENTS, ROOT
-from project import merged, micro
+from project import micro
 from unlearning.config.experiment import load_experiment
-from unlearning.config.reading import read_experiment
-from unlearning.config.schema import ConfigError, load_schema
-from unlearning.config.synthetic import SCHEMA
+from unlearning.config.reading import merged, read_experiment
+from unlearning.config.schema import ConfigError, schema_for
 from unlearning.errors import UserError
 
 RIGHT = {
     "language": micro(),
     "synthetic": yaml.safe_load((EXPERIMENTS / "synthetic.yaml").read_text(encoding="utf-8")),
 }
-SCHEMAS = {"language": load_schema(ROOT), "synthetic": load_schema(ROOT, SCHEMA)}
+SCHEMAS = {name: schema_for(config, ROOT) for name, config in RIGHT.items()}
 
 
 def test_the_configs_are_right_before_they_are_broken():

@@ -4,8 +4,8 @@ import json
 
 import pytest
 from folders import TOFU, tofu_folder
+from unlearning.benchmarks.tofu.splits import evaluated_on, forget_rows, retain_name
 from unlearning.data.build import build_tables
-from unlearning.data.splits import evaluated_on, forget_rows, retain_name
 from unlearning.data.tables import DataError, read_table
 
 MINI = {"seed": 1, "authors": 10, "questions_per_author": 4, "holdout_authors": 1}

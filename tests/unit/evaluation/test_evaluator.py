@@ -6,6 +6,8 @@ import pytest
 import torch
 from accelerate import Accelerator
 from toy import toy
+from unlearning.benchmarks.tofu.formulas import VARIANTS
+from unlearning.benchmarks.tofu.metrics import METRICS, summarise
 from unlearning.data.encoding import Encoder
 from unlearning.data.packing import grow
 from unlearning.data.prompts import PROMPTS
@@ -15,9 +17,6 @@ from unlearning.evaluation.generation import Limit
 from unlearning.evaluation.likelihood import batches_by_length
 from unlearning.evaluation.membership import ATTACKS, min_k_plus_plus
 from unlearning.evaluation.memorization import exact_memorization, extraction_strength
-from unlearning.evaluation.metrics import METRICS
-from unlearning.evaluation.summary import summarise
-from unlearning.evaluation.tofu import VARIANTS
 
 WRONG = ["carl wrote it", "ben wrote this book"]
 PAIRS = [("who wrote this book ?", "ann wrote it"), ("who wrote it ?", "ben"), ("who ?", "i")]

@@ -10,11 +10,11 @@ import yaml
 from folders import ROOT, tofu_folder
 from torch.utils.flop_counter import FlopCounterMode
 from unlearning.__main__ import main
+from unlearning.benchmarks.tofu.sizes import Texts
 from unlearning.config.experiment import load_experiment
 from unlearning.models.build import build_model
 from unlearning.planning.gpus import GPUS
 from unlearning.planning.shapes import KNOWN, described, read_config, shape_of
-from unlearning.planning.texts import Texts
 from unlearning.stages.plan import plan, table
 
 SEVEN = ROOT / "config" / "experiments" / "tofu-llama2-7b.yaml"

@@ -13,8 +13,8 @@ from report_world import (
     write_summary,
     write_world,
 )
+from unlearning.benchmarks.tofu.reporting.results import read_results
 from unlearning.config.experiment import Experiment
-from unlearning.reporting.results import read_results
 
 
 @pytest.fixture(scope="session")

@@ -2,16 +2,16 @@
 
 import numpy
 import pytest
-from unlearning.analysis.strata import strata
-from unlearning.evaluation.forget_quality import compare
+from unlearning.benchmarks.tofu.forget_quality import compare
+from unlearning.benchmarks.tofu.formulas import log_truth_ratio
+from unlearning.benchmarks.tofu.reporting import reference_view, weights_view
+from unlearning.benchmarks.tofu.reporting.results import read_results
+from unlearning.benchmarks.tofu.reporting.verdicts import judge_claim
+from unlearning.benchmarks.tofu.reporting.weights import early
+from unlearning.benchmarks.tofu.strata import strata
 from unlearning.evaluation.records import read_rows
-from unlearning.evaluation.tofu import log_truth_ratio
 from unlearning.files import read_json, write_json
-from unlearning.reporting import reference_view, weights_view
-from unlearning.reporting.claims import judge_claim
 from unlearning.reporting.claims_file import Claim, Selection
-from unlearning.reporting.results import read_results
-from unlearning.reporting.weights import early
 
 
 def forget_rows(experiment, run):

@@ -3,12 +3,12 @@
 import math
 
 import pytest
+from unlearning.benchmarks.tofu.reporting.results import Evaluated, Results, SplitResults
+from unlearning.benchmarks.tofu.reporting.trajectories import Point
+from unlearning.benchmarks.tofu.reporting.verdicts import judge_claim
 from unlearning.config.experiment import Experiment
 from unlearning.config.layout import Cell
-from unlearning.reporting.claims import judge_claim
 from unlearning.reporting.claims_file import Claim, Selection
-from unlearning.reporting.results import Evaluated, Results, SplitResults
-from unlearning.reporting.trajectories import Point
 
 
 def model(method, seed, hyper=(), **metrics):

@@ -56,7 +56,7 @@ def test_a_good_file(tmp_path):
             "unknown hyper-parameter 'lr' of GA",
         ),
         ({"experiment": "muse"}, "unknown experiment 'muse'.*Allowed: methods, splits"),
-        ({"splits": ["forget100"]}, "'forget100' is not a forget split"),
+        ({"splits": ["forget100"]}, "'forget100' is no forget split"),
         ({"of": {"method": "GA", "at": "best"}}, "unknown at 'best'. Allowed: last, peak"),
         ({"of": {"method": "GA", "attack": "random"}}, "attack does not go with the metric"),
         ({"of": {"method": "target", "at": "peak"}}, "'at' of target. Allowed: none"),

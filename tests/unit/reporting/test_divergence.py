@@ -2,13 +2,13 @@
 
 import numpy
 import pytest
+from unlearning.benchmarks.tofu.reporting import divergence_view
+from unlearning.benchmarks.tofu.reporting.divergence import divergence_of
+from unlearning.benchmarks.tofu.reporting.results import read_results
 from unlearning.config.layout import Cell
 from unlearning.evaluation.records import read_rows
 from unlearning.files import read_json
-from unlearning.reporting import divergence_view
 from unlearning.reporting.bands import fits, marks
-from unlearning.reporting.divergence import divergence_of
-from unlearning.reporting.results import read_results
 
 CELL = Cell("forget10", "GA", "default", (), 1)
 CONSTANT = {"schedule": "constant", "warmup_epochs": 0}

@@ -6,8 +6,8 @@ import json
 
 import pytest
 from report_world import HOSTILE
+from unlearning.benchmarks.tofu.reporting.generations import LONGEST, browser_data
 from unlearning.reporting.embed import content_policy, inline_script, json_block
-from unlearning.reporting.generations import LONGEST, browser_data
 
 
 def test_json_blocks_hold_nothing_that_could_end_them():

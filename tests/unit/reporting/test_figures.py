@@ -1,21 +1,22 @@
 """Figures: SVG files, means over seeds, marks."""
 
 import pytest
-from unlearning.config.layout import Cell
-from unlearning.reporting.charts import page_spec
-from unlearning.reporting.curves import means
-from unlearning.reporting.figures import (
+from unlearning.benchmarks.tofu.reporting.curves import means
+from unlearning.benchmarks.tofu.reporting.figures import (
     NO_ATTACK,
     NO_GRID,
     NO_PEAK,
     NO_WEIGHTS,
     page_figures,
+    styles,
     svg_figures,
 )
-from unlearning.reporting.losses import thinned
-from unlearning.reporting.palette import shade, styles
-from unlearning.reporting.results import Results
-from unlearning.reporting.trajectories import Point
+from unlearning.benchmarks.tofu.reporting.losses import thinned
+from unlearning.benchmarks.tofu.reporting.results import Results
+from unlearning.benchmarks.tofu.reporting.trajectories import Point
+from unlearning.config.layout import Cell
+from unlearning.reporting.charts import page_spec
+from unlearning.reporting.palette import shade
 
 
 def point(seed, epoch, quality):

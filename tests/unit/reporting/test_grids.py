@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 from folders import ROOT
-from unlearning.reporting.beside import compared
+from unlearning.benchmarks.tofu.reporting.beside import compared
+from unlearning.benchmarks.tofu.reporting.figures import styles
+from unlearning.benchmarks.tofu.reporting.grids import chosen, grids
+from unlearning.benchmarks.tofu.reporting.maps import grid_panels
+from unlearning.benchmarks.tofu.reporting.published import load_published
+from unlearning.benchmarks.tofu.reporting.results import Evaluated, Results, SplitResults
 from unlearning.reporting.charts import page_spec, svg
-from unlearning.reporting.grids import chosen, grids
-from unlearning.reporting.maps import grid_panels
-from unlearning.reporting.palette import styles
-from unlearning.reporting.published import load_published
-from unlearning.reporting.results import Evaluated, Results, SplitResults
 
 FILE = ROOT / "config" / "published" / "tofu.yaml"
 

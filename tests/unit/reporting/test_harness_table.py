@@ -3,9 +3,9 @@
 import csv
 
 import pytest
+from unlearning.benchmarks.tofu.reporting.harness_table import read_harness
+from unlearning.benchmarks.tofu.reporting.results import read_results
 from unlearning.errors import UserError
-from unlearning.reporting.harness_table import read_harness
-from unlearning.reporting.results import read_results
 
 
 def test_mean_and_deviation_over_seeds(sections_report):

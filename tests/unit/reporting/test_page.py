@@ -8,8 +8,8 @@ import sys
 
 import pytest
 from report_world import HOSTILE
-from unlearning.evaluation.metrics import METRICS
-from unlearning.reporting.overview import overview
+from unlearning.benchmarks.tofu.metrics import METRICS
+from unlearning.benchmarks.tofu.reporting.overview import overview
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +78,7 @@ def test_published_numbers_of_the_same_model_stand_beside_ours(
     config = config_of(tmp_path / "results", methods={"NPO": {}, "NPO+RT": {}})
     config["relearn"]["methods"] = []
     world_of(config)
-    config["data"]["source"] = "tofu"
+    config["data"] = {"source": "tofu", "data_dir": None, "retain_authors": None}
     config["model"] |= {"path": "meta-llama/Llama-2-7b-chat-hf", "architecture": None}
     page = (report_of(config, tmp_path / "report") / "index.html").read_text("utf-8")
     assert "Published (Llama-2-7b-chat; the model of this experiment)" in page

@@ -3,10 +3,10 @@
 import pytest
 import yaml
 from folders import ROOT
+from unlearning.benchmarks.tofu.reporting.published import beside_ours, load_published, same_model
 from unlearning.errors import UserError
 from unlearning.methods.registry import names
 from unlearning.reporting.labels import NAMES
-from unlearning.reporting.published import beside_ours, load_published, same_model
 
 FILE = ROOT / "config" / "published" / "tofu.yaml"
 NOT_HERE = {"RMU"}

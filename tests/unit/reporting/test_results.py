@@ -4,14 +4,14 @@ import json
 import shutil
 
 import pytest
+from unlearning.benchmarks.tofu.forget_quality import forget_quality
+from unlearning.benchmarks.tofu.metrics import summarise
+from unlearning.benchmarks.tofu.reporting.results import read_results
+from unlearning.benchmarks.tofu.reporting.trajectories import end_of
 from unlearning.config.experiment import Experiment
 from unlearning.errors import UserError
-from unlearning.evaluation.forget_quality import forget_quality
 from unlearning.evaluation.membership import against_retrained, membership_metrics, privleak
 from unlearning.evaluation.records import read_metrics, read_rows
-from unlearning.evaluation.summary import summarise
-from unlearning.reporting.results import read_results
-from unlearning.reporting.trajectories import end_of
 
 
 def forget_rows(experiment, run):

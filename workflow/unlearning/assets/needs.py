@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from unlearning.assets.gguf import is_gguf
-from unlearning.data import muse, tofu, wmdp
+from unlearning.benchmark import benchmark_of
 
 HUB_ID = re.compile(r"(?!.*(--|\.\.))[\w.-]+/[\w.-]+")
 # transformers' own names: no pickles, and no second copy of the weights in another format
@@ -73,26 +73,16 @@ def on_hub(path: str | None) -> bool:
 
 def repositories(config: dict) -> dict[str, Repository]:
     """model and data -> the repository, where a complete config takes them from the hub."""
-    model, data = config["model"], config["data"]
-    found = {}
+    model, found = config["model"], {}
     if on_hub(model["path"]):
         found["model"] = Repository("model.path", "model", model["path"], model["revision"])
-    if data["source"] in ("tofu", "muse") and data["data_dir"] is None:
-        corpus = data["source"] == "muse" and muse.repository(data["corpus"])
-        name = corpus or tofu.REPOSITORY
-        found["data"] = Repository("data.data_dir", "dataset", name, data["hub_revision"])
-    if data["source"] == "wmdp" and data["data_dir"] is None:
-        for table in (*config["forget_splits"], wmdp.RETAIN):
-            name, part = wmdp.HUB[table]
-            own = Repository("data.data_dir", "dataset", name, "main", part)
-            found[wmdp.ASSETS[table]] = own
-    return found
+    return found | benchmark_of(config["data"]["source"]).repositories(config)
 
 
 def needed(config: dict) -> dict[str, dict]:
     """model, data, harness -> what rule fetch is told of each that a complete config needs."""
     asked = {asset: asdict(repository) for asset, repository in repositories(config).items()}
-    if config["data"]["source"] == "mini-wmdp":
-        return asked  # its tasks are generated
+    if benchmark_of(config["data"]["source"]).brings_tasks(config):
+        return asked
     harness = {key: config["harness"][key] for key in ("tasks", "include_path")}
     return asked | ({"harness": harness} if harness["tasks"] else {})

@@ -2,25 +2,14 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
-from functools import partial
 
-from unlearning.config import muse, wmdp
+from unlearning.benchmark import Check, benchmark_of
 from unlearning.config.judged import use_problems
 from unlearning.config.layout import attack_shares, blocks, grid, points, spell, spelled
 from unlearning.config.schema import Unjudged, hint, nearest
 from unlearning.config.stated import known_methods
-from unlearning.data.splits import (
-    MUSE_SOURCES,
-    TOFU_PERTURBED,
-    TOFU_ROWS_PER_AUTHOR,
-    WMDP_SOURCES,
-    forget_rows,
-    percentage,
-    split_before,
-)
-from unlearning.data.world import size_problems
 from unlearning.methods.own import hyper_block, own_methods
 from unlearning.methods.references import ReferenceChoice, can_be_replaced
 from unlearning.methods.registry import Losses, hyper_parameters, known, names, terms
@@ -33,7 +22,6 @@ MOST_RUNS = 10_000
 WEIGHTS = {"trains": "chooses the weights that it trains", "after": "combines whole models"}
 _OVERRIDES = {"epochs": Hyper(0, above=0), "lr": Hyper(0, above=0)}
 _OVERRIDES |= {"max_steps": Hyper(0, at_least=1, whole=True)}
-Check = Callable[[dict], Iterator[str]]
 
 
 def cross_problems(config: dict, sections: Collection[str] = ()) -> list[str]:
@@ -64,13 +52,7 @@ def _checks(config: dict, sections: Collection[str]) -> list[Check]:
         _runs,
     ]
     with suppress(Unjudged):
-        source = config["data"]["source"]
-        if source in MUSE_SOURCES:
-            return [*muse.CHECKS, *checks]
-        if source in WMDP_SOURCES:
-            unused = partial(wmdp.unused_sections, sections)
-            return [unused, *wmdp.CHECKS, *checks]
-        return [_data, _splits, _membership, *checks]
+        return [*benchmark_of(config["data"]["source"]).checks(sections), *checks]
     return checks
 
 
@@ -107,71 +89,6 @@ def _model(config: dict) -> Iterator[str]:
             yield f"model.architecture: {heads} heads do not divide the width {width}"
     if model["architecture"] is None and config["pretrain"] is not None:
         yield "pretrain: model.path names a trained model; remove the pretrain section"
-
-
-def _data(config: dict) -> Iterator[str]:
-    data = config["data"]
-    if data["source"] == "mini":
-        for problem in size_problems(**data["mini"]):
-            yield f"data.mini: {problem}"
-        for key in ("data_dir", "retain_authors", "alternatives"):
-            if data[key] is not None:
-                yield f"data.{key}: only for data.source tofu, found {data[key]!r}"
-    if data["corpus"] is not None:
-        yield f"data.corpus: only for data.source muse, found {data['corpus']}"
-    if config["folds"]["splits"]:
-        yield "folds.splits: only for data.source muse or mini-muse; remove it"
-    scratch = config["model"]["architecture"] is not None
-    if data["source"] == "tofu" and scratch and data["retain_authors"] is None:
-        yield (
-            "data.retain_authors: a model from random weights is pre-trained on the TOFU authors "
-            "that are left over; say how many retain authors stay (20 to 180)"
-        )
-    if config["finetune"]["replay_rows"] and not scratch:
-        yield "finetune.replay_rows: only a model from random weights has a replay table"
-
-
-def _splits(config: dict) -> Iterator[str]:
-    mini = config["data"]["mini"]
-    world = config["world_splits"] or config["forget_splits"]
-    for split in config["forget_splits"]:
-        if split not in world:
-            yield (
-                f"world_splits: {split} is among forget_splits, so the world must hold it; add it, "
-                "or set world_splits to null"
-            )
-    sound = True
-    for split in dict.fromkeys([*config["forget_splits"], *world]):
-        try:
-            if config["data"]["source"] == "mini":
-                rows = mini["authors"] * mini["questions_per_author"]
-                forget_rows(split, rows, mini["questions_per_author"])
-            else:
-                _tofu_split(split)
-        except ValueError as error:
-            sound = False
-            yield f"forget_splits: {error}"
-    retained = config["data"]["retain_authors"]
-    if sound and retained is not None:
-        forgotten = max(map(percentage, world)) * 2
-        if retained + forgotten > 200:
-            yield (
-                f"data.retain_authors: {retained} retain and {forgotten} forget authors are more "
-                "than TOFU's 200"
-            )
-
-
-def _tofu_split(split: str) -> None:
-    """ValueError unless TOFU has perturbed rows to measure the split on."""
-    forget_rows(split, 4000, TOFU_ROWS_PER_AUTHOR)
-    share = percentage(split)
-    if share < max(TOFU_PERTURBED) and share not in TOFU_PERTURBED:
-        published = ", ".join(f"forget{p:02d}" for p in TOFU_PERTURBED)
-        raise ValueError(
-            f"'{split}' has no perturbed rows in TOFU, so its forget quality cannot be taken. "
-            f"Published: {published}; larger splits (forget11 to forget90) are measured on "
-            f"forget10's rows"
-        )
 
 
 def _methods(config: dict) -> Iterator[str]:
@@ -228,17 +145,9 @@ def block_problems(place: str, block: dict, taken: dict[str, Hyper | ReferenceCh
 
 
 def _fits(config: dict) -> Iterator[str]:
-    """Whether the data and the model have what each method asks for."""
-    data, architecture = config["data"], config["model"]["architecture"]
-    for name, used, listed, losses in known_methods(config):
-        alternative = any("alternative" in term.roles for term in used)
-        if alternative and data["source"] == "tofu" and data["alternatives"] is None:
-            yield (
-                f"methods.{name}: needs plausible false answers to the forget questions; name "
-                "their file in data.alternatives"
-            )
-        if data["source"] in MUSE_SOURCES and any("reference" in block for block in listed):
-            yield f"methods.{name}.reference: only on TOFU and the mini world; remove it"
+    """Whether the model has the layers that methods ask for."""
+    architecture = config["model"]["architecture"]
+    for name, _, listed, losses in known_methods(config):
         layer = hyper_parameters(name, losses).get("layer")
         if layer is None or architecture is None:
             continue
@@ -271,7 +180,8 @@ def _lora(config: dict) -> Iterator[str]:
     lora = config["unlearn"]["lora"]
     if lora is None:
         return
-    later = [split for split in config["folds"]["splits"] if split_before(split) is not None]
+    before = benchmark_of(config["data"]["source"]).split_before
+    later = [split for split in config["folds"]["splits"] if before(split) is not None]
     if lora["adapter"] == "keep" and later and not config["keep_models"]:
         yield (
             f"unlearn.lora.adapter: keep leaves the models of {', '.join(later)} in need of those "
@@ -320,24 +230,3 @@ def _trajectory(config: dict) -> Iterator[str]:
     for epoch in config["unlearn"]["trajectory"]:
         if epoch > shortest:
             yield f"unlearn.trajectory: epoch {epoch} comes after the last of {int(shortest)}"
-
-
-def _membership(config: dict) -> Iterator[str]:
-    attacks, holdout = (config["evaluation"][key] for key in ("membership", "holdout"))
-    if holdout is not None and not attacks:
-        yield (
-            f"evaluation.holdout: '{holdout}' holds non-members, but evaluation.membership names "
-            "no attack"
-        )
-    if not attacks or holdout is not None:
-        return
-    if config["data"]["source"] != "mini":
-        yield (
-            "evaluation.holdout: TOFU has no rows that every model has missed; name a file "
-            "of such questions and answers, or set evaluation.membership to []"
-        )
-    elif not config["data"]["mini"]["holdout_authors"]:
-        yield (
-            "evaluation.membership: data.mini.holdout_authors is 0, so there are no non-members; "
-            "ask for at least 1"
-        )

@@ -6,17 +6,13 @@ from pathlib import Path
 
 from unlearning.assets.gguf import is_gguf
 from unlearning.assets.needs import model_files, on_hub
+from unlearning.benchmark import WITHOUT_DATA, Benchmark, benchmark_of, module_name, room
 from unlearning.config.checks import cross_problems
 from unlearning.config.judged import assets_of
 from unlearning.config.layout import BASE, Cell, Layout, attack_shares, blocks, grid, spell
 from unlearning.config.rehearsal import rehearsed
-from unlearning.config.schema import ConfigError, load_schema, validated
-from unlearning.config.synthetic import SyntheticExperiment, load_synthetic
-from unlearning.data import muse, tofu, wmdp
-from unlearning.data.splits import MUSE_SOURCES, WMDP_SOURCES, retain_name, split_before
+from unlearning.config.schema import ConfigError, schema_for, validated, with_defaults
 from unlearning.data.task_files import read_from
-from unlearning.data.tasks import TASK_FOLDER
-from unlearning.data.world.hazards import TASKS
 from unlearning.methods.own import hyper_block, own_methods
 from unlearning.methods.references import RETRAIN, TARGET, noise
 from unlearning.methods.registry import Losses, position, resolve
@@ -31,14 +27,25 @@ OVERRIDES = ("epochs", "lr", "max_steps")  # recipe entries that a method may se
 OF_THE_RUN = (*OVERRIDES, "reference")  # what a method states beside its loss's own values
 
 
-def load_experiment(config: dict, root: Path) -> "Experiment | SyntheticExperiment":
+def experiment_of(config: dict):
+    """The experiment of a complete, valid config."""
+    for folder in WITHOUT_DATA:
+        if folder in config:
+            return room(folder, "experiment").BENCHMARK.experiment(config)
+    return Experiment(config)
+
+
+def load_experiment(config: dict, root: Path):
     """The experiment that `config` describes; ConfigError with all problems otherwise."""
-    if "synthetic" in config:
-        return load_synthetic(config, root)
-    complete, problems = validated(config, load_schema(root))
+    for folder in WITHOUT_DATA:
+        if folder in config:
+            return room(folder, "experiment").BENCHMARK.load(config)
+    schema = schema_for(config, root)
+    complete, problems = validated(config, schema)
     problems += cross_problems(complete, config.keys())
     if not problems and complete["rehearsal"]:
         complete = rehearsed(complete)
+        complete = with_defaults(complete, schema_for(complete, root))
         problems = cross_problems(complete)
     if problems:
         raise ConfigError(problems, Experiment(complete))
@@ -50,7 +57,7 @@ class Experiment:
     """A complete, valid config and what follows from it."""
 
     config: dict
-    synthetic = False
+    on_language_model = True
 
     @property
     def layout(self) -> Layout:
@@ -59,21 +66,13 @@ class Experiment:
         return Layout(self.config["results"], name, self.config["world"] or name)
 
     @property
-    def on_muse(self) -> bool:
-        """Whether it is measured as MUSE is: on texts, by VerbMem, KnowMem and PrivLeak."""
-        return self.config["data"]["source"] in MUSE_SOURCES
+    def benchmark(self) -> Benchmark:
+        """What its benchmark answers."""
+        return benchmark_of(self.config["data"]["source"])
 
-    @property
-    def on_wmdp(self) -> bool:
-        """Whether it is measured as WMDP is: the base model is unlearned as it is, nothing is
-        retrained, and accuracies on harness tasks are all that is evaluated."""
-        return self.config["data"]["source"] in WMDP_SOURCES
-
-    @property
-    def report(self) -> str:
-        """Rule file and stage of its report."""
-        own = {"report_muse": self.on_muse, "report_wmdp": self.on_wmdp}
-        return next((name for name, here in own.items() if here), "report")
+    def code_of(self, *rooms: str) -> list[str]:
+        """Code of its benchmark that a stage finds by name: rooms, or definitions in them."""
+        return [module_name(self.benchmark.name, name) for name in rooms]
 
     @property
     def splits(self) -> list[str]:
@@ -89,16 +88,6 @@ class Experiment:
     def own_splits(self) -> list[str]:
         """Splits with a target's and retrained models' evaluation; MUSE's folds share forget's."""
         return self.config["forget_splits"]
-
-    def retrain_table(self, split: str) -> str:
-        """What a split's retrained models learn."""
-        return "retain" if self.on_muse else retain_name(split)
-
-    def retain_table(self, split: str) -> str:
-        """The retain rows of unlearning; MUSE evaluates on others than it regularises on."""
-        if self.on_wmdp:
-            return "retain"
-        return "retain1" if self.on_muse else retain_name(split)
 
     @property
     def table_entries(self) -> list[str]:
@@ -125,12 +114,7 @@ class Experiment:
 
     def data_files(self) -> list[Path]:
         """Tables from outside that its world is made of."""
-        data = self.config["data"]
-        files = [Path(data[key]) for key in ("idontknow", "alternatives") if data[key] is not None]
-        if data["data_dir"] is not None:
-            reader = muse if self.on_muse else wmdp if self.on_wmdp else tofu
-            files += reader.read_from(Path(data["data_dir"]), self.tables)
-        return files
+        return self.benchmark.data_files(self.config["data"], self.tables)
 
     def holdout_files(self) -> list[Path]:
         """The table of non-members from outside."""
@@ -153,31 +137,31 @@ class Experiment:
         return assets_of(self)
 
     @property
+    def fine_tunes(self) -> bool:
+        """Whether the target is fine-tuned here."""
+        return self.benchmark.fine_tunes(self.config)
+
+    @property
     def target_run(self) -> str:
         """Run name of the target model."""
-        return BASE if self.on_wmdp else f"finetune/seed={self.config['finetune']['seed']}"
+        return f"finetune/seed={self.config['finetune']['seed']}" if self.fine_tunes else BASE
 
     @property
     def target(self) -> Path:
-        """The target: the fine-tuned model; on WMDP the base itself, of the hub its record."""
-        if not self.on_wmdp:
+        """The target: the fine-tuned model, or the base as it is; of the hub its record."""
+        if self.fine_tunes:
             return self.layout.target(self.config["finetune"]["seed"])
         path = self.config["model"]["path"]
         return self.layout.assets / "model.json" if on_hub(path) else Path(self.base)
 
     @property
     def tasks(self) -> dict:
-        """Harness tasks and the folder of the experiment's own; the miniature of WMDP brings its
-        tasks along."""
-        if self.config["data"]["source"] == "mini-wmdp":
-            folder = self.layout.data / TASK_FOLDER
-            return {"tasks": list(TASKS.values()), "include_path": str(folder)}
-        return {key: self.config["harness"][key] for key in ("tasks", "include_path")}
+        """Harness tasks and the folder of task files."""
+        return self.benchmark.tasks(self.config, self.layout.data)
 
     def retrain_runs(self) -> list[str]:
         """Run names of the retrained models; the first is the main reference."""
-        seeds = [] if self.on_wmdp else self.config["retrain"]["seeds"]
-        return [f"retrain/seed={seed}" for seed in seeds]
+        return [f"retrain/seed={seed}" for seed in self.benchmark.retrain_seeds(self.config)]
 
     @cached_property
     def losses(self) -> Losses:
@@ -230,7 +214,7 @@ class Experiment:
     def starts_from(self, split: str, run: str) -> Path:
         """Model that an unlearning run goes on from: the target, or its own run on the split
         before."""
-        before = split_before(split)
+        before = self.benchmark.split_before(split)
         return self.layout.model(before, run) if before else self.target
 
     def reference(self, split: str, run: str, replaced: str = TARGET) -> Path:
@@ -238,7 +222,7 @@ class Experiment:
         its hyper-parameters name in its place."""
         if replaced != TARGET:
             return self.layout.reference(split, replaced)
-        return self.layout.reference(split, run if split_before(split) else None)
+        return self.layout.reference(split, run if self.benchmark.split_before(split) else None)
 
     def references(self) -> set[Path]:
         """The scores that its unlearning runs take."""
@@ -321,7 +305,7 @@ class Experiment:
         """What evaluation is told. The variant is none of its business: rows serve every one."""
         settings = {**self.common(), **self.evaluation("membership")}
         if self.config["evaluation"]["holdout"] is not None:
-            settings["columns"] = self.config["data"]["columns"]
+            settings["columns"] = self.config["data"].get("columns", {})
         return settings
 
     def harness_settings(self) -> dict:
@@ -339,4 +323,4 @@ class Experiment:
         """What stages that evaluate are told besides."""
         chosen = self.config["evaluation"]
         settings = {key: chosen[key] for key in (*EVALUATION, *more)}
-        return {"evaluation": {**settings, "benchmark": "muse" if self.on_muse else "tofu"}}
+        return {"evaluation": {**settings, "benchmark": self.benchmark.name}}

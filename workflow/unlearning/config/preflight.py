@@ -16,7 +16,6 @@ from unlearning.assets.needs import model_files, on_hub
 from unlearning.config.experiment import Experiment
 from unlearning.config.judged import model_use
 from unlearning.config.schema import ConfigError
-from unlearning.config.synthetic import SyntheticExperiment
 from unlearning.data.formats import COMPRESSED, FORMATS
 from unlearning.data.problems import data_problems
 from unlearning.data.task_files import task_problems
@@ -28,10 +27,10 @@ PASSED = Path(".snakemake") / "judged"  # an empty file for each judgement witho
 PACKAGES = {"adamw8bit": "torchao", "paged_adamw_32bit": "bitsandbytes"}
 
 
-def preflight(experiment: Experiment | SyntheticExperiment) -> None:
+def preflight(experiment: Experiment) -> None:
     """ConfigError with everything that is missing on this machine."""
     problems = _results(experiment)
-    if not experiment.synthetic:
+    if experiment.on_language_model:
         problems += _language_model(experiment)
     if problems:
         raise ConfigError(problems)
@@ -44,7 +43,7 @@ def _language_model(experiment: Experiment) -> list[str]:
     return problems + _model(experiment) + _harness(experiment) + _optimizer(experiment)
 
 
-def _results(experiment: Experiment | SyntheticExperiment) -> list[str]:
+def _results(experiment: Experiment) -> list[str]:
     folder = experiment.layout.root.absolute()
     existing = next(p for p in (folder, *folder.parents) if p.exists())
     try:
@@ -99,7 +98,7 @@ def _state(folder: Path, use: dict) -> str:
     files = [*model_files(folder), *sorted(folder.glob("*.tiktoken"))]
     weights = [file for file in files if file.suffix == ".safetensors"]
     headers = [[str(file), file.stat().st_size, _header(file)] for file in weights]
-    data = Path(use["data"]["data_dir"] or folder)
+    data = Path(use["data"].get("data_dir") or folder)
     tables = [f for f in data.glob("*.*") if {*FORMATS, *COMPRESSED}.intersection(f.suffixes)]
     held = content(sorted({*files, *tables}.difference(weights)))
     code = [fingerprint("unlearning.stages.judge"), version("transformers"), version("tokenizers")]
@@ -140,7 +139,8 @@ def _python_path() -> str:
 def _harness(experiment: Experiment) -> list[str]:
     asked, problems = experiment.config["harness"], []
     if experiment.tasks["tasks"] and (problem := absent()) is not None:
-        other = "" if experiment.on_wmdp else ", or set tasks to []"
+        only = not experiment.benchmark.evaluates(experiment.config)
+        other = "" if only else ", or set tasks to []"
         problems.append(f"harness.tasks: {problem}{other}")
     if asked["include_path"] is not None and not Path(asked["include_path"]).is_dir():
         problems.append(

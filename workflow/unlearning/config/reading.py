@@ -16,10 +16,8 @@ import yaml
 from unlearning.config.experiment import Experiment, load_experiment
 from unlearning.config.preflight import preflight
 from unlearning.config.scalars import core
-from unlearning.config.schema import ConfigError, load_schema
+from unlearning.config.schema import ConfigError, schema_for
 from unlearning.config.strict import read_file
-from unlearning.config.synthetic import SCHEMA as SYNTHETIC_SCHEMA
-from unlearning.config.synthetic import SyntheticExperiment
 from unlearning.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -46,9 +44,7 @@ def add_config_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def read_experiment(
-    files: Iterable[Path], values: dict[str, Any], root: Path = ROOT
-) -> Experiment | SyntheticExperiment:
+def read_experiment(files: Iterable[Path], values: dict[str, Any], root: Path = ROOT) -> Experiment:
     """The experiment that config files and values of the command line describe together.
 
     values: top-level key -> value; text inside them is what the user typed. root: the project.
@@ -60,9 +56,7 @@ def read_experiment(
         content, repeated = read_file(path)
         config = merged(config, content)
         problems += repeated
-    synthetic = "synthetic" in merged(config, values)
-    schema = load_schema(root, SYNTHETIC_SCHEMA) if synthetic else load_schema(root)
-    config = merged(config, typed(values, schema))
+    config = merged(config, typed(values, schema_for(merged(config, values), root)))
     try:
         experiment = load_experiment(config, root)
     except ConfigError as error:
@@ -72,9 +66,7 @@ def read_experiment(
     return experiment
 
 
-def ready_experiment(
-    files: Iterable[Path], values: dict[str, Any], root: Path
-) -> Experiment | SyntheticExperiment:
+def ready_experiment(files: Iterable[Path], values: dict[str, Any], root: Path) -> Experiment:
     """read_experiment(), with what must be there before the first job; ConfigError with what is
     wrong with either."""
     try:
@@ -90,7 +82,7 @@ def ready_experiment(
     return experiment
 
 
-def missing_before(experiment: Experiment | SyntheticExperiment) -> list[str]:
+def missing_before(experiment: Experiment) -> list[str]:
     """What preflight() says is missing."""
     try:
         preflight(experiment)
@@ -100,12 +92,14 @@ def missing_before(experiment: Experiment | SyntheticExperiment) -> list[str]:
 
 
 def merged(config: dict, changes: dict) -> dict:
-    """`config` with `changes` laid over it, mapping by mapping, as Snakemake merges configs."""
+    """`config` with `changes` laid over it, mapping by mapping, as Snakemake merges configs; but a
+    section that names another source starts anew, for what belongs to a source is its own."""
     both = dict(config)
     for key, value in changes.items():
         if isinstance(value, dict):
             under = both.get(key)
-            both[key] = merged(under if isinstance(under, dict) else {}, value)
+            same = isinstance(under, dict) and value.get("source", 0) in (0, under.get("source"))
+            both[key] = merged(under if same else {}, value)
         else:
             both[key] = value
     return both

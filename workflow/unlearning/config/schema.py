@@ -12,12 +12,13 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
+from unlearning.benchmark import SOURCES, WITHOUT_DATA, folder_of, schema_file
 from unlearning.config.scalars import core
 from unlearning.errors import UserError
 
 LARGEST = 2**53  # whole numbers up to here are exact as floats too
 LONGEST = 10_000  # values of a list, so that checking takes no longer than a second
-SCHEMA_FILE = Path("config/schemas/config.schema.yaml")
+SCHEMA_FILE = Path("config/schemas/config.schema.yaml")  # all but what benchmarks add
 _TYPES = {"integer": "a whole number", "number": "a number", "object": "a mapping", "null": "null"}
 _TYPES |= {"array": "a list", "string": "text", "boolean": "true or false"}
 
@@ -81,10 +82,32 @@ REFUSED = _Refused()
 
 
 @cache
-def load_schema(root: Path, file: Path = SCHEMA_FILE) -> dict:
-    """A schema of the project at `root`; read once, so leave it as it is."""
+def read_schema(path: Path) -> dict:
+    """A schema's file; read once, so leave it as it is."""
     # each start of Snakemake reads it, and libyaml does so in an eighth of the time
-    return yaml.load((root / file).read_text(encoding="utf-8"), yaml.CSafeLoader)
+    return yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
+
+
+def schema_for(config: dict, root: Path) -> dict:
+    """The schema of a config: the shared one of the project at `root` with what its benchmark adds,
+    or that of an experiment without data. Leave it as it is."""
+    for folder in WITHOUT_DATA:
+        if folder in config:
+            return read_schema(schema_file(folder))
+    shared = read_schema(root / SCHEMA_FILE)
+    data = config.get("data")
+    source = data.get("source") if isinstance(data, dict) else None
+    sources = [name for names in SOURCES.values() for name in names]
+    choice = {"source": {"enum": sources, "description": "The benchmark's data, or its miniature."}}
+    if source not in sources:  # what else belongs to the section cannot be said
+        section = {**shared["properties"]["data"], "properties": choice}
+        return {**shared, "properties": {**shared["properties"], "data": section}}
+    more = read_schema(schema_file(folder_of(source)))
+    section = {"additionalProperties": False, **more["sources"][source]}
+    section["properties"] = choice | section["properties"]
+    section = {**shared["properties"]["data"], **section}
+    properties = {**shared["properties"], "data": section, **more.get("sections", {})}
+    return {**shared, "properties": properties}
 
 
 def validated(config: dict, schema: dict) -> tuple[dict, list[str]]:

@@ -3,30 +3,30 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from unlearning.data.belonging import key
-from unlearning.data.build import released_muse_tables, tofu_tables, with_alternatives, wmdp_tables
+from unlearning.benchmark import benchmark_of
+from unlearning.data.answers import alternative_answers
+from unlearning.data.build import build_tables, key, with_alternatives
 from unlearning.data.formats import read_rows
-from unlearning.data.splits import MUSE_SOURCES, WMDP_SOURCES
 from unlearning.data.tables import QA, ColumnNames, DataError
-from unlearning.data.tofu import alternative_answers
 
 
 def data_problems(data: dict, splits: list[str], holdout: str | None) -> list[str]:
     """Everything that is wrong with the files of the config's data section and with the table of
     non-members; each problem names file and line where it has one."""
-    renamed, collected = ColumnNames(data["columns"]), Problems()
+    renamed, collected = ColumnNames(data.get("columns", {})), Problems()
+    benchmark = benchmark_of(data["source"])
+    # what must hold of these files with each other is said below
+    without = {**data, **{key: None for key in ("idontknow", "alternatives") if key in data}}
     answers = non_members = None
-    if data["idontknow"] is not None:
-        collected.of("data.idontknow", read_rows, Path(data["idontknow"]), "idontknow", renamed)
-    if data["alternatives"] is not None:
-        answers = collected.of(
-            "data.alternatives", alternative_answers, Path(data["alternatives"]), renamed
-        )
+    if (path := data.get("idontknow")) is not None:
+        collected.of("data.idontknow", read_rows, Path(path), "idontknow", renamed)
+    if (path := data.get("alternatives")) is not None:
+        answers = collected.of("data.alternatives", alternative_answers, Path(path), renamed)
     if holdout is not None:
         non_members = collected.of("evaluation.holdout", read_rows, Path(holdout), QA, renamed)
     tables = None
-    if data["data_dir"] is not None:
-        tables = collected.of("data.data_dir", folder_tables, data, splits, renamed)
+    if benchmark.reads_files(data):
+        tables = collected.of(benchmark.files_named_in, build_tables, without, splits, {}, renamed)
     if tables and answers:
         for split in splits:
             collected.of("data.alternatives", with_alternatives, tables[split], answers)
@@ -47,18 +47,10 @@ def column_problems(renamed: ColumnNames, data: dict) -> list[str]:
     problems, names = [], list(renamed.names.values())
     twice = sorted({name for name in names if names.count(name) > 1})
     problems += [f"data.columns: '{name}' is named for two columns" for name in twice]
-    if data["data_dir"] is not None or data["source"].startswith("mini"):
+    benchmark = benchmark_of(data["source"])
+    if benchmark.reads_files(data) or data["source"] in benchmark.generated:
         problems += [f"data.columns: {problem}" for problem in renamed.unused()]
     return problems
-
-
-def folder_tables(data: dict, splits: list[str], renamed: ColumnNames) -> dict[str, list[dict]]:
-    """The tables of data.data_dir, as stage data makes them; DataError with all problems."""
-    if data["source"] in MUSE_SOURCES:
-        return released_muse_tables(data, splits, None, renamed)
-    if data["source"] in WMDP_SOURCES:
-        return wmdp_tables(data, splits, {}, renamed)
-    return tofu_tables({**data, "alternatives": None}, splits, None, renamed)
 
 
 class Problems:

@@ -16,6 +16,8 @@ from unlearning.evaluation.memorization import exact_memorization, extraction_st
 from unlearning.evaluation.rouge import RougeL
 from unlearning.evaluation.sharing import shared_out
 from unlearning.models.context import check_context
+from unlearning.models.encoder import make_encoder
+from unlearning.training.plan import Fit
 
 
 class Evaluator:
@@ -49,6 +51,27 @@ class Evaluator:
                     texts.append((row["question"], text))
         self.examples: list[Example] = encoder.encode_all(texts)
         self.rouge = RougeL(stemmer=True)
+
+    @classmethod
+    def of(
+        cls,
+        sets: dict[str, list[dict]],
+        tokenizer,
+        settings: dict,
+        fit: Fit,
+        accelerator: Accelerator,
+        attacks: Sequence[str] = (),
+    ) -> "Evaluator":
+        """The evaluator that a stage's settings ask for, over the first rows of each set."""
+        limits = settings["evaluation"]
+        return cls(
+            {name: rows[: limits["rows"]] for name, rows in sets.items()},
+            make_encoder(tokenizer, settings, limits["max_length"]),
+            accelerator,
+            batch_tokens=fit.batch_tokens,
+            limit=Limit(limits["generation_tokens"], limits["generation_counts"]),
+            attacks=attacks,
+        )
 
     def __call__(self, model, generate: bool = True) -> dict[str, dict[str, list]]:
         """Columns of each set (see evaluation.tofu), with the answers in words if `generate`."""

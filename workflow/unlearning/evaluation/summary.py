@@ -1,26 +1,27 @@
-"""All metrics of one evaluation, under the names of metrics.METRICS. No torch."""
+"""What an evaluation of questions and answers is summed up to, whatever the benchmark. No torch."""
 
-from unlearning.evaluation import tofu
+from dataclasses import dataclass
+
 from unlearning.evaluation.fluency import fluency_metrics
-from unlearning.evaluation.membership import membership_metrics
 
 MEMORIZATION = ("extraction_strength", "exact_memorization")
-# SimNPO's table (arXiv 2410.07163) counts forgetting as 1 - memorisation of the forget set
-ONE_MINUS = ("rouge", "probability", "extraction_strength")
 
 
-def summarise(rows: dict[str, dict], variant: str = tofu.OFFICIAL) -> dict[str, float]:
-    """Every metric that needs no second evaluation, of the sets and columns that are there."""
-    metrics = tofu.summarise(rows, variant)
-    for name in tofu.SETS:
-        columns = rows.get(name, {})
-        for key in MEMORIZATION:
-            known = [value for value in columns.get(key, []) if value is not None]
-            if known:
-                metrics[f"{name}_{key}"] = sum(known) / len(known)
-        if "generation" in columns:
-            metrics |= fluency_metrics(name, columns)
-    for key in ONE_MINUS:
-        if f"forget_{key}" in metrics:
-            metrics[f"forget_one_minus_{key}"] = 1 - metrics[f"forget_{key}"]
-    return metrics | membership_metrics(rows)
+@dataclass(frozen=True)
+class Summary:
+    """metrics: name -> value. variants: name of other formulas -> the metrics that differ then."""
+
+    metrics: dict[str, float]
+    variants: dict[str, dict[str, float]]
+
+
+def set_metrics(name: str, columns: dict) -> dict[str, float]:
+    """Memorisation and fluency of one set, of the columns that are there."""
+    metrics = {}
+    for key in MEMORIZATION:
+        known = [value for value in columns.get(key, []) if value is not None]
+        if known:
+            metrics[f"{name}_{key}"] = sum(known) / len(known)
+    if "generation" in columns:
+        metrics |= fluency_metrics(name, columns)
+    return metrics

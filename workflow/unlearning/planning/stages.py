@@ -3,13 +3,11 @@
 from dataclasses import dataclass, field, replace
 from math import ceil
 
+from unlearning import benchmark
 from unlearning.config.experiment import Experiment
-from unlearning.data.splits import split_before
 from unlearning.planning.memory import FLOAT, HALF, Pass, Step, host, most_pairs, resumable
-from unlearning.planning.muse_texts import muse_texts
 from unlearning.planning.shapes import Shape, shape_of
-from unlearning.planning.texts import SEQUENCES, Texts
-from unlearning.planning.wmdp_texts import wmdp_texts
+from unlearning.planning.texts import SEQUENCES
 from unlearning.training.plan import Recipe, StepPlan
 
 REFERENCE_TOKENS = 16384  # a batch of evaluation.likelihood
@@ -46,8 +44,7 @@ class Plan:
     def __init__(self, experiment: Experiment, room: float):
         self.experiment, self.config, self.room = experiment, experiment.config, room
         self.shape: Shape = shape_of(self.config["model"])
-        own = {muse_texts: experiment.on_muse, wmdp_texts: experiment.on_wmdp}
-        self.texts = next((texts for texts, here in own.items() if here), Texts)(experiment)
+        self.texts = benchmark.room(experiment.benchmark.name, "sizes").sizes(experiment)
         self.half = self.config["model"]["precision"] == "bfloat16"
         self.pure = self.config["model"]["precision"] == "pure-bfloat16"
         self.number = HALF if self.half or self.pure else FLOAT
@@ -58,14 +55,16 @@ class Plan:
         """Every kind of job that touches a model."""
         first = [self._pretrain()] if self.experiment.from_scratch else []
         unlearnt = [self._unlearn(method) for method in self.experiment.methods]
-        if self.experiment.on_wmdp:
-            return [*first, *self._references(), *unlearnt, *self._harness()]
-        texts = self._texts("finetune")
-        runs = self.experiment.retrain_runs()
+        last = [*self._relearn(), *self._evaluate(), *self._harness()]
+        return [*first, *self._learnt(), *self._references(), *unlearnt, *last]
+
+    def _learnt(self) -> list[Stage]:
+        """The target and the retrained models, as far as they are trained here."""
+        if not self.experiment.fine_tunes:
+            return []
+        texts, runs = self._texts("finetune"), self.experiment.retrain_runs()
         again = [texts.retrained(split) for split in self.experiment.own_splits for _ in runs]
-        learnt = [self._finetune("finetune", [texts.full]), self._finetune("retrain", again)]
-        last = [*self._relearn(), self._evaluate(), *self._harness()]
-        return [*first, *learnt, *self._references(), *unlearnt, *last]
+        return [self._finetune("finetune", [texts.full]), self._finetune("retrain", again)]
 
     def host(self, stage: Stage) -> float:
         """Bytes of host memory of a job on a GPU: models are loaded there."""
@@ -166,11 +165,11 @@ class Plan:
         """Scores under the target, under each model that a later request goes on from, and under
         each that replaces it."""
         layout, wanted = self.experiment.layout, self.experiment.references()
-        splits = self.experiment.splits
+        splits, before = self.experiment.splits, self.experiment.benchmark.split_before
         rules = {
             "reference": [s for s in splits if layout.reference(s, None) in wanted],
             "reference_on_the_way": [
-                cell.split for cell in self.experiment.cells() if split_before(cell.split)
+                cell.split for cell in self.experiment.cells() if before(cell.split)
             ],
             "replaced_reference": [
                 split
@@ -227,7 +226,9 @@ class Plan:
             stage.flops += 2 * self.shape.parameters * tokens
         return [stage]
 
-    def _evaluate(self) -> Stage:
+    def _evaluate(self) -> list[Stage]:
+        if not self.experiment.benchmark.evaluates(self.config):
+            return []
         models = 1 + len(self.experiment.retrain_runs())
         splits = [split for split in self.experiment.own_splits for _ in range(models)]
         splits += [cell.split for cell in self.experiment.cells()]
@@ -236,7 +237,7 @@ class Plan:
         stage = Stage("evaluate", "evaluate", len(splits), "", passes=[held])
         for split in splits:
             self._add_evaluation(stage, split, 1)
-        return stage
+        return [stage]
 
     def _harness(self) -> list[Stage]:
         asked = self.config["harness"]

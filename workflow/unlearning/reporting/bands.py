@@ -6,9 +6,9 @@ from typing import Protocol
 import altair
 import numpy
 
+from unlearning.analysis.growth import fit_growth
 from unlearning.reporting.charts import Panel, emphasis
 from unlearning.reporting.palette import Style, channels
-from unlearning.synthetic.growth import fit_growth
 
 _FITS = {"linear fit": [2, 3], "log fit": [8, 4]}  # with the dashes of each
 MOST_POINTS = 120  # of a curve on the page; longer ones are thinned evenly

@@ -4,23 +4,14 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
-from unlearning.evaluation.forget_quality import SMALLEST
-from unlearning.evaluation.metrics import METRICS
 from unlearning.methods.registry import names
-from unlearning.reporting.claims_file import (
-    ATTACK_METRICS,
-    BENCHMARKS,
-    EXPERIMENTS,
-    Claim,
-    Selection,
-)
-from unlearning.reporting.results import Results
-from unlearning.reporting.selection import CONSTANT, Series, comparable, series
+from unlearning.reporting.claims_file import EXPERIMENTS, Claim, Selection, metrics_of
+from unlearning.reporting.series import CONSTANT, Series, comparable
 from unlearning.reporting.statistics import spread, t_interval
-from unlearning.synthetic.quantities import QUANTITIES
 
 SUPPORTED, REFUTED = "supported", "not supported"
 INCONCLUSIVE, NOT_RUN = "inconclusive", "not run"
+SMALLEST = 5e-324  # log10 of an underflown p-value stays finite
 VERDICTS = (SUPPORTED, REFUTED, INCONCLUSIVE, NOT_RUN)
 
 DECISION = (
@@ -66,32 +57,7 @@ class Verdict:
 
 def metric_title(claim: Claim) -> str:
     """Title of what a claim speaks of."""
-    if claim.study in BENCHMARKS:
-        return BENCHMARKS[claim.study][claim.metric].title
-    if claim.study:
-        return QUANTITIES[claim.study][claim.metric].title
-    return ATTACK_METRICS.get(claim.metric) or METRICS[claim.metric].title
-
-
-def judge(claims: list[Claim], results: Results) -> list[Verdict]:
-    """All verdicts, in the order of claims, splits and variants."""
-    return [verdict for claim in claims for verdict in judge_claim(claim, results)]
-
-
-def judge_claim(claim: Claim, results: Results) -> list[Verdict]:
-    """One verdict for each split, variant and attack; `not run` for a split without any, and once
-    for a claim about splits that are not here."""
-    judged = [split for split in results.splits if split.split in claim.splits or not claim.splits]
-    found = [
-        verdict
-        for split in judged
-        for verdict in judge_place(
-            claim,
-            split.split,
-            lambda *named, split=split: series(*named, results, split),
-        )
-    ]
-    return found or [_not_run(claim, ", ".join(claim.splits))]
+    return metrics_of(claim.study)[claim.metric].title
 
 
 def judge_place(
@@ -111,10 +77,11 @@ def judge_place(
         others = find(claim.than, claim.metric)
         every = [(side, other) for side in sides for other in others]
         pairs = [(s, o) for s, o in every if comparable(claim.of, s, claim.than, o)]
-    return [_verdict(claim, place, *pair) for pair in pairs] or [_not_run(claim, place)]
+    return [_verdict(claim, place, *pair) for pair in pairs] or [not_run(claim, place)]
 
 
-def _not_run(claim: Claim, split: str) -> Verdict:
+def not_run(claim: Claim, split: str) -> Verdict:
+    """The verdict on what was not run here; it says where it would be."""
     wanted = claim.of.label + (f" and {claim.than.label}" if claim.than else "")
     reason = f"no results of {wanted} for this metric in this experiment"
     methods = [side.method for side in (claim.of, claim.than) if side and not side.constant]

@@ -4,7 +4,7 @@ from unlearning.config.experiment import Experiment
 from unlearning.reporting.claims import Verdict, judge_place
 from unlearning.reporting.claims_file import Claim, Selection
 from unlearning.reporting.evaluated import EvaluatedModel, seed_groups
-from unlearning.reporting.selection import CONSTANT, Series
+from unlearning.reporting.series import CONSTANT, Series
 
 
 def judge_models(

@@ -1,15 +1,16 @@
 """The claims as the user writes them (config/claims.yaml): read and check, all problems at once."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+from unlearning.benchmark import SOURCES, WITHOUT_DATA, room
 from unlearning.config.schema import nearest
 from unlearning.config.strict import read_file
-from unlearning.config.synthetic import METHODS, STUDIES, study_hyper
-from unlearning.data.splits import percentage
 from unlearning.errors import UserError
-from unlearning.evaluation.metrics import METRICS, MUSE, WMDP, Metric
+from unlearning.evaluation.metrics import Metric
 from unlearning.methods.references import can_be_replaced
 from unlearning.methods.registry import (
     FORGET_LOSSES,
@@ -20,9 +21,7 @@ from unlearning.methods.registry import (
     terms,
 )
 from unlearning.reporting.labels import RETRAIN, TARGET, model_label
-from unlearning.synthetic.quantities import QUANTITIES
 
-ATTACK_METRICS = {"relearning_log10_drop": "log₁₀ FQ lost to relearning"}
 _REQUIRED = {"id", "statement", "source", "metric", "of", "relation"}
 _OPTIONAL = {"study", "value", "than", "than_metric", "factor", "margin", "scale"}
 _OPTIONAL |= {"seeds_at_least", "explanation"}
@@ -41,8 +40,23 @@ EXPERIMENTS = {
 }
 # Which of a method's results: besides hyper-parameters, what a selection may say.
 _CHOICES = {"at": ["last", "peak"], "pick": ["tuned"], "attack": ["random", "shortest"]}
-# studies whose metrics are a model's own, judged in the experiments on that benchmark
-BENCHMARKS: dict[str, dict[str, Metric]] = {"muse": MUSE, "wmdp": WMDP}
+
+
+@cache
+def _homes() -> dict[str | None, str]:
+    """Study of a claim -> the benchmark that judges it; None: of a claim that names no study."""
+    names = (*SOURCES, *WITHOUT_DATA)
+    return {study: name for name in names for study in room(name, "metrics").STUDIES}
+
+
+def metrics_of(study: str | None) -> dict[str, Metric]:
+    """The metrics that claims about a study may name."""
+    return room(_homes()[study], "metrics").STUDIES[study]
+
+
+def _methods_of(study: str | None) -> dict[str, set[str]] | None:
+    """Method -> its hyper-parameters in a study; None where the registry's methods run."""
+    return room(_homes()[study], "experiment").BENCHMARK.study_methods(study)
 
 
 @dataclass(frozen=True)
@@ -126,7 +140,7 @@ def unknown_methods(claims: list[Claim], losses: Losses) -> list[str]:
     lines = []
     for claim in claims:
         for selection in (claim.of, claim.than):
-            if selection is None or selection.constant or claim.study in STUDIES:
+            if selection is None or selection.constant or _methods_of(claim.study) is not None:
                 continue
             method = selection.method
             where, known_names = f"claim {claim.id}: not run here:", names(losses)
@@ -172,26 +186,25 @@ def _problems(entry, number: int) -> list[str]:
         problems.append(f"{where}: factor and margin apply to `than` and than_metric, not value")
     problems += _choice_problems(where, entry)
     problems += _number_problems(where, entry)
-    problems += _split_problems(where, entry.get("splits", []))
+    problems += _split_problems(where, entry.get("splits", []), _study(entry))
     for key in ("of", "than"):
         if key in entry:
             problems += _selection_problems(f"{where}: {key}", entry[key], _study(entry))
-            problems += _result_problems(f"{where}: {key}", entry[key], entry.get("metric"))
+            metric = metrics_of(_study(entry)).get(str(entry.get("metric")))
+            problems += _result_problems(f"{where}: {key}", entry[key], metric)
     return problems
 
 
 def _study(entry: dict) -> str | None:
-    """The synthetic study named; one that does not exist is reported as such and counts as none
-    here, as a benchmark does."""
-    return entry.get("study") if entry.get("study") in STUDIES else None
+    """The study named; one that does not exist is reported as such and counts as none here."""
+    study = entry.get("study")
+    return study if isinstance(study, str) and study in _homes() else None
 
 
 def _choice_problems(where: str, entry: dict) -> list[str]:
-    study = _study(entry)
-    own = BENCHMARKS.get(entry.get("study"), {**METRICS, **ATTACK_METRICS})
-    metrics = list(QUANTITIES[study] if study else own)
+    metrics = list(metrics_of(_study(entry)))
     allowed = {
-        "study": [*STUDIES, *BENCHMARKS],
+        "study": [study for study in _homes() if study is not None],
         "metric": metrics,
         "than_metric": metrics,
         "relation": ["<", ">"],
@@ -206,16 +219,15 @@ def _choice_problems(where: str, entry: dict) -> list[str]:
     ]
 
 
-def _split_problems(where: str, splits) -> list[str]:
+def _split_problems(where: str, splits, study: str | None) -> list[str]:
     if not isinstance(splits, list):
         return [f"{where}: splits must be a list of forget splits, found {splits!r}"]
-    problems = []
-    for split in splits:
-        try:
-            percentage(str(split))
-        except ValueError as error:
-            problems.append(f"{where}: splits: {error}")
-    return problems
+    pattern = room(_homes()[study], "experiment").BENCHMARK.split_pattern
+    return [
+        f"{where}: splits: '{split}' is no forget split; they are called {pattern}"
+        for split in splits
+        if not re.fullmatch(pattern, str(split))
+    ]
 
 
 def _number_problems(where: str, entry: dict) -> list[str]:
@@ -235,11 +247,12 @@ def _selection_problems(where: str, stated, study: str | None) -> list[str]:
     method = stated.get("method") if isinstance(stated, dict) else stated
     if not isinstance(method, str):
         return [f"{where}: names no method, but {method!r}. {TARGET}, {RETRAIN}, {known()}"]
-    if study and method not in METHODS[study]:
-        hint = nearest(method, list(METHODS[study]))
-        allowed_methods = ", ".join(METHODS[study])
-        return [f"{where}: unknown method {method!r}{hint} Allowed: {allowed_methods}"]
-    checked = METHODS[study] if study else [TARGET, RETRAIN, *names()]  # others: unknown_methods()
+    methods = _methods_of(study)
+    if methods is not None and method not in methods:
+        hint = nearest(method, list(methods))
+        return [f"{where}: unknown method {method!r}{hint} Allowed: {', '.join(methods)}"]
+    # of the registry's others: unknown_methods()
+    checked = [TARGET, RETRAIN, *names()] if methods is None else methods
     if not isinstance(stated, dict) or method not in checked:
         return []
     allowed = _hyper_of(method, study)
@@ -251,7 +264,7 @@ def _selection_problems(where: str, stated, study: str | None) -> list[str]:
     ]
 
 
-def _result_problems(where: str, stated, metric) -> list[str]:
+def _result_problems(where: str, stated, metric: Metric | None) -> list[str]:
     """Which results: unknown choices, and those that the metric does not have."""
     if not isinstance(stated, dict):
         return []
@@ -260,18 +273,18 @@ def _result_problems(where: str, stated, metric) -> list[str]:
         for key, allowed in _CHOICES.items()
         if key in stated and stated[key] not in allowed
     ]
-    attacked = metric in ATTACK_METRICS
+    attacked = metric is not None and metric.of_attack
     misplaced = ("at", "pick") if attacked else ("attack",)
     return problems + [
-        f"{where}: {key} does not go with the metric {metric!r}"
+        f"{where}: {key} does not go with the metric '{metric.title if metric else None}'"
         for key in misplaced
         if key in stated
     ]
 
 
 def _hyper_of(method: str, study: str | None, losses: Losses = FORGET_LOSSES) -> set[str]:
-    if study:
-        return set(study_hyper(study, method))
+    if (methods := _methods_of(study)) is not None:
+        return methods[method]
     if method in (TARGET, RETRAIN):
         return set()
     replaced = {"reference"} if can_be_replaced(terms(method, losses)[0]) else set()

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 
 from unlearning.reporting.claims import VERDICTS, Verdict, metric_title
 from unlearning.reporting.claims_file import Claim
-from unlearning.reporting.curves import attack_title
-from unlearning.reporting.labels import compact, metric_text, scientific
+from unlearning.reporting.labels import attack_title, compact, metric_text, scientific
 
 _SCALES = {"linear": "", "log10": " (on a log₁₀ scale)", "absolute": " (distances from 0)"}
 

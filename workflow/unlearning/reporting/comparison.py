@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from unlearning.config.experiment import Experiment
 from unlearning.reporting.labels import RETRAIN, TARGET, metric_text
-from unlearning.reporting.published import Source
 from unlearning.reporting.statistics import spread
 
 METHOD = (
@@ -15,6 +14,15 @@ METHOD = (
 TOLD = ("published", "difference", "inside_spread")  # further columns of main.csv
 HEADER = ("split", "label", "metric", "published", "source", "hyper_stated")
 HEADER += ("mean", "sd", "n", "difference", "inside_spread")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where published numbers were published."""
+
+    title: str
+    url: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,3 +104,9 @@ def half_unit(value: float, digits: int) -> float:
     if value == 0 or abs(value) >= 10**-digits:
         return 0.5 * 10**-digits
     return 0.5 * 10 ** (math.floor(math.log10(abs(value))) - digits)
+
+
+def same_model(base: str, hub_ids: list[str]) -> bool:
+    """Whether a folder or hub id names one of the hub ids: by its last part, whatever its case."""
+    last = base.rstrip("/").rpartition("/")[2].lower()
+    return last in {hub_id.rpartition("/")[2].lower() for hub_id in hub_ids}

@@ -11,6 +11,7 @@ SETS = {
     "real_authors": "Real authors",
     "world_facts": "World facts",
 }
+ATTACKS = {"random": "random forget rows", "shortest": "the shortest answers"}
 _HYPER = {
     "beta": "β=",
     "gamma": "γ=",
@@ -64,3 +65,10 @@ def metric_text(metric: str, value: float | None) -> str:
     if metric.partition("@")[0] == "forget_quality":
         return p_value(value)
     return f"{value:.2f}" if "log10" in metric else decimal(value)
+
+
+def attack_title(attack: str) -> str:
+    """An attack in words: random/fraction=0.1 is "random forget rows, 10%"."""
+    kind, _, share = attack.partition("/fraction=")
+    words = ATTACKS.get(kind, kind)
+    return f"{words}, {100 * float(share):g}%" if share else words

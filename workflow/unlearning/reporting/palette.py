@@ -16,7 +16,6 @@ import altair
 
 from unlearning.methods.registry import FORGET_LOSSES
 from unlearning.reporting.labels import NAMES, RETRAIN, TARGET
-from unlearning.reporting.results import Results
 
 _HUES = ("#D55E00", "#E69F00", "#CC79A7", "#56B4E9", "#0072B2", "#009E73")
 _MORE_HUES = ("#332288", "#999933", "#882255", "#117733", "#AA4499", "#44AA99", "#661100")
@@ -100,16 +99,6 @@ REFERENCE_STYLES = {
     NAMES[TARGET]: Style(_INK, "diamond", (1, 0)),
     NAMES[RETRAIN]: Style("#6b7280", _STAR, (1, 0)),
 }
-
-
-def styles(results: Results) -> dict[str, Style]:
-    """Label -> style of every model of the experiment, references first."""
-    unlearned = {
-        label: models[0].method
-        for split in results.splits
-        for label, models in split.variants().items()
-    }
-    return REFERENCE_STYLES | variant_styles(unlearned)
 
 
 def variant_styles(methods: dict[str, str]) -> dict[str, Style]:

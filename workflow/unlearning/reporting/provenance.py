@@ -12,7 +12,6 @@ from pathlib import Path
 import yaml
 
 from unlearning.config.experiment import Experiment
-from unlearning.config.synthetic import SyntheticExperiment
 from unlearning.files import read_json
 
 REDACTED = "[redacted]"
@@ -86,9 +85,9 @@ def training_records(experiment: Experiment) -> dict[str, list[dict]]:
     return distinct(read_json(path) for f in folders if (path := f / "run.json").is_file())
 
 
-def base_origin(experiment: Experiment | SyntheticExperiment) -> dict | None:
+def base_origin(experiment: Experiment) -> dict | None:
     """file, bytes, sha256 and quantisation of the GGUF file that the base was restored from."""
-    if experiment.synthetic or not experiment.restored:
+    if not experiment.on_language_model or not experiment.restored:
         return None
     record = experiment.layout.restored / "run.json"
     return read_json(record)["source"] if record.is_file() else None
@@ -104,9 +103,7 @@ def distinct(records: Iterable[dict]) -> dict[str, list[dict]]:
     return found
 
 
-def provenance(
-    experiment: Experiment | SyntheticExperiment, training: dict[str, list[dict]] | None = None
-) -> dict:
+def provenance(experiment: Experiment, training: dict[str, list[dict]] | None = None) -> dict:
     """All of it, for the page. training: distinct(), if the experiment has no model folders."""
     return {
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

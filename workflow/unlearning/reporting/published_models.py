@@ -9,10 +9,9 @@ import yaml
 from unlearning.config.experiment import Experiment
 from unlearning.errors import UserError
 from unlearning.methods.registry import names
-from unlearning.reporting.comparison import Compared, agrees, half_unit
+from unlearning.reporting.comparison import Compared, Source, agrees, half_unit, same_model
 from unlearning.reporting.evaluated import SeedGroup
 from unlearning.reporting.labels import NAMES, RETRAIN, TARGET, compact
-from unlearning.reporting.published import Source, same_model
 
 
 @dataclass(frozen=True)

@@ -39,11 +39,3 @@ def add_synthetic(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, required=True, help="seed of data and training")
     parser.add_argument("--out", type=Path, required=True, help="JSON file of curves to write")
     add_settings(parser)
-
-
-def add_report(parser: argparse.ArgumentParser) -> None:
-    """What every report takes; its settings are the experiment's complete config."""
-    parser.add_argument("--published", type=Path, required=True, help="YAML of published numbers")
-    parser.add_argument("--template", type=Path, required=True, help="template of the page")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    add_settings(parser)

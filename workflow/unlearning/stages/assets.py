@@ -54,9 +54,9 @@ def _local(experiment: Experiment) -> list[str]:
         print(f"model: {'folder' if path.is_dir() else 'GGUF file'} {path}")
         files = [path] if path.is_file() else [f for f in path.iterdir() if f.is_file()]
         _files({file.name: file.stat().st_size for file in files})
-    if data["data_dir"] is not None:
+    if data.get("data_dir") is not None:
         print(f"data: folder {data['data_dir']}")
-    elif data["source"].startswith("mini"):
+    elif data["source"] in experiment.benchmark.generated:
         print("data: generated here, nothing to fetch")
     return []
 

@@ -13,11 +13,8 @@ import transformers
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
-from unlearning.data.chat import prompt_format
-from unlearning.data.encoding import Encoder
 from unlearning.files import sha256
 from unlearning.fingerprint import fingerprint
-from unlearning.models.context import context
 from unlearning.models.folder import RUN_FILE
 from unlearning.models.lora import Adapter
 from unlearning.training.history import History
@@ -43,13 +40,6 @@ def trained_in(settings: dict) -> str:
     """Precision of the weights in training: bfloat16 settings keep float32 masters, pure ones
     have weights, gradients and optimizer states in bfloat16."""
     return settings["precision"] if settings["precision"] == "pure-bfloat16" else "float32"
-
-
-def make_encoder(tokenizer, settings: dict, max_length: int, model=None) -> Encoder:
-    """The encoder of the settings' prompt format, for rows that `model` can read."""
-    prompt = prompt_format(tokenizer, settings["prompt"], settings.get("system"))
-    positions = None if model is None else context(model.config)
-    return Encoder(tokenizer, prompt, max_length, positions)
 
 
 def while_training(accelerator: Accelerator, adapter: Adapter | None) -> AbstractContextManager:

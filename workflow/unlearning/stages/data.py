@@ -4,9 +4,9 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from unlearning.assets.record import located
+from unlearning.benchmark import folder_of, room
 from unlearning.data.build import build_tables
 from unlearning.data.tables import write_table
-from unlearning.data.tasks import write_tasks
 from unlearning.files import new_folder, write_sums
 from unlearning.stages.arguments import add_settings
 
@@ -28,6 +28,7 @@ def run(args: Namespace) -> None:
         for name, rows in sorted(tables.items()):
             write_table(folder / f"{name}.json", rows)
             print(f"{name}: {len(rows)} rows")
-        if args.settings["source"] == "mini-wmdp":
-            write_tasks(folder, args.out, args.settings["mini_wmdp"])
+        tables_of = room(folder_of(args.settings["source"]), "data")
+        if hasattr(tables_of, "write_tasks"):
+            tables_of.write_tasks(folder, args.out, args.settings)
         write_sums(folder)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import torch
 
+from unlearning.benchmark import room
 from unlearning.data.formats import read_rows
-from unlearning.data.tables import QA, ColumnNames, read_table
+from unlearning.data.tables import QA, ColumnNames
 from unlearning.evaluation.records import write_evaluation
 from unlearning.models.folder import load_model, load_tokenizer
 from unlearning.stages.arguments import add_fit, add_settings
 from unlearning.stages.common import make_accelerator
-from unlearning.stages.evaluating import make_evaluator
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -31,10 +31,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_settings(parser)
 
 
-def non_members(args: Namespace) -> list[dict]:
-    """Rows that no model has seen: the user's table in any format, or the mini world's."""
+def non_members(args: Namespace) -> list[dict] | None:
+    """Rows of the user's own table that no model has seen, in any format."""
     if args.holdout is None:
-        return read_table(args.data / "holdout_perturbed.json")
+        return None
     return read_rows(args.holdout, QA, ColumnNames(args.settings["columns"])).rows
 
 
@@ -46,7 +46,8 @@ def run(args: Namespace) -> None:
     model = load_model(args.model, settings["precision"]).to(accelerator.device)
     tokenizer = load_tokenizer(args.model)
     attacks = settings["evaluation"]["membership"]
-    evaluator = make_evaluator(
+    benchmark = settings["evaluation"]["benchmark"]
+    evaluator = room(benchmark, "evaluator").make_evaluator(
         args.data,
         args.split,
         tokenizer,
@@ -54,7 +55,7 @@ def run(args: Namespace) -> None:
         args.fit,
         accelerator,
         attacks=attacks,
-        holdout=non_members(args) if attacks else None,
+        holdout=non_members(args),
     )
     rows = evaluator(model)
     if args.target is not None:
@@ -64,5 +65,5 @@ def run(args: Namespace) -> None:
             model = load_model(args.target, settings["precision"]).to(accelerator.device)
         evaluator.add_fluency(model, rows)
     if accelerator.is_main_process:
-        for name, value in write_evaluation(args.out, rows).items():
+        for name, value in write_evaluation(args.out, rows, benchmark).items():
             print(f"{name:32s} {value:.4f}")

@@ -4,12 +4,12 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from unlearning.data.tables import read_table
+from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import load_model, load_tokenizer
 from unlearning.models.lora import attach
 from unlearning.stages.arguments import add_fit, add_settings, add_state
 from unlearning.stages.common import (
     make_accelerator,
-    make_encoder,
     trained_in,
 )
 from unlearning.stages.learning import learn_and_save

@@ -38,7 +38,7 @@ def run(args: Namespace) -> None:
 def language_model_experiment(args: Namespace) -> Experiment:
     """The experiment that the arguments describe; UserError if it needs no plan."""
     experiment = read_experiment(args.configfile, typed_values(args.config))
-    if experiment.synthetic:
+    if not experiment.on_language_model:
         raise UserError(
             f"'{args.configfile[0]}' is a synthetic experiment, which needs one CPU core and less "
             "than 2 GB for each job and nothing from the hub; `make dry-run` shows the jobs"

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from unlearning.data.tables import read_table
 from unlearning.models.build import build_model, train_tokenizer
+from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import DTYPES
 from unlearning.stages.arguments import add_fit, add_settings, add_state
 from unlearning.stages.common import (
     make_accelerator,
-    make_encoder,
     trained_in,
 )
 from unlearning.stages.learning import learn_and_save

@@ -8,10 +8,11 @@ from unlearning.data.tables import read_table
 from unlearning.evaluation.likelihood import Likelihood
 from unlearning.evaluation.sharing import shared_out
 from unlearning.files import write_json
+from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import load_model, load_tokenizer
 from unlearning.models.noise import add_noise
 from unlearning.stages.arguments import add_settings
-from unlearning.stages.common import make_accelerator, make_encoder, trained_in
+from unlearning.stages.common import make_accelerator, trained_in
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -7,23 +7,23 @@ shortest answers; forget quality after each epoch.
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from unlearning.benchmark import on_the_way, room
 from unlearning.data.encoding import Example
 from unlearning.data.tables import read_table
 from unlearning.evaluation.records import trajectory_point
 from unlearning.files import write_json
+from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import load_model, load_tokenizer
 from unlearning.models.lora import attach
 from unlearning.stages.arguments import add_fit, add_settings, add_state
 from unlearning.stages.common import (
     history_record,
     make_accelerator,
-    make_encoder,
     make_state,
     show_plan,
     trained_in,
     while_training,
 )
-from unlearning.stages.evaluating import make_evaluator
 from unlearning.training.learning import LEARN
 from unlearning.training.loop import train
 from unlearning.training.plan import Recipe, StepPlan, generator
@@ -66,7 +66,8 @@ def run(args: Namespace) -> None:
     rows = attacker_rows(forget, args.attack, settings["fraction"], args.seed)
     plan = StepPlan.of(recipe, len(rows))
     show_plan(plan, accelerator)
-    evaluator = make_evaluator(
+    benchmark = settings["evaluation"]["benchmark"]
+    evaluator = room(benchmark, "evaluator").make_evaluator(
         args.data, args.split, tokenizer, settings, args.fit, accelerator, sets=["forget"]
     )
     ends = {0: 0, **plan.epoch_ends()}
@@ -76,10 +77,10 @@ def run(args: Namespace) -> None:
             return None
         found = whole(model, accelerator)
         with while_training(accelerator, adapter):
-            return trajectory_point(ends[done], done, evaluator(found, generate=False))
+            return trajectory_point(ends[done], done, evaluator(found, generate=False), benchmark)
 
     source = LearnSource(plan, args.seed, rows, [], 0)
-    state = make_state(args, plan, accelerator)
+    state = make_state(args, plan, accelerator, on_the_way(benchmark))
     history = train(
         model,
         source,

@@ -3,49 +3,24 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from unlearning.config.experiment import Experiment
-from unlearning.files import write_json, write_text
-from unlearning.reporting.beside import compared
-from unlearning.reporting.claims import judge
+from unlearning.benchmark import room
+from unlearning.config.experiment import experiment_of
 from unlearning.reporting.claims_file import load_claims
-from unlearning.reporting.cost import read_costs
-from unlearning.reporting.divergence_view import divergence_table
-from unlearning.reporting.figures import svg_figures
-from unlearning.reporting.harness_table import read_harness
-from unlearning.reporting.page import render
-from unlearning.reporting.palette import styles
-from unlearning.reporting.published import load_published
-from unlearning.reporting.results import read_results
-from unlearning.reporting.tables import csv_tables, published_table
-from unlearning.reporting.weights_view import weights_table
-from unlearning.stages.arguments import add_report
+from unlearning.stages.arguments import add_settings
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments that rule report shows."""
+    """The arguments that rule report shows; its settings are the experiment's complete config."""
     parser.add_argument("--claims", type=Path, required=True, help="YAML file of claims")
-    add_report(parser)
+    # may stand without a value: not of every benchmark there are any
+    parser.add_argument("--published", nargs="?", type=Path, help="YAML of published numbers")
+    parser.add_argument("--template", type=Path, required=True, help="template of the page")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    add_settings(parser)
 
 
 def run(args: Namespace) -> None:
     """Read, judge, write."""
-    experiment = Experiment(args.settings)
-    claims = [claim for claim in load_claims(args.claims) if claim.study is None]
-    published = load_published(args.published, experiment)
-    results = read_results(experiment)
-    verdicts, costs = judge(claims, results), read_costs(experiment)
-    write_json(args.out / "claims.json", [verdict.record() for verdict in verdicts])
-    harness = read_harness(results)
-    own = {"harness.csv": harness.csv()} if harness else {}
-    own["published.csv"] = published_table(compared(results, published.models))
-    own["divergence.csv"] = divergence_table(results)
-    own["weights.csv"] = weights_table(results)
-    for name, text in {**csv_tables(results, costs), **own}.items():
-        write_text(args.out / "tables" / name, text)
-    for name, text in svg_figures(results, styles(results)).items():
-        write_text(args.out / "figures" / name, text)
-    page = render(args.template, results, verdicts, costs, published, harness)
-    write_text(args.out / "index.html", page)
-    if missing := len(results.missing) + len(harness.missing if harness else []):
-        print(f"{missing} files are missing; the page lists them")
-    print(f"{args.out / 'index.html'}: {len(verdicts)} verdicts on {len(claims)} claims")
+    experiment = experiment_of(args.settings)
+    report = room(experiment.benchmark.name, "report")
+    report.write(experiment, load_claims(args.claims), args.published, args.template, args.out)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
+from unlearning.benchmark import on_the_way, room
 from unlearning.data.encoding import Encoder, Example
 from unlearning.data.tables import read_table
 from unlearning.errors import UserError
@@ -16,20 +17,19 @@ from unlearning.evaluation.records import trajectory_point
 from unlearning.evaluation.sharing import shared_out
 from unlearning.files import read_json, write_json
 from unlearning.methods.objective import Objective, build_objective
+from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import load_model, load_tokenizer, save_model
 from unlearning.models.lora import Adapter, attach
 from unlearning.stages.arguments import add_fit, add_settings, add_state
 from unlearning.stages.common import (
     history_record,
     make_accelerator,
-    make_encoder,
     make_state,
     run_record,
     show_plan,
     trained_in,
     while_training,
 )
-from unlearning.stages.evaluating import make_evaluator
 from unlearning.training.loop import train
 from unlearning.training.plan import Recipe, StepPlan
 from unlearning.training.sharding import whole
@@ -67,7 +67,7 @@ def run(args: Namespace) -> None:
     adapter = attach(model, recipe, args.seed, settings, args.model)
     finish = finisher(args, objective)
     evaluate = trajectory(args, model, tokenizer, source.plan, accelerator, finish, adapter)
-    state = make_state(args, source.plan, accelerator, own_functions(settings["method"]))
+    state = make_state(args, source.plan, accelerator, found_by_name(settings))
     history = train(
         model,
         source,
@@ -91,9 +91,12 @@ def run(args: Namespace) -> None:
         state.remove()
 
 
-def own_functions(method: dict) -> set[str]:
-    """The functions that the method's settings name."""
-    return {part["function"] for part in (*method["terms"], *method["hooks"].values())}
+def found_by_name(settings: dict) -> list[str]:
+    """The method's functions, and what evaluates the run on the way."""
+    method = settings["method"]
+    parts = [*method["terms"], *method["hooks"].values()]
+    measures = on_the_way(settings["evaluation"]["benchmark"]) if settings["trajectory"] else []
+    return [*(part["function"] for part in parts), *measures]
 
 
 def finisher(args: Namespace, objective: Objective) -> Callable:
@@ -137,7 +140,8 @@ def trajectory(
     }
     if not wanted:
         return lambda done: None
-    evaluator = make_evaluator(
+    benchmark = args.settings["evaluation"]["benchmark"]
+    evaluator = room(benchmark, "evaluator").make_evaluator(
         args.data, args.split, tokenizer, args.settings, args.fit, accelerator
     )
 
@@ -146,7 +150,7 @@ def trajectory(
             return None
         found = finish(whole(model, accelerator))
         with while_training(accelerator, adapter):
-            return trajectory_point(wanted[done], done, evaluator(found))
+            return trajectory_point(wanted[done], done, evaluator(found), benchmark)
 
     return evaluate
 

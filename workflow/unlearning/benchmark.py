@@ -1,0 +1,144 @@
+"""What the shared rooms ask of a benchmark, and where its folder is found.
+
+A benchmark is a folder of `benchmarks/` and its line in SOURCES. Shared rooms import nothing of
+these folders: they ask the class below, which each folder's `experiment.py` extends, and call
+modules of fixed names ("rooms"), loaded when they are needed:
+
+    schema.yaml   the config's `data` section for each source, and changes to other sections
+    experiment    BENCHMARK, an instance of Benchmark; light, for Snakemake imports it
+    data          tables(data, splits, snapshots, names): the tables that stages read
+    evaluator     make_evaluator(...): what evaluates a loaded model on a split
+    metrics       STUDIES, summarise(rows), at_point(rows): what evaluations are summed up to
+    sizes         sizes(experiment): rows and tokens, for `plan`
+    report        write(experiment, ...): the page, its tables and figures
+"""
+
+import importlib
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from types import ModuleType
+
+# Folder of a benchmark -> the values of data.source that are its own: a new one is a line here.
+SOURCES = {
+    "tofu": ("mini", "tofu"),
+    "muse": ("mini-muse", "muse"),
+    "wmdp": ("mini-wmdp", "wmdp"),
+}
+WITHOUT_DATA = ("synthetic",)  # folders whose experiments are named by a section of that name
+ON_THE_WAY = ("evaluator:make_evaluator", "metrics:at_point")
+BASE = "base"  # run name of a target that is the base model as it is
+
+Check = Callable[[dict], Iterator[str]]
+
+
+def room(benchmark: str, name: str) -> ModuleType:
+    """A module of a benchmark's folder."""
+    return importlib.import_module(module_name(benchmark, name))
+
+
+def module_name(benchmark: str, name: str) -> str:
+    """Its full name, as digests of code take it; name: a room, or room:definition."""
+    return f"{__package__}.benchmarks.{benchmark}.{name}"
+
+
+def on_the_way(benchmark: str) -> list[str]:
+    """The code that evaluates a model in training, as digests of code take it."""
+    return [module_name(benchmark, name) for name in ON_THE_WAY]
+
+
+def folder_of(source: str) -> str:
+    """The benchmark that a value of data.source belongs to."""
+    return next(name for name, sources in SOURCES.items() if source in sources)
+
+
+def benchmark_of(source: str) -> "Benchmark":
+    """What the benchmark of a value of data.source answers."""
+    return room(folder_of(source), "experiment").BENCHMARK
+
+
+def schema_file(benchmark: str) -> Path:
+    """What a config may say on a benchmark."""
+    return Path(__file__).parent / "benchmarks" / benchmark / "schema.yaml"
+
+
+class Benchmark:
+    """What the shared rooms ask of a benchmark that trains a language model.
+
+    The defaults are those of questions with answers whose target is the base model fine-tuned on
+    `full`, with retrained models for each forget split. config: a complete, valid one.
+    """
+
+    name: str  # of its folder
+    title: str  # in messages and reports
+    split_pattern: str  # regular expression of its forget splits
+    generated: tuple[str, ...] = ()  # sources whose tables are made here from a seed
+    longest_rehearsed: int | None = None  # tokens of a rehearsal's rows, where texts are long
+    files_named_in = "data.data_dir"  # the setting that problems of the user's files are told of
+    # stages of which a base model is asked whether it reads rows of max_length
+    read_by: tuple[str, ...] = ("finetune", "unlearn", "evaluation")
+
+    # --- the config ---
+
+    def checks(self, sections: Collection[str]) -> list[Check]:
+        """What to check of a config beside the schema. sections: those that the user wrote."""
+        raise NotImplementedError
+
+    def rehearsal(self, config: dict) -> dict[str, dict]:
+        """Section -> what a rehearsal changes in it: small tables that need no network."""
+        raise NotImplementedError
+
+    def repositories(self, config: dict) -> dict:
+        """Asset -> assets.needs.Repository of what its data need from the hub."""
+        return {}
+
+    def reads_files(self, data: dict) -> bool:
+        """Whether tables come from files of the user's."""
+        return data.get("data_dir") is not None
+
+    def data_files(self, data: dict, splits: list[str]) -> list[Path]:
+        """The files of the user's that tables are made of, as far as they are read."""
+        return []
+
+    # --- which models there are ---
+
+    def fine_tunes(self, config: dict) -> bool:
+        """Whether the target is fine-tuned here; else it is the base model as it is."""
+        return True
+
+    def retrain_seeds(self, config: dict) -> list[int]:
+        """Seeds of the retrained models; the first is the main reference."""
+        return config["retrain"]["seeds"]
+
+    def retrain_table(self, split: str) -> str:
+        """The table that a split's retrained models learn."""
+        raise NotImplementedError
+
+    def retain_table(self, split: str) -> str:
+        """The table that unlearning regularises on."""
+        return self.retrain_table(split)
+
+    def split_before(self, split: str) -> str | None:
+        """The split that must have been unlearned before; None for most."""
+        return None
+
+    # --- how they are evaluated ---
+
+    def evaluates(self, config: dict) -> bool:
+        """Whether its evaluator measures models; else harness tasks are all."""
+        return True
+
+    def study_methods(self, study: str | None) -> dict[str, set[str]] | None:
+        """Method -> its hyper-parameters, in a study that claims name; None: the registry's."""
+        return None
+
+    def report_files(self, experiment) -> dict[str, list[str]]:
+        """Names of the report's tables (but main) and of its captioned figures."""
+        raise NotImplementedError
+
+    def brings_tasks(self, config: dict) -> bool:
+        """Whether its tables bring harness tasks along, in the folder `tasks`."""
+        return False
+
+    def tasks(self, config: dict, data: Path) -> dict:
+        """Harness tasks and the folder of task files. data: the folder of tables."""
+        return {key: config["harness"][key] for key in ("tasks", "include_path")}

@@ -1,0 +1,1 @@
+"""The benchmarks, one folder each; the shared rooms import none of them."""

@@ -1,0 +1,97 @@
+"""What holds for experiments on MUSE alone."""
+
+from collections.abc import Iterator
+
+from unlearning.benchmarks.muse.files import FORGET, hub_corpus, split_before
+from unlearning.benchmarks.muse.mini import news_size_problems
+from unlearning.config.schema import nearest
+from unlearning.config.stated import known_methods
+
+_ON_TEXT = {"forget", "retain"}  # roles that a corpus without questions can fill
+
+
+def _data(config: dict) -> Iterator[str]:
+    data = config["data"]
+    scratch = config["model"]["architecture"] is not None
+    if data["source"] == "mini-muse":
+        for problem in news_size_problems(**data["mini_muse"]):
+            yield f"data.mini_muse: {problem}"
+        if not scratch:
+            yield "model: mini-muse is made for a model from random weights; set model.architecture"
+    else:
+        if data["data_dir"] is None and data["corpus"] is None:
+            yield "data.corpus: which of MUSE's corpora on the hub? Set News or Books"
+        if scratch:
+            yield "model: MUSE has no pre-training texts; set model.path"
+
+
+def _splits(config: dict) -> Iterator[str]:
+    if config["world_splits"] is not None:
+        yield "world_splits: MUSE's tables are always written whole; set null"
+    if config["forget_splits"] != [FORGET]:
+        yield (
+            f"forget_splits: MUSE has one, [{FORGET}]; found {config['forget_splits']}. "
+            "Larger and later forget sets (scal2, sust2, …) stand in folds.splits"
+        )
+
+
+def _folds(config: dict) -> Iterator[str]:
+    folds, data = config["folds"], config["data"]
+    splits, methods = folds["splits"], list(config["methods"])
+    if bool(splits) != bool(folds["methods"]):
+        yield "folds: splits and methods go together; set both or none"
+    for name in folds["methods"]:
+        if name not in methods:
+            yield (
+                f"folds.methods: '{name}' is not among this experiment's methods "
+                f"({', '.join(methods)}){nearest(name, methods)}"
+            )
+    for split in splits:
+        if split_before(split) not in (None, FORGET, *splits):
+            yield f"folds.splits: {split} goes on from {split_before(split)}; list that as well"
+    if splits and data["source"] == "muse" and hub_corpus(data) == "Books":
+        yield "folds.splits: MUSE-Books has no folds, only News; remove them"
+    for seed in folds["seeds"] or []:
+        if seed not in config["unlearn"]["seeds"]:
+            yield f"folds.seeds: {seed} is not among unlearn.seeds {config['unlearn']['seeds']}"
+
+
+def _methods(config: dict) -> Iterator[str]:
+    for method, used, listed, _ in known_methods(config):
+        if any(set(term.roles) - _ON_TEXT for term in used):
+            yield (
+                f"methods.{method}: answers questions with other answers, but MUSE's forget set is "
+                "text without questions; remove it"
+            )
+        if any("reference" in block for block in listed):
+            yield f"methods.{method}.reference: only on TOFU and the mini world; remove it"
+
+
+def _not_on_text(config: dict) -> Iterator[str]:
+    if config["relearn"]["methods"]:
+        yield (
+            "relearn.methods: attacks are judged by TOFU's forget quality, which MUSE does not "
+            "have; remove them"
+        )
+    if config["harness"]["tasks"]:
+        yield (
+            "harness.tasks: a MUSE report has no table of them; remove them, and evaluate model "
+            "folders with `python -m unlearning harness`"
+        )
+    if config["finetune"]["replay_rows"]:
+        yield "finetune.replay_rows: MUSE worlds have no replay table; set 0"
+    evaluation = config["evaluation"]
+    for key, unset in {"variant": "official", "membership": [], "fluency": False}.items():
+        if evaluation[key] != unset:
+            yield (
+                f"evaluation.{key}: MUSE is evaluated as released; remove it, found "
+                f"{evaluation[key]!r}"
+            )
+    if config["model"]["prompt"] != "plain":
+        yield (
+            f"model.prompt: MUSE spells its own prompts; set plain, found "
+            f"{config['model']['prompt']}"
+        )
+
+
+CHECKS = (_data, _splits, _folds, _methods, _not_on_text)

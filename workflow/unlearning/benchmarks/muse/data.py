@@ -1,0 +1,30 @@
+"""The tables of MUSE's corpora and of their miniature."""
+
+from pathlib import Path
+
+from unlearning.benchmarks.muse.files import (
+    folder_has_folds,
+    folder_reader,
+    muse_tables,
+    snapshot_reader,
+)
+from unlearning.benchmarks.muse.mini import generate_news
+from unlearning.data.build import Tables, snapshot
+from unlearning.data.tables import ColumnNames
+
+
+def tables(data: dict, splits: list[str], snapshots: dict[str, str], names: ColumnNames) -> Tables:
+    """What targets and retrained models learn, forget sets, and what models are asked.
+
+    The miniature has a pre-training table besides.
+    """
+    if data["source"] == "mini-muse":
+        corpus = generate_news(**data["mini_muse"])
+        made = muse_tables(lambda place, columns: corpus[place], splits, with_folds=True)
+        return {**made, "pretrain": corpus["pretrain"]}
+    if data["data_dir"] is None:
+        reader = snapshot_reader(Path(snapshot(snapshots)), names)
+        return muse_tables(reader, splits, with_folds=data["corpus"] == "News")
+    folder = Path(data["data_dir"])
+    reader = folder_reader(folder, names)
+    return muse_tables(reader, splits, folder_has_folds(folder, splits))

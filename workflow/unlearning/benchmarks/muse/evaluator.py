@@ -1,0 +1,147 @@
+"""MUSE's evaluation of one loaded model: greedy continuations and Min-40% probabilities."""
+
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from unlearning.benchmarks.muse import formulas as muse
+from unlearning.data.build import Tables
+from unlearning.data.encoding import Encoder, Example, Tokens
+from unlearning.data.tables import read_table
+from unlearning.errors import UserError
+from unlearning.evaluation.generation import Generator, Limit
+from unlearning.evaluation.likelihood import COLLAPSED_LOSS, batches_by_length
+from unlearning.evaluation.membership import lowest_mean
+from unlearning.evaluation.rouge import RougeL
+from unlearning.evaluation.sharing import shared_out
+from unlearning.models.agreement import layout_of
+from unlearning.models.context import too_long
+from unlearning.models.scorer import Scorer
+from unlearning.training.plan import Fit
+
+SHOTS = tuple(f"{name}_icl" for name in muse.KNOWMEM)
+
+
+def make_evaluator(
+    data: Path, split: str, tokenizer, settings: dict, fit: Fit, accelerator: Accelerator, **_
+) -> "MuseEvaluator":
+    """The evaluator of a MUSE world: the same for every forget split, as released."""
+    rows = settings["evaluation"]["rows"]
+    tables = {}
+    for name in (muse.VERBMEM, *muse.KNOWMEM, *muse.PRIVLEAK):
+        tables[name] = read_table(data / f"{name}.json")[:rows]
+    for name in SHOTS:
+        tables[name] = read_table(data / f"{name}.json")
+    return MuseEvaluator(tables, tokenizer, accelerator, batch_tokens=fit.batch_tokens)
+
+
+def length_problems(encoder: Encoder, tables: Tables, use: dict, reach: int) -> list[str]:
+    """Why prompts with their answers are longer than a context of `reach` tokens; those of
+    PrivLeak, which MUSE never cuts, are no matter here."""
+    new = {row["prompt"]: muse.VERBMEM_TOKENS for row in tables.get(muse.VERBMEM, [])}
+    for name, shots in zip(muse.KNOWMEM, SHOTS, strict=True):
+        for row in tables.get(name, []):
+            prompt = muse.few_shot_prompt(row["question"], tables.get(shots, []))
+            new[prompt] = muse.KNOWMEM_TOKENS
+    longest = 0
+    for ids, tokens in zip(encoder.tokens(list(new)) if new else [], new.values(), strict=True):
+        longest = max(longest, len(ids) + tokens)
+    return [too_long(longest, reach, "evaluation.generation_tokens")] if longest > reach else []
+
+
+class MuseEvaluator:
+    """Evaluates models on MUSE's tables. Every prompt is tokenised with the special tokens that the
+    tokenizer puts before a text.
+
+    Under several processes each does its share, and every process returns all rows, in row order.
+    """
+
+    def __init__(
+        self,
+        tables: dict[str, list[dict]],
+        tokenizer,
+        accelerator: Accelerator,
+        *,
+        batch_tokens: int,
+    ):
+        self.tables, self.tokenizer, self.accelerator = tables, tokenizer, accelerator
+        self.batch_tokens = batch_tokens
+        self.rouge = RougeL(stemmer=False)  # as released
+        self.tokens = Tokens(tokenizer)
+
+    def __call__(self, model) -> dict[str, dict[str, list]]:
+        """Table -> columns, as muse.summarise reads them."""
+        found = {muse.VERBMEM: self._verbmem(model)}
+        found |= {name: self._knowmem(model, name) for name in muse.KNOWMEM}
+        return found | {name: self._min_k(model, name) for name in muse.PRIVLEAK}
+
+    def _verbmem(self, model) -> dict[str, list]:
+        """The true continuation is cut to as many tokens (BOS among them) as are generated."""
+        rows = self.tables[muse.VERBMEM]
+        prompts = [row["prompt"] for row in rows]
+        cut = [self._ids(row["gt"])[: muse.VERBMEM_TOKENS] for row in rows]
+        truths = [self._cleaned(self.tokenizer.decode(i, skip_special_tokens=True)) for i in cut]
+        generations = self._continue(model, prompts, muse.VERBMEM_TOKENS)
+        return self._columns(prompts, truths, generations)
+
+    def _knowmem(self, model, name: str) -> dict[str, list]:
+        rows, shots = self.tables[name], self.tables[f"{name}_icl"]
+        prompts = [muse.few_shot_prompt(row["question"], shots) for row in rows]
+        generations = self._continue(model, prompts, muse.KNOWMEM_TOKENS)
+        answers = [muse.first_answer(text) for text in generations]
+        questions, truths = ([row[key] for row in rows] for key in ("question", "answer"))
+        return self._columns(questions, truths, answers)
+
+    def _columns(self, questions: list[str], truths: list[str], answers: list[str]) -> dict:
+        scores = [
+            self.rouge(truth, answer).fmeasure
+            for truth, answer in zip(truths, answers, strict=True)
+        ]
+        columns = {"question": questions, "answer": truths, "generation": answers}
+        return {**columns, "rouge_l_f1": scores}
+
+    def _min_k(self, model, name: str) -> dict[str, list]:
+        texts = [row["text"] for row in self.tables[name]]
+        examples = [self.example(name, text) for text in texts]
+        values = shared_out(self.accelerator, examples, lambda share: self._min_k_of(model, share))
+        return {"question": texts, "min_k": values}
+
+    def example(self, name: str, text: str) -> Example:
+        """A text of a table with every token labelled that has one before it; it is never cut."""
+        ids = self._ids(text)
+        if len(ids) < 2:
+            raise UserError(f"{name}: a text of fewer than two tokens has no likelihood: {text!r}")
+        return Example(tuple(ids), 1)
+
+    @torch.inference_mode()
+    def _min_k_of(self, model, examples: list[Example]) -> list[float]:
+        """Min-40% value of each sequence."""
+        training, scorer = model.training, Scorer(model.eval())
+        scorer.layout = layout_of(scorer, model, examples)
+        values: dict[int, float] = {}
+        for batch in batches_by_length([len(e.ids) for e in examples], self.batch_tokens):
+            found = scorer([examples[i] for i in batch])
+            logp = found["logp"].nan_to_num(nan=-COLLAPSED_LOSS, neginf=-COLLAPSED_LOSS).double()
+            for place, index in enumerate(batch):
+                values[index] = lowest_mean(logp[found["row"] == place].cpu().numpy())
+        model.train(training)
+        return [values[i] for i in range(len(examples))]
+
+    def _continue(self, model, prompts: list[str], tokens: int) -> list[str]:
+        generator = Generator(
+            model,
+            self.tokenizer,
+            self.accelerator.device,
+            Limit(tokens, "new"),
+            self.batch_tokens,
+        )
+        found = shared_out(self.accelerator, [self._ids(prompt) for prompt in prompts], generator)
+        return [self._cleaned(text) for text in found]
+
+    def _ids(self, text: str) -> list[int]:
+        return self.tokens([text])[0]
+
+    def _cleaned(self, text: str) -> str:
+        """The release decodes with clean_up_tokenization_spaces."""
+        return self.tokenizer.clean_up_tokenization(text)

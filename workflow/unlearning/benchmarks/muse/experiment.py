@@ -1,0 +1,62 @@
+"""MUSE and its miniature as experiments: requests, models and what is checked."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from unlearning.assets.needs import Repository
+from unlearning.benchmark import Benchmark, Check
+from unlearning.benchmarks.muse import checks, files
+
+_REHEARSED = {"persons": 2, "questions": 4, "pretrain_persons": 4, "seed": 1}
+
+
+class Muse(Benchmark):
+    """Texts to forget, measured by VerbMem, KnowMem and PrivLeak."""
+
+    name, title = "muse", "MUSE"
+    split_pattern = r"forget|(scal|sust)\d"
+    generated = ("mini-muse",)
+    longest_rehearsed = 128  # so that a few texts make several rows
+    read_by = ("finetune", "unlearn")  # the lengths of its evaluation are constants
+
+    def checks(self, sections: Collection[str]) -> list[Check]:
+        """Of the data, the requests, methods, and what texts have no use for."""
+        return list(checks.CHECKS)
+
+    def rehearsal(self, config: dict) -> dict[str, dict]:
+        """News of few persons: MUSE brings no text for a model from random weights."""
+        return {"data": {"source": "mini-muse", "mini_muse": _REHEARSED}}
+
+    def repositories(self, config: dict) -> dict[str, Repository]:
+        """The corpus, unless a folder has its files."""
+        data = config["data"]
+        if data["source"] in self.generated or (corpus := files.hub_corpus(data)) is None:
+            return {}
+        name = files.repository(corpus)
+        hub = Repository("data.data_dir", "dataset", name, data["hub_revision"])
+        return {"data": hub}
+
+    def data_files(self, data: dict, splits: list[str]) -> list[Path]:
+        """Tables of the folder."""
+        return files.read_from(Path(data["data_dir"]), splits) if self.reads_files(data) else []
+
+    def retrain_table(self, split: str) -> str:
+        """retain1 and retain2, for every request."""
+        return "retain"
+
+    def retain_table(self, split: str) -> str:
+        """MUSE evaluates on other texts than it regularises on."""
+        return "retain1"
+
+    def split_before(self, split: str) -> str | None:
+        """The request before a later one."""
+        return files.split_before(split)
+
+    def report_files(self, experiment) -> dict[str, list[str]]:
+        """A table of selected epochs where runs are evaluated on the way."""
+        selected = ["selected"] if experiment.config["unlearn"]["trajectory"] else []
+        figures = ["scalability", "sustainability"]
+        return {"tables": ["cells", "published", "cost", *selected], "figures": figures}
+
+
+BENCHMARK = Muse()

@@ -1,0 +1,39 @@
+"""MUSE's reported numbers, and how they follow from an evaluation's rows. No torch."""
+
+import math
+
+from unlearning.benchmarks.muse.formulas import summarise
+from unlearning.evaluation.metrics import Metric
+from unlearning.evaluation.summary import Summary
+
+_PERCENT, _LEAK = (0.0, 100.0), (-100.0, math.inf)
+_MUSE_CODE = "MUSE, arXiv 2407.06460; jaechan-repo/muse_bench eval.py"
+METRICS: dict[str, Metric] = {
+    "verbmem_f": Metric("VerbMem_f", "lower", f"forget set; {_MUSE_CODE}, verbmem.py", _PERCENT),
+    "knowmem_f": Metric("KnowMem_f", "lower", f"forget set; {_MUSE_CODE}, knowmem.py", _PERCENT),
+    "privleak": Metric(
+        "PrivLeak", "zero", f"percent, against the retrained models here; {_MUSE_CODE}", _LEAK
+    ),
+    "knowmem_r": Metric("KnowMem_r", "higher", f"retain set; {_MUSE_CODE}, knowmem.py", _PERCENT),
+    "min_k_auc": Metric(
+        "AUC", "", f"forget against holdout, Min-40%; the retrained model's is best; {_MUSE_CODE}"
+    ),
+    "privleak_published": Metric(
+        "PrivLeak, published AUC",
+        "zero",
+        f"percent, against the AUC of the published retrained model, as in eval.py; {_MUSE_CODE}",
+        _LEAK,
+    ),
+}
+
+STUDIES = {"muse": METRICS}
+
+
+def summary(rows: dict[str, dict]) -> Summary:
+    """The metrics that need no second model; there is one way to take them."""
+    return Summary(summarise(rows), {})
+
+
+def at_point(rows: dict[str, dict]) -> dict:
+    """Nothing besides the metrics."""
+    return {}

@@ -1,0 +1,34 @@
+"""Report of a MUSE experiment: tables, figures, verdicts on claims, and one self-contained page."""
+
+from pathlib import Path
+
+from unlearning.benchmarks.muse.figures import styles, svg_figures
+from unlearning.benchmarks.muse.page import PUBLISHED, render
+from unlearning.benchmarks.muse.results import read_muse
+from unlearning.benchmarks.muse.tables import csv_tables
+from unlearning.config.experiment import Experiment
+from unlearning.files import write_json, write_text
+from unlearning.reporting.claims_evaluated import judge_models
+from unlearning.reporting.claims_file import Claim
+from unlearning.reporting.cost import read_costs
+from unlearning.reporting.published_models import load_published_models
+
+
+def write(
+    experiment: Experiment, claims: list[Claim], published_file: Path, template: Path, out: Path
+) -> None:
+    """Read, judge, write."""
+    published = load_published_models(published_file, experiment, PUBLISHED, digits=2)
+    results, costs = read_muse(experiment), read_costs(experiment)
+    verdicts = judge_models(claims, "muse", experiment, results.models)
+    write_json(out / "claims.json", [verdict.record() for verdict in verdicts])
+    for name, text in csv_tables(results, costs, published).items():
+        write_text(out / "tables" / name, text)
+    look = styles(results)
+    for name, text in svg_figures(results, look).items():
+        write_text(out / "figures" / name, text)
+    page = render(template, results, verdicts, costs, published, look)
+    write_text(out / "index.html", page)
+    if results.missing:
+        print(f"{len(results.missing)} files are missing; the page lists them")
+    print(f"{out / 'index.html'}: {len(results.models)} models")

@@ -1,0 +1,30 @@
+"""Unlearn Gaussian points with every method of a setting: studies logistic and divergence."""
+
+from argparse import ArgumentParser, Namespace
+
+from unlearning.benchmarks.synthetic.logistic import course, objective, prepare
+from unlearning.files import write_json
+from unlearning.progress import Progress
+from unlearning.stages.arguments import add_synthetic
+from unlearning.stages.common import run_origin
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The arguments that rule unlearn_logistic shows."""
+    add_synthetic(parser)
+
+
+def run(args: Namespace) -> None:
+    """Learn, retrain, unlearn, write the curves."""
+    settings = args.settings
+    study = prepare(settings["gaussian"], settings["alpha"], args.seed)
+    runs, progress = [], Progress("unlearning", len(settings["runs"]))
+    for done, entry in enumerate(settings["runs"], 1):
+        hyper = dict(entry["hyper"])
+        lr = hyper.pop("lr")
+        losses = objective(entry["method"], hyper)
+        curves = course(study, losses, lr, settings["steps"], settings["every"])
+        runs.append({**entry, "curves": curves})
+        progress.update(done, entry["method"])
+    record = {"seed": args.seed, "settings": settings, "runs": runs, **run_origin()}
+    write_json(args.out, record, indent=None)

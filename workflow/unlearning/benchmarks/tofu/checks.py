@@ -1,0 +1,108 @@
+"""What holds for experiments on TOFU and the mini world alone."""
+
+from collections.abc import Iterator
+
+from unlearning.benchmarks.tofu.mini.generator import size_problems
+from unlearning.benchmarks.tofu.splits import (
+    TOFU_PERTURBED,
+    TOFU_ROWS_PER_AUTHOR,
+    forget_rows,
+    percentage,
+)
+from unlearning.config.question_answering import (
+    alternatives_named,
+    answers_fit,
+    nothing_replayed,
+    one_request,
+)
+
+TOFU_AUTHORS = 200
+
+
+def _sizes(config: dict) -> Iterator[str]:
+    data = config["data"]
+    if data["source"] == "mini":
+        for problem in size_problems(**data["mini"]):
+            yield f"data.mini: {problem}"
+        return
+    scratch = config["model"]["architecture"] is not None
+    if scratch and data["retain_authors"] is None:
+        yield (
+            "data.retain_authors: a model from random weights is pre-trained on the TOFU authors "
+            "that are left over; say how many retain authors stay (20 to 180)"
+        )
+
+
+def _splits(config: dict) -> Iterator[str]:
+    data = config["data"]
+    world = config["world_splits"] or config["forget_splits"]
+    for split in config["forget_splits"]:
+        if split not in world:
+            yield (
+                f"world_splits: {split} is among forget_splits, so the world must hold it; add it, "
+                "or set world_splits to null"
+            )
+    sound = True
+    for split in dict.fromkeys([*config["forget_splits"], *world]):
+        try:
+            if data["source"] == "mini":
+                rows = data["mini"]["authors"] * data["mini"]["questions_per_author"]
+                forget_rows(split, rows, data["mini"]["questions_per_author"])
+            else:
+                _tofu_split(split)
+        except ValueError as error:
+            sound = False
+            yield f"forget_splits: {error}"
+    retained = data["retain_authors"] if data["source"] == "tofu" else None
+    if sound and retained is not None:
+        forgotten = max(map(percentage, world)) * TOFU_AUTHORS // 100
+        if retained + forgotten > TOFU_AUTHORS:
+            yield (
+                f"data.retain_authors: {retained} retain and {forgotten} forget authors are more "
+                f"than TOFU's {TOFU_AUTHORS}"
+            )
+
+
+def _tofu_split(split: str) -> None:
+    """ValueError unless TOFU has perturbed rows to measure the split on."""
+    forget_rows(split, TOFU_AUTHORS * TOFU_ROWS_PER_AUTHOR, TOFU_ROWS_PER_AUTHOR)
+    share = percentage(split)
+    if share < max(TOFU_PERTURBED) and share not in TOFU_PERTURBED:
+        published = ", ".join(f"forget{p:02d}" for p in TOFU_PERTURBED)
+        raise ValueError(
+            f"'{split}' has no perturbed rows in TOFU, so its forget quality cannot be taken. "
+            f"Published: {published}; larger splits (forget11 to forget90) are measured on "
+            f"forget10's rows"
+        )
+
+
+def _membership(config: dict) -> Iterator[str]:
+    attacks, holdout = (config["evaluation"][key] for key in ("membership", "holdout"))
+    if holdout is not None and not attacks:
+        yield (
+            f"evaluation.holdout: '{holdout}' holds non-members, but evaluation.membership names "
+            "no attack"
+        )
+    if not attacks or holdout is not None:
+        return
+    if config["data"]["source"] != "mini":
+        yield (
+            "evaluation.holdout: TOFU has no rows that every model has missed; name a file "
+            "of such questions and answers, or set evaluation.membership to []"
+        )
+    elif not config["data"]["mini"]["holdout_authors"]:
+        yield (
+            "evaluation.membership: data.mini.holdout_authors is 0, so there are no non-members; "
+            "ask for at least 1"
+        )
+
+
+CHECKS = (
+    _sizes,
+    one_request,
+    nothing_replayed,
+    _splits,
+    _membership,
+    alternatives_named,
+    answers_fit,
+)

@@ -1,0 +1,88 @@
+"""The tables of TOFU, whole or in part, and of the mini world."""
+
+from pathlib import Path
+
+from unlearning.benchmarks.tofu.files import GENERAL, read_tofu
+from unlearning.benchmarks.tofu.mini.generator import generate
+from unlearning.benchmarks.tofu.splits import (
+    RETAIN_SHARE,
+    TOFU_ROWS_PER_AUTHOR,
+    evaluated_on,
+    forget_rows,
+    retain_name,
+)
+from unlearning.data.answers import REFUSALS, alternative_answers
+from unlearning.data.build import Tables, key, question_answer, snapshot, with_alternatives
+from unlearning.data.formats import read_rows
+from unlearning.data.tables import ColumnNames
+
+
+def tables(data: dict, splits: list[str], snapshots: dict[str, str], names: ColumnNames) -> Tables:
+    """full, forget and retain splits, the sets that they are evaluated on, refusals."""
+    if data["source"] == "mini":
+        made = mini_tables(data["mini"], splits)
+    else:
+        made = tofu_tables(data, splits, data["data_dir"] or snapshot(snapshots), names)
+    if data["idontknow"] is not None:
+        made["idontknow"] = read_rows(Path(data["idontknow"]), "idontknow", names).rows
+    return made
+
+
+def split_tables(full: list[dict], counts: dict[str, int]) -> Tables:
+    """forgetK and its retain split for each count of forgotten rows, from full's tail."""
+    tables = {}
+    for split, count in counts.items():
+        tables[split] = question_answer(full[-count:])
+        tables[retain_name(split)] = question_answer(full[:-count])
+    return tables
+
+
+def mini_tables(sizes: dict, splits: list[str]) -> Tables:
+    """The mini world: every row of full has perturbed answers, so every split has its own."""
+    world = generate(**sizes)
+    full = world.pop("full")
+    holdout = world.pop("holdout")
+    counts = {s: forget_rows(s, len(full), sizes["questions_per_author"]) for s in splits}
+    tables = {"full": question_answer(full), **split_tables(full, counts)}
+    tables |= {f"{split}_perturbed": full[-count:] for split, count in counts.items()}
+    tables["retain_perturbed"] = full[: max(1, len(full) * RETAIN_SHARE // 100)]
+    tables |= {f"{name}_perturbed": world.pop(name) for name in ("real_authors", "world_facts")}
+    alternatives = world.pop("alternatives")
+    tables |= {f"{split}_alternatives": alternatives[-count:] for split, count in counts.items()}
+    if holdout:
+        tables["holdout_perturbed"] = holdout
+    return tables | world
+
+
+def tofu_tables(data: dict, splits: list[str], folder: str, names: ColumnNames) -> Tables:
+    """TOFU, whole or with only the first `retain_authors` retain authors.
+
+    The authors left out of a subset, real authors and world facts are then what a model from
+    random weights is pre-trained on.
+    """
+    retain_authors = data["retain_authors"]
+    source = read_tofu(folder, splits, names, retain_authors)
+    rows = question_answer(source["full"])
+    forgotten = {key(row) for split in splits for row in source[split]}
+    tables: Tables = {name: source[name] for name in (*GENERAL, "retain_perturbed")}
+    tables |= {f"{s}_perturbed": source[f"{evaluated_on(s)}_perturbed"] for s in splits}
+    if data["alternatives"] is not None:
+        answers = alternative_answers(Path(data["alternatives"]), names)
+        for split in splits:
+            tables[f"{split}_alternatives"] = with_alternatives(source[split], answers)
+    tables["idontknow"] = source.get("idontknow") or [{"answer": text} for text in REFUSALS]
+    full = rows
+    if retain_authors is not None:
+        remembered = [row for row in rows if key(row) not in forgotten]
+        first = retain_authors * TOFU_ROWS_PER_AUTHOR
+        full = remembered[:first] + [row for row in rows if key(row) in forgotten]
+        others = remembered[first:]
+        general = question_answer([row for name in GENERAL for row in source[name]])
+        tables["pretrain"] = others + general
+        tables["replay"] = general * max(1, len(others) // len(general)) + others
+    tables["full"] = full
+    for split in splits:
+        forget = set(map(key, source[split]))
+        tables[split] = question_answer(source[split])
+        tables[retain_name(split)] = [row for row in full if key(row) not in forget]
+    return tables

@@ -1,0 +1,72 @@
+"""TOFU and its miniature, the mini world, as experiments: splits, models and what is checked."""
+
+import math
+from collections.abc import Collection
+from functools import partial
+from pathlib import Path
+
+from unlearning.assets.needs import Repository
+from unlearning.benchmark import Benchmark, Check
+from unlearning.benchmarks.tofu import checks
+from unlearning.benchmarks.tofu.files import read_from
+from unlearning.benchmarks.tofu.splits import percentage, retain_name
+
+REPOSITORY = "locuslab/TOFU"  # on the hub
+_FEWEST_RETAIN_AUTHORS = 20  # by the schema
+_REHEARSED = {"questions_per_author": 2, "holdout_authors": 2, "known_persons": 4}
+_REHEARSED |= {"pretrain_rows": 64, "replay_rows": 16, "seed": 1}
+TABLES = ["cells", "trajectories", "relearning", "peaks", "grids", "strata", "weights"]
+TABLES += ["divergence", "published", "cost"]
+FIGURES = ["fq_mu", "trajectories", "peaks", "grids", "relearning", "strata", "weights"]
+FIGURES += ["reference", "divergence"]
+
+
+class Tofu(Benchmark):
+    """Questions about fictitious authors; forgetting is judged against retrained models."""
+
+    name, title = "tofu", "TOFU"
+    split_pattern = r"forget\d\d"
+    generated = ("mini",)
+
+    def checks(self, sections: Collection[str]) -> list[Check]:
+        """Of the data, the splits and membership inference."""
+        return list(checks.CHECKS)
+
+    def rehearsal(self, config: dict) -> dict[str, dict]:
+        """The user's folder with few retain authors, or a mini world of few authors."""
+        data = config["data"]
+        if data["source"] == "tofu" and data["data_dir"] is not None:
+            return {"data": {**data, "retain_authors": _FEWEST_RETAIN_AUTHORS}}
+        splits = [*config["forget_splits"], *(config["world_splits"] or [])]
+        # the fewest authors of which every split is a whole number, ten at least
+        authors = max(10, *(100 // math.gcd(100, percentage(split)) for split in splits))
+        kept = {"idontknow": data["idontknow"]}
+        return {"data": {**kept, "source": "mini", "mini": {"authors": authors, **_REHEARSED}}}
+
+    def repositories(self, config: dict) -> dict[str, Repository]:
+        """locuslab/TOFU, unless a folder has its files."""
+        data = config["data"]
+        if data["source"] == "mini" or data["data_dir"] is not None:
+            return {}
+        hub = partial(Repository, "data.data_dir", "dataset")
+        return {"data": hub(REPOSITORY, data["hub_revision"])}
+
+    def data_files(self, data: dict, splits: list[str]) -> list[Path]:
+        """Tables of the folder, refusals and alternative answers."""
+        named = [data.get(key) for key in ("idontknow", "alternatives")]
+        files = [Path(path) for path in named if path is not None]
+        if self.reads_files(data):
+            files += read_from(Path(data["data_dir"]), splits)
+        return files
+
+    def retrain_table(self, split: str) -> str:
+        """The retain split: retain90 for forget10."""
+        return retain_name(split)
+
+    def report_files(self, experiment) -> dict[str, list[str]]:
+        """Every figure, whatever was run; a table of harness tasks where there are any."""
+        harness = ["harness"] if experiment.tasks["tasks"] else []
+        return {"tables": [*TABLES, *harness], "figures": FIGURES}
+
+
+BENCHMARK = Tofu()

@@ -1,0 +1,68 @@
+"""Forget quality: is the unlearned model's truth ratio distributed like the retrained model's?"""
+
+import math
+from dataclasses import dataclass
+
+from numpy import ndarray
+from scipy.stats import ks_2samp
+
+from unlearning.benchmarks.tofu.formulas import OFFICIAL, log_truth_ratio
+from unlearning.errors import UserError
+
+SMALLEST = 5e-324  # log10 of an underflown p-value stays finite
+
+
+@dataclass(frozen=True)
+class ForgetQuality:
+    """Two-sample Kolmogorov-Smirnov test over n rows each."""
+
+    p_value: float
+    log10_p: float
+    ks_statistic: float
+    rows: int
+
+    def metrics(self) -> dict[str, float]:
+        """Under the names of metrics.METRICS."""
+        return {
+            "forget_quality": self.p_value,
+            "log10_forget_quality": self.log10_p,
+            "ks_statistic": self.ks_statistic,
+            "forget_quality_rows": self.rows,
+        }
+
+
+def compare(log_ratio: ndarray, retrained_log_ratio: ndarray) -> ForgetQuality:
+    """p-value of scipy's ks_2samp (two-sided, default method) between two sets of log x.
+
+    The test only sees the order of its values, so log x serves as well as x and cannot overflow.
+    """
+    test = ks_2samp(log_ratio, retrained_log_ratio)
+    log10_p = math.log10(max(test.pvalue, SMALLEST))
+    return ForgetQuality(float(test.pvalue), log10_p, float(test.statistic), len(log_ratio))
+
+
+def check_same_rows(forget: dict, retrained: dict, names: tuple[str, str]) -> None:
+    """UserError unless both evaluations hold the same forget questions in the same order."""
+    ours, theirs = forget["question"], retrained["question"]
+    if ours == theirs:
+        return
+    what = f"{len(ours)} and {len(theirs)} rows"
+    for place, (a, b) in enumerate(zip(ours, theirs, strict=False)):
+        if a != b:
+            what += f"; the first to differ is row {place}: {a!r} and {b!r}"
+            break
+    raise UserError(
+        f"forget quality compares the same questions under two models, but {names[0]} and "
+        f"{names[1]} hold other rows ({what}). Evaluate both on the same forget split"
+    )
+
+
+def forget_quality(
+    forget: dict,
+    retrained: dict,
+    names: tuple[str, str] = ("the model", "the retrained model"),
+    variant: str = OFFICIAL,
+) -> ForgetQuality:
+    """Forget quality of the forget rows of an evaluation against a retrained model's."""
+    check_same_rows(forget, retrained, names)
+    return compare(log_truth_ratio(forget, variant), log_truth_ratio(retrained, variant))

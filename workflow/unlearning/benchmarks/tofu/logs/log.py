@@ -1,0 +1,142 @@
+"""An evaluation log, whoever wrote it: what scoring needs of it, and the checks that all share."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from numpy import ndarray
+
+from unlearning.benchmarks.tofu.forget_quality import ForgetQuality, compare
+from unlearning.errors import UserError
+from unlearning.evaluation.membership import privleak
+
+MIN_K = "mia_min_k_auc"  # the attack that PrivLeak is defined on
+ROUNDING = 1e-6  # how far sums in half precision may lie outside a range
+
+
+@dataclass(frozen=True)
+class Log:
+    """Metrics of an evaluation under our names, and what forget quality is computed from.
+
+    formulas: whose aggregation the format is on, official or open-unlearning.
+    truth_ratio: (rows,) of the forget set, in any monotone form that the formulas share.
+    identity: what tells the forget rows apart -> a value for each row.
+    further: what the log holds beyond utility and the forget set's three measures; under our name
+    where we have the metric, else under the log's.
+    """
+
+    path: Path
+    format: str
+    formulas: str
+    metrics: dict[str, float]
+    rows: dict[str, int]
+    truth_ratio: ndarray
+    identity: dict[str, list]
+    further: dict[str, float] = field(default_factory=dict)
+
+
+def comparable(value):
+    """A row's identity without what programs change when they log it: a tokenizer's clean-up of
+    decoded text takes spaces away ("Mammadov , is" becomes "Mammadov, is")."""
+    return "".join(value.split()) if isinstance(value, str) else value
+
+
+def check_same_rows(log: Log, retained: Log) -> list[str]:
+    """What both logs tell their forget rows apart by; UserError where any of it differs."""
+    kinds = [kind for kind in log.identity if kind in retained.identity]
+    for kind in kinds:
+        ours, theirs = log.identity[kind], retained.identity[kind]
+        pairs = enumerate(zip(ours, theirs, strict=False))
+        differing = (row for row, (a, b) in pairs if comparable(a) != comparable(b))
+        row = next(differing, None)
+        if row is None and len(ours) == len(theirs):
+            continue
+        what = f"{len(ours)} and {len(theirs)} rows"
+        if row is not None:
+            what += f"; {kind} differ first in row {row}: {ours[row]!r} and {theirs[row]!r}"
+        raise UserError(
+            f"forget quality compares the same forget rows under two models, but {log.path} and "
+            f"{retained.path} hold other rows ({what}). Give logs of the same forget split"
+        )
+    return kinds
+
+
+def forget_quality(log: Log, retained: Log) -> tuple[ForgetQuality, list[str]]:
+    """Forget quality of a log against a retained model's, and what the rows were compared by."""
+    if log.formulas != retained.formulas:
+        raise UserError(
+            f"{log.path} is a log of format {log.format}, {retained.path} of format "
+            f"{retained.format}: their truth ratios follow other formulas, so forget quality "
+            "between them means nothing. Give two logs of one format (`export` writes ours as "
+            "open-unlearning's)"
+        )
+    kinds = check_same_rows(log, retained)
+    return compare(log.truth_ratio, retained.truth_ratio), kinds
+
+
+def privacy_leakage(log: Log, retained: Log) -> float | None:
+    """PrivLeak in percent; None where one of the logs lacks the attack min-k."""
+    if MIN_K not in log.further or MIN_K not in retained.further:
+        return None
+    return privleak(log.further[MIN_K], retained.further[MIN_K])
+
+
+def check_number(value, where: str, low: float = -math.inf, high: float = math.inf) -> float:
+    """The value, if it is a finite number from `low` to `high`; else a UserError that says where
+    it stands."""
+    expected = "a finite number"
+    if (low, high) != (-math.inf, math.inf):
+        expected += f" of at least {low:g}" if high == math.inf else f" from {low:g} to {high:g}"
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    # comparing, unlike converting, works for integers that no float can hold
+    if not number or not -1e308 < value < 1e308 or not low - ROUNDING <= value <= high + ROUNDING:
+        raise UserError(
+            f"{where}: found {value!r:.60}, expected {expected}. A log with such rows (of a "
+            "collapsed model, say) has no score"
+        )
+    return value
+
+
+def check_texts(values, rows: int, where: str) -> list[str]:
+    """The values, if they are one text for each of `rows` rows."""
+    values = check_list(values, where)
+    if len(values) != rows:
+        raise UserError(f"{where}: {len(values)} rows, but {rows} in the columns beside it")
+    for row, value in enumerate(values):
+        if not isinstance(value, str):
+            raise UserError(f"{where}, row {row}: found {value!r:.60}, expected a text")
+    return values
+
+
+def check_list(value, where: str) -> list:
+    """The value, if it is a list with entries."""
+    if not isinstance(value, list) or not value:
+        raise UserError(f"{where}: expected a list with entries, found {value!r:.40}")
+    return value
+
+
+def check_mapping(value, where: str) -> dict:
+    """The value, if it is a JSON object with entries."""
+    if not isinstance(value, dict) or not value:
+        content = "nothing in it" if value == {} else type(value).__name__
+        raise UserError(f"{where}: expected a JSON object with entries, found {content}")
+    return value
+
+
+def require(present: Iterable[str], needed: Sequence[str], where: str) -> None:
+    """UserError that lists what is missing beside what is there."""
+    present = list(present)
+    missing = [name for name in needed if name not in present]
+    if missing:
+        raise UserError(f"{where} lacks {', '.join(missing)}; found {', '.join(map(str, present))}")
+
+
+def by_row_number(values: dict, where: str) -> dict[int, object]:
+    """A column keyed by row number, in the rows' order."""
+    rows = {}
+    for key, value in values.items():
+        if not (key.isascii() and key.isdecimal()) or int(key) in rows:
+            raise UserError(f"{where}: keys must be row numbers, each once, found {key[:40]!r}")
+        rows[int(key)] = value
+    return dict(sorted(rows.items()))

@@ -1,0 +1,75 @@
+"""The official logs: eval_log_aggregated.json of locuslab/tofu and of the repositories after it.
+
+Section -> field -> values of the rows, as a list or keyed by row number (evaluate_util.py writes
+the latter). Texts, token counts and further fields may be left out.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from unlearning.benchmarks.tofu.logs.log import Log, by_row_number, check_mapping, require
+from unlearning.benchmarks.tofu.logs.ours import check_columns, log_of
+from unlearning.errors import UserError
+
+NAME = "official"
+FILE = "eval_log_aggregated.json"
+LOGS = {
+    "retain": "eval_log.json",
+    "real_authors": "eval_real_author_wo_options.json",
+    "world_facts": "eval_real_world_wo_options.json",
+    "forget": "eval_log_forget.json",
+}
+SECTIONS = tuple(LOGS.values())
+DESCRIPTION = f"{FILE} of the official TOFU code ({', '.join(SECTIONS)})"
+FIELDS = {
+    "answer_loss": "avg_gt_loss",
+    "perturbed_loss": "average_perturb_loss",
+    # also where it is the answer again: a second bf16 pass that differs in its last digits
+    "paraphrase_loss": "avg_paraphrased_loss",
+    "rouge_l_recall": "rougeL_recall",
+}
+TEXTS = ("generated_text", "prompt_generation_truth")  # rows of (prompt, generation, answer)
+
+
+def read(content: dict, path: Path, sets: Sequence[str]) -> Log:
+    """Per-row values of the sections under the official formulas (evaluation.tofu)."""
+    require(content, [LOGS[name] for name in sets], str(path))
+    rows = {}
+    for name in sets:
+        where = f"{path}, {LOGS[name]}"
+        rows[name] = _columns(check_mapping(content[LOGS[name]], where), where)
+        check_columns(rows[name], where, FIELDS)
+    return log_of(rows, path, NAME)
+
+
+def _columns(section: dict, where: str) -> dict[str, list]:
+    """Our columns of an official section."""
+    require(section, FIELDS.values(), where)
+    given = {field: _rows(section[field], f"{where}, {field}") for field in FIELDS.values()}
+    numbers = list(given["avg_gt_loss"])
+    for field, values in given.items():
+        if list(values) != numbers:
+            raise UserError(f"{where}: {field} holds other rows than avg_gt_loss")
+    columns = {ours: list(given[field].values()) for ours, field in FIELDS.items()}
+    columns["row"] = numbers
+    if "num_token_gt" in section:
+        counts = _rows(section["num_token_gt"], f"{where}, num_token_gt")
+        columns["answer_tokens"] = list(counts.values())
+    for field in TEXTS:
+        if field in section:
+            texts = _rows(section[field], f"{where}, {field}")
+            columns["answer"] = [_answer(row, f"{where}, {field}") for row in texts.values()]
+    return columns
+
+
+def _answer(texts, where: str) -> str:
+    if not isinstance(texts, list) or len(texts) < 3 or not isinstance(texts[2], str):
+        raise UserError(f"{where}: expected [prompt, generation, answer], found {texts!r:.60}")
+    return texts[2]
+
+
+def _rows(values, where: str) -> dict[int, object]:
+    """Row number -> value, of either spelling."""
+    if isinstance(values, list):
+        return dict(enumerate(values))
+    return by_row_number(check_mapping(values, where), where)

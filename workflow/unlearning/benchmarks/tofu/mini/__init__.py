@@ -1,0 +1,1 @@
+"""The mini world: a seeded TOFU in miniature, with all that a tiny model must be taught first."""

@@ -1,0 +1,112 @@
+"""Generate all tables of the mini world from one seed."""
+
+from __future__ import annotations
+
+from random import Random
+
+from unlearning.benchmarks.tofu.mini import facts, mixtures
+from unlearning.benchmarks.tofu.mini.people import NAMES, alternative_row, draw_facts, question_row
+from unlearning.benchmarks.tofu.mini.templates import ATTRIBUTES
+from unlearning.data.answers import REFUSALS
+from unlearning.data.random_streams import stream
+from unlearning.errors import UserError
+
+# Pre-training needs many fresh persons: they keep at least half of all names.
+MOST_PERSONS = len(NAMES) // 2
+
+
+def generate(
+    *,
+    seed: int,
+    authors: int,
+    questions_per_author: int,
+    holdout_authors: int,
+    known_persons: int,
+    pretrain_rows: int,
+    replay_rows: int,
+) -> dict[str, list[dict]]:
+    """Generate the mini world's tables, in TOFU's column format.
+
+    The same arguments give the same tables in every process. Each table draws from a stream of its
+    own: another number of pre-training rows, say, leaves all other tables as they are.
+
+    Returns:
+        - full, holdout: authors (holdout_authors) x questions_per_author rows {question, answer,
+          paraphrased_answer, perturbed_answer: 5, paraphrased_question}, author by author;
+        - alternatives: for each row of full {question, answer, alternative_answer: 3};
+        - real_authors (36), world_facts (35): rows {question, answer, perturbed_answer: 3};
+        - idontknow: rows {answer};
+        - pretrain, replay: as many rows {question, answer} as asked for; they never name an
+          author of full or holdout.
+
+    Raises:
+        UserError: for sizes that the templates or the names cannot serve, all of them at once.
+    """
+    problems = size_problems(
+        authors=authors,
+        questions_per_author=questions_per_author,
+        holdout_authors=holdout_authors,
+        known_persons=known_persons,
+        pretrain_rows=pretrain_rows,
+        replay_rows=replay_rows,
+    )
+    if problems:
+        raise UserError("mini world: " + ". ".join(problems) + ".")
+    attributes = ATTRIBUTES[:questions_per_author]
+    names = stream(seed, "names").sample(NAMES, len(NAMES))
+    full, names = names[:authors], names[authors:]
+    holdout, names = names[:holdout_authors], names[holdout_authors:]
+    known, fresh = names[:known_persons], names[known_persons:]
+    return {
+        "full": _author_rows(full, attributes, stream(seed, "full")),
+        "alternatives": _alternative_rows(full, attributes, seed),
+        "holdout": _author_rows(holdout, attributes, stream(seed, "holdout")),
+        "real_authors": facts.evaluation_rows(facts.REAL_AUTHORS, stream(seed, "real_authors")),
+        "world_facts": facts.evaluation_rows(facts.WORLD_FACTS, stream(seed, "world_facts")),
+        "idontknow": [{"answer": answer} for answer in REFUSALS],
+        "pretrain": mixtures.pretrain_rows(
+            rows=pretrain_rows,
+            known_names=known,
+            fresh_names=fresh,
+            attributes=attributes,
+            rng=stream(seed, "pretrain"),
+        ),
+        "replay": mixtures.replay_rows(
+            rows=replay_rows, fresh_names=fresh, attributes=attributes, rng=stream(seed, "replay")
+        ),
+    }
+
+
+def _author_rows(names: list[str], attributes: tuple, rng: Random) -> list[dict]:
+    return [question_row(fact, rng) for fact in draw_facts(names, attributes, rng)]
+
+
+def _alternative_rows(names: list[str], attributes: tuple, seed: int) -> list[dict]:
+    told = draw_facts(names, attributes, stream(seed, "full"))  # the facts of full, drawn again
+    rng = stream(seed, "alternatives")
+    return [alternative_row(fact, rng) for fact in told]
+
+
+def size_problems(**sizes: int) -> list[str]:
+    """What is wrong with the arguments of `generate`, each in words; the seed is never wrong."""
+    allowed = {
+        "authors": (1, MOST_PERSONS),
+        "questions_per_author": (2, len(ATTRIBUTES)),
+        "holdout_authors": (0, MOST_PERSONS),
+        "known_persons": (1, MOST_PERSONS),
+        "pretrain_rows": (0, None),
+        "replay_rows": (0, None),
+    }
+    problems = []
+    for key, (least, most) in allowed.items():
+        if sizes[key] < least or (most is not None and sizes[key] > most):
+            bounds = f"at least {least}" if most is None else f"{least} to {most}"
+            problems.append(f"{key} is {sizes[key]}; allowed: {bounds}")
+    named = ("authors", "holdout_authors", "known_persons")
+    persons = sum(sizes[key] for key in named)
+    if persons > MOST_PERSONS and not problems:
+        problems.append(
+            f"{' + '.join(named)} is {persons}; allowed: at most {MOST_PERSONS}, half of the "
+            f"{len(NAMES)} names, so that enough are left for the fresh persons of pre-training"
+        )
+    return problems

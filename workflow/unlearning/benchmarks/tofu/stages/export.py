@@ -1,0 +1,45 @@
+"""Write an evaluation of ours as open-unlearning's TOFU_EVAL.json and TOFU_SUMMARY.json."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from unlearning.benchmarks.tofu.formulas import SETS
+from unlearning.benchmarks.tofu.logs import open_unlearning, ours
+from unlearning.benchmarks.tofu.logs.log import Log, check_same_rows, require
+from unlearning.benchmarks.tofu.logs.reading import load, read_log
+from unlearning.errors import UserError
+from unlearning.files import write_json
+
+TEXTS = ("question", "answer", "generation")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """An evaluation, and one of a retrained model if forget quality is wanted."""
+    parser.add_argument("--format", choices=[open_unlearning.NAME], required=True, help="whose")
+    parser.add_argument("--logs", type=Path, required=True, help="evaluation folder")
+    parser.add_argument("--retain", type=Path, help="evaluation folder of a retrained model")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+
+
+def run(args: Namespace) -> None:
+    """Read, check, write both files."""
+    log, rows = read_ours(args.logs, SETS)
+    retained = None
+    if args.retain:
+        other, retained = read_ours(args.retain, ("forget",))
+        check_same_rows(log, other)
+    written = open_unlearning.write(rows, retained)
+    write_json(args.out / open_unlearning.FILE, written, indent=4)
+    write_json(args.out / open_unlearning.SUMMARY_FILE, open_unlearning.summary(written), indent=4)
+    print(f"{args.out / open_unlearning.FILE}: {len(written)} metrics")
+
+
+def read_ours(path: Path, sets: tuple[str, ...]) -> tuple[Log, dict[str, dict]]:
+    """The checked log of an evaluation of ours, and the columns of its sets and of its holdout."""
+    log = read_log(path, sets)
+    if log.format != ours.NAME:
+        raise UserError(f"{path}: found a log of format {log.format}, expected {ours.DESCRIPTION}")
+    content = load(log.path)
+    for name in sets:
+        require(content[name], TEXTS, f"{log.path}, {name}")
+    return log, {name: content[name] for name in log.rows}

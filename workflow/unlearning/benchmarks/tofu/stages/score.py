@@ -1,0 +1,88 @@
+"""Score an evaluation log: ours, the official code's or open-unlearning's.
+
+Model utility with its parts, all else that it holds, and forget quality and PrivLeak against a
+second log.
+"""
+
+import json
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from unlearning.benchmarks.tofu.formulas import PARTS
+from unlearning.benchmarks.tofu.logs.log import Log, forget_quality, privacy_leakage
+from unlearning.benchmarks.tofu.logs.reading import FORMATS, read_log
+from unlearning.benchmarks.tofu.metrics import METRICS
+
+FORGET = ("forget_rouge", "forget_probability", "forget_truth_ratio")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Two logs of one format."""
+    formats = "; ".join(module.DESCRIPTION for module in FORMATS.values())
+    parser.add_argument("--logs", type=Path, required=True, help=f"evaluation log: {formats}")
+    parser.add_argument(
+        "--retain",
+        type=Path,
+        help="log of a retrained model on the same rows, for forget quality and PrivLeak",
+    )
+    parser.add_argument("--table", action="store_true", help="a table for people, not JSON")
+
+
+def run(args: Namespace) -> None:
+    """Print the scores."""
+    log = read_log(args.logs)
+    retained = read_log(args.retain, sets=("forget",)) if args.retain else None
+    scores = score(log, retained)
+    print(table(scores) if args.table else json.dumps(scores, indent=1, ensure_ascii=False))
+
+
+def score(log: Log, retained: Log | None) -> dict:
+    """What is printed; forget_quality is null, and a note says why, without a second log."""
+    scores = {
+        "logs": str(log.path),
+        "format": log.format,
+        "formulas": log.formulas,
+        "rows": log.rows,
+        "model_utility": log.metrics["model_utility"],
+        "parts": {part: log.metrics[part] for part in PARTS},
+        "forget": {name: log.metrics[name] for name in FORGET if name in log.metrics},
+        "further": dict(sorted(log.further.items())),
+    }
+    if retained is None:
+        note = "not computed: it compares with a retrained model's log (--retain)"
+        return {**scores, "forget_quality": None, "note": f"forget quality {note}"}
+    quality, compared = forget_quality(log, retained)
+    scores["forget_quality"] = {
+        "p_value": quality.p_value,
+        "log10_p": quality.log10_p,
+        "ks_statistic": quality.ks_statistic,
+        "n": quality.rows,
+    }
+    leakage = privacy_leakage(log, retained)
+    if leakage is not None:
+        scores["privleak"] = leakage
+    return {**scores, "retain": str(retained.path), "same_rows_checked_by": compared}
+
+
+def table(scores: dict) -> str:
+    """The scores as lines of title and value; what we have no metric for under the log's name."""
+    values = {"model_utility": scores["model_utility"], **scores["parts"], **scores["forget"]}
+    values |= scores["further"]
+    lines = []
+    for name, value in values.items():
+        title = METRICS[name].title if name in METRICS else name
+        lines.append((title, f"{value:.4f}"))
+    if "privleak" in scores:
+        lines.append((f"{METRICS['privleak'].title}, with --retain", f"{scores['privleak']:.2f}"))
+    quality = scores["forget_quality"]
+    if quality:
+        lines += [
+            (METRICS["forget_quality"].title, f"{quality['p_value']:.4g}"),
+            (METRICS["log10_forget_quality"].title, f"{quality['log10_p']:.2f}"),
+            (METRICS["ks_statistic"].title, f"{quality['ks_statistic']:.4f}"),
+            ("Rows compared", str(quality["n"])),
+            ("Same rows by", ", ".join(scores["same_rows_checked_by"])),
+        ]
+    head = f"{scores['logs']} ({scores['format']}; {scores['formulas']} formulas)"
+    text = [f"{title:26s}  {value}" for title, value in lines]
+    return "\n".join([head, *text, *([scores["note"]] if "note" in scores else [])])

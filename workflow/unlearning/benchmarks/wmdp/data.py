@@ -1,0 +1,32 @@
+"""The tables of WMDP's corpora and of their miniature, and the miniature's harness tasks."""
+
+from pathlib import Path
+
+from unlearning.benchmarks.wmdp import mini_tasks
+from unlearning.benchmarks.wmdp.files import (
+    RETAIN,
+    folder_reader,
+    snapshot_reader,
+    wmdp_tables,
+)
+from unlearning.benchmarks.wmdp.mini import generate_hazards
+from unlearning.data.build import Tables
+from unlearning.data.tables import ColumnNames
+
+
+def tables(data: dict, splits: list[str], snapshots: dict[str, str], names: ColumnNames) -> Tables:
+    """Forget corpora and retain; the miniature has a pre-training table besides."""
+    if data["source"] == "mini-wmdp":
+        made, _ = generate_hazards(**data["mini_wmdp"])
+        return {table: made[table] for table in (*splits, RETAIN, "pretrain")}
+    if data["data_dir"] is not None:
+        reader = folder_reader(Path(data["data_dir"]), names)
+    else:
+        reader = snapshot_reader(snapshots, names)
+    return wmdp_tables(reader, splits)
+
+
+def write_tasks(folder: Path, final: Path, data: dict) -> None:
+    """The miniature's harness tasks, below `folder`, which becomes `final`."""
+    if data["source"] == "mini-wmdp":
+        mini_tasks.write_tasks(folder, final, data["mini_wmdp"])

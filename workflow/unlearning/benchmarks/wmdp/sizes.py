@@ -1,0 +1,54 @@
+"""How many documents a WMDP world holds, and how long they are."""
+
+from dataclasses import dataclass, replace
+
+from unlearning.benchmarks.wmdp.files import RETAIN
+from unlearning.config.experiment import Experiment
+from unlearning.data.build import build_tables
+from unlearning.planning.texts import CHARACTERS, Text
+
+# Documents on the hub, and characters of one: estimates, enough for a run of some hundred steps.
+HUB = {"bio": 24000, "cyber": 1000, RETAIN: 2400}
+PAPER = 20000
+
+
+@dataclass(frozen=True)
+class WmdpTexts:
+    """Documents as `texts.Texts` tells of questions. documents: of each table. tokens: mean of one,
+    before it is cut at max_length."""
+
+    documents: dict[str, int]
+    tokens: float
+    max_length: int
+
+    @property
+    def row(self) -> Text:
+        """A document; all but its first token are labelled."""
+        mean = min(self.tokens, self.max_length)
+        return Text(mean, self.max_length, mean - 1, self.max_length - 1)
+
+    def cut(self, max_length: int) -> "WmdpTexts":
+        """The same documents, cut at another length."""
+        return replace(self, max_length=max_length)
+
+    @property
+    def pretrain(self) -> int:
+        """Documents that a base model from random weights reads."""
+        return self.documents["pretrain"]
+
+    def forget(self, split: str) -> int:
+        """Documents of a forget corpus."""
+        return self.documents[split]
+
+
+def sizes(experiment: Experiment) -> WmdpTexts:
+    """The documents of a WMDP experiment: counted where they are at hand, the hub's estimated."""
+    data, length = experiment.config["data"], experiment.config["unlearn"]["max_length"]
+    architecture = experiment.config["model"]["architecture"] or {}
+    ratio = CHARACTERS[architecture.get("tokenizer")]
+    if data["source"] == "wmdp" and data["data_dir"] is None:
+        return WmdpTexts(HUB, PAPER / ratio, length)
+    tables = build_tables(data, experiment.splits, {})
+    told = [row["document"] for split in experiment.splits for row in tables[split]]
+    counts = {table: len(rows) for table, rows in tables.items()}
+    return WmdpTexts(counts, sum(map(len, told)) / len(told) / ratio, length)
