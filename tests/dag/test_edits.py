@@ -5,11 +5,12 @@ from collections import Counter
 import pytest
 from broken_models import good_model
 from broken_tables import FORGET, rows_of, write_good, write_rows
-from edits import added, beside, both, changed, code, deleted, inside, scaled, touched
+from edits import added, beside, both, changed, code, deleted, grown, inside, scaled, touched
 from finished import micro_config
 from local_tasks import write_task
 from pretended import pretend
 from project import Project, copied
+from toy_gguf import changes, write_gguf
 
 NOTHING = Counter()
 REPORT = Counter(report=1)
@@ -36,7 +37,7 @@ OF_TOFU = [
     ("tokens", inside("data/encoding.py:Encoder.encode"), BASE),
     ("the prompt format", code("data/prompts.py", PLAIN, PLAIN.replace(" ", "  ")), BASE),
     ("writer of tables", inside("data/tables.py:write_table"), WORLD),
-    ("mini world", inside("data/world/generator.py:generate"), WORLD),
+    ("mini world", inside("benchmarks/tofu/mini/generator.py:generate"), WORLD),
     ("loader of models", inside("models/folder.py:load_model"), MODELS),
     (
         "a published default",
@@ -44,9 +45,9 @@ OF_TOFU = [
         CELLS - Counter(unlearn=1, evaluate=1),
     ),
     ("which cells there are", inside("config/experiment.py:Experiment.cells"), REPORT),
-    ("titles of metrics", code("evaluation/metrics.py", "Model utility", "Utility"), REPORT),
-    ("a figure", inside("reporting/scatter.py:scatter_panel"), REPORT),
-    ("verdicts", inside("reporting/claims.py:judge"), REPORT),
+    ("titles of metrics", code("benchmarks/tofu/metrics.py", "Model utility", "Utility"), REPORT),
+    ("a figure", inside("benchmarks/tofu/reporting/scatter.py:scatter_panel"), REPORT),
+    ("verdicts", inside("benchmarks/tofu/reporting/verdicts.py:judge"), REPORT),
     # code that it does not go through
     ("a loss that it does not run", inside("methods/preference.py:dpo"), NOTHING),
     (
@@ -70,9 +71,9 @@ OF_TOFU = [
         ),
         NOTHING,
     ),
-    ("MUSE's evaluator", inside("evaluation/muse_evaluator.py:MuseEvaluator.__call__"), NOTHING),
-    ("WMDP's corpora", inside("data/wmdp.py:wmdp_tables"), NOTHING),
-    ("WMDP's miniature", inside("data/world/hazards.py:generate_hazards"), NOTHING),
+    ("MUSE's evaluator", inside("benchmarks/muse/evaluator.py:MuseEvaluator.__call__"), NOTHING),
+    ("WMDP's corpora", inside("benchmarks/wmdp/files.py:wmdp_tables"), NOTHING),
+    ("WMDP's miniature", inside("benchmarks/wmdp/mini.py:generate_hazards"), NOTHING),
     # words
     ("a comment", code("training/loop.py", "def train(", "# Each step once.\ndef train("), NOTHING),
     ("a docstring", code("methods/preference.py", '"""', '"""Said again: '), NOTHING),
@@ -88,7 +89,11 @@ OF_TOFU = [
     ),
     ("a printed line", code("stages/common.py", "step plan: ", "plan of steps: "), NOTHING),
     ("help of an argument", code("stages/finetune.py", "model folder to write", "folder"), NOTHING),
-    ("a list of problems", code("data/tofu.py", "not a multiple of", "no multiple of"), NOTHING),
+    (
+        "a list of problems",
+        code("benchmarks/tofu/files.py", "not a multiple of", "no multiple of"),
+        NOTHING,
+    ),
     (
         "checks before the run",
         both(
@@ -110,7 +115,7 @@ OF_TOFU = [
     ),
     # parts of the page
     ("style", changed("reports/page/style.css", "}", "color: black }"), REPORT),
-    ("template", changed("reports/index.html.j2", "<main", "<!-- edited --><main"), REPORT),
+    ("template", changed("reports/tofu.html.j2", "<main", "<!-- edited --><main"), REPORT),
     ("claims", changed("config/claims.yaml", "#", "# Edited."), REPORT),
     ("published numbers", changed("config/published/tofu.yaml", "#", "# Edited."), REPORT),
     # outputs that are lost
@@ -144,8 +149,11 @@ def test_edits_after_a_run_on_tofu(project, edit, jobs):
     assert after(project, "tofu", edit) == jobs
 
 
-ON_TOFU = inside("evaluation/evaluator.py:Evaluator.__call__")
-ON_MUSE = inside("evaluation/muse_evaluator.py:MuseEvaluator.__call__")
+ON_TOFU = both(
+    inside("benchmarks/tofu/evaluator.py:make_evaluator"),
+    inside("evaluation/evaluator.py:Evaluator.__call__"),
+)
+ON_MUSE = inside("benchmarks/muse/evaluator.py:MuseEvaluator.__call__")
 # the model of the forget set is where the second request starts from
 REQUESTS = Counter(unlearn=4, reference_on_the_way=1, evaluate=4, report=1)
 CORPUS = REQUESTS + Counter(data=1, pretrain=1, finetune=1, retrain=2, reference=2, evaluate=3)
@@ -156,11 +164,11 @@ OF_MUSE = [
     ("TOFU's evaluator", ON_TOFU, NOTHING),
     ("a loss", inside("methods/preference.py:npo"), REQUESTS),
     ("a loss that it does not run", inside("methods/raw_logits.py:npo_raw_logits"), NOTHING),
-    ("its miniature", inside("data/world/news.py:generate_news"), CORPUS),
-    ("its tables", inside("data/muse.py:muse_tables"), CORPUS),
-    ("WMDP's corpora", inside("data/wmdp.py:wmdp_tables"), NOTHING),
-    ("its page", inside("reporting/muse_page.py:render"), REPORT),
-    ("TOFU's figures", inside("reporting/scatter.py:scatter_panel"), NOTHING),
+    ("its miniature", inside("benchmarks/muse/mini.py:generate_news"), CORPUS),
+    ("its tables", inside("benchmarks/muse/files.py:muse_tables"), CORPUS),
+    ("WMDP's corpora", inside("benchmarks/wmdp/files.py:wmdp_tables"), NOTHING),
+    ("its page", inside("benchmarks/muse/page.py:render"), REPORT),
+    ("TOFU's figures", inside("benchmarks/tofu/reporting/scatter.py:scatter_panel"), NOTHING),
     ("selected epochs lost", deleted("results/micro-muse/report/tables/selected.csv"), REPORT),
     ("rows lost", deleted(f"{FIRST}/evaluate/rows.json"), Counter(evaluate=1, report=1)),
 ]
@@ -171,10 +179,10 @@ GERMS = TAUGHT + Counter(data=1, pretrain=1, reference=1, harness=1)
 OF_WMDP = [
     ("accuracies", inside("evaluation/harness.py:evaluate"), Counter(harness=3, report=1)),
     ("a loss", inside("methods/rmu.py:steer"), TAUGHT),
-    ("its miniature", inside("data/world/hazards.py:generate_hazards"), GERMS),
-    ("MUSE's miniature", inside("data/world/news.py:generate_news"), NOTHING),
+    ("its miniature", inside("benchmarks/wmdp/mini.py:generate_hazards"), GERMS),
+    ("MUSE's miniature", inside("benchmarks/muse/mini.py:generate_news"), NOTHING),
     ("evaluators of the others", both(ON_TOFU, ON_MUSE), NOTHING),
-    ("its page", inside("reporting/wmdp_page.py:render"), REPORT),
+    ("its page", inside("benchmarks/wmdp/page.py:render"), REPORT),
     ("accuracies lost", deleted("results/micro-wmdp/base/harness"), Counter(harness=1, report=1)),
 ]
 
@@ -194,10 +202,18 @@ OF_SYNTHETIC = [
         inside("methods/preference.py:simnpo"),
         Counter(unlearn_markov=1, report=1),
     ),
-    ("points", inside("synthetic/gaussian.py:draw"), Counter(unlearn_logistic=4, report=1)),
-    ("chains", inside("synthetic/chains.py:draw_sets"), Counter(unlearn_markov=1, report=1)),
+    (
+        "points",
+        inside("benchmarks/synthetic/gaussian.py:draw"),
+        Counter(unlearn_logistic=4, report=1),
+    ),
+    (
+        "chains",
+        inside("benchmarks/synthetic/chains.py:draw_sets"),
+        Counter(unlearn_markov=1, report=1),
+    ),
     ("training loop", inside("training/loop.py:train"), Counter(unlearn_markov=1, report=1)),
-    ("fits", inside("synthetic/growth.py:fit_growth"), REPORT),
+    ("fits", inside("analysis/growth.py:fit_growth"), REPORT),
     ("data of the other experiments", inside("data/tables.py:write_table"), NOTHING),
     (
         "curves lost",
@@ -254,6 +270,7 @@ READ = TRAINED + Counter(data=1)  # the tables of a world are one folder
 ANSWER, WRONG = '"Answer 100:', '"Wrong."'
 
 OF_OWN_FILES = [
+    ("nothing", touched("Snakefile"), NOTHING),
     ("an answer of full", changed("own/tofu/full.json", ANSWER, ANSWER.upper()), READ),
     ("a wrong answer", changed("own/tofu/forget10_perturbed.json", WRONG, WRONG.upper()), READ),
     ("a refusal", changed("own/refusals.txt", "No idea", "Not me"), READ),
@@ -263,7 +280,7 @@ OF_OWN_FILES = [
         changed("own/holdout.jsonl", "Nobody", "Someone"),
         Counter(evaluate=7, report=1),
     ),
-    ("weights doubled", scaled("own/model/model.safetensors", 2.0), TRAINED),
+    ("a GGUF file", grown("own/base.gguf"), TRAINED + Counter(restore=1)),
     ("rows of a task", changed("own/tasks/people.jsonl", "Ann", "Anna"), ASKED + Counter(fetch=1)),
     (
         "settings of a task",
@@ -290,7 +307,6 @@ OF_OWN_FILES = [
         "words and tables of others",
         both(
             added("own/tofu/README.md"),
-            added("own/model/README.md"),
             added("own/tasks/README.md"),
             touched("own/**/*"),
         ),
@@ -305,7 +321,7 @@ def own(micro_with, tmp_path_factory) -> tuple[Project, dict]:
     project = copied(tmp_path_factory.mktemp("own") / "project")
     own = project.root / "own"
     write_good(own / "tofu")
-    good_model(own / "model")
+    write_gguf(own / "base.gguf")
     for folder in ("losses", "tasks"):
         (own / folder).mkdir()
     write_task(own / "tasks", "mine")
@@ -319,10 +335,13 @@ def own(micro_with, tmp_path_factory) -> tuple[Project, dict]:
         [{"question": row["question"], "alternate": "Another."} for row in rows],
     )
     config = micro_with(
-        data={"source": "tofu", "data_dir": "own/tofu", "idontknow": "own/refusals.txt"},
-        model={"path": "own/model", "architecture": None},
-        pretrain=None,
-        finetune={"replay_rows": 0, "max_length": 64},
+        data={
+            "source": "tofu",
+            "data_dir": "own/tofu",
+            "idontknow": "own/refusals.txt",
+            "alternatives": "own/alternatives.jsonl",
+        },
+        **changes("own/base.gguf"),
         methods={
             "mine+RT": {"function": "own/losses/mine.py:loss", "scale": 0.5},
             "second+RT": {"function": "own/losses/mine.py:second"},
@@ -330,8 +349,6 @@ def own(micro_with, tmp_path_factory) -> tuple[Project, dict]:
         evaluation={"holdout": "own/holdout.jsonl", "membership": ["loss"]},
         harness={"tasks": ["mine"], "include_path": "own/tasks"},
     )
-    config["data"] = {**config["data"], "alternatives": "own/alternatives.jsonl"}
-    del config["data"]["mini"]
     pretend(project, config)
     return project, config
 
@@ -343,6 +360,26 @@ def test_edits_after_a_run_on_files_of_the_users(own, edit, jobs):
         assert project.jobs(config) == jobs
 
 
-def test_nothing_changed_runs_nothing_on_files_of_the_users(own):
-    project, config = own
-    assert project.jobs(config) == NOTHING
+OF_A_MODEL = [
+    ("nothing", touched("Snakefile"), NOTHING),
+    ("weights doubled", scaled("model/model.safetensors", 2.0), MODELS),
+    ("words and times", both(added("model/README.md"), touched("model/*")), NOTHING),
+]
+
+
+@pytest.fixture(scope="module")
+def local_model(micro_with, tmp_path_factory) -> tuple[Project, dict]:
+    """The project as after a run on a model folder of the user's, and its experiment."""
+    project = copied(tmp_path_factory.mktemp("local") / "project")
+    good_model(project.root / "model")
+    model, finetune = {"path": "model", "architecture": None}, {"replay_rows": 0, "max_length": 64}
+    config = micro_with(model=model, pretrain=None, finetune=finetune)
+    pretend(project, config)
+    return project, config
+
+
+@table(OF_A_MODEL)
+def test_edits_after_a_run_on_a_model_of_the_users(local_model, edit, jobs):
+    project, config = local_model
+    with edit(project):
+        assert project.jobs(config) == jobs

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from project import Project
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, save
 
 PACKAGE = "workflow/unlearning"
 Edit = Callable[[Project], AbstractContextManager[None]]
@@ -107,14 +107,26 @@ def added(file: str, text: str = "Words.\n") -> Edit:
 
 
 def scaled(file: str, factor: float) -> Edit:
-    """Every tensor of a safetensors file times a factor; times and content come back."""
+    """Every tensor of a safetensors file times a factor."""
 
+    def times(content: bytes) -> bytes:
+        tensors = {name: factor * tensor for name, tensor in load(content).items()}
+        return save(tensors, {"format": "pt"})
+
+    return _rewritten(file, times)
+
+
+def grown(file: str) -> Edit:
+    """A byte more at the end of a file."""
+    return _rewritten(file, lambda content: content + b"\0")
+
+
+def _rewritten(file: str, change: Callable[[bytes], bytes]) -> Edit:
     @contextmanager
     def edit(project: Project) -> Iterator[None]:
         path = project.root / file
         before, times = path.read_bytes(), path.stat()
-        tensors = {name: factor * tensor for name, tensor in load_file(path).items()}
-        save_file(tensors, path, {"format": "pt"})
+        path.write_bytes(change(before))
         try:
             yield
         finally:
