@@ -17,14 +17,14 @@ rule report:
         template=shipped(f"reports/{EXPERIMENT.benchmark.name}.html.j2"),
         parts=page_parts(),
     output:
-        page=captioned(f"{LAYOUT.report}/index.html", "page", "Report"),
-        claims=captioned(f"{LAYOUT.report}/claims.json", "claims", "Report"),
-        table=captioned(f"{LAYOUT.report}/tables/main.csv", "main_table", "Tables"),
-        tables=[f"{LAYOUT.report}/tables/{name}.csv" for name in MADE["tables"]],
         **{
             name: captioned(f"{LAYOUT.report}/figures/{name}.svg", name, "Figures")
             for name in MADE["figures"]
         },
+        page=captioned(f"{LAYOUT.report}/index.html", "page", "Report"),
+        claims=captioned(f"{LAYOUT.report}/claims.json", "claims", "Report"),
+        table=captioned(f"{LAYOUT.report}/tables/main.csv", "main_table", "Tables"),
+        tables=[f"{LAYOUT.report}/tables/{name}.csv" for name in MADE["tables"]],
     log:
         f"{LOGS}/report/{EXPERIMENT.config['experiment']}.log",
     params:
