@@ -23,6 +23,7 @@ SOURCES = {
     "tofu": ("mini", "tofu"),
     "muse": ("mini-muse", "muse"),
     "wmdp": ("mini-wmdp", "wmdp"),
+    "own": ("own",),
 }
 WITHOUT_DATA = ("synthetic",)  # folders whose experiments are named by a section of that name
 BASE = "base"  # run name of a target that is the base model as it is
