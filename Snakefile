@@ -48,8 +48,11 @@ else:
     include: "rules/data.smk"
     include: "rules/pretrain.smk"
     include: "rules/restore.smk"
-    include: "rules/finetune.smk"
-    include: "rules/retrain.smk"
+
+    if EXPERIMENT.fine_tunes:
+
+        include: "rules/finetune.smk"
+        include: "rules/retrain.smk"
     include: "rules/reference.smk"
     include: "rules/unlearn.smk"
     include: "rules/relearn.smk"

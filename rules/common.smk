@@ -207,7 +207,7 @@ def reference_files(wildcards):
 
 def model_of(wildcards):
     """Model folder of the run that is evaluated."""
-    return str(LAYOUT.model(wildcards.split, wildcards.run))
+    return EXPERIMENT.model_of(wildcards.split, wildcards.run)
 
 
 def model_asked(wildcards):
@@ -219,7 +219,7 @@ def model_asked(wildcards):
 def judge_of_fluency(wildcards):
     """The target's model folder where the answers' perplexity is asked for."""
     asked = EXPERIMENT.config["evaluation"]["fluency"]
-    return str(LAYOUT.model(wildcards.split, EXPERIMENT.target_run)) if asked else []
+    return str(EXPERIMENT.target) if asked else []
 
 
 def state_of(wildcards, output):

@@ -23,6 +23,7 @@ SOURCES = {
     "tofu": ("mini", "tofu"),
     "muse": ("mini-muse", "muse"),
     "wmdp": ("mini-wmdp", "wmdp"),
+    "own": ("own",),
 }
 WITHOUT_DATA = ("synthetic",)  # folders whose experiments are named by a section of that name
 ON_THE_WAY = ("evaluator:make_evaluator", "metrics:at_point")

@@ -165,6 +165,8 @@ def _fits(config: dict) -> Iterator[str]:
 def _lora(config: dict) -> Iterator[str]:
     if config["resources"]["sharding"] == "shard":
         for stage in ("finetune", "unlearn", "relearn"):
+            if config[stage] is None:
+                continue
             if config[stage]["lora"] is not None:
                 yield (
                     f"{stage}.lora: an adapter cannot be shared out over processes; set "

@@ -154,6 +154,10 @@ class Experiment:
         path = self.config["model"]["path"]
         return self.layout.assets / "model.json" if on_hub(path) else Path(self.base)
 
+    def model_of(self, split: str, run: str) -> str:
+        """Model folder of a run, or where a target lies that is the base as it is."""
+        return str(self.target if run == self.target_run else self.layout.model(split, run))
+
     @property
     def tasks(self) -> dict:
         """Harness tasks and the folder of task files."""
@@ -236,7 +240,7 @@ class Experiment:
         if reference == BASE:
             return self.base
         run = self.retrain_runs()[0] if reference == RETRAIN else self.target_run
-        return str(self.layout.model(split, run))
+        return self.model_of(split, run)
 
     @property
     def fractions(self) -> dict[str, float]:
@@ -293,7 +297,8 @@ class Experiment:
         """What scoring the forget set is told: unlearning's own encoding, and noise if any."""
         settings = {"max_length": self.config["unlearn"]["max_length"], **self.common()}
         if (scale := noise(reference)) is not None:
-            settings["noise"] = {"scale": scale, "seed": self.config["finetune"]["seed"]}
+            seed = self.config["finetune"]["seed"] if self.fine_tunes else 0
+            settings["noise"] = {"scale": scale, "seed": seed}
         return settings
 
     def relearn_settings(self, attack: str) -> dict:

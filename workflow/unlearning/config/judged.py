@@ -36,7 +36,7 @@ def model_use(experiment) -> dict:
     """How an experiment uses its base model, as stage judge takes it."""
     config = experiment.config
     evaluation, model = config["evaluation"], experiment.common()
-    stages = [*experiment.benchmark.read_by]
+    stages = [stage for stage in experiment.benchmark.read_by if config.get(stage) is not None]
     if config["relearn"]["methods"]:
         stages.append("relearn")
     return {

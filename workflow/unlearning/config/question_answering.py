@@ -13,7 +13,10 @@ def one_request(config: dict) -> Iterator[str]:
 
 def nothing_replayed(config: dict) -> Iterator[str]:
     """Only what a model from random weights has learnt can be replayed."""
-    if config["finetune"]["replay_rows"] and config["model"]["architecture"] is None:
+    finetune = config["finetune"]
+    if finetune is None or config["model"]["architecture"] is not None:
+        return
+    if finetune["replay_rows"]:
         yield "finetune.replay_rows: only a model from random weights has a replay table"
 
 

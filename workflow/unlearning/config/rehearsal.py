@@ -70,9 +70,9 @@ def _layers(config: dict) -> int:
 
 def _recipes(found: dict, longest: int | None) -> None:
     """Few epochs, one seed, rows of `longest` tokens, and what runs on any machine."""
-    pretrained = found["finetune"].keys() - {"seed", "replay_rows"}
-    found["pretrain"] = {key: found["finetune"][key] for key in sorted(pretrained)} | {"lora": None}
-    for stage in _RECIPES:
+    pretrained = found["relearn"].keys() - {"methods", "attacks", "fraction"}
+    found["pretrain"] = {key: found["relearn"][key] for key in sorted(pretrained)} | {"lora": None}
+    for stage in (stage for stage in _RECIPES if found[stage] is not None):
         changed = {"epochs": 1, "batch_size": 4, "micro_batch": None, "optimizer": "adamw"}
         found[stage] |= changed | {"lr": 1.0e-3, "warmup_epochs": 0, "warmup_steps": None}
         if longest is not None:
@@ -82,4 +82,5 @@ def _recipes(found: dict, longest: int | None) -> None:
     found["unlearn"]["trajectory"] = [1] if found["unlearn"]["trajectory"] else []
     if found["folds"]["seeds"]:
         found["folds"]["seeds"] = found["unlearn"]["seeds"]
-    found["finetune"]["replay_rows"] = min(found["finetune"]["replay_rows"], 2)
+    if found["finetune"] is not None:
+        found["finetune"]["replay_rows"] = min(found["finetune"]["replay_rows"], 2)

@@ -106,7 +106,9 @@ def schema_for(config: dict, root: Path) -> dict:
     section = {"additionalProperties": False, **more["sources"][source]}
     section["properties"] = choice | section["properties"]
     section = {**shared["properties"]["data"], **section}
-    properties = {**shared["properties"], "data": section, **more.get("sections", {})}
+    properties = {**shared["properties"], "data": section}
+    for name, changes in more.get("sections", {}).items():
+        properties[name] = {**properties[name], **changes}
     return {**shared, "properties": properties}
 
 

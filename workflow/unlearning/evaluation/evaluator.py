@@ -21,9 +21,10 @@ from unlearning.training.plan import Fit
 
 
 class Evaluator:
-    """Evaluates models on TOFU-format sets (set name -> rows with perturbed answers).
+    """Evaluates models on sets of questions and answers (set name -> rows).
 
-    A set `holdout` needs no perturbed answers: only its true answers are scored, for membership
+    Rows may hold perturbed answers and a paraphrased one, as TOFU's do: these are scored too. Of a
+    set `holdout` only the true answers are scored, for membership
     inference by `attacks`, which the set `forget` is scored for too. Encodes once; every call
     scores all sequences of all sets in one sorted pass. Under several processes each scores its
     share, and every process returns all rows, in row order.
@@ -132,7 +133,7 @@ class Evaluator:
         columns: dict[str, dict[str, list]] = {}
         for name, rows in self.sets.items():
             columns[name] = {key: [row[key] for row in rows] for key in ("question", "answer")}
-            if name != HOLDOUT:
+            if name != HOLDOUT and "perturbed_answer" in rows[0]:
                 columns[name]["perturbed_loss"] = [[] for _ in rows]
                 columns[name]["perturbed_tokens"] = [[] for _ in rows]
         for example, (name, index, kind), score in zip(
@@ -202,4 +203,4 @@ def _answers_of(row: dict, name: str) -> list[tuple[str, str]]:
         return found
     if "paraphrased_answer" in row:
         found.append(("paraphrase", row["paraphrased_answer"]))
-    return found + [("perturbed", text) for text in row["perturbed_answer"]]
+    return found + [("perturbed", text) for text in row.get("perturbed_answer", [])]

@@ -4,7 +4,7 @@ from unlearning.data.build import Tables
 from unlearning.data.encoding import Encoder
 from unlearning.models.context import too_long
 
-JUDGED = "_perturbed"  # how the tables of an evaluation end
+JUDGED = ("_perturbed", "_evaluated")  # how the tables of an evaluation end
 
 
 def question_answering_problems(

@@ -46,7 +46,7 @@ def run_tokens(experiment: Experiment) -> dict[str, list[int]]:
     ]
     files = {
         "pretrain": [layout.base / "run.json"],
-        "finetune": [layout.target(experiment.config["finetune"]["seed"]) / "run.json"],
+        "finetune": [experiment.target / "run.json"] if experiment.fine_tunes else [],
         "retrain": [folder / "run.json" for folder in retrained],
         "unlearn": [layout.trajectory(c.split, c.run) for c in experiment.cells()],
         "relearn": [

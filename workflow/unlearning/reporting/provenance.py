@@ -78,7 +78,7 @@ def machine() -> dict[str, str]:
 def training_records(experiment: Experiment) -> dict[str, list[dict]]:
     """Distinct `versions` and `machine` entries of the models' run.json, where they still exist."""
     layout = experiment.layout
-    folders = [layout.base, layout.restored, layout.target(experiment.config["finetune"]["seed"])]
+    folders = [layout.base, layout.restored, experiment.target]
     runs = [(split, run) for split in experiment.own_splits for run in experiment.retrain_runs()]
     runs += [(cell.split, cell.run) for cell in experiment.cells()]
     folders += [layout.model(split, run) for split, run in runs]

@@ -1,0 +1,49 @@
+"""Your own data as an experiment: which models there are and what is checked."""
+
+from collections.abc import Collection
+
+from unlearning.benchmark import Benchmark, Check
+from unlearning.benchmarks.own import checks
+
+TABLES = ["cells", "trajectories", "relearning", "cost"]
+FIGURES = ["trade_off", "epochs", "attacks"]
+
+
+class Own(Benchmark):
+    """Rows to forget and rows to keep; the model as it is knows both, unless it is fine-tuned."""
+
+    name, title = "own", "your own data"
+    split_pattern = "forget"
+    files_named_in = "data"
+
+    def checks(self, sections: Collection[str]) -> list[Check]:
+        """Of files, methods, and what needs fine-tuning."""
+        return list(checks.CHECKS)
+
+    def rehearsal(self, config: dict) -> dict[str, dict]:
+        """The same files."""
+        return {"data": config["data"]}
+
+    def reads_files(self, data: dict) -> bool:
+        """Always."""
+        return True
+
+    def fine_tunes(self, config: dict) -> bool:
+        """Only where the config says how."""
+        return config["finetune"] is not None
+
+    def retrain_seeds(self, config: dict) -> list[int]:
+        """None, unless the config asks for them."""
+        return config["retrain"]["seeds"] if config["retrain"] is not None else []
+
+    def retrain_table(self, split: str) -> str:
+        """The rows to keep."""
+        return "retain"
+
+    def report_files(self, experiment) -> dict[str, list[str]]:
+        """Every figure, whatever was run; a table of harness tasks where there are any."""
+        harness = ["harness"] if experiment.tasks["tasks"] else []
+        return {"tables": [*TABLES, *harness], "figures": FIGURES}
+
+
+BENCHMARK = Own()

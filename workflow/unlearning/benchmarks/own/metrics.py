@@ -1,0 +1,63 @@
+"""The numbers that are reported of your own data, and how they follow from rows. No torch."""
+
+import numpy
+
+from unlearning.benchmarks.tofu import formulas
+from unlearning.evaluation.membership import membership_metrics
+from unlearning.evaluation.metrics import PRIVLEAK, Metric, fluency, membership, memorization
+from unlearning.evaluation.summary import Summary, set_metrics
+
+SETS = {"forget": "Forget", "retain": "Retain", "test": "Test"}
+_TOFU = "TOFU, arXiv 2401.06121 §2.2; locuslab/tofu evaluate_util.py"
+_KS = "two-sample Kolmogorov-Smirnov test against the retrained models, after TOFU"
+
+
+def _likeness(name: str, title: str) -> dict[str, Metric]:
+    """How near a set's answers are to the truth."""
+    better = "lower" if name == "forget" else "higher"
+    return {
+        f"{name}_probability": Metric(f"{title} probability", better, _TOFU),
+        f"{name}_rouge": Metric(f"{title} ROUGE-L", better, _TOFU),
+    }
+
+
+METRICS: dict[str, Metric] = {
+    "forget_quality": Metric("Forget quality", "higher", _KS),
+    **{key: metric for n, title in SETS.items() for key, metric in _likeness(n, title).items()},
+    **{key: metric for n, title in SETS.items() for key, metric in memorization(n, title).items()},
+    "forget_truth_ratio": Metric("Forget truth ratio", "higher", _TOFU),
+    **membership(),
+    "privleak": PRIVLEAK,
+    **{key: metric for n, title in SETS.items() for key, metric in fluency(n, title).items()},
+}
+STUDIES: dict[str, dict[str, Metric]] = {}  # no claim of the papers is about your data
+
+
+def summary(rows: dict[str, dict]) -> Summary:
+    """Every metric that needs no second evaluation, of the sets and columns that are there."""
+    metrics = {}
+    for name in SETS:
+        columns = rows.get(name)
+        if columns is None:
+            continue
+        metrics[f"{name}_probability"] = float(formulas.probability(columns).mean())
+        if "rouge_l_recall" in columns:
+            metrics[f"{name}_rouge"] = float(numpy.mean(columns["rouge_l_recall"]))
+        metrics |= set_metrics(name, columns)
+    if "perturbed_loss" in rows["forget"]:
+        ratio = formulas.forget_truth_ratio(formulas.log_truth_ratio(rows["forget"]))
+        metrics["forget_truth_ratio"] = float(ratio.mean())
+    return Summary(metrics | membership_metrics(rows), {})
+
+
+def tested(forget: dict) -> list[float]:
+    """What forget quality compares of two models' forget rows: log truth ratios, or, without false
+    answers, the answers' losses per token."""
+    if "perturbed_loss" in forget:
+        return formulas.log_truth_ratio(forget).tolist()
+    return forget["answer_loss"]
+
+
+def at_point(rows: dict[str, dict]) -> dict:
+    """What forget quality on the way is computed from."""
+    return {"tested": tested(rows["forget"])}
