@@ -155,9 +155,12 @@ def held_start(wildcards):
     return held(EXPERIMENT.files_of_model(start_of(wildcards)))
 
 
-def model_files(path):
-    """A model as an input: its files where it lies outside, else its folder or record."""
-    return outside(EXPERIMENT.files_of_model(path)) or path
+def model_files(*paths):
+    """Models as an input: their files where they lie outside, else their folders or records."""
+    inputs = []
+    for path in paths:
+        inputs += outside(EXPERIMENT.files_of_model(path)) or [path]
+    return inputs
 
 
 def base_path():
@@ -219,7 +222,14 @@ def model_asked(wildcards):
 def judge_of_fluency(wildcards):
     """The target's model folder where the answers' perplexity is asked for."""
     asked = EXPERIMENT.config["evaluation"]["fluency"]
-    return str(EXPERIMENT.target) if asked else []
+    return [str(EXPERIMENT.target)] if asked else []
+
+
+def held_evaluated(wildcards):
+    """What an evaluation reads from outside: non-members, and models that lie there."""
+    models = {model_of(wildcards), *judge_of_fluency(wildcards)}
+    files = [file for model in sorted(models) for file in EXPERIMENT.files_of_model(model)]
+    return held([*EXPERIMENT.holdout_files(), *files])
 
 
 def state_of(wildcards, output):

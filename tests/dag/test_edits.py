@@ -1,15 +1,16 @@
 """What each edit of a finished run calls for: these jobs run again, and no others."""
 
+import shutil
 from collections import Counter
 
 import pytest
 from broken_models import good_model
 from broken_tables import FORGET, rows_of, write_good, write_rows
 from edits import added, beside, both, changed, code, deleted, grown, inside, scaled, touched
-from finished import micro_config
+from finished import MICRO, micro_config
 from local_tasks import write_task
 from pretended import pretend
-from project import Project, copied
+from project import Project, copied, merged
 from toy_gguf import changes, write_gguf
 
 NOTHING = Counter()
@@ -360,26 +361,41 @@ def test_edits_after_a_run_on_files_of_the_users(own, edit, jobs):
         assert project.jobs(config) == jobs
 
 
-OF_A_MODEL = [
+# two files and a model folder, which is the target as it is
+UNLEARNED = Counter(reference=1, unlearn=4, relearn=2, evaluate=5, report=1)
+FILE = "tests/micro/own/{}.jsonl".format
+
+OF_OWN_DATA = [
     ("nothing", touched("Snakefile"), NOTHING),
-    ("weights doubled", scaled("model/model.safetensors", 2.0), MODELS),
-    ("words and times", both(added("model/README.md"), touched("model/*")), NOTHING),
+    (
+        "a row to forget",
+        changed(FILE("forget"), '"answer": "', '"answer": "So: '),
+        UNLEARNED + Counter(data=1),
+    ),
+    (
+        "a row to keep",
+        changed(FILE("retain"), '"answer": "', '"answer": "So: '),
+        UNLEARNED + Counter(data=1),
+    ),
+    ("weights doubled", scaled("model/model.safetensors", 2.0), UNLEARNED),
+    ("words and times", both(added("model/README.md"), touched("model/*", FILE("*"))), NOTHING),
 ]
 
 
 @pytest.fixture(scope="module")
-def local_model(micro_with, tmp_path_factory) -> tuple[Project, dict]:
-    """The project as after a run on a model folder of the user's, and its experiment."""
-    project = copied(tmp_path_factory.mktemp("local") / "project")
+def own_data(tmp_path_factory) -> tuple[Project, dict]:
+    """The project as after a run on rows and a model of the user's, and its experiment."""
+    project = copied(tmp_path_factory.mktemp("data") / "project")
+    shutil.copytree(MICRO / "own", project.root / "tests" / "micro" / "own")
     good_model(project.root / "model")
-    model, finetune = {"path": "model", "architecture": None}, {"replay_rows": 0, "max_length": 64}
-    config = micro_with(model=model, pretrain=None, finetune=finetune)
+    model = {"path": "model", "architecture": None}
+    config = merged(micro_config("own"), {"model": model, "pretrain": None})
     pretend(project, config)
     return project, config
 
 
-@table(OF_A_MODEL)
-def test_edits_after_a_run_on_a_model_of_the_users(local_model, edit, jobs):
-    project, config = local_model
+@table(OF_OWN_DATA)
+def test_edits_after_a_run_on_data_of_the_users(own_data, edit, jobs):
+    project, config = own_data
     with edit(project):
         assert project.jobs(config) == jobs

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from unlearning.assets.gguf import gguf_problems, is_gguf
 from unlearning.assets.needs import model_files, on_hub
+from unlearning.benchmark import benchmark_of
 from unlearning.config.experiment import Experiment
 from unlearning.config.judged import model_use
 from unlearning.config.schema import ConfigError
-from unlearning.data.formats import COMPRESSED, FORMATS
 from unlearning.data.problems import data_problems
 from unlearning.data.task_files import task_problems
 from unlearning.evaluation.harness import absent
@@ -98,9 +98,8 @@ def _state(folder: Path, use: dict) -> str:
     files = [*model_files(folder), *sorted(folder.glob("*.tiktoken"))]
     weights = [file for file in files if file.suffix == ".safetensors"]
     headers = [[str(file), file.stat().st_size, _header(file)] for file in weights]
-    data = Path(use["data"].get("data_dir") or folder)
-    tables = [f for f in data.glob("*.*") if {*FORMATS, *COMPRESSED}.intersection(f.suffixes)]
-    held = content(sorted({*files, *tables}.difference(weights)))
+    files += benchmark_of(use["data"]["source"]).data_files(use["data"], use["splits"])
+    held = content(sorted({file for file in files if file.exists()}.difference(weights)))
     code = [fingerprint("unlearning.stages.judge"), version("transformers"), version("tokenizers")]
     return hashlib.sha256(json.dumps([headers, held, code, use]).encode()).hexdigest()[:24]
 

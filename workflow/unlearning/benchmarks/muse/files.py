@@ -77,7 +77,7 @@ def folder_has_folds(folder: Path, splits: list[str]) -> bool:
 
 def read_from(folder: Path, splits: list[str]) -> list[Path]:
     """The files of a folder that `folder_reader` reads for an experiment over `splits`."""
-    wanted = [place for place, _ in places(splits, folder_has_folds(folder, splits)).values()]
+    wanted = [place for place, _ in places(splits, with_folds=True).values()]
     wanted += [EARLIER[place] for place in wanted if place in EARLIER]
     return [file for place in wanted for file in candidates(folder / f"{place}.json", ".txt")]
 
