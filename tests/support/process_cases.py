@@ -38,10 +38,10 @@ from unlearning.evaluation.generation import Limit
 from unlearning.methods.objective import build_objective
 from unlearning.methods.registry import resolve
 from unlearning.models.build import build_model
-from unlearning.stages.common import make_accelerator
 from unlearning.training.learning import LEARN
 from unlearning.training.loop import train
 from unlearning.training.plan import Fit, Recipe, StepPlan
+from unlearning.training.session import make_accelerator
 from unlearning.training.sharding import whole
 from unlearning.training.sources import LearnSource, UnlearnSource
 from unlearning.training.state import TrainingState

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from unlearning.__main__ import main
-from unlearning.stages.common import make_accelerator
+from unlearning.training.session import make_accelerator
 
 
 def all_calls(path: Path) -> None:

@@ -16,10 +16,10 @@ from unlearning.data.prompts import PROMPTS
 from unlearning.methods.objective import build_objective
 from unlearning.methods.registry import resolve
 from unlearning.models.build import build_model
-from unlearning.stages.common import make_state
 from unlearning.training.learning import LEARN
 from unlearning.training.loop import train
 from unlearning.training.plan import Fit, Recipe, StepPlan
+from unlearning.training.session import make_state
 from unlearning.training.sources import LearnSource, UnlearnSource
 from unlearning.training.state import SIGNALS, Stopped, TrainingState
 
