@@ -2,10 +2,10 @@
 
     python benchmarks/memory.py '{"layers": 8, "width": 512, …}' … [--device cuda]
 
-Prints JSON in bytes, a line for each case: measured above what was there before the model, predicted
-in total and by part. On the CPU that is the resident set, so call it with MALLOC_MMAP_THRESHOLD_=65536: freed
-tensors then go back to the system and do not count twice. A toy model runs first, so that
-libraries' own buffers are there before.
+Prints JSON in bytes, a line for each case: measured above what was there before the model,
+predicted in total and by part. On the CPU that is the resident set, so call it with
+MALLOC_MMAP_THRESHOLD_=65536: freed tensors then go back to the system and do not count twice. A toy
+model runs first, so that libraries' own buffers are there before.
 """
 
 import argparse
