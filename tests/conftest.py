@@ -14,6 +14,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 # Before torch is loaded: sums are the same in every test and in every process that a test starts.
 os.environ["OMP_NUM_THREADS"] = "1"
+# Pre-training takes two threads; where other tests run beside it, one must not spin for the other.
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 TESTS = Path(__file__).parent
 PARALLEL = "PYTEST_XDIST_WORKER" in os.environ

@@ -26,7 +26,7 @@ def test_cells_in_processes_of_their_own(project, micro_with, tmp_path):
     config = micro_with(unlearn={"batch_size": 1000}, resources={"cells_per_job": 1})
     failing = f"results/micro/{UNLEARNED}/trajectory.json"
     targets = (failing, f"results/micro/forget10/{evaluation}/rows.json")
-    done = copy.snakemake(config, "--profile", "config/profiles/local", *targets)
+    done = copy.ask_snakemake(config, "--profile", "config/profiles/local", *targets)
     assert done.returncode != 0
     assert "results/micro/logs/unlearn/forget10/NPO+RT/beta=0.1/seed=1.log" in done.stdout
     assert "error: 2 epochs of 4 rows give no full batch of 1000" in done.stdout
@@ -58,7 +58,7 @@ def test_harness_runs_on_a_task_of_the_users_own(project, micro_with, tmp_path):
     write_task(tasks, "people")
     config = micro_with(harness={"tasks": ["people"], "include_path": "my tasks"})
     summary = "results/micro/finetune/seed=42/harness/summary.json"
-    done = copy.snakemake(config, "--show-failed-logs", summary)
+    done = copy.ask_snakemake(config, "--show-failed-logs", summary)
     assert done.returncode == 0, done.stdout
     assert json.loads((copy.root / summary).read_text())["tasks"]["people"]["documents"] == 24
     assert copy.jobs(config, summary) == {}
