@@ -7,7 +7,7 @@ CONFIG ?= config/config.yaml
 PROFILE ?= config/profiles/local
 # one more than there are cores, because the SLURM tests wait most of the time
 PYTEST_WORKERS ?= $(shell expr 1 + `getconf _NPROCESSORS_ONLN`)
-PYTEST := pytest --numprocesses $(PYTEST_WORKERS) --dist loadgroup
+PYTEST := pytest --numprocesses $(PYTEST_WORKERS) --dist loadscope
 KILLS ?= 30
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 

@@ -1,19 +1,21 @@
 """Peak memory of two training steps of a Llama from random weights, beside what is predicted.
 
-    python benchmarks/memory.py '{"layers": 8, "width": 512, …}' [--device cuda]
+    python benchmarks/memory.py '{"layers": 8, "width": 512, …}' … [--device cuda]
 
-Prints JSON in bytes: measured above what was there before the model, predicted in total and by
-part. On the CPU that is the resident set, so call it with MALLOC_MMAP_THRESHOLD_=65536: freed
-tensors then go back to the system and do not count twice. A toy model runs first, so that
-libraries' own buffers are there before.
+Prints JSON in bytes, a line for each case: measured above what was there before the model,
+predicted in total and by part. On the CPU that is the resident set, so call it with
+MALLOC_MMAP_THRESHOLD_=65536: freed tensors then go back to the system and do not count twice. A toy
+model runs first, so that libraries' own buffers are there before.
 """
 
 import argparse
+import gc
 import json
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from unlearning.data.encoding import Example
 from unlearning.methods.objective import build_objective
 from unlearning.methods.registry import resolve
@@ -76,6 +78,7 @@ def steps(case: dict, device: str) -> None:
     make = {role: lambda row, _=0: rows[row] for role in objective.roles}
     plan = StepPlan.of(recipe, len(rows))
     mixed = "bf16" if case["precision"] == "bfloat16" else "no"
+    AcceleratorState._reset_state()  # the case before may have had another precision
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision=mixed)
     teacher = build_model(shape, shape["vocabulary"], 0) if objective.needs.teacher else None
     if case["precision"] == "pure-bfloat16":
@@ -108,19 +111,21 @@ def predicted(case: dict) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure one case."""
+    """Measure the cases one after the other."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("case", type=json.loads, help="shape and options as JSON")
+    parser.add_argument("cases", type=json.loads, nargs="+", help="shape and options as JSON")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     args = parser.parse_args()
-    case = {**DEFAULTS, **args.case}
-    steps({**case, **TOY, "tokens": 16, "micro_batch": 2}, args.device)
-    before = reset(args.device)
-    steps(case, args.device)
-    measured = peak(args.device) - before
-    print(json.dumps({"measured": measured, "predicted": predicted(case)}))
+    for case in args.cases:
+        case = {**DEFAULTS, **case}
+        steps({**case, **TOY, "tokens": 16, "micro_batch": 2}, args.device)
+        gc.collect()  # a model is part of cycles
+        before = reset(args.device)
+        steps(case, args.device)
+        measured = peak(args.device) - before
+        print(json.dumps({"measured": measured, "predicted": predicted(case)}), flush=True)
 
 
 if __name__ == "__main__":

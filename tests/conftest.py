@@ -1,5 +1,5 @@
 """Fixtures: the project before its first run, and after each micro experiment; groups of tests for
-parallel runs (`pytest -n 2 --dist loadgroup`)."""
+parallel runs (`pytest -n 2 --dist loadscope`)."""
 
 import os
 from collections.abc import Callable
@@ -10,9 +10,12 @@ from finished import finished_run
 from project import Project, copied, micro
 from unlearning.__main__ import main
 from unlearning.config.reading import merged
+from xdist.scheduler import LoadScopeScheduling
 
 # Before torch is loaded: sums are the same in every test and in every process that a test starts.
 os.environ["OMP_NUM_THREADS"] = "1"
+# Pre-training takes two threads; where other tests run beside it, one must not spin for the other.
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 TESTS = Path(__file__).parent
 PARALLEL = "PYTEST_XDIST_WORKER" in os.environ
@@ -40,24 +43,28 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.loadscopereorder = False
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist appends the names of the groups to those of the tests
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test a group, whose tests share their fixtures in one process.
+@pytest.hookimpl(optionalhook=True)  # none where pytest runs with -p no:xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log) -> LoadScopeScheduling:
+    """Tests are handed out to processes by groups."""
+    return Groups(config, log)
 
-    A group is a file, or a folder of unit tests; a test may name another with `xdist_group`.
+
+class Groups(LoadScopeScheduling):
+    """A file, or a folder of unit tests, is a group: its tests share their fixtures in one process.
+
+    Not `--dist loadgroup`: pytest-xdist 3.8 writes a group's name into an attribute that pytest 9.2
+    does not read, and then hands out single tests.
     """
-    if not PARALLEL:
-        return
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(group_of(item)))
-    items.sort(key=rank)  # stable
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return str(Path(file).parent) if "unit" in Path(file).parts else file
 
 
-def group_of(item: pytest.Item) -> str:
-    """The test's file; for a unit test its folder."""
-    path = item.path.relative_to(TESTS)
-    return str(path.parent if path.parts[0] == "unit" else path)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In parallel runs the groups that take longest start first."""
+    if PARALLEL:
+        items.sort(key=rank)  # stable
 
 
 def rank(item: pytest.Item) -> int:

@@ -3,10 +3,12 @@
 import json
 import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 from broken_models import good_model
 from folders import ROOT
+from unlearning.__main__ import main
 from unlearning.config import preflight as checked
 from unlearning.config.experiment import load_experiment
 from unlearning.config.preflight import preflight
@@ -26,6 +28,16 @@ def config(micro_with, model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     stated = {"path": str(model), "architecture": None}
     return lambda **changes: micro_with(**NO_SCRATCH, model={**stated, **changes})
+
+
+@pytest.fixture
+def judged_here(monkeypatch):
+    """Judgements are made in this process, for another would load torch once more."""
+
+    def run(command, **_):
+        return CompletedProcess(command, main(command[3:]), "", "")
+
+    monkeypatch.setattr(checked.subprocess, "run", run)
 
 
 def problems(config: dict) -> list[str]:
@@ -54,14 +66,16 @@ def test_a_good_model_passes_and_is_judged_once(config, model, monkeypatch):
     assert problems(config()) == []
     assert problems(config()) == []
     assert len(processes) == 1 and processes[0][:4] == [sys.executable, "-m", "unlearning", "judge"]
-    # the use is another, then a file
+
+
+def test_it_is_judged_again_for_another_use_and_after_a_change(judged_here, config, model):
+    assert problems(config()) == []
     assert "chat template" in " ".join(problems(config(prompt="chat")))
     change(model / "tokenizer_config.json", eos_token=None)
     assert "eos_token" in " ".join(problems(config()))
-    assert len(processes) == 3
 
 
-def test_all_that_is_wrong_is_told_at_once_with_the_models_path(config, model):
+def test_all_that_is_wrong_is_told_at_once_with_the_models_path(judged_here, config, model):
     (model / "model.safetensors").write_bytes(b"")
     change(model / "config.json", max_position_embeddings=16)
     change(model / "tokenizer_config.json", eos_token="<end>")
@@ -71,7 +85,7 @@ def test_all_that_is_wrong_is_told_at_once_with_the_models_path(config, model):
         assert sum(part in problem for problem in found) == 1, found
 
 
-def test_rows_are_measured_where_limits_exceed_the_context(config, model):
+def test_rows_are_measured_where_limits_exceed_the_context(judged_here, config, model):
     """unlearn.max_length is 500: with a context of 256 the mini world's own rows decide."""
     assert problems(config()) == []
     change(model / "config.json", max_position_embeddings=60)
@@ -83,7 +97,7 @@ def test_rows_are_measured_where_limits_exceed_the_context(config, model):
     assert any("has 64: lower finetune.max_length" in problem for problem in found)
 
 
-def test_prompts_count_where_the_limit_counts_the_answer_alone(config, model):
+def test_prompts_count_where_the_limit_counts_the_answer_alone(judged_here, config, model):
     answers = {"generation_counts": "new", "generation_tokens": 250}
     found = problems({**config(), "evaluation": {**config()["evaluation"], **answers}})
     assert len(found) == 1 and "lower evaluation.generation_tokens" in found[0]

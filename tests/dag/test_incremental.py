@@ -69,7 +69,7 @@ def rerun(project, micro_with, tmp_path_factory) -> tuple[Project, dict]:
     methods = {"SimNPO+RT": {"beta": 3.0}, "mine+RT": {"function": "mine.py:loss", "scale": 0.5}}
     changes = {"keep_models": False, "methods": methods}
     assert moved.planned(**changes) == Counter(unlearn=2, evaluate=2, relearn=1, report=1)
-    done = moved.snakemake(micro_with(**changes), "--until", "evaluate", "relearn")
+    done = moved.ask_snakemake(micro_with(**changes), "--until", "evaluate", "relearn")
     assert done.returncode == 0, done.stdout
     return moved, changes
 

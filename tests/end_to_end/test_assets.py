@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import yaml
 from fake_hub import COMMIT, FakeHub
 from folders import ROOT
 from model_changes import dropped
-from project import copied, micro
+from project import DRY_RUNS, copied, micro
 from toy import toy
 from unlearning.assets.hub import refusal
 from unlearning.assets.needs import Repository, needed
@@ -112,6 +113,12 @@ class Machine:
         )
         return done.returncode, done.stdout
 
+    def snakemake(self, *words: str, **environment: str) -> tuple[int, str]:
+        """From the warm process of dry runs: exit status and output."""
+        words = (*words, "--show-failed-logs", "--configfile", str(self.config))
+        done = DRY_RUNS.run(self.folder, self.environment(**environment), list(words))
+        return done.returncode, done.stdout
+
     def assets(self, *options: str, **environment: str) -> tuple[int, str]:
         command = (sys.executable, "-m", "unlearning", "assets", "--configfile", self.config)
         return self.call(*command, *options, **environment)
@@ -133,74 +140,80 @@ def machine(tmp_path, hub) -> Machine:
     return Machine(tmp_path, hub)
 
 
+@dataclass(frozen=True)
+class Download:
+    """What a listing and a download into an empty cache said; what the hub was asked by each."""
+
+    machine: Machine
+    listing: tuple[int, str]
+    output: tuple[int, str]
+    asked_to_list: list[str]
+    asked: list[str]
+
+
 @pytest.fixture(scope="module")
-def cache(shelf, tmp_path_factory) -> Path:
-    """HF_HOME after a download of everything."""
-    server = FakeHub(shelf)
-    machine = Machine(tmp_path_factory.mktemp("cache"), server)
-    status, text = machine.assets("--download")
-    server.stop()
-    assert status == 0, text
-    return machine.folder / "hf"
+def download(shelf, tmp_path_factory) -> Download:
+    """The first download of everything, in which the connection is lost once. Its hub is gone."""
+    hub = FakeHub(shelf)
+    machine = Machine(tmp_path_factory.mktemp("download"), hub)
+    listing = machine.assets()
+    asked = list(hub.asked)
+    hub.cut = "model.safetensors"
+    output = machine.assets("--download")
+    hub.stop()
+    return Download(machine, listing, output, asked, hub.asked[len(asked) :])
 
 
 @pytest.fixture
-def stocked(machine, cache) -> Machine:
+def stocked(machine, download) -> Machine:
     """One with everything in its cache."""
-    shutil.copytree(cache, machine.folder / "hf", symlinks=True)
+    shutil.copytree(download.machine.folder / "hf", machine.folder / "hf", symlinks=True)
     return machine
 
 
-def test_list_download_verify(machine, hub):
-    """Listing downloads nothing; pickles and subfolders stay away; then no hub is needed."""
-    status, shown = machine.assets()
-    assert status == 0 and shown.count("to download (--download)") == 2, shown
-    assert f"{hub.url}/org/tiny, revision main" in shown
-    assert not any(line.startswith("GET /org/tiny/resolve") for line in hub.asked)
-
-    status, shown = machine.assets("--download")
-    assert status == 0 and shown.count("verified:") == 2, shown
-    assert "model.safetensors" in shown and "full.json" in shown
-    here = {path.name for path in machine.snapshot.iterdir()}
-    assert "model.safetensors" in here and not here & {"pytorch_model.bin", "original"}
-
-    asked = len(hub.asked)
-    hub.stop()
-    for status, again in machine.assets_each([], ["--download"], ["--verify"]):
-        assert status == 0 and "model.safetensors" in again, again
-    assert len(hub.asked) == asked
+def test_a_list_downloads_nothing(download):
+    status, output = download.listing
+    assert status == 0 and output.count("to download (--download)") == 2, output
+    assert f"{download.machine.hub.url}/org/tiny, revision main" in output
+    assert not any(line.startswith("GET /org/tiny/resolve") for line in download.asked_to_list)
 
 
-def test_a_flipped_byte_is_found_and_mended(stocked):
+def test_a_download_is_verified_and_brings_no_pickle(download):
+    status, output = download.output
+    assert status == 0 and output.count("verified:") == 2, output
+    assert "model.safetensors" in output and "full.json" in output
+    names = {path.name for path in download.machine.snapshot.iterdir()}
+    assert "model.safetensors" in names and not names & {"pytorch_model.bin", "original"}
+
+
+def test_a_lost_connection_is_taken_up_again(download):
+    assert download.machine.hub.cut is None
+    assert download.asked.count(f"GET /org/tiny/resolve/{COMMIT}/model.safetensors") == 2
+
+
+def test_what_is_in_the_cache_needs_no_hub(download):
+    for status, output in download.machine.assets_each([], ["--download"], ["--verify"]):
+        assert status == 0 and "model.safetensors" in output, output
+
+
+def test_a_flipped_byte_is_found_and_the_file_fetched_alone(stocked, hub):
     """By sha256 of large files, by git's sha1 of the others; without the hub."""
     files = [stocked.snapshot / "model.safetensors", stocked.data_snapshot / "full.json"]
     for file in files:
         content = bytearray(file.read_bytes())
         content[-3] ^= 1
         file.resolve().write_bytes(content)
-    status, shown = stocked.assets("--verify", HF_HUB_OFFLINE="1")
-    assert status == 1 and "Traceback" not in shown, shown
+    status, output = stocked.assets("--verify", HF_HUB_OFFLINE="1")
+    assert status == 1 and "Traceback" not in output, output
     for file in files:
-        assert f"{file} is damaged" in shown
-        assert f"Delete {file.resolve()} and run again" in shown
+        assert f"{file} is damaged" in output
+        assert f"Delete {file.resolve()} and run again" in output
         file.resolve().unlink()
-    status, shown = stocked.assets("--download")
-    assert status == 0 and shown.count("verified:") == 2, shown
-
-
-def test_a_file_that_is_missing_is_fetched_alone(stocked, hub):
-    (stocked.snapshot / "model.safetensors").unlink()
-    (status, shown), _ = stocked.assets_each([], ["--download"])
-    assert status == 0 and shown.count("not in the cache") == 1, shown
-    assert [line for line in hub.asked if "model.safetensors" in line]
-    assert not [line for line in hub.asked if "tokenizer" in line or "datasets" in line]
-
-
-def test_a_lost_connection_is_taken_up_again(machine, hub):
-    hub.cut = "model.safetensors"
-    status, shown = machine.assets("--download")
-    assert status == 0 and hub.cut is None and shown.count("verified:") == 2, shown
-    assert hub.asked.count(f"GET /org/tiny/resolve/{COMMIT}/model.safetensors") == 2
+    (status, output), downloaded = stocked.assets_each([], ["--download"])
+    assert status == 0 and output.count("not in the cache") == 2, output
+    assert downloaded[0] == 0 and downloaded[1].count("verified:") == 2, downloaded[1]
+    fetched = [line for line in hub.asked if "/resolve/" in line]
+    assert {line.rpartition("/")[2] for line in fetched} == {file.name for file in files}
 
 
 @pytest.mark.parametrize(
@@ -259,8 +272,7 @@ def test_a_model_that_cannot_be_used_is_refused_when_it_is_fetched(machine, hub,
     status, shown = machine.assets("--download")
     assert status == 1 and expected in shown and "model.layers.0.mlp.up_proj.weight" in shown
     project = copied(machine.folder).root
-    command = ("snakemake", "--cores", "1", "--show-failed-logs", "--configfile", machine.config)
-    status, shown = machine.call(*command, "--", "results/hub/finetune/seed=42/model")
+    status, shown = machine.snakemake("--cores", "1", "results/hub/finetune/seed=42/model")
     assert status != 0 and expected in shown and "rule finetune" not in shown, shown
     assert not (project / "results" / "hub" / "assets" / "model.json").exists()
 
@@ -270,43 +282,36 @@ def test_only_the_fetching_rule_speaks_with_the_hub(machine, hub):
     trained before access is there; then no job but fetch asks it anything."""
     hub.gated, hub.token = (MODEL,), TOKEN
     world = copied(machine.folder).root / "results" / "hub"
-    command = ("snakemake", "--cores", "2", "--keep-going", "--show-failed-logs")
-    command += ("--configfile", machine.config)
+    words = ("--cores", "2", "--keep-going")
 
-    status, shown = machine.call(*command)
+    status, shown = machine.snakemake(*words)
     assert status != 0 and f"is gated: ask for access at {hub.url}/org/tiny" in shown, shown
     assert not (world / "finetune").exists() and (world / "data").is_dir()
 
     records = [f"results/hub/assets/{asset}.json" for asset in ("model", "data")]
-    status, shown = machine.call(*command, "--", *records, HF_TOKEN=TOKEN)
+    status, shown = machine.snakemake(*words, *records, HF_TOKEN=TOKEN)
     assert status == 0 and TOKEN not in shown, shown
     record = json.loads((world / "assets" / "model.json").read_text())
     assert record["commit"] == COMMIT and "sha256" in record["files"]["model.safetensors"]
     assert record["files"].keys() == {path.name for path in machine.snapshot.iterdir()}
 
     asked = len(hub.asked)
-    status, shown = machine.call(*command, HF_TOKEN=TOKEN)
+    status, shown = machine.snakemake(*words, HF_TOKEN=TOKEN)
     assert status == 0 and "rule fetch" not in shown, shown
     assert (world / "report" / "index.html").is_file()
     assert len(hub.asked) == asked, hub.asked[asked:]
     written = [file for file in machine.folder.rglob("*") if file.is_file()]
     assert not [file for file in written if TOKEN.encode() in file.read_bytes()]
 
-
-def test_a_cache_that_lost_the_recorded_commit(stocked, tmp_path):
-    """Stages read what was recorded, or say so; never what the repository holds by now."""
-    out = tmp_path / "model.json"
-    experiment = load_experiment(yaml.safe_load(stocked.config.read_text()), ROOT)
-    settings = json.dumps(experiment.assets["model"])
-    fetch = (sys.executable, "-m", "unlearning", "fetch", "--settings", settings, "--out", out)
-    assert stocked.call(*fetch, HF_HUB_OFFLINE="1")[0] == 0
+    # stages read what was recorded, or say so; never what the repository holds by now
+    path = world / "assets" / "model.json"
     locate = "import sys; from unlearning.assets.record import located; print(located(sys.argv[1]))"
-    status, shown = stocked.call(sys.executable, "-c", locate, out, HF_HUB_OFFLINE="1")
-    assert status == 0 and shown.strip() == str(stocked.snapshot)
-    weights = (stocked.snapshot / "model.safetensors").resolve()
+    status, shown = machine.call(sys.executable, "-c", locate, path, HF_HUB_OFFLINE="1")
+    assert status == 0 and shown.strip() == str(machine.snapshot)
+    weights = (machine.snapshot / "model.safetensors").resolve()
     weights.write_bytes(weights.read_bytes()[:-8])
-    status, shown = stocked.call(sys.executable, "-c", locate, out, HF_HUB_OFFLINE="1")
-    assert status != 0 and f"{out}: the cache lacks model.safetensors of org/tiny" in shown
+    status, shown = machine.call(sys.executable, "-c", locate, path, HF_HUB_OFFLINE="1")
+    assert status != 0 and f"{path}: the cache lacks model.safetensors of org/tiny" in shown
 
 
 def test_what_is_made_here_needs_nothing_from_the_hub(micro_with):

@@ -18,7 +18,7 @@ TEMPLATE = (
 BROUGHT = {
     "model": {"path": "brought", "architecture": None, "prompt": "chat", "system": "Be brief."},
     "pretrain": None,
-    "finetune": {"replay_rows": 0, "epochs": 30, "lr": 1.0e-2},
+    "finetune": {"replay_rows": 0, "epochs": 15, "lr": 1.0e-2},
     "retrain": {"seeds": [1]},
     "unlearn": {"trajectory": [], "epochs": 1},
     "methods": {"SimNPO+RT": {}},
@@ -40,7 +40,8 @@ def brought(tmp_path_factory):
     model = LlamaForCausalLM.from_pretrained(folder)
     model.resize_token_embeddings(len(tokenizer))
     model.save_pretrained(folder)
-    done = project.snakemake(merged({**micro(), "methods": {}}, BROUGHT), "--show-failed-logs")
+    config = merged({**micro(), "methods": {}}, BROUGHT)
+    done = project.ask_snakemake(config, "--show-failed-logs")
     assert done.returncode == 0, done.stdout
     return project
 

@@ -16,7 +16,9 @@ def test_the_target_is_fine_tuned_from_what_was_restored(fresh, micro_with, tmp_
     write_gguf(source)
     config = micro_with(**changes(source), world="from-gguf")
     world = fresh.root / "results" / "from-gguf"
-    done = fresh.snakemake(config, "results/from-gguf/finetune/seed=1/model", "--show-failed-logs")
+    done = fresh.ask_snakemake(
+        config, "results/from-gguf/finetune/seed=1/model", "--show-failed-logs"
+    )
     assert done.returncode == 0, done.stdout
     assert read_json(world / "restore" / "model" / "run.json")["stage"] == "restore"
     assert "quantization_config" not in read_json(world / "finetune/seed=1/model/config.json")

@@ -26,7 +26,7 @@ def test_cells_in_processes_of_their_own(project, micro_with, tmp_path):
     config = micro_with(unlearn={"batch_size": 1000}, resources={"cells_per_job": 1})
     failing = f"results/micro/{UNLEARNED}/trajectory.json"
     targets = (failing, f"results/micro/forget10/{evaluation}/rows.json")
-    done = copy.snakemake(config, "--profile", "config/profiles/local", *targets)
+    done = copy.ask_snakemake(config, "--profile", "config/profiles/local", *targets)
     assert done.returncode != 0
     assert "results/micro/logs/unlearn/forget10/NPO+RT/beta=0.1/seed=1.log" in done.stdout
     assert "error: 2 epochs of 4 rows give no full batch of 1000" in done.stdout
@@ -58,7 +58,7 @@ def test_harness_runs_on_a_task_of_the_users_own(project, micro_with, tmp_path):
     write_task(tasks, "people")
     config = micro_with(harness={"tasks": ["people"], "include_path": "my tasks"})
     summary = "results/micro/finetune/seed=42/harness/summary.json"
-    done = copy.snakemake(config, "--show-failed-logs", summary)
+    done = copy.ask_snakemake(config, "--show-failed-logs", summary)
     assert done.returncode == 0, done.stdout
     assert json.loads((copy.root / summary).read_text())["tasks"]["people"]["documents"] == 24
     assert copy.jobs(config, summary) == {}
@@ -78,6 +78,34 @@ def test_damaged_model_is_named(stage, project, micro_with, tmp_path, capsys):
     )
     assert status != 0 and str(model) in capsys.readouterr().err
     assert not (tmp_path / "evaluation").exists()
+
+
+def test_a_person_evaluates_a_model_as_its_rule_does(stage, project, tmp_path, capsys):
+    """With the experiment's config, or from what model and tables say of themselves."""
+    models, data = project.world / "finetune", project.world / "data"
+    words = ("evaluate", "--model", models / "seed=42" / "model", "--data", data)
+    config = ("--config", ROOT / "tests" / "micro" / "tofu.yaml", "evaluation={fluency: false}")
+    assert stage(*words, *config, "--out", tmp_path / "by-config") == 0
+    made = json.loads((tmp_path / "by-config" / "rows.json").read_text())
+    rule = project.world / "forget10" / "finetune" / "seed=42" / "evaluate" / "rows.json"
+    for name, columns in json.loads(rule.read_text()).items():
+        columns.pop("generation_nll", None)  # the rule also has fluency taken
+        assert made[name] == columns
+    # answers of 200 tokens, as published, are more than this model's context
+    assert stage(*words, "--out", tmp_path / "by-itself") != 0
+    assert "generation_tokens" in capsys.readouterr().err
+
+
+def test_a_stage_without_settings_says_how_to_name_them(stage, project, tmp_path, capsys):
+    words = ("harness", "--model", tmp_path, "--out", tmp_path)
+    assert stage(*words) != 0
+    assert "--config FILE" in capsys.readouterr().err
+    micro = ROOT / "tests" / "micro" / "tofu.yaml"
+    words = ("unlearn", "--model", tmp_path, "--data", tmp_path, "--reference", tmp_path)
+    words += ("--seed", "1", "--out", tmp_path, "--trajectory", tmp_path)
+    assert stage(*words, "--config", micro, "--method", "GA") != 0
+    message = capsys.readouterr().err
+    assert "--method: GA" in message and "SimNPO+RT/default" in message
 
 
 @pytest.mark.parametrize(

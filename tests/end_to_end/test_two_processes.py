@@ -4,18 +4,16 @@ Gloo stands in for NCCL.
 """
 
 import json
-import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 import torch
 from folders import ROOT
+from hold import PATIENCE, held_process, holding, state_of_step
 from project import Project
 from safetensors.torch import load_file
-from unlearning.__main__ import LAUNCH
 from unlearning.config.experiment import Experiment, load_experiment
 from unlearning.models.folder import load_model
 
@@ -40,8 +38,8 @@ class Calls:
         return load_experiment({**self.config, **changes}, ROOT)
 
     def finetune(self, name: str) -> tuple:
-        """The target in a hundred steps."""
-        experiment = self.experiment(finetune={"epochs": 20})
+        """The target in twenty steps."""
+        experiment = self.experiment(finetune={"epochs": 4})
         return (
             *("finetune", "--model", self.world / "pretrain" / "model", *self.data),
             *("--table", "full", "--seed", 42, "--out", self.out / name),
@@ -90,22 +88,20 @@ def words(*call) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def stopped(calls, project) -> re.Match:
-    """What a sharded fine-tuning says that SIGTERM stops after its first state."""
+def stopped(calls, project) -> str:
+    """The log of a sharded fine-tuning that SIGTERM stops while it writes its third state."""
     state, log = calls.out / "state", calls.out / "log"
     resumable = ("--state", state, "--checkpoint-minutes", 0)
     call = (*SHARDED, *calls.finetune("disturbed"), *resumable)
     command = ("python", "-m", "unlearning", "--processes", "2", *call)
     with log.open("w") as file:
-        places = {"cwd": project.root, "env": project.environment, "stderr": subprocess.STDOUT}
-        running = subprocess.Popen(words(*command), stdout=file, **places)
-        while running.poll() is None and not list(state.glob("step=*")):
-            time.sleep(0.02)
+        streams = {"stdout": file, "stderr": subprocess.STDOUT}
+        environment = holding(project.environment, state_of_step(3))
+        running = subprocess.Popen(words(*command), cwd=calls.out, env=environment, **streams)
+        held_process(calls.out)
         running.send_signal(signal.SIGTERM)
-        assert running.wait(120) != 0
-    end = re.search(r"error: stopped by SIGTERM after step (\d+) of 100", log.read_text())
-    assert end, log.read_text()
-    return end
+        assert running.wait(PATIENCE) != 0
+    return log.read_text()
 
 
 @pytest.fixture(scope="module")
@@ -127,8 +123,8 @@ def output(calls, project, stopped) -> str:
     file.write_text(json.dumps([words(*call) for call in together]))
     script = Path(__file__).parents[1] / "support" / "stage_calls.py"
     # told that it has no GPU, accelerate takes each of two processes on the CPU for the only one
-    command = ("env", "--unset", "ACCELERATE_USE_CPU", "python", "-m", *LAUNCH.split(), "2")
-    done = project.call(*command, script, file)
+    command = ("env", "--unset", "ACCELERATE_USE_CPU", "python", script, file, "2")
+    done = project.call(*command)
     assert done.returncode == 0, done.stdout
     return done.stdout
 
@@ -170,7 +166,8 @@ def test_two_processes_are_two(calls, output):
 def test_two_processes_stop_and_go_on_together(calls, stopped, output):
     """The launcher hands the signal on; the model is that of two undisturbed processes."""
     state = calls.out / "state"
-    assert f"resumed after step {stopped[1]} from {state}" in output
+    assert "error: stopped by SIGTERM after step 4 of 20" in stopped, stopped
+    assert f"resumed after step 4 from {state}" in output
     ours, theirs = (calls.out / n / "model.safetensors" for n in ("disturbed", "undisturbed"))
     assert ours.read_bytes() == theirs.read_bytes()
     assert not state.exists()

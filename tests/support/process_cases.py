@@ -8,9 +8,7 @@ metrics, golden values) and weights.safetensors.
 """
 
 import copy
-import importlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -22,12 +20,12 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file, save_file
-from torch.multiprocessing import start_processes
 
 sys.path.append(str(Path(__file__).resolve().parent))
 
 from folders import GOLDEN
 from golden_files import cases as golden_cases
+from processes import fork_processes
 from toy import ARCHITECTURE, WORDS, toy
 from trajectories import golden_world, trajectory
 from unlearning.benchmarks.tofu.metrics import summarise
@@ -38,14 +36,13 @@ from unlearning.evaluation.generation import Limit
 from unlearning.methods.objective import build_objective
 from unlearning.methods.registry import resolve
 from unlearning.models.build import build_model
-from unlearning.stages.common import make_accelerator
 from unlearning.training.learning import LEARN
 from unlearning.training.loop import train
 from unlearning.training.plan import Fit, Recipe, StepPlan
+from unlearning.training.session import make_accelerator
 from unlearning.training.sharding import whole
 from unlearning.training.sources import LearnSource, UnlearnSource
 from unlearning.training.state import TrainingState
-from unlearning.worker import LATE
 
 SHARDINGS = ("replicate", "shard")
 # what else a run may bring: a second model, some parameters only, no tied embeddings, …
@@ -145,16 +142,6 @@ def started(folder: Path, names: dict[int, Sequence[str]]) -> dict[int, tuple[di
     return {processes: read(folder / str(processes)) for processes in names}
 
 
-def process(index: int, processes: int, folder: Path, names: Sequence[str]) -> None:
-    """One of several processes that run the cases, with what torchrun would tell it."""
-    ranks = {"RANK": index, "LOCAL_RANK": index}
-    ranks |= {"WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes}
-    os.environ.update({name: str(value) for name, value in ranks.items()})
-    store = torch.distributed.FileStore(f"{folder}.store", processes)
-    torch.distributed.init_process_group("gloo", store=store, rank=index, world_size=processes)
-    run_cases(folder, names)
-
-
 def read(folder: Path) -> tuple[dict, dict]:
     """(what the cases end with, their weights), as run_cases() wrote them."""
     cases = json.loads((folder / "cases.json").read_text(encoding="utf-8"))
@@ -226,8 +213,5 @@ def run_cases(
 if __name__ == "__main__":
     path, asked = Path(sys.argv[1]), json.loads(sys.argv[2])
     path.mkdir(parents=True, exist_ok=True)
-    for module in LATE:  # once, not in each process
-        importlib.import_module(module)
     for count, cases in asked.items():
-        arguments = (int(count), path / count, cases)
-        start_processes(process, arguments, nprocs=int(count), start_method="fork")
+        fork_processes(int(count), path / f"{count}.store", run_cases, path / count, cases)

@@ -72,7 +72,7 @@ class Project:
         return self.call("snakemake", *self._arguments(config, arguments))
 
     def ask_snakemake(self, config: dict | Path, *arguments: str | Path):
-        """What `snakemake` does, from a warm process: for runs that start no job or few."""
+        """What `snakemake` does, from a warm process: without its start of three seconds."""
         return self.ask(*self._arguments(config, arguments))
 
     def ask(self, *words: str | Path):

@@ -69,7 +69,7 @@ def slow_runs(
     copy = project.moved_to(folder)
     (copy.root / "slow.py").write_text(LOSS)
     slow = Slow(copy, micro_with(methods=method, resources=resources), scales)
-    done = copy.snakemake(slow.config, *slow.runs)
+    done = copy.ask_snakemake(slow.config, *slow.runs)
     assert done.returncode == 0, done.stdout
     return slow
 

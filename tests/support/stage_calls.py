@@ -1,6 +1,6 @@
-"""Stages one after the other under however many processes this is started with.
+"""Stages one after the other under several processes, forked from one that has torch loaded.
 
-    torchrun --standalone --nproc_per_node 2 tests/support/stage_calls.py CALLS.json
+    python tests/support/stage_calls.py CALLS.json 2
 
 A start of two processes costs seconds, so that one start runs all stages that are compared with
 those of one process. CALLS.json holds the arguments of each. Each process writes how many there are
@@ -11,8 +11,11 @@ import json
 import sys
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parent))
+
+from processes import fork_processes
 from unlearning.__main__ import main
-from unlearning.stages.common import make_accelerator
+from unlearning.training.session import make_accelerator
 
 
 def all_calls(path: Path) -> None:
@@ -26,4 +29,5 @@ def all_calls(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    all_calls(Path(sys.argv[1]))
+    calls = Path(sys.argv[1])
+    fork_processes(int(sys.argv[2]), calls.with_suffix(".store"), all_calls, calls)

@@ -83,6 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
             module = importlib.import_module(path)
             module.add_arguments(stage)
     parsed = parser.parse_args(given)
+    by_hand = getattr(parsed, "settings", "") is None
     if parsed.processes > 1:
         launch = [*LAUNCH.split(), str(parsed.processes), "-m", "unlearning"]
         stage_on = given.index(parsed.stage)
@@ -90,6 +91,8 @@ def main(arguments: list[str] | None = None) -> int:
         command = [sys.executable, "-m", *launch, *stage]
         os.execve(sys.executable, command, {**os.environ, **TORCHRUN})
     try:
+        if by_hand:  # loaded by name: what rules call does not depend on it
+            importlib.import_module("unlearning.by_hand").complete(parsed)
         module.run(parsed)
         sys.stdout.flush()
     except BrokenPipeError:  # who reads the output (`| head`) has seen enough

@@ -14,6 +14,7 @@ from unlearning.errors import UserError
 
 REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 SUMS = "tables.sha256"
+RUN_FILE = "run.json"  # of a model folder: how it was made
 
 
 @contextmanager

@@ -16,11 +16,11 @@ from unlearning.methods.objective import build_objective
 from unlearning.methods.registry import resolve
 from unlearning.models.build import build_model
 from unlearning.models.folder import DTYPES
-from unlearning.stages.common import trained_in
 from unlearning.training.learning import LEARN
 from unlearning.training.loop import train
 from unlearning.training.optimizers import make_optimizer, paged_adamw_class
 from unlearning.training.plan import Fit, Recipe, StepPlan
+from unlearning.training.session import trained_in
 from unlearning.training.sources import LearnSource, UnlearnSource
 from unlearning.training.state import TrainingState
 

@@ -3,9 +3,9 @@
 import pytest
 from accelerate import Accelerator
 from unlearning.errors import UserError
-from unlearning.stages.common import history_record, show_plan
 from unlearning.training.history import History
 from unlearning.training.plan import Recipe, StepPlan
+from unlearning.training.session import history_record, show_plan
 from unlearning.training.sources import LearnSource, UnlearnSource
 
 PUBLISHED = {"epochs": 10, "batch_size": 32, "lr": 1e-5, "warmup_epochs": 1, "schedule": "linear"}

@@ -3,9 +3,11 @@
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
 from argparse import Namespace
 from dataclasses import asdict
+from functools import cache
 
 import pytest
 import torch
@@ -16,10 +18,10 @@ from unlearning.data.prompts import PROMPTS
 from unlearning.methods.objective import build_objective
 from unlearning.methods.registry import resolve
 from unlearning.models.build import build_model
-from unlearning.stages.common import make_state
 from unlearning.training.learning import LEARN
 from unlearning.training.loop import train
 from unlearning.training.plan import Fit, Recipe, StepPlan
+from unlearning.training.session import make_state
 from unlearning.training.sources import LearnSource, UnlearnSource
 from unlearning.training.state import SIGNALS, Stopped, TrainingState
 
@@ -91,17 +93,24 @@ def steps_in(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+@cache
+def undisturbed(case):
+    """(weights, history) that a run ends with."""
+    model, history = run(case)
+    return model.state_dict(), asdict(history)
+
+
 def resumes(case, folder, first, minutes=0):
     """The run goes on after step `first` and ends as if undisturbed."""
-    expected_model, expected = run(case)
+    expected_weights, expected_history = undisturbed(case)
     visited = []
     state = state_in(folder, minutes)
     model, history = run(case, state, visited.append)
     assert visited == list(range(first + 1, 7)) if first else visited == list(range(7))
-    assert asdict(history) == asdict(expected)
+    assert asdict(history) == expected_history
     assert len(history.points) == 7
     for name, ours in model.state_dict().items():
-        assert torch.equal(ours, expected_model.state_dict()[name]), name
+        assert torch.equal(ours, expected_weights[name]), name
     state.remove()
     assert not folder.exists()
 
@@ -137,6 +146,14 @@ def flip(path):
     path.write_bytes(content)
 
 
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """The states of a run that was killed, to be copied."""
+    folder = tmp_path_factory.mktemp("killed")
+    in_child(lambda: run("NPO+RT", state_in(folder), send(signal.SIGKILL)))
+    return folder
+
+
 @pytest.mark.parametrize(
     "damage, name",
     [
@@ -148,9 +165,8 @@ def flip(path):
         (os.remove, "weights.safetensors"),
     ],
 )
-def test_of_a_damaged_state_the_one_before_is_used(damage, name, tmp_path, capsys):
-    folder = tmp_path / "state"
-    in_child(lambda: run("NPO+RT", state_in(folder), send(signal.SIGKILL)))
+def test_of_a_damaged_state_the_one_before_is_used(damage, name, killed, tmp_path, capsys):
+    folder = shutil.copytree(killed, tmp_path / "state")
     damage(folder / "step=3" / name)
     resumes("NPO+RT", folder, first=2)
     told = capsys.readouterr().out

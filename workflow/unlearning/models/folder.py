@@ -13,13 +13,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from unlearning.assets.record import located
 from unlearning.errors import UserError
-from unlearning.files import new_folder, read_json, sha256, write_json
+from unlearning.files import RUN_FILE, new_folder, read_json, sha256, write_json
 from unlearning.models.checks import key_problems, number_problems, sight_problems
 from unlearning.models.lora import Adapter, load_adapted
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 DTYPES["pure-bfloat16"] = torch.bfloat16
-RUN_FILE = "run.json"
 
 
 def load_model(path: str, dtype: str = "float32"):

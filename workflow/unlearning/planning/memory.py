@@ -5,6 +5,7 @@ training loop: float32 master weights and gradients, attention without a materia
 logits at the labelled positions only. benchmarks/memory.py compares them with what is measured.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from unlearning.planning.shapes import Shape
@@ -45,6 +46,30 @@ class Step:
     processes: int = 1
     sharded: bool = False
     pure: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        roles: int,
+        logits: dict[str, str],
+        teacher: Collection[str],
+        width: int,
+        labels: int,
+        **layout,
+    ) -> "Step":
+        """The step of a loss that asks for these logits (role -> labels or all) and for a teacher's
+        logits of these roles. layout: the other fields."""
+        positions = [labels if kind == "labels" else width for kind in logits.values()]
+        taught = bool(set(teacher) & set(logits))
+        return cls(
+            roles=roles,
+            width=width,
+            labels=labels,
+            full=sum(positions),
+            teacher=bool(teacher),
+            taught=taught,
+            **layout,
+        )
 
     @property
     def tokens(self) -> int:

@@ -96,17 +96,15 @@ class Plan:
         micro, text = min(fit["micro_batch"] or 1, batch), self._texts(section).row
         width = min(recipe["max_length"], text.longest)
         labels = min(width, text.most_labels)
-        positions = [labels if k == "labels" else width for k in needs["logits"].values()]
         adapter = self.shape.adapter(recipe["lora"])
         few = 3 * self.shape.hidden * self.shape.feed_forward / self.shape.parameters
-        step = Step(
+        step = Step.of(
+            len(roles),
+            needs["logits"],
+            needs["teacher"],
+            width,
+            labels,
             micro_batch=micro,
-            roles=len(roles),
-            width=width,
-            labels=labels,
-            full=sum(positions),
-            teacher=bool(needs["teacher"]),
-            taught=bool(set(needs["teacher"]) & set(needs["logits"])),
             accumulates=batch > micro * self.processes,
             trained=few if "trains" in hooks else 1.0,  # RMU: three matrices
             adapter=adapter,

@@ -7,7 +7,7 @@ import altair
 import numpy
 
 from unlearning.analysis.growth import fit_growth
-from unlearning.reporting.charts import Panel, emphasis
+from unlearning.reporting.charts import Panel, emphasis, inline_data
 from unlearning.reporting.palette import Style, channels
 
 _FITS = {"linear fit": [2, 3], "log fit": [8, 4]}  # with the dashes of each
@@ -82,7 +82,7 @@ def curve_chart(
         lowest = min(mark[curve] for mark in data if mark[curve] > 0) / 2
         data = [{**m, f"{curve}_low": max(m[f"{curve}_low"], lowest)} for m in data if m[curve] > 0]
     look = channels(styles, legend)
-    base = altair.Chart(altair.Data(values=data))
+    base = altair.Chart(inline_data(data))
     x = altair.X("step:Q", title=title)
     band = base.mark_area().encode(
         x=x,
@@ -111,7 +111,7 @@ def fitted_panel(
     chart = curve_chart(marks(runs, ["drift"]), "drift", y_title, own, False, title=axis)
     lines = fits(runs)
     layers = [
-        altair.Chart(altair.Data(values=[line for line in lines if line["fit"] == name]))
+        altair.Chart(inline_data([line for line in lines if line["fit"] == name]))
         .mark_line(color="#1f2933", strokeWidth=1.2, strokeDash=dash)
         .encode(x="step:Q", y="drift:Q")
         for name, dash in _FITS.items()

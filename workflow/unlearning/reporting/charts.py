@@ -1,6 +1,7 @@
 """What all figures share: theme, axes, the highlighted method, the way to page and to SVG."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import altair
@@ -26,6 +27,12 @@ class Panel:
     title: str
     chart: altair.TopLevelMixin
     height: int = 300
+
+
+def inline_data(rows: Sequence[dict]) -> altair.Data:
+    """Rows of a chart. They are a tuple, because altair copies lists and all that they hold with
+    each layer: a quarter of a report's time."""
+    return altair.Data(values=tuple(rows))
 
 
 def emphasis(shown: float, faded: float, alone: float | None = None) -> altair.OpacityValue:
@@ -55,7 +62,7 @@ def log_fq_axis(values: list[float], channel=altair.Y):
 
 def threshold() -> altair.Chart:
     """The line at FQ = 0.05."""
-    data = altair.Data(values=[{"log10_fq": MEANINGFUL, "label": "FQ 0.05"}])
+    data = inline_data([{"log10_fq": MEANINGFUL, "label": "FQ 0.05"}])
     line = altair.Chart(data).mark_rule(strokeDash=[4, 4], color="#8a94a3", strokeWidth=1)
     return line.encode(y="log10_fq:Q")
 
@@ -108,7 +115,7 @@ def svg(panels: list[Panel], columns: int, width: int = 330) -> str:
 
 def notice_svg(text: str) -> str:
     """A small SVG with a sentence, where there is nothing to show."""
-    data = altair.Data(values=[{"text": text}])
+    data = inline_data([{"text": text}])
     chart = altair.Chart(data).mark_text(fontSize=13, color="#52606d").encode(text="text:N")
     return svg([Panel("", chart, 60)], columns=1, width=760)
 

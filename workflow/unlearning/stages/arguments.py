@@ -2,16 +2,36 @@
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from unlearning.training.plan import Fit
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """--settings, as the rule shows it."""
+def add_settings(
+    parser: argparse.ArgumentParser,
+    settings_of: Callable[[Any, argparse.Namespace], dict] | None = None,
+) -> None:
+    """--settings, as the rule shows it, or --config, by which a person says the same.
+
+    settings_of: (experiment, arguments) -> the stage's settings; None where only a rule calls it.
+    """
+    required = settings_of is None
     parser.add_argument(
-        "--settings", type=json.loads, required=True, help="the stage's settings as JSON"
+        "--settings",
+        type=json.loads,
+        required=required,
+        help="the stage's settings as JSON, as its rule spells them",
     )
+    if settings_of is not None:
+        parser.add_argument(
+            "--config",
+            nargs="+",
+            metavar="FILE|KEY=VALUE",
+            help="instead of --settings: config of the experiment, files and values over them",
+        )
+        parser.set_defaults(settings_of=settings_of)
 
 
 def add_fit(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from unlearning.assets.record import located
 from unlearning.benchmark import folder_of, room
 from unlearning.data.build import build_tables
+from unlearning.data.origin import write_origin
 from unlearning.data.tables import write_table
 from unlearning.files import new_folder, write_sums
 from unlearning.stages.arguments import add_settings
@@ -13,11 +14,16 @@ from unlearning.stages.arguments import add_settings
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The arguments that rule data shows."""
-    parser.add_argument("--splits", nargs="+", required=True, help="forget splits")
+    parser.add_argument("--splits", nargs="+", help="forget splits; with --config those of it")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     # may stand without a value: only data of the hub have some
     parser.add_argument("--snapshot", nargs="*", help="records of rule fetch, without data_dir")
-    add_settings(parser)
+    add_settings(parser, _settings)
+
+
+def _settings(experiment, args: Namespace) -> dict:
+    args.splits = args.splits or experiment.tables
+    return experiment.config["data"]
 
 
 def run(args: Namespace) -> None:
@@ -31,4 +37,5 @@ def run(args: Namespace) -> None:
         tables_of = room(folder_of(args.settings["source"]), "data")
         if hasattr(tables_of, "write_tasks"):
             tables_of.write_tasks(folder, args.out, args.settings)
+        write_origin(folder, args.settings, args.splits)
         write_sums(folder)

@@ -15,20 +15,20 @@ from unlearning.data.tables import QA, ColumnNames
 from unlearning.evaluation.records import write_evaluation
 from unlearning.models.folder import load_model, load_tokenizer
 from unlearning.stages.arguments import add_fit, add_settings
-from unlearning.stages.common import make_accelerator
+from unlearning.training.session import make_accelerator
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The arguments that rule evaluate shows."""
     parser.add_argument("--model", required=True, help="model folder")
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
-    parser.add_argument("--split", required=True, help="forget split")
+    parser.add_argument("--split", help="forget split; by default the only one")
     # both may stand without a value: a rule's optional input is then empty
     parser.add_argument("--target", nargs="?", help="target model folder, to judge fluency")
     parser.add_argument("--holdout", nargs="?", type=Path, help="table of non-members")
-    parser.add_argument("--out", type=Path, required=True, help="evaluation folder to write")
+    parser.add_argument("--out", type=Path, help="folder to write; by default beside the model")
     add_fit(parser)
-    add_settings(parser)
+    add_settings(parser, lambda experiment, args: experiment.evaluate_settings())
 
 
 def non_members(args: Namespace) -> list[dict] | None:
@@ -65,5 +65,6 @@ def run(args: Namespace) -> None:
             model = load_model(args.target, settings["precision"]).to(accelerator.device)
         evaluator.add_fluency(model, rows)
     if accelerator.is_main_process:
-        for name, value in write_evaluation(args.out, rows, benchmark).items():
+        out = args.out or Path(args.model).with_name("evaluate")
+        for name, value in write_evaluation(out, rows, benchmark).items():
             print(f"{name:32s} {value:.4f}")

@@ -8,12 +8,12 @@ from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import load_model, load_tokenizer
 from unlearning.models.lora import attach
 from unlearning.stages.arguments import add_fit, add_settings, add_state
-from unlearning.stages.common import (
+from unlearning.training.plan import Recipe, StepPlan
+from unlearning.training.session import (
+    learn_and_save,
     make_accelerator,
     trained_in,
 )
-from unlearning.stages.learning import learn_and_save
-from unlearning.training.plan import Recipe, StepPlan
 from unlearning.training.sources import LearnSource
 
 
@@ -27,7 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     add_fit(parser)
-    add_settings(parser)
+    add_settings(parser, lambda experiment, args: experiment.finetune_settings())
     add_state(parser)
 
 

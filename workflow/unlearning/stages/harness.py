@@ -8,7 +8,7 @@ from unlearning.evaluation.harness import evaluate, load_tasks
 from unlearning.files import write_json
 from unlearning.models.folder import load_model, load_tokenizer
 from unlearning.stages.arguments import add_settings
-from unlearning.stages.common import make_accelerator
+from unlearning.training.session import make_accelerator
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -18,7 +18,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--batch-size", type=int, default=16, help="sequences in memory; changes no result"
     )
-    add_settings(parser)
+    add_settings(parser, lambda experiment, args: experiment.harness_settings())
 
 
 def run(args: Namespace) -> None:

@@ -8,12 +8,12 @@ from unlearning.models.build import build_model, train_tokenizer
 from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import DTYPES
 from unlearning.stages.arguments import add_fit, add_settings, add_state
-from unlearning.stages.common import (
+from unlearning.training.plan import Recipe, StepPlan
+from unlearning.training.session import (
+    learn_and_save,
     make_accelerator,
     trained_in,
 )
-from unlearning.stages.learning import learn_and_save
-from unlearning.training.plan import Recipe, StepPlan
 from unlearning.training.sources import LearnSource
 
 
@@ -22,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     add_fit(parser)
-    add_settings(parser)
+    add_settings(parser, lambda experiment, args: experiment.pretrain_settings())
     add_state(parser)
 
 

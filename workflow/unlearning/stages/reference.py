@@ -12,16 +12,16 @@ from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import load_model, load_tokenizer
 from unlearning.models.noise import add_noise
 from unlearning.stages.arguments import add_settings
-from unlearning.stages.common import make_accelerator, trained_in
+from unlearning.training.session import make_accelerator, trained_in
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The arguments that rule reference shows."""
     parser.add_argument("--model", required=True, help="folder or hub id of the reference model")
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
-    parser.add_argument("--split", required=True, help="forget split")
+    parser.add_argument("--split", help="forget split; by default the only one")
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
-    add_settings(parser)
+    add_settings(parser, lambda experiment, args: experiment.reference_settings())
 
 
 def run(args: Namespace) -> None:

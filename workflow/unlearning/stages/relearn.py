@@ -16,7 +16,10 @@ from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import load_model, load_tokenizer
 from unlearning.models.lora import attach
 from unlearning.stages.arguments import add_fit, add_settings, add_state
-from unlearning.stages.common import (
+from unlearning.training.learning import LEARN
+from unlearning.training.loop import train
+from unlearning.training.plan import Recipe, StepPlan, generator
+from unlearning.training.session import (
     history_record,
     make_accelerator,
     make_state,
@@ -24,9 +27,6 @@ from unlearning.stages.common import (
     trained_in,
     while_training,
 )
-from unlearning.training.learning import LEARN
-from unlearning.training.loop import train
-from unlearning.training.plan import Recipe, StepPlan, generator
 from unlearning.training.sharding import whole
 from unlearning.training.sources import LearnSource
 
@@ -35,12 +35,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     """The arguments that rule relearn shows."""
     parser.add_argument("--model", required=True, help="unlearned model folder")
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
-    parser.add_argument("--split", required=True, help="forget split")
+    parser.add_argument("--split", help="forget split; by default the only one")
     parser.add_argument("--attack", choices=["random", "shortest"], required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True, help="trajectory JSON to write")
     add_fit(parser)
-    add_settings(parser)
+    add_settings(parser, _settings)
     add_state(parser)
 
 
@@ -51,6 +51,11 @@ def attacker_rows(rows: list[Example], attack: str, fraction: float, seed: int) 
         return sorted(rows, key=lambda row: len(row.ids) - row.start)[:count]
     chosen = generator(seed, "attack").choice(len(rows), size=count, replace=False)
     return [rows[i] for i in sorted(chosen)]
+
+
+def _settings(experiment, args: Namespace) -> dict:
+    attack = next(name for name in experiment.fractions if name.startswith(args.attack))
+    return experiment.relearn_settings(attack)
 
 
 def run(args: Namespace) -> None:

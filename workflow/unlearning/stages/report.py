@@ -16,7 +16,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--published", nargs="?", type=Path, help="YAML of published numbers")
     parser.add_argument("--template", type=Path, required=True, help="template of the page")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    add_settings(parser)
+    add_settings(parser, lambda experiment, args: experiment.config)
 
 
 def run(args: Namespace) -> None:

@@ -8,7 +8,7 @@ from unlearning.assets.gguf import read_fields
 from unlearning.files import sha256
 from unlearning.models.folder import save_model
 from unlearning.models.restore import restore_model
-from unlearning.stages.common import run_origin
+from unlearning.training.session import run_origin
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -21,7 +21,9 @@ from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import load_model, load_tokenizer, save_model
 from unlearning.models.lora import Adapter, attach
 from unlearning.stages.arguments import add_fit, add_settings, add_state
-from unlearning.stages.common import (
+from unlearning.training.loop import train
+from unlearning.training.plan import Recipe, StepPlan
+from unlearning.training.session import (
     history_record,
     make_accelerator,
     make_state,
@@ -30,8 +32,6 @@ from unlearning.stages.common import (
     trained_in,
     while_training,
 )
-from unlearning.training.loop import train
-from unlearning.training.plan import Recipe, StepPlan
 from unlearning.training.sharding import whole
 from unlearning.training.sources import UnlearnSource
 
@@ -40,15 +40,25 @@ def add_arguments(parser: ArgumentParser) -> None:
     """The arguments that rule unlearn shows."""
     parser.add_argument("--model", required=True, help="target model folder")
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
-    parser.add_argument("--split", required=True, help="forget split")
-    parser.add_argument("--retain", required=True, help="retain table")
+    parser.add_argument("--split", help="forget split; by default the only one")
+    parser.add_argument("--retain", help="retain table; with --config that of the split")
+    parser.add_argument("--method", help="with --config: METHOD or METHOD/VARIANT of it")
     parser.add_argument("--reference", type=Path, required=True, help="JSON of stage reference")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     parser.add_argument("--trajectory", type=Path, required=True, help="JSON file to write")
     add_fit(parser)
-    add_settings(parser)
+    add_settings(parser, _settings)
     add_state(parser)
+
+
+def _settings(experiment, args: Namespace) -> dict:
+    args.retain = args.retain or experiment.benchmark.retain_table(args.split)
+    cells = {f"{cell.method}/{cell.variant}": cell for cell in experiment.cells()}
+    chosen = [c for name, c in cells.items() if args.method in (None, c.method, name)]
+    if len(chosen) != 1:
+        raise UserError(f"--method: {args.method} is not one of {', '.join(cells)}")
+    return experiment.method_settings(chosen[0].method, chosen[0].variant, args.split)
 
 
 def run(args: Namespace) -> None:

@@ -38,15 +38,13 @@ def passes_of(
         rows = [row for pair in pairs for row in pair.values()]
         width = max(len(row.ids) for row in rows)
         labels = max(len(row.ids) - row.start for row in rows)
-        full = [labels if kind == "labels" else width for kind in needs.logits.values()]
-        step = Step(
+        step = Step.of(
+            len(objective.roles),
+            needs.logits,
+            needs.teacher,
+            width,
+            labels,
             micro_batch=1,
-            roles=len(objective.roles),
-            width=width,
-            labels=labels,
-            full=sum(full),
-            teacher=bool(needs.teacher),
-            taught=bool(set(needs.teacher) & set(needs.logits)),
             trained=trained / shape.parameters,
             adapter=trained if recipe.lora else 0,
             half=accelerator.mixed_precision == "bf16",

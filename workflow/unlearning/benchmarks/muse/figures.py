@@ -5,7 +5,7 @@ import altair
 from unlearning.benchmarks.muse.metrics import METRICS as MUSE
 from unlearning.benchmarks.muse.results import MuseResults
 from unlearning.benchmarks.muse.tables import FOLDS, folds
-from unlearning.reporting.charts import Panel, emphasis, notice_svg, svg
+from unlearning.reporting.charts import Panel, emphasis, inline_data, notice_svg, svg
 from unlearning.reporting.evaluated import SeedGroup
 from unlearning.reporting.labels import ARROWS, NAMES, RETRAIN, TARGET
 from unlearning.reporting.palette import REFERENCE_STYLES, Style, channels, variant_styles
@@ -67,12 +67,12 @@ def _panel(
         axis=altair.Axis(values=sorted({fold for fold, _ in groups}), format="d"),
     )
     y = altair.Y("value:Q", title=f"{metric_title}, percent")
-    means = altair.Chart(altair.Data(values=data))
-    seeds = altair.Chart(altair.Data(values=_seeds(groups, metric)))
+    means = altair.Chart(inline_data(data))
+    seeds = altair.Chart(inline_data(_seeds(groups, metric)))
     tooltip = ["label:N", altair.Tooltip("fold:Q", title=_AXES[kind]), "value:Q", "seeds:N"]
     colour = channel["color"]
     chart = altair.layer(
-        altair.Chart(altair.Data(values=_references(results, metric)))
+        altair.Chart(inline_data(_references(results, metric)))
         .mark_rule(strokeWidth=1.3)
         .encode(y=y, tooltip=["label:N", "value:Q"], opacity=emphasis(0.8, 0.3), **channel),
         means.mark_rule(strokeWidth=1.5).encode(

@@ -4,7 +4,7 @@ import altair
 
 from unlearning.benchmarks.own.metrics import METRICS
 from unlearning.benchmarks.own.results import OwnResults, Point
-from unlearning.reporting.charts import Panel, emphasis, notice_svg, svg
+from unlearning.reporting.charts import Panel, emphasis, inline_data, notice_svg, svg
 from unlearning.reporting.labels import attack_title
 from unlearning.reporting.palette import REFERENCE_STYLES, Style, channels, variant_styles
 from unlearning.reporting.statistics import spread
@@ -62,7 +62,7 @@ def _trade_off(results: OwnResults, look: dict[str, Style], legend: bool) -> Pan
     shown = {label: look[label] for label in dict.fromkeys(mark["label"] for mark in marks)}
     x = altair.X("forget:Q", title=METRICS[FORGET].title, scale=altair.Scale(domain=[0, 1]))
     y = altair.Y("retain:Q", title=METRICS[RETAIN].title, scale=altair.Scale(domain=[0, 1]))
-    chart = altair.Chart(altair.Data(values=marks)).mark_point(filled=True, size=90)
+    chart = altair.Chart(inline_data(marks)).mark_point(filled=True, size=90)
     chart = chart.encode(
         x=x,
         y=y,
@@ -84,7 +84,7 @@ def _curves(
     for (label, epoch), seeds in values.items():
         marks.append({"label": label, "epoch": epoch, "value": spread(seeds).mean})
     shown = {label: look[label] for label in dict.fromkeys(mark["label"] for mark in marks)}
-    chart = altair.Chart(altair.Data(values=marks)).mark_line(point=True, strokeWidth=2)
+    chart = altair.Chart(inline_data(marks)).mark_line(point=True, strokeWidth=2)
     chart = chart.encode(
         x=altair.X("epoch:Q", title="Epoch"),
         y=altair.Y("value:Q", title=METRICS[metric].title, scale=altair.Scale(domain=[0, 1])),

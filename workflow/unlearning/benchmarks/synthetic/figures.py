@@ -4,7 +4,7 @@ import altair
 
 from unlearning.benchmarks.synthetic.results import SyntheticResults, setting_title
 from unlearning.reporting.bands import curve_chart, fitted_panel, marks
-from unlearning.reporting.charts import Panel, emphasis, svg
+from unlearning.reporting.charts import Panel, emphasis, inline_data, svg
 from unlearning.reporting.palette import Style, channels
 
 TITLES = {
@@ -85,8 +85,8 @@ def _path(data: list[dict], styles: dict[str, Style], legend: bool):
     scale = altair.Scale(type="log")
     x = altair.X("forget_distance:Q", title="Forget distance", scale=scale)
     y = altair.Y("retain_distance:Q", title="Retain distance", scale=scale)
-    line = altair.Chart(altair.Data(values=shown)).mark_line(strokeWidth=2)
-    ends = altair.Chart(altair.Data(values=[m for m in shown if m["step"] == last]))
+    line = altair.Chart(inline_data(shown)).mark_line(strokeWidth=2)
+    ends = altair.Chart(inline_data([m for m in shown if m["step"] == last]))
     tooltip = ["label:N", "forget_distance:Q", "retain_distance:Q"]
     return altair.layer(
         line.encode(x=x, y=y, order="step:Q", opacity=emphasis(0.95, 0.1), **look),

@@ -6,7 +6,7 @@ from unlearning.benchmarks.synthetic.logistic import course, objective, prepare
 from unlearning.files import write_json
 from unlearning.progress import Progress
 from unlearning.stages.arguments import add_synthetic
-from unlearning.stages.common import run_origin
+from unlearning.training.session import run_origin
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from accelerate import Accelerator
 from unlearning.benchmarks.synthetic.markov import MarkovStudy
 from unlearning.files import write_json
 from unlearning.stages.arguments import add_synthetic
-from unlearning.stages.common import run_origin
+from unlearning.training.session import run_origin
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -5,7 +5,7 @@ import altair
 from unlearning.benchmarks.tofu.reporting.results import SplitResults
 from unlearning.benchmarks.tofu.reporting.scatter import FIELDS, TOOLTIP
 from unlearning.benchmarks.tofu.reporting.trajectories import Point, state_at
-from unlearning.reporting.charts import Panel, emphasis, log_fq_axis, threshold
+from unlearning.reporting.charts import Panel, emphasis, inline_data, log_fq_axis, threshold
 from unlearning.reporting.labels import attack_title, p_value
 from unlearning.reporting.palette import Style, channels
 from unlearning.reporting.statistics import mean_metrics
@@ -91,8 +91,8 @@ def _curves(points: list[Point], styles: dict[str, Style], legend: bool, x, y, *
     """Mean curves with points; seeds as faint lines, on the page only for a chosen variant."""
     look = channels(styles, legend)
     order = altair.Order("epoch:Q")
-    seeds = altair.Chart(altair.Data(values=records(points)))
-    mean = altair.Chart(altair.Data(values=means(points)))
+    seeds = altair.Chart(inline_data(records(points)))
+    mean = altair.Chart(inline_data(means(points)))
     tooltip = [*TOOLTIP[:2], altair.Tooltip("epoch:Q", title="Epoch", format=".3~g"), *TOOLTIP[2:]]
     marks = mean.mark_point(filled=True)
     size = altair.SizeValue(26, condition={"test": "datum.last", "value": 64})

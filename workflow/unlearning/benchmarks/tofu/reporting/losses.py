@@ -4,7 +4,7 @@ import altair
 
 from unlearning.benchmarks.tofu.reporting.results import SplitResults
 from unlearning.benchmarks.tofu.reporting.trajectories import Losses
-from unlearning.reporting.charts import Panel
+from unlearning.reporting.charts import Panel, inline_data
 from unlearning.reporting.palette import Style
 
 MOST_STEPS = 120  # of a run on the page; longer ones are thinned evenly
@@ -37,7 +37,7 @@ def _chart(runs: list[Losses], style: Style):
         for run in runs
         for step, loss in thinned(run.values)
     ]
-    chart = altair.Chart(altair.Data(values=data))
+    chart = altair.Chart(inline_data(data))
     return chart.mark_line(strokeWidth=1.3, color=style.colour, opacity=0.75).encode(
         x=altair.X("step:Q", title=None, axis=altair.Axis(tickCount=4)),
         y=altair.Y(

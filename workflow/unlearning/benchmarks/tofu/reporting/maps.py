@@ -9,7 +9,7 @@ from unlearning.benchmarks.tofu.reporting.grids import Grid, GridPoint, grids
 from unlearning.benchmarks.tofu.reporting.peaks import peaks
 from unlearning.benchmarks.tofu.reporting.results import SplitResults
 from unlearning.benchmarks.tofu.reporting.scatter import record
-from unlearning.reporting.charts import Panel, emphasis, log_fq_axis, threshold
+from unlearning.reporting.charts import Panel, emphasis, inline_data, log_fq_axis, threshold
 from unlearning.reporting.labels import compact, p_value
 from unlearning.reporting.palette import Style, channels
 from unlearning.reporting.statistics import mean_metrics
@@ -43,8 +43,8 @@ def _over_one(grid: Grid, colour: str) -> list[Panel]:
     utility = altair.Y("mu:Q", title="Model utility", scale=altair.Scale(domain=[0, 1]))
 
     def chart(y, *below):
-        mean = altair.Chart(altair.Data(values=means))
-        each = altair.Chart(altair.Data(values=seeds)).mark_point(size=34, filled=True)
+        mean = altair.Chart(inline_data(means))
+        each = altair.Chart(inline_data(seeds)).mark_point(size=34, filled=True)
         return altair.layer(
             *below,
             each.encode(x=x, y=y, color=altair.value(colour), opacity=altair.value(0.4)),
@@ -92,7 +92,7 @@ def _heat_map(shown: list[dict], axes: tuple[str, ...], field: str, title: str, 
         )
         for kind, place, axis in ((altair.X, "first", axes[0]), (altair.Y, "second", axes[1]))
     )
-    base = altair.Chart(altair.Data(values=shown)).encode(x=x, y=y)
+    base = altair.Chart(inline_data(shown)).encode(x=x, y=y)
     middle = domain[0] + 0.6 * (domain[1] - domain[0])
     dark = {"test": f"datum.{field} < {middle}", "value": "white"}
     return altair.layer(
@@ -150,9 +150,7 @@ def peak_panel(split: SplitResults, styles: dict[str, Style], legend: bool = Fal
     y = log_fq_axis([mark["log10_fq"] for mark in marks])
     x = altair.X("mu:Q", title="Model utility", scale=altair.Scale(domain=[0, 1]))
     look = channels(shown_styles(styles, found), legend, shape=True)
-    base = altair.Chart(altair.Data(values=marks)).encode(
-        x=x, y=y, color=look["color"], detail="label:N"
-    )
+    base = altair.Chart(inline_data(marks)).encode(x=x, y=y, color=look["color"], detail="label:N")
     size = altair.SizeValue(70, condition={"test": "datum.last", "value": 150})
     tooltip = ["label:N", "seed:N", "epoch:Q", "fq_text:N", _number("log10_fq"), _number("mu")]
     points = {"shape": look["shape"], "size": size, "tooltip": tooltip}

@@ -6,7 +6,7 @@ import altair
 
 from unlearning.benchmarks.tofu.reporting.results import Evaluated, SplitResults
 from unlearning.methods.references import TARGET
-from unlearning.reporting.charts import Panel, log_fq_axis, threshold
+from unlearning.reporting.charts import Panel, inline_data, log_fq_axis, threshold
 from unlearning.reporting.labels import metric_text, model_label
 from unlearning.reporting.statistics import spread
 
@@ -90,7 +90,7 @@ def _chart(marks: list[dict], y: altair.Y, *below):
     scale = altair.Scale(domain=methods, range=list(_COLOURS[: len(methods)]))
     legend = altair.Legend(title=None, orient="bottom", symbolOpacity=1)
     axis = altair.Axis(labelAngle=-30)
-    base = altair.Chart(altair.Data(values=marks)).encode(
+    base = altair.Chart(inline_data(marks)).encode(
         x=altair.X("reference:N", sort=order, title="Reference model", axis=axis),
         color=altair.Color("method:N", scale=scale, legend=legend),
     )

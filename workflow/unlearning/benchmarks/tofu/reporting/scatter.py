@@ -3,7 +3,7 @@
 import altair
 
 from unlearning.benchmarks.tofu.reporting.results import Evaluated, SplitResults
-from unlearning.reporting.charts import Panel, emphasis, log_fq_axis, threshold
+from unlearning.reporting.charts import Panel, emphasis, inline_data, log_fq_axis, threshold
 from unlearning.reporting.labels import RETRAIN, metric_text
 from unlearning.reporting.palette import Style, channels
 from unlearning.reporting.statistics import mean_metrics
@@ -36,8 +36,8 @@ def scatter_panel(split: SplitResults, styles: dict[str, Style], legend: bool = 
     y = log_fq_axis([r["log10_fq"] for r in (*seeds, *means)])
     x = altair.X("mu:Q", title="Model utility", scale=altair.Scale(domain=[0, 1], nice=False))
     look = channels(styles, legend, shape=True)
-    small = altair.Chart(altair.Data(values=seeds)).mark_point(size=42, filled=True)
-    large = altair.Chart(altair.Data(values=means)).mark_point(
+    small = altair.Chart(inline_data(seeds)).mark_point(size=42, filled=True)
+    large = altair.Chart(inline_data(means)).mark_point(
         size=190, filled=True, stroke="white", strokeWidth=1.2
     )
     layers = [

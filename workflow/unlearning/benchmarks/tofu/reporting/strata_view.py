@@ -4,7 +4,7 @@ import altair
 
 from unlearning.benchmarks.tofu.reporting.results import Evaluated, SplitResults
 from unlearning.benchmarks.tofu.strata import LENGTH, MEMORISATION, PAIRS
-from unlearning.reporting.charts import MEANINGFUL, Panel, emphasis, log_fq_axis
+from unlearning.reporting.charts import MEANINGFUL, Panel, emphasis, inline_data, log_fq_axis
 from unlearning.reporting.labels import p_value
 from unlearning.reporting.palette import Style, channels
 from unlearning.reporting.statistics import mean_metrics
@@ -66,11 +66,11 @@ def _chart(marks: list[dict], pair: tuple[str, str], styles: dict[str, Style]):
     axis = altair.Axis(labelLimit=240, grid=True)
     y = altair.Y("label:N", sort=list(styles), title=None, axis=axis)
     colour = channels(styles, legend=False)["color"]
-    line = altair.Chart(altair.Data(values=[{"log10_fq": MEANINGFUL}])).mark_rule(
+    line = altair.Chart(inline_data([{"log10_fq": MEANINGFUL}])).mark_rule(
         strokeDash=[4, 4], color="#8a94a3", strokeWidth=1
     )
     means = [mark for mark in marks if mark["seed"] == "mean"]
-    between = altair.Chart(altair.Data(values=means)).mark_line(strokeWidth=2)
+    between = altair.Chart(inline_data(means)).mark_line(strokeWidth=2)
     layers = [
         line.encode(x=x),
         between.encode(x=x, y=y, color=colour, opacity=emphasis(0.6, 0.1)),
@@ -79,7 +79,7 @@ def _chart(marks: list[dict], pair: tuple[str, str], styles: dict[str, Style]):
         filled = stratum == pair[1]
         for mean in (False, True):
             chosen = [m for m in marks if m["stratum"] == stratum and (m["seed"] == "mean") == mean]
-            points = altair.Chart(altair.Data(values=chosen)).mark_point(
+            points = altair.Chart(inline_data(chosen)).mark_point(
                 filled=filled, size=110 if mean else 22, strokeWidth=2 if mean else 1
             )
             opacity = emphasis(1, 0.12) if mean else emphasis(0.4, 0.05, 0.8)

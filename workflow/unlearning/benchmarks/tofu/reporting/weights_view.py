@@ -7,7 +7,7 @@ import numpy
 
 from unlearning.benchmarks.tofu.reporting.results import Results, SplitResults
 from unlearning.benchmarks.tofu.reporting.weights import RowWeights
-from unlearning.reporting.charts import Panel
+from unlearning.reporting.charts import Panel, inline_data
 from unlearning.reporting.csv_files import CELL, csv_text
 from unlearning.reporting.labels import decimal
 from unlearning.reporting.palette import Style
@@ -93,7 +93,7 @@ def _distribution(epochs: dict[float, list[RowWeights]], style: Style):
         pooled = numpy.concatenate([weights.values for weights in seeds])
         cut = {name: _short(numpy.quantile(pooled, q)) for name, q in _QUANTILES.items()}
         data.append({"epoch": epoch, **cut})
-    base = altair.Chart(altair.Data(values=data)).encode(
+    base = altair.Chart(inline_data(data)).encode(
         x=altair.X("epoch:Q", title=None, axis=altair.Axis(tickMinStep=1, tickCount=5))
     )
     y = altair.Y("lowest:Q", title=None, axis=altair.Axis(tickCount=4))
@@ -120,7 +120,7 @@ def _scatter(epochs: dict[float, list[RowWeights]]):
     scale = altair.Scale(domain=list(names.values()), range=[_WHEN[when] for when in names])
     legend = altair.Legend(title="Epoch", orient="bottom", titleOrient="left", symbolOpacity=1)
     return (
-        altair.Chart(altair.Data(values=data))
+        altair.Chart(inline_data(data))
         .mark_point(size=20, opacity=0.55)
         .encode(
             x=altair.X("tokens:Q", title="Tokens of the answer", scale=altair.Scale(zero=False)),

@@ -1,4 +1,4 @@
-"""What stages that hold a model share: accelerator, encoder, step plan, provenance."""
+"""What stages that hold a model share: accelerator, step plan, resumable state, provenance."""
 
 import math
 import platform
@@ -15,10 +15,14 @@ from accelerate.utils import DistributedDataParallelKwargs
 
 from unlearning.files import sha256
 from unlearning.fingerprint import fingerprint
-from unlearning.models.folder import RUN_FILE
+from unlearning.models.folder import RUN_FILE, save_model
 from unlearning.models.lora import Adapter
 from unlearning.training.history import History
-from unlearning.training.plan import StepPlan
+from unlearning.training.learning import LEARN
+from unlearning.training.loop import train
+from unlearning.training.plan import Recipe, StepPlan
+from unlearning.training.sharding import whole
+from unlearning.training.sources import LearnSource
 from unlearning.training.state import TrainingState
 
 NO_INPUTS = ("processes", "sharding", "fit", "out", "trajectory", "state", "checkpoint_minutes")
@@ -138,3 +142,35 @@ def history_record(plan: StepPlan, history: History) -> dict:
 
 def _finite(values: list[float]) -> list[float | None]:
     return [value if math.isfinite(value) else None for value in values]
+
+
+def learn_and_save(
+    args: Namespace,
+    model,
+    tokenizer,
+    source: LearnSource,
+    recipe: Recipe,
+    accelerator: Accelerator,
+    adapter: Adapter | None = None,
+) -> None:
+    """Train `model` on the source's rows and write the model folder args.out."""
+    settings, plan = args.settings, source.plan
+    show_plan(plan, accelerator)
+    state = make_state(args, plan, accelerator)
+    history = train(
+        model,
+        source,
+        LEARN,
+        plan,
+        recipe,
+        args.fit,
+        accelerator,
+        state=state,
+        sharded=args.sharding == "shard",
+    )
+    model = whole(model, accelerator, main_only=True)
+    record = run_record(args.stage, source.seed, settings, plan, history)
+    if accelerator.is_main_process:
+        save_model(args.out, model, tokenizer, record, settings["precision"], adapter)
+    if state:
+        state.remove()
