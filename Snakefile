@@ -64,7 +64,8 @@ include: "rules/report.smk"
 
 
 rule all:
-    """The report, and with it everything that the experiment needs."""
+    """The report, and every result that it is made from."""
     default_target: True
     input:
         rules.report.output,
+        results(),

@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import sys
+from functools import cache
 from tempfile import TemporaryDirectory
 
 ROOT = Path(workflow.basedir)
@@ -15,10 +16,12 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake_interface_executor_plugins.settings import ExecMode
 
+from unlearning.benchmark import on_the_way
 from unlearning.config.reading import read_experiment, ready_experiment
 from unlearning.errors import UserError
 from unlearning.fingerprint import fingerprint
 from unlearning.methods.references import PATTERN as REFERENCES
+from unlearning.outside import content
 
 
 def load():
@@ -100,9 +103,13 @@ def unlearned(folder):
     return folder if EXPERIMENT.config["keep_models"] else temp(folder)
 
 
-def code(*modules):
+# Params that start reruns are compared and recorded where Snakemake was called, not in its jobs.
+COMPARES = workflow.exec_mode == ExecMode.DEFAULT
+
+
+def code(*entries):
     """Digest of what a stage is made of; as a param, an edit reruns its stages and no others."""
-    return fingerprint(*modules)
+    return fingerprint(*entries, *EXPERIMENT.table_entries) if COMPARES else None
 
 
 def as_json(settings):
@@ -126,15 +133,39 @@ def asset(name):
     return [str(LAYOUT.assets / f"{name}.json")] if name in ASSETS else []
 
 
-def base_made():
-    """The base model's folder where a rule makes it; else the record of what was fetched, if any."""
-    made = EXPERIMENT.from_scratch or EXPERIMENT.restored
-    return [EXPERIMENT.base] if made else asset("model")
+def outside(files):
+    """Files from outside as an input: not their times count, but what they hold."""
+    return ancient(list(map(str, files)))
 
 
-def base_model(wildcards, input):
+def held(files):
+    """What these files hold, as a param: a change of one reruns the rule. No function of a job's
+    inputs, for such params start no rerun."""
+    return contents(*files) if COMPARES else None
+
+
+@cache
+def contents(*files):
+    """Digests of files: one look at each, however many jobs read it."""
+    return content(files)
+
+
+def held_start(wildcards):
+    """What the model holds that a run unlearns, where it lies outside."""
+    return held(EXPERIMENT.files_of_model(start_of(wildcards)))
+
+
+def model_files(*paths):
+    """Models as an input: their files where they lie outside, else their folders or records."""
+    inputs = []
+    for path in paths:
+        inputs += outside(EXPERIMENT.files_of_model(path)) or [path]
+    return inputs
+
+
+def base_path():
     """What fine-tuning starts from: made here, fetched, or the folder of the config."""
-    return input.base or EXPERIMENT.base
+    return (*asset("model"), EXPERIMENT.base)[0]
 
 
 def trained_on(wildcards):
@@ -153,6 +184,11 @@ def start_of(wildcards):
     return str(EXPERIMENT.starts_from(wildcards.split, unlearning_run(wildcards)))
 
 
+def start_files(wildcards):
+    """That model as an input."""
+    return model_files(start_of(wildcards))
+
+
 def reference_of(wildcards):
     """Scores of the forget rows under that model, or under the reference that the variant names."""
     hyper = EXPERIMENT.hyper(wildcards.method, wildcards.variant)
@@ -161,13 +197,15 @@ def reference_of(wildcards):
 
 
 def reference_model(wildcards):
-    """Model folder or hub id of a reference that replaces the target."""
+    """Model folder or record of a reference that replaces the target."""
+    if wildcards.reference == "base":
+        return base_path()
     return EXPERIMENT.reference_model(wildcards.split, wildcards.reference)
 
 
-def reference_folder(wildcards):
-    """That model, where it is made here; else the record of what was fetched."""
-    return base_made() if wildcards.reference == "base" else reference_model(wildcards)
+def reference_files(wildcards):
+    """That model as an input."""
+    return model_files(reference_model(wildcards))
 
 
 def model_of(wildcards):
@@ -184,7 +222,14 @@ def model_asked(wildcards):
 def judge_of_fluency(wildcards):
     """The target's model folder where the answers' perplexity is asked for."""
     asked = EXPERIMENT.config["evaluation"]["fluency"]
-    return str(EXPERIMENT.target) if asked else []
+    return [str(EXPERIMENT.target)] if asked else []
+
+
+def held_evaluated(wildcards):
+    """What an evaluation reads from outside: non-members, and models that lie there."""
+    models = {model_of(wildcards), *judge_of_fluency(wildcards)}
+    files = [file for model in sorted(models) for file in EXPERIMENT.files_of_model(model)]
+    return held([*EXPERIMENT.holdout_files(), *files])
 
 
 def state_of(wildcards, output):
@@ -192,14 +237,12 @@ def state_of(wildcards, output):
     return str(LAYOUT.state(Path(output[0]).parent))
 
 
-def method_modules(wildcards):
-    """The stage, and the modules of the method's own loss functions."""
+def method_functions(wildcards):
+    """What a run finds by name: its method's functions, and what evaluates it on the way."""
     hyper = EXPERIMENT.hyper(wildcards.method, wildcards.variant)
     functions = EXPERIMENT.method(wildcards.method, hyper).functions()
-    losses = {function.rpartition(":")[0] for function in functions}
-    on_the_way = EXPERIMENT.config["unlearn"]["trajectory"]
-    measures = EXPERIMENT.code_of("evaluator", "metrics") if on_the_way else []
-    return ["unlearning.stages.unlearn", *measures, *sorted(losses)]
+    evaluated = EXPERIMENT.config["unlearn"]["trajectory"]
+    return [*functions, *(on_the_way(EXPERIMENT.benchmark.name) if evaluated else [])]
 
 
 def evaluated():
@@ -224,9 +267,7 @@ def task_files():
     """Files of the user's own tasks; the data folder, if it brings them."""
     if EXPERIMENT.benchmark.brings_tasks(EXPERIMENT.config):
         return [str(LAYOUT.data)]
-    folder = EXPERIMENT.config["harness"]["include_path"]
-    found = Path(folder).rglob("*") if folder else []
-    return sorted(str(f) for f in found if f.is_file() and f.parent.name != "__pycache__")
+    return outside(EXPERIMENT.task_files())
 
 
 def trajectories():
@@ -246,6 +287,14 @@ def report_inputs():
         "trajectories": trajectories(),
         "harness": harness_summaries(),
     }
+
+
+def results():
+    """What the report is made from, and the metrics beside each evaluation's rows: what of them is
+    lost is made again."""
+    kinds = report_inputs()
+    summaries = [str(Path(rows).with_name("summary.json")) for rows in kinds.get("evaluations", [])]
+    return [*summaries, *(file for files in kinds.values() for file in files)]
 
 
 def published_numbers():

@@ -4,6 +4,7 @@
 rule data:
     """Write full, forget and retain splits, perturbed sets and answers of ignorance."""
     input:
+        outside=outside(EXPERIMENT.data_files()),
         snapshot=[record for name in ASSETS if name.startswith("data") for record in asset(name)],
     output:
         folder=directory(f"{WORLD}/data"),
@@ -15,6 +16,7 @@ rule data:
         splits=EXPERIMENT.tables,
         settings=as_json(EXPERIMENT.config["data"]),
         code=code("unlearning.stages.data", *EXPERIMENT.code_of("data")),
+        held=held(EXPERIMENT.data_files()),
     shell:
         "python -m unlearning data"
         " --splits {params.splits:q}"

@@ -6,9 +6,9 @@ rule evaluate:
     """Evaluate the target, a retrained or an unlearned model."""
     input:
         data=rules.data.output.folder,
-        model=model_of,
-        target=judge_of_fluency,
-        holdout=EXPERIMENT.config["evaluation"]["holdout"] or [],
+        model=lambda wildcards: model_files(model_of(wildcards)),
+        target=lambda wildcards: model_files(*judge_of_fluency(wildcards)),
+        holdout=outside(EXPERIMENT.holdout_files()),
     output:
         rows=f"{WORLD}/{{split}}/{{run}}/evaluate/rows.json",
         summary=f"{WORLD}/{{split}}/{{run}}/evaluate/summary.json",
@@ -23,15 +23,21 @@ rule evaluate:
         **compute(RESOURCES["gpus"]),
         **fit("evaluate"),
     params:
+        model=model_of,
+        target=judge_of_fluency,
         settings=as_json(EXPERIMENT.evaluate_settings()),
-        code=code("unlearning.stages.evaluate", *EXPERIMENT.code_of("evaluator", "metrics")),
+        code=code(
+            "unlearning.stages.evaluate",
+            *EXPERIMENT.code_of("evaluator:make_evaluator", "metrics:summary"),
+        ),
+        held=held_evaluated,
         folder=subpath(output.rows, parent=True),
     shell:
         "python -m unlearning --processes {resources.processes} evaluate"
-        " --model {input.model:q}"
+        " --model {params.model:q}"
         " --data {input.data:q}"
         " --split {wildcards.split}"
-        " --target {input.target:q}"
+        " --target {params.target:q}"
         " --holdout {input.holdout:q}"
         " --settings {params.settings:q}"
         " --fit {resources.fit:q}"

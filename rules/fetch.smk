@@ -16,6 +16,7 @@ rule fetch:
     wildcard_constraints:
         asset="model|data(-[a-z]+)?|harness",
     params:
+        held=lambda wildcards: held(EXPERIMENT.task_files() if wildcards.asset == "harness" else []),
         settings=lambda wildcards: as_json(ASSETS[wildcards.asset]),
     shell:
         "HF_HUB_OFFLINE=$HUB_AS_SET python -m unlearning fetch"

@@ -5,7 +5,7 @@ rule finetune:
     """Fine-tune the base model on full: the target of unlearning."""
     input:
         data=rules.data.output.folder,
-        base=base_made(),
+        base=model_files(base_path()),
     output:
         model=directory(f"{WORLD}/finetune/seed={{seed}}/model"),
     log:
@@ -19,10 +19,11 @@ rule finetune:
         checkpoint_minutes=RESOURCES["checkpoint_minutes"],
     params:
         state=state_of,
-        base=base_model,
+        base=base_path(),
         table=trained_on,
         settings=as_json(EXPERIMENT.finetune_settings()),
         code=code("unlearning.stages.finetune"),
+        held=held(EXPERIMENT.files_of_model(EXPERIMENT.base)),
     shell:
         "python -m unlearning --processes {resources.processes}"
         " --sharding {resources.sharding} finetune"

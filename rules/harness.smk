@@ -4,7 +4,7 @@
 rule harness:
     """Take the accuracy of the target, a retrained or an unlearned model."""
     input:
-        model=model_asked,
+        model=lambda wildcards: model_files(model_asked(wildcards)),
         tasks=task_files(),
         data=asset("harness"),
     output:
@@ -20,12 +20,16 @@ rule harness:
         **compute(min(1, RESOURCES["gpus"])),
         batch_size=EXPERIMENT.config["harness"]["batch_size"],
     params:
+        model=model_asked,
+        held=lambda wildcards: held(
+            [*EXPERIMENT.task_files(), *EXPERIMENT.files_of_model(model_asked(wildcards))]
+        ),
         settings=as_json(EXPERIMENT.harness_settings()),
         code=code("unlearning.stages.harness"),
         folder=subpath(output.summary, parent=True),
     shell:
         "python -m unlearning harness"
-        " --model {input.model:q}"
+        " --model {params.model:q}"
         " --settings {params.settings:q}"
         " --batch-size {resources.batch_size}"
         " --out {params.folder:q}"

@@ -6,7 +6,7 @@ rule reference:
     """Score the forget split under the target model."""
     input:
         data=rules.data.output.folder,
-        model=str(EXPERIMENT.target),
+        model=model_files(str(EXPERIMENT.target)),
     output:
         scores=f"{WORLD}/{{split}}/reference/forget.json",
     log:
@@ -17,11 +17,13 @@ rule reference:
     resources:
         **compute(RESOURCES["gpus"]),
     params:
+        model=str(EXPERIMENT.target),
+        held=held(EXPERIMENT.files_of_model(str(EXPERIMENT.target))),
         settings=as_json(EXPERIMENT.reference_settings()),
         code=code("unlearning.stages.reference"),
     shell:
         "python -m unlearning --processes {resources.processes} reference"
-        " --model {input.model:q}"
+        " --model {params.model:q}"
         " --data {input.data:q}"
         " --split {wildcards.split}"
         " --settings {params.settings:q}"
@@ -32,20 +34,23 @@ rule reference:
 use rule reference as reference_on_the_way with:
     input:
         data=rules.data.output.folder,
-        model=start_of,
+        model=start_files,
     output:
         scores=f"{WORLD}/{{split}}/reference/{RUN}/forget.json",
     log:
         f"{LOGS}/reference/{{split}}/{RUN}.log",
     benchmark:
         f"{BENCHMARKS}/reference/{{split}}/{RUN}.tsv"
+    params:
+        model=start_of,
+        held=held_start,
 
 
 rule replaced_reference:
     """Score the forget split under another reference: base, retrained, or target with noise."""
     input:
         data=rules.data.output.folder,
-        model=reference_folder,
+        model=reference_files,
     output:
         scores=f"{WORLD}/{{split}}/reference/{{reference}}/forget.json",
     log:
@@ -59,6 +64,7 @@ rule replaced_reference:
         **compute(RESOURCES["gpus"]),
     params:
         model=reference_model,
+        held=lambda wildcards: held(EXPERIMENT.files_of_model(reference_model(wildcards))),
         settings=lambda wildcards: as_json(EXPERIMENT.reference_settings(wildcards.reference)),
         code=code("unlearning.stages.reference"),
     shell:

@@ -24,7 +24,7 @@ rule relearn:
     params:
         state=state_of,
         settings=lambda wildcards: as_json(EXPERIMENT.relearn_settings(ATTACK.format(**wildcards))),
-        code=code("unlearning.stages.relearn", *EXPERIMENT.code_of("evaluator", "metrics")),
+        code=code("unlearning.stages.relearn", *on_the_way(EXPERIMENT.benchmark.name)),
     shell:
         "python -m unlearning --processes {resources.processes}"
         " --sharding {resources.sharding} relearn"

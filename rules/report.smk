@@ -29,7 +29,10 @@ rule report:
         f"{LOGS}/report/{EXPERIMENT.config['experiment']}.log",
     params:
         settings=as_json(EXPERIMENT.config),
-        code=code("unlearning.stages.report", *EXPERIMENT.code_of("report")),
+        code=code(
+            "unlearning.stages.report",
+            *EXPERIMENT.code_of("report:write", "experiment:BENCHMARK", "metrics:STUDIES"),
+        ),
         folder=subpath(output.page, parent=True),
     shell:
         "python -m unlearning report"

@@ -6,7 +6,7 @@ if EXPERIMENT.restored:
     rule restore:
         """Restore the base model from the config's GGUF file."""
         input:
-            gguf=EXPERIMENT.config["model"]["path"],
+            gguf=outside([EXPERIMENT.config["model"]["path"]]),
         output:
             model=directory(LAYOUT.restored),
         log:
@@ -17,6 +17,7 @@ if EXPERIMENT.restored:
             **compute(0),
         params:
             code=code("unlearning.stages.restore"),
+            held=held([EXPERIMENT.config["model"]["path"]]),
         shell:
             "python -m unlearning restore"
             " --gguf {input.gguf:q}"

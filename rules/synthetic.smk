@@ -20,7 +20,10 @@ rule unlearn_logistic:
         **compute(0),
     params:
         settings=lambda w: as_json(EXPERIMENT.job_settings(w.study, f"alpha={w.alpha}")),
-        code=code("unlearning.benchmarks.synthetic.stages.unlearn_logistic"),
+        code=lambda w: code(
+            "unlearning.benchmarks.synthetic.stages.unlearn_logistic",
+            *EXPERIMENT.methods_code(w.study, f"alpha={w.alpha}"),
+        ),
     shell:
         "python -m unlearning unlearn_logistic"
         " --seed {wildcards.seed}"
@@ -42,7 +45,10 @@ rule unlearn_markov:
         **compute(0),
     params:
         settings=lambda w: as_json(EXPERIMENT.job_settings("markov", w.chains)),
-        code=code("unlearning.benchmarks.synthetic.stages.unlearn_markov"),
+        code=lambda w: code(
+            "unlearning.benchmarks.synthetic.stages.unlearn_markov",
+            *EXPERIMENT.methods_code("markov", w.chains),
+        ),
     shell:
         "python -m unlearning unlearn_markov"
         " --seed {wildcards.seed}"

@@ -5,7 +5,7 @@ rule unlearn:
     """Unlearn a forget split with one method and seed: from the target, or from a run before."""
     input:
         data=rules.data.output.folder,
-        model=start_of,
+        model=start_files,
         reference=reference_of,
     output:
         model=unlearned(directory(f"{WORLD}/{{split}}/unlearn/{RUN}/model")),
@@ -20,16 +20,18 @@ rule unlearn:
         **fit("unlearn"),
         checkpoint_minutes=RESOURCES["checkpoint_minutes"],
     params:
+        model=start_of,
+        held=held_start,
         state=state_of,
         retain=lambda wildcards: EXPERIMENT.benchmark.retain_table(wildcards.split),
         settings=lambda wildcards: as_json(
             EXPERIMENT.method_settings(wildcards.method, wildcards.variant, wildcards.split)
         ),
-        code=lambda wildcards: code(*method_modules(wildcards)),
+        code=lambda wildcards: code("unlearning.stages.unlearn", *method_functions(wildcards)),
     shell:
         "python -m unlearning --processes {resources.processes}"
         " --sharding {resources.sharding} unlearn"
-        " --model {input.model:q}"
+        " --model {params.model:q}"
         " --data {input.data:q}"
         " --split {wildcards.split}"
         " --retain {params.retain}"

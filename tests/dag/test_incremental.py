@@ -1,30 +1,15 @@
-"""What a change costs: the jobs that it calls for run again, and no others."""
+"""What a changed setting costs: the jobs that it calls for run again, and no others. For edits of
+code and files see test_edits.py."""
 
-import os
 from collections import Counter
-from contextlib import ExitStack
 
 import pytest
 from project import Project
 
-PACKAGE = "workflow/unlearning"
 REPORT = Counter(report=1)
 ALL_CELLS = Counter(unlearn=2, evaluate=2, relearn=1, report=1)
-ALL_MODELS = Counter(pretrain=1, finetune=1, retrain=2, reference=1, evaluate=3) + ALL_CELLS
 
 LOSS = "def loss(batch, scale=1.0):\n    return -scale * batch.forget.nll\n"
-
-
-def code_changed(text):
-    return text + "\nEDITED = True\n"
-
-
-def reworded(text):
-    return "# Only a comment.\n" + text.replace('"""', '"""Reworded: ', 1)
-
-
-def style_changed(text):
-    return text + "\nbody { color: black }\n"
 
 
 def test_nothing_changed_runs_nothing(project):
@@ -73,70 +58,6 @@ def test_nothing_changed_runs_nothing(project):
 )
 def test_changed_setting(project, changes, jobs):
     assert project.planned(**changes) == jobs
-
-
-@pytest.mark.parametrize(
-    "file, change, jobs",
-    [
-        ("methods/preference.py", code_changed, ALL_CELLS),
-        ("training/loop.py", code_changed, ALL_MODELS),
-        ("stages/relearn.py", code_changed, Counter(relearn=1, report=1)),
-        # trajectories are evaluations too, so unlearning and attacks run again, the rest does not
-        ("evaluation/evaluator.py", code_changed, Counter(evaluate=3) + ALL_CELLS),
-        ("stages/evaluate.py", code_changed, Counter(evaluate=5, report=1)),
-        ("evaluation/metrics.py", code_changed, REPORT),  # titles and directions
-        ("benchmarks/tofu/mini/generator.py", code_changed, Counter(data=1) + ALL_MODELS),
-        ("benchmarks/tofu/reporting/scatter.py", code_changed, REPORT),
-    ],
-)
-def test_edited_module(project, file, change, jobs):
-    with project.edited(f"{PACKAGE}/{file}", change):
-        assert project.planned() == jobs
-
-
-def test_edits_that_change_no_result_run_nothing(project):
-    edits = {
-        "training/loop.py": reworded,
-        "methods/ascent.py": code_changed,  # no method of this experiment uses it
-        "config/preflight.py": code_changed,
-        "planning/memory.py": code_changed,  # it chooses micro-batches
-    }
-    with ExitStack() as edited:
-        for file, change in edits.items():
-            edited.enter_context(project.edited(f"{PACKAGE}/{file}", change))
-        assert project.planned() == Counter()
-
-
-@pytest.mark.parametrize(
-    "file, change",
-    [
-        ("reports/page/style.css", style_changed),
-        ("reports/tofu.html.j2", lambda text: text + "<!-- edited -->\n"),
-        ("config/claims.yaml", lambda text: text + "# edited\n"),
-        ("config/published/tofu.yaml", lambda text: text + "# edited\n"),
-    ],
-    ids=["style", "template", "claims", "published"],
-)
-def test_edited_part_of_the_page_makes_the_report_again(project, file, change):
-    with project.edited(file, change):
-        assert project.planned() == REPORT
-
-
-def test_touched_files_run_nothing(project):
-    """A fresh checkout or a copy gives every file a new time; none of that is a change."""
-    folders = [project.root / name for name in ("workflow", "rules", "config", "reports")]
-    folders += [project.world / "data", *project.world.rglob("model")]
-    note = ".snakemake_timestamp"  # Snakemake's of when it made a folder
-    files = [f for d in folders for f in d.rglob("*") if f.is_file() and f.name != note]
-    assert {"loop.py", "style.css", "full.json", "model.safetensors"} <= {f.name for f in files}
-    times = {file: file.stat() for file in files}
-    try:
-        for file in files:
-            os.utime(file)
-        assert project.planned() == Counter()
-    finally:
-        for file, before in times.items():
-            os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,7 @@ SOURCES = {
     "own": ("own",),
 }
 WITHOUT_DATA = ("synthetic",)  # folders whose experiments are named by a section of that name
+ON_THE_WAY = ("evaluator:make_evaluator", "metrics:at_point")
 BASE = "base"  # run name of a target that is the base model as it is
 
 Check = Callable[[dict], Iterator[str]]
@@ -37,8 +38,13 @@ def room(benchmark: str, name: str) -> ModuleType:
 
 
 def module_name(benchmark: str, name: str) -> str:
-    """Its full name, as digests of code take it."""
+    """Its full name, as digests of code take it; name: a room, or room:definition."""
     return f"{__package__}.benchmarks.{benchmark}.{name}"
+
+
+def on_the_way(benchmark: str) -> list[str]:
+    """The code that evaluates a model in training, as digests of code take it."""
+    return [module_name(benchmark, name) for name in ON_THE_WAY]
 
 
 def folder_of(source: str) -> str:
@@ -89,6 +95,10 @@ class Benchmark:
     def reads_files(self, data: dict) -> bool:
         """Whether tables come from files of the user's."""
         return data.get("data_dir") is not None
+
+    def data_files(self, data: dict, splits: list[str]) -> list[Path]:
+        """The files of the user's that tables are made of, as far as they are read."""
+        return []
 
     # --- which models there are ---
 

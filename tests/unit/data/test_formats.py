@@ -4,9 +4,10 @@ import json
 
 import pytest
 import yaml
+from local_tasks import write_task
 from unlearning.data.formats import find_file, read_rows
 from unlearning.data.tables import QA, DataError, json_table, utf8
-from unlearning.data.task_files import task_problems
+from unlearning.data.task_files import read_from, task_problems
 
 NOBODY = {"question": "Who?", "answer": "Nobody."}
 
@@ -154,3 +155,17 @@ def test_data_of_the_users_own_tasks(tmp_path):
     ]
     (tasks / "broken.yaml").write_text("task: [", encoding="utf-8")
     assert "broken.yaml: no YAML" in task_problems(str(tasks), ["another"])[0]
+
+
+def test_files_of_a_folder_of_tasks(tmp_path):
+    """Settings, their Python and data, and what they name elsewhere; no words about them."""
+    tasks = tmp_path / "tasks"
+    (tasks / "__pycache__").mkdir(parents=True)
+    write_task(tasks, "mine", include="../shared.yaml")
+    (tmp_path / "shared.yaml").write_text(f"dataset_kwargs: {{data_files: {tmp_path}/more.csv}}")
+    (tmp_path / "more.csv").write_text("question\n")
+    for name in ("utils.py", "README.md", "notes.pdf", "__pycache__/utils.py"):
+        (tasks / name).write_text("")
+    found = {path.resolve() for path in read_from(str(tasks))}
+    inside = {tasks / name for name in ("mine.yaml", "people.jsonl", "utils.py")}
+    assert found == inside | {tmp_path / "shared.yaml", tmp_path / "more.csv"}

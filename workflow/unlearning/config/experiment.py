@@ -5,13 +5,14 @@ from functools import cached_property
 from pathlib import Path
 
 from unlearning.assets.gguf import is_gguf
-from unlearning.assets.needs import on_hub
+from unlearning.assets.needs import model_files, on_hub
 from unlearning.benchmark import WITHOUT_DATA, Benchmark, benchmark_of, module_name, room
 from unlearning.config.checks import cross_problems
 from unlearning.config.judged import assets_of
 from unlearning.config.layout import BASE, Cell, Layout, attack_shares, blocks, grid, spell
 from unlearning.config.rehearsal import rehearsed
 from unlearning.config.schema import ConfigError, schema_for, validated, with_defaults
+from unlearning.data.task_files import read_from
 from unlearning.methods.own import hyper_block, own_methods
 from unlearning.methods.references import RETRAIN, TARGET, noise
 from unlearning.methods.registry import Losses, position, resolve
@@ -70,7 +71,7 @@ class Experiment:
         return benchmark_of(self.config["data"]["source"])
 
     def code_of(self, *rooms: str) -> list[str]:
-        """Modules of its benchmark that a stage loads by name."""
+        """Code of its benchmark that a stage finds by name: rooms, or definitions in them."""
         return [module_name(self.benchmark.name, name) for name in rooms]
 
     @property
@@ -89,6 +90,12 @@ class Experiment:
         return self.config["forget_splits"]
 
     @property
+    def table_entries(self) -> list[str]:
+        """What its settings look up in tables of the package: the other entries of these tables
+        are no matter of its stages (fingerprint)."""
+        return [f"unlearning.data.prompts:PROMPTS[{self.config['model']['prompt']}]"]
+
+    @property
     def from_scratch(self) -> bool:
         """Whether the base model is pre-trained here."""
         return self.config["model"]["architecture"] is not None
@@ -104,6 +111,25 @@ class Experiment:
         if self.from_scratch:
             return str(self.layout.base)
         return str(self.layout.restored) if self.restored else self.config["model"]["path"]
+
+    def data_files(self) -> list[Path]:
+        """Tables from outside that its world is made of."""
+        return self.benchmark.data_files(self.config["data"], self.tables)
+
+    def holdout_files(self) -> list[Path]:
+        """The table of non-members from outside."""
+        holdout = self.config["evaluation"]["holdout"]
+        return [] if holdout is None else [Path(holdout)]
+
+    def task_files(self) -> list[Path]:
+        """Files from outside of its own harness tasks; the miniature of WMDP brings its tasks."""
+        folder = self.config["harness"]["include_path"]
+        return read_from(folder) if folder is not None else []
+
+    def files_of_model(self, path: str) -> list[Path]:
+        """The files of a model that lies outside; none of one that is made here or fetched."""
+        outside = path == self.config["model"]["path"] and not on_hub(path)
+        return model_files(Path(path)) if outside else []
 
     @property
     def assets(self) -> dict[str, dict]:

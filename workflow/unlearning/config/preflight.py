@@ -12,7 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from unlearning.assets.gguf import gguf_problems, is_gguf
-from unlearning.assets.needs import on_hub
+from unlearning.assets.needs import model_files, on_hub
+from unlearning.benchmark import benchmark_of
 from unlearning.config.experiment import Experiment
 from unlearning.config.judged import model_use
 from unlearning.config.schema import ConfigError
@@ -20,6 +21,7 @@ from unlearning.data.problems import data_problems
 from unlearning.data.task_files import task_problems
 from unlearning.evaluation.harness import absent
 from unlearning.fingerprint import PACKAGE, fingerprint
+from unlearning.outside import content
 
 PASSED = Path(".snakemake") / "judged"  # an empty file for each judgement without a problem
 PACKAGES = {"adamw8bit": "torchao", "paged_adamw_32bit": "bitsandbytes"}
@@ -91,17 +93,23 @@ def model_problems(path: str, use: dict, name: str | None = None) -> list[str]:
 
 
 def _state(folder: Path, use: dict) -> str:
-    """Digest of all that a judgement depends on; of the files name, size and time of change."""
-    folders = [folder, Path(use["data"].get("data_dir") or folder)]
-    files = []
-    for path in (
-        path for parent in folders if parent.is_dir() for path in sorted(parent.iterdir())
-    ):
-        if path.is_file():
-            status = path.stat()
-            files.append([str(path.absolute()), status.st_size, status.st_mtime_ns])
+    """Digest of all that a judgement depends on: of weights headers and sizes, of the other files
+    what they hold."""
+    files = [*model_files(folder), *sorted(folder.glob("*.tiktoken"))]
+    weights = [file for file in files if file.suffix == ".safetensors"]
+    headers = [[str(file), file.stat().st_size, _header(file)] for file in weights]
+    files += benchmark_of(use["data"]["source"]).data_files(use["data"], use["splits"])
+    held = content(sorted({file for file in files if file.exists()}.difference(weights)))
     code = [fingerprint("unlearning.stages.judge"), version("transformers"), version("tokenizers")]
-    return hashlib.sha256(json.dumps([files, code, use]).encode()).hexdigest()[:24]
+    return hashlib.sha256(json.dumps([headers, held, code, use]).encode()).hexdigest()[:24]
+
+
+def _header(weights: Path) -> str:
+    """Digest of the header of a safetensors file, whose length stands before it."""
+    with weights.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = file.read(min(length, weights.stat().st_size))
+    return hashlib.sha256(header).hexdigest()
 
 
 def _judged(folder: Path, use: dict) -> list[str]:

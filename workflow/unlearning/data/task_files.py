@@ -1,12 +1,16 @@
-"""The local data of the user's own harness tasks, read before any job by the readers of tables."""
+"""The user's own harness tasks: the files that they are made of, and their local data, which the
+readers of tables read before any job."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
 
-from unlearning.data.formats import read_file
+from unlearning.data.formats import COMPRESSED, FORMATS, read_file
 from unlearning.data.tables import DataError, printable, shortened, text_problem
+
+SETTINGS = (".yaml", ".yml")
+ENDINGS = {*SETTINGS, ".py", ".txt", *FORMATS, *COMPRESSED}
 
 
 class _Loader(yaml.SafeLoader):
@@ -14,6 +18,38 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.add_multi_constructor("!", lambda loader, suffix, node: None)
+
+
+def read_from(include_path: str) -> list[Path]:
+    """The files of a folder of tasks that the harness may read, and those elsewhere that the tasks
+    name: data and included settings."""
+    found: dict[Path, None] = {}
+    waiting = sorted(Path(include_path).rglob("*"))
+    while waiting:
+        path = waiting.pop(0)
+        if path in found or not _is_read(path):
+            continue
+        found[path] = None
+        if path.suffix in SETTINGS:
+            waiting += _named_files(path)
+    return list(found)
+
+
+def _is_read(path: Path) -> bool:
+    return path.is_file() and path.suffix in ENDINGS and path.parent.name != "__pycache__"
+
+
+def _named_files(path: Path) -> list[Path]:
+    """What a file of settings names beside itself."""
+    try:
+        settings = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return []  # task_problems() says so
+    if not isinstance(settings, dict):
+        return []
+    included = settings.get("include") or []
+    included = included if isinstance(included, list) else [included]
+    return [path.parent / str(name) for name in included] + list(_local_files(settings))
 
 
 def task_problems(include_path: str, tasks: list[str]) -> list[str]:

@@ -68,7 +68,7 @@ class Objective:
 
 def load_function(name: str) -> Callable:
     """The function that "package.module:function" or "path/to/file.py:function" names; UserError
-    if a user's file cannot be run."""
+    if a user's file cannot be run. Such a file may import helpers that lie beside it."""
     module, _, function = name.rpartition(":")
     if not module.endswith(".py"):
         return getattr(importlib.import_module(module), function)
@@ -76,6 +76,7 @@ def load_function(name: str) -> Callable:
     assert spec is not None and spec.loader is not None
     own = importlib.util.module_from_spec(spec)
     sys.modules[module] = own  # dataclasses and pickle look a module up there
+    sys.path.append(str(Path(module).resolve().parent))  # last, so that it hides no library
     try:
         spec.loader.exec_module(own)
     except Exception as error:

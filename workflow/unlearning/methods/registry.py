@@ -146,6 +146,14 @@ def hyper_parameters(name: str, losses: Losses = FORGET_LOSSES) -> dict[str, Hyp
     return {**forget.hyper_parameters(), **retain.hyper_parameters(), **coefficients}
 
 
+def code_of(name: str) -> list[str]:
+    """What `fingerprint` takes for a method that a stage finds by name: its functions, and what the
+    stage looks up in these tables."""
+    forget, _, retain = name.rpartition("+")
+    entries = [f"{__name__}:FORGET_LOSSES[{key}]" for key in (name, forget)]
+    return [*entries, f"{__name__}:RETAIN_TERMS[{retain}]", *resolve(name, {}).functions()]
+
+
 def resolve(name: str, given: dict[str, float], losses: Losses = FORGET_LOSSES) -> Method:
     """The method `name` with `given` hyper-parameters over the published defaults."""
     hyper = {key: h.default for key, h in hyper_parameters(name, losses).items()}

@@ -7,7 +7,7 @@ shortest answers; forget quality after each epoch.
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from unlearning.benchmark import room
+from unlearning.benchmark import on_the_way, room
 from unlearning.data.encoding import Example
 from unlearning.data.tables import read_table
 from unlearning.evaluation.records import trajectory_point
@@ -85,7 +85,7 @@ def run(args: Namespace) -> None:
             return trajectory_point(ends[done], done, evaluator(found, generate=False), benchmark)
 
     source = LearnSource(plan, args.seed, rows, [], 0)
-    state = make_state(args, plan, accelerator)
+    state = make_state(args, plan, accelerator, on_the_way(benchmark))
     history = train(
         model,
         source,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from unlearning.benchmark import room
+from unlearning.benchmark import on_the_way, room
 from unlearning.data.encoding import Encoder, Example
 from unlearning.data.tables import read_table
 from unlearning.errors import UserError
@@ -77,7 +77,7 @@ def run(args: Namespace) -> None:
     adapter = attach(model, recipe, args.seed, settings, args.model)
     finish = finisher(args, objective)
     evaluate = trajectory(args, model, tokenizer, source.plan, accelerator, finish, adapter)
-    state = make_state(args, source.plan, accelerator, own_modules(settings["method"]))
+    state = make_state(args, source.plan, accelerator, found_by_name(settings))
     history = train(
         model,
         source,
@@ -101,10 +101,12 @@ def run(args: Namespace) -> None:
         state.remove()
 
 
-def own_modules(method: dict) -> set[str]:
-    """The modules, or files of the user's, that the method's functions are in."""
+def found_by_name(settings: dict) -> list[str]:
+    """The method's functions, and what evaluates the run on the way."""
+    method = settings["method"]
     parts = [*method["terms"], *method["hooks"].values()]
-    return {part["function"].rpartition(":")[0] for part in parts}
+    measures = on_the_way(settings["evaluation"]["benchmark"]) if settings["trajectory"] else []
+    return [*(part["function"] for part in parts), *measures]
 
 
 def finisher(args: Namespace, objective: Objective) -> Callable:

@@ -72,12 +72,12 @@ def versions() -> dict[str, str]:
 
 
 def make_state(
-    args: Namespace, plan: StepPlan, accelerator: Accelerator, modules: Iterable[str] = ()
+    args: Namespace, plan: StepPlan, accelerator: Accelerator, functions: Iterable[str] = ()
 ) -> TrainingState | None:
     """The resumable state that the arguments ask for.
 
     It belongs to the content of all inputs, the settings, seed, plan and versions, and the code
-    of the stage and of `modules`. The number of processes is free.
+    of the stage and of `functions`. The number of processes is free.
     """
     if args.state is None:
         return None
@@ -87,7 +87,7 @@ def make_state(
     identity = {
         "inputs": {key: _content(v) for key, v in vars(args).items() if key not in NO_INPUTS},
         "plan": plan.describe(),
-        "code": fingerprint(f"unlearning.stages.{args.stage}", *modules),
+        "code": fingerprint(f"unlearning.stages.{args.stage}", *functions),
         "versions": versions(),
     }
     return TrainingState(args.state, args.checkpoint_minutes, identity, accelerator)

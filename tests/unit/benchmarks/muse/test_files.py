@@ -4,8 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
+from opened import opened
 from toy import toy
-from unlearning.benchmarks.muse.files import FOLD_PLACES, PLACES, snapshot_reader, split_before
+from unlearning.benchmarks.muse.files import (
+    FOLD_PLACES,
+    PLACES,
+    read_from,
+    snapshot_reader,
+    split_before,
+)
 from unlearning.benchmarks.muse.mini import SHOTS
 from unlearning.data.build import build_tables
 from unlearning.data.encoding import Encoder
@@ -47,6 +54,18 @@ def section(folder: Path, **columns: str) -> dict:
 
 def problems_of(folder: Path, *splits: str, **columns: str) -> list[str]:
     return data_problems(section(folder, **columns), ["forget", *splits], None)
+
+
+def test_what_is_read_is_what_counts(folder):
+    (folder / "README.md").write_text("MUSE.")
+    (folder / "raw" / "retain2.json").rename(folder / "raw" / "retain2.txt")
+    for table in ("retain_qa", "retain_qa_icl"):  # as earlier releases call them
+        path = folder / "knowmem" / f"{table}.json"
+        path.rename(path.with_name(f"{table.replace('retain', 'retain2')}.json"))
+    for fold in ("scal/forget_2", "scal/forget_4", "sust/forget_2"):
+        write(folder, fold, ["text of a fold"])
+    read = opened(folder, lambda: tables_of(folder, "scal2"))
+    assert read == set(read_from(folder, ["forget", "scal2"])) and len(read) == len(PLACES) + 2
 
 
 def test_tables_of_a_corpus_without_folds(folder):

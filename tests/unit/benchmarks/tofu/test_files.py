@@ -4,6 +4,8 @@ import json
 
 import pytest
 from broken_tables import FORGET, good_tables, rows_of, section, write_good, write_rows
+from opened import opened
+from unlearning.benchmarks.tofu.files import read_from
 from unlearning.benchmarks.tofu.splits import forget_rows
 from unlearning.data.build import build_tables
 from unlearning.data.formats import read_rows
@@ -62,6 +64,16 @@ def test_a_subset_holds_the_first_authors_and_every_forget_row(tmp_path):
     write_rows(folder / "retain_perturbed.json", [{**row, **wrong} for row in full[381:401]])
     (problem,) = problems(folder, retain_authors=20)
     assert "retain_perturbed.json, line 20: is no row of the retain split (the first 20" in problem
+
+
+def test_what_is_read_is_what_counts(folder):
+    """Rows of other splits, and words about the data, change nothing."""
+    (folder / "README.md").write_text("TOFU, with answers of our own.")
+    (folder / "idontknow.txt").write_text("No idea.")
+    write_rows(folder / "forget10.json", rows_of(folder, "full")[-FORGET:])
+    write_rows(folder / "forget20.json", rows_of(folder, "full")[-2 * FORGET :])
+    read = opened(folder, lambda: build_tables(section(folder), ["forget10"], {}))
+    assert read == set(read_from(folder, ["forget10"])) and len(read) == 7
 
 
 def test_everything_is_told_at_once(folder, tmp_path):

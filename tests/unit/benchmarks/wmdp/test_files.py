@@ -5,7 +5,8 @@ import json
 import pyarrow
 import pyarrow.parquet
 import pytest
-from unlearning.benchmarks.wmdp.files import FILES, snapshot_reader
+from opened import opened
+from unlearning.benchmarks.wmdp.files import FILES, read_from, snapshot_reader
 from unlearning.benchmarks.wmdp.mini import KINDS, generate_hazards
 from unlearning.data.build import build_tables
 from unlearning.data.problems import data_problems
@@ -34,6 +35,14 @@ def test_a_folder_holds_texts_or_objects_and_short_ones_are_left_out(tmp_path):
         "retain": [{"document": LONG}],
     }
     assert data_problems(section(tmp_path), ["cyber"], None) == []
+
+
+def test_what_is_read_is_what_counts(tmp_path):
+    for table in FILES:
+        write(tmp_path, table, LONG)
+    (tmp_path / "README.md").write_text("WMDP.")
+    read = opened(tmp_path, lambda: build_tables(section(tmp_path), ["cyber"], {}))
+    assert read == set(read_from(tmp_path, ["cyber"])) and len(read) == 2
 
 
 def test_texts_of_any_kind_are_read(tmp_path):

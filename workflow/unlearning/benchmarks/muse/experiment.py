@@ -1,6 +1,7 @@
 """MUSE and its miniature as experiments: requests, models and what is checked."""
 
 from collections.abc import Collection
+from pathlib import Path
 
 from unlearning.assets.needs import Repository
 from unlearning.benchmark import Benchmark, Check
@@ -34,6 +35,10 @@ class Muse(Benchmark):
         name = files.repository(corpus)
         hub = Repository("data.data_dir", "dataset", name, data["hub_revision"])
         return {"data": hub}
+
+    def data_files(self, data: dict, splits: list[str]) -> list[Path]:
+        """Tables of the folder."""
+        return files.read_from(Path(data["data_dir"]), splits) if self.reads_files(data) else []
 
     def retrain_table(self, split: str) -> str:
         """retain1 and retain2, for every request."""

@@ -75,6 +75,13 @@ def folder_has_folds(folder: Path, splits: list[str]) -> bool:
     return asked or bool(candidates(folder / f"{ALL_FOLDS}.json", ".txt"))
 
 
+def read_from(folder: Path, splits: list[str]) -> list[Path]:
+    """The files of a folder that `folder_reader` reads for an experiment over `splits`."""
+    wanted = [place for place, _ in places(splits, with_folds=True).values()]
+    wanted += [EARLIER[place] for place in wanted if place in EARLIER]
+    return [file for place in wanted for file in candidates(folder / f"{place}.json", ".txt")]
+
+
 def folder_reader(folder: Path, renamed: ColumnNames) -> Reader:
     """Reads a folder in the hub's layout, e.g. raw/forget.json; texts may lie in one .txt file."""
 

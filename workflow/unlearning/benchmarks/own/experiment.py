@@ -1,9 +1,11 @@
 """Your own data as an experiment: which models there are and what is checked."""
 
 from collections.abc import Collection
+from pathlib import Path
 
 from unlearning.benchmark import Benchmark, Check
 from unlearning.benchmarks.own import checks
+from unlearning.benchmarks.own.data import ROLES
 
 TABLES = ["cells", "trajectories", "relearning", "cost"]
 FIGURES = ["trade_off", "epochs", "attacks"]
@@ -27,6 +29,11 @@ class Own(Benchmark):
     def reads_files(self, data: dict) -> bool:
         """Always."""
         return True
+
+    def data_files(self, data: dict, splits: list[str]) -> list[Path]:
+        """Those that the section names."""
+        named = [data[key] for key in (*ROLES, "idontknow", "alternatives")]
+        return [Path(path) for path in named if path is not None]
 
     def fine_tunes(self, config: dict) -> bool:
         """Only where the config says how."""

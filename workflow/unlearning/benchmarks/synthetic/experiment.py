@@ -17,7 +17,7 @@ from unlearning.config.schema import (
     read_schema,
     validated,
 )
-from unlearning.methods.registry import FORGET_LOSSES, Losses, hyper_parameters
+from unlearning.methods.registry import FORGET_LOSSES, Losses, code_of, hyper_parameters
 from unlearning.methods.terms import Hyper
 
 GAUSSIAN, MARKOV = ("logistic", "divergence"), "markov"
@@ -59,6 +59,7 @@ class SyntheticExperiment:
 
     config: dict
     on_language_model = False
+    table_entries = ()
 
     @property
     def benchmark(self) -> "Synthetic":
@@ -66,7 +67,7 @@ class SyntheticExperiment:
         return BENCHMARK
 
     def code_of(self, *rooms: str) -> list[str]:
-        """Modules of its folder that a stage loads by name."""
+        """Code of its folder that a stage finds by name: rooms, or definitions in them."""
         return [module_name("synthetic", name) for name in rooms]
 
     @property
@@ -122,6 +123,11 @@ class SyntheticExperiment:
             for method, stated in section["methods"].items()
             for hyper in grid(stated)
         ]
+
+    def methods_code(self, study: str, setting: str) -> list[str]:
+        """The code of the methods that a job runs, for its digest."""
+        methods = {run["method"] for run in self.runs(study, setting)}
+        return sorted({entry for method in methods for entry in code_of(method)})
 
     def job_settings(self, study: str, setting: str) -> dict:
         """What the jobs of a setting are told."""

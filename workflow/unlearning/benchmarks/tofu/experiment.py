@@ -3,10 +3,12 @@
 import math
 from collections.abc import Collection
 from functools import partial
+from pathlib import Path
 
 from unlearning.assets.needs import Repository
 from unlearning.benchmark import Benchmark, Check
 from unlearning.benchmarks.tofu import checks
+from unlearning.benchmarks.tofu.files import read_from
 from unlearning.benchmarks.tofu.splits import percentage, retain_name
 
 REPOSITORY = "locuslab/TOFU"  # on the hub
@@ -48,6 +50,14 @@ class Tofu(Benchmark):
             return {}
         hub = partial(Repository, "data.data_dir", "dataset")
         return {"data": hub(REPOSITORY, data["hub_revision"])}
+
+    def data_files(self, data: dict, splits: list[str]) -> list[Path]:
+        """Tables of the folder, refusals and alternative answers."""
+        named = [data.get(key) for key in ("idontknow", "alternatives")]
+        files = [Path(path) for path in named if path is not None]
+        if self.reads_files(data):
+            files += read_from(Path(data["data_dir"]), splits)
+        return files
 
     def retrain_table(self, split: str) -> str:
         """The retain split: retain90 for forget10."""

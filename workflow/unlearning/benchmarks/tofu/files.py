@@ -31,6 +31,13 @@ def needed_tables(splits: list[str]) -> list[str]:
     return [*ALWAYS, *(f"{split}_perturbed" for split in evaluated)]
 
 
+def read_from(folder: Path, splits: list[str]) -> list[Path]:
+    """The files of a folder that `read_tofu` reads."""
+    names = dict.fromkeys([*needed_tables(splits), *splits, *map(retain_name, splits)])
+    files = [file for name in names for file in candidates(folder / f"{name}.json")]
+    return files + candidates(folder / "idontknow.jsonl", ".txt")
+
+
 @dataclass
 class Folder:
     """The tables of a folder, as far as they can be read, and everything that is wrong with it.

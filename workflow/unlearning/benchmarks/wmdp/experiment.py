@@ -52,6 +52,10 @@ class Wmdp(Benchmark):
         """None: no model without the knowledge is to be had."""
         return []
 
+    def data_files(self, data: dict, splits: list[str]) -> list[Path]:
+        """Tables of the folder."""
+        return files.read_from(Path(data["data_dir"]), splits) if self.reads_files(data) else []
+
     def retrain_table(self, split: str) -> str:
         """No model learns it; unlearning regularises on it, whatever is forgotten."""
         return files.RETAIN

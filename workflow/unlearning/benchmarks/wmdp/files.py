@@ -7,7 +7,7 @@ OPTML-Group/Unlearn-Simple) keeps the test split of wikitext-2-raw.
 from collections.abc import Callable
 from pathlib import Path
 
-from unlearning.data.formats import FORMATS, find_file, read_file
+from unlearning.data.formats import FORMATS, candidates, find_file, read_file
 from unlearning.data.tables import TEXT, ColumnNames, DataError, Table
 
 FORGET, RETAIN = ("bio", "cyber"), "retain"
@@ -37,6 +37,11 @@ def wmdp_tables(read: Callable[[str], list[str]], splits: list[str]) -> dict[str
     if problems:
         raise DataError(*problems)
     return tables
+
+
+def read_from(folder: Path, splits: list[str]) -> list[Path]:
+    """The files of a folder that `folder_reader` reads."""
+    return [file for table in (*splits, RETAIN) for file in candidates(folder / FILES[table])]
 
 
 def folder_reader(folder: Path, renamed: ColumnNames) -> Callable[[str], list[str]]:

@@ -1,0 +1,1 @@
+"""This project's own source text as data: what a definition does, says and refers to. No torch."""
