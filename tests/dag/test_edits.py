@@ -88,7 +88,7 @@ OF_TOFU = [
         code("models/context.py", "a longer context", "more context"),
         NOTHING,
     ),
-    ("a printed line", code("stages/common.py", "step plan: ", "plan of steps: "), NOTHING),
+    ("a printed line", code("training/session.py", "step plan: ", "plan of steps: "), NOTHING),
     ("help of an argument", code("stages/finetune.py", "model folder to write", "folder"), NOTHING),
     (
         "a list of problems",
