@@ -28,13 +28,11 @@ FILES = ("workflow/**/*", "rules/*", "config/**/*", "reports/**/*", "results/mic
 OF_TOFU = [
     # code that the run goes through
     ("training loop", inside("training/loop.py:train"), BASE),
-    ("rows of unlearning", inside("training/sources.py:UnlearnSource.draws"), CELLS),
     ("a loss", inside("methods/preference.py:npo"), Counter(unlearn=1, evaluate=1, report=1)),
     ("the retain term", inside("methods/retain.py:retain_loss"), CELLS),
     ("attack", inside("stages/relearn.py:run"), Counter(relearn=1, report=1)),
     ("stage evaluate", inside("stages/evaluate.py:run"), Counter(evaluate=5, report=1)),
     ("evaluator", inside("evaluation/evaluator.py:Evaluator.__call__"), EVALUATED),
-    ("ROUGE", inside("evaluation/rouge.py:RougeL.__call__"), EVALUATED),
     ("tokens", inside("data/encoding.py:Encoder.encode"), BASE),
     ("the prompt format", code("data/prompts.py", PLAIN, PLAIN.replace(" ", "  ")), BASE),
     ("writer of tables", inside("data/tables.py:write_table"), WORLD),
@@ -45,7 +43,6 @@ OF_TOFU = [
         code("methods/registry.py", "Hyper(2.5", "Hyper(2.4"),
         CELLS - Counter(unlearn=1, evaluate=1),
     ),
-    ("which cells there are", inside("config/experiment.py:Experiment.cells"), REPORT),
     ("titles of metrics", code("benchmarks/tofu/metrics.py", "Model utility", "Utility"), REPORT),
     ("a figure", inside("benchmarks/tofu/reporting/scatter.py:scatter_panel"), REPORT),
     ("verdicts", inside("benchmarks/tofu/reporting/verdicts.py:judge"), REPORT),
@@ -76,8 +73,14 @@ OF_TOFU = [
     ("WMDP's corpora", inside("benchmarks/wmdp/files.py:wmdp_tables"), NOTHING),
     ("WMDP's miniature", inside("benchmarks/wmdp/mini.py:generate_hazards"), NOTHING),
     # words
-    ("a comment", code("training/loop.py", "def train(", "# Each step once.\ndef train("), NOTHING),
-    ("a docstring", code("methods/preference.py", '"""', '"""Said again: '), NOTHING),
+    (
+        "a comment and a docstring",
+        both(
+            code("training/loop.py", "def train(", "# Each step once.\ndef train("),
+            code("methods/preference.py", '"""', '"""Said again: '),
+        ),
+        NOTHING,
+    ),
     (
         "an error",
         code("files.py", "delete it and run again", "remove it, then start again"),
@@ -120,7 +123,6 @@ OF_TOFU = [
     ("claims", changed("config/claims.yaml", "#", "# Edited."), REPORT),
     ("published numbers", changed("config/published/tofu.yaml", "#", "# Edited."), REPORT),
     # outputs that are lost
-    ("page lost", deleted("results/micro/report/index.html"), REPORT),
     ("verdicts lost", deleted("results/micro/report/claims.json"), REPORT),
     ("a table lost", deleted("results/micro/report/tables/cost.csv"), REPORT),
     ("a figure lost", deleted("results/micro/report/figures/grids.svg"), REPORT),
@@ -133,8 +135,11 @@ OF_TOFU = [
         deleted(f"{RUN}/trajectory.json"),
         Counter(unlearn=1, evaluate=1, relearn=1, report=1),
     ),
-    ("models removed", deleted("results/micro/**/model"), NOTHING),
-    ("logs removed", deleted("results/micro/logs"), NOTHING),
+    (
+        "models and logs removed",
+        both(deleted("results/micro/**/model"), deleted("results/micro/logs")),
+        NOTHING,
+    ),
     # times
     ("every file touched", touched(*FILES), NOTHING),
 ]
@@ -298,10 +303,12 @@ OF_OWN_FILES = [
         ),
         NOTHING,
     ),
-    ("what no loss uses", changed("own/losses/helper.py", "values - 1", "values - 2"), NOTHING),
     (
-        "a comment on a loss",
-        changed("own/losses/mine.py", "def loss", "# Ours.\ndef loss"),
+        "what no loss uses, and a comment",
+        both(
+            changed("own/losses/helper.py", "values - 1", "values - 2"),
+            changed("own/losses/mine.py", "def loss", "# Ours.\ndef loss"),
+        ),
         NOTHING,
     ),
     (
@@ -368,12 +375,7 @@ FILE = "tests/micro/own/{}.jsonl".format
 OF_OWN_DATA = [
     ("nothing", touched("Snakefile"), NOTHING),
     (
-        "a row to forget",
-        changed(FILE("forget"), '"answer": "', '"answer": "So: '),
-        UNLEARNED + Counter(data=1),
-    ),
-    (
-        "a row to keep",
+        "a row",
         changed(FILE("retain"), '"answer": "', '"answer": "So: '),
         UNLEARNED + Counter(data=1),
     ),

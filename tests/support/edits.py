@@ -6,8 +6,10 @@ with inside("training/loop.py:train")(project): what is planned then
 import ast
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
 
 from project import Project
 from safetensors.numpy import load, save
@@ -55,10 +57,9 @@ def deleted(pattern: str) -> Edit:
 
     @contextmanager
     def edit(project: Project) -> Iterator[None]:
-        aside = project.root.with_name(f"{project.root.name}-aside")
+        aside = Path(tempfile.mkdtemp(dir=project.root.parent))
         paths = list(project.root.glob(pattern))
         assert paths, f"nothing is called {pattern}"
-        aside.mkdir(exist_ok=True)
         for number, path in enumerate(paths):
             shutil.move(path, aside / str(number))
         try:
@@ -66,6 +67,7 @@ def deleted(pattern: str) -> Edit:
         finally:
             for number, path in enumerate(paths):
                 shutil.move(aside / str(number), path)
+            aside.rmdir()
 
     return edit
 
