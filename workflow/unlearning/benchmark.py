@@ -7,7 +7,7 @@ modules of fixed names ("rooms"), loaded when they are needed:
     schema.yaml   the config's `data` section for each source, and changes to other sections
     experiment    BENCHMARK, an instance of Benchmark; light, for Snakemake imports it
     data          tables(data, splits, snapshots, names): the tables that stages read
-    evaluator     make_evaluator(...): what evaluates a loaded model on a split; length_problems(...)
+    evaluator     make_evaluator(...): what evaluates a loaded model; length_problems(...)
     metrics       summary(rows), at_point(rows): what evaluations are summed up to; STUDIES
     sizes         sizes(experiment): rows and tokens, for `plan`
     report        write(experiment, ...): the page, its tables and figures
