@@ -265,7 +265,7 @@ def harness_summaries():
 
 def task_files():
     """Files of the user's own tasks; the data folder, if it brings them."""
-    if EXPERIMENT.benchmark.brings_tasks(EXPERIMENT.config):
+    if EXPERIMENT.benchmark.brings_tasks(EXPERIMENT.config["data"]):
         return [str(LAYOUT.data)]
     return outside(EXPERIMENT.task_files())
 

@@ -7,8 +7,8 @@ modules of fixed names ("rooms"), loaded when they are needed:
     schema.yaml   the config's `data` section for each source, and changes to other sections
     experiment    BENCHMARK, an instance of Benchmark; light, for Snakemake imports it
     data          tables(data, splits, snapshots, names): the tables that stages read
-    evaluator     make_evaluator(...): what evaluates a loaded model on a split
-    metrics       STUDIES, summarise(rows), at_point(rows): what evaluations are summed up to
+    evaluator     make_evaluator(...): what evaluates a loaded model; length_problems(...)
+    metrics       summary(rows), at_point(rows): what evaluations are summed up to; STUDIES
     sizes         sizes(experiment): rows and tokens, for `plan`
     report        write(experiment, ...): the page, its tables and figures
 """
@@ -27,7 +27,6 @@ SOURCES = {
 }
 WITHOUT_DATA = ("synthetic",)  # folders whose experiments are named by a section of that name
 ON_THE_WAY = ("evaluator:make_evaluator", "metrics:at_point")
-BASE = "base"  # run name of a target that is the base model as it is
 
 Check = Callable[[dict], Iterator[str]]
 
@@ -136,8 +135,8 @@ class Benchmark:
         """Names of the report's tables (but main) and of its captioned figures."""
         raise NotImplementedError
 
-    def brings_tasks(self, config: dict) -> bool:
-        """Whether its tables bring harness tasks along, in the folder `tasks`."""
+    def brings_tasks(self, data: dict) -> bool:
+        """Whether its tables bring harness tasks along, which room data then writes."""
         return False
 
     def tasks(self, config: dict, data: Path) -> dict:

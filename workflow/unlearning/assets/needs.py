@@ -82,7 +82,7 @@ def repositories(config: dict) -> dict[str, Repository]:
 def needed(config: dict) -> dict[str, dict]:
     """model, data, harness -> what rule fetch is told of each that a complete config needs."""
     asked = {asset: asdict(repository) for asset, repository in repositories(config).items()}
-    if benchmark_of(config["data"]["source"]).brings_tasks(config):
+    if benchmark_of(config["data"]["source"]).brings_tasks(config["data"]):
         return asked
     harness = {key: config["harness"][key] for key in ("tasks", "include_path")}
     return asked | ({"harness": harness} if harness["tasks"] else {})

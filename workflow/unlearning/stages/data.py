@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from unlearning.assets.record import located
-from unlearning.benchmark import folder_of, room
+from unlearning.benchmark import benchmark_of, room
 from unlearning.data.build import build_tables
 from unlearning.data.origin import write_origin
 from unlearning.data.tables import write_table
@@ -34,8 +34,8 @@ def run(args: Namespace) -> None:
         for name, rows in sorted(tables.items()):
             write_table(folder / f"{name}.json", rows)
             print(f"{name}: {len(rows)} rows")
-        tables_of = room(folder_of(args.settings["source"]), "data")
-        if hasattr(tables_of, "write_tasks"):
-            tables_of.write_tasks(folder, args.out, args.settings)
+        benchmark = benchmark_of(args.settings["source"])
+        if benchmark.brings_tasks(args.settings):
+            room(benchmark.name, "data").write_tasks(folder, args.out, args.settings)
         write_origin(folder, args.settings, args.splits)
         write_sums(folder)

@@ -28,5 +28,4 @@ def tables(data: dict, splits: list[str], snapshots: dict[str, str], names: Colu
 
 def write_tasks(folder: Path, final: Path, data: dict) -> None:
     """The miniature's harness tasks, below `folder`, which becomes `final`."""
-    if data["source"] == "mini-wmdp":
-        mini_tasks.write_tasks(folder, final, data["mini_wmdp"])
+    mini_tasks.write_tasks(folder, final, data["mini_wmdp"])

@@ -64,13 +64,13 @@ class Wmdp(Benchmark):
         """Not beside the harness tasks."""
         return False
 
-    def brings_tasks(self, config: dict) -> bool:
+    def brings_tasks(self, data: dict) -> bool:
         """The miniature does."""
-        return config["data"]["source"] in self.generated
+        return data["source"] in self.generated
 
     def tasks(self, config: dict, data: Path) -> dict:
         """The miniature's tasks, or those of the config."""
-        if self.brings_tasks(config):
+        if self.brings_tasks(config["data"]):
             return {"tasks": list(TASKS.values()), "include_path": str(data / TASK_FOLDER)}
         return super().tasks(config, data)
 
