@@ -103,8 +103,9 @@ def unlearned(folder):
     return folder if EXPERIMENT.config["keep_models"] else temp(folder)
 
 
-# Params that start reruns are compared and recorded where Snakemake was called, not in its jobs.
-COMPARES = workflow.exec_mode == ExecMode.DEFAULT
+# A job of a cluster plans its run anew, so it needs the params that start reruns; a job's own process
+# on this machine does not.
+COMPARES = workflow.exec_mode != ExecMode.SUBPROCESS
 
 
 def code(*entries):

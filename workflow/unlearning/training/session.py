@@ -26,6 +26,7 @@ from unlearning.training.sources import LearnSource
 from unlearning.training.state import TrainingState
 
 NO_INPUTS = ("processes", "sharding", "fit", "out", "trajectory", "state", "checkpoint_minutes")
+NO_INPUTS += ("settings_of", "config")  # they lead to the settings, which count
 
 
 def make_accelerator(settings: dict) -> Accelerator:
