@@ -49,7 +49,7 @@ else:
     include: "rules/pretrain.smk"
     include: "rules/restore.smk"
 
-    if EXPERIMENT.fine_tunes:
+    if EXPERIMENT.fine_tunes or EXPERIMENT.retrains:
 
         include: "rules/finetune.smk"
         include: "rules/retrain.smk"

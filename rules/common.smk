@@ -215,9 +215,11 @@ def model_of(wildcards):
 
 
 def model_asked(wildcards):
-    """Model of which harness tasks are asked; the target may be a base that lies elsewhere."""
-    base = wildcards.trained == EXPERIMENT.target_run
-    return str(EXPERIMENT.target) if base else f"{WORLD}/{wildcards.trained}/model"
+    """Model of which harness tasks are asked; splits share the target's answers."""
+    if wildcards.trained == EXPERIMENT.target_run:
+        return str(EXPERIMENT.target)
+    split, _, run = wildcards.trained.partition("/")
+    return EXPERIMENT.model_of(split, run)
 
 
 def judge_of_fluency(wildcards):
@@ -259,9 +261,10 @@ def evaluations():
 
 
 def harness_summaries():
-    """Accuracies of every model, if the experiment asks for tasks; splits share the target's."""
+    """Accuracies of every model that there is, if the experiment asks for tasks; splits share the target's."""
     asked = EXPERIMENT.tasks["tasks"]
-    return sorted({str(LAYOUT.harness(*run)) for run in evaluated()}) if asked else []
+    models = [run for run in evaluated() if EXPERIMENT.log_of(*run) is None]
+    return sorted({str(LAYOUT.harness(*run)) for run in models}) if asked else []
 
 
 def task_files():

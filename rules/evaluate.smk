@@ -17,7 +17,7 @@ rule evaluate:
     benchmark:
         f"{BENCHMARKS}/evaluate/{{split}}/{{run}}.tsv"
     wildcard_constraints:
-        run="base|(finetune|retrain|unlearn)/.+",
+        run="base|target/given|(finetune|retrain|unlearn)/.+",
     threads: RESOURCES["threads"]
     resources:
         **compute(RESOURCES["gpus"]),

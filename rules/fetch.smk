@@ -1,4 +1,4 @@
-# What comes from the hub: base model, data set, data of harness tasks. Every other job runs with the
+# What comes from the hub: models, data set, data of harness tasks. Every other job runs with the
 # hub switched off. Output: a record of the commit and of each file's checksum, by which later stages
 # find the files in the cache. Experiments without anything from the hub have no such job.
 
@@ -14,7 +14,7 @@ rule fetch:
     benchmark:
         f"{BENCHMARKS}/fetch/{{asset}}.tsv"
     wildcard_constraints:
-        asset="model|data(-[a-z]+)?|harness",
+        asset="|".join(map(re.escape, ASSETS)) or "none",
     params:
         held=lambda wildcards: held(EXPERIMENT.task_files() if wildcards.asset == "harness" else []),
         settings=lambda wildcards: as_json(ASSETS[wildcards.asset]),

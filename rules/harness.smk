@@ -14,7 +14,7 @@ rule harness:
     benchmark:
         f"{BENCHMARKS}/harness/{{trained}}.tsv"
     wildcard_constraints:
-        trained=f"base|(finetune|({SPLIT})/(retrain|unlearn))/.+",
+        trained=f"base|target/given|(finetune|({SPLIT})/(retrain|unlearn))/.+",
     threads: RESOURCES["threads"]
     resources:
         **compute(min(1, RESOURCES["gpus"])),

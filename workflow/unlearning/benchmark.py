@@ -74,6 +74,7 @@ class Benchmark:
     generated: tuple[str, ...] = ()  # sources whose tables are made here from a seed
     longest_rehearsed: int | None = None  # tokens of a rehearsal's rows, where texts are long
     files_named_in = "data.data_dir"  # the setting that problems of the user's files are told of
+    reads_logs = False  # whether an evaluation log may stand for a retrained model
     # stages of which a base model is asked whether it reads rows of max_length
     read_by: tuple[str, ...] = ("finetune", "unlearn", "evaluation")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from unlearning.assets.gguf import is_gguf
 from unlearning.benchmark import benchmark_of
+from unlearning.config.named import named_models
 
 HUB_ID = re.compile(r"(?!.*(--|\.\.))[\w.-]+/[\w.-]+")
 # transformers' own names: no pickles, and no second copy of the weights in another format
@@ -72,15 +73,16 @@ def on_hub(path: str | None) -> bool:
 
 
 def repositories(config: dict) -> dict[str, Repository]:
-    """model and data -> the repository, where a complete config takes them from the hub."""
-    model, found = config["model"], {}
-    if on_hub(model["path"]):
-        found["model"] = Repository("model.path", "model", model["path"], model["revision"])
+    """Models and data -> the repository, where a complete config takes them from the hub."""
+    found = {}
+    for asset, model in named_models(config).items():
+        if on_hub(model.path):
+            found[asset] = Repository(model.setting, "model", model.path, model.revision)
     return found | benchmark_of(config["data"]["source"]).repositories(config)
 
 
 def needed(config: dict) -> dict[str, dict]:
-    """model, data, harness -> what rule fetch is told of each that a complete config needs."""
+    """Models, data, harness -> what rule fetch is told of each that a complete config needs."""
     asked = {asset: asdict(repository) for asset, repository in repositories(config).items()}
     if benchmark_of(config["data"]["source"]).brings_tasks(config["data"]):
         return asked

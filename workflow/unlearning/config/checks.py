@@ -4,10 +4,13 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import suppress
+from functools import partial
 
 from unlearning.benchmark import Check, benchmark_of
 from unlearning.config.judged import use_problems
 from unlearning.config.layout import attack_shares, blocks, grid, points, spell, spelled
+from unlearning.config.named import uses_base
+from unlearning.config.named_checks import named_problems, unused_sections
 from unlearning.config.schema import Unjudged, hint, nearest
 from unlearning.config.stated import known_methods
 from unlearning.methods.own import hyper_block, own_methods
@@ -43,6 +46,8 @@ def _checks(config: dict, sections: Collection[str]) -> list[Check]:
     """The checks of every experiment, and those of its kind of data."""
     checks: list[Check] = [
         _model,
+        named_problems,
+        partial(unused_sections, sections),
         use_problems,
         _methods,
         _fits,
@@ -76,10 +81,11 @@ def _runs(config: dict) -> Iterator[str]:
 
 def _model(config: dict) -> Iterator[str]:
     model = config["model"]
-    if (model["path"] is None) == (model["architecture"] is None):
+    stated = sum(model[key] is not None for key in ("path", "architecture"))
+    if stated > 1 or (stated < 1 and uses_base(config)):
         yield (
             "model: set exactly one of path (a trained base model) and architecture (one from "
-            "random weights)"
+            "random weights)" + _without_base(config)
         )
     if model["architecture"] is not None:
         if config["pretrain"] is None:
@@ -88,7 +94,16 @@ def _model(config: dict) -> Iterator[str]:
         if width % heads:
             yield f"model.architecture: {heads} heads do not divide the width {width}"
     if model["architecture"] is None and config["pretrain"] is not None:
-        yield "pretrain: model.path names a trained model; remove the pretrain section"
+        yield "pretrain: the models that the config names are trained; remove the pretrain section"
+
+
+def _without_base(config: dict) -> str:
+    """What makes a base model needed beside a target or retrained models that the config names."""
+    if config["target"] is None:
+        return ""
+    if config["retrained"] is None:
+        return "; retrained models are fine-tuned from it, unless retrained names them"
+    return "; it is the reference of a method"
 
 
 def _methods(config: dict) -> Iterator[str]:

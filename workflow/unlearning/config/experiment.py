@@ -9,7 +9,27 @@ from unlearning.assets.needs import model_files, on_hub
 from unlearning.benchmark import WITHOUT_DATA, Benchmark, benchmark_of, module_name, room
 from unlearning.config.checks import cross_problems
 from unlearning.config.judged import assets_of
-from unlearning.config.layout import BASE, Cell, Layout, attack_shares, blocks, grid, spell
+from unlearning.config.layout import (
+    BASE,
+    NAMED_RETRAINED,
+    NAMED_TARGET,
+    Cell,
+    Layout,
+    attack_shares,
+    blocks,
+    grid,
+    seed_of,
+    spell,
+)
+from unlearning.config.named import (
+    MODEL,
+    named_models,
+    retrain_seeds,
+    retrained_asset,
+    trains_target,
+    uses_base,
+)
+from unlearning.config.named import TARGET as TARGET_ASSET
 from unlearning.config.rehearsal import rehearsed
 from unlearning.config.schema import ConfigError, schema_for, validated, with_defaults
 from unlearning.data.task_files import read_from
@@ -103,7 +123,7 @@ class Experiment:
     @property
     def restored(self) -> bool:
         """Whether the base model is restored from a GGUF file."""
-        return is_gguf(self.config["model"]["path"])
+        return is_gguf(self.config["model"]["path"]) and uses_base(self.config)
 
     @property
     def base(self) -> str:
@@ -139,24 +159,44 @@ class Experiment:
     @property
     def fine_tunes(self) -> bool:
         """Whether the target is fine-tuned here."""
-        return self.benchmark.fine_tunes(self.config)
+        return trains_target(self.config)
+
+    @property
+    def retrains(self) -> bool:
+        """Whether models are retrained here."""
+        return bool(retrain_seeds(self.config))
 
     @property
     def target_run(self) -> str:
         """Run name of the target model."""
+        if self.config["target"] is not None:
+            return NAMED_TARGET
         return f"finetune/seed={self.config['finetune']['seed']}" if self.fine_tunes else BASE
 
     @property
     def target(self) -> Path:
-        """The target: the fine-tuned model, or the base as it is; of the hub its record."""
+        """The target: the fine-tuned model, or one as it is; of the hub its record."""
+        if self.config["target"] is not None:
+            return Path(self._named(TARGET_ASSET))
         if self.fine_tunes:
-            return self.layout.target(self.config["finetune"]["seed"])
-        path = self.config["model"]["path"]
-        return self.layout.assets / "model.json" if on_hub(path) else Path(self.base)
+            return self.layout.target(seed_of(self.target_run))
+        made = self.from_scratch or self.restored
+        return Path(self.base if made else self._named(MODEL))
+
+    def _named(self, asset: str) -> str:
+        """Where a model lies that the config names: its folder, or the record of rule fetch."""
+        path = named_models(self.config)[asset].path
+        return str(self.layout.assets / f"{asset}.json") if on_hub(path) else path
 
     def model_of(self, split: str, run: str) -> str:
-        """Model folder of a run, or where a target lies that is the base as it is."""
+        """Model folder of a run, or where a model lies that is taken as it is."""
+        if run == NAMED_RETRAINED:
+            return self._named(retrained_asset(split))
         return str(self.target if run == self.target_run else self.layout.model(split, run))
+
+    def log_of(self, split: str, run: str) -> str | None:
+        """The evaluation log that stands for a run's model, where the config names one."""
+        return self.config["retrained"][split]["log"] if run == NAMED_RETRAINED else None
 
     @property
     def tasks(self) -> dict:
@@ -165,7 +205,9 @@ class Experiment:
 
     def retrain_runs(self) -> list[str]:
         """Run names of the retrained models; the first is the main reference."""
-        return [f"retrain/seed={seed}" for seed in self.benchmark.retrain_seeds(self.config)]
+        if self.config["retrained"] is not None:
+            return [NAMED_RETRAINED]
+        return [f"retrain/seed={seed}" for seed in retrain_seeds(self.config)]
 
     @cached_property
     def losses(self) -> Losses:
@@ -297,8 +339,7 @@ class Experiment:
         """What scoring the forget set is told: unlearning's own encoding, and noise if any."""
         settings = {"max_length": self.config["unlearn"]["max_length"], **self.common()}
         if (scale := noise(reference)) is not None:
-            seed = self.config["finetune"]["seed"] if self.fine_tunes else 0
-            settings["noise"] = {"scale": scale, "seed": seed}
+            settings["noise"] = {"scale": scale, "seed": seed_of(self.target_run)}
         return settings
 
     def relearn_settings(self, attack: str) -> dict:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from unlearning.assets.needs import needed
+from unlearning.config.named import MODEL
 
 
 def use_problems(config: dict) -> Iterator[str]:
@@ -23,27 +24,36 @@ def use_problems(config: dict) -> Iterator[str]:
         )
 
 
+# of the stages that read rows of max_length, those that do not read a named model's
+_NOT_READ_BY = {"target": ("finetune",), "retrained": ("finetune", "unlearn", "relearn")}
+
+
 def assets_of(experiment) -> dict[str, dict]:
-    """model, data, harness -> what rule fetch is told of each that comes from the hub; of a model
+    """Models, data, harness -> what rule fetch is told of each that comes from the hub; of a model
     also what it is judged for."""
     assets = needed(experiment.config)
-    if "model" in assets:
-        assets["model"]["use"] = model_use(experiment)
+    for asset, settings in assets.items():
+        if settings.get("kind") == "model":
+            settings["use"] = model_use(experiment, asset)
     return assets
 
 
-def model_use(experiment) -> dict:
-    """How an experiment uses its base model, as stage judge takes it."""
+def model_use(experiment, asset: str = MODEL) -> dict:
+    """How an experiment uses a model that it names, as stage judge takes it."""
     config = experiment.config
     evaluation, model = config["evaluation"], experiment.common()
     stages = [stage for stage in experiment.benchmark.read_by if config.get(stage) is not None]
     if config["relearn"]["methods"]:
         stages.append("relearn")
+    # a base beside a target is what retrained models come from
+    only_retrained = asset == MODEL and config["target"] is not None
+    not_read = ("unlearn", "relearn") if only_retrained else ()
+    not_read += _NOT_READ_BY.get(asset.partition("-")[0], ())
     return {
         "prompt": model["prompt"],
         "system": model.get("system"),
         "benchmark": experiment.benchmark.name,
-        "max_length": {stage: config[stage]["max_length"] for stage in stages},
+        "max_length": {s: config[s]["max_length"] for s in stages if s not in not_read},
         "generation": {key: evaluation[f"generation_{key}"] for key in ("tokens", "counts")},
         "rows": evaluation["rows"],
         "data": config["data"],

@@ -5,7 +5,11 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-BASE = "base"  # run name of a target that is the base model as it is
+# Run names of models that are taken as they are: the base as the target, a target and a retrained
+# model that the config names.
+BASE = "base"
+NAMED_TARGET = "target/given"
+NAMED_RETRAINED = "retrain/given"
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,12 @@ class Cell:
     def attacked_by(self, attack: str) -> str:
         """Path of a relearning attack on this run, inside its split's folder."""
         return f"relearn/{self.method}/{self.variant}/seed={self.seed}/{attack}"
+
+
+def seed_of(run: str) -> int:
+    """The seed that a run's name ends with; 0 of a model that is taken as it is."""
+    name, _, seed = run.rpartition("seed=")
+    return int(seed) if name else 0
 
 
 def spell(hyper: dict[str, float | str]) -> str:
@@ -136,8 +146,8 @@ class Layout:
 
     def harness(self, split: str, run: str) -> Path:
         """Accuracies of a run's model on harness tasks; all splits share the target's."""
-        if run == BASE:
-            return self.root / BASE / "harness" / "summary.json"
+        if run in (BASE, NAMED_TARGET):
+            return self.root / run / "harness" / "summary.json"
         return self.model(split, run).with_name("harness") / "summary.json"
 
     def state(self, run: Path) -> Path:

@@ -16,6 +16,7 @@ from unlearning.assets.needs import model_files, on_hub
 from unlearning.benchmark import benchmark_of
 from unlearning.config.experiment import Experiment
 from unlearning.config.judged import model_use
+from unlearning.config.named import named_models
 from unlearning.config.schema import ConfigError
 from unlearning.data.problems import data_problems
 from unlearning.data.task_files import task_problems
@@ -40,7 +41,7 @@ def _language_model(experiment: Experiment) -> list[str]:
     config = experiment.config
     holdout = config["evaluation"]["holdout"]
     problems = data_problems(config["data"], experiment.tables, holdout)
-    return problems + _model(experiment) + _harness(experiment) + _optimizer(experiment)
+    return problems + _models(experiment) + _harness(experiment) + _optimizer(experiment)
 
 
 def _results(experiment: Experiment) -> list[str]:
@@ -56,30 +57,38 @@ def _results(experiment: Experiment) -> list[str]:
         ]
 
 
-def _model(experiment: Experiment) -> list[str]:
-    path, revision = (experiment.config["model"][key] for key in ("path", "revision"))
-    if on_hub(path):
-        return []  # rule fetch says whether it can be had, before any job that needs it
-    if revision != "main":
-        return [
-            f"model.revision: '{revision}' is for a hub id, but model.path is {path!r}; remove it"
-        ]
-    return [] if path is None else model_problems(path, model_use(experiment))
+def _models(experiment: Experiment) -> list[str]:
+    problems = []
+    for asset, model in named_models(experiment.config).items():
+        if on_hub(model.path):
+            continue  # rule fetch says whether it can be had, before any job that needs it
+        if model.revision != "main":
+            problems.append(
+                f"{model.section}.revision: '{model.revision}' is for a hub id, but "
+                f"{model.setting} is {model.path!r}; remove it"
+            )
+        elif model.path is not None:
+            use = model_use(experiment, asset)
+            problems += model_problems(model.path, use, setting=model.setting)
+    return problems
 
 
-def model_problems(path: str, use: dict, name: str | None = None) -> list[str]:
+def model_problems(
+    path: str, use: dict, name: str | None = None, setting: str = "model.path"
+) -> list[str]:
     """What is wrong with a model folder for an experiment that uses it so (judged.model_use).
 
-    name: what to call it, by default its path. A folder that has passed is not judged again until
-    one of its files, the use or the code changes.
+    name: what to call it, by default its path. setting: the key that names it. A folder that has
+    passed is not judged again until one of its files, the use or the code changes.
     """
     if is_gguf(path):
         return gguf_problems(path)
     folder = Path(path)
     if not folder.is_dir():
+        gguf = "a GGUF file or " if setting == "model.path" else ""
         return [
-            f"model.path: no folder '{path}'. It should hold config.json, *.safetensors and the "
-            "tokenizer, or be a GGUF file or a hub id such as meta-llama/Llama-2-7b-chat-hf"
+            f"{setting}: no folder '{path}'. It should hold config.json, *.safetensors and the "
+            f"tokenizer, or be {gguf}a hub id such as meta-llama/Llama-2-7b-chat-hf"
         ]
     passed = PASSED / _state(folder, use)
     if passed.is_file():
@@ -89,7 +98,7 @@ def model_problems(path: str, use: dict, name: str | None = None) -> list[str]:
         with suppress(OSError):  # then it is judged again next time
             passed.parent.mkdir(parents=True, exist_ok=True)
             passed.touch()
-    return [f"model.path: '{name or path}' {problem}" for problem in problems]
+    return [f"{setting}: '{name or path}' {problem}" for problem in problems]
 
 
 def _state(folder: Path, use: dict) -> str:

@@ -215,7 +215,11 @@ def _worded(error: ValidationError) -> list[str]:
             for key in _missing(error)
         ]
     allowed = {
-        "type": lambda v: " or ".join(_TYPES[t] for t in _listed(v)),
+        "type": lambda v: (
+            error.schema["$comment"]
+            if v == "object" and "$comment" in error.schema
+            else " or ".join(_TYPES[t] for t in _listed(v))
+        ),
         "enum": lambda v: "one of " + ", ".join(map(spelled_in_yaml, v)),
         "minimum": lambda v: f"at least {v}",
         "maximum": lambda v: f"at most {v}",
@@ -279,6 +283,11 @@ def with_defaults(config: dict, schema: dict) -> dict:
     for key, rule in schema.get("properties", {}).items():
         if key not in filled and "default" in rule:
             filled[key] = deepcopy(rule["default"])
-        if isinstance(filled.get(key), dict) and "properties" in rule:
+        if isinstance(filled.get(key), dict):
             filled[key] = with_defaults(filled[key], rule)
+    rule = schema.get("additionalProperties")
+    if isinstance(rule, dict):  # keys of the user's own, each a section
+        for key, value in filled.items():
+            if isinstance(value, dict):
+                filled[key] = with_defaults(value, rule)
     return filled

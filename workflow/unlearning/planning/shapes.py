@@ -72,7 +72,20 @@ KNOWN = {
 }
 
 
-def shape_of(model: dict) -> Shape:
+def target_shape(config: dict) -> Shape:
+    """The shape of a config's target, which a base has as well; UserError where it cannot be
+    known."""
+    if config["target"] is None:
+        return shape_of(config["model"])
+    try:
+        return shape_of({"architecture": None, **config["target"]}, "target.path")
+    except UserError:
+        if config["model"]["path"] is None:
+            raise
+        return shape_of(config["model"])
+
+
+def shape_of(model: dict, setting: str = "model.path") -> Shape:
     """The shape of a config's model section; UserError where it cannot be known."""
     if model["architecture"] is not None:
         own = model["architecture"]
@@ -85,11 +98,11 @@ def shape_of(model: dict) -> Shape:
     if path.is_file():
         return described(read_config(path), str(path))
     for name, shape in KNOWN.items():
-        if Path(model["path"]).name.lower().startswith(name.lower()):
+        if name.lower() in Path(model["path"]).name.lower():
             return shape
     raise UserError(
-        f"model.path: the shape of '{model['path']}' is not known here (known: "
-        f"{', '.join(KNOWN)}). Download the model and set model.path to its folder"
+        f"{setting}: the shape of '{model['path']}' is not known here (known: "
+        f"{', '.join(KNOWN)}). Download the model and set {setting} to its folder"
     )
 
 

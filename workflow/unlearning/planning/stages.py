@@ -6,7 +6,7 @@ from math import ceil
 from unlearning import benchmark
 from unlearning.config.experiment import Experiment
 from unlearning.planning.memory import FLOAT, HALF, Pass, Step, host, most_pairs, resumable
-from unlearning.planning.shapes import Shape, shape_of
+from unlearning.planning.shapes import Shape, target_shape
 from unlearning.planning.texts import SEQUENCES
 from unlearning.training.plan import Recipe, StepPlan
 
@@ -43,7 +43,7 @@ class Plan:
 
     def __init__(self, experiment: Experiment, room: float):
         self.experiment, self.config, self.room = experiment, experiment.config, room
-        self.shape: Shape = shape_of(self.config["model"])
+        self.shape: Shape = target_shape(self.config)
         self.texts = benchmark.room(experiment.benchmark.name, "sizes").sizes(experiment)
         self.half = self.config["model"]["precision"] == "bfloat16"
         self.pure = self.config["model"]["precision"] == "pure-bfloat16"
@@ -60,11 +60,23 @@ class Plan:
 
     def _learnt(self) -> list[Stage]:
         """The target and the retrained models, as far as they are trained here."""
-        if not self.experiment.fine_tunes:
-            return []
-        texts, runs = self._texts("finetune"), self.experiment.retrain_runs()
-        again = [texts.retrained(split) for split in self.experiment.own_splits for _ in runs]
-        return [self._finetune("finetune", [texts.full]), self._finetune("retrain", again)]
+        learnt, texts = [], self._texts("finetune") if self.config["finetune"] else None
+        if self.experiment.fine_tunes:
+            learnt.append(self._finetune("finetune", [texts.full]))
+        if self.experiment.retrains:
+            splits = [split for split, _ in self._retrained()]
+            learnt.append(self._finetune("retrain", [texts.retrained(split) for split in splits]))
+        return learnt
+
+    def _retrained(self) -> list[tuple[str, str]]:
+        """(split, run) of the retrained models, without those of which a log is all there is."""
+        experiment = self.experiment
+        return [
+            (split, run)
+            for split in experiment.own_splits
+            for run in experiment.retrain_runs()
+            if experiment.log_of(split, run) is None
+        ]
 
     def host(self, stage: Stage) -> float:
         """Bytes of host memory of a job on a GPU: models are loaded there."""
@@ -227,8 +239,7 @@ class Plan:
     def _evaluate(self) -> list[Stage]:
         if not self.experiment.benchmark.evaluates(self.config):
             return []
-        models = 1 + len(self.experiment.retrain_runs())
-        splits = [split for split in self.experiment.own_splits for _ in range(models)]
+        splits = [*self.experiment.own_splits, *(split for split, _ in self._retrained())]
         splits += [cell.split for cell in self.experiment.cells()]
         gradients = "gradnorm" in self.config["evaluation"]["membership"]
         held = self._batch(self.number, gradients=gradients)
@@ -241,7 +252,7 @@ class Plan:
         asked = self.config["harness"]
         if not self.experiment.tasks["tasks"]:
             return []
-        models = 1 + len(self.experiment.splits) * len(self.experiment.retrain_runs())
+        models = 1 + len(self._retrained())
         tokens = asked["batch_size"] * HARNESS_TOKENS
         held = Pass(tokens, tokens, self.number)
         jobs = models + len(self.experiment.cells())

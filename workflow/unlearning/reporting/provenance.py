@@ -11,7 +11,9 @@ from pathlib import Path
 
 import yaml
 
+from unlearning.assets.needs import on_hub
 from unlearning.config.experiment import Experiment
+from unlearning.config.named import MODEL, named_models
 from unlearning.files import read_json
 
 REDACTED = "[redacted]"
@@ -93,6 +95,25 @@ def base_origin(experiment: Experiment) -> dict | None:
     return read_json(record)["source"] if record.is_file() else None
 
 
+def named_origins(experiment: Experiment) -> list[dict[str, str]]:
+    """What a config's target and retrained models are, each by role: folder, or hub id, revision
+    and commit, or a log's format and sha256."""
+    if not experiment.on_language_model:
+        return []
+    origins = []
+    for asset, model in named_models(experiment.config).items():
+        if asset == MODEL:
+            continue
+        origin = {model.section.replace(".", ", "): model.path}
+        record = experiment.layout.assets / f"{asset}.json"
+        if on_hub(model.path):
+            origin["revision"] = model.revision
+            if record.is_file():
+                origin["commit"] = read_json(record)["commit"]
+        origins.append(origin)
+    return origins
+
+
 def distinct(records: Iterable[dict]) -> dict[str, list[dict]]:
     """Distinct `versions` and `machine` entries of records of runs."""
     found: dict[str, list[dict]] = {"versions": [], "machine": []}
@@ -111,6 +132,7 @@ def provenance(experiment: Experiment, training: dict[str, list[dict]] | None = 
         "libraries": libraries(),
         "machine": machine(),
         "base": base_origin(experiment),
+        "named": named_origins(experiment),
         "training": training or training_records(experiment),
         "config": config_yaml(experiment.config),
         "command": f"snakemake --cores all --configfile {experiment.config['experiment']}.yaml",

@@ -1,13 +1,28 @@
-"""The set-up of an experiment in words: base model and recipe."""
+"""The set-up of an experiment in words: models and recipe."""
 
 from unlearning.assets.gguf import is_gguf
+from unlearning.config.named import uses_base
+
+
+def models(config: dict) -> str:
+    """The base model in words, or a target and retrained models that the config names."""
+    parts = []
+    if config["target"] is not None:
+        parts.append(f"target: {_name(config['target']['path'])}, as it is")
+    if uses_base(config):
+        parts.append(f"base model: {base_model(config['model'])}")
+    for split, stated in (config["retrained"] or {}).items():
+        model = _name(stated["path"] or stated["log"])
+        parts.append(f"retrained without {split}: {model}, as it is")
+    words = "; ".join(parts)
+    return words[0].upper() + words[1:]
 
 
 def base_model(model: dict) -> str:
     """The base model in words."""
     shape = model["architecture"]
     if shape is None:
-        name = model["path"].rstrip("/").rpartition("/")[2]
+        name = _name(model["path"])
         return f"{name}, quantised and restored to full weights" if is_gguf(name) else name
     return (
         f"a Llama from random weights ({shape['layers']} layers, {shape['width']} wide, "
@@ -21,3 +36,8 @@ def recipe(unlearn: dict) -> str:
         f"{unlearn['epochs']:g} epochs, batch {unlearn['batch_size']}, learning rate "
         f"{unlearn['lr']:g}".replace("e-0", "e-")
     )
+
+
+def _name(path: str) -> str:
+    """The last part of a path or hub id."""
+    return path.rstrip("/").rpartition("/")[2]

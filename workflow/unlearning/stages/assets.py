@@ -7,6 +7,7 @@ from unlearning.assets.hub import bytes_to_fetch, fetch, find, page, sizes, veri
 from unlearning.assets.needs import WITHOUT_HUB, Repository, on_hub, repositories
 from unlearning.config.experiment import Experiment
 from unlearning.config.judged import model_use
+from unlearning.config.named import NamedModel, named_models
 from unlearning.config.preflight import model_problems
 from unlearning.config.reading import add_config_arguments
 from unlearning.errors import UserError
@@ -29,12 +30,12 @@ def run(args: Namespace) -> None:
     """One asset after the other; UserError at the end with all that is wrong."""
     experiment = language_model_experiment(args)
     problems = _local(experiment)
-    for repository in repositories(experiment.config).values():
+    for asset, repository in repositories(experiment.config).items():
         try:
             folder = _repository(repository, args)
             if folder is not None and repository.kind == "model":
-                use = model_use(experiment)
-                problems += model_problems(str(folder), use, repository.name)
+                use, setting = model_use(experiment, asset), repository.setting
+                problems += model_problems(str(folder), use, repository.name, setting)
         except UserError as error:
             problems.append(str(error))
     problems += _harness(experiment, args.download)
@@ -44,21 +45,30 @@ def run(args: Namespace) -> None:
 
 def _local(experiment: Experiment) -> list[str]:
     """What is made here or lies in folders."""
-    model, data = experiment.config["model"], experiment.config["data"]
-    if model["path"] is None:
-        print("model: from random weights, nothing to fetch")
-    elif not on_hub(model["path"]):
-        if problems := model_problems(model["path"], model_use(experiment)):
-            return problems
-        path = Path(model["path"])
-        print(f"model: {'folder' if path.is_dir() else 'GGUF file'} {path}")
-        files = [path] if path.is_file() else [f for f in path.iterdir() if f.is_file()]
-        _files({file.name: file.stat().st_size for file in files})
+    data, problems = experiment.config["data"], []
+    for asset, model in named_models(experiment.config).items():
+        if model.path is None:
+            print("model: from random weights, nothing to fetch")
+        elif not on_hub(model.path):
+            use = model_use(experiment, asset)
+            wrong = model_problems(model.path, use, setting=model.setting)
+            problems += wrong
+            if not wrong:
+                _show_model(model)
+    if problems:
+        return problems
     if data.get("data_dir") is not None:
         print(f"data: folder {data['data_dir']}")
     elif data["source"] in experiment.benchmark.generated:
         print("data: generated here, nothing to fetch")
     return []
+
+
+def _show_model(model: NamedModel) -> None:
+    path = Path(model.path)
+    print(f"{model.section}: {'folder' if path.is_dir() else 'GGUF file'} {path}")
+    files = [path] if path.is_file() else [f for f in path.iterdir() if f.is_file()]
+    _files({file.name: file.stat().st_size for file in files})
 
 
 def _repository(repository: Repository, args: Namespace) -> Path | None:

@@ -31,8 +31,10 @@ def run(args: Namespace) -> None:
     repository = Repository(**args.settings)
     folder = fetch(repository)
     files = verify(repository, folder)
-    if use is not None and (problems := model_problems(str(folder), use, repository.name)):
-        raise UserError("\n".join(problems))
+    if use is not None:
+        problems = model_problems(str(folder), use, repository.name, repository.setting)
+        if problems:
+            raise UserError("\n".join(problems))
     record = {"repository": args.settings, "commit": folder.name, "files": files}
     write_json(args.out, record)
     print(f"{repository.name}, commit {folder.name}: {len(files)} files as on the hub, {folder}")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from unlearning.benchmarks.muse.files import FORGET, hub_corpus, split_before
 from unlearning.benchmarks.muse.mini import news_size_problems
+from unlearning.config.named import uses_base
 from unlearning.config.schema import nearest
 from unlearning.config.stated import known_methods
 
@@ -16,7 +17,7 @@ def _data(config: dict) -> Iterator[str]:
     if data["source"] == "mini-muse":
         for problem in news_size_problems(**data["mini_muse"]):
             yield f"data.mini_muse: {problem}"
-        if not scratch:
+        if not scratch and uses_base(config):
             yield "model: mini-muse is made for a model from random weights; set model.architecture"
     else:
         if data["data_dir"] is None and data["corpus"] is None:

@@ -17,7 +17,7 @@ from unlearning.reporting.labels import ARROWS
 from unlearning.reporting.palette import Style
 from unlearning.reporting.provenance import provenance
 from unlearning.reporting.published_models import PublishedModel
-from unlearning.reporting.setup import base_model, recipe
+from unlearning.reporting.setup import models, recipe
 from unlearning.reporting.template import fill
 
 HEADS = {name: (metric.title, ARROWS[metric.better]) for name, metric in MUSE.items()}
@@ -70,10 +70,10 @@ def render(
             "experiment": config["experiment"],
             "generated": not corpus,
             "data": f"MUSE {corpus}" if corpus else "generated news of the mini world",
-            "base": base_model(config["model"]),
+            "models": models(config),
             "recipe": recipe(config["unlearn"]),
             "methods": results.experiment.methods,
-            "retrained": len(config["retrain"]["seeds"]),
+            "retrained": len(results.experiment.retrain_runs()),
             "evaluated": sum(model.epoch is not None for model in results.models),
             "planned": len(cells),
         },

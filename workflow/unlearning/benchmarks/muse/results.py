@@ -6,7 +6,7 @@ from pathlib import Path
 from unlearning.benchmarks.muse.files import FORGET
 from unlearning.benchmarks.muse.formulas import PUBLISHED_AUC, privleak
 from unlearning.config.experiment import Experiment
-from unlearning.config.layout import Cell
+from unlearning.config.layout import Cell, seed_of
 from unlearning.errors import UserError
 from unlearning.evaluation.records import read_metrics
 from unlearning.files import read_json
@@ -81,17 +81,14 @@ class _Judge:
 
 
 def _references(experiment: Experiment, missing: list[Path]) -> list[EvaluatedModel]:
-    seeds = experiment.config["retrain"]["seeds"]
-    runs = [(TARGET, experiment.config["finetune"]["seed"], experiment.target_run)]
-    runs += [
-        (RETRAIN, seed, run) for seed, run in zip(seeds, experiment.retrain_runs(), strict=True)
-    ]
+    runs = [(TARGET, experiment.target_run)]
+    runs += [(RETRAIN, run) for run in experiment.retrain_runs()]
     found = []
-    for place, (method, seed, run) in enumerate(runs):
+    for place, (method, run) in enumerate(runs):
         folder = experiment.layout.evaluation(FORGET, run)
         if (folder / "summary.json").is_file():
             label, metrics = model_label(method, {}), read_metrics(folder)
-            found.append(EvaluatedModel(FORGET, method, "", label, seed, run, metrics))
+            found.append(EvaluatedModel(FORGET, method, "", label, seed_of(run), run, metrics))
         elif place < 2:
             raise UserError(
                 f"no evaluation in {folder}: the report needs the target and the first retrained "

@@ -40,7 +40,8 @@ def _membership(config: dict) -> Iterator[str]:
             "evaluation.membership: attacks compare forget rows with rows that no model has seen; "
             "name a file of such in data.holdout, or set []"
         )
-    if "reference" in evaluation["membership"] and config["retrain"] is None:
+    retrained = (config["retrain"], config["retrained"])
+    if "reference" in evaluation["membership"] and retrained == (None, None):
         yield "evaluation.membership: reference compares with retrained models; remove it"
 
 

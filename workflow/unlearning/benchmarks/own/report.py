@@ -14,7 +14,7 @@ from unlearning.reporting.evaluated import EvaluatedModel, seed_groups
 from unlearning.reporting.harness import check_same_questions
 from unlearning.reporting.labels import ARROWS, metric_text
 from unlearning.reporting.provenance import provenance
-from unlearning.reporting.setup import base_model, recipe
+from unlearning.reporting.setup import models, recipe
 from unlearning.reporting.statistics import spread
 from unlearning.reporting.template import fill
 
@@ -134,7 +134,8 @@ def page(
             "experiment": config["experiment"],
             "data": config["data"]["name"],
             "rows": {SETS[n]: count for n, count in results.rows.items() if n in SETS},
-            "base": base_model(config["model"]),
+            "models": models(config),
+            "named_target": config["target"] is not None,
             "fine_tuned": experiment.fine_tunes,
             "retrained": len(experiment.retrain_runs()),
             "recipe": recipe(config["unlearn"]),

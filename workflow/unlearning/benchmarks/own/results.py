@@ -8,7 +8,7 @@ import numpy
 from unlearning.benchmarks.own.metrics import tested
 from unlearning.benchmarks.tofu.forget_quality import compare
 from unlearning.config.experiment import Experiment
-from unlearning.config.layout import Cell
+from unlearning.config.layout import Cell, seed_of
 from unlearning.errors import UserError
 from unlearning.evaluation.membership import against_retrained
 from unlearning.evaluation.records import read_metrics, read_rows
@@ -62,7 +62,7 @@ def read_own(experiment: Experiment) -> OwnResults:
     reader = _Reader(experiment, results)
     reader.model(TARGET, {}, 0, experiment.target_run)
     for run in experiment.retrain_runs():
-        reader.model(RETRAIN, {}, int(run.rpartition("=")[2]), run)
+        reader.model(RETRAIN, {}, seed_of(run), run)
     for cell in experiment.cells():
         reader.cell(cell)
     for cell, attack in experiment.attacks():

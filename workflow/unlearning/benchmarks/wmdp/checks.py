@@ -8,6 +8,8 @@ from unlearning.config.stated import known_methods
 
 # sections for what a WMDP experiment does not do
 _UNUSED = {
+    "target": "the base model is the target: name it in model.path",
+    "retrained": "no model without the knowledge is compared with",
     "finetune": "the base model is unlearned as it is",
     "retrain": "nothing is retrained: no model without the knowledge is to be had",
     "relearn": "attacks are judged by TOFU's forget quality",

@@ -74,6 +74,7 @@ def _content(results: Results, published: PublishedNumbers) -> dict:
         "further_columns": main_table.columns(further),
         "further_groups": main_table.groups(further),
         "variant": results.experiment.config["evaluation"]["variant"],
+        "named_retrained": results.experiment.config["retrained"] is not None,
         "kept": KEPT,
         "metrics": METRICS,
         "weight_columns": list(weights_view.MEASURES.values()),

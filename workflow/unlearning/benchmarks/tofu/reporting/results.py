@@ -18,7 +18,7 @@ from unlearning.benchmarks.tofu.reporting.trajectories import (
 from unlearning.benchmarks.tofu.reporting.weights import RowWeights, WeightReader, early
 from unlearning.benchmarks.tofu.strata import strata
 from unlearning.config.experiment import Experiment
-from unlearning.config.layout import Cell, spell
+from unlearning.config.layout import Cell, seed_of, spell
 from unlearning.errors import UserError
 from unlearning.evaluation.records import read_metrics, read_rows
 from unlearning.files import read_json
@@ -128,7 +128,7 @@ class _Reader:
 
     def read(self) -> SplitResults:
         target_run = self.experiment.target_run
-        target = self._judged(TARGET, (), self.experiment.config["finetune"]["seed"], target_run)
+        target = self._judged(TARGET, (), seed_of(target_run), target_run)
         sizes = read_json(self.layout.evaluation(self.split, target_run) / "summary.json")["rows"]
         found = SplitResults(self.split, sizes, target, self._retrained(), [])
         found.strata = {name: len(rows) for name, rows in self.strata.items()}
@@ -176,13 +176,11 @@ class _Reader:
 
     def _retrained(self) -> list[Evaluated]:
         """The retrained models; all but the first with their forget quality against it."""
-        seeds = self.experiment.config["retrain"]["seeds"]
-        seed_of = dict(zip(self.experiment.retrain_runs(), seeds, strict=True))
         qualities = [{}, *self.references.noise_floor()]
         models = []
         for run, quality in zip(self.references.rows, qualities, strict=True):
             metrics = {**quality, **self._metrics(run)}
-            models.append(Evaluated(self.split, RETRAIN, (), seed_of[run], run, metrics))
+            models.append(Evaluated(self.split, RETRAIN, (), seed_of(run), run, metrics))
         return models
 
     def _cell(self, cell: Cell, found: SplitResults) -> None:

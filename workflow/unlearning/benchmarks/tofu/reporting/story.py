@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from unlearning.benchmarks.tofu.reporting.results import Results
 from unlearning.reporting.labels import SETS
-from unlearning.reporting.setup import base_model, recipe
+from unlearning.reporting.setup import models, recipe
 
 
 @dataclass(frozen=True)
@@ -12,7 +12,7 @@ class Story:
     """What the opening paragraph says."""
 
     experiment: str
-    base: str
+    models: str
     data: str
     splits: list[str]
     methods: list[str]
@@ -31,13 +31,13 @@ def tell(results: Results) -> Story:
     cells = experiment.cells()
     return Story(
         experiment=config["experiment"],
-        base=base_model(config["model"]),
+        models=models(config),
         data=data_source(config["data"]),
         splits=experiment.splits,
         methods=experiment.methods,
         variants=len({(cell.method, cell.variant) for cell in cells}),
         seeds=len(config["unlearn"]["seeds"]),
-        retrained=len(config["retrain"]["seeds"]),
+        retrained=len(experiment.retrain_runs()),
         evaluated=sum(len(split.unlearned) for split in results.splits),
         planned=len(cells),
         rows=[row_counts(split.rows) for split in results.splits],

@@ -1,0 +1,76 @@
+"""Which models a config names: the base, a target as it is, retrained models as they are."""
+
+from dataclasses import dataclass
+
+from unlearning.benchmark import benchmark_of
+from unlearning.config.layout import blocks
+from unlearning.methods.own import hyper_block
+from unlearning.methods.references import BASE
+
+MODEL, TARGET = "model", "target"  # assets of the base and of a target as it is
+
+
+@dataclass(frozen=True)
+class NamedModel:
+    """A model that a config names. section: where. path: folder, GGUF file or hub id; None of a
+    base from random weights."""
+
+    section: str
+    path: str | None
+    revision: str
+
+    @property
+    def setting(self) -> str:
+        """The key of its path."""
+        return f"{self.section}.path"
+
+
+def retrained_asset(split: str) -> str:
+    """Name among the assets of the retrained model that a config names for a split."""
+    return f"retrained-{split}"
+
+
+def named_models(config: dict) -> dict[str, NamedModel]:
+    """Asset -> the model, of those that a complete config names and some stage reads."""
+    sections = {MODEL: ("model", config["model"])} if uses_base(config) else {}
+    if config["target"] is not None:
+        sections[TARGET] = ("target", config["target"])
+    for split, stated in (config["retrained"] or {}).items():
+        if stated["path"] is not None:
+            sections[retrained_asset(split)] = (f"retrained.{split}", stated)
+    return {
+        asset: NamedModel(section, stated["path"], stated["revision"])
+        for asset, (section, stated) in sections.items()
+    }
+
+
+def trains_target(config: dict) -> bool:
+    """Whether the target is fine-tuned here; else it is one that the config names."""
+    fine_tunes = benchmark_of(config["data"]["source"]).fine_tunes(config)
+    return config["target"] is None and fine_tunes
+
+
+def retrain_seeds(config: dict) -> list[int]:
+    """Seeds of the models that are retrained here; none where the config names retrained ones."""
+    if config["retrained"] is not None:
+        return []
+    return benchmark_of(config["data"]["source"]).retrain_seeds(config)
+
+
+def uses_base(config: dict) -> bool:
+    """Whether some stage reads the base model: it is the target, is fine-tuned, or is the
+    reference of a method."""
+    if config["target"] is None or retrain_seeds(config):
+        return True
+    return any(BASE in references for _, references in stated_references(config))
+
+
+def stated_references(config: dict) -> list[tuple[str, list]]:
+    """(method, the references that it states) for each block of hyper-parameters with one."""
+    stated = []
+    for method, hyper in config["methods"].items():
+        for block in blocks(hyper_block(hyper)):
+            if "reference" in block:
+                value = block["reference"]
+                stated.append((method, value if isinstance(value, list) else [value]))
+    return stated
