@@ -57,6 +57,7 @@ else:
     include: "rules/unlearn.smk"
     include: "rules/relearn.smk"
     include: "rules/evaluate.smk"
+    include: "rules/import_log.smk"
     include: "rules/harness.smk"
 
 

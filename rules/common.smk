@@ -251,7 +251,7 @@ def method_functions(wildcards):
 def evaluated():
     """(split, run) of every model of the experiment."""
     runs = [(split, EXPERIMENT.target_run) for split in EXPERIMENT.own_splits]
-    runs += [(split, run) for split in EXPERIMENT.own_splits for run in EXPERIMENT.retrain_runs()]
+    runs += EXPERIMENT.retrained()
     return runs + [(cell.split, cell.run) for cell in EXPERIMENT.cells()]
 
 

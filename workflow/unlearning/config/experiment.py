@@ -198,6 +198,10 @@ class Experiment:
         """The evaluation log that stands for a run's model, where the config names one."""
         return self.config["retrained"][split]["log"] if run == NAMED_RETRAINED else None
 
+    def log_splits(self) -> list[str]:
+        """Forget splits whose retrained model is known by a log alone."""
+        return [split for split, run in self.retrained() if self.log_of(split, run) is not None]
+
     @property
     def tasks(self) -> dict:
         """Harness tasks and the folder of task files."""
@@ -208,6 +212,10 @@ class Experiment:
         if self.config["retrained"] is not None:
             return [NAMED_RETRAINED]
         return [f"retrain/seed={seed}" for seed in retrain_seeds(self.config)]
+
+    def retrained(self) -> list[tuple[str, str]]:
+        """(split, run) of every retrained model."""
+        return [(split, run) for split in self.own_splits for run in self.retrain_runs()]
 
     @cached_property
     def losses(self) -> Losses:

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from unlearning.assets.gguf import gguf_problems, is_gguf
 from unlearning.assets.needs import model_files, on_hub
-from unlearning.benchmark import benchmark_of
+from unlearning.benchmark import benchmark_of, room
 from unlearning.config.experiment import Experiment
 from unlearning.config.judged import model_use
 from unlearning.config.named import named_models
 from unlearning.config.schema import ConfigError
+from unlearning.data.build import build_tables
 from unlearning.data.problems import data_problems
 from unlearning.data.task_files import task_problems
 from unlearning.evaluation.harness import absent
@@ -41,6 +42,8 @@ def _language_model(experiment: Experiment) -> list[str]:
     config = experiment.config
     holdout = config["evaluation"]["holdout"]
     problems = data_problems(config["data"], experiment.tables, holdout)
+    if not problems:  # rows are compared with the data's
+        problems = _logs(experiment)
     return problems + _models(experiment) + _harness(experiment) + _optimizer(experiment)
 
 
@@ -71,6 +74,23 @@ def _models(experiment: Experiment) -> list[str]:
             use = model_use(experiment, asset)
             problems += model_problems(model.path, use, setting=model.setting)
     return problems
+
+
+def _logs(experiment: Experiment) -> list[str]:
+    """What is wrong with the logs that stand for retrained models."""
+    config, found = experiment.config, []
+    logs = {split: experiment.log_of(split, run) for split, run in experiment.retrained()}
+    logs = {split: log for split, log in logs.items() if log is not None}
+    if not logs:
+        return []
+    benchmark, tables = experiment.benchmark, None
+    if benchmark.reads_files(config["data"]) or config["data"]["source"] in benchmark.generated:
+        tables = build_tables(config["data"], experiment.tables, {})
+    judge = room(benchmark.name, "retained").problems
+    for split, log in logs.items():
+        for problem in judge(log, split, tables, config["evaluation"]):
+            found.append(f"retrained.{split}.log: {problem}")
+    return found
 
 
 def model_problems(

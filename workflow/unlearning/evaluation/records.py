@@ -13,10 +13,15 @@ OFFICIAL = "official"  # formulas that are no variant
 def write_evaluation(folder: Path, rows: dict[str, dict], benchmark: str) -> dict[str, float]:
     """Write rows.json (set -> columns) and summary.json; returns the metrics."""
     sizes = {name: len(columns["question"]) for name, columns in rows.items()}
-    write_text(folder / "rows.json", json.dumps(rows, ensure_ascii=False, allow_nan=False) + "\n")
     summary = room(benchmark, "metrics").summary(rows)
-    write_json(folder / "summary.json", {"rows": sizes, **asdict(summary)})
+    write_records(folder, rows, {"rows": sizes, **asdict(summary)})
     return summary.metrics
+
+
+def write_records(folder: Path, rows: dict[str, dict], summary: dict) -> None:
+    """Write both files of an evaluation."""
+    write_text(folder / "rows.json", json.dumps(rows, ensure_ascii=False, allow_nan=False) + "\n")
+    write_json(folder / "summary.json", summary)
 
 
 def metrics_in(record: dict, variant: str) -> dict[str, float]:

@@ -71,12 +71,7 @@ class Plan:
     def _retrained(self) -> list[tuple[str, str]]:
         """(split, run) of the retrained models, without those of which a log is all there is."""
         experiment = self.experiment
-        return [
-            (split, run)
-            for split in experiment.own_splits
-            for run in experiment.retrain_runs()
-            if experiment.log_of(split, run) is None
-        ]
+        return [run for run in experiment.retrained() if experiment.log_of(*run) is None]
 
     def host(self, stage: Stage) -> float:
         """Bytes of host memory of a job on a GPU: models are loaded there."""
@@ -95,6 +90,8 @@ class Plan:
         fetched = len(self.experiment.assets)
         counts = {**({"fetch": fetched} if fetched else {}), "data": 1}
         counts |= {"restore": 1} if self.experiment.restored else {}
+        if logs := len(self.experiment.log_splits()):
+            counts["import_log"] = logs
         for stage in self.stages():
             counts[stage.rule] = counts.get(stage.rule, 0) + stage.jobs
         return {**counts, "report": 1}

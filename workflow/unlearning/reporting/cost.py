@@ -41,9 +41,7 @@ def costs_in(folder: Path, tokens: dict[str, list[int]]) -> list[Cost]:
 def run_tokens(experiment: Experiment) -> dict[str, list[int]]:
     """Rule -> tokens of each of its runs that still has its record."""
     layout = experiment.layout
-    retrained = [
-        layout.model(s, r) for s in experiment.own_splits for r in experiment.retrain_runs()
-    ]
+    retrained = [layout.model(split, run) for split, run in experiment.retrained()]
     files = {
         "pretrain": [layout.base / "run.json"],
         "finetune": [experiment.target / "run.json"] if experiment.fine_tunes else [],

@@ -81,7 +81,7 @@ def training_records(experiment: Experiment) -> dict[str, list[dict]]:
     """Distinct `versions` and `machine` entries of the models' run.json, where they still exist."""
     layout = experiment.layout
     folders = [layout.base, layout.restored, experiment.target]
-    runs = [(split, run) for split in experiment.own_splits for run in experiment.retrain_runs()]
+    runs = experiment.retrained()
     runs += [(cell.split, cell.run) for cell in experiment.cells()]
     folders += [layout.model(split, run) for split, run in runs]
     return distinct(read_json(path) for f in folders if (path := f / "run.json").is_file())
@@ -97,7 +97,7 @@ def base_origin(experiment: Experiment) -> dict | None:
 
 def named_origins(experiment: Experiment) -> list[dict[str, str]]:
     """What a config's target and retrained models are, each by role: folder, or hub id, revision
-    and commit, or a log's format and sha256."""
+    and commit, or a log's name, format and sha256."""
     if not experiment.on_language_model:
         return []
     origins = []
@@ -111,6 +111,11 @@ def named_origins(experiment: Experiment) -> list[dict[str, str]]:
             if record.is_file():
                 origin["commit"] = read_json(record)["commit"]
         origins.append(origin)
+    for split, run in experiment.retrained():
+        summary = experiment.layout.evaluation(split, run) / "summary.json"
+        if experiment.log_of(split, run) is not None and summary.is_file():
+            log = read_json(summary)["log"]
+            origins.append({f"retrained, {split}": "evaluation log", **log})
     return origins
 
 

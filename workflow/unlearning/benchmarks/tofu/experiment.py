@@ -27,6 +27,7 @@ class Tofu(Benchmark):
     name, title = "tofu", "TOFU"
     split_pattern = r"forget\d\d"
     generated = ("mini",)
+    reads_logs = True
 
     def checks(self, sections: Collection[str]) -> list[Check]:
         """Of the data, the splits and membership inference."""

@@ -107,6 +107,7 @@ METRICS: dict[str, Metric] = {
     **_divergence(),
 }
 
+COMPARED = {*_QUALITY, "privleak", "mia_reference_auc"}  # of two models
 # study of a claim -> its metrics; None: a claim that names no study
 ATTACK_METRICS = {
     "relearning_log10_drop": Metric(

@@ -22,6 +22,7 @@ class Log:
     formulas: whose aggregation the format is on, official or open-unlearning.
     truth_ratio: (rows,) of the forget set, in any monotone form that the formulas share.
     identity: what tells the forget rows apart -> a value for each row.
+    columns: set -> our columns of its rows, where the format holds losses.
     further: what the log holds beyond utility and the forget set's three measures; under our name
     where we have the metric, else under the log's.
     """
@@ -33,6 +34,7 @@ class Log:
     rows: dict[str, int]
     truth_ratio: ndarray
     identity: dict[str, list]
+    columns: dict[str, dict] = field(default_factory=dict)
     further: dict[str, float] = field(default_factory=dict)
 
 

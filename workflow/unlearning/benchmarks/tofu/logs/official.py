@@ -19,7 +19,7 @@ LOGS = {
     "world_facts": "eval_real_world_wo_options.json",
     "forget": "eval_log_forget.json",
 }
-SECTIONS = tuple(LOGS.values())
+SECTION_OF, SECTIONS = LOGS, tuple(LOGS.values())
 DESCRIPTION = f"{FILE} of the official TOFU code ({', '.join(SECTIONS)})"
 FIELDS = {
     "answer_loss": "avg_gt_loss",

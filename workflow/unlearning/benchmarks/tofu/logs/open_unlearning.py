@@ -30,6 +30,7 @@ FILE = "TOFU_EVAL.json"
 SUMMARY_FILE = "TOFU_SUMMARY.json"
 DESCRIPTION = f"{FILE} of open-unlearning (forget_truth_ratio, model_utility, retain_Q_A_Prob, …)"
 SMALL = 1e-10
+RATIOS = "open_unlearning_truth_ratio"  # column of a log's truth ratios, wrong/true
 AGREEMENT = 1e-6  # relative; between a logged aggregate and its rows
 PREFIX = {"forget": "forget", "retain": "retain", "real_authors": "ra", "world_facts": "wf"}
 
@@ -48,6 +49,7 @@ VALUE = {"probability": "prob", "rouge": "rougeL_recall", "truth_ratio": "score"
 RANGE = {"probability": (0.0, 1.0), "rouge": (0.0, 1.0), "truth_ratio": (0.0, math.inf)}
 MEMORIZATION = ("extraction_strength", "exact_memorization")  # of the forget set
 SECTIONS = tuple(_metric(name, part) for name in PREFIX for part in VALUE)
+SECTION_OF = {name: _metric(name, "truth_ratio") for name in PREFIX}
 
 
 def aggregate(name: str, part: str, values: ndarray) -> float:

@@ -20,7 +20,8 @@ from unlearning.evaluation.membership import ATTACKS, HOLDOUT
 NAME = "unlearning"
 FILE = "rows.json"
 DESCRIPTION = "an evaluation folder or its rows.json (retain, real_authors, world_facts, forget)"
-SECTIONS = tofu.SETS
+SECTION_OF = {name: name for name in tofu.SETS}
+SECTIONS = tuple(SECTION_OF.values())
 IDENTITY = {"questions": "question", "answers": "answer", "answer token counts": "answer_tokens"}
 NEEDED = ("answer_loss", "perturbed_loss", "rouge_l_recall")
 TEXTS = ("question", "answer", "generation")
@@ -106,5 +107,6 @@ def log_of(rows: dict[str, dict], path: Path, format: str) -> Log:
         rows={name: len(columns["answer_loss"]) for name, columns in rows.items()},
         truth_ratio=tofu.log_truth_ratio(forget),
         identity=identity,
+        columns=rows,
         further=further,
     )

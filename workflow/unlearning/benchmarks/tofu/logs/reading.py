@@ -79,3 +79,11 @@ def read_log(path: Path, sets: Sequence[str] = SETS) -> Log:
     path = find_file(Path(path))
     content = load(path)
     return FORMATS[detect(content, path)].read(content, path, sets)
+
+
+def sets_in(path: Path) -> list[str]:
+    """The evaluation sets that a log holds; UserError as read_log()."""
+    path = find_file(Path(path))
+    content = load(path)
+    sections = FORMATS[detect(content, path)].SECTION_OF
+    return [name for name in SETS if sections[name] in content]

@@ -66,14 +66,13 @@ def _answers(
 ) -> list[dict]:
     """Answers of the first retrained model, the target, and this seed of every variant."""
     chosen = [split.retrained[0], split.target, *(m for m in split.unlearned if m.seed == seed)]
-    return [
-        {
-            "label": model.label,
-            "note": _ROLES.get(model.method, ""),
-            "answers": _texts(experiment, model, forget, other),
-        }
-        for model in chosen
-    ]
+    shown = []
+    for model in chosen:
+        answers = _texts(experiment, model, forget, other)
+        if answers:  # a retrained model's log may have none
+            note = _ROLES.get(model.method, "")
+            shown.append({"label": model.label, "note": note, "answers": answers})
+    return shown
 
 
 def _texts(experiment: Experiment, model: Evaluated, forget: int, other: int) -> dict:

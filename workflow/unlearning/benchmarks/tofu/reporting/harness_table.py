@@ -56,8 +56,9 @@ def read_harness(results: Results) -> HarnessResults | None:
     """Accuracies of every model of the report; None if the experiment asks for no task."""
     if not results.experiment.config["harness"]["tasks"]:
         return None
-    layout = results.experiment.layout
-    paths = [layout.harness(s.split, m.run) for s in results.splits for m in s.models]
+    layout, log_of = results.experiment.layout, results.experiment.log_of
+    runs = [(s.split, m.run) for s in results.splits for m in s.models]
+    paths = [layout.harness(*run) for run in runs if log_of(*run) is None]
     records = {path: read_json(path) for path in paths if path.is_file()}
     # a tag stands for several tasks, so the records know the tasks, in the config's order
     documents = {

@@ -1,9 +1,10 @@
 """Forget quality and membership inference against every retrained model of a split."""
 
-from numpy import asarray, ndarray
+from numpy import asarray, exp, ndarray
 
 from unlearning.benchmarks.tofu.forget_quality import check_same_rows, compare
 from unlearning.benchmarks.tofu.formulas import log_truth_ratio
+from unlearning.benchmarks.tofu.logs import open_unlearning
 from unlearning.benchmarks.tofu.metrics import METRICS
 from unlearning.errors import UserError
 from unlearning.evaluation.membership import against_retrained
@@ -29,6 +30,8 @@ class References:
         strata: dict[str, ndarray],
     ):
         self.rows, self.variant, self.attacks, self.strata = rows, variant, attacks, strata
+        # a log of open-unlearning's is compared by the ratios that it holds, as there
+        self.logged = any(open_unlearning.RATIOS in sets["forget"] for sets in rows.values())
         self.ratios = {run: self._ratio(sets) for run, sets in rows.items()}
 
     def judge(self, sets: dict[str, dict], name: str) -> dict[str, float]:
@@ -47,7 +50,8 @@ class References:
                 f"{name} holds {len(log_ratio)} forget rows, the retrained model {rows}: delete "
                 "the file and run again"
             )
-        quality = self._mean(asarray(log_ratio, dtype=float))
+        ratio = asarray(log_ratio, dtype=float)
+        quality = self._mean(exp(-ratio) if self.logged else ratio)
         return {**quality, **metrics_in(point, self.variant)}
 
     def noise_floor(self) -> list[dict[str, float]]:
@@ -58,6 +62,11 @@ class References:
         return [only_first.judge(self.rows[run], run) for run in others]
 
     def _ratio(self, sets: dict[str, dict]) -> ndarray:
+        """(rows,) log x, or beside a log of open-unlearning's 1/x."""
+        if self.logged:
+            forget = sets["forget"]
+            logged = forget.get(open_unlearning.RATIOS)
+            return asarray(open_unlearning.truth_ratio(forget) if logged is None else logged)
         return log_truth_ratio(sets["forget"], self.variant)
 
     def _mean(self, log_ratio: ndarray) -> dict[str, float]:

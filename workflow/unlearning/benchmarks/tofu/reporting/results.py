@@ -46,8 +46,10 @@ class Evaluated:
 
     @property
     def collapsed(self) -> bool:
-        """Whether training diverged, or went on to a model without utility."""
-        return self.diverged is not None or self.metrics["model_utility"] < COLLAPSED_UTILITY
+        """Whether training diverged, or went on to a model without utility; a retrained model's
+        log need not know its utility."""
+        utility = self.metrics.get("model_utility", 1.0)
+        return self.diverged is not None or utility < COLLAPSED_UTILITY
 
     @property
     def label(self) -> str:

@@ -1,0 +1,36 @@
+# A retrained model that the config knows by its evaluation log alone: the log as an evaluation.
+# Input: the log, of whatever format. Output: what rule evaluate makes of a model.
+
+if EXPERIMENT.log_splits():
+
+    ruleorder: import_log > evaluate
+
+    rule import_log:
+        """Take a retrained model's evaluation from its log."""
+        input:
+            data=rules.data.output.folder,
+            log=lambda wildcards: EXPERIMENT.log_of(wildcards.split, wildcards.run),
+        output:
+            rows=f"{WORLD}/{{split}}/{{run}}/evaluate/rows.json",
+            summary=f"{WORLD}/{{split}}/{{run}}/evaluate/summary.json",
+        log:
+            f"{LOGS}/import_log/{{split}}/{{run}}.log",
+        benchmark:
+            f"{BENCHMARKS}/import_log/{{split}}/{{run}}.tsv"
+        wildcard_constraints:
+            split="|".join(EXPERIMENT.log_splits()),
+            run="retrain/given",
+        resources:
+            **compute(0),
+        params:
+            settings=as_json({"rows": EXPERIMENT.config["evaluation"]["rows"]}),
+            code=code(*EXPERIMENT.code_of("stages.import_log")),
+            folder=subpath(output.rows, parent=True),
+        shell:
+            "python -m unlearning import_log"
+            " --log {input.log:q}"
+            " --data {input.data:q}"
+            " --split {wildcards.split}"
+            " --settings {params.settings:q}"
+            " --out {params.folder:q}"
+            " > {log:q} 2>&1"
