@@ -1,0 +1,152 @@
+"""Evaluation logs that stand for retrained models."""
+
+import json
+from pathlib import Path
+
+import numpy
+import pytest
+from scipy.stats import ks_2samp
+from toy_logs import ROWS, evaluation, indexed, official_log, write
+from unlearning.benchmarks.tofu import formulas
+from unlearning.benchmarks.tofu.logs import open_unlearning
+from unlearning.benchmarks.tofu.reporting.quality import References
+from unlearning.benchmarks.tofu.retained import evaluation_of, problems
+from unlearning.evaluation.records import write_evaluation
+
+EVALUATION = {"rows": None, "variant": "official", "membership": []}
+PUBLISHED = Path(__file__).with_name("open_unlearning_forget01.json")
+
+
+def table(rows: dict) -> list[dict]:
+    """The forget rows that an evaluation is of."""
+    forget = rows["forget"]
+    return [
+        {
+            "question": question,
+            "answer": answer,
+            "paraphrased_answer": "the same",
+            "perturbed_answer": ["a", "b"],
+        }
+        for question, answer in zip(forget["question"], forget["answer"], strict=True)
+    ]
+
+
+def log_of(kind: str, rows: dict, folder: Path) -> Path:
+    """A log of each origin of the same evaluation."""
+    if kind == "ours":
+        write_evaluation(folder, rows, "tofu")
+        return folder
+    written = official_log(rows) if kind == "official" else open_unlearning.write(rows)
+    return Path(write(folder / "log.json", written))
+
+
+@pytest.mark.parametrize("kind", ["ours", "official"])
+def test_logs_of_losses_serve_other_formulas_too(kind, tmp_path):
+    ours, theirs = evaluation(), evaluation(0.2)
+    rows, summary = evaluation_of(log_of(kind, theirs, tmp_path), table(theirs), None, "forget10")
+    for variant in ("official", "paper", "open-unlearning"):
+        found = References({"retrain/given": rows}, variant, [], {}).judge(ours, "run")
+        ratios = [formulas.log_truth_ratio(sides["forget"], variant) for sides in (ours, theirs)]
+        assert found["forget_quality"] == ks_2samp(*ratios).pvalue
+    assert summary["metrics"]["model_utility"] == formulas.summarise(theirs)["model_utility"]
+    assert summary["rows"] == dict.fromkeys(formulas.SETS, ROWS)
+    assert len(summary["log"]["sha256"]) == 64
+
+
+def test_a_log_of_open_unlearning_is_compared_as_there(tmp_path):
+    ours, theirs = evaluation(), evaluation(0.2)
+    path = log_of("open-unlearning", theirs, tmp_path)
+    rows, summary = evaluation_of(path, table(theirs), None, "forget10")
+    references = References({"retrain/given": rows}, "open-unlearning", [], {})
+    expected = open_unlearning.write(ours, theirs)["forget_quality"]["agg_value"]
+    assert references.judge(ours, "run")["forget_quality"] == expected < 1
+    assert references.judge(theirs, "run")["forget_quality"] == 1
+    ratios = formulas.log_truth_ratio(ours["forget"], "open-unlearning").tolist()
+    point = {"log_truth_ratio": {"open-unlearning": ratios}, "metrics": {}, "variants": {}}
+    assert references.judge_point(point, "point")["forget_quality"] == expected
+    metrics = summary["variants"]["open-unlearning"]
+    utility = formulas.summarise(theirs, "open-unlearning")["model_utility"]
+    assert metrics["model_utility"] == pytest.approx(utility, rel=1e-12)
+    assert not summary["metrics"] and "forget_quality" not in metrics
+    assert rows["forget"]["question"] == theirs["forget"]["question"]
+
+
+def test_forget_quality_as_open_unlearning_has_published_it(tmp_path):
+    """Truth ratios of both models from its logs; losses that give the full model's."""
+    published = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    given = published["retain99"]
+    log = {"forget_truth_ratio": indexed("score", given["scores"], given["agg_value"])}
+    count = len(given["scores"])
+    texts = [f"row {row}" for row in range(count)]
+    answers = {"question": texts, "answer": texts}
+    path = Path(write(tmp_path / "TOFU_EVAL.json", log))
+    rows, summary = evaluation_of(path, table({"forget": answers}), None, "forget01")
+    assert summary["log"]["rows_compared_by"] == ["row numbers"]
+    full = numpy.array(published["full"]["scores"])
+    # wrong/true: a paraphrase of probability 1 - 1e-10, and one perturbed answer
+    losses = {"paraphrase_loss": [1e-10] * count, "answer_loss": [1.0] * count}
+    losses["perturbed_loss"] = [[float(-numpy.log(ratio))] for ratio in full]
+    references = References({"retrain/given": rows}, "open-unlearning", [], {})
+    found = references.judge({"forget": {**answers, **losses}}, "full")
+    assert found["forget_quality"] == pytest.approx(published["forget_quality"], rel=1e-12)
+
+
+def refused(path: Path, rows: dict, **changes) -> list[str]:
+    return problems(
+        str(path), "forget10", {"forget10_perturbed": table(rows)}, EVALUATION | changes
+    )
+
+
+def test_a_sound_log_has_no_problem(tmp_path):
+    for kind in ("ours", "official"):
+        folder = tmp_path / kind
+        folder.mkdir()
+        assert refused(log_of(kind, evaluation(), folder), evaluation()) == []
+
+
+def test_formulas_that_a_log_does_not_serve(tmp_path):
+    path = log_of("open-unlearning", evaluation(), tmp_path)
+    for variant in ("official", "paper"):
+        (problem,) = refused(path, evaluation(), variant=variant)
+        assert variant in problem and "evaluation.variant" in problem and str(path) in problem
+    assert refused(path, evaluation(), variant="open-unlearning") == []
+    log = official_log(evaluation())
+    path.write_text(json.dumps(log))
+    assert "official, open-unlearning" in refused(path, evaluation(), variant="paper")[0]
+
+
+def test_other_rows(tmp_path):
+    path = log_of("official", evaluation(), tmp_path)
+    short = {"forget": {k: v[:4] for k, v in evaluation()["forget"].items()}}
+    (problem,) = refused(path, short)
+    assert "6 forget rows" in problem and "4 of forget10" in problem
+    (problem,) = refused(path, evaluation(), rows=5)
+    assert "set evaluation.rows to null" in problem
+    others = evaluation()
+    others["forget"]["answer"][2] = "of another author"
+    (problem,) = refused(path, others)
+    assert "row 2" in problem and "of another author" in problem
+
+
+def test_what_forget_quality_needs(tmp_path):
+    rows = evaluation()
+    path = Path(write(tmp_path / "rows.json", rows | {"forget": {"answer_loss": [1.0]}}))
+    assert "perturbed_loss" in refused(path, rows)[0]
+    del rows["forget"]
+    path = Path(write(tmp_path / "rows.json", rows))
+    assert "lacks forget" in refused(path, evaluation())[0]
+    assert "cannot read" in refused(tmp_path / "none.json", evaluation())[0]
+    rows = evaluation()
+    del rows["forget"]["paraphrase_loss"]
+    path = Path(write(tmp_path / "rows.json", rows))
+    assert "paraphrase" in refused(path, evaluation())[0]
+    rows = evaluation()
+    rows["forget"]["perturbed_loss"][3] = [0.1]
+    path = Path(write(tmp_path / "rows.json", rows))
+    assert "row 3" in refused(path, evaluation())[0]
+
+
+def test_membership_by_reference_needs_losses_of_non_members(tmp_path):
+    path = log_of("official", evaluation(), tmp_path)
+    (problem,) = refused(path, evaluation(), membership=["loss", "reference"])
+    assert "evaluation.membership" in problem and "reference" in problem
