@@ -91,10 +91,10 @@ def test_forget_quality_as_open_unlearning_has_published_it(tmp_path):
     assert found["forget_quality"] == pytest.approx(published["forget_quality"], rel=1e-12)
 
 
-def refused(path: Path, rows: dict, **changes) -> list[str]:
-    return problems(
-        str(path), "forget10", {"forget10_perturbed": table(rows)}, EVALUATION | changes
-    )
+def refused(path: Path, ours: dict, **changes) -> list[str]:
+    """What is wrong with a log for an experiment that evaluates these rows."""
+    tables = {"forget10_perturbed": table(ours)}
+    return problems(str(path), "forget10", tables, EVALUATION | changes)
 
 
 def test_a_sound_log_has_no_problem(tmp_path):

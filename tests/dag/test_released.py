@@ -1,0 +1,68 @@
+"""Jobs of experiments that start from models, or from a log, that the config names."""
+
+from pathlib import Path
+
+from finished import micro_config
+from folders import ROOT
+from toy_logs import evaluation, write
+from unlearning.config.experiment import load_experiment
+from unlearning.planning.stages import Plan
+
+TARGET = {"path": "someone/tofu_Llama-3.2-1B_full"}
+RETAINED = {"path": "someone/tofu_Llama-3.2-1B_retain90"}
+UNUSED = ("pretrain", "finetune", "retrain")
+
+
+def config(name: str, **changes) -> dict:
+    """A micro experiment without a base model."""
+    stated = {key: value for key, value in micro_config(name).items() if key not in UNUSED}
+    return stated | {"model": {"prompt": "plain", "precision": "float32"}} | changes
+
+
+def planned(stated: dict) -> dict[str, int]:
+    """Jobs as `python -m unlearning plan` counts them."""
+    return Plan(load_experiment(stated, ROOT), room=8e10).jobs()
+
+
+def test_nothing_is_fine_tuned_where_both_are_named(fresh):
+    stated = config("tofu", target=TARGET, retrained={"forget10": RETAINED})
+    jobs = {"fetch": 2, "data": 1, "reference": 1, "unlearn": 2, "relearn": 1, "evaluate": 4}
+    assert fresh.jobs(stated) == planned(stated) == jobs | {"report": 1}
+
+
+def test_retrained_models_of_a_base_beside_a_target(fresh):
+    model = {"path": "someone/Llama-3.2-1B", "prompt": "plain"}
+    stated = config("tofu", target=TARGET, model=model, retrain={"seeds": [1, 2]})
+    jobs = fresh.jobs(stated)
+    assert jobs == planned(stated)
+    assert (jobs["finetune"], jobs["retrain"], jobs["fetch"], jobs["evaluate"]) == (0, 2, 2, 5)
+
+
+def test_muse_and_own_data(fresh):
+    for name in ("muse", "own"):
+        stated = config(name, target=TARGET, retrained={"forget": RETAINED})
+        for path in ("forget", "retain", "holdout"):
+            if name == "own":
+                stated["data"][path] = str(ROOT / stated["data"][path])
+        jobs = fresh.jobs(stated)
+        assert jobs == planned(stated)
+        assert not jobs.keys() & {"pretrain", "finetune", "retrain"}
+        assert jobs["fetch"] == 2
+
+
+def test_retrained_models_as_reference(fresh):
+    methods = {"NPO": {"reference": ["retrain", "noise=0.05"]}}
+    changes = {"methods": methods, "relearn": {"methods": []}}
+    stated = config("tofu", target=TARGET, retrained={"forget10": RETAINED}, **changes)
+    jobs = fresh.jobs(stated)
+    assert jobs == planned(stated) and jobs["replaced_reference"] == 2
+
+
+def test_a_log_of_other_rows_is_refused_before_any_job(fresh):
+    write(fresh.root / "rows.json", evaluation())
+    stated = config("tofu", target=TARGET, retrained={"forget10": {"log": "rows.json"}})
+    done = fresh.dry_run(stated)
+    assert done.returncode != 0
+    message = done.stdout.partition("retrained.forget10.log: ")[2].partition("\n")[0]
+    assert "rows.json" in message and "forget10" in message and "6 forget rows" in message
+    assert not Path(fresh.root, "results").exists()
