@@ -261,7 +261,8 @@ def evaluations():
 
 
 def harness_summaries():
-    """Accuracies of every model that there is, if the experiment asks for tasks; splits share the target's."""
+    """Accuracies of every model, if the experiment asks for tasks; splits share the target's, and
+    of a log there is no model."""
     asked = EXPERIMENT.tasks["tasks"]
     models = [run for run in evaluated() if EXPERIMENT.log_of(*run) is None]
     return sorted({str(LAYOUT.harness(*run)) for run in models}) if asked else []

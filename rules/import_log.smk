@@ -9,7 +9,7 @@ if EXPERIMENT.log_splits():
         """Take a retrained model's evaluation from its log."""
         input:
             data=rules.data.output.folder,
-            log=lambda wildcards: EXPERIMENT.log_of(wildcards.split, wildcards.run),
+            log=lambda wildcards: outside(EXPERIMENT.log_files(wildcards.split)),
         output:
             rows=f"{WORLD}/{{split}}/{{run}}/evaluate/rows.json",
             summary=f"{WORLD}/{{split}}/{{run}}/evaluate/summary.json",
@@ -23,14 +23,16 @@ if EXPERIMENT.log_splits():
         resources:
             **compute(0),
         params:
-            settings=as_json({"rows": EXPERIMENT.config["evaluation"]["rows"]}),
+            log=lambda wildcards: EXPERIMENT.log_of(wildcards.split, wildcards.run),
+            held=lambda wildcards: held(EXPERIMENT.log_files(wildcards.split)),
+            rows=EXPERIMENT.config["evaluation"]["rows"] or [],
             code=code(*EXPERIMENT.code_of("stages.import_log")),
             folder=subpath(output.rows, parent=True),
         shell:
             "python -m unlearning import_log"
-            " --log {input.log:q}"
+            " --log {params.log:q}"
             " --data {input.data:q}"
             " --split {wildcards.split}"
-            " --settings {params.settings:q}"
+            " --rows {params.rows}"
             " --out {params.folder:q}"
             " > {log:q} 2>&1"

@@ -148,8 +148,15 @@ class Experiment:
 
     def files_of_model(self, path: str) -> list[Path]:
         """The files of a model that lies outside; none of one that is made here or fetched."""
-        outside = path == self.config["model"]["path"] and not on_hub(path)
-        return model_files(Path(path)) if outside else []
+        named = [model.path for model in named_models(self.config).values()]
+        outside = [Path(named_path) for named_path in named if named_path is not None]
+        return model_files(Path(path)) if Path(path) in outside and not on_hub(path) else []
+
+    def log_files(self, split: str) -> list[Path]:
+        """The evaluation log from outside that a split's retrained model is known by; of a folder
+        the files in it."""
+        log = Path(self.log_of(split, NAMED_RETRAINED))
+        return sorted(f for f in log.iterdir() if f.is_file()) if log.is_dir() else [log]
 
     @property
     def assets(self) -> dict[str, dict]:

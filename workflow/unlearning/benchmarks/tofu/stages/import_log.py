@@ -6,7 +6,6 @@ from pathlib import Path
 from unlearning.benchmarks.tofu.retained import TABLE, evaluation_of
 from unlearning.data.tables import read_table
 from unlearning.evaluation.records import write_records
-from unlearning.stages.arguments import add_settings
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -14,14 +13,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--log", type=Path, required=True, help="evaluation log, or its folder")
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     parser.add_argument("--split", required=True, help="forget split")
+    # may stand without a value: the rule's is then empty
+    parser.add_argument("--rows", nargs="?", type=int, help="first rows that are evaluated")
     parser.add_argument("--out", type=Path, required=True, help="evaluation folder to write")
-    add_settings(parser)
 
 
 def run(args: Namespace) -> None:
     """Read, compare the rows, write."""
     table = read_table(args.data / f"{TABLE.format(split=args.split)}.json")
-    rows, summary = evaluation_of(args.log, table, args.settings["rows"], args.split)
+    rows, summary = evaluation_of(args.log, table, args.rows, args.split)
     write_records(args.out, rows, summary)
     compared = ", ".join(summary["log"]["rows_compared_by"])
     print(f"{args.log}: {len(rows['forget']['question'])} forget rows, the same by {compared}")
