@@ -20,6 +20,7 @@ if EXPERIMENT.log_splits():
         wildcard_constraints:
             split="|".join(EXPERIMENT.log_splits()),
             run="retrain/given",
+        priority: 1  # a log of other rows ends the run before it unlearns
         resources:
             **compute(0),
         params:

@@ -85,7 +85,7 @@ def test_an_evaluation_of_ours_stands_for_the_retrained_model(run):
     """Of the earlier run only what the retrained model's rows come from is made anew."""
     config = released("logged", log=f"{RETRAINED}/evaluate") | {"world": "released"}
     assert run.jobs(config) == {"import_log": 1, "report": 1}
-    done = run.snakemake(config)
+    done = run.ask_snakemake(config)
     assert done.returncode == 0, done.stdout
     report = run.root / "results/logged/report"
     assert forget_quality(report) == expected(run.world, log_truth_ratio)
@@ -98,7 +98,7 @@ def test_a_log_of_open_unlearning_gives_its_forget_quality(run):
     assert run.call(sys.executable, "-m", "unlearning", *words, "--out", "exported").returncode == 0
     config = released("exported", log="exported/TOFU_EVAL.json") | {"world": "released"}
     config["evaluation"]["variant"] = "open-unlearning"
-    done = run.snakemake(config)
+    done = run.ask_snakemake(config)
     assert done.returncode == 0, done.stdout
     report = run.root / "results/exported/report"
     assert forget_quality(report) == expected(run.world, open_unlearning.truth_ratio)

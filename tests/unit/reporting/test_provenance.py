@@ -2,14 +2,21 @@
 
 import subprocess
 
+import pytest
 import yaml
+from finished import micro_config
+from folders import ROOT
+from unlearning.config.experiment import load_experiment
+from unlearning.files import write_json
 from unlearning.reporting.provenance import (
     REDACTED,
     config_yaml,
     git_state,
     machine,
+    named_origins,
     provenance,
     redacted,
+    stated,
 )
 
 
@@ -36,6 +43,31 @@ def test_secrets_are_redacted_and_settings_are_not():
 
 def test_the_configuration_can_be_run_again(experiment):
     assert yaml.safe_load(config_yaml(experiment.config)) == experiment.config
+
+
+@pytest.mark.parametrize("name", ["tofu", "own", "wmdp", "synthetic"])
+def test_without_the_sections_that_it_has_no_use_for(name):
+    config = micro_config(name)
+    if name == "tofu":
+        for section in ("pretrain", "finetune", "retrain"):
+            del config[section]
+        config |= {"model": {"prompt": "plain"}, "target": {"path": "someone/full"}}
+        config |= {"retrained": {"forget10": {"path": "someone/retain90"}}}
+    loaded = load_experiment(config, ROOT)
+    printed = yaml.safe_load(config_yaml(stated(loaded)))
+    assert load_experiment(printed, ROOT).config == loaded.config
+
+
+def test_named_models_and_their_commits(tmp_path):
+    config = micro_config("own") | {"results": str(tmp_path), "pretrain": None}
+    config |= {"model": {"prompt": "plain"}, "target": {"path": "someone/full", "revision": "v1"}}
+    config |= {"retrained": {"forget": {"path": str(tmp_path / "retain")}}}
+    loaded = load_experiment(config, ROOT)
+    write_json(loaded.layout.assets / "target.json", {"commit": "c0ffee"})
+    assert named_origins(loaded) == [
+        {"target": "someone/full", "revision": "v1", "commit": "c0ffee"},
+        {"retrained model of forget": str(tmp_path / "retain")},
+    ]
 
 
 def test_git_state_says_whether_there_are_changes(tmp_path):

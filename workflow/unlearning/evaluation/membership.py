@@ -95,14 +95,15 @@ def against_retrained(
     if HOLDOUT not in rows or HOLDOUT not in retrained:
         return {}
     found = {}
+    for name in ("forget", HOLDOUT):
+        if rows[name]["question"] != retrained[name]["question"]:
+            raise UserError(
+                f"membership inference compares the same rows under two models, but their "
+                f"{name} sets differ. Evaluate both again"
+            )
     if "reference" in attacks:
         gaps = {}
         for name in ("forget", HOLDOUT):
-            if rows[name]["question"] != retrained[name]["question"]:
-                raise UserError(
-                    f"membership inference compares the same rows under two models, but their "
-                    f"{name} sets differ. Evaluate both again"
-                )
             ours, theirs = (numpy.array(r[name]["answer_loss"]) for r in (rows, retrained))
             gaps[name] = ours - theirs
         found["mia_reference_auc"] = auc(gaps["forget"], gaps[HOLDOUT])

@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from unlearning.assets.needs import on_hub
+from unlearning.config.checks import cross_problems
 from unlearning.config.experiment import Experiment
 from unlearning.config.named import MODEL, named_models
 from unlearning.files import read_json
@@ -43,6 +44,16 @@ def redacted(value, key: str = ""):
 def config_yaml(config: dict) -> str:
     """The complete configuration as YAML that can be run again."""
     return yaml.safe_dump(redacted(config), sort_keys=False, allow_unicode=True, width=88)
+
+
+def stated(experiment: Experiment) -> dict:
+    """The complete configuration as its user could write it: without sections that the experiment
+    has no use for, which are refused where they are written."""
+    config = experiment.config
+    if not experiment.on_language_model:
+        return config
+    known = len(cross_problems(config))
+    return {k: value for k, value in config.items() if len(cross_problems(config, (k,))) <= known}
 
 
 def git_state(folder: Path) -> str:
@@ -95,27 +106,28 @@ def base_origin(experiment: Experiment) -> dict | None:
     return read_json(record)["source"] if record.is_file() else None
 
 
-def named_origins(experiment: Experiment) -> list[dict[str, str]]:
-    """What a config's target and retrained models are, each by role: folder, or hub id, revision
-    and commit, or a log's name, format and sha256."""
+def named_origins(experiment: Experiment) -> list[dict]:
+    """Where a target and retrained models come from that a config names: folder, or hub id,
+    revision and commit, or a log's name, format and sha256."""
     if not experiment.on_language_model:
         return []
-    origins = []
+    layout, origins = experiment.layout, []
     for asset, model in named_models(experiment.config).items():
         if asset == MODEL:
             continue
-        origin = {model.section.replace(".", ", "): model.path}
-        record = experiment.layout.assets / f"{asset}.json"
+        section, _, split = model.section.partition(".")
+        origin = {f"{section} model of {split}" if split else section: model.path}
         if on_hub(model.path):
             origin["revision"] = model.revision
+            record = layout.assets / f"{asset}.json"
             if record.is_file():
                 origin["commit"] = read_json(record)["commit"]
         origins.append(origin)
     for split, run in experiment.retrained():
-        summary = experiment.layout.evaluation(split, run) / "summary.json"
+        summary = layout.evaluation(split, run) / "summary.json"
         if experiment.log_of(split, run) is not None and summary.is_file():
             log = read_json(summary)["log"]
-            origins.append({f"retrained, {split}": "evaluation log", **log})
+            origins.append({f"log of the retrained model of {split}": log.pop("file"), **log})
     return origins
 
 
@@ -139,7 +151,7 @@ def provenance(experiment: Experiment, training: dict[str, list[dict]] | None = 
         "base": base_origin(experiment),
         "named": named_origins(experiment),
         "training": training or training_records(experiment),
-        "config": config_yaml(experiment.config),
+        "config": config_yaml(stated(experiment)),
         "command": f"snakemake --cores all --configfile {experiment.config['experiment']}.yaml",
     }
 

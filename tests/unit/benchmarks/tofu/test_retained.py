@@ -53,6 +53,15 @@ def test_logs_of_losses_serve_other_formulas_too(kind, tmp_path):
     assert len(summary["log"]["sha256"]) == 64
 
 
+def test_perplexity_under_another_target_is_left_out(tmp_path):
+    theirs = evaluation()
+    theirs["forget"]["generation_nll"] = [1.0] * ROWS
+    rows, summary = evaluation_of(log_of("ours", theirs, tmp_path), table(theirs), None, "forget10")
+    assert "generation_nll" not in rows["forget"]
+    assert "forget_distinct_1" in summary["metrics"]
+    assert "forget_perplexity" not in summary["metrics"]
+
+
 def test_a_log_of_open_unlearning_is_compared_as_there(tmp_path):
     ours, theirs = evaluation(), evaluation(0.2)
     path = log_of("open-unlearning", theirs, tmp_path)
@@ -81,7 +90,7 @@ def test_forget_quality_as_open_unlearning_has_published_it(tmp_path):
     answers = {"question": texts, "answer": texts}
     path = Path(write(tmp_path / "TOFU_EVAL.json", log))
     rows, summary = evaluation_of(path, table({"forget": answers}), None, "forget01")
-    assert summary["log"]["rows_compared_by"] == ["row numbers"]
+    assert summary["log"]["rows compared by"] == ["row numbers"]
     full = numpy.array(published["full"]["scores"])
     # wrong/true: a paraphrase of probability 1 - 1e-10, and one perturbed answer
     losses = {"paraphrase_loss": [1e-10] * count, "answer_loss": [1.0] * count}

@@ -17,6 +17,7 @@ from unlearning.evaluation.membership import HOLDOUT
 from unlearning.files import sha256
 
 TABLE = "{split}_perturbed"  # of the forget rows that models are evaluated on
+JUDGED = "generation_nll"  # answers' losses under the target of the log's own experiment
 COUNTS = ("answer_tokens", "perturbed_tokens")  # that the paper's formulas need
 TEXTS = {"questions": "question", "answers": "answer"}
 
@@ -59,15 +60,15 @@ def evaluation_of(
     the first `most` of them; UserError for a log of other rows."""
     log = _read(path)
     compared = check_rows(log, table, most, split)
-    rows = {name: dict(columns) for name, columns in log.columns.items()}
+    rows = _columns(log)
     forget = rows.setdefault("forget", {})
     for column in TEXTS.values():
         forget[column] = [row[column] for row in table[:most]]
     if log.formulas == OPEN_UNLEARNING:
         forget[open_unlearning.RATIOS] = log.truth_ratio.tolist()
-    summary = {"rows": log.rows, **_metrics(log)}
+    summary = {"rows": log.rows, **_metrics(log, rows)}
     source = {"file": log.path.name, "format": log.format, "sha256": sha256(log.path)}
-    summary["log"] = {**source, "rows_compared_by": compared}
+    summary["log"] = {**source, "rows compared by": compared}
     return rows, summary
 
 
@@ -85,18 +86,25 @@ def variants(log: Log) -> list[str]:
     return [OFFICIAL, *([PAPER] if counted else []), OPEN_UNLEARNING]
 
 
-def _metrics(log: Log) -> dict:
-    """metrics and variants of a summary, as far as the log serves them."""
+def _columns(log: Log) -> dict[str, dict]:
+    """Set -> its columns, without those that depend on another model."""
+    kept = {}
+    for name, columns in log.columns.items():
+        kept[name] = {column: values for column, values in columns.items() if column != JUDGED}
+    return kept
+
+
+def _metrics(log: Log, rows: dict[str, dict]) -> dict:
+    """metrics and variants of a summary, as far as the log serves them. rows: its columns."""
     if log.formulas == OPEN_UNLEARNING:
         known = {**log.metrics, **log.further}
-        own = {name: value for name, value in known.items() if name in tofu.METRICS}
-        # what compares with another model is that log's own comparison
-        own = {name: value for name, value in own.items() if name not in tofu.COMPARED}
-        return {"metrics": {}, "variants": {OPEN_UNLEARNING: own}}
-    official = tofu.summarise(log.columns)
+        own = tofu.METRICS.keys() - tofu.COMPARED
+        metrics = {name: value for name, value in known.items() if name in own}
+        return {"metrics": {}, "variants": {OPEN_UNLEARNING: metrics}}
+    official = tofu.summarise(rows)
     others = {}
     for variant in variants(log)[1:]:
-        metrics = tofu.summarise(log.columns, variant)
+        metrics = tofu.summarise(rows, variant)
         others[variant] = {k: value for k, value in metrics.items() if value != official[k]}
     return {"metrics": official, "variants": others}
 

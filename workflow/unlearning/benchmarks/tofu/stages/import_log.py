@@ -23,5 +23,5 @@ def run(args: Namespace) -> None:
     table = read_table(args.data / f"{TABLE.format(split=args.split)}.json")
     rows, summary = evaluation_of(args.log, table, args.rows, args.split)
     write_records(args.out, rows, summary)
-    compared = ", ".join(summary["log"]["rows_compared_by"])
+    compared = ", ".join(summary["log"]["rows compared by"])
     print(f"{args.log}: {len(rows['forget']['question'])} forget rows, the same by {compared}")
