@@ -70,14 +70,14 @@ def test_models_are_taken_as_they_are(run):
 
 
 def test_forget_quality_is_that_of_the_ordinary_run(run):
-    found = forget_quality(run.root / "results/released/report")
-    assert len(found) == 2 and found == expected(run.world, log_truth_ratio)
+    qualities = forget_quality(run.root / "results/released/report")
+    assert len(qualities) == 2 and qualities == expected(run.world, log_truth_ratio)
 
 
 def test_provenance_names_the_models(run):
     page = (run.root / "results/released/report/index.html").read_text(encoding="utf-8")
-    given = page.partition("Taken as given")[2].partition("</dd>")[0]
-    assert TARGET in given and f"{RETRAINED}/model" in given
+    models = page.partition("Named models")[2].partition("</dd>")[0]
+    assert TARGET in models and f"{RETRAINED}/model" in models
     assert "add a second seed" not in page
 
 
@@ -89,6 +89,8 @@ def test_an_evaluation_of_ours_stands_for_the_retrained_model(run):
     assert done.returncode == 0, done.stdout
     report = run.root / "results/logged/report"
     assert forget_quality(report) == expected(run.world, log_truth_ratio)
+    with run.edited(f"{RETRAINED}/evaluate/rows.json", lambda text: f"{text}\n"):
+        assert run.jobs(config) == {"import_log": 1, "report": 1}
     digest = hashlib.sha256((run.root / RETRAINED / "evaluate/rows.json").read_bytes()).hexdigest()
     assert digest in (report / "index.html").read_text(encoding="utf-8")
 

@@ -10,7 +10,7 @@ modules of fixed names ("rooms"), loaded when they are needed:
     evaluator     make_evaluator(...): what evaluates a loaded model; length_problems(...)
     metrics       summary(rows), at_point(rows): what evaluations are summed up to; STUDIES
     sizes         sizes(experiment): rows and tokens, for `plan`
-    retained      problems(log, ...): of logs that stand for retrained models, where it reads_logs
+    retained      log_problems(...): of logs that stand for retrained models, where it reads_logs
     report        write(experiment, ...): the page, its tables and figures
 """
 

@@ -10,13 +10,13 @@ from unlearning.config.experiment import load_experiment
 from unlearning.files import write_json
 from unlearning.reporting.provenance import (
     REDACTED,
+    config_to_run,
     config_yaml,
     git_state,
     machine,
     named_origins,
     provenance,
     redacted,
-    stated,
 )
 
 
@@ -54,7 +54,7 @@ def test_without_the_sections_that_it_has_no_use_for(name):
         config |= {"model": {"prompt": "plain"}, "target": {"path": "someone/full"}}
         config |= {"retrained": {"forget10": {"path": "someone/retain90"}}}
     loaded = load_experiment(config, ROOT)
-    printed = yaml.safe_load(config_yaml(stated(loaded)))
+    printed = yaml.safe_load(config_yaml(config_to_run(loaded)))
     assert load_experiment(printed, ROOT).config == loaded.config
 
 

@@ -35,13 +35,13 @@ def named_models(config: dict) -> dict[str, NamedModel]:
     sections = {MODEL: ("model", config["model"])} if uses_base(config) else {}
     if config["target"] is not None:
         sections[TARGET] = ("target", config["target"])
-    for split, stated in (config["retrained"] or {}).items():
-        if stated["path"] is not None:
-            sections[retrained_asset(split)] = (f"retrained.{split}", stated)
-    return {
-        asset: NamedModel(section, stated["path"], stated["revision"])
-        for asset, (section, stated) in sections.items()
-    }
+    for split, entry in (config["retrained"] or {}).items():
+        if entry["path"] is not None:
+            sections[retrained_asset(split)] = (f"retrained.{split}", entry)
+    models = {}
+    for asset, (section, entry) in sections.items():
+        models[asset] = NamedModel(section, entry["path"], entry["revision"])
+    return models
 
 
 def trains_target(config: dict) -> bool:
@@ -62,15 +62,15 @@ def uses_base(config: dict) -> bool:
     reference of a method."""
     if config["target"] is None or retrain_seeds(config):
         return True
-    return any(BASE in references for _, references in stated_references(config))
+    return any(BASE in references for _, references in method_references(config))
 
 
-def stated_references(config: dict) -> list[tuple[str, list]]:
-    """(method, the references that it states) for each block of hyper-parameters with one."""
-    stated = []
+def method_references(config: dict) -> list[tuple[str, list]]:
+    """(method, its references) for each block of hyper-parameters that names any."""
+    pairs = []
     for method, hyper in config["methods"].items():
         for block in blocks(hyper_block(hyper)):
             if "reference" in block:
                 value = block["reference"]
-                stated.append((method, value if isinstance(value, list) else [value]))
-    return stated
+                pairs.append((method, value if isinstance(value, list) else [value]))
+    return pairs

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 
 from unlearning.assets.gguf import is_gguf
 from unlearning.benchmark import benchmark_of
-from unlearning.config.named import retrain_seeds, stated_references, trains_target
+from unlearning.config.named import method_references, retrain_seeds, trains_target
 from unlearning.methods.references import RETRAIN
 
 
@@ -32,9 +32,9 @@ def _gguf(setting: str, path: str) -> Iterator[str]:
 
 
 def _retrained(config: dict) -> Iterator[str]:
-    stated, splits = config["retrained"], config["forget_splits"]
+    entries, splits = config["retrained"], config["forget_splits"]
     benchmark = benchmark_of(config["data"]["source"])
-    for split, entry in stated.items():
+    for split, entry in entries.items():
         where, path, log = f"retrained.{split}", entry["path"], entry["log"]
         if split not in splits:
             yield f"{where}: not among forget_splits ({', '.join(splits)}); remove it"
@@ -50,10 +50,10 @@ def _retrained(config: dict) -> Iterator[str]:
         if path is not None:
             yield from _gguf(f"{where}.path", path)
     for split in splits:
-        if split not in stated:
+        if split not in entries:
             yield (
                 f"retrained: names no model of {split}, which is among forget_splits; add "
-                f"{split}: {{path: ...}}, or remove the split. Named: {', '.join(stated)}"
+                f"{split}: {{path: ...}}, or remove the split. Named: {', '.join(entries)}"
             )
 
 
@@ -61,7 +61,7 @@ def _references(config: dict) -> Iterator[str]:
     """Methods whose reference is a retrained model that there is not."""
     retrained = config["retrained"]
     logs = [split for split, entry in (retrained or {}).items() if entry["log"] is not None]
-    for method, references in stated_references(config):
+    for method, references in method_references(config):
         if RETRAIN not in references:
             continue
         if retrained is None and not retrain_seeds(config):

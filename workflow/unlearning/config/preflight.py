@@ -78,7 +78,7 @@ def _models(experiment: Experiment) -> list[str]:
 
 def _logs(experiment: Experiment) -> list[str]:
     """What is wrong with the logs that stand for retrained models."""
-    config, found = experiment.config, []
+    config, problems = experiment.config, []
     logs = {split: experiment.log_of(split, run) for split, run in experiment.retrained()}
     logs = {split: log for split, log in logs.items() if log is not None}
     if not logs:
@@ -86,11 +86,11 @@ def _logs(experiment: Experiment) -> list[str]:
     benchmark, tables = experiment.benchmark, None
     if benchmark.reads_files(config["data"]) or config["data"]["source"] in benchmark.generated:
         tables = build_tables(config["data"], experiment.tables, {})
-    judge = room(benchmark.name, "retained").problems
+    judge = room(benchmark.name, "retained").log_problems
     for split, log in logs.items():
         for problem in judge(log, split, tables, config["evaluation"]):
-            found.append(f"retrained.{split}.log: {problem}")
-    return found
+            problems.append(f"retrained.{split}.log: {problem}")
+    return problems
 
 
 def model_problems(

@@ -46,14 +46,17 @@ def config_yaml(config: dict) -> str:
     return yaml.safe_dump(redacted(config), sort_keys=False, allow_unicode=True, width=88)
 
 
-def stated(experiment: Experiment) -> dict:
+def config_to_run(experiment: Experiment) -> dict:
     """The complete configuration as its user could write it: without sections that the experiment
     has no use for, which are refused where they are written."""
     config = experiment.config
     if not experiment.on_language_model:
         return config
-    known = len(cross_problems(config))
-    return {k: value for k, value in config.items() if len(cross_problems(config, (k,))) <= known}
+    problems, sections = cross_problems(config), {}
+    for section, value in config.items():
+        if len(cross_problems(config, (section,))) <= len(problems):
+            sections[section] = value
+    return sections
 
 
 def git_state(folder: Path) -> str:
@@ -151,7 +154,7 @@ def provenance(experiment: Experiment, training: dict[str, list[dict]] | None = 
         "base": base_origin(experiment),
         "named": named_origins(experiment),
         "training": training or training_records(experiment),
-        "config": config_yaml(stated(experiment)),
+        "config": config_yaml(config_to_run(experiment)),
         "command": f"snakemake --cores all --configfile {experiment.config['experiment']}.yaml",
     }
 

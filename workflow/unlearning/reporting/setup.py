@@ -11,8 +11,8 @@ def models(config: dict) -> str:
         parts.append(f"target: {_name(config['target']['path'])}, as it is")
     if uses_base(config):
         parts.append(f"base model: {base_model(config['model'])}")
-    for split, stated in (config["retrained"] or {}).items():
-        model = _name(stated["path"] or stated["log"])
+    for split, entry in (config["retrained"] or {}).items():
+        model = _name(entry["path"] or entry["log"])
         parts.append(f"retrained without {split}: {model}, as it is")
     words = "; ".join(parts)
     return words[0].upper() + words[1:]

@@ -10,7 +10,7 @@ from toy_logs import ROWS, evaluation, indexed, official_log, write
 from unlearning.benchmarks.tofu import formulas
 from unlearning.benchmarks.tofu.logs import open_unlearning
 from unlearning.benchmarks.tofu.reporting.quality import References
-from unlearning.benchmarks.tofu.retained import evaluation_of, problems
+from unlearning.benchmarks.tofu.retained import evaluation_of, log_problems
 from unlearning.evaluation.records import write_evaluation
 
 EVALUATION = {"rows": None, "variant": "official", "membership": []}
@@ -45,9 +45,9 @@ def test_logs_of_losses_serve_other_formulas_too(kind, tmp_path):
     ours, theirs = evaluation(), evaluation(0.2)
     rows, summary = evaluation_of(log_of(kind, theirs, tmp_path), table(theirs), None, "forget10")
     for variant in ("official", "paper", "open-unlearning"):
-        found = References({"retrain/given": rows}, variant, [], {}).judge(ours, "run")
+        metrics = References({"retrain/given": rows}, variant, [], {}).judge(ours, "run")
         ratios = [formulas.log_truth_ratio(sides["forget"], variant) for sides in (ours, theirs)]
-        assert found["forget_quality"] == ks_2samp(*ratios).pvalue
+        assert metrics["forget_quality"] == ks_2samp(*ratios).pvalue
     assert summary["metrics"]["model_utility"] == formulas.summarise(theirs)["model_utility"]
     assert summary["rows"] == dict.fromkeys(formulas.SETS, ROWS)
     assert len(summary["log"]["sha256"]) == 64
@@ -83,9 +83,9 @@ def test_a_log_of_open_unlearning_is_compared_as_there(tmp_path):
 def test_forget_quality_as_open_unlearning_has_published_it(tmp_path):
     """Truth ratios of both models from its logs; losses that give the full model's."""
     published = json.loads(PUBLISHED.read_text(encoding="utf-8"))
-    given = published["retain99"]
-    log = {"forget_truth_ratio": indexed("score", given["scores"], given["agg_value"])}
-    count = len(given["scores"])
+    retain = published["retain99"]
+    log = {"forget_truth_ratio": indexed("score", retain["scores"], retain["agg_value"])}
+    count = len(retain["scores"])
     texts = [f"row {row}" for row in range(count)]
     answers = {"question": texts, "answer": texts}
     path = Path(write(tmp_path / "TOFU_EVAL.json", log))
@@ -96,14 +96,14 @@ def test_forget_quality_as_open_unlearning_has_published_it(tmp_path):
     losses = {"paraphrase_loss": [1e-10] * count, "answer_loss": [1.0] * count}
     losses["perturbed_loss"] = [[float(-numpy.log(ratio))] for ratio in full]
     references = References({"retrain/given": rows}, "open-unlearning", [], {})
-    found = references.judge({"forget": {**answers, **losses}}, "full")
-    assert found["forget_quality"] == pytest.approx(published["forget_quality"], rel=1e-12)
+    metrics = references.judge({"forget": {**answers, **losses}}, "full")
+    assert metrics["forget_quality"] == pytest.approx(published["forget_quality"], rel=1e-12)
 
 
 def refused(path: Path, ours: dict, **changes) -> list[str]:
     """What is wrong with a log for an experiment that evaluates these rows."""
     tables = {"forget10_perturbed": table(ours)}
-    return problems(str(path), "forget10", tables, EVALUATION | changes)
+    return log_problems(str(path), "forget10", tables, EVALUATION | changes)
 
 
 def test_a_sound_log_has_no_problem(tmp_path):

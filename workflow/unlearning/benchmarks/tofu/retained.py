@@ -22,7 +22,7 @@ COUNTS = ("answer_tokens", "perturbed_tokens")  # that the paper's formulas need
 TEXTS = {"questions": "question", "answers": "answer"}
 
 
-def problems(
+def log_problems(
     path: str, split: str, tables: dict[str, list[dict]] | None, evaluation: dict
 ) -> list[str]:
     """Why a log cannot stand for a split's retrained model. tables: None where they are not at
@@ -31,17 +31,16 @@ def problems(
         log = _read(Path(path))
     except UserError as error:
         return [str(error)]
-    found = []
-    variant = evaluation["variant"]
-    known = variants(log)
-    if variant not in known:
-        found.append(
-            f"{log.path}: a log of format {log.format} serves the formulas of {', '.join(known)} "
-            f"alone; set evaluation.variant to {known[-1]}, found {variant}, or name the model in "
-            "path"
+    problems = []
+    variant, formulas = evaluation["variant"], variants(log)
+    if variant not in formulas:
+        problems.append(
+            f"{log.path}: of a log of format {log.format} follow the formulas of "
+            f"{', '.join(formulas)} alone; set evaluation.variant to {formulas[-1]}, found "
+            f"{variant}, or name the model in path"
         )
     if "reference" in evaluation["membership"] and HOLDOUT not in log.columns:
-        found.append(
+        problems.append(
             f"{log.path}: holds no losses of holdout rows, with which evaluation.membership "
             "compares by reference; remove reference there, or name the model in path"
         )
@@ -49,8 +48,8 @@ def problems(
         try:
             check_rows(log, tables[TABLE.format(split=split)], evaluation["rows"], split)
         except UserError as error:
-            found.append(str(error))
-    return found
+            problems.append(str(error))
+    return problems
 
 
 def evaluation_of(
@@ -88,25 +87,24 @@ def variants(log: Log) -> list[str]:
 
 def _columns(log: Log) -> dict[str, dict]:
     """Set -> its columns, without those that depend on another model."""
-    kept = {}
+    sets = {}
     for name, columns in log.columns.items():
-        kept[name] = {column: values for column, values in columns.items() if column != JUDGED}
-    return kept
+        sets[name] = {column: values for column, values in columns.items() if column != JUDGED}
+    return sets
 
 
 def _metrics(log: Log, rows: dict[str, dict]) -> dict:
     """metrics and variants of a summary, as far as the log serves them. rows: its columns."""
     if log.formulas == OPEN_UNLEARNING:
-        known = {**log.metrics, **log.further}
-        own = tofu.METRICS.keys() - tofu.COMPARED
-        metrics = {name: value for name, value in known.items() if name in own}
+        logged = {**log.metrics, **log.further}
+        of_one_model = tofu.METRICS.keys() - tofu.COMPARED
+        metrics = {name: value for name, value in logged.items() if name in of_one_model}
         return {"metrics": {}, "variants": {OPEN_UNLEARNING: metrics}}
-    official = tofu.summarise(rows)
-    others = {}
+    official, differing = tofu.summarise(rows), {}
     for variant in variants(log)[1:]:
         metrics = tofu.summarise(rows, variant)
-        others[variant] = {k: value for k, value in metrics.items() if value != official[k]}
-    return {"metrics": official, "variants": others}
+        differing[variant] = {k: value for k, value in metrics.items() if value != official[k]}
+    return {"metrics": official, "variants": differing}
 
 
 def check_rows(log: Log, table: list[dict], most: int | None, split: str) -> list[str]:
