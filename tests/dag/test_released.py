@@ -4,8 +4,9 @@ from pathlib import Path
 
 from finished import micro_config
 from folders import ROOT
-from toy_logs import evaluation, write
+from toy_logs import evaluation, indexed, write
 from unlearning.config.experiment import load_experiment
+from unlearning.data.build import build_tables
 from unlearning.planning.stages import Plan
 
 TARGET = {"path": "someone/tofu_Llama-3.2-1B_full"}
@@ -17,6 +18,17 @@ def config(name: str, **changes) -> dict:
     """A micro experiment without a base model."""
     stated = {key: value for key, value in micro_config(name).items() if key not in UNUSED}
     return stated | {"model": {"prompt": "plain", "precision": "float32"}} | changes
+
+
+def table_of(stated: dict) -> list[dict]:
+    """The forget rows that an experiment evaluates."""
+    data = load_experiment(stated, ROOT).config["data"]
+    return build_tables(data, ["forget10"], {})["forget10_perturbed"]
+
+
+def open_unlearning_log(table: list[dict]) -> dict:
+    """A log of truth ratios of 1 for these rows, without texts."""
+    return {"forget_truth_ratio": indexed("score", [1.0] * len(table), 1 / (1 + 1e-10))}
 
 
 def planned(stated: dict) -> dict[str, int]:
@@ -56,6 +68,19 @@ def test_retrained_models_as_reference(fresh):
     stated = config("tofu", target=TARGET, retrained={"forget10": RETAINED}, **changes)
     jobs = fresh.jobs(stated)
     assert jobs == planned(stated) and jobs["replaced_reference"] == 2
+
+
+def test_harness_tasks_are_asked_of_models_alone(fresh):
+    changes = {"harness": {"tasks": ["mmlu"]}, "target": TARGET}
+    stated = config("tofu", retrained={"forget10": RETAINED}, **changes)
+    jobs = fresh.jobs(stated)
+    assert jobs == planned(stated) and jobs["harness"] == 4
+    write(fresh.root / "TOFU_EVAL.json", open_unlearning_log(table_of(stated)))
+    changes |= {"evaluation": {"variant": "open-unlearning", "rows": None}}
+    stated = config("tofu", retrained={"forget10": {"log": "TOFU_EVAL.json"}}, **changes)
+    jobs = fresh.jobs(stated)
+    assert jobs == planned(stated)
+    assert (jobs["harness"], jobs["evaluate"], jobs["import_log"]) == (3, 3, 1)
 
 
 def test_a_log_of_other_rows_is_refused_before_any_job(fresh):

@@ -8,12 +8,11 @@ def models(config: dict) -> str:
     """The base model in words, or a target and retrained models that the config names."""
     parts = []
     if config["target"] is not None:
-        parts.append(f"target: {_name(config['target']['path'])}, as it is")
+        parts.append(f"target: {config['target']['path']}, as it is")
     if uses_base(config):
         parts.append(f"base model: {base_model(config['model'])}")
     for split, entry in (config["retrained"] or {}).items():
-        model = _name(entry["path"] or entry["log"])
-        parts.append(f"retrained without {split}: {model}, as it is")
+        parts.append(f"retrained without {split}: {entry['path'] or entry['log']}, as it is")
     words = "; ".join(parts)
     return words[0].upper() + words[1:]
 
@@ -22,7 +21,7 @@ def base_model(model: dict) -> str:
     """The base model in words."""
     shape = model["architecture"]
     if shape is None:
-        name = _name(model["path"])
+        name = model["path"].rstrip("/").rpartition("/")[2]
         return f"{name}, quantised and restored to full weights" if is_gguf(name) else name
     return (
         f"a Llama from random weights ({shape['layers']} layers, {shape['width']} wide, "
@@ -36,8 +35,3 @@ def recipe(unlearn: dict) -> str:
         f"{unlearn['epochs']:g} epochs, batch {unlearn['batch_size']}, learning rate "
         f"{unlearn['lr']:g}".replace("e-0", "e-")
     )
-
-
-def _name(path: str) -> str:
-    """The last part of a path or hub id."""
-    return path.rstrip("/").rpartition("/")[2]
