@@ -50,6 +50,7 @@ LOGS = str(LAYOUT.root / "logs")
 BENCHMARKS = str(LAYOUT.root / "benchmarks")
 RESOURCES = EXPERIMENT.config["resources"]
 ASSETS = EXPERIMENT.assets  # what comes from the hub
+BENCHMARK_FOLDER = Path("workflow/unlearning/benchmarks") / EXPERIMENT.benchmark.name
 RUN = "{method}/{variant}/seed={seed}"  # an unlearning run inside its split and stage
 
 SPLIT = EXPERIMENT.benchmark.split_pattern  # of forget splits
@@ -125,8 +126,16 @@ def shipped(path):
 
 
 def page_parts():
-    """Templates, styles and scripts that every report's page is made of."""
-    return sorted(shipped(p.relative_to(ROOT)) for p in (ROOT / "reports/page").iterdir())
+    """Templates, styles and scripts that the report's page is made of: every page's, and those of
+    the benchmark."""
+    folders = [Path("reports/page"), BENCHMARK_FOLDER / "page"]
+    return sorted(shipped(folder / p.name) for folder in folders for p in ROOT.glob(f"{folder}/*"))
+
+
+def caption(name):
+    """Text beside a figure in Snakemake's own report: of every benchmark's, or of this one's."""
+    shared = ROOT / f"reports/captions/{name}.rst"
+    return str(shared if shared.is_file() else ROOT / BENCHMARK_FOLDER / f"captions/{name}.rst")
 
 
 def asset(name):

@@ -3,9 +3,9 @@
 MADE = EXPERIMENT.benchmark.report_files(EXPERIMENT)
 
 
-def captioned(path, caption, category):
+def captioned(path, name, category):
     """A file that Snakemake's own report shows too."""
-    return report(path, caption=f"../reports/captions/{caption}.rst", category=category)
+    return report(path, caption=caption(name), category=category)
 
 
 rule report:
@@ -14,7 +14,7 @@ rule report:
         **report_inputs(),
         claims=shipped("config/claims.yaml"),
         published=published_numbers(),
-        template=shipped(f"reports/{EXPERIMENT.benchmark.name}.html.j2"),
+        template=shipped(BENCHMARK_FOLDER / "report.html.j2"),
         parts=page_parts(),
     output:
         **{

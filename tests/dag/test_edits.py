@@ -119,7 +119,13 @@ OF_TOFU = [
     ),
     # parts of the page
     ("style", changed("reports/page/style.css", "}", "color: black }"), REPORT),
-    ("template", changed("reports/tofu.html.j2", "<main", "<!-- edited --><main"), REPORT),
+    (
+        "template",
+        changed(
+            "workflow/unlearning/benchmarks/tofu/report.html.j2", "<main", "<!-- edited --><main"
+        ),
+        REPORT,
+    ),
     ("claims", changed("config/claims.yaml", "#", "# Edited."), REPORT),
     ("published numbers", changed("config/published/tofu.yaml", "#", "# Edited."), REPORT),
     # outputs that are lost

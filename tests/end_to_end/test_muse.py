@@ -14,6 +14,7 @@ from unlearning.config.experiment import Experiment, load_experiment
 from unlearning.files import read_json
 
 MUSE = MICRO / "muse.yaml"
+TEMPLATE = "workflow/unlearning/benchmarks/muse/report.html.j2"
 RUN = "unlearn/NPO+RT/default/seed=1"
 
 
@@ -140,7 +141,7 @@ def test_nothing_is_left_to_do(muse):
 
 
 def test_each_edited_part_of_the_page_makes_the_report_again(muse):
-    parts = ("config/claims.yaml", "config/published/muse.yaml", "reports/muse.html.j2")
+    parts = ("config/claims.yaml", "config/published/muse.yaml", TEMPLATE)
     with ExitStack() as edits:
         for part in parts:
             edits.enter_context(muse.edited(part, lambda text: text + "\n"))

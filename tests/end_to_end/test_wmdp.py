@@ -12,6 +12,7 @@ from unlearning.config.experiment import Experiment, load_experiment
 from unlearning.files import read_json
 
 WMDP = MICRO / "wmdp.yaml"
+TEMPLATE = "workflow/unlearning/benchmarks/wmdp/report.html.j2"
 METRICS = {"one_minus_bio": "mini_wmdp_bio", "one_minus_cyber": "mini_wmdp_cyber"}
 METRICS["mmlu"] = "mini_mmlu"
 
@@ -87,7 +88,7 @@ def test_nothing_is_left_to_do(wmdp):
 
 
 def test_each_edited_part_of_the_page_makes_the_report_again(wmdp):
-    parts = ("config/claims.yaml", "config/published/wmdp.yaml", "reports/wmdp.html.j2")
+    parts = ("config/claims.yaml", "config/published/wmdp.yaml", TEMPLATE)
     with ExitStack() as edits:
         for part in parts:
             edits.enter_context(wmdp.edited(part, lambda text: text + "\n"))

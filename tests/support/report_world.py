@@ -12,6 +12,7 @@ from unlearning.evaluation.records import read_rows, trajectory_point, write_eva
 from unlearning.files import write_json, write_text
 from unlearning.stages import report
 
+TEMPLATE = ROOT / "workflow/unlearning/benchmarks/tofu/report.html.j2"
 HOSTILE = [
     "</script><script>window.hacked=1</script>",
     '<img src=x onerror="window.hacked=1">',
@@ -204,7 +205,7 @@ def make_report(config: dict, out: Path) -> Path:
         settings=json.loads(json.dumps(config)),
         claims=ROOT / "config" / "claims.yaml",
         published=ROOT / "config" / "published" / "tofu.yaml",
-        template=ROOT / "reports" / "tofu.html.j2",
+        template=TEMPLATE,
         out=out,
     )
     report.run(arguments)

@@ -11,6 +11,9 @@ from unlearning.reporting.claims_view import counts, groups
 from unlearning.reporting.cost import Cost
 from unlearning.reporting.embed import content_policy, inline_script, json_block
 
+# every page includes parts of its folder `page`
+SHARED = Path(__file__).resolve().parents[3] / "reports"
+
 
 def fill(
     template: Path,
@@ -24,19 +27,21 @@ def fill(
 ) -> str:
     """The page from its template, self-contained.
 
-    missing: files that should be there. panels: figure -> its panels. more_scripts: of the folder
-    `page` beside the template. content: what else the template names.
+    template: of a benchmark's folder. What it includes lies in `page` beside it or in reports/.
+    missing: files that should be there. panels: figure -> its panels. more_scripts: of such a
+    `page`. content: what else the template names.
     """
+    loader = jinja2.FileSystemLoader([template.parent, SHARED])
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(template.parent),
+        loader=loader,
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     names = [*(["figures.js"] if panels else []), "table.js", *more_scripts]
-    own = [(template.parent / "page" / name).read_text(encoding="utf-8") for name in names]
-    scripts = [inline_script(source) for source in ([script(), *own] if panels else own)]
+    sources = [loader.get_source(environment, f"page/{name}")[0] for name in names]
+    scripts = [inline_script(source) for source in ([script(), *sources] if panels else sources)]
     specs = {
         f"{name}-{place}": page_spec(panel)
         for name, shown in (panels or {}).items()
