@@ -74,7 +74,8 @@ class Benchmark:
     split_pattern: str  # regular expression of its forget splits
     generated: tuple[str, ...] = ()  # sources whose tables are made here from a seed
     longest_rehearsed: int | None = None  # tokens of a rehearsal's rows, where texts are long
-    files_named_in = "data.data_dir"  # the setting that problems of the user's files are told of
+    # the setting that problems of the user's files are told of; "" where these name their own
+    files_named_in = "data.data_dir"
     reads_logs = False  # whether an evaluation log may stand for a retrained model
     # stages of which a base model is asked whether it reads rows of max_length
     read_by: tuple[str, ...] = ("finetune", "unlearn", "evaluation")
@@ -99,6 +100,10 @@ class Benchmark:
 
     def data_files(self, data: dict, splits: list[str]) -> list[Path]:
         """The files of the user's that tables are made of, as far as they are read."""
+        return []
+
+    def file_problems(self, config: dict) -> list[str]:
+        """What of the config the user's files do not allow, as far as these can be read."""
         return []
 
     # --- which models there are ---

@@ -44,6 +44,7 @@ def _language_model(experiment: Experiment) -> list[str]:
     problems = data_problems(config["data"], experiment.tables, holdout)
     if not problems:  # rows are compared with the data's
         problems = _logs(experiment)
+    problems += experiment.benchmark.file_problems(config)
     return problems + _models(experiment) + _harness(experiment) + _optimizer(experiment)
 
 

@@ -60,11 +60,13 @@ class Problems:
         self.problems: list[str] = []
 
     def of(self, setting: str, read: Callable, *arguments):
-        """What a reader returns, or None once its problems are noted under the setting's name."""
+        """What a reader returns, or None once its problems are noted under the setting's name, or
+        as they are where there is none."""
         try:
             return read(*arguments)
         except DataError as error:
-            self.problems += [f"{setting}: {problem}" for problem in error.problems]
+            named = f"{setting}: " if setting else ""
+            self.problems += [f"{named}{problem}" for problem in error.problems]
         except OSError as error:  # a folder that may not be listed
             self.problems.append(f"{setting}: {error.filename}: {error.strerror}")
         return None

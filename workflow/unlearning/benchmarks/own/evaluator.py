@@ -13,7 +13,8 @@ from unlearning.evaluation.lengths import question_answering_problems
 from unlearning.evaluation.membership import HOLDOUT
 from unlearning.training.plan import Fit
 
-ATTACKS = ("loss", "zlib", "min_k", "min_k_plus_plus")  # where the config names none
+# where there are non-members, but the config names no attack
+ATTACKS = ("loss", "zlib", "min_k", "min_k_plus_plus")
 length_problems = question_answering_problems
 
 
@@ -28,9 +29,13 @@ def make_evaluator(
     attacks: Sequence[str] = (),
     holdout: list[dict] | None = None,
 ) -> Evaluator:
-    """The evaluator over the sets that there are, or the named ones, and over the non-members."""
+    """The evaluator over the sets that there are, or the named ones.
+
+    Non-members are scored where models are evaluated, and not on the way.
+    """
+    attacked = "membership" in settings["evaluation"]
     tables = {}
-    for name in sets or (*SETS, HOLDOUT):
+    for name in sets or (*SETS, *([HOLDOUT] if attacked else [])):
         path = data / f"{EVALUATED.format(role=name)}.json"
         if path.is_file():
             tables[name] = read_table(path)

@@ -16,15 +16,17 @@ class Own(Benchmark):
 
     name, title = "own", "your own data"
     split_pattern = "forget"
-    files_named_in = "data"
+    files_named_in = ""
 
     def checks(self, sections: Collection[str]) -> list[Check]:
         """Of files, methods, and what needs fine-tuning."""
         return list(checks.CHECKS)
 
     def rehearsal(self, config: dict) -> dict[str, dict]:
-        """The same files."""
-        return {"data": config["data"]}
+        """The same files, whose rows may be few."""
+        stages = ("pretrain", "finetune", "unlearn", "relearn")
+        trained = [stage for stage in stages if stage == "pretrain" or config[stage] is not None]
+        return {"data": config["data"], **{stage: {"batch_size": 1} for stage in trained}}
 
     def reads_files(self, data: dict) -> bool:
         """Always."""
@@ -34,6 +36,10 @@ class Own(Benchmark):
         """Those that the section names."""
         named = [data[key] for key in (*ROLES, "idontknow", "alternatives")]
         return [Path(path) for path in named if path is not None]
+
+    def file_problems(self, config: dict) -> list[str]:
+        """Of texts, which have no questions; and of few rows."""
+        return list(dict.fromkeys(checks.file_problems(config)))
 
     def fine_tunes(self, config: dict) -> bool:
         """Only where the config says how."""

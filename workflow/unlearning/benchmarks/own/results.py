@@ -81,6 +81,7 @@ class _Reader:
             folder = self.layout.evaluation(SPLIT, run)
             if (folder / "rows.json").is_file():
                 self.retrained[run] = read_rows(folder)
+        self.tested = [tested(rows["forget"]) for rows in self.retrained.values()]
 
     def _there(self, *paths: Path) -> bool:
         missing = [path for path in paths if not path.is_file()]
@@ -105,8 +106,8 @@ class _Reader:
         found = []
         for other, theirs in self.retrained.items():
             if other != run:
-                ours = [numpy.array(tested(side["forget"])) for side in (rows, theirs)]
-                quality = {"forget_quality": compare(*ours).p_value}
+                values = (tested(side["forget"]) for side in (rows, theirs))
+                quality = {"forget_quality": self._quality(*values)}
                 found.append(quality | against_retrained(rows, theirs, self.attacks))
         return mean_metrics(found)
 
@@ -124,7 +125,7 @@ class _Reader:
             return
         model = self.results.models[-1]
         course = [(0, self.results.target.metrics)]
-        course += [(point["epoch"], point["metrics"]) for point in record["points"]]
+        course += [(point["epoch"], self._on_the_way(point)) for point in record["points"]]
         for epoch, metrics in [*course, (epochs, model.metrics)]:
             point = Point(model.label, cell.method, cell.seed, "", epoch, metrics)
             self.results.points.append(point)
@@ -137,4 +138,12 @@ class _Reader:
         label = model_label(cell.method, dict(cell.hyper))
         for point in read_json(path)["points"]:
             place = (label, cell.method, cell.seed, attack, point["epoch"])
-            self.results.points.append(Point(*place, point["metrics"]))
+            self.results.points.append(Point(*place, self._on_the_way(point)))
+
+    def _on_the_way(self, point: dict) -> dict[str, float]:
+        """A point's metrics, with forget quality where there are retrained models."""
+        qualities = [{"forget_quality": self._quality(point["tested"], t)} for t in self.tested]
+        return point["metrics"] | mean_metrics(qualities)
+
+    def _quality(self, values: list[float], retrained: list[float]) -> float:
+        return compare(numpy.array(values), numpy.array(retrained)).p_value

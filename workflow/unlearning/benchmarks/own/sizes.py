@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from unlearning.benchmarks.own.data import EVALUATED
+from unlearning.benchmarks.own.data import EVALUATED, is_text
 from unlearning.benchmarks.own.metrics import SETS
 from unlearning.config.experiment import Experiment
 from unlearning.data.build import Tables, build_tables
@@ -23,7 +23,7 @@ class Sizes:
     @property
     def texts(self) -> bool:
         """Whether rows are texts."""
-        return "text" in self.tables["forget"][0]
+        return is_text(self.tables["forget"])
 
     @property
     def row(self) -> Text:
