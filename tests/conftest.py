@@ -32,6 +32,7 @@ LONGEST_FIRST = (
     "end_to_end/test_assets.py",
     "dag/test_incremental.py",
     "end_to_end/test_wmdp.py",
+    "end_to_end/test_own.py",
     "end_to_end/test_synthetic.py",
     "end_to_end/test_memory.py",
     "end_to_end/test_restore.py",
@@ -120,6 +121,12 @@ def muse(finished) -> Project:
 def wmdp(finished) -> Project:
     """The project after the micro experiment on WMDP. Leave it as you find it."""
     return finished("wmdp")
+
+
+@pytest.fixture(scope="session")
+def own(finished) -> Project:
+    """The project after the micro experiment on a user's own files. Leave it as you find it."""
+    return finished("own")
 
 
 @pytest.fixture(scope="session")

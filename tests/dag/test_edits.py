@@ -1,13 +1,12 @@
 """What each edit of a finished run calls for: these jobs run again, and no others."""
 
-import shutil
 from collections import Counter
 
 import pytest
 from broken_models import good_model
 from broken_tables import FORGET, rows_of, write_good, write_rows
 from edits import added, beside, both, changed, code, deleted, grown, inside, scaled, touched
-from finished import MICRO, micro_config
+from finished import micro_config
 from local_tasks import write_task
 from pretended import pretend
 from project import Project, copied, merged
@@ -394,7 +393,6 @@ OF_OWN_DATA = [
 def own_data(tmp_path_factory) -> tuple[Project, dict]:
     """The project as after a run on rows and a model of the user's, and its experiment."""
     project = copied(tmp_path_factory.mktemp("data") / "project")
-    shutil.copytree(MICRO / "own", project.root / "tests" / "micro" / "own")
     good_model(project.root / "model")
     model = {"path": "model", "architecture": None}
     config = merged(micro_config("own"), {"model": model, "pretrain": None})

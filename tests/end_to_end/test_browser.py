@@ -159,7 +159,7 @@ def test_sets_and_seeds_can_be_chosen(page):
     assert page.locator("#g-answers dt").count() == 1 + 2 + 10
 
 
-@pytest.mark.parametrize("experiment", ["muse", "wmdp", "synthetic"])
+@pytest.mark.parametrize("experiment", ["muse", "wmdp", "own", "synthetic"])
 def test_pages_of_other_benchmarks(browser, request, experiment):
     """Of the finished micro experiments: self-contained, drawn, and fit for a narrow screen."""
     project = request.getfixturevalue(experiment)

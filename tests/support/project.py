@@ -16,7 +16,8 @@ from dry_run import DryRuns
 from folders import ROOT
 from unlearning.config.reading import merged
 
-PARTS = ("Snakefile", "rules", "workflow", "config", "reports")
+# the last are files of a user's, which tests/micro/own.yaml names
+PARTS = ("Snakefile", "rules", "workflow", "config", "reports", "tests/micro/own")
 MICRO = ROOT / "tests" / "micro" / "tofu.yaml"
 DRY_RUNS = DryRuns()  # one server for all copies that this process asks about
 

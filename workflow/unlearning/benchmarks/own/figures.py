@@ -20,7 +20,8 @@ NOTICES = {
 def styles(results: OwnResults) -> dict[str, Style]:
     """Label -> style of every model, references first."""
     methods = {m.label: m.method for m in results.models if m.epoch is not None}
-    return REFERENCE_STYLES | variant_styles(methods)
+    styles = REFERENCE_STYLES | variant_styles(methods)
+    return {label: styles[label] for label in dict.fromkeys(m.label for m in results.models)}
 
 
 def page_figures(
