@@ -29,7 +29,7 @@ def write(
     panel = Panel("Loss", bars.encode(x="model:N", y="forget_loss:Q"))
     write_json(out / "claims.json", [])
     write_text(out / "tables" / "main.csv", csv_text(rows[0], [row.values() for row in rows]))
-    write_text(out / "figures" / "bars.svg", svg([panel]))
+    write_text(out / "figures" / "bars.svg", svg([panel], columns=1))
     page = fill(
         template,
         [],
