@@ -7,15 +7,36 @@ from accelerate import Accelerator
 
 from unlearning.benchmarks.own.data import EVALUATED
 from unlearning.benchmarks.own.metrics import SETS
+from unlearning.data.build import Tables
+from unlearning.data.encoding import Encoder
 from unlearning.data.tables import read_table
 from unlearning.evaluation.evaluator import Evaluator
-from unlearning.evaluation.lengths import question_answering_problems
+from unlearning.evaluation.lengths import JUDGED, question_answering_problems
 from unlearning.evaluation.membership import HOLDOUT
 from unlearning.training.plan import Fit
 
 # where there are non-members, but the config names no attack
 ATTACKS = ("loss", "zlib", "min_k", "min_k_plus_plus")
-length_problems = question_answering_problems
+
+
+def length_problems(encoder: Encoder, tables: Tables, use: dict, reach: int) -> list[str]:
+    """Rows that no context holds, and prompts of which evaluation would see no answer.
+
+    use: of config.judged.model_use. Long texts are such: half of each is its prompt.
+    """
+    problems = question_answering_problems(encoder, tables, use, reach)
+    limit, prompts = use["max_length"]["evaluation"], set()
+    for name, rows in tables.items():
+        if name.endswith(JUDGED):
+            prompts.update(row["question"] for row in rows[: use["rows"]])
+    longest = max((len(encoder.prompt_ids(prompt)) for prompt in prompts), default=0)
+    if longest >= limit:
+        problems.append(
+            f"makes {longest} tokens of the longest question or half of a text, but sequences end "
+            f"at evaluation.max_length ({limit}): nothing of the answer would be measured. Raise "
+            "it, or cut the row"
+        )
+    return problems
 
 
 def make_evaluator(

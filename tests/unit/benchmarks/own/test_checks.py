@@ -1,0 +1,149 @@
+"""What is refused of a user's own data before any job: all at once, with file and line."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from finished import MICRO
+from refusals import assert_named, problems
+from unlearning.benchmarks.own.data import halves
+
+MIA, REFERENCE = "evaluation.membership", "methods.NPO+RT.reference"
+BATCH = "unlearn.batch_size"
+ROWS = {role: MICRO / "own" / f"{role}.jsonl" for role in ("forget", "retain", "holdout")}
+
+
+def written(path: Path, *rows: dict | str) -> str:
+    """A file of rows; words stand in it as they are."""
+    lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def config(**changes) -> dict:
+    """The micro experiment with sections laid over its own."""
+    own = yaml.safe_load((MICRO / "own.yaml").read_text(encoding="utf-8"))
+    own["data"] |= {role: str(path) for role, path in ROWS.items()}
+    for section, values in changes.items():
+        both = isinstance(values, dict) and isinstance(own.get(section), dict)
+        own[section] = {**own[section], **values} if both and section != "methods" else values
+    return own
+
+
+def rows_of(role: str) -> list[dict]:
+    return [json.loads(line) for line in ROWS[role].read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture
+def texts(tmp_path) -> dict[str, str]:
+    """The rows as texts."""
+    return {
+        role: written(
+            tmp_path / f"{role}-texts.jsonl",
+            *({"text": f"{row['question']} {row['answer']}"} for row in rows_of(role)),
+        )
+        for role in ROWS
+    }
+
+
+def test_every_file_is_judged_at_once(tmp_path):
+    data = {"forget": str(tmp_path / "none.jsonl"), "retain": written(tmp_path / "r.jsonl")}
+    data["holdout"] = written(tmp_path / "h.csv", "question,answer", "Who?,")
+    data["idontknow"] = str(tmp_path / "none.txt")
+    lines = problems(config(data=data))
+    assert_named(lines, "data.forget", "none.jsonl", "no such file")
+    assert_named(lines, "data.retain", "r.jsonl", "holds no rows")
+    assert_named(lines, "data.holdout", "h.csv, line 2", "'answer'")
+    assert_named(lines, "data.idontknow", "none.txt", "no such file")
+
+
+def test_a_row_stands_in_one_file(tmp_path):
+    """Up to white space; each further file names both lines."""
+    forget, retain = rows_of("forget"), rows_of("retain")
+    again = {key: f" {text}  " for key, text in forget[2].items()}
+    data = {"retain": written(tmp_path / "retain.jsonl", *retain, again)}
+    data["test"] = written(tmp_path / "test.jsonl", retain[4])
+    lines = problems(config(data=data))
+    assert_named(lines, "data.retain", "retain.jsonl, line 19", "data.forget", "line 3", "leave it")
+    assert_named(lines, "data.test", "test.jsonl, line 1", "data.retain", "line 5")
+
+
+def test_texts_stand_beside_texts_alone(texts):
+    lines = problems(config(data={"forget": texts["forget"]}))
+    assert_named(lines, "data", "data.forget", "of texts, but", "data.retain", "one kind")
+
+
+def test_a_text_in_a_file_of_questions_is_named(tmp_path):
+    mixed = written(tmp_path / "mixed.jsonl", rows_of("forget")[0], {"text": "A text of ours."})
+    lines = problems(config(data={"forget": mixed}))
+    assert_named(lines, "data.forget", "mixed.jsonl, line 1", "'text'", "question, answer")
+
+
+def test_a_text_has_two_halves(texts, tmp_path):
+    short = written(tmp_path / "short.jsonl", {"text": "Two words"}, {"text": " Alone "})
+    lines = problems(config(data={**texts, "forget": short}))
+    assert_named(lines, "data.forget", "short.jsonl, line 2", "' Alone '", "of one word", "join it")
+
+
+def test_what_texts_do_not_allow(texts):
+    relearn = {"methods": ["NPO+RT"], "attacks": ["shortest"]}
+    changes = {"methods": {"NPO+RT": {}, "DPO+RT": {}, "IDK+RT": {}}, "relearn": relearn}
+    lines = problems(config(data=texts, model={"prompt": "llama2"}, **changes))
+    assert_named(lines, "model.prompt", "set plain", "found llama2")
+    assert_named(lines, "methods.DPO+RT", "other answers", "texts", "remove it")
+    assert_named(lines, "methods.IDK+RT", "remove it")
+    assert_named(lines, "relearn.attacks", "shortest", "[random]")
+
+
+def test_columns_are_those_of_every_row(tmp_path):
+    """Else values of one row would stand beside those of another."""
+    first = {"perturbed_answer": ["a b"], "paraphrased_answer": "c"}
+    rows = rows_of("forget")
+    false = [{**row, "perturbed_answer": ["a b"]} for row in rows[1:]]
+    some = written(tmp_path / "some.jsonl", {**rows[0], **first}, *false)
+    lines = problems(config(data={"forget": some}))
+    assert_named(lines, "data.forget", "some.jsonl, line 2", "paraphrased_answer")
+
+
+@pytest.mark.parametrize(
+    "changes, key, parts",
+    [
+        ({"retrain": {"seeds": [1]}}, "retrain", ["finetune"]),
+        ({"data": {"holdout": None}, "evaluation": {"membership": ["loss"]}}, MIA, ["holdout"]),
+        ({"evaluation": {"membership": ["reference"]}}, MIA, ["reference", "retrain", "remove"]),
+        ({"evaluation": {"holdout": "x.jsonl"}}, "evaluation.holdout", ["data.holdout"]),
+        ({"evaluation": {"variant": "paper"}}, "evaluation.variant", ["paper", "remove"]),
+        ({"methods": {"NPO+RT": {"reference": ["base", "retrain"]}}}, REFERENCE, ["retrained"]),
+        ({"methods": {"AltPO+RT": {}}}, "methods.AltPO+RT", ["data.alternatives"]),
+        ({"forget_splits": ["forget10"]}, "forget_splits", ["forget10", "[forget]"]),
+        ({"world_splits": ["forget"]}, "world_splits", ["null"]),
+        ({"folds": {"splits": ["scal2"]}}, "folds.splits", ["remove"]),
+        ({"data": {"retian": "x"}}, "data", ["'retian'", "'retain'", "Allowed: source, forget"]),
+        ({"unlearn": {"batch_size": 32}}, BATCH, ["2 epochs of 6 rows", "32"]),
+        (
+            {"methods": {"NPO+RT": {"epochs": [1, 9]}}, "unlearn": {"batch_size": 8}},
+            BATCH,
+            ["1 epoch"],
+        ),
+        ({"relearn": {"fraction": 0.2}}, "relearn.batch_size", ["1 epochs of 1 rows"]),
+        ({"finetune": {"epochs": 1, "batch_size": 32}}, "finetune.batch_size", ["18 rows"]),
+    ],
+)
+def test_what_does_not_apply_is_refused(changes, key, parts):
+    assert_named(problems(config(**changes)), key, *parts)
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("a b c d", ("a b", "c d")),
+        ("a b c", ("a b", "c")),
+        (" a\n\nb  c d ", ("a\n\nb", "c d")),
+        ("two words", ("two", "words")),
+        ("中文文本没有空格", ("中文文本", "没有空格")),
+        ("alone", ("alone", "")),
+    ],
+)
+def test_halves_of_a_text(text, expected):
+    assert halves(text) == expected
