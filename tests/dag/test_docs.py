@@ -4,7 +4,7 @@ A command of Snakemake runs as a dry run, once for all that differ in their ship
 test_shipped_configs.py plans each of these. Of `make` targets it is what they call that runs;
 `python -m unlearning` commands run up to the stage, and `plan` and `score` to their end.
 Placeholders are filled in: path/to/tofu by a folder in TOFU's format, FILE by a log, a GGUF file by
-a small one.
+a small one, mine.yaml by an experiment on a user's own rows and model.
 """
 
 import importlib
@@ -18,6 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
+from broken_models import good_model
+from finished import MICRO, micro_config
 from folders import ROOT
 from toy_gguf import write_gguf
 from toy_logs import evaluation, official_log, write
@@ -121,9 +124,24 @@ def model(tmp_path_factory) -> str:
 
 
 @pytest.fixture(scope="session")
-def placeholders(tofu, log, model) -> dict[str, str]:
+def mine(tmp_path_factory) -> str:
+    """An experiment on rows and a model of the user's."""
+    folder = tmp_path_factory.mktemp("mine")
+    good_model(folder / "model")
+    config = {**micro_config("own"), "model": {"path": str(folder / "model"), "prompt": "plain"}}
+    del config["pretrain"]
+    config["data"] |= {
+        name: f"{MICRO}/own/{name}.jsonl" for name in ("forget", "retain", "holdout")
+    }
+    (folder / "mine.yaml").write_text(yaml.safe_dump(config))
+    return str(folder / "mine.yaml")
+
+
+@pytest.fixture(scope="session")
+def placeholders(tofu, log, model, mine) -> dict[str, str]:
     """Pattern of a placeholder -> what is there."""
-    return {"path/to/tofu": str(tofu), "FILE": log, r"[\w./-]+\.gguf": model}
+    gguf = r"[\w./-]+\.gguf"
+    return {"path/to/tofu": str(tofu), "FILE": log, gguf: model, r"\bmine\.yaml": mine}
 
 
 def filled(word: str, placeholders: dict[str, str]) -> str:
