@@ -12,6 +12,9 @@ modules of fixed names ("rooms"), loaded when they are needed:
     sizes         sizes(experiment): rows and tokens, for `plan`
     retained      log_problems(...): of logs that stand for retrained models, where it reads_logs
     report        write(experiment, ...): the page, its tables and figures
+    report.html.j2, captions/, page/   the page's template, texts beside figures, parts of the page
+
+docs/benchmark.md is the recipe for a new one.
 """
 
 import importlib

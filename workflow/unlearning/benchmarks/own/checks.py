@@ -37,8 +37,8 @@ def _models(config: dict) -> Iterator[str]:
     for method, _, listed, _ in known_methods(config):
         if not retrained and RETRAIN in _values(listed, "reference", None):
             yield (
-                f"methods.{method}.reference: {RETRAIN} is a retrained model; name one in retrained, "
-                "say in retrain and finetune how it is made, or take another"
+                f"methods.{method}.reference: {RETRAIN} is a retrained model; name one in "
+                "retrained, say in retrain and finetune how it is made, or take another"
             )
     variant = config["evaluation"]["variant"]
     if variant != "official":
