@@ -240,6 +240,7 @@ def test_retrained_models_give_forget_quality(own, config, stage, tmp_path):
     assert float(cells[0]["forget_truth_ratio"]) == pytest.approx(expected)
     assert all(row["forget_quality"] for row in table(out, "trajectories"))
     assert all(row["mia_reference_auc"] and row["forget_perplexity"] for row in cells)
+    assert "5e-324" not in seen(out)  # as a deviation of 0 would be written if it were a p-value
     assert "compares log truth ratios of the forget rows with those of 2 retrained" in seen(out)
 
 

@@ -54,6 +54,11 @@ def model_use(experiment, asset: str = MODEL) -> dict:
         "system": model.get("system"),
         "benchmark": experiment.benchmark.name,
         "max_length": {s: config[s]["max_length"] for s in stages if s not in not_read},
+        "recipes": {
+            stage: {key: config[stage][key] for key in ("epochs", "batch_size")}
+            for stage in stages
+            if stage not in ("evaluation", *not_read)
+        },
         "generation": {key: evaluation[f"generation_{key}"] for key in ("tokens", "counts")},
         "rows": evaluation["rows"],
         "data": config["data"],

@@ -127,7 +127,7 @@ def test_columns_are_those_of_every_row(tmp_path):
             ["1 epoch"],
         ),
         ({"relearn": {"fraction": 0.2}}, "relearn.batch_size", ["1 epochs of 1 rows"]),
-        ({"finetune": {"epochs": 1, "batch_size": 32}}, "finetune.batch_size", ["18 rows"]),
+        ({"finetune": {"epochs": 1, "batch_size": 32}}, "finetune.batch_size", ["24 rows"]),
     ],
 )
 def test_what_does_not_apply_is_refused(changes, key, parts):

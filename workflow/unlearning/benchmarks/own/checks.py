@@ -80,7 +80,8 @@ def file_problems(config: dict) -> Iterator[str]:
         for epochs in _values(listed, "epochs", unlearn["epochs"]):
             yield from _no_batch("unlearn", {**unlearn, "epochs": epochs}, len(forget))
     if config["finetune"] is not None:
-        yield from _no_batch("finetune", config["finetune"], len(retain))
+        rows = len(retain) + (len(forget) if config["retrain"] is None else 0)
+        yield from _no_batch("finetune", config["finetune"], rows)
     if config["relearn"]["methods"]:
         least = min(attack_shares(config["relearn"]).values())
         rows = max(1, round(least * len(forget)))  # as stage relearn counts them

@@ -1,11 +1,11 @@
 """The evaluator of your own data."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from accelerate import Accelerator
 
-from unlearning.benchmarks.own.data import EVALUATED
+from unlearning.benchmarks.own.data import EVALUATED, is_text
 from unlearning.benchmarks.own.metrics import SETS
 from unlearning.data.build import Tables
 from unlearning.data.encoding import Encoder
@@ -36,7 +36,24 @@ def length_problems(encoder: Encoder, tables: Tables, use: dict, reach: int) -> 
             f"at evaluation.max_length ({limit}): nothing of the answer would be measured. Raise "
             "it, or cut the row"
         )
-    return problems
+    return problems + [*_too_few_sequences(encoder, tables, use)]
+
+
+def _too_few_sequences(encoder: Encoder, tables: Tables, use: dict) -> Iterator[str]:
+    """Stages whose texts make too few sequences for one step; rows of questions are counted where
+    the config is checked."""
+    for stage, table in (("finetune", "full"), ("unlearn", "forget")):
+        recipe, rows = use["recipes"].get(stage), tables.get(table)
+        if recipe is None or rows is None or not is_text(rows):
+            continue
+        limit = use["max_length"][stage]
+        sequences = len(Encoder(encoder.tokenizer, encoder.prompt, limit).encode_rows(rows))
+        if int(recipe["epochs"] * sequences) < recipe["batch_size"]:
+            yield (
+                f"makes {sequences} sequences of {limit} tokens of {stage}'s texts, of which "
+                f"{recipe['epochs']:g} epochs give no full batch of {recipe['batch_size']}: lower "
+                f"{stage}.batch_size or {stage}.max_length, or raise its epochs"
+            )
 
 
 def make_evaluator(

@@ -12,7 +12,7 @@ from unlearning.reporting.cost import Cost, read_costs
 from unlearning.reporting.csv_files import CELL, cost_table, csv_text
 from unlearning.reporting.evaluated import EvaluatedModel, seed_groups
 from unlearning.reporting.harness import check_same_questions
-from unlearning.reporting.labels import ARROWS, metric_text
+from unlearning.reporting.labels import ARROWS, decimal, metric_text
 from unlearning.reporting.provenance import provenance
 from unlearning.reporting.setup import models, recipe
 from unlearning.reporting.statistics import spread
@@ -157,7 +157,7 @@ def _cell(name: str, found) -> dict | None:
     """A mean and its deviation, as numbers and in words."""
     if found is None:
         return None
-    sd = "" if found.sd is None else metric_text(name, found.sd)
+    sd = "" if found.sd is None else decimal(found.sd)  # no p-value, even of one
     return {"mean": found.mean, "text": metric_text(name, found.mean), "sd": sd}
 
 
