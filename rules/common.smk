@@ -173,9 +173,14 @@ def model_files(*paths):
     return inputs
 
 
-def base_path():
+def base_path(wildcards=None):
     """What fine-tuning starts from: made here, fetched, or the folder of the config."""
     return (*asset("model"), EXPERIMENT.base)[0]
+
+
+def target_path(wildcards=None):
+    """The target's folder, or where it lies as it is."""
+    return str(EXPERIMENT.target)
 
 
 def trained_on(wildcards):
@@ -315,3 +320,8 @@ def published_numbers():
     """The file of published numbers on the benchmark, if there is one."""
     path = f"config/published/{EXPERIMENT.benchmark.name}.yaml"
     return [shipped(path)] if (ROOT / path).is_file() else []
+
+
+def captioned(path, name, category):
+    """A file that Snakemake's own report shows too."""
+    return report(path, caption=caption(name), category=category)

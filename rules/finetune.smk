@@ -19,7 +19,7 @@ rule finetune:
         checkpoint_minutes=RESOURCES["checkpoint_minutes"],
     params:
         state=state_of,
-        base=base_path(),
+        base=base_path,
         table=trained_on,
         settings=as_json(EXPERIMENT.finetune_settings()),
         code=code("unlearning.stages.finetune"),

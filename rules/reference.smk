@@ -17,7 +17,7 @@ rule reference:
     resources:
         **compute(RESOURCES["gpus"]),
     params:
-        model=str(EXPERIMENT.target),
+        model=target_path,
         held=held(EXPERIMENT.files_of_model(str(EXPERIMENT.target))),
         settings=as_json(EXPERIMENT.reference_settings()),
         code=code("unlearning.stages.reference"),

@@ -3,11 +3,6 @@
 MADE = EXPERIMENT.benchmark.report_files(EXPERIMENT)
 
 
-def captioned(path, name, category):
-    """A file that Snakemake's own report shows too."""
-    return report(path, caption=caption(name), category=category)
-
-
 rule report:
     """Make the report page with its tables, figures and verdicts on the papers' claims."""
     input:
