@@ -10,8 +10,8 @@ from unlearning import __main__ as command_line
 from unlearning.config.experiment import load_experiment
 
 SNAKEFILE_IMPORTS = (
-    "unlearning.config.reading, unlearning.errors, unlearning.fingerprint,"
-    " unlearning.methods.references"
+    "unlearning.benchmark, unlearning.config.reading, unlearning.errors, unlearning.fingerprint,"
+    " unlearning.methods.references, unlearning.outside"
 )
 GPU_STAGES = ("pretrain", "finetune", "reference", "unlearn", "relearn", "evaluate", "harness")
 UNLEARNED = "forget10/unlearn/NPO+RT/beta=0.1/seed=1"

@@ -89,6 +89,10 @@ class Benchmark:
         """What to check of a config beside the schema. sections: those that the user wrote."""
         raise NotImplementedError
 
+    def unused(self, config: dict) -> dict[str, str]:
+        """Section of the config that has no use here -> why; refused where it is written."""
+        return {}
+
     def rehearsal(self, config: dict) -> dict[str, dict]:
         """Section -> what a rehearsal changes in it: small tables that need no network."""
         raise NotImplementedError

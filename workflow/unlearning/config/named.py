@@ -74,3 +74,15 @@ def method_references(config: dict) -> list[tuple[str, list]]:
                 value = block["reference"]
                 pairs.append((method, value if isinstance(value, list) else [value]))
     return pairs
+
+
+def unused(config: dict) -> dict[str, str]:
+    """Section of a complete config that has no use in it -> why."""
+    sections = dict(benchmark_of(config["data"]["source"]).unused(config))
+    named = [key for key in ("target", "retrained") if config[key]]
+    trained = trains_target(config) or retrain_seeds(config)
+    if named and not trained:
+        sections["finetune"] = f"nothing is fine-tuned beside {' and '.join(named)}"
+    if "retrained" in named:
+        sections["retrain"] = "nothing is retrained, for retrained names the models"
+    return sections

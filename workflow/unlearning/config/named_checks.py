@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 
 from unlearning.assets.gguf import is_gguf
 from unlearning.benchmark import benchmark_of
-from unlearning.config.named import method_references, retrain_seeds, trains_target
+from unlearning.config.named import method_references, retrain_seeds, unused
 from unlearning.methods.references import RETRAIN
 
 
@@ -78,10 +78,7 @@ def _references(config: dict) -> Iterator[str]:
 
 
 def unused_sections(sections: Collection[str], config: dict) -> Iterator[str]:
-    """Those of the sections that a config's user wrote which have no use beside named models."""
-    named = [key for key in ("target", "retrained") if config[key]]
-    trained = trains_target(config) or retrain_seeds(config)
-    if "finetune" in sections and config["finetune"] is not None and named and not trained:
-        yield f"finetune: nothing is fine-tuned beside {' and '.join(named)}; remove it"
-    if "retrain" in sections and config["retrain"] is not None and "retrained" in named:
-        yield "retrain: nothing is retrained, for retrained names the models; remove it"
+    """Those of the sections that a config's user wrote which have no use."""
+    for section, reason in unused(config).items():
+        if section in sections and config[section] is not None:
+            yield f"{section}: {reason}; remove it"

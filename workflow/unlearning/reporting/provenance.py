@@ -12,9 +12,8 @@ from pathlib import Path
 import yaml
 
 from unlearning.assets.needs import on_hub
-from unlearning.config.checks import cross_problems
 from unlearning.config.experiment import Experiment
-from unlearning.config.named import MODEL, named_models
+from unlearning.config.named import MODEL, named_models, unused
 from unlearning.files import read_json
 
 REDACTED = "[redacted]"
@@ -52,11 +51,8 @@ def config_to_run(experiment: Experiment) -> dict:
     config = experiment.config
     if not experiment.on_language_model:
         return config
-    problems, sections = cross_problems(config), {}
-    for section, value in config.items():
-        if len(cross_problems(config, (section,))) <= len(problems):
-            sections[section] = value
-    return sections
+    without = unused(config)
+    return {section: value for section, value in config.items() if section not in without}
 
 
 def git_state(folder: Path) -> str:

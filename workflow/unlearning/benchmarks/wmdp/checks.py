@@ -1,13 +1,13 @@
 """What holds for experiments on WMDP alone."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from unlearning.benchmarks.wmdp.files import FORGET
 from unlearning.benchmarks.wmdp.mini import hazard_size_problems
 from unlearning.config.stated import known_methods
 
 # sections for what a WMDP experiment does not do
-_UNUSED = {
+UNUSED = {
     "target": "the base model is the target: name it in model.path",
     "retrained": "no model without the knowledge is compared with",
     "finetune": "the base model is unlearned as it is",
@@ -16,13 +16,6 @@ _UNUSED = {
     "folds": "only MUSE has folds",
     "evaluation": "accuracies on harness tasks are all that is evaluated",
 }
-
-
-def unused_sections(sections: Collection[str], config: dict) -> Iterator[str]:
-    """Those of the sections that a config's user wrote which a WMDP experiment has no use for."""
-    for section, reason in _UNUSED.items():
-        if section in sections:
-            yield f"{section}: not for data.source {config['data']['source']} ({reason}); remove it"
 
 
 def _data(config: dict) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """WMDP and its miniature as experiments: corpora, models and what is checked."""
 
 from collections.abc import Collection
-from functools import partial
 from pathlib import Path
 
 from unlearning.assets.needs import Repository
@@ -25,7 +24,12 @@ class Wmdp(Benchmark):
 
     def checks(self, sections: Collection[str]) -> list[Check]:
         """Of the data, corpora and tasks, and of sections that it has no use for."""
-        return [partial(checks.unused_sections, sections), *checks.CHECKS]
+        return list(checks.CHECKS)
+
+    def unused(self, config: dict) -> dict[str, str]:
+        """All that is about fine-tuned, retrained or attacked models, and about evaluation."""
+        source = config["data"]["source"]
+        return {s: f"not for data.source {source} ({why})" for s, why in checks.UNUSED.items()}
 
     def rehearsal(self, config: dict) -> dict[str, dict]:
         """Germs and worms; their world brings its own tasks."""
