@@ -96,6 +96,13 @@ def test_a_person_evaluates_a_model_as_its_rule_does(stage, project, tmp_path, c
     assert "generation_tokens" in capsys.readouterr().err
 
 
+def test_settings_alone_do_not_say_which_split(stage, tmp_path, capsys):
+    words = ("evaluate", "--model", tmp_path, "--data", tmp_path, "--settings", "{}")
+    with pytest.raises(SystemExit) as end:
+        stage(*words)
+    assert end.value.code == 2 and "--split is required" in capsys.readouterr().err
+
+
 def test_a_stage_without_settings_says_how_to_name_them(stage, project, tmp_path, capsys):
     words = ("harness", "--model", tmp_path, "--out", tmp_path)
     assert stage(*words) != 0

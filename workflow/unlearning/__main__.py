@@ -59,6 +59,7 @@ TORCHRUN = {"PET_SIGNALS_TO_HANDLE": "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"}
 TORCHRUN["PET_SHUTDOWN_TIMEOUT"] = "120"
 
 
+FOLLOWS = ("split", "splits", "retain")  # arguments that follow from a config, not from settings
 OUT_OF_MEMORY = "`make plan` says what each stage takes at its peak and which settings take less"
 
 
@@ -84,6 +85,9 @@ def main(arguments: list[str] | None = None) -> int:
             module.add_arguments(stage)
     parsed = parser.parse_args(given)
     by_hand = getattr(parsed, "settings", "") is None
+    for name in FOLLOWS:
+        if not by_hand and getattr(parsed, name, "") is None:
+            parser.error(f"--{name} is required beside --settings; --config FILE would say it")
     if parsed.processes > 1:
         launch = [*LAUNCH.split(), str(parsed.processes), "-m", "unlearning"]
         stage_on = given.index(parsed.stage)

@@ -26,7 +26,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     # both may stand without a value: a rule's optional input is then empty
     parser.add_argument("--target", nargs="?", help="target model folder, to judge fluency")
     parser.add_argument("--holdout", nargs="?", type=Path, help="table of non-members")
-    parser.add_argument("--out", type=Path, help="folder to write; by default beside the model")
+    # not beside the model: there lies the evaluation that the experiment itself has made
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("evaluation"),
+        help="folder to write (default: %(default)s)",
+    )
     add_fit(parser)
     add_settings(parser, lambda experiment, args: experiment.evaluate_settings())
 
@@ -65,6 +71,5 @@ def run(args: Namespace) -> None:
             model = load_model(args.target, settings["precision"]).to(accelerator.device)
         evaluator.add_fluency(model, rows)
     if accelerator.is_main_process:
-        out = args.out or Path(args.model).with_name("evaluate")
-        for name, value in write_evaluation(out, rows, benchmark).items():
+        for name, value in write_evaluation(args.out, rows, benchmark).items():
             print(f"{name:32s} {value:.4f}")
