@@ -1,4 +1,4 @@
-"""The official trajectories on one process; training/test_processes.py has them on several."""
+"""The official trajectories on one process; end_to_end/test_processes.py has them on several."""
 
 import pytest
 from accelerate import Accelerator
