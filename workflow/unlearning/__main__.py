@@ -84,9 +84,10 @@ def main(arguments: list[str] | None = None) -> int:
             module = importlib.import_module(path)
             module.add_arguments(stage)
     parsed = parser.parse_args(given)
-    by_hand = getattr(parsed, "settings", "") is None
-    for name in FOLLOWS:
-        if not by_hand and getattr(parsed, name, "") is None:
+    takes_settings = "settings" in parsed  # tools for logs take none
+    by_hand = takes_settings and parsed.settings is None
+    for name in FOLLOWS if takes_settings and not by_hand else ():
+        if getattr(parsed, name, "") is None:
             parser.error(f"--{name} is required beside --settings; --config FILE would say it")
     if parsed.processes > 1:
         launch = [*LAUNCH.split(), str(parsed.processes), "-m", "unlearning"]
