@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 from unlearning.data.encoding import Example
-from unlearning.data.packing import Packed, grow, pack
+from unlearning.data.packing import Packed, group_by_prompt, pack
 
 SIZES = {name: (shape.heads, shape.hidden // shape.heads) for name, shape in SHAPES.items()}
 SIZES["tiny"] = (2, 16)  # heads, width of a head
@@ -36,7 +36,7 @@ def workloads(args: argparse.Namespace) -> dict[str, list[Example]]:
     encoder = encoder_of(tokenizer, SCORED)
     answers: list[Example] = []
     for row in evaluated(args.data)["forget"]:
-        if sum(tree.tokens for tree in grow(answers)) >= args.batch_tokens:
+        if sum(tree.tokens for tree in group_by_prompt(answers)) >= args.batch_tokens:
             break
         for texts in answers_of(row).values():
             answers += [encoder.encode(row["question"], text) for text in texts]

@@ -40,7 +40,7 @@ from unlearning.evaluation.likelihood import Likelihood
 from unlearning.models.build import build_model, train_tokenizer
 from unlearning.models.scorer import Scorer
 from unlearning.training.batches import Pair, score_pairs
-from unlearning.training.loop import shares
+from unlearning.training.loop import micro_batches
 from unlearning.training.optimizers import make_optimizer
 
 MINI = yaml.safe_load((ROOT / "config" / "config.yaml").read_text("utf-8"))
@@ -96,7 +96,7 @@ def counted(world: World) -> Iterator[None]:
 
     def counting(examples: list[Example], shared: bool = True) -> packing.Packed:
         found = pack(examples, shared)
-        world.packed[0] += sum(tree.tokens for tree in packing.grow(examples))
+        world.packed[0] += sum(tree.tokens for tree in packing.group_by_prompt(examples))
         world.packed[1] += found.ids.numel()
         return found
 
@@ -129,7 +129,7 @@ class Case:
 
     def _train(self, index: int) -> None:
         pairs = self.world.steps[index % len(self.world.steps)]
-        for part, _ in shares(pairs, 0, 1, MICRO_BATCH):
+        for part, _ in micro_batches(pairs, 0, 1, MICRO_BATCH):
             batch = score_pairs(Scorer(self.model.train()), part, OBJECTIVE, CPU)
             (OBJECTIVE.total(OBJECTIVE.rows(batch)).sum() / len(pairs)).backward()
         self.optimizer.step()

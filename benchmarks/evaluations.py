@@ -31,7 +31,7 @@ from tofu_rows import (
     write,
 )
 from unlearning.benchmarks.tofu.metrics import summarise
-from unlearning.data.packing import grow
+from unlearning.data.packing import group_by_prompt
 from unlearning.evaluation.evaluator import Evaluator
 from unlearning.evaluation.generation import Generator, Limit
 from unlearning.models.folder import load_model, load_tokenizer
@@ -109,7 +109,7 @@ def measure(args: argparse.Namespace) -> dict:
     return {
         "needed": {
             "likelihoods": sum(
-                tree.tokens for tree in grow(list(dict.fromkeys(evaluator.examples)))
+                tree.tokens for tree in group_by_prompt(list(dict.fromkeys(evaluator.examples)))
             ),
             "generation": sum(map(len, prompts)) + sum(lengths),
         },

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import yaml
 from unlearning.config.experiment import Experiment, load_experiment
-from unlearning.config.layout import Cell
+from unlearning.config.layout import UnlearnRun
 
 ROOT = Path(__file__).resolve().parents[1]
 SPLITS = ["forget01", "forget05", "forget10"]
@@ -108,7 +108,7 @@ class Jobs:
         options |= {"split": split, "out": out}
         return self._job("reference", self.experiment.reference_settings(), **options)
 
-    def _unlearn(self, cell: Cell) -> Job:
+    def _unlearn(self, cell: UnlearnRun) -> Job:
         out, settings = self.layout.model(cell.split, cell.run), self._settings_of(cell)
         options = {"model": self.experiment.target, "data": self.layout.data}
         options |= {
@@ -119,10 +119,10 @@ class Jobs:
         options |= {"trajectory": self.layout.trajectory(cell.split, cell.run)}
         return self._trained("unlearn", out, settings, **options)
 
-    def _settings_of(self, cell: Cell) -> dict:
+    def _settings_of(self, cell: UnlearnRun) -> dict:
         return self.experiment.method_settings(cell.method, cell.variant, cell.split)
 
-    def _relearn(self, cell: Cell, attack: str) -> Job:
+    def _relearn(self, cell: UnlearnRun, attack: str) -> Job:
         out = self.layout.trajectory(cell.split, cell.attacked_by(attack))
         options = {"model": self.layout.model(cell.split, cell.run), "data": self.layout.data}
         options |= {"split": cell.split, "attack": attack.partition("/")[0], "seed": cell.seed}

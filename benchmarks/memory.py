@@ -20,7 +20,7 @@ from unlearning.data.encoding import Example
 from unlearning.methods.objective import build_objective
 from unlearning.methods.registry import resolve
 from unlearning.models.build import build_model
-from unlearning.models.lora import attach
+from unlearning.models.lora import add_lora
 from unlearning.planning.memory import Step, training
 from unlearning.planning.shapes import shape_of
 from unlearning.training.loop import train
@@ -74,7 +74,7 @@ def steps(case: dict, device: str) -> None:
         lora=case["lora"],
     )
     fit = Fit(case["micro_batch"], case["gradient_checkpointing"])
-    attach(model, recipe, 0, case, "")
+    add_lora(model, recipe, 0, case, "")
     make = {role: lambda row, _=0: rows[row] for role in objective.roles}
     plan = StepPlan.of(recipe, len(rows))
     mixed = "bf16" if case["precision"] == "bfloat16" else "no"

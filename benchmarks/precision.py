@@ -23,7 +23,7 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from unlearning.benchmarks.tofu.forget_quality import forget_quality
 from unlearning.config.experiment import Experiment, load_experiment
-from unlearning.config.layout import spell
+from unlearning.config.layout import path_id
 from unlearning.evaluation.records import read_metrics, read_rows
 from unlearning.stages import evaluate, unlearn
 from unlearning.training.plan import Fit
@@ -57,7 +57,7 @@ def run(
 ) -> tuple[float, float, dict]:
     """Unlearn and evaluate as the rules do; forget quality, model utility, weights."""
     layout = experiment.layout
-    settings = experiment.method_settings(method, spell(RUNS[method]))
+    settings = experiment.method_settings(method, path_id(RUNS[method]))
     settings = {**settings, "precision": precision, "trajectory": []}
     settings["recipe"] = {**settings["recipe"], "lr": lr}
     fit = Fit(**experiment.fit("unlearn"))

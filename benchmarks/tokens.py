@@ -23,9 +23,9 @@ from tofu_rows import (
     write,
 )
 from unlearning.data.encoding import Example
-from unlearning.data.packing import grow, pack
+from unlearning.data.packing import group_by_prompt, pack
 from unlearning.evaluation.likelihood import BATCH_TOKENS, CPU_TOKENS, batches_by_length
-from unlearning.training.loop import shares
+from unlearning.training.loop import micro_batches
 
 FORMATS = {"plain": 3000, "llama2": 8000}  # prompt format, vocabulary
 
@@ -37,7 +37,7 @@ def unlearning(examples: dict[str, list[Example]], micro_batch: int) -> dict[str
     for step in range(source.plan.steps):
         pairs = source.step(step)
         found["official"] += 3 * TRAINED * len(pairs)
-        for part, _ in shares(pairs, 0, 1, micro_batch):
+        for part, _ in micro_batches(pairs, 0, 1, micro_batch):
             batch = [pair[role] for role in OBJECTIVE.roles for pair in part]
             found["needed"] += sum(len(example.ids) for example in batch)
             found["ours"] += pack(batch).ids.numel()
@@ -46,7 +46,7 @@ def unlearning(examples: dict[str, list[Example]], micro_batch: int) -> dict[str
 
 def likelihoods(examples: list[Example], official: int, batch_tokens: int) -> dict[str, int]:
     """Of one pass over sequences; the official arm scores `official` of them."""
-    trees = grow(examples)
+    trees = group_by_prompt(examples)
     processed = 0
     for batch in batches_by_length([tree.tokens for tree in trees], batch_tokens):
         own = [examples[i] for place in batch for i in trees[place].branches]

@@ -7,7 +7,7 @@ from folders import ROOT
 from toy_logs import evaluation, indexed, write
 from unlearning.config.experiment import load_experiment
 from unlearning.data.build import build_tables
-from unlearning.planning.stages import Plan
+from unlearning.planning.stages import CostEstimate
 
 TARGET = {"path": "someone/tofu_Llama-3.2-1B_full"}
 RETAINED = {"path": "someone/tofu_Llama-3.2-1B_retain90"}
@@ -33,7 +33,7 @@ def open_unlearning_log(table: list[dict]) -> dict:
 
 def planned(stated: dict) -> dict[str, int]:
     """Jobs as `python -m unlearning plan` counts them."""
-    return Plan(load_experiment(stated, ROOT), room=8e10).jobs()
+    return CostEstimate(load_experiment(stated, ROOT), room=8e10).jobs()
 
 
 def test_nothing_is_fine_tuned_where_both_are_named(fresh):

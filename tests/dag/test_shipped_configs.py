@@ -8,7 +8,7 @@ import pytest
 import yaml
 from folders import EXPERIMENTS, ROOT
 from unlearning.config.experiment import load_experiment
-from unlearning.planning.stages import Plan
+from unlearning.planning.stages import CostEstimate
 
 SHIPPED = [ROOT / "config" / "config.yaml", *sorted(EXPERIMENTS.glob("*.yaml"))]
 SCRATCH, HUB = {"pretrain": 1}, {"fetch": 2}  # of the hub: model and data
@@ -77,7 +77,7 @@ def test_dry_run(fresh, path):
     assert jobs == JOBS[path.stem]
     experiment = load_experiment(yaml.safe_load(path.read_text(encoding="utf-8")), ROOT)
     if experiment.on_language_model:
-        assert Plan(experiment, room=80e9).jobs() == jobs
+        assert CostEstimate(experiment, room=80e9).jobs() == jobs
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

@@ -40,7 +40,7 @@ from unlearning.training.learning import LEARN
 from unlearning.training.loop import train
 from unlearning.training.plan import Fit, Recipe, StepPlan
 from unlearning.training.session import make_accelerator
-from unlearning.training.sharding import whole
+from unlearning.training.sharding import full_state_model
 from unlearning.training.sources import LearnSource, UnlearnSource
 from unlearning.training.state import TrainingState
 
@@ -130,7 +130,7 @@ def metrics(model, accelerator: Accelerator) -> dict[str, float]:
     sets["world_facts"] = rows[3:6]
     encoder = Encoder(tokenizer, PROMPTS["plain"], 64)
     evaluator = Evaluator(sets, encoder, accelerator, batch_tokens=64, limit=Limit(6, "new"))
-    return summarise(evaluator(whole(model, accelerator)))
+    return summarise(evaluator(full_state_model(model, accelerator)))
 
 
 def started(folder: Path, names: dict[int, Sequence[str]]) -> dict[int, tuple[dict, dict]]:
@@ -178,7 +178,7 @@ def run_cases(
             "steps": steps,
             "metrics": metrics(model, accelerator),
         }
-        model = whole(model, accelerator, main_only=True)
+        model = full_state_model(model, accelerator, main_only=True)
         if model is not None:
             tied = len(list(model.parameters())) < len(model.state_dict())
             assert tied == options.get("tied", True)

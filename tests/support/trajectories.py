@@ -17,7 +17,7 @@ from unlearning.methods.registry import resolve
 from unlearning.models.folder import load_model, load_tokenizer
 from unlearning.training.loop import train
 from unlearning.training.plan import Fit, Recipe, StepPlan
-from unlearning.training.sharding import whole
+from unlearning.training.sharding import full_state_model
 
 NAMES = {
     "grad_diff": "GA+RT",
@@ -105,7 +105,7 @@ def trajectory(
     history = train(
         model, source, objective, plan, recipe, Fit(micro_batch), accelerator, sharded=sharded
     )
-    model = whole(model, accelerator)
+    model = full_state_model(model, accelerator)
     pairs = zip(model.parameters(), start.parameters(), strict=True)
     distance = torch.stack([(a - b).detach().norm() for a, b in pairs]).norm()
     final = Likelihood(model, batch_tokens=4096)

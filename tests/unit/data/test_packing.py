@@ -9,14 +9,14 @@ from folders import tofu_folder
 from toy import toy
 from transformers.masking_utils import find_packed_sequence_indices
 from unlearning.data.encoding import Encoder, Example
-from unlearning.data.packing import LONGEST, PADDED, Tree, grow, in_rows, pack
+from unlearning.data.packing import LONGEST, PADDED, Tree, group_by_prompt, pack, pack_rows
 from unlearning.data.prompts import PROMPTS
 from unlearning.evaluation.likelihood import BATCH_TOKENS, CPU_TOKENS, batches_by_length
 from unlearning.methods.objective import build_objective
 from unlearning.methods.registry import resolve
 from unlearning.models.build import build_model, train_tokenizer
 from unlearning.models.scorer import Scorer
-from unlearning.training.loop import shares
+from unlearning.training.loop import micro_batches
 from unlearning.training.plan import Recipe, StepPlan
 from unlearning.training.sources import UnlearnSource
 
@@ -40,7 +40,7 @@ def test_scores_are_those_of_sequences_alone():
     shape = {"layers": 3, "width": 32, "heads": 2, "feed_forward": 32, "context": 128}
     scorer = Scorer(build_model(shape, len(tokenizer), 0).double())
     examples = questions(random.Random(1), 12)
-    assert len(grow(examples)) == 13
+    assert len(group_by_prompt(examples)) == 13
     assert len(pack(examples).ids) < 13
     every = torch.ones(len(examples), dtype=torch.bool)
     spans = [(i, 0, len(e.ids)) for i, e in enumerate(examples)]
@@ -59,7 +59,7 @@ def test_scores_are_those_of_sequences_alone():
 
 def test_a_row_by_hand():
     examples = [Example((*PROMPT, 8, 2), 3), Example((9, 2), 1), Example((*PROMPT, 10, 11, 2), 3)]
-    assert grow(examples) == [Tree((0, 2), 3, 8), Tree((1,), 1, 2)]
+    assert group_by_prompt(examples) == [Tree((0, 2), 3, 8), Tree((1,), 1, 2)]
     packed = pack(examples)
     assert packed.ids.tolist() == [[5, 6, 7, 8, 2, 10, 11, 2, 9, 2]]
     assert packed.positions.tolist() == [[0, 1, 2, 3, 4, 3, 4, 5, 0, 1]]
@@ -75,12 +75,12 @@ def test_a_row_by_hand():
 def test_answers_that_begin_before_the_prompt_ends_share_the_rest():
     """A tokenizer may join the prompt's last character with the answer's first."""
     examples = [Example((5, 6, 20, 8), 3), Example((5, 6, 21, 8), 3)]
-    assert grow(examples) == [Tree((0, 1), 2, 6)]
+    assert group_by_prompt(examples) == [Tree((0, 1), 2, 6)]
 
 
 def test_long_sequences_stand_alone_and_need_no_mask():
     long = [Example((*PROMPT, *range(n, n + LONGEST // 2 + n)), 3) for n in range(4)]
-    assert [len(tree.branches) for tree in grow(long)] == [1, 1, 1, 1]
+    assert [len(tree.branches) for tree in group_by_prompt(long)] == [1, 1, 1, 1]
     packed = pack(long)
     assert packed.mask is None
     # transformers makes a mask of its own where positions start anew
@@ -89,7 +89,7 @@ def test_long_sequences_stand_alone_and_need_no_mask():
 
 def test_one_long_tree_leaves_the_others_packed():
     lengths = [600, *range(100, 160)]
-    rows = in_rows(lengths)
+    rows = pack_rows(lengths)
     width = max(sum(lengths[index] for index in row) for row in rows)
     assert len(rows) * width <= PADDED * sum(lengths)
 
@@ -98,7 +98,7 @@ def test_rows_pad_little():
     rng = random.Random(0)
     for count in (2, 5, 30, 200):
         lengths = [rng.randint(10, 90) for _ in range(count)]
-        rows = in_rows(lengths)
+        rows = pack_rows(lengths)
         assert sorted(index for row in rows for index in row) == list(range(count))
         width = max(sum(lengths[index] for index in row) for row in rows)
         assert width <= LONGEST
@@ -130,7 +130,7 @@ def test_training_on_tofu_processes_hardly_more_than_it_needs(tofu, method, micr
     source = UnlearnSource(plan, 1, "fresh", {"retain": 3600}, make)
     needed = processed = 0
     for step in range(0, plan.steps, 5):
-        for pairs, _ in shares(source.step(step), 0, 1, micro_batch):
+        for pairs, _ in micro_batches(source.step(step), 0, 1, micro_batch):
             batch = [pair[role] for role in roles for pair in pairs]
             needed += sum(len(example.ids) for example in batch)
             processed += pack(batch).ids.numel()
@@ -147,7 +147,7 @@ def test_evaluating_on_tofu_processes_hardly_more_than_it_needs(tofu, batch_toke
             answers = [row["answer"], *row["perturbed_answer"]]
             answers += [row["paraphrased_answer"]] if "paraphrased_answer" in row else []
             examples += [encoder.encode(row["question"], answer) for answer in answers]
-    trees = grow(examples)
+    trees = group_by_prompt(examples)
     assert len(trees) == 300 + 300 + 100 + 117  # every question once
     needed = sum(tree.tokens for tree in trees)
     assert needed < 0.65 * sum(len(example.ids) for example in examples)

@@ -9,7 +9,7 @@ from toy import toy
 from unlearning.benchmarks.tofu.formulas import VARIANTS
 from unlearning.benchmarks.tofu.metrics import METRICS, summarise
 from unlearning.data.encoding import Encoder
-from unlearning.data.packing import grow
+from unlearning.data.packing import group_by_prompt
 from unlearning.data.prompts import PROMPTS
 from unlearning.evaluation import evaluator as evaluator_module
 from unlearning.evaluation.evaluator import Evaluator
@@ -67,7 +67,7 @@ def test_one_pass_over_each_question_serves_every_metric(world):
     )
     evaluator(world.model, generate=False)
     hook.remove()
-    trees = grow(evaluator.examples)
+    trees = group_by_prompt(evaluator.examples)
     assert len(trees) == len(PAIRS)  # five sets ask the same questions
     lengths = [tree.tokens for tree in trees]
     assert len(passes) == len(list(batches_by_length(lengths, evaluator.batch_tokens)))

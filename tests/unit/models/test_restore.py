@@ -15,7 +15,7 @@ from unlearning.errors import UserError
 from unlearning.files import read_json, sha256
 from unlearning.models.folder import load_model, load_tokenizer
 from unlearning.planning.shapes import Shape, shape_of
-from unlearning.planning.stages import Plan
+from unlearning.planning.stages import CostEstimate
 
 gguf = pytest.importorskip("gguf", reason="the package gguf writes the file that is restored")
 from toy_gguf import QUANTISED, changes, write_gguf  # noqa: E402
@@ -89,9 +89,8 @@ def test_the_plan_knows_its_shape_without_its_weights(source, micro_with):
     shape = shape_of({"architecture": None, "path": str(path)})
     assert shape == Shape(2, 64, 2, 64, 96, model.config.vocab_size, tied=True)
     assert shape.parameters == model.num_parameters()
-    assert (
-        Plan(load_experiment(micro_with(**changes(path)), ROOT), room=80e9).jobs()["restore"] == 1
-    )
+    experiment = load_experiment(micro_with(**changes(path)), ROOT)
+    assert CostEstimate(experiment, room=80e9).jobs()["restore"] == 1
 
 
 def test_a_path_that_ends_in_gguf_is_no_hub_id():

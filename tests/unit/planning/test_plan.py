@@ -14,7 +14,7 @@ from unlearning.benchmarks.tofu.sizes import Texts
 from unlearning.config.experiment import load_experiment
 from unlearning.models.build import build_model
 from unlearning.planning.gpus import GPUS
-from unlearning.planning.shapes import KNOWN, described, read_config, shape_of
+from unlearning.planning.shapes import KNOWN, read_config, shape_from_config, shape_of
 from unlearning.stages.plan import plan, table
 
 SEVEN = ROOT / "config" / "experiments" / "tofu-llama2-7b.yaml"
@@ -51,7 +51,7 @@ def test_a_model_folder_says_its_own_shape(tmp_path):
     sizes |= {"num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 64}
     config = {**sizes, "vocab_size": 128256, "tie_word_embeddings": True, "model_type": "llama"}
     path.write_text(json.dumps(config))
-    assert described(read_config(path), "config") == KNOWN["Llama-3.2-1B"]
+    assert shape_from_config(read_config(path), "config") == KNOWN["Llama-3.2-1B"]
 
 
 def test_a_pass_takes_the_flops_that_torch_counts():

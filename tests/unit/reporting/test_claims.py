@@ -7,7 +7,7 @@ from unlearning.benchmarks.tofu.reporting.results import Evaluated, Results, Spl
 from unlearning.benchmarks.tofu.reporting.trajectories import Point
 from unlearning.benchmarks.tofu.reporting.verdicts import judge_claim
 from unlearning.config.experiment import Experiment
-from unlearning.config.layout import Cell
+from unlearning.config.layout import UnlearnRun
 from unlearning.reporting.claims_file import Claim, Selection
 
 
@@ -172,7 +172,7 @@ def test_variants_are_judged_one_by_one_and_filters_know_defaults(experiment):
 
 def test_relearning_drop_is_before_minus_after_for_each_attack(experiment):
     def attacked(method, seed, attack, epoch, value):
-        cell = Cell("forget10", method, "default", (), seed)
+        cell = UnlearnRun("forget10", method, "default", (), seed)
         return Point(cell, attack, epoch, epoch, {"log10_forget_quality": value})
 
     unlearned = [
@@ -223,7 +223,7 @@ def test_a_peak_is_the_epoch_of_the_best_mean_over_seeds(experiment):
     """By seed it would be epoch 1 for the first and 2 for the second."""
     courses = {1: (-9, -1.0, -1.5, -8), 2: (-9, -6.0, -1.5, -8), 3: (-9, -6.0, -2.0, -7)}
     points = [
-        Point(Cell("forget10", "GA", "default", (), seed), "", epoch, epoch, metrics)
+        Point(UnlearnRun("forget10", "GA", "default", (), seed), "", epoch, epoch, metrics)
         for seed, values in courses.items()
         for epoch, value in enumerate(values)
         for metrics in [{"log10_forget_quality": value, "forget_quality": 10.0**value}]
@@ -265,7 +265,7 @@ def test_a_claim_about_other_splits_is_not_run(experiment):
 
 def test_attacks_of_equal_shares_are_compared(experiment):
     def attacked(attack, seed, value):
-        cell = Cell("forget10", "NPO+RT", "default", (), seed)
+        cell = UnlearnRun("forget10", "NPO+RT", "default", (), seed)
         return Point(cell, attack, 1, 1, {"log10_forget_quality": value})
 
     ends = {"random/fraction=0.1": -2.0, "random/fraction=0.2": -4.0}

@@ -5,12 +5,12 @@ import pytest
 from unlearning.benchmarks.tofu.reporting import divergence_view
 from unlearning.benchmarks.tofu.reporting.divergence import divergence_of
 from unlearning.benchmarks.tofu.reporting.results import read_results
-from unlearning.config.layout import Cell
+from unlearning.config.layout import UnlearnRun
 from unlearning.evaluation.records import read_rows
 from unlearning.files import read_json
 from unlearning.reporting.bands import fits, marks
 
-CELL = Cell("forget10", "GA", "default", (), 1)
+CELL = UnlearnRun("forget10", "GA", "default", (), 1)
 CONSTANT = {"schedule": "constant", "warmup_epochs": 0}
 
 

@@ -14,13 +14,13 @@ from unlearning.benchmarks.tofu.reporting.figures import (
 from unlearning.benchmarks.tofu.reporting.losses import thinned
 from unlearning.benchmarks.tofu.reporting.results import Results
 from unlearning.benchmarks.tofu.reporting.trajectories import Point
-from unlearning.config.layout import Cell
+from unlearning.config.layout import UnlearnRun
 from unlearning.reporting.charts import page_spec
 from unlearning.reporting.palette import shade
 
 
 def point(seed, epoch, quality):
-    cell = Cell("forget10", "GA", "default", (), seed)
+    cell = UnlearnRun("forget10", "GA", "default", (), seed)
     metrics = {"log10_forget_quality": quality, "forget_quality": 10**quality}
     return Point(cell, "", epoch, epoch, metrics)
 

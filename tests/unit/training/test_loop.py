@@ -16,7 +16,7 @@ from unlearning.models.build import build_model
 from unlearning.training import fit, loop
 from unlearning.training.batches import score_pairs as score
 from unlearning.training.learning import LEARN
-from unlearning.training.loop import shares, train
+from unlearning.training.loop import micro_batches, train
 from unlearning.training.plan import Fit, Recipe, StepPlan
 from unlearning.training.sources import LearnSource, UnlearnSource
 
@@ -184,7 +184,7 @@ def test_processes_share_a_batch_without_loss_and_make_equal_passes(world, size)
     _, tokenizer = toy()
     rows = Encoder(tokenizer, PROMPTS["plain"], 64).encode_rows(ROWS)
     pairs = [{"train": row} for row in rows]
-    parts = [list(shares(pairs, rank, world, size)) for rank in range(world)]
+    parts = [list(micro_batches(pairs, rank, world, size)) for rank in range(world)]
     counted = [pair["train"] for part in parts for chunk, n in part if n for pair in chunk]
     assert sorted(e.ids for e in counted) == sorted(e.ids for e in rows)
     assert len({len(part) for part in parts}) == 1

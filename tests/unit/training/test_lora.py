@@ -14,7 +14,7 @@ from unlearning.errors import UserError
 from unlearning.files import write_json
 from unlearning.models.build import build_model
 from unlearning.models.folder import load_model, load_tokenizer, save_model
-from unlearning.models.lora import attach
+from unlearning.models.lora import add_lora
 from unlearning.training.learning import LEARN
 from unlearning.training.loop import train
 from unlearning.training.plan import Fit, Recipe, StepPlan
@@ -41,7 +41,7 @@ def learn(model, tokenizer, chosen, seed=1, precision="float32", base="base", fi
     """(adapter, history) of four steps with LoRA."""
     rows = Encoder(tokenizer, PROMPTS["plain"], 64).encode_rows(ROWS)
     plan = StepPlan.of(chosen, len(rows))
-    adapter = attach(model, chosen, seed, {"precision": precision}, base)
+    adapter = add_lora(model, chosen, seed, {"precision": precision}, base)
     AcceleratorState._reset_state()  # one process, two precisions
     mixed = "bf16" if precision == "bfloat16" else "no"
     accelerator = Accelerator(cpu=True, mixed_precision=mixed)
@@ -147,7 +147,9 @@ def test_an_adapter_of_a_downloaded_model_names_its_repository(tmp_path, monkeyp
     told = json.loads((tmp_path / "kept" / "adapter_config.json").read_text())
     assert told["base_model_name_or_path"] == "someone/model"
     found = {str(tmp_path / "kept" / "../assets/model.json"): str(tmp_path / "snapshot")}
-    monkeypatch.setattr("unlearning.models.folder.located", lambda path: found.get(path, path))
+    monkeypatch.setattr(
+        "unlearning.models.folder.resolve_snapshot", lambda path: found.get(path, path)
+    )
     assert load_model(tmp_path / "kept")(IDS).logits.shape == (1, 5, len(tokenizer))
 
 

@@ -20,7 +20,7 @@ from unlearning.training.learning import LEARN
 from unlearning.training.loop import train
 from unlearning.training.optimizers import make_optimizer, paged_adamw_class
 from unlearning.training.plan import Fit, Recipe, StepPlan
-from unlearning.training.session import trained_in
+from unlearning.training.session import master_dtype
 from unlearning.training.sources import LearnSource, UnlearnSource
 from unlearning.training.state import TrainingState
 
@@ -81,7 +81,7 @@ def test_without_float32_masters_small_updates_are_lost():
     moved = {}
     for precision in ("bfloat16", "pure-bfloat16"):
         model, tokenizer = shaped()
-        model.to(DTYPES[trained_in({"precision": precision})])
+        model.to(DTYPES[master_dtype({"precision": precision})])
         run(model, tokenizer, lr=1e-4)
         moved[precision] = float((model.model.norm.weight.detach().float() - 1).abs().max())
     assert moved["bfloat16"] > 1e-4

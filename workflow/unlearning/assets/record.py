@@ -9,7 +9,7 @@ from unlearning.errors import UserError
 from unlearning.files import read_json
 
 
-def located(path: str) -> str:
+def resolve_snapshot(path: str) -> str:
     """The snapshot's folder if `path` is a record; a folder or hub id as it is.
 
     UserError if the cache no longer holds the files, each with its size.

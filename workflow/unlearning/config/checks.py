@@ -8,10 +8,10 @@ from functools import partial
 
 from unlearning.benchmark import Check, benchmark_of
 from unlearning.config.judged import use_problems
-from unlearning.config.layout import attack_shares, blocks, grid, points, spell, spelled
+from unlearning.config.layout import attack_shares, blocks, grid, path_id, points, spelled
 from unlearning.config.named import uses_base
 from unlearning.config.named_checks import named_problems, unused_sections
-from unlearning.config.schema import Unjudged, hint, nearest
+from unlearning.config.schema import Unjudged, did_you_mean, hint
 from unlearning.config.stated import known_methods
 from unlearning.methods.own import hyper_block, own_methods
 from unlearning.methods.references import ReferenceChoice, can_be_replaced
@@ -116,7 +116,7 @@ def _methods(config: dict) -> Iterator[str]:
                 yield from _stated(name, stated, losses)
         elif not (isinstance(stated, dict) and "function" in stated):  # else reported above
             yield (
-                f"methods: unknown method '{name}'{nearest(name, allowed)} Known: "
+                f"methods: unknown method '{name}'{did_you_mean(name, allowed)} Known: "
                 f"{known(losses)}. A method of your own names its function"
             )
 
@@ -127,7 +127,7 @@ def _stated(name: str, stated, losses: Losses) -> list[str]:
     problems = [problem for block in listed for problem in _block(name, block, losses)]
     if problems or sum(map(points, listed)) > MOST_RUNS:  # too many to be made: see _runs
         return problems
-    variants = Counter(spell(hyper) for block in listed for hyper in grid(block))
+    variants = Counter(path_id(hyper) for block in listed for hyper in grid(block))
     return [
         f"methods.{name}: the variant {variant} is listed twice"
         for variant, count in sorted(variants.items())
@@ -150,7 +150,7 @@ def block_problems(place: str, block: dict, taken: dict[str, Hyper | ReferenceCh
             problems += _values(f"{place}.{key}", value, taken[key])
         else:
             problems.append(
-                f"{place}: unknown hyper-parameter '{key}'{nearest(key, list(taken))} "
+                f"{place}: unknown hyper-parameter '{key}'{did_you_mean(key, list(taken))} "
                 f"Allowed: {', '.join(taken)}"
             )
     for key, hyper in taken.items():
@@ -232,7 +232,7 @@ def _relearn(config: dict) -> Iterator[str]:
         if name not in methods:
             yield (
                 f"relearn.methods: '{name}' is not among this experiment's methods "
-                f"({', '.join(methods)}){nearest(name, methods)}"
+                f"({', '.join(methods)}){did_you_mean(name, methods)}"
             )
 
 

@@ -13,13 +13,13 @@ from unlearning.config.layout import (
     BASE,
     NAMED_RETRAINED,
     NAMED_TARGET,
-    Cell,
     Layout,
+    UnlearnRun,
     attack_shares,
     blocks,
     grid,
+    path_id,
     seed_of,
-    spell,
 )
 from unlearning.config.named import (
     MODEL,
@@ -243,7 +243,7 @@ class Experiment:
     def _hyper(self) -> dict[str, dict[str, dict[str, float | str]]]:
         """Method -> variant as paths spell it -> its hyper-parameters."""
         return {
-            method: {spell(hyper): hyper for hyper in self.variants(method)}
+            method: {path_id(hyper): hyper for hyper in self.variants(method)}
             for method in self.config["methods"]
         }
 
@@ -256,16 +256,16 @@ class Experiment:
         own = {key: value for key, value in hyper.items() if key not in OF_THE_RUN}
         return resolve(name, own, self.losses)
 
-    def cells(self) -> list[Cell]:
+    def cells(self) -> list[UnlearnRun]:
         """Every unlearning run: splits x methods x variants x seeds, then those of the folds."""
         folds, seeds = self.config["folds"], self.config["unlearn"]["seeds"]
         later = [method for method in self.methods if method in folds["methods"]]
         cells = self._cells(self.config["forget_splits"], self.methods, seeds)
         return cells + self._cells(folds["splits"], later, folds["seeds"] or seeds)
 
-    def _cells(self, splits: list[str], methods: list[str], seeds: list[int]) -> list[Cell]:
+    def _cells(self, splits: list[str], methods: list[str], seeds: list[int]) -> list[UnlearnRun]:
         return [
-            Cell(split, method, spell(hyper), tuple(hyper.items()), seed)
+            UnlearnRun(split, method, path_id(hyper), tuple(hyper.items()), seed)
             for split in splits
             for method in methods
             for hyper in self.variants(method)
@@ -304,7 +304,7 @@ class Experiment:
         """Relearning attack as paths spell it -> the attacker's share of the forget set."""
         return attack_shares(self.config["relearn"])
 
-    def attacks(self) -> list[tuple[Cell, str]]:
+    def attacks(self) -> list[tuple[UnlearnRun, str]]:
         """Every relearning run: attacked cells x attacks."""
         return [
             (cell, attack)

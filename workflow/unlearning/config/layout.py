@@ -13,7 +13,7 @@ NAMED_RETRAINED = "retrain/given"
 
 
 @dataclass(frozen=True)
-class Cell:
+class UnlearnRun:
     """One unlearning run. hyper: the values that the config states for this variant."""
 
     split: str
@@ -38,7 +38,7 @@ def seed_of(run: str) -> int:
     return int(seed) if name else 0
 
 
-def spell(hyper: dict[str, float | str]) -> str:
+def path_id(hyper: dict[str, float | str]) -> str:
     """beta=0.1_gamma=0 for the values that the config states; `default` if it states none.
 
     No commas: Snakemake hands a job's wildcards to its node in a list that commas divide.
@@ -76,7 +76,7 @@ def attack_shares(relearn: dict) -> dict[str, float]:
     if not isinstance(relearn["fraction"], list):
         return dict.fromkeys(relearn["attacks"], relearn["fraction"])
     return {
-        f"{attack}/{spell({'fraction': fraction})}": fraction
+        f"{attack}/{path_id({'fraction': fraction})}": fraction
         for attack in relearn["attacks"]
         for fraction in relearn["fraction"]
     }

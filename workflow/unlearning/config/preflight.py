@@ -21,7 +21,7 @@ from unlearning.config.schema import ConfigError
 from unlearning.data.build import build_tables
 from unlearning.data.problems import data_problems
 from unlearning.data.task_files import task_problems
-from unlearning.evaluation.harness import absent
+from unlearning.evaluation.harness import install_hint
 from unlearning.fingerprint import PACKAGE, fingerprint
 from unlearning.outside import content
 
@@ -167,7 +167,7 @@ def _python_path() -> str:
 
 def _harness(experiment: Experiment) -> list[str]:
     asked, problems = experiment.config["harness"], []
-    if experiment.tasks["tasks"] and (problem := absent()) is not None:
+    if experiment.tasks["tasks"] and (problem := install_hint()) is not None:
         only = not experiment.benchmark.evaluates(experiment.config)
         other = "" if only else ", or set tasks to []"
         problems.append(f"harness.tasks: {problem}{other}")

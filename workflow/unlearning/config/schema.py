@@ -124,7 +124,7 @@ def validated(config: dict, schema: dict) -> tuple[dict, list[str]]:
     complete = with_defaults(clean, schema)
     errors = sorted(_Validator(schema).iter_errors(clean), key=lambda error: list(error.path))
     for error in errors:
-        problems += _worded(error)
+        problems += _explain_error(error)
         _refuse(complete, error)
     return complete, list(dict.fromkeys(problems))
 
@@ -194,18 +194,18 @@ def _alike(word: str, known: list[str]) -> str | None:
     return by_lower[matches[0]] if matches else None
 
 
-def nearest(word: str, known: list[str]) -> str:
+def did_you_mean(word: str, known: list[str]) -> str:
     """' (did you mean X?)' or ''."""
     match = _alike(word, known)
     return f"; did you mean '{match}'?" if match is not None else ""
 
 
-def _worded(error: ValidationError) -> list[str]:
+def _explain_error(error: ValidationError) -> list[str]:
     place = _spelled(error.path)
     if error.validator == "additionalProperties":
         known = list(error.schema.get("properties", {}))
         return [
-            f"{place}: unknown key '{key}'{nearest(key, known)} Allowed: {', '.join(known)}"
+            f"{place}: unknown key '{key}'{did_you_mean(key, known)} Allowed: {', '.join(known)}"
             for key in _unknown(error)
         ]
     if error.validator == "required":

@@ -32,7 +32,7 @@ class Tree:
     tokens: int
 
 
-def grow(examples: list[Example], shared: bool = True) -> list[Tree]:
+def group_by_prompt(examples: list[Example], shared: bool = True) -> list[Tree]:
     """The examples in trees, by their prompts; one without its like is a tree of its own, and so
     is each unless `shared`."""
     if not shared:
@@ -60,13 +60,13 @@ def _split(examples: list[Example], indices: list[int]) -> list[Tree]:
     return [*found, Tree(tuple(branches), trunk, tokens)]
 
 
-def in_rows(lengths: list[int]) -> list[list[int]]:
+def pack_rows(lengths: list[int]) -> list[list[int]]:
     """Indices of the things of these lengths, row by row: the shortest rows that pad at most
     PADDED, or those of at most LONGEST tokens that pad least; one in a row where they are long."""
     total, longest = sum(lengths), max(lengths)
     least, best = len(lengths) * longest, [[index] for index in range(len(lengths))]
     for count in range(total // longest, -(-total // LONGEST) - 1, -1):
-        rows, width = _dealt(lengths, count)
+        rows, width = _first_fit(lengths, count)
         if width <= LONGEST and count * width < least:
             least, best = count * width, rows
         if least <= PADDED * total:
@@ -74,7 +74,7 @@ def in_rows(lengths: list[int]) -> list[list[int]]:
     return best
 
 
-def _dealt(lengths: list[int], count: int) -> tuple[list[list[int]], int]:
+def _first_fit(lengths: list[int], count: int) -> tuple[list[list[int]], int]:
     """`count` rows, each length dealt to the emptiest, the longest first; and the fullest's."""
     rows: list[list[int]] = [[] for _ in range(count)]
     filled = [(0, row) for row in range(count)]
@@ -124,8 +124,8 @@ class Packed:
 
 def pack(examples: list[Example], shared: bool = True) -> Packed:
     """The examples in rows of trees; one in each row unless `shared`."""
-    trees = grow(examples, shared)
-    rows = in_rows([t.tokens for t in trees]) if shared else [[k] for k in range(len(trees))]
+    trees = group_by_prompt(examples, shared)
+    rows = pack_rows([t.tokens for t in trees]) if shared else [[k] for k in range(len(trees))]
     shape = len(rows), max(sum(trees[k].tokens for k in row) for row in rows)
     ids, positions, tree_of, branch_of = (torch.zeros(shape, dtype=torch.long) for _ in range(4))
     spots = [(0, 0, 0, 0)] * len(examples)

@@ -14,7 +14,7 @@ from unlearning.evaluation.likelihood import Likelihood, Score
 from unlearning.evaluation.membership import HOLDOUT, row_scores
 from unlearning.evaluation.memorization import exact_memorization, extraction_strength
 from unlearning.evaluation.rouge import RougeL
-from unlearning.evaluation.sharing import shared_out
+from unlearning.evaluation.sharing import gather_sharded
 from unlearning.models.context import check_context
 from unlearning.models.encoder import make_encoder
 from unlearning.training.plan import Fit
@@ -109,7 +109,7 @@ class Evaluator:
                     places.append((name, index))
                     examples.append(example)
         likelihood = Likelihood(target, self.batch_tokens)
-        scores = shared_out(self.accelerator, examples, likelihood)
+        scores = gather_sharded(self.accelerator, examples, likelihood)
         for (name, index), score in zip(places, scores, strict=True):
             columns[name]["generation_nll"][index] = score.mean
 
@@ -127,7 +127,7 @@ class Evaluator:
             found = iter(likelihood([e for _, e, _ in sequences], [f for *_, f in sequences]))
             return [[next(found) for _ in question] for question in share]
 
-        return [s for own in shared_out(self.accelerator, questions, score) for s in own]
+        return [s for own in gather_sharded(self.accelerator, questions, score) for s in own]
 
     def _likelihood_columns(self, scores: list[Score]) -> dict[str, dict[str, list]]:
         columns: dict[str, dict[str, list]] = {}
@@ -169,7 +169,7 @@ class Evaluator:
             for (name, _, kind), example in zip(self.slots, self.examples, strict=True)
             if kind == "answer" and name in ("forget", HOLDOUT)
         ]
-        norms = shared_out(
+        norms = gather_sharded(
             self.accelerator,
             [example for _, example in chosen],
             GradientNorms(model),
@@ -190,7 +190,7 @@ class Evaluator:
         prompts = [self.encoder.prompt_ids(question) for _, question in places]
         answers: dict[str, list[str]] = {name: [] for name in self.generated}
         for (name, _), answer in zip(
-            places, shared_out(self.accelerator, prompts, generator), strict=True
+            places, gather_sharded(self.accelerator, prompts, generator), strict=True
         ):
             answers[name].append(answer)
         return answers

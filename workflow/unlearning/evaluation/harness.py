@@ -14,7 +14,7 @@ from unlearning.errors import UserError
 INSTALL = "pip install --constraint envs/constraints.txt '.[harness]'"
 
 
-def absent() -> str | None:
+def install_hint() -> str | None:
     """What to do where lm_eval is not installed; None where it is. Imports nothing of it."""
     if find_spec("lm_eval") is not None:
         return None
@@ -27,7 +27,7 @@ def load_tasks(names: list[str], include_path: str | None) -> dict[str, list]:
     UserError for a name that is unknown, a task that is no multiple choice or says that it runs
     unsafe code, two names that hold the same task, and data that cannot be loaded.
     """
-    if (problem := absent()) is not None:
+    if (problem := install_hint()) is not None:
         raise UserError(problem)
     manager = _manager(names, include_path)
     holders: dict[str, str] = {}
@@ -47,7 +47,7 @@ def datasets_of(names: list[str], include_path: str | None) -> list[tuple[str, s
 
     UserError where lm_eval is not installed, and for a name that is unknown.
     """
-    if (problem := absent()) is not None:
+    if (problem := install_hint()) is not None:
         raise UserError(problem)
     manager = _manager(names, include_path)
     tasks = [task for name in names for task in _asked(name, manager, include_path)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from unlearning.data.encoding import Example
-from unlearning.data.packing import grow
+from unlearning.data.packing import group_by_prompt
 from unlearning.methods.sequences import Sequences
 from unlearning.models.agreement import layout_of
 from unlearning.models.scorer import PACKED, Scorer
@@ -75,7 +75,7 @@ class Likelihood:
         self.scorer.model.eval()
         self.scorer.layout = layout_of(self.scorer, self.scorer.model, examples)
         scores: dict[int, Score] = {}
-        trees = grow(examples, shared=self.scorer.layout == PACKED)
+        trees = group_by_prompt(examples, shared=self.scorer.layout == PACKED)
         for batch in batches_by_length([tree.tokens for tree in trees], self.batch_tokens):
             indices = [i for place in batch for i in trees[place].branches]
             flags = None if detailed is None else [detailed[i] for i in indices]

@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from unlearning.assets.record import located
+from unlearning.assets.record import resolve_snapshot
 from unlearning.errors import UserError
 from unlearning.files import RUN_FILE, new_folder, read_json, sha256, write_json
 from unlearning.models.checks import key_problems, number_problems, sight_problems
@@ -30,7 +30,7 @@ def load_model(path: str, dtype: str = "float32"):
     missing, foreign or of another shape; and if a model that is not ours has weights that are no
     finite numbers, or sees tokens to come. Dropout is off.
     """
-    path = located(str(path))
+    path = resolve_snapshot(str(path))
     verify(Path(path))
     record = _record(Path(path))
     kept = record.get("adapter_of")
@@ -73,7 +73,7 @@ def switch_off_dropout(model) -> None:
 
 def load_tokenizer(path: str):
     """The tokenizer of a folder, record of rule fetch, or hub id."""
-    path = located(str(path))
+    path = resolve_snapshot(str(path))
     verify(Path(path))
     with _naming(path):
         return AutoTokenizer.from_pretrained(path, trust_remote_code=False)

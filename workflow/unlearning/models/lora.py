@@ -40,7 +40,7 @@ class Adapter:
         return self.tuned.to("cpu").merge_and_unload()
 
 
-def attach(model, recipe, seed: int, settings: dict, base: str) -> Adapter | None:
+def add_lora(model, recipe, seed: int, settings: dict, base: str) -> Adapter | None:
     """Freeze `model` and add the adapter that recipe.lora asks for, in place; None without one.
 
     Under bfloat16 the frozen linear layers are held in it: the very copies that autocast would

@@ -13,13 +13,13 @@ from unlearning.planning.memory import (
     training,
 )
 from unlearning.planning.shapes import Shape
-from unlearning.planning.stages import Stage
+from unlearning.planning.stages import StageCost
 
 LORA = {"rank": 8, "modules": "all-linear"}  # the schema's defaults
 LEAST_TOKENS = 512  # of an evaluation batch: no row is longer
 
 
-def peak(shape: Shape, stage: Stage) -> dict[str, float]:
+def peak(shape: Shape, stage: StageCost) -> dict[str, float]:
     """Bytes by part at the stage's peak."""
     found = [inference(shape, held) for held in stage.passes]
     if stage.step is not None:
@@ -27,7 +27,7 @@ def peak(shape: Shape, stage: Stage) -> dict[str, float]:
     return max(found, key=lambda parts: parts["total"])
 
 
-def advice(shape: Shape, stage: Stage, room: float) -> list[str]:
+def advice(shape: Shape, stage: StageCost, room: float) -> list[str]:
     """What to set so that the stage takes at most `room` bytes; empty if it does already."""
     lines: list[str] = []
     chosen = None
@@ -53,7 +53,7 @@ def advice(shape: Shape, stage: Stage, room: float) -> list[str]:
     return lines
 
 
-def _for_step(shape: Shape, stage: Stage, room: float) -> tuple[str, Step | None]:
+def _for_step(shape: Shape, stage: StageCost, room: float) -> tuple[str, Step | None]:
     """The first options that fit, and the step with them, or None: those that change no number
     come first, then those that keep the larger micro-batch."""
     step, least = stage.step, training(shape, stage.step)["total"]
@@ -76,7 +76,7 @@ def _for_step(shape: Shape, stage: Stage, room: float) -> tuple[str, Step | None
     return _nothing(least), None
 
 
-def _alternatives(shape: Shape, stage: Stage) -> list[dict]:
+def _alternatives(shape: Shape, stage: StageCost) -> list[dict]:
     """What else a step may be tried with, the options that change least first."""
     step, found = stage.step, [{}]
     if step.processes > 1 and not (step.sharded or step.adapter):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from unlearning.planning.memory import FLOAT, HALF, HOST_STATES, PAGED, room, training
 from unlearning.planning.shapes import Shape
-from unlearning.planning.stages import Stage
+from unlearning.planning.stages import StageCost
 
 MIB = 2**20
 
@@ -51,7 +51,7 @@ ASSUMPTIONS = (
 )
 
 
-def hours(gpu: Gpu, shape: Shape, stage: Stage, half: bool) -> float | None:
+def hours(gpu: Gpu, shape: Shape, stage: StageCost, half: bool) -> float | None:
     """GPU-hours of a stage's jobs; None where they cannot be said."""
     speed = gpu.half if half else gpu.single
     if speed is None or gpu.bandwidth is None or not stage.timed:

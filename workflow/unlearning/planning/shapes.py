@@ -93,10 +93,10 @@ def shape_of(model: dict, setting: str = "model.path") -> Shape:
         sizes = (own["layers"], width, own["heads"], width, feed_forward, own["vocabulary"])
         return Shape(*sizes, tied=True)
     if is_gguf(model["path"]) and Path(model["path"]).is_file():
-        return described(gguf_config(Path(model["path"])), model["path"])
+        return shape_from_config(gguf_config(Path(model["path"])), model["path"])
     path = Path(model["path"]) / "config.json"
     if path.is_file():
-        return described(read_config(path), str(path))
+        return shape_from_config(read_config(path), str(path))
     for name, shape in KNOWN.items():
         if name.lower() in Path(model["path"]).name.lower():
             return shape
@@ -114,7 +114,7 @@ def read_config(path: Path) -> dict:
         raise UserError(f"{path} is not a JSON object ({error})") from None
 
 
-def described(config: dict, source: str) -> Shape:
+def shape_from_config(config: dict, source: str) -> Shape:
     """The shape that a model's configuration tells; UserError naming `source` if it does not."""
     try:
         hidden, heads = config["hidden_size"], config["num_attention_heads"]

@@ -16,7 +16,7 @@ HARNESS_TOKENS = 512  # a question with its choices
 
 
 @dataclass
-class Stage:
+class StageCost:
     """Jobs of one kind. section: the part of the config that its recipe is in. step, passes: what
     is in memory at once. Of all jobs: flops, updates (passes with gradients), steps, decoded
     (passes that generate one token of a batch), disk (bytes of model folders). state: bytes that
@@ -38,7 +38,7 @@ class Stage:
     adaptable: bool = True
 
 
-class Plan:
+class CostEstimate:
     """The stages of an experiment, in the DAG's order. room: bytes of a GPU."""
 
     def __init__(self, experiment: Experiment, room: float):
@@ -51,14 +51,14 @@ class Plan:
         self.folder = self.number * self.shape.parameters
         self.processes = max(1, self.config["resources"]["gpus"])
 
-    def stages(self) -> list[Stage]:
+    def stages(self) -> list[StageCost]:
         """Every kind of job that touches a model."""
         first = [self._pretrain()] if self.experiment.from_scratch else []
         unlearnt = [self._unlearn(method) for method in self.experiment.methods]
         last = [*self._relearn(), *self._evaluate(), *self._harness()]
         return [*first, *self._learnt(), *self._references(), *unlearnt, *last]
 
-    def _learnt(self) -> list[Stage]:
+    def _learnt(self) -> list[StageCost]:
         """The target and the retrained models, as far as they are trained here."""
         learnt, texts = [], self._texts("finetune") if self.config["finetune"] else None
         if self.experiment.fine_tunes:
@@ -73,12 +73,12 @@ class Plan:
         experiment = self.experiment
         return [run for run in experiment.retrained() if experiment.log_of(*run) is None]
 
-    def host(self, stage: Stage) -> float:
+    def host(self, stage: StageCost) -> float:
         """Bytes of host memory of a job on a GPU: models are loaded there."""
         loaded = [held.number * self.shape.parameters for held in stage.passes]
         return max([*loaded, host(self.shape, stage.step) if stage.step else 0.0])
 
-    def host_advice(self, stage: Stage) -> list[str]:
+    def host_advice(self, stage: StageCost) -> list[str]:
         """What to ask the scheduler for, where a job on a GPU asks for less than it fills."""
         asked, needed = self.config["resources"], self.host(stage)
         if not asked["gpus"] or asked["mem_mb"] * 1e6 >= needed:
@@ -129,7 +129,9 @@ class Plan:
         micro = most_pairs(self.shape, step, batch, self.room)
         return replace(step, micro_batch=micro, accumulates=batch > micro * self.processes)
 
-    def add_run(self, stage: Stage, recipe: dict, rows: int, roles=1, taught=0, extra=0) -> None:
+    def add_run(
+        self, stage: StageCost, recipe: dict, rows: int, roles=1, taught=0, extra=0
+    ) -> None:
         """Add a training run's work. taught: roles that the target model reads too. extra: rows
         replayed beside each batch."""
         steps, batch = StepPlan.of(Recipe(**recipe), rows).steps, recipe["batch_size"]
@@ -152,23 +154,25 @@ class Plan:
         kept = lora is not None and lora["adapter"] == "keep"
         return FLOAT * self.shape.adapter(lora) if kept else self.folder
 
-    def _pretrain(self) -> Stage:
+    def _pretrain(self) -> StageCost:
         recipe = self.experiment.recipe("pretrain")
         step = self.step("pretrain", recipe)
-        stage = Stage("pretrain", "pretrain", 1, "pretrain", step, disk=self.folder)
+        stage = StageCost("pretrain", "pretrain", 1, "pretrain", step, disk=self.folder)
         stage.adaptable = False
         self.add_run(stage, recipe, self._texts("pretrain").pretrain)
         return stage
 
-    def _finetune(self, rule: str, rows: list[int]) -> Stage:
+    def _finetune(self, rule: str, rows: list[int]) -> StageCost:
         recipe = self.experiment.recipe("finetune")
         disk = self._saved(recipe) * len(rows)
-        stage = Stage(rule, rule, len(rows), "finetune", self.step("finetune", recipe), disk=disk)
+        stage = StageCost(
+            rule, rule, len(rows), "finetune", self.step("finetune", recipe), disk=disk
+        )
         for count in rows:
             self.add_run(stage, recipe, count, extra=self.config["finetune"]["replay_rows"])
         return stage
 
-    def _references(self) -> list[Stage]:
+    def _references(self) -> list[StageCost]:
         """Scores under the target, under each model that a later request goes on from, and under
         each that replaces it."""
         layout, wanted = self.experiment.layout, self.experiment.references()
@@ -187,18 +191,18 @@ class Plan:
         }
         return [self._reference(rule, splits) for rule, splits in rules.items() if splits]
 
-    def _reference(self, rule: str, splits: list[str]) -> Stage:
+    def _reference(self, rule: str, splits: list[str]) -> StageCost:
         texts = self._texts("unlearn")
         tokens = sum(texts.forget(split) for split in splits) * texts.row.mean
         number = HALF if self.pure else FLOAT
         held = self._scored(min(REFERENCE_TOKENS, round(tokens)), number, autocast=self.half)
         flops = 2 * self.shape.parameters * tokens
-        return Stage(rule, rule, len(splits), "", passes=[held], flops=flops)
+        return StageCost(rule, rule, len(splits), "", passes=[held], flops=flops)
 
-    def _unlearn(self, method: str) -> Stage:
+    def _unlearn(self, method: str) -> StageCost:
         cells = [cell for cell in self.experiment.cells() if cell.method == method]
         disk = self._saved(self.experiment.recipe("unlearn")) * len(cells)
-        stage = Stage("unlearn", f"unlearn {method}", len(cells), "unlearn", disk=disk)
+        stage = StageCost("unlearn", f"unlearn {method}", len(cells), "unlearn", disk=disk)
         evaluated = False
         for cell in cells:
             told = self.experiment.method_settings(method, cell.variant, cell.split)
@@ -217,14 +221,14 @@ class Plan:
             stage.passes.append(self._on_the_way(stage.step, others=others))
         return stage
 
-    def _relearn(self) -> list[Stage]:
+    def _relearn(self) -> list[StageCost]:
         attacks = self.experiment.attacks()
         if not attacks:
             return []
         recipe = self.experiment.recipe("relearn")
         step = self.step("relearn", recipe)
         held = self._on_the_way(step, answers=False)
-        stage = Stage("relearn", "relearn", len(attacks), "relearn", step, [held])
+        stage = StageCost("relearn", "relearn", len(attacks), "relearn", step, [held])
         for cell, attack in attacks:
             rows = self.texts.forget(cell.split)
             self.add_run(stage, recipe, max(1, round(self.experiment.fractions[attack] * rows)))
@@ -233,19 +237,19 @@ class Plan:
             stage.flops += 2 * self.shape.parameters * tokens
         return [stage]
 
-    def _evaluate(self) -> list[Stage]:
+    def _evaluate(self) -> list[StageCost]:
         if not self.experiment.benchmark.evaluates(self.config):
             return []
         splits = [*self.experiment.own_splits, *(split for split, _ in self._retrained())]
         splits += [cell.split for cell in self.experiment.cells()]
         gradients = "gradnorm" in self.config["evaluation"]["membership"]
         held = self._batch(self.number, gradients=gradients)
-        stage = Stage("evaluate", "evaluate", len(splits), "", passes=[held])
+        stage = StageCost("evaluate", "evaluate", len(splits), "", passes=[held])
         for split in splits:
             self._add_evaluation(stage, split, 1)
         return [stage]
 
-    def _harness(self) -> list[Stage]:
+    def _harness(self) -> list[StageCost]:
         asked = self.config["harness"]
         if not self.experiment.tasks["tasks"]:
             return []
@@ -253,9 +257,9 @@ class Plan:
         tokens = asked["batch_size"] * HARNESS_TOKENS
         held = Pass(tokens, tokens, self.number)
         jobs = models + len(self.experiment.cells())
-        return [Stage("harness", "harness", jobs, "harness", passes=[held], timed=False)]
+        return [StageCost("harness", "harness", jobs, "harness", passes=[held], timed=False)]
 
-    def _add_evaluation(self, stage: Stage, split: str, times: int) -> None:
+    def _add_evaluation(self, stage: StageCost, split: str, times: int) -> None:
         """Add the work of scoring and answering the sets of a split."""
         work = self.texts.evaluation(split, self.config["evaluation"])
         stage.flops += 2 * self.shape.parameters * (work.scored + work.answered) * times

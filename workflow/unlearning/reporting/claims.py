@@ -21,7 +21,7 @@ DECISION = (
     "inconclusive. A comparison without seeds is judged by its value alone. The intervals are not "
     "corrected for the number of claims."
 )
-METHOD = (
+EXPLANATION = (
     "Each claim is judged once per forget split (of those it names, if it names any), matching "
     "variant and attack. The statistic is the difference between the two sides, seed by seed where "
     "both have seeds; the target and the retrained models have no unlearning seed and enter as "

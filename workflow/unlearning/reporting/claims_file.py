@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from unlearning.benchmark import SOURCES, WITHOUT_DATA, room
-from unlearning.config.schema import nearest
+from unlearning.config.schema import did_you_mean
 from unlearning.config.strict import read_file
 from unlearning.errors import UserError
 from unlearning.evaluation.metrics import Metric
@@ -145,13 +145,13 @@ def unknown_methods(claims: list[Claim], losses: Losses) -> list[str]:
             method = selection.method
             where, known_names = f"claim {claim.id}: not run here:", names(losses)
             if method not in known_names:
-                meant = nearest(method, known_names)
+                meant = did_you_mean(method, known_names)
                 lines.append(f"{where} no method '{method}' in the registry or the config{meant}")
                 continue
             allowed = _hyper_of(method, None, losses)
             for key, _ in selection.hyper:
                 if key not in allowed:
-                    meant = nearest(key, sorted(allowed))
+                    meant = did_you_mean(key, sorted(allowed))
                     lines.append(f"{where} {method} has no hyper-parameter '{key}'{meant}")
     return lines
 
@@ -176,7 +176,7 @@ def _problems(entry, number: int) -> list[str]:
     problems = [f"{where}: '{key}' is missing" for key in sorted(_REQUIRED - set(entry))]
     known = sorted(_REQUIRED | _OPTIONAL)
     problems += [
-        f"{where}: unknown key '{key}'{nearest(str(key), known)} Allowed: {', '.join(known)}"
+        f"{where}: unknown key '{key}'{did_you_mean(str(key), known)} Allowed: {', '.join(known)}"
         for key in entry
         if key not in known
     ]
@@ -212,7 +212,7 @@ def _choice_problems(where: str, entry: dict) -> list[str]:
         "experiment": [*EXPERIMENTS],
     }
     return [
-        f"{where}: unknown {key} {entry[key]!r}{nearest(str(entry[key]), values)} "
+        f"{where}: unknown {key} {entry[key]!r}{did_you_mean(str(entry[key]), values)} "
         f"Allowed: {', '.join(values)}"
         for key, values in allowed.items()
         if key in entry and entry[key] not in values
@@ -249,7 +249,7 @@ def _selection_problems(where: str, stated, study: str | None) -> list[str]:
         return [f"{where}: names no method, but {method!r}. {TARGET}, {RETRAIN}, {known()}"]
     methods = _methods_of(study)
     if methods is not None and method not in methods:
-        hint = nearest(method, list(methods))
+        hint = did_you_mean(method, list(methods))
         return [f"{where}: unknown method {method!r}{hint} Allowed: {', '.join(methods)}"]
     # of the registry's others: unknown_methods()
     checked = [TARGET, RETRAIN, *names()] if methods is None else methods

@@ -7,7 +7,7 @@ from unlearning.config.experiment import Experiment
 from unlearning.reporting.labels import RETRAIN, TARGET, metric_text
 from unlearning.reporting.statistics import spread
 
-METHOD = (
+EXPLANATION = (
     "A published value lies inside our spread if it is between the smallest and the largest of our "
     "seeds, widened by half a unit of its last printed digit. With one seed that is a single value."
 )
@@ -82,12 +82,14 @@ class Compared:
         ]
 
 
-def told(one: Compared | None) -> tuple:
+def published_columns(one: Compared | None) -> tuple:
     """The values of TOLD; None where nothing is published."""
     return (None, None, None) if one is None else (one.value, one.difference, one.inside)
 
 
-def agrees(stated: dict[str, float], method: str, hyper: dict, experiment: Experiment) -> bool:
+def same_hyperparameters(
+    stated: dict[str, float], method: str, hyper: dict, experiment: Experiment
+) -> bool:
     """Whether a variant has the values that a source states; any has where it states none.
 
     hyper: what the config says of the variant.

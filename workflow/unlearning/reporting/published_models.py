@@ -9,7 +9,13 @@ import yaml
 from unlearning.config.experiment import Experiment
 from unlearning.errors import UserError
 from unlearning.methods.registry import names
-from unlearning.reporting.comparison import Compared, Source, agrees, half_unit, same_model
+from unlearning.reporting.comparison import (
+    Compared,
+    Source,
+    half_unit,
+    same_hyperparameters,
+    same_model,
+)
 from unlearning.reporting.evaluated import SeedGroup
 from unlearning.reporting.labels import NAMES, RETRAIN, TARGET, compact
 
@@ -111,7 +117,7 @@ def _speaks_of(row: PublishedRow, group: SeedGroup, experiment: Experiment) -> b
         return False
     referred = first.method in (TARGET, RETRAIN)
     hyper = {} if referred else experiment.hyper(first.method, first.variant)
-    return agrees(row.hyper, first.method, hyper, experiment)
+    return same_hyperparameters(row.hyper, first.method, hyper, experiment)
 
 
 def _cells(row: PublishedRow, group: SeedGroup) -> list[Compared]:

@@ -6,13 +6,13 @@ from pathlib import Path
 from unlearning.data.tables import read_table
 from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import load_model, load_tokenizer
-from unlearning.models.lora import attach
+from unlearning.models.lora import add_lora
 from unlearning.stages.arguments import add_fit, add_settings, add_state
 from unlearning.training.plan import Recipe, StepPlan
 from unlearning.training.session import (
     learn_and_save,
     make_accelerator,
-    trained_in,
+    master_dtype,
 )
 from unlearning.training.sources import LearnSource
 
@@ -35,9 +35,9 @@ def run(args: Namespace) -> None:
     """Load, train, save."""
     settings = args.settings
     accelerator = make_accelerator(settings)
-    model, tokenizer = load_model(args.model, trained_in(settings)), load_tokenizer(args.model)
+    model, tokenizer = load_model(args.model, master_dtype(settings)), load_tokenizer(args.model)
     recipe = Recipe(**settings["recipe"])
-    adapter = attach(model, recipe, args.seed, settings, args.model)
+    adapter = add_lora(model, recipe, args.seed, settings, args.model)
     encoder = make_encoder(tokenizer, settings, recipe.max_length, model)
     rows = encoder.encode_rows(read_table(args.data / f"{args.table}.json"))
     replayed = settings["replay_rows"]

@@ -9,7 +9,7 @@ from unlearning.errors import UserError
 from unlearning.planning.advice import advice, peak
 from unlearning.planning.gpus import ASSUMPTIONS, GPUS, Gpu, hours
 from unlearning.planning.memory import GIB
-from unlearning.planning.stages import Plan, Stage
+from unlearning.planning.stages import CostEstimate, StageCost
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -48,7 +48,7 @@ def language_model_experiment(args: Namespace) -> Experiment:
 
 def plan(experiment: Experiment, name: str, gpu: Gpu) -> dict:
     """The plan for one GPU, JSON-ready; gpu_hours is null where it cannot be said."""
-    made = Plan(experiment, gpu.room)
+    made = CostEstimate(experiment, gpu.room)
     stages = [_stage(made, stage, gpu) for stage in made.stages()]
     took = [stage["gpu_hours"] for stage in stages if stage["gpu_hours"] is not None]
     return {
@@ -66,7 +66,7 @@ def plan(experiment: Experiment, name: str, gpu: Gpu) -> dict:
     }
 
 
-def _disk(stages: list[Stage], kept: bool) -> dict:
+def _disk(stages: list[StageCost], kept: bool) -> dict:
     """Model folders with unlearned models kept, and with each removed once it was used, when one
     of a running job is there at a time; what a running job resumes from; which of the two holds."""
     everything = sum(stage.disk for stage in stages)
@@ -81,7 +81,7 @@ def _disk(stages: list[Stage], kept: bool) -> dict:
     }
 
 
-def _stage(made: Plan, stage: Stage, gpu: Gpu) -> dict:
+def _stage(made: CostEstimate, stage: StageCost, gpu: Gpu) -> dict:
     parts = {key: round(size / GIB, 3) for key, size in peak(made.shape, stage).items()}
     took = hours(gpu, made.shape, stage, made.half)
     return {

@@ -12,7 +12,7 @@ from unlearning.training.plan import Recipe, StepPlan
 from unlearning.training.session import (
     learn_and_save,
     make_accelerator,
-    trained_in,
+    master_dtype,
 )
 from unlearning.training.sources import LearnSource
 
@@ -47,7 +47,7 @@ def run(args: Namespace) -> None:
         architecture["tokenizer"], texts(args.data), architecture["vocabulary"]
     )
     model = build_model(architecture, len(tokenizer), architecture["seed"])
-    model.to(DTYPES[trained_in(settings)])
+    model.to(DTYPES[master_dtype(settings)])
     parameters = sum(p.numel() for p in model.parameters())
     accelerator.print(f"vocabulary {len(tokenizer)}, {parameters:,} parameters")
     recipe = Recipe(**settings["recipe"])

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from unlearning.data.tables import read_table
 from unlearning.evaluation.likelihood import Likelihood
-from unlearning.evaluation.sharing import shared_out
+from unlearning.evaluation.sharing import gather_sharded
 from unlearning.files import write_json
 from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import load_model, load_tokenizer
 from unlearning.models.noise import add_noise
 from unlearning.stages.arguments import add_settings
-from unlearning.training.session import make_accelerator, trained_in
+from unlearning.training.session import make_accelerator, master_dtype
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def run(args: Namespace) -> None:
     """Score every forget row as unlearning will encode it."""
     settings = args.settings
     accelerator = make_accelerator(settings)
-    model = load_model(args.model, trained_in(settings))
+    model = load_model(args.model, master_dtype(settings))
     if "noise" in settings:
         add_noise(model, **settings["noise"])
     model.to(accelerator.device)
@@ -36,7 +36,7 @@ def run(args: Namespace) -> None:
     examples = encoder.encode_rows(read_table(args.data / f"{args.split}.json"))
     likelihood = Likelihood(model)
     with accelerator.autocast():
-        scores = shared_out(accelerator, examples, likelihood)
+        scores = gather_sharded(accelerator, examples, likelihood)
     record = {"nll": [s.nll for s in scores], "tokens": [s.tokens for s in scores]}
     if accelerator.is_main_process:
         write_json(args.out, record, indent=None)

@@ -14,20 +14,20 @@ from unlearning.evaluation.records import trajectory_point
 from unlearning.files import write_json
 from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import load_model, load_tokenizer
-from unlearning.models.lora import attach
+from unlearning.models.lora import add_lora
 from unlearning.stages.arguments import add_fit, add_settings, add_state
 from unlearning.training.learning import LEARN
 from unlearning.training.loop import train
 from unlearning.training.plan import Recipe, StepPlan, generator
 from unlearning.training.session import (
+    autocast_if_lora,
     history_record,
     make_accelerator,
     make_state,
+    master_dtype,
     show_plan,
-    trained_in,
-    while_training,
 )
-from unlearning.training.sharding import whole
+from unlearning.training.sharding import full_state_model
 from unlearning.training.sources import LearnSource
 
 
@@ -62,10 +62,10 @@ def run(args: Namespace) -> None:
     """Load, evaluate, train with an evaluation after each epoch; the weights are not kept."""
     settings = args.settings
     accelerator = make_accelerator(settings)
-    model = load_model(args.model, trained_in(settings))
+    model = load_model(args.model, master_dtype(settings))
     tokenizer = load_tokenizer(args.model)
     recipe = Recipe(**settings["recipe"])
-    adapter = attach(model, recipe, args.seed, settings, args.model)
+    adapter = add_lora(model, recipe, args.seed, settings, args.model)
     encoder = make_encoder(tokenizer, settings, recipe.max_length, model)
     forget = encoder.encode_rows(read_table(args.data / f"{args.split}.json"))
     rows = attacker_rows(forget, args.attack, settings["fraction"], args.seed)
@@ -80,8 +80,8 @@ def run(args: Namespace) -> None:
     def evaluate(done: int) -> dict | None:
         if done not in ends:
             return None
-        found = whole(model, accelerator)
-        with while_training(accelerator, adapter):
+        found = full_state_model(model, accelerator)
+        with autocast_if_lora(accelerator, adapter):
             return trajectory_point(ends[done], done, evaluator(found, generate=False), benchmark)
 
     source = LearnSource(plan, args.seed, rows, [], 0)

@@ -14,25 +14,25 @@ from unlearning.data.tables import read_table
 from unlearning.errors import UserError
 from unlearning.evaluation.likelihood import Likelihood
 from unlearning.evaluation.records import trajectory_point
-from unlearning.evaluation.sharing import shared_out
+from unlearning.evaluation.sharing import gather_sharded
 from unlearning.files import read_json, write_json
 from unlearning.methods.objective import Objective, build_objective
 from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import load_model, load_tokenizer, save_model
-from unlearning.models.lora import Adapter, attach
+from unlearning.models.lora import Adapter, add_lora
 from unlearning.stages.arguments import add_fit, add_settings, add_state
 from unlearning.training.loop import train
 from unlearning.training.plan import Recipe, StepPlan
 from unlearning.training.session import (
+    autocast_if_lora,
     history_record,
     make_accelerator,
     make_state,
+    master_dtype,
     run_record,
     show_plan,
-    trained_in,
-    while_training,
 )
-from unlearning.training.sharding import whole
+from unlearning.training.sharding import full_state_model
 from unlearning.training.sources import UnlearnSource
 
 
@@ -65,7 +65,7 @@ def run(args: Namespace) -> None:
     """Load, train, evaluate on the way where asked, save."""
     settings = args.settings
     accelerator = make_accelerator(settings)
-    precision = trained_in(settings)
+    precision = master_dtype(settings)
     model, tokenizer = load_model(args.model, precision), load_tokenizer(args.model)
     recipe = Recipe(**settings["recipe"])
     objective = build_objective(settings["method"], args.seed)
@@ -74,8 +74,8 @@ def run(args: Namespace) -> None:
     source = make_source(args, model, encoder, objective, recipe, accelerator)
     show_plan(source.plan, accelerator)
     teacher = load_model(args.model, precision) if objective.needs.teacher else None
-    adapter = attach(model, recipe, args.seed, settings, args.model)
-    finish = finisher(args, objective)
+    adapter = add_lora(model, recipe, args.seed, settings, args.model)
+    finish = make_finalise(args, objective)
     evaluate = trajectory(args, model, tokenizer, source.plan, accelerator, finish, adapter)
     state = make_state(args, source.plan, accelerator, found_by_name(settings))
     history = train(
@@ -91,7 +91,7 @@ def run(args: Namespace) -> None:
         state=state,
         sharded=args.sharding == "shard",
     )
-    model = whole(model, accelerator, main_only=True)
+    model = full_state_model(model, accelerator, main_only=True)
     if accelerator.is_main_process:
         record = run_record("unlearn", args.seed, settings, source.plan, history)
         save_model(args.out, finish(model), tokenizer, record, settings["precision"], adapter)
@@ -109,7 +109,7 @@ def found_by_name(settings: dict) -> list[str]:
     return [*(part["function"] for part in parts), *measures]
 
 
-def finisher(args: Namespace, objective: Objective) -> Callable:
+def make_finalise(args: Namespace, objective: Objective) -> Callable:
     """What turns the trained model into the unlearned one: itself, for most methods."""
     after = objective.hooks.get("after")
     if after is None:
@@ -158,8 +158,8 @@ def trajectory(
     def evaluate(done: int) -> dict | None:
         if done not in wanted:
             return None
-        found = finish(whole(model, accelerator))
-        with while_training(accelerator, adapter):
+        found = finish(full_state_model(model, accelerator))
+        with autocast_if_lora(accelerator, adapter):
             return trajectory_point(wanted[done], done, evaluator(found), benchmark)
 
     return evaluate
@@ -186,7 +186,7 @@ def make_source(
     source = UnlearnSource(plan, args.seed, args.settings["pairing"], counts, make)
     if objective.needs.reference:
         for role in other.keys() & make.keys():
-            source.make[role] = scored(source, role, model, accelerator)
+            source.make[role] = cache_reference_nll(source, role, model, accelerator)
     return source
 
 
@@ -225,7 +225,7 @@ def with_reference(forget: list[Example], path: Path) -> list[Example]:
     return [e.with_reference(nll) for e, nll in zip(forget, record["nll"], strict=True)]
 
 
-def scored(
+def cache_reference_nll(
     source: UnlearnSource, role: str, model, accelerator: Accelerator
 ) -> Callable[..., Example]:
     """source.make[role] with the target's log-probability of each row that this run will draw.
@@ -239,7 +239,7 @@ def scored(
     model.to(accelerator.device)
     likelihood = Likelihood(model)
     with accelerator.autocast():
-        scores = shared_out(accelerator, examples, likelihood)
+        scores = gather_sharded(accelerator, examples, likelihood)
     found = {
         key: example.with_reference(score.nll)
         for key, example, score in zip(drawn, examples, scores, strict=True)

@@ -45,7 +45,7 @@ def score_pairs(
         sequences.reference_nll = _reference_nll(examples[own], device)
         taught = None
         if role in needs.teacher:
-            taught = teach(teacher, examples[own], needs.logits.get(role), needs.layer)
+            taught = teacher_outputs(teacher, examples[own], needs.logits.get(role), needs.layer)
         if role in seen:
             sequences.logits = logits_view(examples[own], needs.logits[role], logits[role], taught)
         if needs.layer is not None:
@@ -77,7 +77,7 @@ def _split(values: Tensor | None, groups: Iterable[list[Span]]) -> list[Tensor]:
 
 
 @torch.no_grad()
-def teach(
+def teacher_outputs(
     teacher: Scorer, examples: list[Example], kind: str | None, layer: int | None
 ) -> dict[str, Tensor]:
     """What the target model says of the rows of one role, in the same order."""

@@ -9,7 +9,7 @@ from accelerate import Accelerator
 from unlearning.errors import UserError
 from unlearning.methods.objective import Objective
 from unlearning.planning.memory import GIB, SAFE, Step, most_pairs, room, training
-from unlearning.planning.shapes import described
+from unlearning.planning.shapes import shape_from_config
 from unlearning.training.batches import Pair
 from unlearning.training.plan import Fit, Recipe
 
@@ -29,7 +29,7 @@ def passes_of(
     """
     if fit.micro_batch is not None:
         return lambda pairs: fit.micro_batch
-    shape = described(model.config.to_dict(), "the model's config")
+    shape = shape_from_config(model.config.to_dict(), "the model's config")
     free = room_of(accelerator.device)
     trained = sum(parameter.numel() for parameter in objective.trained(model))
     needs = objective.needs

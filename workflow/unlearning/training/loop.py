@@ -23,7 +23,9 @@ from unlearning.training.sources import Source
 from unlearning.training.state import TrainingState
 
 
-def shares(pairs: list[Pair], rank: int, world: int, size: int) -> Iterator[tuple[list[Pair], int]]:
+def micro_batches(
+    pairs: list[Pair], rank: int, world: int, size: int
+) -> Iterator[tuple[list[Pair], int]]:
     """This process's micro-batches of a global batch, each with the number of pairs that count.
 
     Pairs go round the processes in order of length, so that micro-batches pad little and all
@@ -59,9 +61,9 @@ def train(
     no result. at_step(n) is called after n steps, 0 as well; what it returns is a point of the
     history. state: where the run goes on from and what a later one will go on from; raises
     state.Stopped after a signal. sharded: each of several processes holds a share of the model and
-    of the teacher only; sharding.whole() puts the model together, in at_step and afterwards. A
-    non-finite loss or gradient ends the run before the weights are touched and is recorded in the
-    history as a collapse: that is a result, not an error.
+    of the teacher only; sharding.full_state_model() puts the model together, in at_step and
+    afterwards. A non-finite loss or gradient ends the run before the weights are touched and is
+    recorded in the history as a collapse: that is a result, not an error.
     """
     model.train()
     sharded = sharded and accelerator.num_processes > 1
@@ -169,7 +171,7 @@ def _accumulate(
     number: the total is the mean over the global batch for any split.
     """
     world = accelerator.num_processes
-    parts = list(shares(pairs, accelerator.process_index, world, size(pairs)))
+    parts = list(micro_batches(pairs, accelerator.process_index, world, size(pairs)))
     totals = torch.zeros(1 + len(objective.terms), device=accelerator.device)
     for k, (part, counted) in enumerate(parts):
         last = k == len(parts) - 1

@@ -21,7 +21,7 @@ from unlearning.training.history import History
 from unlearning.training.learning import LEARN
 from unlearning.training.loop import train
 from unlearning.training.plan import Recipe, StepPlan
-from unlearning.training.sharding import whole
+from unlearning.training.sharding import full_state_model
 from unlearning.training.sources import LearnSource
 from unlearning.training.state import TrainingState
 
@@ -41,13 +41,13 @@ def make_accelerator(settings: dict) -> Accelerator:
     return Accelerator(mixed_precision=mixed, cpu=cpu, kwargs_handlers=[ddp])
 
 
-def trained_in(settings: dict) -> str:
+def master_dtype(settings: dict) -> str:
     """Precision of the weights in training: bfloat16 settings keep float32 masters, pure ones
     have weights, gradients and optimizer states in bfloat16."""
     return settings["precision"] if settings["precision"] == "pure-bfloat16" else "float32"
 
 
-def while_training(accelerator: Accelerator, adapter: Adapter | None) -> AbstractContextManager:
+def autocast_if_lora(accelerator: Accelerator, adapter: Adapter | None) -> AbstractContextManager:
     """How a model in training is evaluated: as its weights are, or, where those that an adapter
     leaves frozen may be halved, as it is trained."""
     return nullcontext() if adapter is None else accelerator.autocast()
@@ -169,7 +169,7 @@ def learn_and_save(
         state=state,
         sharded=args.sharding == "shard",
     )
-    model = whole(model, accelerator, main_only=True)
+    model = full_state_model(model, accelerator, main_only=True)
     record = run_record(args.stage, source.seed, settings, plan, history)
     if accelerator.is_main_process:
         save_model(args.out, model, tokenizer, record, settings["precision"], adapter)

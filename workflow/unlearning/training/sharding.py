@@ -48,7 +48,7 @@ def shard(scorer: Scorer, accelerator: Accelerator) -> Scorer:
     return scorer
 
 
-def whole(model, accelerator: Accelerator, main_only: bool = False):
+def full_state_model(model, accelerator: Accelerator, main_only: bool = False):
     """`model` as it is, or, of a sharded one, a whole copy; every process has to take part.
 
     main_only: the copy is on the CPU of the main process, one parameter at a time; elsewhere None.

@@ -46,7 +46,9 @@ def test_what_does_not_apply_is_refused(path, changes, expected):
 
 def test_the_harness_is_asked_for_before_any_job(monkeypatch):
     """Also where the config names no task, for the miniature brings its own."""
-    monkeypatch.setattr(before, "absent", lambda: "lm_eval is not installed. Run: pip install")
+    monkeypatch.setattr(
+        before, "install_hint", lambda: "lm_eval is not installed. Run: pip install"
+    )
     with pytest.raises(UserError, match=r"harness.tasks: lm_eval is not installed. Run: pip"):
         before.preflight(load_experiment(shipped(MINI), ROOT))
 

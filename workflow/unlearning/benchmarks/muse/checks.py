@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from unlearning.benchmarks.muse.files import FORGET, hub_corpus, split_before
 from unlearning.benchmarks.muse.mini import news_size_problems
 from unlearning.config.named import uses_base
-from unlearning.config.schema import nearest
+from unlearning.config.schema import did_you_mean
 from unlearning.config.stated import known_methods
 
 _ON_TEXT = {"forget", "retain"}  # roles that a corpus without questions can fill
@@ -45,7 +45,7 @@ def _folds(config: dict) -> Iterator[str]:
         if name not in methods:
             yield (
                 f"folds.methods: '{name}' is not among this experiment's methods "
-                f"({', '.join(methods)}){nearest(name, methods)}"
+                f"({', '.join(methods)}){did_you_mean(name, methods)}"
             )
     for split in splits:
         if split_before(split) not in (None, FORGET, *splits):

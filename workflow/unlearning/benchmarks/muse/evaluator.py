@@ -14,7 +14,7 @@ from unlearning.evaluation.generation import Generator, Limit
 from unlearning.evaluation.likelihood import COLLAPSED_LOSS, batches_by_length
 from unlearning.evaluation.membership import lowest_mean
 from unlearning.evaluation.rouge import RougeL
-from unlearning.evaluation.sharing import shared_out
+from unlearning.evaluation.sharing import gather_sharded
 from unlearning.models.agreement import layout_of
 from unlearning.models.context import too_long
 from unlearning.models.scorer import Scorer
@@ -104,7 +104,9 @@ class MuseEvaluator:
     def _min_k(self, model, name: str) -> dict[str, list]:
         texts = [row["text"] for row in self.tables[name]]
         examples = [self.example(name, text) for text in texts]
-        values = shared_out(self.accelerator, examples, lambda share: self._min_k_of(model, share))
+        values = gather_sharded(
+            self.accelerator, examples, lambda share: self._min_k_of(model, share)
+        )
         return {"question": texts, "min_k": values}
 
     def example(self, name: str, text: str) -> Example:
@@ -136,7 +138,9 @@ class MuseEvaluator:
             Limit(tokens, "new"),
             self.batch_tokens,
         )
-        found = shared_out(self.accelerator, [self._ids(prompt) for prompt in prompts], generator)
+        found = gather_sharded(
+            self.accelerator, [self._ids(prompt) for prompt in prompts], generator
+        )
         return [self._cleaned(text) for text in found]
 
     def _ids(self, text: str) -> list[int]:

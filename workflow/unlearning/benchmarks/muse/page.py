@@ -9,8 +9,8 @@ from unlearning.benchmarks.muse.metrics import METRICS as MUSE
 from unlearning.benchmarks.muse.results import MuseResults
 from unlearning.benchmarks.muse.tables import all_beside, columns, page_tables
 from unlearning.evaluation.records import read_rows
-from unlearning.reporting.claims import METHOD, Verdict
-from unlearning.reporting.comparison import METHOD as BESIDE_METHOD
+from unlearning.reporting.claims import EXPLANATION, Verdict
+from unlearning.reporting.comparison import EXPLANATION as BESIDE_METHOD
 from unlearning.reporting.cost import Cost
 from unlearning.reporting.evaluated import seed_groups
 from unlearning.reporting.labels import ARROWS
@@ -80,7 +80,7 @@ def render(
         columns=[(name, *HEADS[name], MUSE[name]) for name in columns(results)],
         tables=page_tables(results, published),
         answers=answers(results),
-        claims_method=METHOD,
+        claims_method=EXPLANATION,
         published=published,
         published_columns=[(name, *HEADS[name], MUSE[name]) for name in PUBLISHED],
         beside=all_beside(results, published),

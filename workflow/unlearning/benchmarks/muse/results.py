@@ -6,7 +6,7 @@ from pathlib import Path
 from unlearning.benchmarks.muse.files import FORGET
 from unlearning.benchmarks.muse.formulas import PUBLISHED_AUC, privleak
 from unlearning.config.experiment import Experiment
-from unlearning.config.layout import Cell, seed_of
+from unlearning.config.layout import UnlearnRun, seed_of
 from unlearning.errors import UserError
 from unlearning.evaluation.records import read_metrics
 from unlearning.files import read_json
@@ -100,7 +100,7 @@ def _references(experiment: Experiment, missing: list[Path]) -> list[EvaluatedMo
 
 
 def _course(
-    experiment: Experiment, cell: Cell, judge: _Judge, missing: list[Path]
+    experiment: Experiment, cell: UnlearnRun, judge: _Judge, missing: list[Path]
 ) -> list[EvaluatedModel]:
     """A run at its evaluated epochs, the end last; empty if the end has not been evaluated."""
     layout = experiment.layout

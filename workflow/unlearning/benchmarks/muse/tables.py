@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from unlearning.benchmarks.muse.files import FORGET
 from unlearning.benchmarks.muse.metrics import METRICS as MUSE
 from unlearning.benchmarks.muse.results import MuseResults
-from unlearning.reporting.comparison import TOLD, Compared, told
+from unlearning.reporting.comparison import TOLD, Compared, published_columns
 from unlearning.reporting.cost import Cost
 from unlearning.reporting.csv_files import CELL, cost_table, csv_text, published_table
 from unlearning.reporting.evaluated import EvaluatedModel, SeedGroup, seed_groups
@@ -69,7 +69,9 @@ def csv_tables(
         for name in MUSE:
             if (s := group.metric(name)) is not None:
                 own = (first.split, first.method, first.variant, first.label, name)
-                main.append((*own, s.mean, s.sd, s.n, group.diverged, *told(known.get(name))))
+                main.append(
+                    (*own, s.mean, s.sd, s.n, group.diverged, *published_columns(known.get(name)))
+                )
     tables = {
         "main.csv": csv_text((*header, *TOLD), main),
         "cells.csv": csv_text((*CELL, *MUSE), [_record(m) for m in results.models]),

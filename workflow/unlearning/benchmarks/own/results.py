@@ -8,7 +8,7 @@ import numpy
 from unlearning.benchmarks.own.metrics import tested
 from unlearning.benchmarks.tofu.forget_quality import compare
 from unlearning.config.experiment import Experiment
-from unlearning.config.layout import Cell, seed_of
+from unlearning.config.layout import UnlearnRun, seed_of
 from unlearning.errors import UserError
 from unlearning.evaluation.membership import against_retrained
 from unlearning.evaluation.records import read_metrics, read_rows
@@ -111,7 +111,7 @@ class _Reader:
                 found.append(quality | against_retrained(rows, theirs, self.attacks))
         return mean_metrics(found)
 
-    def cell(self, cell: Cell) -> None:
+    def cell(self, cell: UnlearnRun) -> None:
         """Add an unlearned model and its course."""
         path = self.layout.trajectory(cell.split, cell.run)
         if not self._there(path):
@@ -130,7 +130,7 @@ class _Reader:
             point = Point(model.label, cell.method, cell.seed, "", epoch, metrics)
             self.results.points.append(point)
 
-    def attack(self, cell: Cell, attack: str) -> None:
+    def attack(self, cell: UnlearnRun, attack: str) -> None:
         """Add the course of a relearning attack."""
         path = self.layout.trajectory(cell.split, cell.attacked_by(attack))
         if not self._there(path):

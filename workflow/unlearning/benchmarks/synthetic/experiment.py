@@ -13,7 +13,7 @@ from unlearning.config.rehearsal import PREFIX
 from unlearning.config.schema import (
     ConfigError,
     Unjudged,
-    nearest,
+    did_you_mean,
     read_schema,
     validated,
 )
@@ -212,7 +212,7 @@ def _method_problems(study: str, place: str, methods: dict[str, dict]) -> Iterat
             yield from block_problems(f"{place}.{name}", stated, study_hyper(study, name))
         else:
             yield (
-                f"{place}: unknown method '{name}'{nearest(name, list(allowed))} Allowed: "
+                f"{place}: unknown method '{name}'{did_you_mean(name, list(allowed))} Allowed: "
                 f"{', '.join(allowed)}"
             )
     runs = sum(map(points, methods.values()))

@@ -6,9 +6,9 @@ from pathlib import Path
 from unlearning.benchmarks.wmdp.metrics import METRICS as WMDP
 from unlearning.benchmarks.wmdp.metrics import TITLES
 from unlearning.benchmarks.wmdp.results import WmdpResults
-from unlearning.reporting.claims import METHOD, Verdict
-from unlearning.reporting.comparison import METHOD as BESIDE_METHOD
-from unlearning.reporting.comparison import TOLD, Compared, told
+from unlearning.reporting.claims import EXPLANATION, Verdict
+from unlearning.reporting.comparison import EXPLANATION as BESIDE_METHOD
+from unlearning.reporting.comparison import TOLD, Compared, published_columns
 from unlearning.reporting.cost import Cost
 from unlearning.reporting.csv_files import CELL, cost_table, csv_text, published_table
 from unlearning.reporting.evaluated import SeedGroup, seed_groups
@@ -56,7 +56,7 @@ def csv_tables(
             found = group.metric(name)
             own = (first.split, first.method, first.variant, first.label, name)
             numbers = (found.mean, found.sd, found.n, group.diverged)
-            main.append((*own, *numbers, *told(known.get(name))))
+            main.append((*own, *numbers, *published_columns(known.get(name))))
     cells = [
         [m.split, m.method, m.variant, m.label, m.seed, *(m.metrics[name] for name in WMDP)]
         for m in results.models
@@ -133,7 +133,7 @@ def render(
         story=story(results),
         columns=[(name, *HEADS[name], WMDP[name]) for name in WMDP],
         tables=page_tables(results, published),
-        claims_method=METHOD,
+        claims_method=EXPLANATION,
         published=published,
         published_columns=[(name, *HEADS[name], WMDP[name]) for name in WMDP],
         beside=all_beside(results, published),

@@ -9,7 +9,7 @@ the noise floor against another one: these two are not compared.
 from unlearning.benchmarks.tofu.reporting.published import Model, Published
 from unlearning.benchmarks.tofu.reporting.results import Evaluated, Results
 from unlearning.config.experiment import Experiment
-from unlearning.reporting.comparison import Compared, agrees, half_unit
+from unlearning.reporting.comparison import Compared, half_unit, same_hyperparameters
 from unlearning.reporting.labels import RETRAIN
 
 _METRICS = {"forget_quality": "fq", "model_utility": "mu", "forget_truth_ratio": "truth_ratio"}
@@ -34,7 +34,9 @@ def _ours(row: Published, models: list[Evaluated], experiment: Experiment) -> li
     variants: dict[str, list[Evaluated]] = {}
     for model in models:
         hyper = dict(model.hyper)
-        if model.method == row.method and agrees(dict(row.hyper), row.method, hyper, experiment):
+        if model.method == row.method and same_hyperparameters(
+            dict(row.hyper), row.method, hyper, experiment
+        ):
             variants.setdefault(model.label, []).append(model)
     return [*variants.values()]
 

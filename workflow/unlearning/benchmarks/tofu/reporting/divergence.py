@@ -11,7 +11,7 @@ from numpy import array
 
 from unlearning.analysis.quantities import GROWTH, Curves
 from unlearning.benchmarks.tofu.reporting.trajectories import answer_losses
-from unlearning.config.layout import Cell
+from unlearning.config.layout import UnlearnRun
 from unlearning.methods.terms import Method
 from unlearning.reporting.labels import model_label
 
@@ -23,7 +23,7 @@ class Divergence:
     """The course of a run. curves: step; log_probability, the mean over the forget rows of
     log p(y|x), summed over the answer's tokens, in nats; drift, by how much it has fallen."""
 
-    cell: Cell
+    cell: UnlearnRun
     curves: Curves
     collapsed: bool
 
@@ -50,7 +50,7 @@ def shows_divergence(method: Method, recipe: dict) -> bool:
     return method.retain is None and constant and len(recipe["trajectory"]) + 2 >= FEWEST
 
 
-def divergence_of(cell: Cell, record: dict, start: dict, end: dict) -> Divergence:
+def divergence_of(cell: UnlearnRun, record: dict, start: dict, end: dict) -> Divergence:
     """A run's course. start, end: the forget rows of the target's evaluation and of its own."""
     tokens = array(start["answer_tokens"], dtype=float)
     course = [

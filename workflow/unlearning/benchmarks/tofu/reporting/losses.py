@@ -3,7 +3,7 @@
 import altair
 
 from unlearning.benchmarks.tofu.reporting.results import SplitResults
-from unlearning.benchmarks.tofu.reporting.trajectories import Losses
+from unlearning.benchmarks.tofu.reporting.trajectories import LossCurve
 from unlearning.reporting.charts import Panel, inline_data
 from unlearning.reporting.palette import Style
 
@@ -12,7 +12,7 @@ MOST_STEPS = 120  # of a run on the page; longer ones are thinned evenly
 
 def loss_panels(split: SplitResults, styles: dict[str, Style]) -> list[Panel]:
     """Loss by step; every seed is a line. Scales differ: losses of methods do not compare."""
-    by_label: dict[str, list[Losses]] = {}
+    by_label: dict[str, list[LossCurve]] = {}
     for run in split.losses:
         by_label.setdefault(run.label, []).append(run)
     return [
@@ -31,7 +31,7 @@ def thinned(values: list[float | None], most: int = MOST_STEPS) -> list[tuple[in
     return [(step + 1, values[step]) for step in steps if values[step] is not None]
 
 
-def _chart(runs: list[Losses], style: Style):
+def _chart(runs: list[LossCurve], style: Style):
     data = [
         {"step": step, "loss": float(f"{loss:.4g}"), "seed": run.cell.seed}
         for run in runs

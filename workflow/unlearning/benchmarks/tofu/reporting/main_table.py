@@ -79,7 +79,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """A mean and its spread in words, and the number that sorting uses."""
 
     text: str
@@ -97,7 +97,7 @@ class Row:
     method: str
     seeds: int
     collapsed: int
-    cells: list[Cell]
+    cells: list[TableCell]
     published: Published | None
 
 
@@ -152,11 +152,11 @@ def _row(found: Aggregate, published: Published | None, keys: Sequence[str]) -> 
     return Row(found.label, found.method, len(found.seeds), len(found.collapsed), cells, published)
 
 
-def _cell(found: Aggregate, key: str) -> Cell:
+def _cell(found: Aggregate, key: str) -> TableCell:
     spread = found.metrics.get(key)
     if spread is None:
-        return Cell("–", "", None, key in PARTS)
+        return TableCell("–", "", None, key in PARTS)
     sd = "" if spread.sd is None else metric_text(key, spread.sd)
     forgets = key.partition("@")[0] == "log10_forget_quality" and spread.mean > MEANINGFUL
     good = forgets and found.method != RETRAIN
-    return Cell(metric_text(key, spread.mean), sd, spread.mean, key in PARTS, good)
+    return TableCell(metric_text(key, spread.mean), sd, spread.mean, key in PARTS, good)

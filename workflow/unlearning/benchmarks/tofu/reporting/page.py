@@ -19,9 +19,9 @@ from unlearning.benchmarks.tofu.reporting.harness_table import HarnessResults
 from unlearning.benchmarks.tofu.reporting.overview import KEPT, overview
 from unlearning.benchmarks.tofu.reporting.published import Model, PublishedNumbers, beside_ours
 from unlearning.benchmarks.tofu.reporting.results import Results, SplitResults
-from unlearning.benchmarks.tofu.reporting.story import tell
+from unlearning.benchmarks.tofu.reporting.story import summarise_experiment
 from unlearning.reporting import comparison
-from unlearning.reporting.claims import METHOD, Verdict
+from unlearning.reporting.claims import EXPLANATION, Verdict
 from unlearning.reporting.cost import Cost
 from unlearning.reporting.embed import json_block
 from unlearning.reporting.provenance import provenance
@@ -57,7 +57,7 @@ def _content(results: Results, published: PublishedNumbers) -> dict:
     """Everything but the figures."""
     further = main_table.measured(results.splits)
     return {
-        "story": tell(results),
+        "story": summarise_experiment(results),
         "splits": [
             {
                 "name": split.split,
@@ -80,10 +80,10 @@ def _content(results: Results, published: PublishedNumbers) -> dict:
         "weight_columns": list(weights_view.MEASURES.values()),
         "divergence_columns": list(divergence_view.COLUMNS.values()),
         "reference_columns": list(reference_view.COLUMNS.values()),
-        "claims_method": METHOD,
+        "claims_method": EXPLANATION,
         "published": published,
         "beside": beside.compared(results, published.models),
-        "beside_method": comparison.METHOD,
+        "beside_method": comparison.EXPLANATION,
         "has_published": any(model.same for model in published.models),
         "provenance": provenance(results.experiment),
         "generations": json_block(browser_data(results)),

@@ -10,7 +10,7 @@ from unlearning.benchmarks.tofu.reporting.divergence import (
 )
 from unlearning.benchmarks.tofu.reporting.quality import References
 from unlearning.benchmarks.tofu.reporting.trajectories import (
-    Losses,
+    LossCurve,
     Point,
     attack_points,
     cell_points,
@@ -18,7 +18,7 @@ from unlearning.benchmarks.tofu.reporting.trajectories import (
 from unlearning.benchmarks.tofu.reporting.weights import RowWeights, WeightReader, early
 from unlearning.benchmarks.tofu.strata import strata
 from unlearning.config.experiment import Experiment
-from unlearning.config.layout import Cell, seed_of, spell
+from unlearning.config.layout import UnlearnRun, path_id, seed_of
 from unlearning.errors import UserError
 from unlearning.evaluation.records import read_metrics, read_rows
 from unlearning.files import read_json
@@ -59,7 +59,7 @@ class Evaluated:
     @property
     def variant(self) -> str:
         """The variant as its folder spells it; empty for target and retrained models."""
-        return "" if self.method in (TARGET, RETRAIN) else spell(dict(self.hyper))
+        return "" if self.method in (TARGET, RETRAIN) else path_id(dict(self.hyper))
 
 
 @dataclass
@@ -73,7 +73,7 @@ class SplitResults:
     unlearned: list[Evaluated]
     courses: list[Point] = field(default_factory=list)
     attacks: list[Point] = field(default_factory=list)
-    losses: list[Losses] = field(default_factory=list)
+    losses: list[LossCurve] = field(default_factory=list)
     strata: dict[str, int] = field(default_factory=dict)  # stratum of the forget set -> rows
     weights: list[list[RowWeights]] = field(default_factory=list)  # the course of each run
     divergence: list[Divergence] = field(default_factory=list)
@@ -185,7 +185,7 @@ class _Reader:
             models.append(Evaluated(self.split, RETRAIN, (), seed_of(run), run, metrics))
         return models
 
-    def _cell(self, cell: Cell, found: SplitResults) -> None:
+    def _cell(self, cell: UnlearnRun, found: SplitResults) -> None:
         """Adds a cell's evaluation and course, as far as they are there."""
         path = self.layout.trajectory(self.split, cell.run)
         record = read_json(path) if self._there(path) else None
@@ -202,11 +202,13 @@ class _Reader:
         if record is not None:
             ends = (found.target.metrics, end)
             found.courses += cell_points(cell, record, ends, self.references, path)
-            found.losses.append(Losses.of(cell, record))
+            found.losses.append(LossCurve.of(cell, record))
         if course:
             found.weights.append(course)
 
-    def _divergence(self, cell: Cell, record, end: dict, model: Evaluated, found: SplitResults):
+    def _divergence(
+        self, cell: UnlearnRun, record, end: dict, model: Evaluated, found: SplitResults
+    ):
         """Adds how far the forget set's log-probability fell, where the run can tell."""
         method = self.experiment.method(cell.method, dict(cell.hyper))
         recipe = self.experiment.config["unlearn"]

@@ -25,7 +25,7 @@ class Story:
     recipe: str
 
 
-def tell(results: Results) -> Story:
+def summarise_experiment(results: Results) -> Story:
     """The experiment in brief."""
     experiment, config = results.experiment, results.experiment.config
     cells = experiment.cells()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unlearning.benchmarks.tofu.reporting.quality import References
-from unlearning.config.layout import Cell
+from unlearning.config.layout import UnlearnRun
 from unlearning.reporting.labels import model_label
 
 
@@ -13,7 +13,7 @@ from unlearning.reporting.labels import model_label
 class Point:
     """Metrics of a run after some epochs. attack: the attacker's rows, "" while unlearning."""
 
-    cell: Cell
+    cell: UnlearnRun
     attack: str
     epoch: float
     step: int
@@ -26,14 +26,14 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Losses:
+class LossCurve:
     """Loss of each step of an unlearning run; None where it was not finite."""
 
-    cell: Cell
+    cell: UnlearnRun
     values: list[float | None]
 
     @classmethod
-    def of(cls, cell: Cell, record: dict) -> "Losses":
+    def of(cls, cell: UnlearnRun, record: dict) -> "LossCurve":
         """The losses of a trajectory file."""
         return cls(cell, record["losses"])
 
@@ -44,7 +44,7 @@ class Losses:
 
 
 def cell_points(
-    cell: Cell,
+    cell: UnlearnRun,
     record: dict,
     ends: tuple[dict[str, float], dict[str, float] | None],
     references: References,
@@ -67,7 +67,7 @@ def cell_points(
 
 
 def attack_points(
-    cell: Cell, attack: str, record: dict, references: References, path: Path
+    cell: UnlearnRun, attack: str, record: dict, references: References, path: Path
 ) -> list[Point]:
     """The course of a relearning attack: epoch 0 is the unlearned model."""
     return [_judged(cell, attack, point, references, path) for point in record["points"]]
@@ -100,7 +100,9 @@ def answer_losses(
     yield last_epoch, last_step, end
 
 
-def _judged(cell: Cell, attack: str, point: dict, references: References, path: Path) -> Point:
+def _judged(
+    cell: UnlearnRun, attack: str, point: dict, references: References, path: Path
+) -> Point:
     name = f"epoch {point['epoch']} of {path}"
     metrics = references.judge_point(point, name)
     return Point(cell, attack, point["epoch"], point["step"], metrics)

@@ -9,7 +9,7 @@ from unlearning.benchmarks.tofu.gradient_weights import WEIGHTS, describe
 from unlearning.benchmarks.tofu.reporting.trajectories import answer_losses
 from unlearning.benchmarks.tofu.strata import memorisation
 from unlearning.config.experiment import Experiment
-from unlearning.config.layout import Cell
+from unlearning.config.layout import UnlearnRun
 from unlearning.files import read_json
 from unlearning.reporting.labels import model_label
 
@@ -23,7 +23,7 @@ class RowWeights:
     tokens: the answers' lengths. memorised: log-probability per token under the target.
     """
 
-    cell: Cell
+    cell: UnlearnRun
     epoch: float
     values: ndarray
     tokens: ndarray
@@ -56,7 +56,7 @@ class WeightReader:
         self.memorised = memorisation(target)
         self.start = target["answer_loss"]
 
-    def course(self, cell: Cell, record: dict, end: dict) -> list[RowWeights]:
+    def course(self, cell: UnlearnRun, record: dict, end: dict) -> list[RowWeights]:
         """From the target (epoch 0) to the run's end; none for losses without such weights.
 
         record: the run's trajectory. end: the forget rows of the unlearned model's evaluation.
@@ -78,7 +78,7 @@ class WeightReader:
             for epoch, _, losses in answer_losses(record, self.start, end["answer_loss"])
         ]
 
-    def _reference(self, cell: Cell, replaced: str | None) -> ndarray | None:
+    def _reference(self, cell: UnlearnRun, replaced: str | None) -> ndarray | None:
         """(rows,) log-probabilities under the reference; the target's are those of epoch 0.
 
         None where the file of another reference is not there or holds other rows: a split above
