@@ -99,6 +99,12 @@ RETAIN_TERMS: dict[str, Term] = {
         logits={"retain": "labels"},
         teacher=("retain",),
     ),
+    "KL-MUSE": Term(
+        HOME + "raw_logits:retain_divergence_raw_logits",
+        roles=("retain",),
+        logits={"retain": "all"},
+        teacher=("retain",),
+    ),
     "ACT": Term(HOME + "rmu:keep_activations", roles=("retain",), layer=LAYER, teacher=("retain",)),
 }
 

@@ -34,6 +34,18 @@ class Hyper:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """A hyper-parameter that is one of some words."""
+
+    words: tuple[str, ...]
+    default: str
+
+    def problem(self, value) -> str | None:
+        """What is wrong with `value`, or None."""
+        return None if value in self.words else f"must be one of {', '.join(self.words)}"
+
+
+@dataclass(frozen=True)
 class Part:
     """A function and the hyper-parameters that it takes by name."""
 
