@@ -42,7 +42,7 @@ RECIPE = ("epochs", "batch_size", "lr", "warmup_epochs", "schedule")
 RECIPE += ("weight_decay", "clip_norm", "max_length", "optimizer", "lora")
 RECIPE += ("max_steps", "warmup_steps")
 FIT = ("micro_batch", "gradient_checkpointing")
-EVALUATION = ("rows", "max_length", "generation_tokens", "generation_counts")
+EVALUATION = ("rows", "max_length", "generation_tokens", "generation_counts", "question", "rouge")
 # recipe entries that a method may set for itself
 OVERRIDES = ("epochs", "lr", "max_steps", "schedule")
 OF_THE_RUN = (*OVERRIDES, "reference")  # what a method states beside its loss's own values
