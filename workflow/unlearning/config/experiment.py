@@ -142,6 +142,11 @@ class Experiment:
         holdout = self.config["evaluation"]["holdout"]
         return [] if holdout is None else [Path(holdout)]
 
+    @property
+    def metric_functions(self) -> list[str]:
+        """The functions of metrics of the user's own."""
+        return list(self.config["metrics"].values())
+
     def task_files(self) -> list[Path]:
         """Files from outside of its own harness tasks; the miniature of WMDP brings its tasks."""
         folder = self.config["harness"]["include_path"]
@@ -339,6 +344,7 @@ class Experiment:
             **self.common(),
             # without points on the way, how models are evaluated is no matter of unlearning
             **(self.evaluation() if trajectory else {}),
+            **({"metrics": self.config["metrics"]} if trajectory else {}),
         }
 
     def pretrain_settings(self) -> dict:
@@ -366,6 +372,7 @@ class Experiment:
     def evaluate_settings(self) -> dict:
         """What evaluation is told. The variant is none of its business: rows serve every one."""
         settings = {**self.common(), **self.evaluation("membership", "min_k", "gradnorm")}
+        settings["metrics"] = self.config["metrics"]
         if self.config["evaluation"]["holdout"] is not None:
             settings["columns"] = self.config["data"].get("columns", {})
         return settings
