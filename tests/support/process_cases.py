@@ -47,7 +47,8 @@ from unlearning.training.state import TrainingState
 SHARDINGS = ("replicate", "shard")
 # what else a run may bring: a second model, some parameters only, no tied embeddings, …
 SPECIAL = {
-    "learn, clipped": {"method": None, "clip_norm": 0.5},
+    # a decay that would show in every norm weight, were it not left out of it
+    "learn, clipped": {"method": None, "clip_norm": 0.5, "weight_decay": 10.0},
     "NPO+KL": {"method": "NPO+KL"},
     "RMU+ACT": {"method": "RMU+ACT", "layer": 1},
     "untied": {"tied": False},

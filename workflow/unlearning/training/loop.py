@@ -133,7 +133,7 @@ def _prepare(
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if fit.gradient_checkpointing:
         model.activation_checkpointing_enable()
-    optimizer = make_optimizer(trained, recipe)
+    optimizer = make_optimizer(model, trained, recipe)
     if not sharded:
         return accelerator.prepare(scorer, optimizer)
     # autocast alone: fully_shard has placed the weights and sees to the gradients

@@ -23,6 +23,7 @@ class Recipe:
     lora: dict | None = None
     max_steps: int | None = None
     warmup_steps: int | None = None
+    weight_decay_on: str = "matrices"
 
 
 @dataclass(frozen=True)
