@@ -40,7 +40,7 @@ from unlearning.methods.terms import Method
 
 RECIPE = ("epochs", "batch_size", "lr", "warmup_epochs", "schedule")
 RECIPE += ("weight_decay", "clip_norm", "max_length", "optimizer", "lora")
-RECIPE += ("max_steps", "warmup_steps", "weight_decay_on")
+RECIPE += ("max_steps", "warmup_steps", "weight_decay_on", "whole_batches")
 FIT = ("micro_batch", "gradient_checkpointing")
 EVALUATION = ("rows", "max_length", "generation_tokens", "generation_counts")
 OVERRIDES = ("epochs", "lr", "max_steps")  # recipe entries that a method may set for itself
@@ -337,6 +337,7 @@ class Experiment:
             "method": self.method(method, hyper).settings(),
             "recipe": {**self.recipe("unlearn"), **overrides},
             "pairing": self.config["unlearn"]["pairing"],
+            "anchor": self.config["unlearn"]["anchor"],
             "trajectory": trajectory,
             **self.common(),
             # without points on the way, how models are evaluated is no matter of unlearning

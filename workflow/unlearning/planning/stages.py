@@ -209,8 +209,9 @@ class CostEstimate:
             settings, recipe = told["method"], told["recipe"]
             stage.step = self.step("unlearn", recipe, settings)
             roles, taught = len(settings["roles"]), len(settings["needs"]["teacher"])
-            rows = self._texts("unlearn").forget(cell.split)
-            self.add_run(stage, recipe, rows, roles, taught)
+            texts = self._texts("unlearn")
+            rows = texts.forget if told["anchor"] == "forget" else texts.retrained
+            self.add_run(stage, recipe, rows(cell.split), roles, taught)
             points = sum(epoch < recipe["epochs"] for epoch in told["trajectory"])
             if points:
                 self._add_evaluation(stage, cell.split, points)
