@@ -45,10 +45,10 @@ JOBS = {
     "mini-retain-weight": retrained(6, 3, **SCRATCH),
     "mini-splits": retrained(7, 3, 2, splits=2, **SCRATCH),
     "mini-wmdp": on_tasks(6, 3, **SCRATCH),
-    "muse-books-iclm-7b": retrained(10, 3, **HUB),
+    "muse-books-iclm-7b": retrained(16, 3, **HUB),
     # two methods and one seed on the folds
     "muse-news-llama2-7b": retrained(
-        10 * 3 + 6 * 2, references=4, reference_on_the_way=3 * 2, **HUB
+        16 * 3 + 6 * 2, references=4, reference_on_the_way=3 * 2, **HUB
     ),
     # five seeds: of two settings and the divergence; of two methods, all values of beta in one job
     "synthetic": Counter(unlearn_logistic=3 * 5, unlearn_markov=2 * 5, report=1),

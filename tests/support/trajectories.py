@@ -89,7 +89,6 @@ def trajectory(
         epochs=1,
         warmup=expected["warmup_steps"],
         steps=expected["steps"],
-        decay=True,
     )
     recipe = Recipe(
         epochs=1,

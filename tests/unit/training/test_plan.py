@@ -1,7 +1,9 @@
 """The step plan and the rows of each step are functions of (seed, step) alone."""
 
 import pytest
+import torch
 from accelerate import Accelerator
+from transformers import get_cosine_schedule_with_warmup
 from unlearning.errors import UserError
 from unlearning.training.history import History
 from unlearning.training.plan import Recipe, StepPlan
@@ -29,7 +31,7 @@ def test_published_step_counts_are_printed_and_recorded(rows, steps, warmup, lef
     assert capsys.readouterr().out == told + (rest if left else "") + "\n"
     recorded = history_record(plan, History())["plan"]
     expected = {"rows": rows, "epochs": 10, "batch_size": 32, "warmup": warmup, "steps": steps}
-    assert recorded == {**expected, "decay": True, "left_out": left}
+    assert recorded == {**expected, "schedule": "linear", "left_out": left}
 
 
 def test_fine_tuning_takes_625_steps():
@@ -70,9 +72,20 @@ def test_a_plan_without_a_full_batch_is_refused():
 
 
 def test_learning_rate_rises_from_zero_and_falls_to_zero():
-    plan = StepPlan(rows=8, batch_size=2, epochs=2, warmup=2, steps=6, decay=True)
+    plan = StepPlan(rows=8, batch_size=2, epochs=2, warmup=2, steps=6)
     factors = [plan.lr_factor(step) for step in range(6)]
     assert factors == [0.0, 0.5, 1.0, 0.75, 0.5, 0.25]
+
+
+def test_cosine_decay_is_that_of_transformers():
+    plan = StepPlan(rows=8, batch_size=2, epochs=2, warmup=2, steps=10, schedule="cosine")
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    schedule = get_cosine_schedule_with_warmup(optimizer, 2, 10)
+    for step in range(10):
+        assert plan.lr_factor(step) == pytest.approx(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+    assert plan.lr_factor(6) == pytest.approx(0.5)  # half-way down
 
 
 def test_every_epoch_visits_every_row_once():

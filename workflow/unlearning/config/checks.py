@@ -22,10 +22,13 @@ from unlearning.methods.terms import AnyHyper, Hyper
 # Unlearning runs and attacks of an experiment. Each is a job or several; Snakemake plans as many in
 # seconds, and no report of more can be read.
 MOST_RUNS = 10_000
+# what a method's block may state: a number, one of some words, or a reference
+Stated = AnyHyper | ReferenceChoice
 # hooks that reach into a model's own weights
 WEIGHTS = {"trains": "chooses the weights that it trains", "after": "combines whole models"}
 _OVERRIDES = {"epochs": Hyper(0, above=0), "lr": Hyper(0, above=0)}
 _OVERRIDES |= {"max_steps": Hyper(0, at_least=1, whole=True)}
+_SCHEDULE = Choice(("linear", "constant", "cosine"), "linear")
 
 
 def cross_problems(config: dict, sections: Collection[str] = ()) -> list[str]:
@@ -137,15 +140,13 @@ def _stated(name: str, stated, losses: Losses) -> list[str]:
 
 
 def _block(name: str, block: dict, losses: Losses) -> list[str]:
-    taken = {**hyper_parameters(name, losses), **_OVERRIDES}
+    taken = {**hyper_parameters(name, losses), **_OVERRIDES, "schedule": _SCHEDULE}
     if can_be_replaced(terms(name, losses)[0]):
         taken["reference"] = ReferenceChoice()
     return block_problems(f"methods.{name}", block, taken)
 
 
-def block_problems(
-    place: str, block: dict, taken: dict[str, AnyHyper | ReferenceChoice]
-) -> list[str]:
+def block_problems(place: str, block: dict, taken: dict[str, Stated]) -> list[str]:
     """What is wrong with the hyper-parameters stated at `place` of a method that takes `taken`."""
     problems = []
     for key, value in block.items():
@@ -233,7 +234,7 @@ def _lora(config: dict) -> Iterator[str]:
             )
 
 
-def _values(place: str, value, hyper: AnyHyper | ReferenceChoice) -> list[str]:
+def _values(place: str, value, hyper: Stated) -> list[str]:
     values = value if isinstance(value, list) else [value]
     types = ["number"] if isinstance(hyper, Hyper) else []
     problems = [

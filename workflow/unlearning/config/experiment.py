@@ -43,7 +43,8 @@ RECIPE += ("weight_decay", "clip_norm", "max_length", "optimizer", "lora")
 RECIPE += ("max_steps", "warmup_steps", "weight_decay_on", "whole_batches")
 FIT = ("micro_batch", "gradient_checkpointing")
 EVALUATION = ("rows", "max_length", "generation_tokens", "generation_counts")
-OVERRIDES = ("epochs", "lr", "max_steps")  # recipe entries that a method may set for itself
+# recipe entries that a method may set for itself
+OVERRIDES = ("epochs", "lr", "max_steps", "schedule")
 OF_THE_RUN = (*OVERRIDES, "reference")  # what a method states beside its loss's own values
 
 
@@ -368,7 +369,7 @@ class Experiment:
 
     def evaluate_settings(self) -> dict:
         """What evaluation is told. The variant is none of its business: rows serve every one."""
-        settings = {**self.common(), **self.evaluation("membership")}
+        settings = {**self.common(), **self.evaluation("membership", "min_k", "gradnorm")}
         if self.config["evaluation"]["holdout"] is not None:
             settings["columns"] = self.config["data"].get("columns", {})
         return settings

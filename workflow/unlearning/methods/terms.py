@@ -39,12 +39,12 @@ class Hyper:
 class Choice:
     """A hyper-parameter that is one of some words."""
 
+    words: tuple[str, ...]
     default: str
-    allowed: tuple[str, ...]
 
     def problem(self, value) -> str | None:
         """What is wrong with `value`, or None."""
-        return None if value in self.allowed else f"must be one of {', '.join(self.allowed)}"
+        return None if value in self.words else f"must be one of {', '.join(self.words)}"
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class StepPlan:
     epochs: float
     warmup: int
     steps: int
-    decay: bool
+    schedule: str = "linear"
 
     @classmethod
     def of(cls, recipe: Recipe, rows: int) -> "StepPlan":
@@ -79,15 +79,19 @@ class StepPlan:
             epochs = steps * recipe.batch_size / rows
         if warmup is None:
             warmup = int(recipe.warmup_epochs * rows) // recipe.batch_size
-        return cls(rows, recipe.batch_size, epochs, warmup, steps, recipe.schedule == "linear")
+        return cls(rows, recipe.batch_size, epochs, warmup, steps, recipe.schedule)
 
     def lr_factor(self, step: int) -> float:
-        """Linear warm-up from 0, then linear decay to 0 or constant: transformers' schedules."""
+        """Linear warm-up from 0, then linear or cosine decay to 0 or constant: transformers'
+        schedules."""
         if step < self.warmup:
             return step / self.warmup
-        if not self.decay:
+        if self.schedule == "constant":
             return 1.0
-        return (self.steps - step) / max(1, self.steps - self.warmup)
+        left = (self.steps - step) / max(1, self.steps - self.warmup)
+        if self.schedule == "cosine":
+            return (1 - math.cos(math.pi * left)) / 2
+        return left
 
     def epoch_ends(self) -> dict[int, int]:
         """Number of steps done -> epochs completed by then; the last step ends the last epoch."""
