@@ -17,7 +17,7 @@ from unlearning.methods.own import hyper_block, own_methods
 from unlearning.methods.patterns import llama_names, matching, no_match
 from unlearning.methods.references import ReferenceChoice, can_be_replaced
 from unlearning.methods.registry import Losses, hyper_parameters, known, names, terms
-from unlearning.methods.terms import AnyHyper, Hyper
+from unlearning.methods.terms import AnyHyper, Choice, Hyper
 
 # Unlearning runs and attacks of an experiment. Each is a job or several; Snakemake plans as many in
 # seconds, and no report of more can be read.
