@@ -57,6 +57,10 @@ JOBS = {
     "tofu-large-splits-llama2-7b": retrained(9, 5, 4, splits=4, **HUB),
     "tofu-llama2-7b": retrained(10, 5, 3, splits=3, **HUB, relearn=3 * 5 * 3 * 2),
     "tofu-llama3.2-1b": retrained(10, 5, 3, splits=3, **HUB, relearn=3 * 5 * 3 * 2),
+    # target and retrained models from the hub: of each split these two are evaluated
+    "tofu-llama3.2-1b-open-unlearning": Counter(
+        fetch=1 + 1 + 3, data=1, reference=3, unlearn=6 * 5 * 3, evaluate=3 * 2 + 90, report=1
+    ),
     "tofu-map-npo-llama2-7b": retrained(5 * 4, 3, **HUB),
     "tofu-map-simnpo-llama2-7b": retrained(4 * 2 * 4, 3, **HUB),
     "tofu-phi1.5": retrained(10, 5, 3, splits=3, **HUB, relearn=3 * 5 * 3 * 2),

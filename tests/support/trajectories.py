@@ -99,6 +99,7 @@ def trajectory(
         weight_decay=expected["weight_decay"],
         clip_norm=expected["clipping"],
         max_length=expected["max_length"],
+        weight_decay_on="all",  # the golden steps were taken by a plain AdamW
     )
     model = copy.deepcopy(start)
     history = train(

@@ -38,6 +38,21 @@ def test_fine_tuning_takes_625_steps():
     assert plan_of(4000, epochs=5).steps == 625
 
 
+@pytest.mark.parametrize(
+    ("rows", "epochs", "steps", "done"),
+    # open-unlearning under transformers 4.45 (OU#94, #129): 120 steps and so 9.6 of 10 epochs; of
+    # two epochs 24 steps, which end at 1.92
+    [(400, 10, 120, 9.6), (200, 10, 60, 9.6), (40, 10, 10, 8.0), (400, 2, 24, 1.92)],
+)
+def test_whole_batches_of_an_epoch_are_those_of_open_unlearning(rows, epochs, steps, done):
+    plan = plan_of(rows, epochs=epochs, whole_batches="epoch")
+    assert (plan.steps, plan.epochs) == (steps, pytest.approx(done))
+    assert plan.lr_factor(steps) == 0 and max(plan.epoch_ends()) == steps
+    assert [row for step in range(2) for _, row in plan.positions(step)] == [
+        row % rows for row in range(64)
+    ]
+
+
 def test_a_cap_ends_a_run_and_its_decay(capsys):
     """The released WMDP runs: 500 steps of 4, 50 of warm-up, whatever the size of the corpus."""
     own = {"batch_size": 4, "epochs": 5, "max_steps": 500, "warmup_steps": 50}
@@ -107,4 +122,22 @@ def test_fixed_pairing_always_meets_the_same_retain_row(pairing, partners):
     for step in range(plan.steps):
         for draw in source.draws(step):
             met.setdefault(draw["forget"], set()).add(draw["retain"])
+    assert {len(rows) for rows in met.values()} == {partners}
+
+
+@pytest.mark.parametrize(("pairing", "partners"), [("fixed", 1), ("fresh", 8)])
+def test_an_anchor_of_retain_rows_visits_each_of_them_every_epoch(pairing, partners):
+    """open-unlearning's data.anchor: retain."""
+    plan = plan_of(6, batch_size=3, epochs=8)
+    counts = {"forget": 10_000, "idk": 5, "alternative": 7}
+    source = UnlearnSource(plan, 1, pairing, counts, {}, "retain")
+    draws = [draw for step in range(plan.steps) for draw in source.draws(step)]
+    for epoch in range(8):
+        visited = [draw["retain"] for draw in draws[6 * epoch : 6 * epoch + 6]]
+        assert sorted(visited) == [(row,) for row in range(6)]
+    met = {}
+    for draw in draws:
+        met.setdefault(draw["retain"], set()).add(draw["forget"])
+        # other answers are to the forget row's question
+        assert draw["idk"][0] == draw["alternative"][0] == draw["forget"][0] < 10_000
     assert {len(rows) for rows in met.values()} == {partners}

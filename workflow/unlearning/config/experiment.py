@@ -40,7 +40,7 @@ from unlearning.methods.terms import Method
 
 RECIPE = ("epochs", "batch_size", "lr", "warmup_epochs", "schedule")
 RECIPE += ("weight_decay", "clip_norm", "max_length", "optimizer", "lora")
-RECIPE += ("max_steps", "warmup_steps")
+RECIPE += ("max_steps", "warmup_steps", "weight_decay_on", "whole_batches")
 FIT = ("micro_batch", "gradient_checkpointing")
 EVALUATION = ("rows", "max_length", "generation_tokens", "generation_counts", "question", "rouge")
 # recipe entries that a method may set for itself
@@ -321,7 +321,10 @@ class Experiment:
 
     def recipe(self, stage: str) -> dict:
         """The recipe of a stage: pretrain, finetune, unlearn or relearn."""
-        return {key: self.config[stage][key] for key in RECIPE}
+        recipe = {key: self.config[stage][key] for key in RECIPE}
+        if recipe["weight_decay"] == 0:  # nothing decays, so which weights would changes no run
+            del recipe["weight_decay_on"]
+        return recipe
 
     def fit(self, stage: str) -> dict:
         """How a stage is laid out in memory: no setting, for it changes no result."""
@@ -340,6 +343,7 @@ class Experiment:
             "method": self.method(method, hyper).settings(),
             "recipe": {**self.recipe("unlearn"), **overrides},
             "pairing": self.config["unlearn"]["pairing"],
+            "anchor": self.config["unlearn"]["anchor"],
             "trajectory": trajectory,
             **self.common(),
             # without points on the way, how models are evaluated is no matter of unlearning

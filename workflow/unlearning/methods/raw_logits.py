@@ -41,8 +41,8 @@ def retain_divergence_raw_logits(batch: Batch) -> Tensor:
 
     What `F.kl_div(…, reduction="batchmean", log_target=True)` makes of raw logits, where it expects
     log-probabilities: no divergence, and thousands of times as large as the mean KL of `KL`.
-    Paper: MUSE (arXiv 2407.06460) §4. Reference: `klr` in jaechan-repo/muse_bench,
-    baselines/baselines/iterative.py.
+    Paper: MUSE (arXiv 2407.06460) §4, which means the KL of `KL`. Reference: `klr` in
+    jaechan-repo/muse_bench, baselines/baselines/iterative.py.
     """
     assert batch.retain is not None and batch.retain.logits is not None
     view = batch.retain.logits

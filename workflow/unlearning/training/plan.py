@@ -24,6 +24,8 @@ class Recipe:
     lora: dict | None = None
     max_steps: int | None = None
     warmup_steps: int | None = None
+    weight_decay_on: str = "matrices"
+    whole_batches: str = "run"
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,10 @@ class StepPlan:
 
     The official count: 125 / 62 / 12 steps for forget10 / 05 / 01 at batch 32 and 10 epochs. Rows
     run on from one epoch into the next, so that no batch is short and nothing is dropped but the
-    last partial batch of the whole run. With max_steps a run ends after that many steps, if epochs
-    do not end it before; `epochs` are then those that fit.
+    last partial batch of the whole run. whole_batches `epoch` counts as transformers' Trainer 4.45
+    does under open-unlearning, epochs times the full batches of one epoch: 120 / 60 / 10. With
+    max_steps a run ends after that many steps, if epochs do not end it before. `epochs` are those
+    that fit.
     """
 
     rows: int
@@ -58,7 +62,10 @@ class StepPlan:
     @classmethod
     def of(cls, recipe: Recipe, rows: int) -> "StepPlan":
         """The plan of `recipe` over `rows` rows; UserError if not one step comes out."""
-        steps = int(recipe.epochs * rows) // recipe.batch_size
+        if recipe.whole_batches == "epoch":
+            steps = math.ceil(recipe.epochs * (rows // recipe.batch_size))
+        else:
+            steps = int(recipe.epochs * rows) // recipe.batch_size
         if steps < 1:
             raise UserError(
                 f"{recipe.epochs:g} epochs of {rows} rows give no full batch of "
@@ -67,6 +74,8 @@ class StepPlan:
         epochs, warmup = recipe.epochs, recipe.warmup_steps
         if recipe.max_steps is not None and recipe.max_steps < steps:
             steps = recipe.max_steps
+            epochs = steps * recipe.batch_size / rows
+        elif recipe.whole_batches == "epoch":
             epochs = steps * recipe.batch_size / rows
         if warmup is None:
             warmup = int(recipe.warmup_epochs * rows) // recipe.batch_size
