@@ -287,7 +287,7 @@ def words(rows):
 """
 ONE = Counter(unlearn=1, evaluate=1, harness=1, report=1)
 ASKED = Counter(harness=7, report=1)
-MEASURED = Counter(evaluate=7, report=1)
+MEASURED = Counter(unlearn=4, relearn=1, evaluate=7, harness=4, report=1)  # on the way too
 TRAINED = Counter(finetune=1, retrain=2, reference=1, unlearn=4, relearn=1, evaluate=7) + ASKED
 READ = TRAINED + Counter(data=1)  # the tables of a world are one folder
 ANSWER, WRONG = '"Answer 100:', '"Wrong."'
