@@ -42,6 +42,7 @@ RECIPE = ("epochs", "batch_size", "lr", "warmup_epochs", "schedule")
 RECIPE += ("weight_decay", "clip_norm", "max_length", "optimizer", "lora")
 RECIPE += ("max_steps", "warmup_steps", "weight_decay_on", "whole_batches")
 FIT = ("micro_batch", "gradient_checkpointing")
+HARNESS = ("limit", "num_fewshot", "chat_template")
 EVALUATION = ("rows", "max_length", "generation_tokens", "generation_counts", "question", "rouge")
 # recipe entries that a method may set for itself
 OVERRIDES = ("epochs", "lr", "max_steps", "schedule")
@@ -383,8 +384,8 @@ class Experiment:
 
     def harness_settings(self) -> dict:
         """What evaluation on harness tasks is told; their prompts are the tasks' own."""
-        limit, precision = self.config["harness"]["limit"], self.config["model"]["precision"]
-        return {**self.tasks, "limit": limit, "precision": precision}
+        asked = {key: self.config["harness"][key] for key in HARNESS}
+        return {**self.tasks, **asked, "precision": self.config["model"]["precision"]}
 
     def common(self) -> dict:
         """What every stage that touches a model is told; only a chat template has a system text."""
