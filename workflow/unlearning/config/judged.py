@@ -61,6 +61,6 @@ def model_use(experiment, asset: str = MODEL) -> dict:
         },
         "generation": {key: evaluation[f"generation_{key}"] for key in ("tokens", "counts")},
         "rows": evaluation["rows"],
-        "data": config["data"],
+        "data": experiment.data_settings(),
         "splits": experiment.tables,
     }
