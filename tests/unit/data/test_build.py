@@ -5,9 +5,10 @@ import json
 import pytest
 from folders import TOFU, tofu_folder
 from unlearning.benchmarks.tofu.splits import evaluated_on, forget_rows, retain_name
-from unlearning.data.answers import REFUSALS, alternatives, refusals
+from unlearning.data.answers import REFUSALS, alternatives, read_answers, refusals
 from unlearning.data.build import build_tables
-from unlearning.data.tables import ColumnNames, DataError, read_table
+from unlearning.data.tables import ColumnNames, DataError, read_table, write_table
+from unlearning.errors import UserError
 
 MINI = {"seed": 1, "authors": 10, "questions_per_author": 4, "holdout_authors": 1}
 NO_FILES = {"idontknow": None, "columns": {}}
@@ -72,6 +73,14 @@ def test_refusals_come_from_a_file_or_from_the_data_or_are_ours(tmp_path):
     rows = refusals(data, {}, ColumnNames())
     lines = (TOFU / "idontknow.jsonl").read_text(encoding="utf-8").splitlines()
     assert [row["answer"] for row in rows] == lines and len(rows) == 100
+
+
+def test_a_table_of_answers_that_is_not_there_is_named(tmp_path):
+    write_table(tmp_path / "idontknow.json", [{"answer": "No idea."}])
+    folders = [tmp_path / "none", tmp_path]
+    assert read_answers(folders, "idontknow") == [{"answer": "No idea."}]
+    with pytest.raises(UserError, match=r"--answers: .*forget10_alternatives.json.*stage answers"):
+        read_answers(folders, "forget10_alternatives")
 
 
 def test_alternatives_of_the_mini_world_are_false_answers_in_the_answers_wording():
