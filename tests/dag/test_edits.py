@@ -392,6 +392,15 @@ def test_edits_after_a_run_on_files_of_the_users(own, edit, jobs):
         assert project.jobs(config) == jobs
 
 
+def test_another_file_of_refusals_is_read_by_those_who_teach_them(own):
+    project, config = own
+    (project.root / "own" / "others.txt").write_text("Ask someone else.\n")
+    assert project.jobs(merged(config, {"data": {"idontknow": "own/others.txt"}})) == (
+        TAUGHT_OTHERWISE
+    )
+    assert project.jobs(merged(config, {"data": {"idontknow": None}})) == TAUGHT_OTHERWISE
+
+
 # two files and a model folder, which is the target as it is
 UNLEARNED = Counter(reference=1, unlearn=4, relearn=2, evaluate=5, report=1)
 FILE = "tests/micro/own/{}.jsonl".format
