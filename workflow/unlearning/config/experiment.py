@@ -49,6 +49,7 @@ RECIPE = ("epochs", "batch_size", "lr", "warmup_epochs", "schedule")
 RECIPE += ("weight_decay", "clip_norm", "max_length", "optimizer", "lora")
 RECIPE += ("max_steps", "warmup_steps", "weight_decay_on", "whole_batches")
 FIT = ("micro_batch", "gradient_checkpointing")
+HARNESS = ("limit", "num_fewshot", "chat_template")
 EVALUATION = ("rows", "max_length", "generation_tokens", "generation_counts")
 # role of a pair's row -> the answers that are not the truth which it holds
 TAUGHT = {"idk": "refusals", "alternative": "alternatives"}
@@ -416,8 +417,8 @@ class Experiment:
 
     def harness_settings(self) -> dict:
         """What evaluation on harness tasks is told; their prompts are the tasks' own."""
-        limit, precision = self.config["harness"]["limit"], self.config["model"]["precision"]
-        return {**self.tasks, "limit": limit, "precision": precision}
+        asked = {key: self.config["harness"][key] for key in HARNESS}
+        return {**self.tasks, **asked, "precision": self.config["model"]["precision"]}
 
     def common(self) -> dict:
         """What every stage that touches a model is told; only a chat template has a system text."""
