@@ -320,6 +320,11 @@ OF_OWN_FILES = [
         changed("own/holdout.jsonl", "Nobody", "Someone"),
         Counter(evaluate=9, report=1),
     ),
+    (
+        "TOFU's own non-members beside a file that is named",
+        added("own/tofu/holdout10.json"),
+        NOTHING,
+    ),
     ("a GGUF file", grown("own/base.gguf"), TRAINED + Counter(restore=1)),
     ("rows of a task", changed("own/tasks/people.jsonl", "Ann", "Anna"), ASKED + Counter(fetch=1)),
     (
