@@ -34,8 +34,10 @@ def load():
             return read_experiment(files, values, ROOT)
         experiment = ready_experiment(files, values, ROOT)
         # here, not above: it loads scipy, and a job of a cluster reads this file too
+        from unlearning.evaluation.own import declare_own_metrics
         from unlearning.reporting.claims_file import load_claims, unknown_methods
 
+        declare_own_metrics(experiment)
         for line in unknown_methods(load_claims(ROOT / "config/claims.yaml"), experiment.losses):
             logger.warning(line)
         return experiment
@@ -258,8 +260,9 @@ def method_functions(wildcards):
     """What a run finds by name: its method's functions, and what evaluates it on the way."""
     hyper = EXPERIMENT.hyper(wildcards.method, wildcards.variant)
     functions = EXPERIMENT.method(wildcards.method, hyper).functions()
-    evaluated = EXPERIMENT.config["unlearn"]["trajectory"]
-    return [*functions, *(on_the_way(EXPERIMENT.benchmark.name) if evaluated else [])]
+    if not EXPERIMENT.config["unlearn"]["trajectory"]:
+        return functions
+    return [*functions, *on_the_way(EXPERIMENT.benchmark.name), *EXPERIMENT.metric_functions]
 
 
 def evaluated():

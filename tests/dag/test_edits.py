@@ -223,7 +223,12 @@ OF_SYNTHETIC = [
         inside("benchmarks/synthetic/chains.py:draw_sets"),
         Counter(unlearn_markov=1, report=1),
     ),
-    ("training loop", inside("training/loop.py:train"), Counter(unlearn_markov=1, report=1)),
+    (
+        "the decoder of chains",
+        inside("benchmarks/synthetic/decoder.py:Decoder.forward"),
+        Counter(unlearn_markov=1, report=1),
+    ),
+    ("training loop of the others", inside("training/loop.py:train"), NOTHING),
     ("fits", inside("analysis/growth.py:fit_growth"), REPORT),
     ("data of the other experiments", inside("data/tables.py:write_table"), NOTHING),
     (
@@ -274,8 +279,15 @@ HELPER = """def shifted(values):
 def other(values):
     return values - 1
 """
+METRIC = """import helper
+
+
+def words(rows):
+    return helper.shifted(len(rows["forget"]["generation"])), "lower"
+"""
 ONE = Counter(unlearn=1, evaluate=1, harness=1, report=1)
 ASKED = Counter(harness=7, report=1)
+MEASURED = Counter(unlearn=4, relearn=1, evaluate=7, harness=4, report=1)  # on the way too
 TRAINED = Counter(finetune=1, retrain=2, reference=1, unlearn=4, relearn=1, evaluate=7) + ASKED
 READ = TRAINED + Counter(data=1)  # the tables of a world are one folder
 ANSWER, WRONG = '"Answer 100:', '"Wrong."'
@@ -316,6 +328,9 @@ OF_OWN_FILES = [
         ),
         NOTHING,
     ),
+    ("a metric", changed("own/metrics/mine.py", '"lower"', '"higher"'), MEASURED),
+    ("what a metric uses", changed("own/metrics/helper.py", "values + 1", "values"), MEASURED),
+    ("what no metric uses", changed("own/metrics/helper.py", "values - 1", "values"), NOTHING),
     (
         "words and tables of others",
         both(
@@ -335,11 +350,13 @@ def own(micro_with, tmp_path_factory) -> tuple[Project, dict]:
     own = project.root / "own"
     write_good(own / "tofu")
     write_gguf(own / "base.gguf")
-    for folder in ("losses", "tasks"):
+    for folder in ("losses", "tasks", "metrics"):
         (own / folder).mkdir()
     write_task(own / "tasks", "mine")
     (own / "losses" / "mine.py").write_text(LOSS)
     (own / "losses" / "helper.py").write_text(HELPER)
+    (own / "metrics" / "mine.py").write_text(METRIC)
+    (own / "metrics" / "helper.py").write_text(HELPER)
     (own / "refusals.txt").write_text("No idea.\n")
     (own / "holdout.jsonl").write_text('{"question": "Who?", "answer": "Nobody."}\n')
     rows = rows_of(own / "tofu", "full")[-FORGET:]
@@ -361,6 +378,7 @@ def own(micro_with, tmp_path_factory) -> tuple[Project, dict]:
         },
         evaluation={"holdout": "own/holdout.jsonl", "membership": ["loss"]},
         harness={"tasks": ["mine"], "include_path": "own/tasks"},
+        metrics={"words": "own/metrics/mine.py:words"},
     )
     pretend(project, config)
     return project, config

@@ -11,6 +11,7 @@ from unlearning.config.judged import use_problems
 from unlearning.config.layout import attack_shares, blocks, grid, path_id, points, spelled
 from unlearning.config.named import uses_base
 from unlearning.config.named_checks import named_problems, unused_sections
+from unlearning.config.own_metrics import own_metric_problems
 from unlearning.config.schema import Unjudged, did_you_mean, hint
 from unlearning.config.stated import known_methods
 from unlearning.methods.own import hyper_block, own_methods
@@ -59,6 +60,7 @@ def _checks(config: dict, sections: Collection[str]) -> list[Check]:
         _relearn,
         _trajectory,
         _runs,
+        own_metric_problems,
     ]
     with suppress(Unjudged):
         return [*benchmark_of(config["data"]["source"]).checks(sections), *checks]

@@ -43,7 +43,7 @@ RECIPE += ("weight_decay", "clip_norm", "max_length", "optimizer", "lora")
 RECIPE += ("max_steps", "warmup_steps", "weight_decay_on", "whole_batches")
 FIT = ("micro_batch", "gradient_checkpointing")
 HARNESS = ("limit", "num_fewshot", "chat_template")
-EVALUATION = ("rows", "max_length", "generation_tokens", "generation_counts")
+EVALUATION = ("rows", "max_length", "generation_tokens", "generation_counts", "question", "rouge")
 # recipe entries that a method may set for itself
 OVERRIDES = ("epochs", "lr", "max_steps", "schedule")
 OF_THE_RUN = (*OVERRIDES, "reference")  # what a method states beside its loss's own values
@@ -142,6 +142,11 @@ class Experiment:
         """The table of non-members from outside."""
         holdout = self.config["evaluation"]["holdout"]
         return [] if holdout is None else [Path(holdout)]
+
+    @property
+    def metric_functions(self) -> list[str]:
+        """The functions of metrics of the user's own."""
+        return list(self.config["metrics"].values())
 
     def task_files(self) -> list[Path]:
         """Files from outside of its own harness tasks; the miniature of WMDP brings its tasks."""
@@ -344,6 +349,7 @@ class Experiment:
             **self.common(),
             # without points on the way, how models are evaluated is no matter of unlearning
             **(self.evaluation() if trajectory else {}),
+            **({"metrics": self.config["metrics"]} if trajectory else {}),
         }
 
     def pretrain_settings(self) -> dict:
@@ -371,6 +377,7 @@ class Experiment:
     def evaluate_settings(self) -> dict:
         """What evaluation is told. The variant is none of its business: rows serve every one."""
         settings = {**self.common(), **self.evaluation("membership", "min_k", "gradnorm")}
+        settings["metrics"] = self.config["metrics"]
         if self.config["evaluation"]["holdout"] is not None:
             settings["columns"] = self.config["data"].get("columns", {})
         return settings

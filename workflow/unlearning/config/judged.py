@@ -66,6 +66,7 @@ def model_use(experiment, asset: str = MODEL) -> dict:
         },
         "generation": {key: evaluation[f"generation_{key}"] for key in ("tokens", "counts")},
         "rows": evaluation["rows"],
+        "question": evaluation["question"],
         "data": config["data"],
         "splits": experiment.tables,
     }

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 from unlearning.evaluation.membership import ATTACKS
+from unlearning.evaluation.relative import SUFFIX
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,10 @@ class Metric:
     of_attack: bool = False  # of a relearning attack, not of a model
 
 
+# the numbers that relative differences are taken of
+RELATIVE = ("forget_probability", "forget_rouge", "forget_extraction_strength")
+RELATIVE += ("forget_exact_memorization",)
+RELATIVE += tuple(f"mia_{attack}_auc" for attack in ATTACKS if attack != "reference")
 OPEN_UNLEARNING = "open-unlearning, src/evals/metrics"
 _ATTACK_TITLES = {
     "loss": "loss",
@@ -55,6 +60,18 @@ def membership() -> dict[str, Metric]:
             f"Membership AUC, {_ATTACK_TITLES[attack]}", "", f"{OPEN_UNLEARNING}/mia"
         )
         for attack in ATTACKS
+    }
+
+
+def relative(metrics: dict[str, Metric]) -> dict[str, Metric]:
+    """Of numbers of the forget set, how far they are from a retrained model's."""
+    source = f"percent of the retrained model's; {OPEN_UNLEARNING}/privacy.py, rel_diff"
+    return {
+        f"{name}{SUFFIX}": Metric(
+            f"{metric.title}, against retraining", "zero", source, (-100.0, math.inf)
+        )
+        for name, metric in metrics.items()
+        if name in RELATIVE
     }
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from unlearning.benchmark import room
 from unlearning.config.experiment import experiment_of
+from unlearning.evaluation.own import declare_own_metrics, recorded_directions
 from unlearning.reporting.claims_file import load_claims
 from unlearning.stages.arguments import add_settings
 
@@ -22,5 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     """Read, judge, write."""
     experiment = experiment_of(args.settings)
+    # before the report's room, which reads the tables
+    declare_own_metrics(experiment, recorded_directions(experiment))
     report = room(experiment.benchmark.name, "report")
     report.write(experiment, load_claims(args.claims), args.published, args.template, args.out)

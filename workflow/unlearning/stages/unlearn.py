@@ -105,7 +105,9 @@ def found_by_name(settings: dict) -> list[str]:
     """The method's functions, and what evaluates the run on the way."""
     method = settings["method"]
     parts = [*method["terms"], *method["hooks"].values()]
-    measures = on_the_way(settings["evaluation"]["benchmark"]) if settings["trajectory"] else []
+    measures: list[str] = []
+    if settings["trajectory"]:
+        measures = [*on_the_way(settings["evaluation"]["benchmark"]), *settings["metrics"].values()]
     return [*(part["function"] for part in parts), *measures]
 
 
@@ -160,7 +162,8 @@ def trajectory(
             return None
         found = finish(full_state_model(model, accelerator))
         with autocast_if_lora(accelerator, adapter):
-            return trajectory_point(wanted[done], done, evaluator(found), benchmark)
+            rows = evaluator(found)
+            return trajectory_point(wanted[done], done, rows, benchmark, args.settings["metrics"])
 
     return evaluate
 

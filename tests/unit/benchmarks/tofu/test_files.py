@@ -66,6 +66,22 @@ def test_a_subset_holds_the_first_authors_and_every_forget_row(tmp_path):
     assert "retain_perturbed.json, line 20: is no row of the retain split (the first 20" in problem
 
 
+def test_a_folder_may_hold_rows_that_no_model_has_seen(folder):
+    """holdout10 belongs to forget10 and larger splits; none of its rows is learnt."""
+    rows = [{"question": f"New {k}?", "answer": "New."} for k in range(4)]
+    write_rows(folder / "holdout10.json", rows)
+    write_rows(folder / "holdout05.json", [{"question": "?", "answer": "."}])
+    assert problems(folder, "forget10", "forget20") == []
+    tables = build_tables(section(folder), ["forget10", "forget20"], {})
+    assert tables["forget10_holdout"] == tables["forget20_holdout"] == rows
+    assert folder / "holdout10.json" in read_from(folder, ["forget10"])
+    assert folder / "holdout05.json" not in read_from(folder, ["forget10"])
+    learnt = rows_of(folder, "full")[7]
+    write_rows(folder / "holdout10.json", [*rows, learnt])
+    (problem,) = problems(folder)
+    assert "holdout10.json, line 5: is a row of" in problem and learnt["question"] in problem
+
+
 def test_what_is_read_is_what_counts(folder):
     """Rows of other splits, and words about the data, change nothing."""
     (folder / "README.md").write_text("TOFU, with answers of our own.")

@@ -9,6 +9,7 @@ from unlearning.benchmarks.tofu.splits import (
     TOFU_ROWS_PER_AUTHOR,
     evaluated_on,
     forget_rows,
+    holdout_name,
     retain_name,
 )
 from unlearning.data.answers import REFUSALS, alternative_answers
@@ -66,6 +67,9 @@ def tofu_tables(data: dict, splits: list[str], folder: str, names: ColumnNames) 
     forgotten = {key(row) for split in splits for row in source[split]}
     tables: Tables = {name: source[name] for name in (*GENERAL, "retain_perturbed")}
     tables |= {f"{s}_perturbed": source[f"{evaluated_on(s)}_perturbed"] for s in splits}
+    for split in splits:
+        if holdout_name(split) in source:
+            tables[f"{split}_holdout"] = source[holdout_name(split)]
     if data["alternatives"] is not None:
         answers = alternative_answers(Path(data["alternatives"]), names)
         for split in splits:

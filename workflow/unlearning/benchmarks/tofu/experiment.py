@@ -60,6 +60,10 @@ class Tofu(Benchmark):
             files += read_from(Path(data["data_dir"]), splits)
         return files
 
+    def file_problems(self, config: dict) -> list[str]:
+        """Of non-members and of other words for the questions, where these are asked for."""
+        return list(checks.file_problems(config))
+
     def retrain_table(self, split: str) -> str:
         """The retain split: retain90 for forget10."""
         return retain_name(split)

@@ -14,6 +14,7 @@ from unlearning.benchmarks.tofu.splits import (
     TOFU_ROWS_PER_AUTHOR,
     evaluated_on,
     forget_rows,
+    holdout_name,
     retain_name,
 )
 from unlearning.data.build import key
@@ -33,7 +34,8 @@ def needed_tables(splits: list[str]) -> list[str]:
 
 def read_from(folder: Path, splits: list[str]) -> list[Path]:
     """The files of a folder that `read_tofu` reads."""
-    names = dict.fromkeys([*needed_tables(splits), *splits, *map(retain_name, splits)])
+    optional = [*splits, *map(retain_name, splits), *map(holdout_name, splits)]
+    names = dict.fromkeys([*needed_tables(splits), *optional])
     files = [file for name in names for file in candidates(folder / f"{name}.json")]
     return files + candidates(folder / "idontknow.jsonl", ".txt")
 
@@ -70,8 +72,8 @@ def read_tofu(
     """The tables of TOFU by name, checked one by one and against each other; DataError with
     everything that is wrong.
 
-    Forget splits are among them; retain splits follow from them and full. `idontknow` is there only
-    if the folder has it.
+    Forget splits are among them; retain splits follow from them and full. `idontknow` and holdout
+    splits are there only if the folder has them.
     """
     folder = Folder(Path(data_dir), splits, renamed)
     if not folder.path.is_dir():
@@ -82,7 +84,8 @@ def read_tofu(
         )
     for name in needed_tables(splits):
         folder.read(name, f"{name}.json")
-    for name in dict.fromkeys([*splits, *map(retain_name, splits)]):
+    holdouts = sorted(set(map(holdout_name, splits)))
+    for name in dict.fromkeys([*splits, *map(retain_name, splits), *holdouts]):
         if candidates(folder.path / f"{name}.json"):
             folder.read(name, f"{name}.json")
     if candidates(folder.path / "idontknow.jsonl", ".txt"):
@@ -90,10 +93,25 @@ def read_tofu(
     if "full" in folder.tables:
         check_splits(folder)
         check_retain(folder, retain_authors)
+        for name in holdouts:
+            check_holdout(folder, name)
     if folder.problems:
         raise DataError(*folder.problems)
     tables = {name: table.rows for name, table in folder.tables.items()}
     return {**tables, **{split: table.rows for split, table in folder.forget.items()}}
+
+
+def check_holdout(folder: Folder, name: str) -> None:
+    """Note a row that models have learnt among those that none has seen."""
+    full, table = folder.tables["full"], folder.tables.get(name)
+    members = set(map(key, full.rows))
+    for index, row in enumerate(table.rows if table is not None else []):
+        if key(row) in members:
+            folder.problems.append(
+                f"{table.where(index)}: is a row of {full.path}, so it is none that every model "
+                f"has missed: {row['question']!r}"
+            )
+            return
 
 
 def check_splits(folder: Folder) -> None:
