@@ -3,6 +3,7 @@
 from typing import Any
 
 from unlearning.config.experiment import OVERRIDES
+from unlearning.methods.references import TARGET as TARGET_REFERENCE
 from unlearning.reporting.labels import RETRAIN, TARGET
 
 
@@ -12,9 +13,12 @@ def made_alike(
     """Whether a run has the settings that a source of published numbers states.
 
     stated: sections of a config with the keys that the source's numbers depend on. hyper: what the
-    config says of the variant, which may override its recipe. Target and retrained models are not
-    unlearned, so that section is no matter of theirs.
+    config says of the variant, which may override its recipe, or name another reference than the
+    target, which no published run has. Target and retrained models are not unlearned, so that
+    section is no matter of theirs.
     """
+    if hyper.get("reference", TARGET_REFERENCE) != TARGET_REFERENCE:
+        return False
     overridden = {key: hyper[key] for key in OVERRIDES if key in hyper}
     ours = {**config, "unlearn": {**config["unlearn"], **overridden}}
     referred = method in (TARGET, RETRAIN)
