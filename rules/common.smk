@@ -16,7 +16,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake_interface_executor_plugins.settings import ExecMode
 
-from unlearning.benchmark import on_the_way
+from unlearning.benchmark import OTHER_ANSWERS, on_the_way
 from unlearning.config.reading import read_experiment, ready_experiment
 from unlearning.errors import UserError
 from unlearning.fingerprint import fingerprint
@@ -145,6 +145,28 @@ def asset(name):
     return [str(LAYOUT.assets / f"{name}.json")] if name in ASSETS else []
 
 
+def data_records():
+    """Records of the data that were fetched."""
+    return [record for name in ASSETS if name.startswith("data") for record in asset(name)]
+
+
+def tables_code():
+    """What stage data finds by name in the benchmark's folder: what makes the tables of the
+    experiment's source, not of others."""
+    data = EXPERIMENT.config["data"]
+    tasks = ["data:write_tasks"] if EXPERIMENT.benchmark.brings_tasks(data) else []
+    return EXPERIMENT.code_of("data:TABLES", f"data:TABLES[{data['source']}]", *tasks)
+
+
+def answers_code(wildcards):
+    """What stage answers looks up for a kind of them; in the benchmark's folder only where the user
+    names no file."""
+    kind = wildcards.kind
+    named = EXPERIMENT.config["data"].get(OTHER_ANSWERS[kind])
+    made_here = EXPERIMENT.code_of(f"data:{kind}") if named is None else []
+    return [f"unlearning.stages.answers:TABLES[{kind}]", *made_here]
+
+
 def outside(files):
     """Files from outside as an input: not their times count, but what they hold."""
     return ancient(list(map(str, files)))
@@ -204,6 +226,11 @@ def start_of(wildcards):
 def start_files(wildcards):
     """That model as an input."""
     return model_files(start_of(wildcards))
+
+
+def taught_answers(wildcards):
+    """Answers that are not the truth, as far as the run teaches them."""
+    return list(map(str, EXPERIMENT.taught_answers(wildcards.method, wildcards.variant)))
 
 
 def reference_of(wildcards):

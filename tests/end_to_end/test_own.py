@@ -266,7 +266,7 @@ def test_methods_that_teach_other_answers(own, config, stage, tmp_path):
     out = run_here(own, config("roles", methods, data=data, **changes), stage)
     values = {row["method"]: row["forget_probability"] for row in table(out, "cells")}
     assert values.keys() == {"target", *methods} and len(set(values.values())) == 4
-    refusals = (out.parent / "data" / "idontknow.json").read_text(encoding="utf-8")
+    refusals = (out.parent / "answers" / "refusals" / "idontknow.json").read_text(encoding="utf-8")
     assert refusals == '{"answer": "No idea."}\n'
 
 

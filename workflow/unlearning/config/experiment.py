@@ -6,7 +6,14 @@ from pathlib import Path
 
 from unlearning.assets.gguf import is_gguf
 from unlearning.assets.needs import model_files, on_hub
-from unlearning.benchmark import WITHOUT_DATA, Benchmark, benchmark_of, module_name, room
+from unlearning.benchmark import (
+    OTHER_ANSWERS,
+    WITHOUT_DATA,
+    Benchmark,
+    benchmark_of,
+    module_name,
+    room,
+)
 from unlearning.config.checks import cross_problems
 from unlearning.config.judged import assets_of
 from unlearning.config.layout import (
@@ -44,6 +51,8 @@ RECIPE += ("max_steps", "warmup_steps", "weight_decay_on", "whole_batches")
 FIT = ("micro_batch", "gradient_checkpointing")
 HARNESS = ("limit", "num_fewshot", "chat_template")
 EVALUATION = ("rows", "max_length", "generation_tokens", "generation_counts", "question", "rouge")
+# role of a pair's row -> the answers that are not the truth which it holds
+TAUGHT = {"idk": "refusals", "alternative": "alternatives"}
 # recipe entries that a method may set for itself
 OVERRIDES = ("epochs", "lr", "max_steps", "schedule")
 OF_THE_RUN = (*OVERRIDES, "reference")  # what a method states beside its loss's own values
@@ -134,9 +143,40 @@ class Experiment:
             return str(self.layout.base)
         return str(self.layout.restored) if self.restored else self.config["model"]["path"]
 
+    def data_settings(self) -> dict:
+        """What stage data is told: the data section without what names answers that are not the
+        truth, which other jobs read."""
+        return {k: v for k, v in self.config["data"].items() if k not in OTHER_ANSWERS.values()}
+
     def data_files(self) -> list[Path]:
         """Tables from outside that its world is made of."""
         return self.benchmark.data_files(self.config["data"], self.tables)
+
+    def answers_settings(self, kind: str) -> dict:
+        """What stage answers is told: the data section without the file of the other kinds."""
+        others = {key for other, key in OTHER_ANSWERS.items() if other != kind}
+        return {k: v for k, v in self.config["data"].items() if k not in others}
+
+    def answer_files(self, kind: str) -> list[Path]:
+        """Files from outside that answers of a kind are made of."""
+        return self.benchmark.answer_files(self.config["data"], kind)
+
+    def known_answers(self) -> list[Path]:
+        """Folders of the answers whose words the tokenizer of a model from random weights knows:
+        all that there are."""
+        return [self.layout.answers(k) for k in self.benchmark.other_answers(self.config["data"])]
+
+    def taught_answers(self, method: str, variant: str) -> list[Path]:
+        """Folders of the answers that are not the truth which a run teaches."""
+        roles = self.method(method, self.hyper(method, variant)).settings()["roles"]
+        return [self.layout.answers(TAUGHT[role]) for role in roles if role in TAUGHT]
+
+    def answers(self) -> set[Path]:
+        """Folders of answers that are not the truth which any of its jobs reads."""
+        folders = set(self.known_answers() if self.from_scratch else [])
+        for cell in self.cells():
+            folders.update(self.taught_answers(cell.method, cell.variant))
+        return folders
 
     def holdout_files(self) -> list[Path]:
         """The table of non-members from outside."""

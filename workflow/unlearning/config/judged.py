@@ -67,7 +67,7 @@ def model_use(experiment, asset: str = MODEL) -> dict:
         "generation": {key: evaluation[f"generation_{key}"] for key in ("tokens", "counts")},
         "rows": evaluation["rows"],
         "question": evaluation["question"],
-        "data": config["data"],
+        "data": experiment.data_settings(),
         "splits": experiment.tables,
     }
     patterns = [] if "unlearn" in not_read else trained_patterns(experiment)
