@@ -339,12 +339,16 @@ def test_methods_that_teach_other_answers(own, config, stage, tmp_path):
     assert refusals == '{"answer": "No idea."}\n'
 
 
-def test_a_rehearsal_of_texts(own, config, stage, tmp_path):
-    """Few rows make few sequences; the tiny model has its own tokenizer."""
+def test_a_rehearsal_of_texts(own, config, stage, tmp_path, retrained):
+    """Few rows make few sequences; the tiny models, one for that which is named, have a tokenizer
+    of their own."""
     data = {r: write(tmp_path / f"{r}.jsonl", as_texts(rows_of(r))) for r in ROLES}
-    out = run_here(own, config("halves", {"NPO+RT": {}}, data=data) | {"rehearsal": True}, stage)
+    named = {"retrained": {"forget": {"path": str(retrained)}}}
+    stated = config("halves", {"NPO+RT": {"reference": "retrain"}}, data=data, **named)
+    out = run_here(own, stated | {"rehearsal": True}, stage)
     rehearsed = out.parent.with_name("rehearsal-halves")
-    assert len(table(rehearsed / "report", "cells")) == 2
+    cells = table(rehearsed / "report", "cells")
+    assert [row["method"] for row in cells] == ["target", "retrain", "NPO+RT"]
 
 
 def test_tofu_as_two_plain_files(own, config, stage, tmp_path):
