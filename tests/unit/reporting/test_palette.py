@@ -40,4 +40,4 @@ def test_methods_of_ones_own_have_colours_of_their_own():
     registry = {styles[name].colour for name in FORGET_LOSSES}
     colours = {styles[name].colour for name in own}
     assert len(colours) == 5 and not colours & registry
-    assert len(dict.fromkeys(map(family, FORGET_LOSSES))) == 14
+    assert len(dict.fromkeys(map(family, FORGET_LOSSES))) == 15

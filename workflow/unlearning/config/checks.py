@@ -61,6 +61,7 @@ def _checks(config: dict, sections: Collection[str]) -> list[Check]:
         _trajectory,
         _runs,
         own_metric_problems,
+        _combined,
     ]
     with suppress(Unjudged):
         return [*benchmark_of(config["data"]["source"]).checks(sections), *checks]
@@ -234,6 +235,20 @@ def _lora(config: dict) -> Iterator[str]:
                 f"methods.{name}: {WEIGHTS[hook]}, so it cannot train an adapter; remove it or "
                 "set unlearn.lora to null"
             )
+
+
+def _combined(config: dict) -> Iterator[str]:
+    """An unlearned model that is two models in one is evaluated and nothing else."""
+    for name, used, _, _ in known_methods(config):
+        if not any(term.combined for term in used):
+            continue
+        made = f"{name} leaves two models that answer as one, which"
+        if name in config["folds"]["methods"]:
+            yield f"folds.methods: {made} no later request goes on from; remove it there"
+        if name in config["relearn"]["methods"]:
+            yield f"relearn.methods: {made} cannot be fine-tuned; remove it there"
+        if config["harness"]["tasks"]:
+            yield f"harness.tasks: {made} the harness does not read; remove one of them"
 
 
 def _values(place: str, value, hyper: Stated) -> list[str]:

@@ -93,6 +93,11 @@ FORGET_LOSSES: dict[str, Term] = {
             },
         ),
     ),
+    "WHP": Term(
+        HOME + "task_vector:forget_likelihood",
+        after=Part(HOME + "harry_potter:combine", {"alpha": Hyper(1.0, above=0)}),
+        combined=True,
+    ),
 }
 
 RETAIN_TERMS: dict[str, Term] = {

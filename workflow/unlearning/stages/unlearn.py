@@ -96,7 +96,8 @@ def run(args: Namespace) -> None:
     model = full_state_model(model, accelerator, main_only=True)
     if accelerator.is_main_process:
         record = run_record("unlearn", args.seed, settings, source.plan, history)
-        save_model(args.out, finish(model), tokenizer, record, settings["precision"], adapter)
+        told = (record, settings["precision"], adapter)
+        save_model(args.out, finish(model), tokenizer, *told, start=args.model)
         path = {"stage": "unlearn", **history_record(source.plan, history)}
         write_json(args.trajectory, {**path, "points": history.points})
     if state:
@@ -121,8 +122,9 @@ def make_finalise(args: Namespace, objective: Objective) -> Callable:
 
     def finish(model):
         unlearned = copy.deepcopy(model)
-        after(unlearned, load_model(args.model))
-        return unlearned
+        start = load_model(args.model).to(next(model.parameters()).device)
+        made = after(unlearned, start)  # another model, or None for this one changed in place
+        return unlearned if made is None else made
 
     return finish
 
