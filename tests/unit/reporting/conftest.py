@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
+from folders import ROOT
+from project import merged
 from report_world import (
     REPLACED,
     complete_config,
@@ -65,12 +68,18 @@ def sections_report(tmp_path_factory) -> Report:
 
 
 @pytest.fixture
-def llama(tmp_path, config_of):
+def llama(tmp_path, config_of, on_llama):
     """The experiment with Llama-2-7B-chat on TOFU."""
-    config = config_of(tmp_path)
-    config["data"]["source"] = "tofu"
-    config["model"] |= {"path": "meta-llama/Llama-2-7b-chat-hf", "architecture": None}
-    return Experiment(config)
+    return Experiment(on_llama(config_of(tmp_path)))
+
+
+@pytest.fixture(scope="session")
+def on_llama():
+    """A config as of the SimNPO paper's TOFU table: model, data, recipe, evaluation."""
+    published = yaml.safe_load((ROOT / "config/published/tofu.yaml").read_text(encoding="utf-8"))
+    base = {"path": "meta-llama/Llama-2-7b-chat-hf", "architecture": None}
+    stated = published["sources"]["simnpo-paper"]["config"]
+    return lambda config: merged(config, {**stated, "model": base})
 
 
 @pytest.fixture

@@ -73,13 +73,12 @@ def test_published_numbers_of_another_model_stand_apart(page):
 
 
 def test_published_numbers_of_the_same_model_stand_beside_ours(
-    tmp_path, config_of, world_of, report_of
+    tmp_path, config_of, world_of, report_of, on_llama
 ):
     config = config_of(tmp_path / "results", methods={"NPO": {}, "NPO+RT": {}})
     config["relearn"]["methods"] = []
     world_of(config)
-    config["data"] = {"source": "tofu", "data_dir": None, "retain_authors": None}
-    config["model"] |= {"path": "meta-llama/Llama-2-7b-chat-hf", "architecture": None}
+    config = on_llama(config)
     page = (report_of(config, tmp_path / "report") / "index.html").read_text("utf-8")
     assert "Published (Llama-2-7b-chat; the model of this experiment)" in page
     assert re.search(r'<td class="number published" data-value="0.29"[^>]*>0.29</td>', page)

@@ -18,6 +18,7 @@ from unlearning.reporting.comparison import (
 )
 from unlearning.reporting.evaluated import SeedGroup
 from unlearning.reporting.labels import NAMES, RETRAIN, TARGET, compact
+from unlearning.reporting.made_with import made_alike
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,8 @@ def _speaks_of(row: PublishedRow, group: SeedGroup, experiment: Experiment) -> b
         return False
     referred = first.method in (TARGET, RETRAIN)
     hyper = {} if referred else experiment.hyper(first.method, first.variant)
+    if not made_alike(row.source.config, row.method, hyper, experiment.config):
+        return False
     return same_hyperparameters(row.hyper, first.method, hyper, experiment)
 
 
@@ -145,6 +148,6 @@ def _row(
                 f"{where}: unknown {key} {row.get(key)!r}. Allowed: {', '.join(known[:12])} …"
             )
     values = {name: row[name] for name in metrics if name in row}
-    as_published, hyper = row.get("published_as", row["method"]), row.get("hyper", {})
-    source = sources[row["source"]]
+    as_published, source = row.get("published_as", row["method"]), sources[row["source"]]
+    hyper = source.hyper.get(row["method"], {}) | row.get("hyper", {})
     return PublishedRow(row["method"], as_published, values, digits, hyper, source)

@@ -1,6 +1,7 @@
 """Published TOFU cells beside ours.
 
-Only cells of this experiment's own base model and data, and of the same split. Where the source
+Only cells of this experiment's own base model and data, of the same split, recipe and evaluation
+(Source.config), and of forget quality only with as many rows in the test. Where the source
 states hyper-parameters, only the variants that have them; where it does not, every variant, and the
 table says so. The forget quality of a published retrained model is that against itself, 1; ours is
 the noise floor against another one: these two are not compared.
@@ -11,6 +12,7 @@ from unlearning.benchmarks.tofu.reporting.results import Evaluated, Results
 from unlearning.config.experiment import Experiment
 from unlearning.reporting.comparison import Compared, half_unit, same_hyperparameters
 from unlearning.reporting.labels import RETRAIN
+from unlearning.reporting.made_with import made_alike
 
 _METRICS = {"forget_quality": "fq", "model_utility": "mu", "forget_truth_ratio": "truth_ratio"}
 _DIGITS = 2  # decimals of numbers that are printed as such
@@ -34,8 +36,10 @@ def _ours(row: Published, models: list[Evaluated], experiment: Experiment) -> li
     variants: dict[str, list[Evaluated]] = {}
     for model in models:
         hyper = dict(model.hyper)
-        if model.method == row.method and same_hyperparameters(
-            dict(row.hyper), row.method, hyper, experiment
+        if (
+            model.method == row.method
+            and made_alike(row.source.config, row.method, hyper, experiment.config)
+            and same_hyperparameters(dict(row.hyper), row.method, hyper, experiment)
         ):
             variants.setdefault(model.label, []).append(model)
     return [*variants.values()]
@@ -48,6 +52,9 @@ def _cells(row: Published, seeds: list[Evaluated]) -> list[Compared]:
         value = getattr(row, published)
         ours = [model.metrics[metric] for model in seeds if metric in model.metrics]
         floor = metric == "forget_quality" and row.method == RETRAIN
+        if metric == "forget_quality" and row.n is not None:
+            counts = {model.metrics.get("forget_quality_rows") for model in seeds}
+            floor |= counts != {row.n}  # p-values of other numbers of rows are no match
         if value is not None and ours and not floor:
             own = (seeds[0].split, seeds[0].label, metric, value, texts[published])
             half = half_unit(value, _DIGITS)

@@ -106,6 +106,6 @@ def _analyses(split: SplitResults) -> dict:
 
 def _by_label(results: Results, published: list[Model], split: str) -> dict:
     """Label -> published numbers of this experiment's own model, where there are any."""
-    by_method = beside_ours(published, split)
+    by_method = beside_ours(published, split, results.experiment)
     labels = {m.label: m.method for s in results.splits if s.split == split for m in s.models}
     return {label: by_method[method] for label, method in labels.items() if method in by_method}

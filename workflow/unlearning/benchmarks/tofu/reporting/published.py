@@ -9,6 +9,7 @@ from unlearning.config.experiment import Experiment
 from unlearning.errors import UserError
 from unlearning.reporting.comparison import Source, same_model
 from unlearning.reporting.labels import NAMES, compact, scientific
+from unlearning.reporting.made_with import made_alike
 
 _ROW = {"method", "fq", "mu", "published_as", "truth_ratio", "source", "note", "hyper"}
 
@@ -27,6 +28,7 @@ class Published:
     source: Source
     note: str
     hyper: tuple[tuple[str, float], ...] = ()  # as the source states them; empty if it does not
+    n: int | None = None  # rows of the test of forget quality
 
     @property
     def fq_text(self) -> str:
@@ -77,11 +79,12 @@ def load_published(path: Path, experiment: Experiment) -> PublishedNumbers:
     return PublishedNumbers(models, sources[stated["source"]], stated["items"])
 
 
-def beside_ours(models: list[Model], split: str) -> dict[str, Published]:
-    """Method -> published numbers of this experiment's own model; of several the first stated."""
+def beside_ours(models: list[Model], split: str, experiment: Experiment) -> dict[str, Published]:
+    """Method -> published numbers of this experiment's own model that were made as its runs are; of
+    several the first stated."""
     found: dict[str, Published] = {}
     for row in (row for model in models if model.same for row in model.rows):
-        if row.split == split:
+        if row.split == split and made_alike(row.source.config, row.method, {}, experiment.config):
             found.setdefault(row.method, row)
     return found
 
@@ -107,8 +110,11 @@ def _row(model: str, split: str, row: dict, sources: dict[str, Source], path: Pa
     if row.get("source") not in sources:
         known = ", ".join(sources)
         raise UserError(f"{where}: unknown source {row.get('source')!r}. Allowed: {known}")
-    hyper = ", ".join(f"{key} {compact(value)}" for key, value in row.get("hyper", {}).items())
-    note = "; ".join(text for text in (hyper, row.get("note", "")) if text)
+    source = sources[row["source"]]
+    values = source.hyper.get(row["method"], {}) | row.get("hyper", {})
+    hyper, n = ", ".join(f"{key} {compact(v)}" for key, v in values.items()), source.n.get(split)
+    parts = (hyper, f"n = {n}" if n else "", row.get("note", ""))
+    note = "; ".join(text for text in parts if text)
     return Published(
         model,
         split,
@@ -117,7 +123,8 @@ def _row(model: str, split: str, row: dict, sources: dict[str, Source], path: Pa
         row["fq"],
         row["mu"],
         row.get("truth_ratio"),
-        sources[row["source"]],
+        source,
         note,
-        tuple(row.get("hyper", {}).items()),
+        tuple(values.items()),
+        n,
     )
