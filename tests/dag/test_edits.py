@@ -426,6 +426,7 @@ def test_another_file_of_refusals_is_read_by_those_who_teach_them(own):
 
 # two files and a model folder, which is the target as it is
 UNLEARNED = Counter(reference=1, unlearn=4, relearn=2, evaluate=5, report=1)
+IGNORANCE = Counter(answers=1, unlearn=2, evaluate=2, report=1)  # of IDK+RT
 FILE = "tests/micro/own/{}.jsonl".format
 
 OF_OWN_DATA = [
@@ -436,6 +437,8 @@ OF_OWN_DATA = [
         UNLEARNED + Counter(data=1),
     ),
     ("weights doubled", scaled("model/model.safetensors", 2.0), UNLEARNED),
+    ("titles of metrics", code("benchmarks/own/metrics.py", "Forget quality", "Quality"), REPORT),
+    ("refusals of ours", code("data/answers.py", '"No idea."', '"Not me."'), IGNORANCE),
     ("words and times", both(added("model/README.md"), touched("model/*", FILE("*"))), NOTHING),
 ]
 
