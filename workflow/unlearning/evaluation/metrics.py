@@ -11,13 +11,22 @@ from unlearning.evaluation.membership import ATTACKS
 
 @dataclass(frozen=True)
 class Metric:
-    """A reported number: how to read it and where it is defined."""
+    """A reported number: how to read it and where it is defined.
+
+    better: higher, lower, zero (the nearer to 0), or "" where neither is better. of_attack: of a
+    relearning attack, not of a model. short, group: head of its column, and what stands above it.
+    digits: decimals; None for about three digits. unit: of differences.
+    """
 
     title: str
-    better: str  # higher, lower, zero (the nearer to 0), or "" where neither is better
+    better: str
     source: str
     range: tuple[float, float] = (0.0, 1.0)
-    of_attack: bool = False  # of a relearning attack, not of a model
+    of_attack: bool = False
+    short: str = ""
+    group: str = ""
+    digits: int | None = None
+    unit: str = ""
 
 
 OPEN_UNLEARNING = "open-unlearning, src/evals/metrics"
@@ -39,11 +48,15 @@ def memorization(name: str, title: str) -> dict[str, Metric]:
             f"{title} extraction strength",
             better,
             f"Carlini et al., arXiv 2012.07805; {OPEN_UNLEARNING}",
+            short="ES",
+            group=f"{title} set",
         ),
         f"{name}_exact_memorization": Metric(
             f"{title} exact memorisation",
             better,
             f"Tirumala et al., arXiv 2205.10770; {OPEN_UNLEARNING}",
+            short="EM",
+            group=f"{title} set",
         ),
     }
 
@@ -52,7 +65,11 @@ def membership() -> dict[str, Metric]:
     """An AUC is to be compared with the retrained model's; PrivLeak does that."""
     return {
         f"mia_{attack}_auc": Metric(
-            f"Membership AUC, {_ATTACK_TITLES[attack]}", "", f"{OPEN_UNLEARNING}/mia"
+            f"Membership AUC, {_ATTACK_TITLES[attack]}",
+            "",
+            f"{OPEN_UNLEARNING}/mia",
+            short=_ATTACK_TITLES[attack],
+            group="Membership (AUC)",
         )
         for attack in ATTACKS
     }
@@ -62,7 +79,11 @@ def fluency(name: str, title: str) -> dict[str, Metric]:
     """Of the answers to a set's questions."""
     distinct = {
         f"{name}_distinct_{n}": Metric(
-            f"{title} distinct-{n}", "higher", "Li et al., arXiv 1510.03055; words of all answers"
+            f"{title} distinct-{n}",
+            "higher",
+            "Li et al., arXiv 1510.03055; words of all answers",
+            short=f"distinct-{n}",
+            group=f"{title} set",
         )
         for n in (1, 2, 3)
     }
@@ -71,15 +92,23 @@ def fluency(name: str, title: str) -> dict[str, Metric]:
             f"{title} repetition in an answer",
             "lower",
             "seq-rep-4, Welleck et al., arXiv 1908.04319; over words",
+            short="repetition",
+            group=f"{title} set",
         ),
         f"{name}_empty": Metric(
-            f"{title} share of empty answers", "lower", "evaluation/fluency.py"
+            f"{title} share of empty answers",
+            "lower",
+            "evaluation/fluency.py",
+            short="empty",
+            group=f"{title} set",
         ),
         f"{name}_perplexity": Metric(
             f"{title} perplexity of answers under the target model",
             "lower",
             "evaluation/fluency.py",
             (1.0, math.inf),
+            short="perplexity",
+            group=f"{title} set",
         ),
     }
 
@@ -89,6 +118,9 @@ PRIVLEAK = Metric(
     "zero",
     f"MUSE, arXiv 2407.06460 §3; {OPEN_UNLEARNING}/privacy.py",
     (-100.0, math.inf),
+    short="PrivLeak %",
+    group="Membership",
+    unit="percentage points",
 )
 WMDP_SOURCE = "WMDP, arXiv 2403.03218; lm-evaluation-harness lm_eval/tasks/wmdp; 0.25 is chance"
 MMLU_SOURCE = "MMLU, arXiv 2009.03300; lm-evaluation-harness lm_eval/tasks/mmlu; 0.25 is chance"

@@ -17,21 +17,40 @@ SET_TITLES = {
     "world_facts": "World facts",
     "forget": "Forget",
 }
+SET_GROUPS = {name: f"{title} set" for name, title in SET_TITLES.items()} | {
+    "real_authors": "Real authors",
+    "world_facts": "World facts",
+}
 _MEASURES = {"rouge": "ROUGE-L", "probability": "probability", "truth_ratio": "truth ratio"}
+_SHORT = {"rouge": "ROUGE-L", "probability": "prob.", "truth_ratio": "TR"}
 
 
 def _utility() -> dict[str, Metric]:
     return {
-        f"{name}_{key}": Metric(f"{SET_TITLES[name]} {measure}", "higher", _TOFU)
+        f"{name}_{key}": Metric(
+            f"{SET_TITLES[name]} {measure}",
+            "higher",
+            _TOFU,
+            short=_SHORT[key],
+            group=SET_GROUPS[name],
+        )
         for name in UTILITY_SETS
         for key, measure in _MEASURES.items()
     }
 
 
 _QUALITY = {
-    "forget_quality": Metric("Forget quality", "higher", _TOFU),
-    "log10_forget_quality": Metric("log10 FQ", "higher", _TOFU, (-math.inf, 0.0)),
-    "ks_statistic": Metric("KS statistic", "lower", _TOFU),
+    "forget_quality": Metric("Forget quality", "higher", _TOFU, short="FQ", group="Forget quality"),
+    "log10_forget_quality": Metric(
+        "log10 FQ",
+        "higher",
+        _TOFU,
+        (-math.inf, 0.0),
+        short="log₁₀ FQ",
+        group="Forget quality",
+        unit="orders of magnitude",
+    ),
+    "ks_statistic": Metric("KS statistic", "lower", _TOFU, short="KS", group="Forget quality"),
 }
 
 
@@ -39,7 +58,13 @@ def _strata() -> dict[str, Metric]:
     """Forget quality of halves of the forget set; see benchmarks/tofu/strata.py."""
     return {
         f"{key}@{name}": Metric(
-            f"{metric.title}, {title}", metric.better, f"{_SIMNPO_PAPER} §4; {_TOFU}", metric.range
+            f"{metric.title}, {title}",
+            metric.better,
+            f"{_SIMNPO_PAPER} §4; {_TOFU}",
+            metric.range,
+            short=metric.short,
+            group=title.capitalize(),
+            unit=metric.unit,
         )
         for name, title in strata.TITLES.items()
         for key, metric in _QUALITY.items()
@@ -78,23 +103,32 @@ def _divergence() -> dict[str, Metric]:
     return {f"divergence_{key}": Metric(title, "", source, r) for key, (title, r) in titles.items()}
 
 
+def _of_forget(title: str, better: str, source: str, short: str) -> Metric:
+    return Metric(title, better, source, short=short, group=SET_GROUPS["forget"])
+
+
 METRICS: dict[str, Metric] = {
     **_QUALITY,
     "forget_quality_rows": Metric(
         "Rows of the FQ test", "", "n on each side of the Kolmogorov–Smirnov test", (1.0, math.inf)
     ),
-    "model_utility": Metric("Model utility", "higher", _TOFU),
+    "model_utility": Metric("Model utility", "higher", _TOFU, short="MU"),
     **_utility(),
-    "forget_rouge": Metric("Forget ROUGE-L", "lower", _TOFU),
-    "forget_probability": Metric("Forget probability", "lower", _TOFU),
-    "forget_truth_ratio": Metric("Forget truth ratio", "higher", _TOFU),
-    "forget_truth_ratio_median": Metric(
-        "Median forget truth ratio", "higher", "median over rows instead of the mean; " + _TOFU
+    "forget_rouge": _of_forget("Forget ROUGE-L", "lower", _TOFU, "ROUGE-L"),
+    "forget_probability": _of_forget("Forget probability", "lower", _TOFU, "prob."),
+    "forget_truth_ratio": _of_forget("Forget truth ratio", "higher", _TOFU, "TR"),
+    "forget_truth_ratio_median": _of_forget(
+        "Median forget truth ratio",
+        "higher",
+        "median over rows instead of the mean; " + _TOFU,
+        "TR med.",
     ),
-    "forget_one_minus_rouge": Metric("1 - forget ROUGE-L", "higher", _SIMNPO),
-    "forget_one_minus_probability": Metric("1 - forget probability", "higher", _SIMNPO),
-    "forget_one_minus_extraction_strength": Metric(
-        "1 - forget extraction strength", "higher", _SIMNPO
+    "forget_one_minus_rouge": _of_forget("1 - forget ROUGE-L", "higher", _SIMNPO, "1−ROUGE-L"),
+    "forget_one_minus_probability": _of_forget(
+        "1 - forget probability", "higher", _SIMNPO, "1−prob."
+    ),
+    "forget_one_minus_extraction_strength": _of_forget(
+        "1 - forget extraction strength", "higher", _SIMNPO, "1−ES"
     ),
     **{
         key: metric for name in SETS for key, metric in memorization(name, SET_TITLES[name]).items()

@@ -1,0 +1,84 @@
+"""The main table: every model, mean ± standard deviation over seeds.
+
+Which metrics it has, in which order, says a benchmark's `columns` room: MAIN, PARTS (of MAIN, hidden at
+first), FURTHER (a second table) and NOTE, what readers should know.
+"""
+
+from collections.abc import Sequence
+
+from unlearning.benchmark import room
+from unlearning.reporting.charts.specs import MEANINGFUL
+from unlearning.reporting.frame import LOG10, MODEL, VARIANT, average, finals, wide
+from unlearning.reporting.labels import RETRAIN
+from unlearning.reporting.published.numbers import beside
+from unlearning.reporting.section import Content
+from unlearning.reporting.tables import SEEDS, Cell, Row, Table, columns, number
+
+TITLE = "Results"
+TABLES = ("main", "cells")
+SHOWN = ("main", "further")
+COLLAPSED = "A loss or gradient became infinite or NaN, or no utility was left"
+
+
+def content(report) -> Content:
+    """One table for each split, and one of further metrics where any was measured."""
+    home = room(report.experiment.benchmark.name, "columns")
+    models = finals(report.frame)
+    main, further = [], []
+    for split in report.results.splits:
+        present = set(models.loc[models["split"] == split, "metric"])
+        keys = [key for key in (*home.MAIN, *report.results.tasks) if key in present]
+        main.append(metric_table(report, f"results-{split}", split, split, keys, home.PARTS))
+        rest = [key for key in home.FURTHER if key in present]
+        if rest:
+            further.append(metric_table(report, f"further-{split}", split, split, rest))
+    csv = {"main": main_csv(report), "cells": wide(models, [*MODEL, "collapsed"], report.results.metrics)}
+    words = {"note": home.note(report.results), "further_note": home.FURTHER_NOTE}
+    return Content(csv, {"main": main, "further": further}, words=words)
+
+
+def main_csv(report):
+    """One line per split, variant and metric; with what is published of it."""
+    models = finals(report.frame)
+    table = average(models, VARIANT)
+    runs = models.drop_duplicates(["split", "label", "run"])
+    collapsed = runs.groupby(VARIANT, sort=False)["collapsed"].sum().reset_index()
+    table = table.merge(collapsed, on=VARIANT)
+    published = beside(report.beside)
+    keys = list(table[["split", "label", "metric"]].itertuples(index=False, name=None))
+    for name, value in (("published", "value"), ("difference", "difference"), ("inside_spread", "inside")):
+        table[name] = [getattr(published[key], value) if key in published else None for key in keys]
+    return table
+
+
+def metric_table(
+    report, id: str, caption: str, split: str, keys: Sequence[str], parts: Sequence[str] = ()
+) -> Table:
+    """A table of metrics of every model of a split."""
+    metrics, published = report.results.metrics, beside(report.beside)
+    rows = []
+    models = report.results.models
+    for label, runs in models[models["split"] == split].groupby("label", sort=False):
+        spreads, method = report.spreads[split, label], runs["method"].iloc[0]
+        cells = []
+        for key in keys:
+            known = published.get((split, label, key))
+            good = key == "log10_forget_quality" and method != RETRAIN
+            good = good and key in spreads and spreads[key].mean > MEANINGFUL
+            note = "" if known is None else known.note
+            cells.append(number(key, spreads.get(key), metrics[key], note=note, good=good))
+        cells.append(Cell(str(len(runs)), len(runs)))
+        rows.append(Row(label, cells, method, badge(runs), _note(method, keys)))
+    return Table(id, caption, [*columns(keys, metrics, parts), SEEDS], rows)
+
+
+def badge(runs) -> tuple[str, str] | None:
+    """How many of a variant's runs collapsed."""
+    collapsed = int(runs["collapsed"].sum())
+    return (f"collapsed in {collapsed} of {len(runs)}", COLLAPSED) if collapsed else None
+
+
+def _note(method: str, keys: Sequence[str]) -> tuple[str, str] | None:
+    if method == RETRAIN and f"{LOG10}forget_quality" in keys:
+        return "FQ = noise floor", "FQ of further retrained models against the first"
+    return None
