@@ -29,6 +29,7 @@ class Metric:
     unit: str = ""
 
 
+LOG10 = "log10_"  # prefix of a metric that is the logarithm of another, which is averaged by it
 OPEN_UNLEARNING = "open-unlearning, src/evals/metrics"
 _ATTACK_TITLES = {
     "loss": "loss",

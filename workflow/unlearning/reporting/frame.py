@@ -12,6 +12,8 @@ import numpy
 import pandas
 from scipy.stats import t
 
+from unlearning.evaluation.metrics import LOG10
+
 COLUMNS = {
     "split": "forget split; of a synthetic experiment the study and its setting",
     "method": "`target`, `retrain` or the unlearning method",
@@ -32,13 +34,12 @@ COLUMNS = {
 FINAL, COURSE, RELEARN = "final", "course", "relearn"
 VARIANT = ["split", "method", "variant", "label"]
 MODEL = [*VARIANT, "seed"]
-LOG10 = "log10_"
 LEVEL = 0.95  # of intervals
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean, standard deviation and interval of n values; all but the mean are None for a single one.
+    """Mean, standard deviation and 95% interval of n values; of a single one there is a mean alone.
 
     Of a geometric mean the standard deviation is a factor: one deviation is mean × sd, mean / sd.
     """

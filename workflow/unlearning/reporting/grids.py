@@ -40,7 +40,7 @@ def grids(results: Results, split: str, models: pandas.DataFrame) -> list[Grid]:
     """
     by_method: dict[str, list[Variant]] = {}
     for label in models["label"].unique():
-        if (variant := results.variants.get(label)) is not None:
+        if (variant := results.variants[split].get(label)) is not None:
             by_method.setdefault(variant.method, []).append(variant)
     found = [_grid(split, variants, models) for variants in by_method.values()]
     return [grid for grid in found if grid is not None]

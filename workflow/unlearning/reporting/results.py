@@ -26,28 +26,31 @@ DRAW = 1  # everything that is random before unlearning is drawn once
 @dataclass(frozen=True)
 class Variant:
     """Models that differ in their seed alone. stated: hyper-parameters as the config has them.
-    complete: with the defaults of the method and of the recipe."""
+    complete: with the defaults of the method and of the recipe. note: what stands beside its label.
+    """
 
     method: str
     variant: str
     label: str
     stated: dict[str, Any]
     complete: dict[str, Any]
+    note: str = ""
 
 
 @dataclass
 class Results:
     """What the report is made of.
 
-    metrics: declaration of every metric of the frame. variants: label -> unlearned variant. places:
-    study that claims name -> the splits in which they are judged. sizes: split -> evaluation set ->
-    rows. documents: harness task -> questions. details: what a benchmark's sections need besides.
+    metrics: declaration of every metric of the frame. variants: split -> label -> unlearned
+    variant. places: study that claims name -> the splits in which they are judged. sizes: split ->
+    evaluation set -> rows. documents: harness task -> questions. details: what a benchmark's
+    sections need besides.
     """
 
     experiment: Any
     frame: pandas.DataFrame
     metrics: dict[str, Metric]
-    variants: dict[str, Variant]
+    variants: dict[str, dict[str, Variant]]
     places: dict[str | None, list[str]]
     missing: list[Path] = field(default_factory=list)
     sizes: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -149,7 +152,7 @@ class Reader:
             self.experiment,
             frame.reset_index(drop=True),
             metrics | {accuracy_of(task): task_metric(task) for task in documents},
-            {label: v for cell in self.experiment.cells() for label, v in self._variant(cell)},
+            self._variants(),
             {study: splits},
             self.missing,
             self.sizes,
@@ -180,7 +183,9 @@ class Reader:
         for run in needed:
             absent = [path for path in self.files(split, run) if not path.is_file()]
             if absent:
-                which = "the target and the first retrained model" if len(needed) > 1 else "the target"
+                which = (
+                    "the target and the first retrained model" if len(needed) > 1 else "the target"
+                )
                 raise UserError(
                     f"no evaluation in {absent[0].parent}: the report needs {which}. Run the "
                     "workflow up to there first"
@@ -259,14 +264,18 @@ class Reader:
         self.missing += absent
         return not absent
 
-    def _variant(self, cell: UnlearnRun):
-        hyper = dict(cell.hyper)
+    def _variants(self) -> dict[str, dict[str, Variant]]:
         recipe = self.experiment.config["unlearn"]
         defaults = {"epochs": recipe["epochs"], "lr": recipe["lr"], "reference": references.TARGET}
-        method = self.experiment.method(cell.method, hyper).hyper
-        label = model_label(cell.method, hyper)
-        complete = {**defaults, **method, **hyper}
-        yield label, Variant(cell.method, cell.variant, label, hyper, complete)
+        found: dict[str, dict[str, Variant]] = {}
+        for cell in self.experiment.cells():
+            hyper = dict(cell.hyper)
+            method = self.experiment.method(cell.method, hyper).hyper
+            label = model_label(cell.method, hyper)
+            complete = {**defaults, **method, **hyper}
+            variant = Variant(cell.method, cell.variant, label, hyper, complete)
+            found.setdefault(cell.split, {})[label] = variant
+        return found
 
     # --- harness tasks ---
 

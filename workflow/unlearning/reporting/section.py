@@ -94,6 +94,11 @@ class Section:
         return self.declared["TITLE"]
 
     @property
+    def figures(self) -> dict[str, str]:
+        """Name -> what it shows."""
+        return self.declared["FIGURES"]
+
+    @property
     def module(self) -> str:
         """The name of its module."""
         return f"{self.package}.{self.id}"

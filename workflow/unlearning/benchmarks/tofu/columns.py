@@ -21,11 +21,12 @@ FURTHER = (
     *(f"retain_{name}" for name in (*_MEMORIZATION, *_FLUENCY)),
 )
 FURTHER_NOTE = (
-    "ES extraction strength and EM exact memorisation of the true answers, given their beginnings; "
-    "1−ROUGE-L, 1−prob. and 1−ES as in SimNPO's table; how varied and how likely under the target "
-    "model the generated answers are: a high perplexity or repetition is gibberish, not forgetting. "
-    "Membership: how well forget rows are told from rows that no model saw (0.5 is not at all); "
-    "PrivLeak compares min-k with the retrained models, →0 is as private as retraining."
+    "ES extraction strength and EM exact memorisation of the true answers, given their "
+    "beginnings; 1−ROUGE-L, 1−prob. and 1−ES as in SimNPO's table; how varied and how likely "
+    "under the target model the generated answers are: a high perplexity or repetition is "
+    "gibberish, not forgetting. Membership: how well forget rows are told from rows that no "
+    "model saw (0.5 is not at all); PrivLeak compares min-k with the retrained models, →0 is as "
+    "private as retraining."
 )
 ANSWERS = SETS
 CITED = ("tofu",)
@@ -47,11 +48,11 @@ def note(results: Results) -> str:
         floors.append("a second seed in retrain.seeds gives it")
     return (
         "Forget quality (FQ) is a p-value: that of a Kolmogorov–Smirnov test between the truth "
-        "ratios of a model and of a retrained model on the forget set. Everywhere in this report it "
-        "is averaged over seeds and retrained models as 10 to the mean of its logarithm (a geometric "
-        "mean, with its deviation as a factor), so that one lucky seed does not lift the others. "
-        "Read it beside the noise floor, which the row Retrained shows in place of the 1 that a "
-        f"retrained model scores against itself: {', '.join(floors)}. Truth ratios, and "
-        "probabilities among choices, follow the variant "
+        "ratios of a model and of a retrained model on the forget set. Everywhere in this report "
+        "it is averaged over seeds and retrained models as 10 to the mean of its logarithm (a "
+        "geometric mean, with its deviation as a factor), so that one lucky seed does not lift "
+        "the others. Read it beside the noise floor, which the row Retrained shows in place of "
+        f"the 1 that a retrained model scores against itself: {', '.join(floors)}. Truth ratios, "
+        "and probabilities among choices, follow the variant "
         f"“{results.experiment.config['evaluation']['variant']}”."
     )

@@ -136,7 +136,9 @@ class TofuComparison(Comparison):
         found = {"divergence_drift": drift[-1]}
         if len(drift) >= FEWEST and min(drift[1:]) > 0:
             fits = {key: quantity.value(curves) for key, quantity in GROWTH.items()}
-            found |= {f"divergence_{k}": v for k, v in fits.items() if v is not None and k != "drift"}
+            found |= {
+                f"divergence_{k}": v for k, v in fits.items() if v is not None and k != "drift"
+            }
         return found
 
 

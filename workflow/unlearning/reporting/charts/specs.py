@@ -136,7 +136,9 @@ def file_spec(panels: list[Panel], columns: int, width: int) -> dict:
     }
 
 
-def figure_files(panels: list[Panel], columns: int, width: int, note: str) -> dict[str, str | bytes]:
+def figure_files(
+    panels: list[Panel], columns: int, width: int, note: str
+) -> dict[str, str | bytes]:
     """Ending -> content: svg, pdf, png, vl.json. Without panels they say the note."""
     if not panels:
         data = inline_data([{"text": note}])

@@ -10,7 +10,7 @@ from unlearning.benchmark import SOURCES, WITHOUT_DATA, room
 from unlearning.config.schema import did_you_mean
 from unlearning.config.strict import read_file
 from unlearning.errors import UserError
-from unlearning.evaluation.metrics import Metric
+from unlearning.evaluation.metrics import LOG10, Metric
 from unlearning.methods.references import can_be_replaced
 from unlearning.methods.registry import (
     FORGET_LOSSES,
@@ -20,7 +20,6 @@ from unlearning.methods.registry import (
     names,
     terms,
 )
-from unlearning.reporting.frame import LOG10
 from unlearning.reporting.labels import RETRAIN, TARGET, model_label
 
 _REQUIRED = {"id", "statement", "source", "metric", "of", "relation"}

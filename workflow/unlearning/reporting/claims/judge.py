@@ -18,17 +18,17 @@ SMALLEST = 5e-324  # log10 of an underflown p-value stays finite
 VERDICTS = (SUPPORTED, REFUTED, MIXED, INCONCLUSIVE, NOT_RUN)
 
 EXPLANATION = (
-    "A claim is judged in parts: once for each forget split (of those it names, if it names any) or "
-    "setting of its study, matching variant and attack. A part's statistic is the difference between "
-    "the two sides, seed by seed where both have seeds; the target and the retrained models have no "
-    "unlearning seed and enter as constants. If the two-sided 95% Student t interval of the mean "
-    "difference lies wholly on the claimed side, the part is supported; wholly on the other side, "
-    "not supported; otherwise, or with too few seeds, inconclusive. A comparison without seeds is "
-    "judged by its value alone. The claim itself is supported if all its parts are, mixed if some "
-    "are and others are not, not supported if some are not and none is, and inconclusive otherwise. "
-    "Beside each verdict stands the one after Holm's correction, which asks of all intervals of this "
-    "report together that with 95% none is wrong: p-values of the mean differences, multiplied by "
-    "how many there are from theirs upwards."
+    "A claim is judged in parts: once for each forget split (of those it names, if it names any) "
+    "or setting of its study, matching variant and attack. A part's statistic is the difference "
+    "between the two sides, seed by seed where both have seeds; the target and the retrained "
+    "models have no unlearning seed and enter as constants. If the two-sided 95% Student t "
+    "interval of the mean difference lies wholly on the claimed side, the part is supported; "
+    "wholly on the other side, not supported; otherwise, or with too few seeds, inconclusive. A "
+    "comparison without seeds is judged by its value alone. The claim itself is supported if all "
+    "its parts are, mixed if some are and others are not, not supported if some are not and none "
+    "is, and inconclusive otherwise. Beside each verdict stands the one after Holm's correction, "
+    "which asks of all intervals of this report together that with 95% none is wrong: p-values "
+    "of the mean differences, multiplied by how many there are from theirs upwards."
 )
 
 
@@ -94,9 +94,7 @@ def combined(verdicts: list[str]) -> str:
 def judge(claims: list[Claim], results: Results) -> list[Judged]:
     """Every claim about what this experiment studies, in the file's order."""
     judged = [
-        Judged(claim, _parts(claim, results))
-        for claim in claims
-        if claim.study in results.places
+        Judged(claim, _parts(claim, results)) for claim in claims if claim.study in results.places
     ]
     return _holm(judged)
 

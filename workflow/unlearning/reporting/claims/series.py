@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-
 from unlearning.methods import references
 from unlearning.reporting.claims.file import Selection
 from unlearning.reporting.frame import FINAL, finals, spreads
@@ -44,7 +43,7 @@ def series(selection: Selection, metric: str, results: Results, split: str) -> l
         return [] if mean is None else [Series(NAMES[selection.method], "", {CONSTANT: mean.mean})]
     matching = {
         label: {k: v for k, v in variant.complete.items() if k not in dict(selection.hyper)}
-        for label, variant in results.variants.items()
+        for label, variant in results.variants.get(split, {}).items()
         if _matches(selection, variant)
     }
     here = here[here["label"].isin(matching)]
@@ -54,7 +53,9 @@ def series(selection: Selection, metric: str, results: Results, split: str) -> l
         states = states[states["label"].isin([best])]
     rows = states[(states["metric"] == metric) & states["attack"].str.startswith(selection.attack)]
     return [
-        Series(label, attack, dict(zip(seeds["seed"], seeds["value"], strict=True)), matching[label])
+        Series(
+            label, attack, dict(zip(seeds["seed"], seeds["value"], strict=True)), matching[label]
+        )
         for (label, attack), seeds in rows.groupby(["label", "attack"], sort=False)
     ]
 

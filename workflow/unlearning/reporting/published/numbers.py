@@ -114,7 +114,7 @@ def compared(published: PublishedNumbers, results: Results) -> list[Compared]:
         for label, rows in here.groupby("label", sort=False):
             method = rows["method"].iloc[0]
             for row in model.rows:
-                if row.method == method and _same_hyper(row, label, results):
+                if row.method == method and _same_hyper(row, model.split, label, results):
                     cells += _cells(row, rows, means[model.split, label])
     return cells
 
@@ -136,11 +136,11 @@ def _is_ours(entry: dict, experiment: Any) -> bool:
     return last in {hub_id.rpartition("/")[2].lower() for hub_id in entry["hub_ids"]}
 
 
-def _same_hyper(row: PublishedRow, label: str, results: Results) -> bool:
+def _same_hyper(row: PublishedRow, split: str, label: str, results: Results) -> bool:
     """Whether a variant has the values that a source states; any has where it states none."""
     if not row.hyper or row.method in (TARGET, RETRAIN):
         return True
-    complete = results.variants[label].complete
+    complete = results.variants[split][label].complete
     return all(complete.get(key) == value for key, value in row.hyper.items())
 
 
@@ -152,9 +152,7 @@ def _cells(row: PublishedRow, models, means) -> list[Compared]:
         if seeds and not (row.method == RETRAIN and metric in TO_ITSELF):
             half, ours = half_unit(value, row.decimals(metric)), means[metric]
             name = (split, label, metric, value, row.text(metric), half)
-            cells.append(
-                Compared(*name, row.source, bool(row.hyper), ours.mean, ours.sd, seeds)
-            )
+            cells.append(Compared(*name, row.source, bool(row.hyper), ours.mean, ours.sd, seeds))
     return cells
 
 

@@ -12,10 +12,12 @@ SHOWN = ("harness",)
 def content(report) -> Content:
     """Empty where the experiment asks for no task."""
     results = report.results
-    csv = wide(finals(report.frame), MODEL, results.tasks)
+    models = finals(report.frame)
+    csv = wide(models, MODEL, results.tasks)
     shown = []
     for split in results.splits if results.tasks else []:
         caption = f"Accuracy on harness tasks, {split}"
-        shown.append(metric_table(report, f"harness-{split}", caption, split, results.tasks))
+        here = models[models["split"] == split]
+        shown.append(metric_table(report, f"harness-{split}", caption, here, results.tasks))
     words = {"documents": results.documents, "versions": results.versions}
     return Content({"harness": csv}, {"harness": shown}, words=words, empty=not results.tasks)

@@ -1,7 +1,7 @@
 """What was run, in words, and how many claims held."""
 
 from unlearning.reporting.claims.view import counts
-from unlearning.reporting.frame import finals
+from unlearning.reporting.labels import RETRAIN, TARGET
 from unlearning.reporting.section import Content
 
 TITLE = "Overview"
@@ -9,16 +9,14 @@ TITLE = "Overview"
 
 def content(report) -> Content:
     """The benchmark tells its story in results.details: lead and notes."""
-    experiment, models = report.experiment, finals(report.frame)
-    unlearned = models[models["label"].isin(list(report.results.variants))]
+    experiment, models = report.experiment, report.results.models
+    evaluated = (~models["method"].isin([TARGET, RETRAIN])).sum()
     planned = len(experiment.cells()) if experiment.on_language_model else len(experiment.jobs())
     return Content(
         words={
             "lead": report.results.details["lead"],
             "notes": report.results.details["notes"],
-            "evaluated": report.results.details.get(
-                "evaluated", len(unlearned[["split", "run"]].drop_duplicates())
-            ),
+            "evaluated": report.results.details.get("evaluated", evaluated),
             "planned": planned,
             "counts": counts(report.claims),
         }

@@ -34,7 +34,10 @@ def content(report) -> Content:
     caption = f"Published numbers beside those of {report.experiment.config['experiment']}"
     rows = [Row(cell.label, _beside(cell, metrics)) for cell in report.beside]
     table = pandas.DataFrame([cell.record() for cell in report.beside], columns=HEADER)
-    models = [(m, _table(number, m, published.metrics, metrics)) for number, m in enumerate(published.models)]
+    models = [
+        (m, _table(number, m, published.metrics, metrics))
+        for number, m in enumerate(published.models)
+    ]
     return Content(
         {"published": table},
         {"published": [Table("published", caption, BESIDE, rows)]},

@@ -1,14 +1,14 @@
 """The main table: every model, mean ± standard deviation over seeds.
 
-Which metrics it has, in which order, says a benchmark's `columns` room: MAIN, PARTS (of MAIN, hidden at
-first), FURTHER (a second table) and NOTE, what readers should know.
+Which metrics it has, in which order, says a benchmark's `columns` room: MAIN, PARTS (of MAIN,
+hidden at first), FURTHER (a second table), FURTHER_NOTE and note(), what readers should know.
 """
 
 from collections.abc import Sequence
 
 from unlearning.benchmark import room
 from unlearning.reporting.charts.specs import MEANINGFUL
-from unlearning.reporting.frame import LOG10, MODEL, VARIANT, average, finals, wide
+from unlearning.reporting.frame import LOG10, MODEL, VARIANT, average, finals, spreads, wide
 from unlearning.reporting.labels import RETRAIN
 from unlearning.reporting.published.numbers import beside
 from unlearning.reporting.section import Content
@@ -26,13 +26,17 @@ def content(report) -> Content:
     models = finals(report.frame)
     main, further = [], []
     for split in report.results.splits:
-        present = set(models.loc[models["split"] == split, "metric"])
+        here = models[models["split"] == split]
+        present = set(here["metric"])
         keys = [key for key in (*home.MAIN, *report.results.tasks) if key in present]
-        main.append(metric_table(report, f"results-{split}", split, split, keys, home.PARTS))
+        main.append(metric_table(report, f"results-{split}", split, here, keys, home.PARTS))
         rest = [key for key in home.FURTHER if key in present]
         if rest:
-            further.append(metric_table(report, f"further-{split}", split, split, rest))
-    csv = {"main": main_csv(report), "cells": wide(models, [*MODEL, "collapsed"], report.results.metrics)}
+            further.append(metric_table(report, f"further-{split}", split, here, rest))
+    csv = {
+        "main": main_csv(report),
+        "cells": wide(models, [*MODEL, "collapsed"], report.results.metrics),
+    }
     words = {"note": home.note(report.results), "further_note": home.FURTHER_NOTE}
     return Content(csv, {"main": main, "further": further}, words=words)
 
@@ -46,30 +50,40 @@ def main_csv(report):
     table = table.merge(collapsed, on=VARIANT)
     published = beside(report.beside)
     keys = list(table[["split", "label", "metric"]].itertuples(index=False, name=None))
-    for name, value in (("published", "value"), ("difference", "difference"), ("inside_spread", "inside")):
+    for name, value in (
+        ("published", "value"),
+        ("difference", "difference"),
+        ("inside_spread", "inside"),
+    ):
         table[name] = [getattr(published[key], value) if key in published else None for key in keys]
     return table
 
 
 def metric_table(
-    report, id: str, caption: str, split: str, keys: Sequence[str], parts: Sequence[str] = ()
+    report, id: str, caption: str, rows, keys: Sequence[str], parts: Sequence[str] = ()
 ) -> Table:
-    """A table of metrics of every model of a split."""
+    """A table of metrics of every model. rows: of the frame, of one split and moment."""
+    lines = [metric_row(report, own, keys) for _, own in rows.groupby("label", sort=False)]
+    return Table(id, caption, [*columns(keys, report.results.metrics, parts), SEEDS], lines)
+
+
+def metric_row(report, rows, keys: Sequence[str], first: Sequence[Cell] = ()) -> Row:
+    """The seeds of one label; first: cells in front of the metrics."""
     metrics, published = report.results.metrics, beside(report.beside)
-    rows = []
-    models = report.results.models
-    for label, runs in models[models["split"] == split].groupby("label", sort=False):
-        spreads, method = report.spreads[split, label], runs["method"].iloc[0]
-        cells = []
-        for key in keys:
-            known = published.get((split, label, key))
-            good = key == "log10_forget_quality" and method != RETRAIN
-            good = good and key in spreads and spreads[key].mean > MEANINGFUL
-            note = "" if known is None else known.note
-            cells.append(number(key, spreads.get(key), metrics[key], note=note, good=good))
-        cells.append(Cell(str(len(runs)), len(runs)))
-        rows.append(Row(label, cells, method, badge(runs), _note(method, keys)))
-    return Table(id, caption, [*columns(keys, metrics, parts), SEEDS], rows)
+    split, label, method = rows[["split", "label", "method"]].iloc[0]
+    means = spreads(rows, ["label"])[(label,)]
+    cells = list(first)
+    for key in keys:
+        known = published.get((split, label, key))
+        good = key == "log10_forget_quality" and method != RETRAIN
+        good = good and key in means and means[key].mean > MEANINGFUL
+        note = "" if known is None else known.note
+        cells.append(number(key, means.get(key), metrics[key], note=note, good=good))
+    runs = rows.drop_duplicates("run")
+    cells.append(Cell(str(len(runs)), len(runs)))
+    variant = report.results.variants.get(split, {}).get(label)
+    note = _floor(method, keys) if variant is None else (variant.note, "")
+    return Row(label, cells, method, badge(runs), note if note and note[0] else None)
 
 
 def badge(runs) -> tuple[str, str] | None:
@@ -78,7 +92,7 @@ def badge(runs) -> tuple[str, str] | None:
     return (f"collapsed in {collapsed} of {len(runs)}", COLLAPSED) if collapsed else None
 
 
-def _note(method: str, keys: Sequence[str]) -> tuple[str, str] | None:
+def _floor(method: str, keys: Sequence[str]) -> tuple[str, str] | None:
     if method == RETRAIN and f"{LOG10}forget_quality" in keys:
         return "FQ = noise floor", "FQ of further retrained models against the first"
     return None

@@ -34,7 +34,7 @@ def _split(report, split: str) -> dict:
     quadrants: dict[tuple[bool, bool], list[Placed]] = {
         (forgets, keeps): [] for forgets in (True, False) for keeps in (True, False)
     }
-    for label in report.results.variants:
+    for label in report.results.variants[split]:
         if label not in spreads:
             continue
         quality = spreads[label]["log10_forget_quality"]

@@ -18,7 +18,7 @@ def curves(rows: pandas.DataFrame, means: pandas.DataFrame, styles: dict[str, St
     fields = [field, x.shorthand.partition(":")[0]]
     fields = [name for name in fields if name != "epoch"]
     averaged = marks(means, ["epoch"], fields)
-    last = {label: means.loc[means["label"] == label, "epoch"].max() for label in means["label"].unique()}
+    last = means.groupby("label")["epoch"].max().to_dict()
     averaged = [mark | {"last": bool(mark["epoch"] == last[mark["label"]])} for mark in averaged]
     present = {mark["label"] for mark in averaged}
     look = channels({label: style for label, style in styles.items() if label in present})

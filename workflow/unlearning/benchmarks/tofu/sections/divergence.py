@@ -7,19 +7,19 @@ import pandas
 from unlearning.analysis.quantities import GROWTH
 from unlearning.reporting.charts.bands import bands, curve_chart, fitted_panel
 from unlearning.reporting.charts.specs import Panel
-from unlearning.reporting.frame import MODEL
+from unlearning.reporting.frame import MODEL, finals
 from unlearning.reporting.labels import model_label
 from unlearning.reporting.section import Content, Figure
 from unlearning.reporting.sections.results import metric_table
-from unlearning.reporting.tables import Table
 
 TITLE = "Divergence"
 TABLES = ("divergence",)
 SHOWN = ("divergence",)
 FIGURES = {
-    "divergence": "Log-probability of the forget set by step of unlearning without a retain term at "
-    "a constant learning rate, means and one standard deviation over seeds; and of each variant how "
-    "far it fell, with a linear fit a + b t (dots) and a logarithmic one a log(1 + c t) (dashes)."
+    "divergence": "Log-probability of the forget set by step of unlearning without a retain term "
+    "at a constant learning rate, means and one standard deviation over seeds; and of each variant "
+    "how far it fell, with a linear fit a + b t (dots) and a logarithmic one a log(1 + c t) "
+    "(dashes)."
 }
 NOTE = (
     "No method without a retain term was run at a constant learning rate with evaluations on the "
@@ -42,10 +42,10 @@ def content(report) -> Content:
     shown, panels = [], []
     for split, here in runs.groupby("split", sort=False):
         panels += _panels(report, split, here)
-        table = metric_table(report, f"divergence-{split}", f"Divergence on {split}", split, METRICS)
-        present = set(here["label"])
-        rows = [row for row in table.rows if row.label in present]
-        shown.append(Table(table.id, table.caption, table.columns, rows))
+        models = finals(report.frame)
+        models = models[(models["split"] == split) & models["label"].isin(here["label"])]
+        caption = f"Divergence on {split}"
+        shown.append(metric_table(report, f"divergence-{split}", caption, models, METRICS))
     figure = Figure(panels, "medium", columns=3, note="" if panels else NOTE)
     return Content(
         {"divergence": runs}, {"divergence": shown}, {"divergence": figure}, empty=not panels

@@ -25,13 +25,15 @@ FIGURES = {
 def content(report) -> Content:
     """One panel for each split."""
     models = finals(report.frame)
-    panels = [_panel(report, split, models[models["split"] == split]) for split in report.results.splits]
+    panels = [
+        _panel(report, split, models[models["split"] == split]) for split in report.results.splits
+    ]
     return Content(figures={"fq_mu": Figure(panels, width=420)})
 
 
 def _panel(report, split: str, models) -> Panel:
     """The retrained mark stands at the noise floor."""
-    variants = models[models["label"].isin(list(report.results.variants))]
+    variants = models[models["label"].isin(list(report.results.variants[split]))]
     seeds = marks(variants, ["seed"], ["log10_fq", "mu"])
     means = marks(models, [], ["log10_fq", "mu"])
     y = log_fq_axis([mark["log10_fq"] for mark in (*seeds, *means)])

@@ -15,8 +15,8 @@ from unlearning.reporting.section import Content, Figure
 TITLE = "Grids"
 TABLES = ("grids",)
 FIGURES = {
-    "grids": "Forget quality and model utility over the hyper-parameters of each grid; in heat maps "
-    "the frame marks the variant that the report's rule chooses."
+    "grids": "Forget quality and model utility over the hyper-parameters of each grid; in heat "
+    "maps the frame marks the variant that the report's rule chooses."
 }
 NOTE = "No method has a grid: give one of its hyper-parameters a list of values."
 TITLES = {
@@ -45,7 +45,9 @@ def content(report) -> Content:
     header = ["split", "method", "axes", "variants", "chosen"]
     table = pandas.DataFrame(lines, columns=header)
     figure = Figure(panels, note="" if panels else NOTE)
-    return Content({"grids": table}, figures={"grids": figure}, words={"rule": RULE}, empty=not panels)
+    return Content(
+        {"grids": table}, figures={"grids": figure}, words={"rule": RULE}, empty=not panels
+    )
 
 
 def _placed(grid: Grid, found: list[dict]) -> list[dict]:

@@ -18,7 +18,9 @@ TOOLTIP = [
 ]
 
 
-def marks(rows: pandas.DataFrame, by: list[str], fields: Iterable[str] = ("log10_fq",)) -> list[dict]:
+def marks(
+    rows: pandas.DataFrame, by: list[str], fields: Iterable[str] = ("log10_fq",)
+) -> list[dict]:
     """One mark for each group: the columns in `by`, log10 FQ, FQ and MU as far as measured, and
     whether several seeds are averaged in it (`seed`). Groups without one of `fields` have none.
 

@@ -36,7 +36,7 @@ def content(report) -> Content:
 def groups(report, split: str) -> dict[str, dict[str, str]]:
     """Method with its other values -> reference -> label, of what was run with other references."""
     found: dict[str, dict[str, str]] = {}
-    for label, variant in report.results.variants.items():
+    for label, variant in report.results.variants[split].items():
         if (split, label) in report.spreads:
             hyper = dict(variant.stated)
             reference = hyper.pop("reference", TARGET)

@@ -20,8 +20,8 @@ TITLE = "Strata"
 TABLES = ("strata",)
 SHOWN = ("strata",)
 FIGURES = {
-    "strata": "Forget quality (log10 of the KS p-value) of short and long answers, and of weakly and "
-    "strongly memorised rows."
+    "strata": "Forget quality (log10 of the KS p-value) of short and long answers, and of weakly "
+    "and strongly memorised rows."
 }
 NOTE = "All forget rows are alike in length and in memorisation: there are no strata."
 ROW_HEIGHT = 26
@@ -34,7 +34,9 @@ def content(report) -> Content:
     models = finals(report.frame)
     parts = models[models["metric"].str.contains("@")]
     table = average(parts, VARIANT)
-    table[["metric", "stratum"]] = table["metric"].str.split("@", expand=True).reindex(columns=[0, 1])
+    table[["metric", "stratum"]] = (
+        table["metric"].str.split("@", expand=True).reindex(columns=[0, 1])
+    )
     sizes = report.results.details["strata"]
     pairs = zip(table["split"], table["stratum"], strict=True)
     table["rows"] = [sizes[split].get(stratum) for split, stratum in pairs]
@@ -49,12 +51,14 @@ def content(report) -> Content:
             for metric in ("forget_quality", QUALITY)
         ]
         if keys:
-            shown.append(metric_table(report, f"strata-{split}", split, split, keys))
+            shown.append(metric_table(report, f"strata-{split}", split, here, keys))
         found = [_panel(report, split, here, pair) for pair in PAIRS if pair[0] in sizes[split]]
         panels += found
     figure = Figure(panels, note="" if panels else NOTE)
     words = {"sizes": sizes}
-    return Content({"strata": table}, {"strata": shown}, {"strata": figure}, words, empty=not panels)
+    return Content(
+        {"strata": table}, {"strata": shown}, {"strata": figure}, words, empty=not panels
+    )
 
 
 def _panel(report, split: str, rows, pair: tuple[str, str]) -> Panel:
@@ -63,7 +67,10 @@ def _panel(report, split: str, rows, pair: tuple[str, str]) -> Panel:
     for stratum in pair:
         tested = rows[rows["metric"] == f"{QUALITY}@{stratum}"]
         for label, seeds in tested.groupby("label", sort=False):
-            values = [*zip(seeds["seed"], seeds["value"], strict=True), ("mean", seeds["value"].mean())]
+            values = [
+                *zip(seeds["seed"], seeds["value"], strict=True),
+                ("mean", seeds["value"].mean()),
+            ]
             for seed, value in values:
                 mark = {"label": label, "seed": str(seed), "stratum": stratum}
                 marks.append(mark | {"log10_fq": value, "fq_text": p_value(10**value)})

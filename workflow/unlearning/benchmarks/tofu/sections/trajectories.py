@@ -11,8 +11,8 @@ from unlearning.reporting.section import Content, Figure
 TITLE = "Trajectories"
 TABLES = ("trajectories",)
 FIGURES = {
-    "trajectories": "Forget quality and model utility by epoch of unlearning, from the target model "
-    "on, and the path through both."
+    "trajectories": "Forget quality and model utility by epoch of unlearning, from the target "
+    "model on, and the path through both."
 }
 NOTE = (
     "Only the start and the end of each run are known: set unlearn.trajectory to the epochs to "
