@@ -145,7 +145,12 @@ COMPARED = {*_QUALITY, "privleak", "mia_reference_auc"}  # of two models
 # study of a claim -> its metrics; None: a claim that names no study
 ATTACK_METRICS = {
     "relearning_log10_drop": Metric(
-        "log₁₀ FQ lost to relearning", "lower", f"{_SIMNPO_PAPER} §6", (-400.0, 400.0), True
+        "log₁₀ FQ lost to relearning",
+        "lower",
+        f"{_SIMNPO_PAPER} §6",
+        (-400.0, 400.0),
+        of_attack=True,
+        unit="orders of magnitude",
     )
 }
 STUDIES = {None: METRICS | ATTACK_METRICS}

@@ -113,10 +113,22 @@ def threshold(channel=altair.Y) -> altair.Chart:
 
 
 def page_spec(panel: Panel) -> dict:
-    """A panel that fills the width of its place; the page has a legend of its own."""
-    config = {**THEME, "legend": {"disable": True}}
+    """A panel that fills the width of its place; the page has a legend of labels of its own."""
     size = {"width": "container", "height": panel.height}
-    return {**panel.spec, **size, "config": config, "params": _parameters(panel.spec, True)}
+    params = _parameters(panel.spec, True)
+    return {**_without_legend(panel.spec), **size, "config": THEME, "params": params}
+
+
+def _without_legend(part):
+    """A specification, or a part of one, without the legends of the field `label`."""
+    if isinstance(part, list | tuple):
+        return [_without_legend(inner) for inner in part]
+    if not isinstance(part, dict):
+        return part
+    if part.get("field") == "label" and "legend" in part:
+        return {**part, "legend": None}
+    rest = part.items()
+    return {key: inner if key == "data" else _without_legend(inner) for key, inner in rest}
 
 
 def file_spec(panels: list[Panel], columns: int, width: int) -> dict:

@@ -29,15 +29,18 @@ def content(report) -> Content:
         here = models[models["split"] == split]
         present = set(here["metric"])
         keys = [key for key in (*home.MAIN, *report.results.tasks) if key in present]
-        main.append(metric_table(report, f"results-{split}", split, here, keys, home.PARTS))
+        caption = f"Results on {split}"
+        main.append(metric_table(report, f"results-{split}", caption, here, keys, home.PARTS))
         rest = [key for key in home.FURTHER if key in present]
         if rest:
-            further.append(metric_table(report, f"further-{split}", split, here, rest))
+            caption = f"Further metrics on {split}"
+            further.append(metric_table(report, f"further-{split}", caption, here, rest))
     csv = {
         "main": main_csv(report),
         "cells": wide(models, [*MODEL, "collapsed"], report.results.metrics),
     }
-    words = {"note": home.note(report.results), "further_note": home.FURTHER_NOTE}
+    sizes = {f"Results on {split}": sets for split, sets in report.results.sizes.items()}
+    words = {"note": home.note(report.results), "further_note": home.FURTHER_NOTE, "sizes": sizes}
     return Content(csv, {"main": main, "further": further}, words=words)
 
 

@@ -13,7 +13,7 @@ from unlearning.reporting.section import Content, Figure
 TITLE = "Figures"
 TABLES = ("trajectories", "relearning")
 FIGURES = {
-    "trade_off": "Probability of the true answers on the retain set against that on the forget set.",
+    "trade_off": "Probability of the true answers: retain set against forget set.",
     "epochs": "Probability of the true answers by epoch of unlearning.",
     "attacks": "Probability of the true answers on the forget set by epoch of relearning attacks.",
 }

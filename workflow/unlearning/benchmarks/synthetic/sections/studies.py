@@ -15,7 +15,7 @@ TITLE = "Studies"
 FIGURES = {
     "logistic": "KL(retrained ‖ current) on fresh forget and retain points during unlearning of a "
     "logistic model.",
-    "divergence": "How far the forget points' logits have moved, with a linear and a logarithmic fit.",
+    "divergence": "How far the forget points' logits have moved, a line and a logarithm fitted.",
     "markov": "KL(retrained ‖ current) in nats per token on each chain's test set by step of "
     "unlearning.",
 }
