@@ -29,6 +29,7 @@ class Line:
     subject: str
     numbers: str
     difference: str
+    unit: str
     seeds: int
     reason: str
     interval: Interval | None
@@ -74,7 +75,8 @@ def _line(claim: Claim, part: Part) -> Line:
         part.verdict,
         " · ".join(word for word in words if word),
         sides,
-        _difference(claim, part) if numbers else "",
+        _difference(part) if numbers else "",
+        "orders of magnitude" if claim.scale == "log10" else _declared(claim).unit,
         part.seeds,
         part.reason,
         _interval(claim, part),
@@ -83,8 +85,12 @@ def _line(claim: Claim, part: Part) -> Line:
     )
 
 
-def _difference(claim: Claim, part: Part) -> str:
-    """The mean difference, its interval, and what it is counted in."""
+def _declared(claim: Claim):
+    return metrics_of(claim.study)[claim.metric]
+
+
+def _difference(part: Part) -> str:
+    """The mean difference and its interval."""
     numbers = part.numbers
 
     def signed(value: float) -> str:
@@ -97,10 +103,7 @@ def _difference(claim: Claim, part: Part) -> str:
     text = signed(numbers["difference"])
     if part.seeds > 1:
         text += f" [{signed(numbers['low'])}, {signed(numbers['high'])}]"
-    unit = metrics_of(claim.study)[claim.metric].unit
-    if claim.scale == "log10":
-        unit = "orders of magnitude"
-    return f"{text} {unit}".strip()
+    return text
 
 
 def _interval(claim: Claim, part: Part) -> Interval | None:

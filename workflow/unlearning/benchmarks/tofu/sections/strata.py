@@ -34,9 +34,8 @@ def content(report) -> Content:
     models = finals(report.frame)
     parts = models[models["metric"].str.contains("@")]
     table = average(parts, VARIANT)
-    table[["metric", "stratum"]] = (
-        table["metric"].str.split("@", expand=True).reindex(columns=[0, 1])
-    )
+    halves = table["metric"].str.partition("@")
+    table["metric"], table["stratum"] = halves[0], halves[2]
     sizes = report.results.details["strata"]
     pairs = zip(table["split"], table["stratum"], strict=True)
     table["rows"] = [sizes[split].get(stratum) for split, stratum in pairs]
@@ -51,13 +50,17 @@ def content(report) -> Content:
             for metric in ("forget_quality", QUALITY)
         ]
         if keys:
-            shown.append(metric_table(report, f"strata-{split}", split, here, keys))
+            caption = f"Strata of {split}"
+            shown.append(metric_table(report, f"strata-{split}", caption, here, keys))
         found = [_panel(report, split, here, pair) for pair in PAIRS if pair[0] in sizes[split]]
         panels += found
     figure = Figure(panels, note="" if panels else NOTE)
-    words = {"sizes": sizes}
     return Content(
-        {"strata": table}, {"strata": shown}, {"strata": figure}, words, empty=not panels
+        {"strata": table},
+        {"strata": shown},
+        {"strata": figure},
+        words={"sizes": {f"Strata of {split}": rows for split, rows in sizes.items()}},
+        empty=not panels,
     )
 
 
