@@ -110,7 +110,7 @@ class Case:
     def __init__(self, choice: Choice, world: World):
         self.choice, self.world = choice, world
         self.model = build_model(world.architecture, world.vocabulary, 0)
-        self.optimizer = make_optimizer(list(self.model.parameters()), recipe_of())
+        self.optimizer = make_optimizer(self.model, list(self.model.parameters()), recipe_of())
         if choice.fused:
             self.optimizer = torch.optim.AdamW(self.model.parameters(), fused=True)
         self.seconds: dict[str, list[float]] = {"training": [], "evaluation": []}

@@ -67,7 +67,7 @@ class Training:
         self.width = width
         self.model, self.reference, self.recipe = model.train(), reference.eval(), recipe
         self.micro_batch, self.beta, self.autocast = micro_batch, beta, autocast
-        self.optimizer = make_optimizer(list(model.parameters()), recipe)
+        self.optimizer = make_optimizer(model, list(model.parameters()), recipe)
 
     def step(self, pairs: list[Pair], lr: float) -> float:
         """One update; its loss."""

@@ -90,6 +90,23 @@ def tofu(tmp_path) -> Path:
             "methods.mine.function",
             ["'nowhere.py'", str(ROOT)],
         ),
+        (
+            {"methods": {"RMU+ACT": {"layer": 0, "trained": "layers.(0"}}},
+            "methods.RMU+ACT.trained",
+            ["'layers.(0'", "regular expression"],
+        ),
+        (
+            {"methods": {"RMU+ACT": {"layer": 0, "trained": 7}}},
+            "methods.RMU+ACT.trained",
+            ["found 7", "text"],
+        ),
+        (
+            {"methods": {"PDU+RT": {"dual_update_upon": "batch"}}},
+            "methods.PDU+RT.dual_update_upon",
+            ["'batch'", "step, epoch"],
+        ),
+        ({"unlearn": {"anchor": "idk"}}, "unlearn.anchor", ["'idk'", "forget, retain"]),
+        ({"unlearn": {"weight_decay_on": "norms"}}, "unlearn.weight_decay_on", ["matrices, all"]),
         ({"relearn": {"methods": ["GA"]}}, "relearn.methods", ["'GA'", "NPO+RT, SimNPO+RT"]),
         ({"unlearn": {"trajectory": [9]}}, "unlearn.trajectory", ["9", "2"]),
         ({"data": {"mini": {"authors": 100000}}}, "data.mini", ["authors", "100000", "1 to "]),

@@ -6,7 +6,12 @@ from collections import Counter
 import pytest
 import yaml
 from broken_configs import BROKEN
+from folders import ROOT
 from project import MICRO, micro
+from snakemake.cli import parse_config
+from snakemake.settings.types import ConfigSettings
+from unlearning.config.reading import typed, typed_values
+from unlearning.config.schema import schema_for
 
 PLANNED = Counter(data=1, pretrain=1, finetune=1, retrain=2, reference=1, unlearn=2, relearn=1)
 PLANNED += Counter(evaluate=5, report=1)
@@ -31,6 +36,20 @@ def test_values_of_any_type(fresh):
     done = fresh.dry_run(MICRO, "--config", *values)
     jobs = fresh.job_stats(done.stdout)
     assert (jobs["unlearn"], jobs["retrain"], jobs["relearn"]) == (9, 1, 3)
+
+
+def test_a_job_of_a_cluster_reads_what_its_run_has_read():
+    """Snakemake hands values on in spellings of its own."""
+    entries = ["unlearn={lr: 1e-4, seeds: [1, 2]}", "keep_models=false", "world=", "results=1.5x"]
+    entries += ['data={"data_dir": null}', "methods={NPO: {beta: 1e-1, reference: base}}"]
+    values = parse_config(entries)
+    handed_on = parse_config(ConfigSettings(config=values).config_args)
+    expected = {"unlearn": {"lr": 1e-4, "seeds": [1, 2]}, "keep_models": False, "world": None}
+    expected |= {"results": "1.5x", "data": {"data_dir": None}}
+    expected |= {"methods": {"NPO": {"beta": 0.1, "reference": "base"}}}
+    schema = schema_for({"data": {"source": "tofu"}}, ROOT)
+    for read in (values, typed_values(entries), handed_on):
+        assert typed(read, schema) == expected
 
 
 def test_several_files(fresh):

@@ -33,7 +33,7 @@ def on_tasks(*cells: int, **more: int) -> Counter:
 # Counted by hand from each file: variants of its methods, seeds, forget splits.
 JOBS = {
     "config": retrained(10, 3, **SCRATCH, relearn=3 * 3 * 2),  # both attacks on 3 variants
-    "mini-all-methods": retrained(29 + 3, 3, **SCRATCH),  # three methods have two variants
+    "mini-all-methods": retrained(30 + 3, 3, **SCRATCH),  # three methods have two variants
     "mini-divergence": retrained(1 + 5, 3, **SCRATCH),
     "mini-large-splits": retrained(4, 3, 4, splits=4, **SCRATCH),
     "mini-map-npo": retrained(4 * 3, 3, **SCRATCH),
@@ -45,10 +45,10 @@ JOBS = {
     "mini-retain-weight": retrained(6, 3, **SCRATCH),
     "mini-splits": retrained(7, 3, 2, splits=2, **SCRATCH),
     "mini-wmdp": on_tasks(6, 3, **SCRATCH),
-    "muse-books-iclm-7b": retrained(10, 3, **HUB),
+    "muse-books-iclm-7b": retrained(16, 3, **HUB),
     # two methods and one seed on the folds
     "muse-news-llama2-7b": retrained(
-        10 * 3 + 6 * 2, references=4, reference_on_the_way=3 * 2, **HUB
+        16 * 3 + 6 * 2, references=4, reference_on_the_way=3 * 2, **HUB
     ),
     # five seeds: of two settings and the divergence; of two methods, all values of beta in one job
     "synthetic": Counter(unlearn_logistic=3 * 5, unlearn_markov=2 * 5, report=1),
@@ -57,6 +57,10 @@ JOBS = {
     "tofu-large-splits-llama2-7b": retrained(9, 5, 4, splits=4, **HUB),
     "tofu-llama2-7b": retrained(10, 5, 3, splits=3, **HUB, relearn=3 * 5 * 3 * 2),
     "tofu-llama3.2-1b": retrained(10, 5, 3, splits=3, **HUB, relearn=3 * 5 * 3 * 2),
+    # target and retrained models from the hub: of each split these two are evaluated
+    "tofu-llama3.2-1b-open-unlearning": Counter(
+        fetch=1 + 1 + 3, data=1, reference=3, unlearn=6 * 5 * 3, evaluate=3 * 2 + 90, report=1
+    ),
     "tofu-map-npo-llama2-7b": retrained(5 * 4, 3, **HUB),
     "tofu-map-simnpo-llama2-7b": retrained(4 * 2 * 4, 3, **HUB),
     "tofu-phi1.5": retrained(10, 5, 3, splits=3, **HUB, relearn=3 * 5 * 3 * 2),

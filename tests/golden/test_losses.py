@@ -4,7 +4,7 @@ import pytest
 import torch
 from golden_files import cases, read
 from safetensors.torch import load_file
-from torch.nn.functional import cross_entropy, pad
+from torch.nn.functional import cross_entropy, kl_div, pad
 from transformers import AutoConfig, AutoModelForCausalLM
 from unlearning.data.encoding import IGNORED
 from unlearning.methods.objective import build_objective
@@ -149,3 +149,20 @@ def test_loss_and_gradient_equal_those_of_muse(case, models, batches, golden):
     hyper = {MUSE_HYPER.get(k, k): v for k, v in case["params"].items()}
     objective = build_objective(resolve(name, hyper).settings())
     check(objective, case, models, batches, columns)
+
+
+def test_kl_of_muse_as_released_equals_that_of_torch_on_raw_logits(models, batches, golden):
+    """klr of muse_bench: batchmean of kl_div over logits, on MUSE's columns of the retain batch.
+
+    It is no divergence: here it is negative."""
+    columns = read(golden / "losses" / "expected_muse.json")["retain_columns"]
+    found = {}
+    for name in ("KL-MUSE", "KL"):
+        objective = build_objective(Method(name, RETAIN_TERMS[name], None, {}).settings())
+        batch = Batch(retain=score(models, batches["retain"], "retain", objective, columns))
+        found[name] = objective.total(objective.rows(batch)).mean().item()
+    ids = torch.tensor(batches["retain"]["input_ids"])[:, :columns]
+    current, reference = (model(ids).logits for model in models)
+    expected = kl_div(current, reference, reduction="batchmean", log_target=True).item()
+    assert found["KL-MUSE"] == pytest.approx(expected, rel=TOLERANCE)
+    assert found["KL-MUSE"] < -1000 < 0 < found["KL"] < 1

@@ -47,9 +47,15 @@ from unlearning.training.state import TrainingState
 SHARDINGS = ("replicate", "shard")
 # what else a run may bring: a second model, some parameters only, no tied embeddings, …
 SPECIAL = {
-    "learn, clipped": {"method": None, "clip_norm": 0.5},
+    # a decay that would show in every norm weight, were it not left out of it
+    "learn, clipped": {"method": None, "clip_norm": 0.5, "weight_decay": 10.0},
     "NPO+KL": {"method": "NPO+KL"},
-    "RMU+ACT": {"method": "RMU+ACT", "layer": 1},
+    "RMU+ACT": {"method": "RMU+ACT", "hyper": {"layer": 1}},
+    # passes without gradients between two steps, of which all processes see a share
+    "PDU+RT": {
+        "method": "PDU+RT",
+        "hyper": {"dual_update_upon": "epoch", "dual_warmup_epochs": 1, "dual_step_size": 50.0},
+    },
     "untied": {"tied": False},
     "recomputed": {"recomputed": True},
     "bfloat16": {"precision": "bfloat16"},
@@ -73,7 +79,7 @@ def run(
     method: str | None = "NPO+RT",
     tied: bool = True,
     precision: str = "float32",
-    layer: int | None = None,
+    hyper: dict | None = None,
     recomputed: bool = False,
     state: Path | None = None,
     stop: int | None = None,
@@ -98,8 +104,7 @@ def run(
     if method is None:
         objective, source = LEARN, LearnSource(plan, 0, rows, rows[:3], 2)
     else:
-        settings = resolve(method, {} if layer is None else {"layer": layer}).settings()
-        objective = build_objective(settings)
+        objective = build_objective(resolve(method, hyper or {}).settings())
         scored = [row.with_reference(10.0 + k) for k, row in enumerate(rows)]
         make = {role: lambda row, _=0: scored[row] for role in objective.roles}
         source = UnlearnSource(plan, 0, "fresh", {"retain": len(rows)}, make)

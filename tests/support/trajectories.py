@@ -89,7 +89,6 @@ def trajectory(
         epochs=1,
         warmup=expected["warmup_steps"],
         steps=expected["steps"],
-        decay=True,
     )
     recipe = Recipe(
         epochs=1,
@@ -100,6 +99,7 @@ def trajectory(
         weight_decay=expected["weight_decay"],
         clip_norm=expected["clipping"],
         max_length=expected["max_length"],
+        weight_decay_on="all",  # the golden steps were taken by a plain AdamW
     )
     model = copy.deepcopy(start)
     history = train(

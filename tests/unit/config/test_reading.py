@@ -7,8 +7,6 @@ import pytest
 import yaml
 from folders import ROOT
 from project import MICRO
-from snakemake.cli import parse_config
-from snakemake.settings.types import ConfigSettings
 from unlearning.__main__ import main
 from unlearning.config.reading import read_experiment, ready_experiment, typed, typed_values
 from unlearning.config.scalars import core
@@ -68,19 +66,6 @@ def test_other_text_stays(text):
 )
 def test_values_of_the_command_line_have_their_types(entry, values):
     assert typed(typed_values([entry]), SCHEMA) == values
-
-
-def test_a_job_of_a_cluster_reads_what_its_run_has_read():
-    """Snakemake hands values on in spellings of its own."""
-    entries = ["unlearn={lr: 1e-4, seeds: [1, 2]}", "keep_models=false", "world=", "results=1.5x"]
-    entries += ['data={"data_dir": null}', "methods={NPO: {beta: 1e-1, reference: base}}"]
-    values = parse_config(entries)
-    handed_on = parse_config(ConfigSettings(config=values).config_args)
-    expected = {"unlearn": {"lr": 1e-4, "seeds": [1, 2]}, "keep_models": False, "world": None}
-    expected |= {"results": "1.5x", "data": {"data_dir": None}}
-    expected |= {"methods": {"NPO": {"beta": 0.1, "reference": "base"}}}
-    for read in (values, typed_values(entries), handed_on):
-        assert typed(read, SCHEMA) == expected
 
 
 @pytest.mark.parametrize("entry", ["unlearn", "=3", "a b=3", "un-learn=1"])

@@ -117,19 +117,25 @@ def tofu():
     return rows, train_tokenizer("bpe", texts, 8000)
 
 
-@pytest.mark.parametrize("method", ["NPO+RT", "SimNPO+RT", "GA"])
-@pytest.mark.parametrize("micro_batch", [4, 32])
-def test_training_on_tofu_processes_hardly_more_than_it_needs(tofu, method, micro_batch):
+@pytest.fixture(scope="module")
+def pairs_of_tofu(tofu):
+    """Role -> the rows of TOFU that are trained on, encoded."""
     rows, tokenizer = tofu
     encoder = Encoder(tokenizer, PROMPTS["llama2"], 500)
     tables = {"forget": "forget10", "retain": "retain90"}
-    examples = {role: encoder.encode_rows(rows(name)) for role, name in tables.items()}
+    return {role: encoder.encode_rows(rows(name)) for role, name in tables.items()}
+
+
+@pytest.mark.parametrize("method", ["NPO+RT", "GA"])  # pairs of rows, and forget rows alone
+@pytest.mark.parametrize("micro_batch", [4, 32])
+def test_training_on_tofu_processes_hardly_more_than_it_needs(pairs_of_tofu, method, micro_batch):
+    examples = pairs_of_tofu
     roles = build_objective(resolve(method, {}).settings()).roles
     plan = StepPlan.of(Recipe(10, 32, 1e-5, 1, "linear", 0.01, None, 500), 400)
     make = {role: examples[role].__getitem__ for role in roles}
     source = UnlearnSource(plan, 1, "fresh", {"retain": 3600}, make)
     needed = processed = 0
-    for step in range(0, plan.steps, 5):
+    for step in range(0, plan.steps, 8):
         for pairs, _ in micro_batches(source.step(step), 0, 1, micro_batch):
             batch = [pair[role] for role in roles for pair in pairs]
             needed += sum(len(example.ids) for example in batch)
@@ -137,8 +143,9 @@ def test_training_on_tofu_processes_hardly_more_than_it_needs(tofu, method, micr
     assert needed < processed <= 1.1 * needed
 
 
-@pytest.mark.parametrize("batch_tokens", [CPU_TOKENS, BATCH_TOKENS])
-def test_evaluating_on_tofu_processes_hardly_more_than_it_needs(tofu, batch_tokens):
+@pytest.fixture(scope="module")
+def answers_of_tofu(tofu):
+    """The rows of TOFU's four sets with all of their answers, encoded."""
     rows, tokenizer = tofu
     encoder = Encoder(tokenizer, PROMPTS["llama2"], 200)
     examples = []
@@ -147,6 +154,12 @@ def test_evaluating_on_tofu_processes_hardly_more_than_it_needs(tofu, batch_toke
             answers = [row["answer"], *row["perturbed_answer"]]
             answers += [row["paraphrased_answer"]] if "paraphrased_answer" in row else []
             examples += [encoder.encode(row["question"], answer) for answer in answers]
+    return examples
+
+
+@pytest.mark.parametrize("batch_tokens", [CPU_TOKENS, BATCH_TOKENS])
+def test_evaluating_on_tofu_processes_hardly_more_than_it_needs(answers_of_tofu, batch_tokens):
+    examples = answers_of_tofu
     trees = group_by_prompt(examples)
     assert len(trees) == 300 + 300 + 100 + 117  # every question once
     needed = sum(tree.tokens for tree in trees)

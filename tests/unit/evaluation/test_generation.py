@@ -1,5 +1,6 @@
 """Greedy answers are those of transformers' generate, from fewer tokens."""
 
+import itertools
 import random
 from types import SimpleNamespace
 
@@ -52,37 +53,43 @@ def tokenizer(eos):
 
 def generated(model, prompt, room, eos):
     """One prompt alone, which needs no padding."""
-    if room == 0:
-        return []
-    found = model.generate(
+    answer = model.generate(
         torch.tensor([prompt]),
         do_sample=False,
         max_new_tokens=room,
         eos_token_id=eos,
         pad_token_id=0,
     )
-    return [token for token in found[0, len(prompt) :].tolist() if token != eos]
+    return [token for token in answer[0, len(prompt) :].tolist() if token != eos]
 
 
-@pytest.fixture(params=MODELS)
+def cut(answer, room, eos):
+    """What is left of a greedy answer in less room, and with an end of sequence."""
+    return list(itertools.takewhile(lambda token: token != eos, answer[:room]))
+
+
+@pytest.fixture(params=MODELS, scope="module")
 def world(request):
-    """A model from random weights, and an end of sequence that is its first token after one of the
-    prompts and comes later after others."""
+    """A model from random weights, its endless answers to PROMPTS, and an end of sequence that is
+    its first token after one of the prompts and comes later after others."""
     torch.manual_seed(0)
     model = MODELS[request.param]().double().eval()
-    for prompt in PROMPTS:
-        eos = generated(model, prompt, 1, -1)[0]
-        lengths = [len(generated(model, p, 12, eos)) for p in PROMPTS]
+    answers = [generated(model, prompt, 12, -1) for prompt in PROMPTS]
+    for eos, *_ in answers:
+        lengths = [len(cut(answer, 12, eos)) for answer in answers]
         if 0 in lengths and 12 in lengths and len(set(lengths)) > 5:
-            return model, eos
+            late = PROMPTS[lengths.index(max(n for n in lengths if n < 12))]
+            assert generated(model, late, 12, eos) == cut(answers[PROMPTS.index(late)], 12, eos)
+            return model, answers, eos
     raise AssertionError("no such token")
 
 
 @pytest.mark.parametrize("limit", [Limit(12, "new"), Limit(7, "total")], ids=["new", "total"])
 @pytest.mark.parametrize("batch_tokens", [30, 10_000])
 def test_answers_are_those_of_generate(world, limit, batch_tokens):
-    model, eos = world
-    expected = [generated(model, p, limit.room(len(p)), eos) for p in PROMPTS]
+    model, answers, eos = world
+    rooms = [limit.room(len(prompt)) for prompt in PROMPTS]
+    expected = [cut(answer, room, eos) for answer, room in zip(answers, rooms, strict=True)]
     assert limit.counts == "new" or [] in expected  # a prompt that leaves no room
     generator = Generator(model, tokenizer(eos), torch.device("cpu"), limit, batch_tokens)
     assert generator(PROMPTS) == expected
@@ -103,14 +110,15 @@ def test_other_kinds_of_layers_answer_as_generate_does(name):
 
 
 def test_rows_that_have_ended_leave_the_batch(world):
-    model, eos = world
+    model, _, eos = world
     generator = Generator(model, tokenizer(eos), torch.device("cpu"), Limit(12, "new"), 10_000)
     generator(PROMPTS)  # with the comparison that comes before the first batch
     seen = []
-    model.get_decoder().register_forward_pre_hook(
+    hook = model.get_decoder().register_forward_pre_hook(
         lambda module, args, kwargs: seen.append(kwargs["input_ids"].shape), with_kwargs=True
     )
     answers = generator(PROMPTS)
+    hook.remove()
     decoded = sum(rows for rows, tokens in seen if tokens == 1)
     needed = sum(min(len(answer), 11) for answer in answers)
     assert seen[0] == (len(PROMPTS), 7)

@@ -8,6 +8,7 @@ from unlearning.data.encoding import IGNORED
 from unlearning.methods.distillation import ce_u, undial
 from unlearning.methods.pdu import dual_variable, flatten_margin
 from unlearning.methods.preference import altpo, dpo, npo_token_mean, simnpo, simnpo_as_printed
+from unlearning.methods.registry import DOWN_PROJECTIONS
 from unlearning.methods.retain import retain_divergence
 from unlearning.methods.rmu import keep_activations, steer, trained_parameters
 from unlearning.methods.sequences import Batch, Sequences, View
@@ -55,12 +56,28 @@ def test_ce_u_teaches_the_rest_and_leaves_out_the_first_token():
     values = [[5.0, 0.0, 0.0], [math.log(2), 0.0, 0.0]]
     forget = sequences([-1.0, -1.0], [0, 0], logits=view(values, [0, 0], labels=[0, 0]))
     # second token: softmax (1/2, 1/4, 1/4); without the true token (0, 1/2, 1/2)
-    assert ce_u(Batch(forget=forget)).item() == pytest.approx(math.log(4))
+    assert ce_u(Batch(forget=forget), 1).item() == pytest.approx(math.log(4))
 
 
 def test_ce_u_of_a_row_with_one_token_keeps_it():
     forget = sequences([-1.0], [0], logits=view([[0.0, 0.0, 0.0]], [0], labels=[1]))
-    assert ce_u(Batch(forget=forget)).item() == pytest.approx(math.log(3))
+    assert ce_u(Batch(forget=forget), 1).item() == pytest.approx(math.log(3))
+
+
+def test_ce_u_leaves_out_as_many_tokens_as_it_is_told():
+    """Row 0: three tokens over (1/2, 1/4, 1/4), (1/3, 1/3, 1/3), (1/4, 1/2, 1/4), each with token 0
+    true; row 1: one token."""
+    two = math.log(2)
+    values = [[two, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, two, 0.0], [0.0, 0.0, 0.0]]
+    own = view(values, [0, 0, 0, 1], labels=[0, 0, 0, 0])
+    batch = Batch(forget=sequences([-1.0] * 4, [0, 0, 0, 1], logits=own))
+    # targets (0, 1/2, 1/2), (0, 1/2, 1/2), (0, 2/3, 1/3)
+    losses = [math.log(4), math.log(3), (2 * math.log(2) + math.log(4)) / 3]
+    one = math.log(3)
+    assert ce_u(batch, 0).tolist() == pytest.approx([sum(losses) / 3, one])
+    assert ce_u(batch, 1).tolist() == pytest.approx([sum(losses[1:]) / 2, one])
+    assert ce_u(batch, 2).tolist() == pytest.approx([losses[2], one])
+    assert ce_u(batch, 3).tolist() == pytest.approx([sum(losses) / 3, one])  # too few to spare any
 
 
 def test_rmu_steers_to_one_direction_of_the_seed():
@@ -98,8 +115,11 @@ def test_rmu_trains_the_down_projections_of_three_layers():
 
     model = Tiny()
     down = [layer.mlp.down_proj.weight for layer in model.layers]
-    assert [id(p) for p in trained_parameters(model, 4)] == [id(p) for p in down[2:5]]
-    assert [id(p) for p in trained_parameters(model, 0)] == [id(down[0])]
+    chosen = trained_parameters(model, 4, DOWN_PROJECTIONS)
+    assert [id(p) for p in chosen] == [id(p) for p in down[2:5]]
+    assert [id(p) for p in trained_parameters(model, 0, DOWN_PROJECTIONS)] == [id(down[0])]
+    up = trained_parameters(model, 4, r"layers\.(1|2)\.mlp\.up_proj\.weight")
+    assert [id(p) for p in up] == [id(layer.mlp.up_proj.weight) for layer in model.layers[1:3]]
 
 
 def test_pdu_flattens_logits_and_its_weight_follows_the_retain_loss():
@@ -107,9 +127,11 @@ def test_pdu_flattens_logits_and_its_weight_follows_the_retain_loss():
     forget = sequences([-1.0, -1.0], [0, 1], logits=logits)
     assert flatten_margin(Batch(forget=forget)).tolist() == pytest.approx([4.0, 0.0])
     rule = {"retain_loss_eps": 0.3, "dual_step_size": 5.0, "dual_warmup_epochs": 5}
+    rule |= {"dual_update_upon": "step"}
     assert dual_variable(100.0, 0.5, 4.9, **rule) == 100.0
     assert dual_variable(100.0, 0.5, 5.0, **rule) == pytest.approx(101.0)
     assert dual_variable(1.0, 0.0, 6.0, **rule) == 0.0
+    assert dual_variable(7.0, 9.0, 6.0, **{**rule, "dual_step_size": 0.0}) == 7.0
 
 
 def test_altpo_is_dpo_with_a_false_answer():

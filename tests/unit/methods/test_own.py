@@ -66,7 +66,7 @@ def test_needs_and_roles_are_handed_on(file):
         ("margin\n", {}, "called by letters"),
         ("target", {}, "names a model without unlearning"),
         ("margin", {"needs": ["logit"]}, "a list of reference, logits, teacher; found 'logit'"),
-        ("margin+RP", {}, "NAME or NAME+RT|KL|KL-answer|ACT"),
+        ("margin+RP", {}, "NAME or NAME+RT|KL|KL-answer|KL-MUSE|ACT"),
         ("my method", {}, "called by letters"),
         ("NPO", {}, "'NPO' is a method of the registry"),
     ],

@@ -41,6 +41,15 @@ def test_each_way_of_being_broken_is_named(good, tmp_path, broken: Broken):
     assert "Traceback" not in "\n".join(problems)
 
 
+def test_a_pattern_that_matches_no_parameter_is_named(good):
+    """Which parameters RMU trains, where the config says so."""
+    entry = {"setting": "methods.RMU+ACT.trained", "layer": 1}
+    assert judge(good, use(trained=[entry | {"pattern": ".*"}])) == []
+    (problem,) = judge(good, use(trained=[entry | {"pattern": r"h\.0\..*"}]))
+    for part in ("methods.RMU+ACT.trained", r"'h\\.0\\..*'", "model.layers."):
+        assert part in problem
+
+
 def test_a_folder_of_ours_is_judged_by_its_record_too(good, tmp_path):
     """Files of the tokenizer by checksum, weights by size: reading those takes minutes."""
     model, folder = load_model(good), tmp_path / "ours"

@@ -1,8 +1,6 @@
 """The plan of an experiment: sizes, hours, disk, and advice that holds."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -171,18 +169,6 @@ def test_the_table_names_what_will_not_fit():
     assert "no option makes it fit: at least " in text
     assert "Assumed: 30% of the GPU's dense peak FLOP/s" in text
     assert "WARNING" not in table(planned("RTX4090-24", ROOT / "config" / "config.yaml"))
-
-
-def test_the_command_prints_json_and_loads_no_torch():
-    code = "import sys; from unlearning.__main__ import main; main(sys.argv[1:]); "
-    code += "assert 'torch' not in sys.modules"
-    arguments = ["plan", "--configfile", str(SEVEN), "--gpu-memory-gb", "24", "--json"]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
-    )
-    found = json.loads(done.stdout)
-    assert found["gpu_hours"] is None  # of a GPU of unknown speed
-    assert found["jobs"]["unlearn"] == 150
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_it_shows_memorisation_membership_and_fluency(page):
     for key in ("forget_extraction_strength", "forget_one_minus_rouge", "forget_perplexity"):
         assert f'data-key="{key}" data-better="{METRICS[key].better}"' in table
     assert (
-        'data-key="privleak" data-better="zero" title="PrivLeak (min-40%), percent (-100 to ∞).'
+        'data-key="privleak" data-better="zero" title="PrivLeak (min-k), percent (-100 to ∞).'
         in table
     )
     assert '<span aria-label="nearer to 0 is better">→0</span>' in table

@@ -10,7 +10,9 @@ from toy import ARCHITECTURE, WORDS, toy
 from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PROMPTS
 from unlearning.errors import UserError
+from unlearning.evaluation.likelihood import Likelihood
 from unlearning.methods.objective import Objective, build_objective
+from unlearning.methods.patterns import llama_names
 from unlearning.methods.registry import FORGET_LOSSES, resolve
 from unlearning.models.build import build_model
 from unlearning.training import fit, loop
@@ -21,6 +23,11 @@ from unlearning.training.plan import Fit, Recipe, StepPlan
 from unlearning.training.sources import LearnSource, UnlearnSource
 
 ROWS = [{"question": "who wrote this book?", "answer": " ".join(WORDS[5:n])} for n in range(6, 13)]
+NORMS = {
+    f"model.layers.{k}.{name}.weight"
+    for k in (0, 1)
+    for name in ("input_layernorm", "post_attention_layernorm")
+}
 ROLES = ("forget", "idk", "alternative", "retain")
 RECIPE = {"epochs": 4, "batch_size": 7, "lr": 1e-2, "warmup_epochs": 0, "schedule": "linear"}
 RECIPE |= {"weight_decay": 0.01, "clip_norm": None, "max_length": 64}
@@ -28,18 +35,20 @@ RECIPE |= {"weight_decay": 0.01, "clip_norm": None, "max_length": 64}
 
 def run(model, tokenizer, objective=LEARN, teacher=None, micro_batch=7, **changes):
     recipe = Recipe(**{**RECIPE, **changes})
+    source = source_of(tokenizer, objective, recipe)
+    fit, accelerator = Fit(micro_batch), Accelerator(cpu=True)
+    return train(model, source, objective, source.plan, recipe, fit, accelerator, teacher=teacher)
+
+
+def source_of(tokenizer, objective, recipe):
     rows = Encoder(tokenizer, PROMPTS["plain"], 64).encode_rows(ROWS)
     plan = StepPlan.of(recipe, len(rows))
     if objective.roles == ["train"]:
-        source = LearnSource(plan, 0, rows, [], 0)
-    else:
-        scored = [row.with_reference(10.0 + k) for k, row in enumerate(rows)]
-        make = {role: lambda row, other=0: scored[(row + other) % len(rows)] for role in ROLES}
-        make = {role: make[role] for role in objective.roles}
-        counts = {role: len(rows) for role in ROLES}
-        source = UnlearnSource(plan, 0, "fresh", counts, make)
-    fit, accelerator = Fit(micro_batch), Accelerator(cpu=True)
-    return train(model, source, objective, plan, recipe, fit, accelerator, teacher=teacher)
+        return LearnSource(plan, 0, rows, [], 0)
+    scored = [row.with_reference(10.0 + k) for k, row in enumerate(rows)]
+    make = {role: lambda row, other=0: scored[(row + other) % len(rows)] for role in ROLES}
+    make = {role: make[role] for role in objective.roles}
+    return UnlearnSource(plan, 0, "fresh", {role: len(rows) for role in ROLES}, make)
 
 
 def deep():
@@ -82,13 +91,13 @@ def test_the_micro_batch_never_changes_the_result(method):
     # the toy's forget and retain rows are the same: gradients must not cancel out to rounding
     hyper |= {"retain_coeff": 0.5} if method == "GA+RT" else {}
     settings = resolve(method, hyper).settings()
-    whole = run(model, tokenizer, build_objective(settings), teacher=copy.deepcopy(start))
+    teacher = copy.deepcopy(start)
+    whole = run(model, tokenizer, build_objective(settings), teacher, epochs=2)
     both = zip(model.parameters(), start.parameters(), strict=True)
     assert any(not torch.equal(a, b) for a, b in both)
     for micro_batch in (1, 3):
         other, objective = copy.deepcopy(start), build_objective(settings)
-        teacher = copy.deepcopy(start)
-        parts = run(other, tokenizer, objective, teacher=teacher, micro_batch=micro_batch)
+        parts = run(other, tokenizer, objective, teacher, micro_batch, epochs=2)
         assert parts.losses == pytest.approx(whole.losses, rel=1e-6, abs=1e-6)
         pairs = zip(model.parameters(), other.parameters(), strict=True)
         apart = torch.cat([((a - b).abs() / b.abs().max()).flatten() for a, b in pairs])
@@ -133,13 +142,61 @@ def test_the_retain_weight_of_pdu_rises_while_the_retain_loss_is_high():
         assert loss == pytest.approx(own[0] * terms[0] + own[1] * terms[1], rel=1e-5)
 
 
-def test_rmu_moves_nothing_but_its_own_parameters():
+@pytest.mark.parametrize("micro_batch", [1, 7])
+def test_upon_epochs_the_weight_of_pdu_follows_the_epochs_retain_loss(micro_batch):
+    """The mean over the epoch's retain rows under the model that the epoch ends with."""
+    model, tokenizer = deep()
+    hyper = {"dual_warmup_epochs": 1, "retain_loss_eps": 0.25, "dual_step_size": 2.0}
+    settings = resolve("PDU+RT", {**hyper, "dual_update_upon": "epoch"}).settings()
+    objective = build_objective(settings)
+    source = source_of(tokenizer, objective, Recipe(**{**RECIPE, "batch_size": 4}))
+    steps = iter([range(2), range(2, 4), range(4, 6)])  # 7 rows; the last epoch moves no weight
+    losses, rule = [], objective.hooks["multiplier"]
+
+    def recorded(weight, loss, epoch):
+        rows = [pair["retain"] for step in next(steps) for pair in source.step(step)]
+        scores = Likelihood(model)(rows)
+        expected = sum(s.nll / (len(r.ids) - r.start) for s, r in zip(scores, rows, strict=True))
+        assert loss == pytest.approx(expected / len(rows), rel=1e-5)
+        model.train()
+        losses.append(loss)
+        return rule(weight, loss, epoch)
+
+    objective.hooks["multiplier"] = recorded
+    history = run(model, tokenizer, objective, micro_batch=micro_batch, batch_size=4)
+    weights = [retain for _, retain in history.weights]
+    moved = [100.0]
+    for loss in losses:
+        moved.append(moved[-1] + 2.0 * (loss - 0.25))
+    assert weights == pytest.approx([step for weight in moved for step in [weight] * 2][:7])
+
+
+@pytest.mark.parametrize(
+    ("hyper", "expected"),
+    [
+        ({}, {f"model.layers.{k}.mlp.down_proj.weight" for k in (0, 1)}),
+        ({"trained": r".*layers\.{layers}\..*norm\.weight"}, NORMS),
+        ({"trained": "model.norm.weight|.*embed.*", "layer": 0}, {"model.embed_tokens.weight"}),
+    ],
+)
+def test_rmu_moves_nothing_but_its_own_parameters(hyper, expected):
+    """The last norm comes after the layer whose activations are steered."""
     model, tokenizer = deep()
     start = {name: p.clone() for name, p in model.named_parameters()}
-    settings = resolve("RMU+ACT", {"layer": 1}).settings()
+    settings = resolve("RMU+ACT", {"layer": 1, **hyper}).settings()
     run(model, tokenizer, build_objective(settings), teacher=copy.deepcopy(model))
     moved = {name for name, p in model.named_parameters() if not torch.equal(p, start[name])}
-    assert moved == {f"model.layers.{k}.mlp.down_proj.weight" for k in (0, 1)}
+    assert moved == expected
+
+
+def test_open_unlearnings_rmu_trains_every_parameter_and_a_pattern_without_match_is_refused():
+    model, _ = deep()
+    objective = build_objective(resolve("RMU+ACT", {"layer": 1, "trained": ".*"}).settings())
+    assert len(objective.trained(model)) == len(list(model.parameters()))
+    assert llama_names(3) == [name for name, _ in model.named_parameters()]
+    wrong = build_objective(resolve("RMU+ACT", {"layer": 1, "trained": "h.0.*"}).settings())
+    with pytest.raises(UserError, match="trained: 'h.0.*' matches no parameter .*model.layers.2"):
+        wrong.trained(model)
 
 
 def test_learning_lowers_the_loss_and_ascent_raises_it():

@@ -102,7 +102,7 @@ def test_eight_bit_states_take_a_quarter_and_stay_near_adamw():
 
     recipe = Recipe(**{**RECIPE, "optimizer": "adamw8bit"})
     weight = next(p for p in start.parameters() if p.numel() >= 4096)
-    optimizer = make_optimizer([weight], recipe)
+    optimizer = make_optimizer(start, [weight], recipe)
     weight.grad = torch.ones_like(weight)
     optimizer.param_groups[0]["lr"] = 0.5  # as the loop sets it
     before = weight.detach().clone()
@@ -117,25 +117,25 @@ def test_a_machine_without_a_compiler_is_told_what_to_do(monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     recipe = Recipe(**{**RECIPE, "optimizer": "adamw8bit"})
     with pytest.raises(UserError, match=r"adamw8bit .* finds no 'no-such-compiler'"):
-        make_optimizer([], recipe)
+        make_optimizer(toy()[0], [], recipe)
 
 
 def test_paged_states_need_a_gpu_and_the_package(monkeypatch):
     recipe = Recipe(**{**RECIPE, "optimizer": "paged_adamw_32bit"})
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match="paged_adamw_32bit .* this machine has no such GPU"):
-        make_optimizer([], recipe)
+        make_optimizer(toy()[0], [], recipe)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
     with pytest.raises(UserError, match=r"needs the package bitsandbytes .*'\.\[gpu\]'"):
-        make_optimizer([], recipe)
+        make_optimizer(toy()[0], [], recipe)
 
 
 @pytest.fixture
 def unpaged(monkeypatch):
     """bitsandbytes steps on the CPU as well, only that nothing is paged there."""
     own = "unlearning.training.optimizers._paged"
-    monkeypatch.setattr(own, lambda trained, **more: paged_adamw_class()(trained, **more))
+    monkeypatch.setattr(own, lambda groups, lr: paged_adamw_class()(groups, lr=lr))
 
 
 bitsandbytes = pytest.mark.skipif(

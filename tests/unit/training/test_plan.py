@@ -1,7 +1,9 @@
 """The step plan and the rows of each step are functions of (seed, step) alone."""
 
 import pytest
+import torch
 from accelerate import Accelerator
+from transformers import get_cosine_schedule_with_warmup
 from unlearning.errors import UserError
 from unlearning.training.history import History
 from unlearning.training.plan import Recipe, StepPlan
@@ -29,11 +31,26 @@ def test_published_step_counts_are_printed_and_recorded(rows, steps, warmup, lef
     assert capsys.readouterr().out == told + (rest if left else "") + "\n"
     recorded = history_record(plan, History())["plan"]
     expected = {"rows": rows, "epochs": 10, "batch_size": 32, "warmup": warmup, "steps": steps}
-    assert recorded == {**expected, "decay": True, "left_out": left}
+    assert recorded == {**expected, "schedule": "linear", "left_out": left}
 
 
 def test_fine_tuning_takes_625_steps():
     assert plan_of(4000, epochs=5).steps == 625
+
+
+@pytest.mark.parametrize(
+    ("rows", "epochs", "steps", "done"),
+    # open-unlearning under transformers 4.45 (OU#94, #129): 120 steps and so 9.6 of 10 epochs; of
+    # two epochs 24 steps, which end at 1.92
+    [(400, 10, 120, 9.6), (200, 10, 60, 9.6), (40, 10, 10, 8.0), (400, 2, 24, 1.92)],
+)
+def test_whole_batches_of_an_epoch_are_those_of_open_unlearning(rows, epochs, steps, done):
+    plan = plan_of(rows, epochs=epochs, whole_batches="epoch")
+    assert (plan.steps, plan.epochs) == (steps, pytest.approx(done))
+    assert plan.lr_factor(steps) == 0 and max(plan.epoch_ends()) == steps
+    assert [row for step in range(2) for _, row in plan.positions(step)] == [
+        row % rows for row in range(64)
+    ]
 
 
 def test_a_cap_ends_a_run_and_its_decay(capsys):
@@ -55,9 +72,20 @@ def test_a_plan_without_a_full_batch_is_refused():
 
 
 def test_learning_rate_rises_from_zero_and_falls_to_zero():
-    plan = StepPlan(rows=8, batch_size=2, epochs=2, warmup=2, steps=6, decay=True)
+    plan = StepPlan(rows=8, batch_size=2, epochs=2, warmup=2, steps=6)
     factors = [plan.lr_factor(step) for step in range(6)]
     assert factors == [0.0, 0.5, 1.0, 0.75, 0.5, 0.25]
+
+
+def test_cosine_decay_is_that_of_transformers():
+    plan = StepPlan(rows=8, batch_size=2, epochs=2, warmup=2, steps=10, schedule="cosine")
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    schedule = get_cosine_schedule_with_warmup(optimizer, 2, 10)
+    for step in range(10):
+        assert plan.lr_factor(step) == pytest.approx(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+    assert plan.lr_factor(6) == pytest.approx(0.5)  # half-way down
 
 
 def test_every_epoch_visits_every_row_once():
@@ -94,4 +122,22 @@ def test_fixed_pairing_always_meets_the_same_retain_row(pairing, partners):
     for step in range(plan.steps):
         for draw in source.draws(step):
             met.setdefault(draw["forget"], set()).add(draw["retain"])
+    assert {len(rows) for rows in met.values()} == {partners}
+
+
+@pytest.mark.parametrize(("pairing", "partners"), [("fixed", 1), ("fresh", 8)])
+def test_an_anchor_of_retain_rows_visits_each_of_them_every_epoch(pairing, partners):
+    """open-unlearning's data.anchor: retain."""
+    plan = plan_of(6, batch_size=3, epochs=8)
+    counts = {"forget": 10_000, "idk": 5, "alternative": 7}
+    source = UnlearnSource(plan, 1, pairing, counts, {}, "retain")
+    draws = [draw for step in range(plan.steps) for draw in source.draws(step)]
+    for epoch in range(8):
+        visited = [draw["retain"] for draw in draws[6 * epoch : 6 * epoch + 6]]
+        assert sorted(visited) == [(row,) for row in range(6)]
+    met = {}
+    for draw in draws:
+        met.setdefault(draw["retain"], set()).add(draw["forget"])
+        # other answers are to the forget row's question
+        assert draw["idk"][0] == draw["alternative"][0] == draw["forget"][0] < 10_000
     assert {len(rows) for rows in met.values()} == {partners}

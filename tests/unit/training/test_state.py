@@ -214,7 +214,7 @@ def test_a_state_belongs_to_settings_seed_plan_and_content_of_the_inputs(tmp_pat
     stated |= {"processes": 1, "fit": Fit(2)}
 
     def identity(epochs=6, **changes):
-        plan = StepPlan(7, 7, epochs, 0, epochs, True)
+        plan = StepPlan(7, 7, epochs, 0, epochs)
         state = make_state(Namespace(**{**stated, **changes}), plan, Accelerator(cpu=True))
         state.remove()
         return state.identity

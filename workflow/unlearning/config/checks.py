@@ -14,17 +14,21 @@ from unlearning.config.named_checks import named_problems, unused_sections
 from unlearning.config.schema import Unjudged, did_you_mean, hint
 from unlearning.config.stated import known_methods
 from unlearning.methods.own import hyper_block, own_methods
+from unlearning.methods.patterns import llama_names, matching, no_match
 from unlearning.methods.references import ReferenceChoice, can_be_replaced
 from unlearning.methods.registry import Losses, hyper_parameters, known, names, terms
-from unlearning.methods.terms import Hyper
+from unlearning.methods.terms import AnyHyper, Choice, Hyper
 
 # Unlearning runs and attacks of an experiment. Each is a job or several; Snakemake plans as many in
 # seconds, and no report of more can be read.
 MOST_RUNS = 10_000
+# what a method's block may state: a number, one of some words, or a reference
+Stated = AnyHyper | ReferenceChoice
 # hooks that reach into a model's own weights
 WEIGHTS = {"trains": "chooses the weights that it trains", "after": "combines whole models"}
 _OVERRIDES = {"epochs": Hyper(0, above=0), "lr": Hyper(0, above=0)}
 _OVERRIDES |= {"max_steps": Hyper(0, at_least=1, whole=True)}
+_SCHEDULE = Choice(("linear", "constant", "cosine"), "linear")
 
 
 def cross_problems(config: dict, sections: Collection[str] = ()) -> list[str]:
@@ -136,13 +140,13 @@ def _stated(name: str, stated, losses: Losses) -> list[str]:
 
 
 def _block(name: str, block: dict, losses: Losses) -> list[str]:
-    taken = {**hyper_parameters(name, losses), **_OVERRIDES}
+    taken = {**hyper_parameters(name, losses), **_OVERRIDES, "schedule": _SCHEDULE}
     if can_be_replaced(terms(name, losses)[0]):
         taken["reference"] = ReferenceChoice()
     return block_problems(f"methods.{name}", block, taken)
 
 
-def block_problems(place: str, block: dict, taken: dict[str, Hyper | ReferenceChoice]) -> list[str]:
+def block_problems(place: str, block: dict, taken: dict[str, Stated]) -> list[str]:
     """What is wrong with the hyper-parameters stated at `place` of a method that takes `taken`."""
     problems = []
     for key, value in block.items():
@@ -160,21 +164,37 @@ def block_problems(place: str, block: dict, taken: dict[str, Hyper | ReferenceCh
 
 
 def _fits(config: dict) -> Iterator[str]:
-    """Whether the model has the layers that methods ask for."""
+    """Whether a model from random weights has the layers and the parameters that methods ask for;
+    of a model that the config names models/judgement.py says so."""
     architecture = config["model"]["architecture"]
+    if architecture is None:
+        return
     for name, _, listed, losses in known_methods(config):
-        layer = hyper_parameters(name, losses).get("layer")
-        if layer is None or architecture is None:
+        taken = hyper_parameters(name, losses)
+        if "layer" not in taken:
             continue
         last = architecture["layers"] - 2  # the last layer's output is only seen normalised
         for block in listed:
-            value = block.get("layer", layer.default)
-            for k in value if isinstance(value, list) else [value]:
-                if layer.problem(k) is None and k > last:
+            for k in _sound(block, "layer", taken):
+                if k > last:
                     yield (
                         f"methods.{name}.layer: must be 0 to {last} in a model of {last + 2} "
                         f"layers, found {k}"
                     )
+                    continue
+                names_there = llama_names(architecture["layers"])
+                for pattern in _sound(block, "trained", taken):
+                    if not matching(pattern, k, names_there):
+                        yield f"methods.{name}.trained: {no_match(pattern, names_there)}"
+
+
+def _sound(block: dict, key: str, taken: dict[str, AnyHyper]) -> list:
+    """The values of a hyper-parameter in a block, or its default, that are of the right kind."""
+    if key not in taken:
+        return []
+    value = block.get(key, taken[key].default)
+    values = value if isinstance(value, list) else [value]
+    return [value for value in values if taken[key].problem(value) is None]
 
 
 def _lora(config: dict) -> Iterator[str]:
@@ -214,7 +234,7 @@ def _lora(config: dict) -> Iterator[str]:
             )
 
 
-def _values(place: str, value, hyper: Hyper | ReferenceChoice) -> list[str]:
+def _values(place: str, value, hyper: Stated) -> list[str]:
     values = value if isinstance(value, list) else [value]
     types = ["number"] if isinstance(hyper, Hyper) else []
     problems = [

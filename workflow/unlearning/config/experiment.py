@@ -40,10 +40,11 @@ from unlearning.methods.terms import Method
 
 RECIPE = ("epochs", "batch_size", "lr", "warmup_epochs", "schedule")
 RECIPE += ("weight_decay", "clip_norm", "max_length", "optimizer", "lora")
-RECIPE += ("max_steps", "warmup_steps")
+RECIPE += ("max_steps", "warmup_steps", "weight_decay_on", "whole_batches")
 FIT = ("micro_batch", "gradient_checkpointing")
 EVALUATION = ("rows", "max_length", "generation_tokens", "generation_counts")
-OVERRIDES = ("epochs", "lr", "max_steps")  # recipe entries that a method may set for itself
+# recipe entries that a method may set for itself
+OVERRIDES = ("epochs", "lr", "max_steps", "schedule")
 OF_THE_RUN = (*OVERRIDES, "reference")  # what a method states beside its loss's own values
 
 
@@ -315,7 +316,10 @@ class Experiment:
 
     def recipe(self, stage: str) -> dict:
         """The recipe of a stage: pretrain, finetune, unlearn or relearn."""
-        return {key: self.config[stage][key] for key in RECIPE}
+        recipe = {key: self.config[stage][key] for key in RECIPE}
+        if recipe["weight_decay"] == 0:  # nothing decays, so which weights would changes no run
+            del recipe["weight_decay_on"]
+        return recipe
 
     def fit(self, stage: str) -> dict:
         """How a stage is laid out in memory: no setting, for it changes no result."""
@@ -334,6 +338,7 @@ class Experiment:
             "method": self.method(method, hyper).settings(),
             "recipe": {**self.recipe("unlearn"), **overrides},
             "pairing": self.config["unlearn"]["pairing"],
+            "anchor": self.config["unlearn"]["anchor"],
             "trajectory": trajectory,
             **self.common(),
             # without points on the way, how models are evaluated is no matter of unlearning
@@ -364,7 +369,7 @@ class Experiment:
 
     def evaluate_settings(self) -> dict:
         """What evaluation is told. The variant is none of its business: rows serve every one."""
-        settings = {**self.common(), **self.evaluation("membership")}
+        settings = {**self.common(), **self.evaluation("membership", "min_k", "gradnorm")}
         if self.config["evaluation"]["holdout"] is not None:
             settings["columns"] = self.config["data"].get("columns", {})
         return settings

@@ -49,7 +49,7 @@ def model_use(experiment, asset: str = MODEL) -> dict:
     only_retrained = asset == MODEL and config["target"] is not None
     not_read = ("unlearn", "relearn") if only_retrained else ()
     not_read += _NOT_READ_BY.get(asset.partition("-")[0], ())
-    return {
+    use = {
         "prompt": model["prompt"],
         "system": model.get("system"),
         "benchmark": experiment.benchmark.name,
@@ -64,3 +64,19 @@ def model_use(experiment, asset: str = MODEL) -> dict:
         "data": config["data"],
         "splits": experiment.tables,
     }
+    patterns = [] if "unlearn" in not_read else trained_patterns(experiment)
+    return use | ({"trained": patterns} if patterns else {})
+
+
+def trained_patterns(experiment) -> list[dict]:
+    """Which parameters its methods train, of those that choose: setting, pattern and layer."""
+    patterns = []
+    for name in experiment.methods:
+        for stated in experiment.variants(name):
+            hyper = experiment.method(name, stated).hyper
+            if "trained" in hyper:
+                setting = f"methods.{name}.trained"
+                patterns.append(
+                    {"setting": setting, "pattern": hyper["trained"], "layer": hyper["layer"]}
+                )
+    return patterns

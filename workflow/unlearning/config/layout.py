@@ -1,7 +1,9 @@
 """Where every result lies. Paths spell the run: split, method, hyper-parameters, seed."""
 
+import hashlib
 import itertools
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from pathlib import Path
 BASE = "base"
 NAMED_TARGET = "target/given"
 NAMED_RETRAINED = "retrain/given"
+WORDS = 40  # letters of a text in a path
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,14 @@ def path_id(hyper: dict[str, float | str]) -> str:
 
 
 def spelled(value: float | str) -> str:
-    """A value as paths spell it: numbers with six digits."""
-    return value if isinstance(value, str) else f"{value:g}"
+    """A value as paths spell it: numbers with six digits; text that no path can hold, such as a
+    regular expression, by its letters and digits and a checksum that tells it from others."""
+    if not isinstance(value, str):
+        return f"{value:g}"
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9=.+-]{,39}", value):
+        return value
+    words = "-".join(re.findall(r"[A-Za-z0-9]+", value))[:WORDS]
+    return f"{words or 'text'}-{hashlib.sha256(value.encode()).hexdigest()[:8]}"
 
 
 def blocks(stated: dict | list | None) -> list[dict]:

@@ -11,7 +11,7 @@ from unlearning.evaluation.fluency import is_empty
 from unlearning.evaluation.generation import Generator, Limit
 from unlearning.evaluation.gradnorm import GradientNorms
 from unlearning.evaluation.likelihood import Likelihood, Score
-from unlearning.evaluation.membership import HOLDOUT, row_scores
+from unlearning.evaluation.membership import HOLDOUT, K, attack_settings, row_scores
 from unlearning.evaluation.memorization import exact_memorization, extraction_strength
 from unlearning.evaluation.rouge import RougeL
 from unlearning.evaluation.sharing import gather_sharded
@@ -25,7 +25,8 @@ class Evaluator:
 
     Rows may hold perturbed answers and a paraphrased one, as TOFU's do: these are scored too. Of a
     set `holdout` only the true answers are scored, for membership
-    inference by `attacks`, which the set `forget` is scored for too. Encodes once; every call
+    inference by `attacks`, which the set `forget` is scored for too; k is the share of tokens of
+    min_k and min_k_plus_plus, norm that of gradnorm. Encodes once; every call
     scores all sequences of all sets in one sorted pass. Under several processes each scores its
     share, and every process returns all rows, in row order.
     """
@@ -39,9 +40,12 @@ class Evaluator:
         batch_tokens: int,
         limit: Limit,
         attacks: Sequence[str] = (),
+        k: float = K,
+        norm: float = 2,
     ):
         self.sets, self.encoder, self.accelerator = sets, encoder, accelerator
-        self.batch_tokens, self.limit, self.attacks = batch_tokens, limit, attacks
+        self.batch_tokens, self.limit = batch_tokens, limit
+        self.attacks, self.k, self.norm = attacks, k, norm
         self.generated = [name for name in sets if name != HOLDOUT]
         self.slots: list[tuple[str, int, str]] = []  # (set, row, kind of answer)
         texts: list[tuple[str, str]] = []
@@ -65,6 +69,7 @@ class Evaluator:
     ) -> "Evaluator":
         """The evaluator that a stage's settings ask for, over the first rows of each set."""
         limits = settings["evaluation"]
+        attacked = attack_settings(limits) if attacks else {}
         return cls(
             {name: rows[: limits["rows"]] for name, rows in sets.items()},
             make_encoder(tokenizer, settings, limits["max_length"]),
@@ -72,6 +77,7 @@ class Evaluator:
             batch_tokens=fit.batch_tokens,
             limit=Limit(limits["generation_tokens"], limits["generation_counts"]),
             attacks=attacks,
+            **attacked,
         )
 
     def __call__(self, model, generate: bool = True) -> dict[str, dict[str, list]]:
@@ -159,7 +165,7 @@ class Evaluator:
         if self.attacks and name in ("forget", HOLDOUT):
             labels = list(example.ids[example.start :])
             text = self.encoder.tokenizer.decode(labels, skip_special_tokens=True)
-            attacks = row_scores(score.mean, score.detail, text)
+            attacks = row_scores(score.mean, score.detail, text, self.k)
             found |= {f"mia_{a}": value for a, value in attacks.items() if a in self.attacks}
         return found
 
@@ -172,7 +178,7 @@ class Evaluator:
         norms = gather_sharded(
             self.accelerator,
             [example for _, example in chosen],
-            GradientNorms(model),
+            GradientNorms(model, self.norm),
         )
         for (name, _), norm in zip(chosen, norms, strict=True):
             columns[name].setdefault("mia_gradnorm", []).append(norm)

@@ -8,10 +8,13 @@ from unlearning.models.scorer import Scorer
 
 
 class GradientNorms:
-    """Norms under a model, in the order given. Its gradients are gone afterwards."""
+    """Norms under a model, in the order given. Its gradients are gone afterwards.
 
-    def __init__(self, model):
-        self.scorer = Scorer(model)
+    norm: 1, 2 or infinity.
+    """
+
+    def __init__(self, model, norm: float = 2):
+        self.scorer, self.norm = Scorer(model), norm
 
     def __call__(self, examples: list[Example]) -> list[float]:
         """The norm of each example."""
@@ -22,7 +25,7 @@ class GradientNorms:
         return found
 
     def _norm(self, example: Example) -> float:
-        """Mean over the parameter tensors of the 2-norm of the gradient of the mean loss.
+        """Mean over the parameter tensors of the norm of the gradient of the mean loss.
 
         Without the last label, as in open-unlearning (mia/gradnorm.py); 0 if no other is left.
         """
@@ -31,6 +34,6 @@ class GradientNorms:
             return 0.0
         (-logp.mean()).backward()
         parameters = [p for p in self.scorer.parameters() if p.grad is not None]
-        norm = torch.stack([p.grad.norm().float() for p in parameters]).mean()
+        norm = torch.stack([p.grad.norm(p=self.norm).float() for p in parameters]).mean()
         self.scorer.zero_grad(set_to_none=True)
         return float(norm.nan_to_num(COLLAPSED_LOSS, COLLAPSED_LOSS))

@@ -34,8 +34,8 @@ OPEN_UNLEARNING = "open-unlearning, src/evals/metrics"
 _ATTACK_TITLES = {
     "loss": "loss",
     "zlib": "zlib",
-    "min_k": "min-40%",
-    "min_k_plus_plus": "min-40%++",
+    "min_k": "min-k",
+    "min_k_plus_plus": "min-k++",
     "reference": "reference",
     "gradnorm": "gradient norm",
 }
@@ -115,7 +115,7 @@ def fluency(name: str, title: str) -> dict[str, Metric]:
 
 
 PRIVLEAK = Metric(
-    "PrivLeak (min-40%), percent",
+    "PrivLeak (min-k), percent",
     "zero",
     f"MUSE, arXiv 2407.06460 §3; {OPEN_UNLEARNING}/privacy.py",
     (-100.0, math.inf),

@@ -24,6 +24,7 @@ class Needs:
     logits: dict[str, str] = field(default_factory=dict)
     teacher: tuple[str, ...] = ()
     layer: int | None = None
+    weighed_by: str = "step"
 
 
 @dataclass
@@ -49,10 +50,13 @@ class Objective:
         """(B,) the weighted sum; its mean over rows is the loss, so that any split sums up."""
         return sum(weight * values for weight, values in zip(self.weights, rows, strict=True))
 
-    def after_step(self, losses: list[float], epoch: float) -> None:
-        """Hear the terms' losses of a global batch, at `epoch` epochs of the run."""
-        if "multiplier" in self.hooks:
-            self.weights[1] = self.hooks["multiplier"](self.weights[1], losses[1], epoch)
+    def weighed_after(self, unit: str) -> bool:
+        """Whether the retain term's weight moves after each `unit`: step or epoch."""
+        return "multiplier" in self.hooks and self.needs.weighed_by == unit
+
+    def weigh(self, retain_loss: float, epoch: float) -> None:
+        """Move the retain term's weight by a retain loss, at `epoch` epochs of the run."""
+        self.weights[1] = self.hooks["multiplier"](self.weights[1], retain_loss, epoch)
 
     def trained(self, model) -> list[torch.nn.Parameter]:
         """The parameters that the method trains; the others are frozen. A method that does not
@@ -114,6 +118,12 @@ def build_objective(settings: dict, seed: int = 0) -> Objective:
         terms,
         [term["coefficient"] for term in settings["terms"]],
         settings["roles"],
-        Needs(needs["reference"], needs["logits"], tuple(needs["teacher"]), needs["layer"]),
+        Needs(
+            needs["reference"],
+            needs["logits"],
+            tuple(needs["teacher"]),
+            needs["layer"],
+            needs["weighed_by"],
+        ),
         {name: _bound(part) for name, part in settings["hooks"].items()},
     )

@@ -12,7 +12,8 @@ ROLES = ("forget", "idk", "alternative", "retain")
 NEEDS = ("reference", "logits", "teacher")  # what each means: see `terms.Term`
 _NAME = re.compile(r"[A-Za-z][\w.-]*", re.ASCII)
 # what the config, or a run beside its loss, says by these names
-_RESERVED = {*KEYS, "epochs", "lr", "max_steps", "reference", "forget_coeff", "retain_coeff"}
+_RESERVED = {*KEYS, "epochs", "lr", "max_steps", "schedule", "reference"}
+_RESERVED |= {"forget_coeff", "retain_coeff"}
 _MODELS = ("target", "retrain", "base")  # what models without unlearning are called
 
 

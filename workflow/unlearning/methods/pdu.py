@@ -25,11 +25,14 @@ def dual_variable(
     retain_loss_eps: float,
     dual_step_size: float,
     dual_warmup_epochs: float,
+    dual_update_upon: str,
 ) -> float:
     """The retain term's next weight: max(0, λ + step · (retain loss - ε)) after the warm-up.
 
-    λ rises while the retain loss is above ε. Updated once an optimiser step from the global batch's
-    retain loss; the reference updates once a micro-batch. ε should lie a little above the target
+    λ rises while the retain loss is above ε; a step of 0 keeps it. Upon `step` it moves once an
+    optimiser step with the global batch's retain loss, where the reference moves it once a
+    micro-batch; upon `epoch` once an epoch with the mean retain loss of the epoch's rows under the
+    model that the epoch ends with (training/loop.py). ε should lie a little above the target
     model's own retain loss.
     """
     if epoch < dual_warmup_epochs:

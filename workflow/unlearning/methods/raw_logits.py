@@ -1,4 +1,4 @@
-"""NPO and SimNPO as the MUSE code releases them: on raw logits instead of likelihoods.
+"""NPO, SimNPO and KL as the MUSE code releases them: on raw logits instead of likelihoods.
 
 A logit is no log-probability, and every entry of the vocabulary counts, not the token that stands
 there (muse_bench issue 2, Unlearn-Simple issue 5). Kept beside the losses of the papers because
@@ -34,3 +34,18 @@ def simnpo_raw_logits(batch: Batch, beta: float, gamma: float) -> Tensor:
     view = batch.forget.logits
     loss = -2 / beta * logsigmoid(beta * (-view.values - gamma)).mean(-1)  # (P,)
     return batch.mean_over(batch.forget, loss, view.row)
+
+
+def retain_divergence_raw_logits(batch: Batch) -> Tensor:
+    """KL-MUSE: sum over positions and vocabulary of exp(z_ref) (z_ref - z). Returns (B,).
+
+    What `F.kl_div(…, reduction="batchmean", log_target=True)` makes of raw logits, where it expects
+    log-probabilities: no divergence, and thousands of times as large as the mean KL of `KL`.
+    Paper: MUSE (arXiv 2407.06460) §4, which means the KL of `KL`. Reference: `klr` in
+    jaechan-repo/muse_bench, baselines/baselines/iterative.py.
+    """
+    assert batch.retain is not None and batch.retain.logits is not None
+    view = batch.retain.logits
+    assert view.teacher is not None
+    terms = (view.teacher.exp() * (view.teacher - view.values)).sum(-1)  # (P,)
+    return batch.retain.sum_rows(terms, view.row)

@@ -6,7 +6,7 @@ A name that stands in FORGET_LOSSES whole (`IDK+RT`) is one loss that already ho
 A suffix names the code or text whose variant of a loss it is: NPO-MUSE, SimNPO-paper.
 """
 
-from unlearning.methods.terms import Hyper, Method, Part, Term
+from unlearning.methods.terms import AnyHyper, Choice, Hyper, Method, Part, Pattern, Term, Value
 
 BETA = Hyper(0.1, above=0)
 GAMMA = Hyper(0.0)
@@ -16,6 +16,8 @@ LAYER = Hyper(7, at_least=0, whole=True)
 SIMNPO = {"hyper": {"beta": Hyper(2.5, above=0), "gamma": GAMMA}, "coefficients": (0.1375, 1.0)}
 PREFERENCE = {"hyper": {"beta": BETA}, "reference": True}
 HOME = "unlearning.methods."
+# what RMU trains as released by its authors; open-unlearning's default is ".*", all parameters
+DOWN_PROJECTIONS = r"(.+\.)?layers\.{layers}\.mlp\.(down_proj|fc2)\.weight"
 
 FORGET_LOSSES: dict[str, Term] = {
     "GA": Term(HOME + "ascent:gradient_ascent"),
@@ -49,7 +51,10 @@ FORGET_LOSSES: dict[str, Term] = {
         layer=LAYER,
         seeded=True,
         coefficients=(1.0, 1200.0),
-        trains=Part(HOME + "rmu:trained_parameters", {"layer": LAYER}),
+        trains=Part(
+            HOME + "rmu:trained_parameters",
+            {"layer": LAYER, "trained": Pattern(DOWN_PROJECTIONS)},
+        ),
     ),
     "WGA": Term(HOME + "weighted_ascent:wga", {"beta": Hyper(1.0, at_least=0)}),
     "SatImp": Term(
@@ -69,7 +74,11 @@ FORGET_LOSSES: dict[str, Term] = {
         logits={"forget": "next"},
         teacher=("forget",),
     ),
-    "CE-U": Term(HOME + "distillation:ce_u", logits={"forget": "labels"}),
+    "CE-U": Term(
+        HOME + "distillation:ce_u",
+        {"ignore_first_n_answer_tokens": Hyper(1, at_least=0, whole=True)},
+        logits={"forget": "labels"},
+    ),
     "PDU": Term(
         HOME + "pdu:flatten_margin",
         logits={"forget": "all"},
@@ -78,8 +87,9 @@ FORGET_LOSSES: dict[str, Term] = {
             HOME + "pdu:dual_variable",
             {
                 "retain_loss_eps": Hyper(0.3, at_least=0),
-                "dual_step_size": Hyper(5.0, above=0),
+                "dual_step_size": Hyper(5.0, at_least=0),
                 "dual_warmup_epochs": Hyper(5, at_least=0),
+                "dual_update_upon": Choice(("step", "epoch"), "step"),
             },
         ),
     ),
@@ -97,6 +107,12 @@ RETAIN_TERMS: dict[str, Term] = {
         HOME + "retain:retain_divergence",
         roles=("retain",),
         logits={"retain": "labels"},
+        teacher=("retain",),
+    ),
+    "KL-MUSE": Term(
+        HOME + "raw_logits:retain_divergence_raw_logits",
+        roles=("retain",),
+        logits={"retain": "all"},
         teacher=("retain",),
     ),
     "ACT": Term(HOME + "rmu:keep_activations", roles=("retain",), layer=LAYER, teacher=("retain",)),
@@ -136,7 +152,7 @@ def position(name: str, losses: Losses = FORGET_LOSSES) -> tuple[int, int]:
     return forget.index(loss), retain.index(term)
 
 
-def hyper_parameters(name: str, losses: Losses = FORGET_LOSSES) -> dict[str, Hyper]:
+def hyper_parameters(name: str, losses: Losses = FORGET_LOSSES) -> dict[str, AnyHyper]:
     """All hyper-parameters of a method, coefficients of a composed one included."""
     forget, retain = terms(name, losses)
     if retain is None:
@@ -154,7 +170,7 @@ def code_of(name: str) -> list[str]:
     return [*entries, f"{__name__}:RETAIN_TERMS[{retain}]", *resolve(name, {}).functions()]
 
 
-def resolve(name: str, given: dict[str, float], losses: Losses = FORGET_LOSSES) -> Method:
+def resolve(name: str, given: dict[str, Value], losses: Losses = FORGET_LOSSES) -> Method:
     """The method `name` with `given` hyper-parameters over the published defaults."""
     hyper = {key: h.default for key, h in hyper_parameters(name, losses).items()}
     return Method(name, *terms(name, losses), {**hyper, **given})

@@ -1,13 +1,11 @@
 """RMU: push the forget set's activations to a random direction, keep the retain set's in place."""
 
-import re
-
 import torch
 from torch import Tensor
 
+from unlearning.errors import UserError
+from unlearning.methods.patterns import matching, no_match
 from unlearning.methods.sequences import Batch, Sequences, View
-
-LAYERS = 3  # the chosen layer and the two before it are trained
 
 
 def _distance(batch: Batch, sequences: Sequences, view: View, goal: Tensor) -> Tensor:
@@ -40,10 +38,14 @@ def keep_activations(batch: Batch) -> Tensor:
     return _distance(batch, batch.retain, view, view.teacher)
 
 
-def trained_parameters(model, layer: int) -> list[torch.nn.Parameter]:
-    """The down-projections of the layers layer-2 … layer: all that RMU trains, as released."""
-    window = "|".join(str(k) for k in range(max(0, layer - LAYERS + 1), layer + 1))
-    wanted = re.compile(rf"(.+\.)?layers\.({window})\.mlp\.(down_proj|fc2)\.weight")
-    chosen = [p for name, p in model.named_parameters() if wanted.fullmatch(name)]
-    assert chosen, f"{type(model).__name__} has no down-projections in layers {window}"
-    return chosen
+def trained_parameters(model, layer: int, trained: str) -> list[torch.nn.Parameter]:
+    """The parameters whose whole name matches the regular expression `trained`.
+
+    In it {layers} stands for the numbers layer-2 … layer. Reference: `trainable_params_regex` of
+    `RMU` in locuslab/open-unlearning. UserError if no parameter matches.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    matched = set(matching(trained, layer, names))
+    if not matched:
+        raise UserError(f"trained: {no_match(trained, names)}")
+    return [parameter for name, parameter in model.named_parameters() if name in matched]

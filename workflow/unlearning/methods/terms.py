@@ -4,10 +4,12 @@ Functions are named as "package.module:function" (or "path/to/file.py:function")
 here, so the stage that runs a method depends on that method's own module alone.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 LARGEST = 1e300  # far from where floats end
+LAYERS = "{layers}"  # in a pattern: the numbers of the layers that a method trains
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,47 @@ class Hyper:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """A hyper-parameter that is one of some words."""
+
+    words: tuple[str, ...]
+    default: str
+
+    def problem(self, value) -> str | None:
+        """What is wrong with `value`, or None."""
+        return None if value in self.words else f"must be one of {', '.join(self.words)}"
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A hyper-parameter that is a regular expression of whole parameter names, in which LAYERS
+    stands for the numbers of layers."""
+
+    default: str
+
+    def problem(self, value) -> str | None:
+        """What is wrong with `value`, or None."""
+        if not isinstance(value, str) or not value:
+            return "must be text, a regular expression of parameter names"
+        try:
+            re.compile(value.replace(LAYERS, "(0)"))
+        except re.error as error:
+            return f"must be a regular expression ({error})"
+        return None
+
+
+AnyHyper = Hyper | Choice | Pattern
+Value = float | str  # of a hyper-parameter
+
+
+@dataclass(frozen=True)
 class Part:
     """A function and the hyper-parameters that it takes by name."""
 
     function: str
-    hyper: dict[str, Hyper] = field(default_factory=dict)
+    hyper: dict[str, AnyHyper] = field(default_factory=dict)
 
-    def settings(self, values: dict[str, float]) -> dict:
+    def settings(self, values: dict[str, Value]) -> dict:
         """The function and its own values among `values`, JSON-ready."""
         return {"function": self.function, "hyper": {key: values[key] for key in self.hyper}}
 
@@ -60,7 +96,8 @@ class Term(Part):
     seeded: the function takes the run's seed as `seed`.
     coefficients: published weights of the forget loss and of the retain term beside it.
     trains: which parameters are trained; all where it is None.
-    multiplier: adapts the weight of the retain term after each step.
+    multiplier: adapts the weight of the retain term after each step, or after each epoch, as the
+        hyper-parameter dual_update_upon says.
     after: what is done to the trained model in the end.
     """
 
@@ -82,7 +119,7 @@ class Term(Part):
             if part is not None:
                 yield name, part
 
-    def hyper_parameters(self) -> dict[str, Hyper]:
+    def hyper_parameters(self) -> dict[str, AnyHyper]:
         """Those of the loss and of all that comes with it."""
         found = dict(self.hyper)
         for _, part in self.hooks():
@@ -97,7 +134,7 @@ class Method:
     name: str
     forget: Term
     retain: Term | None
-    hyper: dict[str, float]
+    hyper: dict[str, Value]
 
     def settings(self) -> dict:
         """What the unlearn stage is told: functions, roles, needs and numbers; JSON-ready."""
@@ -119,6 +156,7 @@ class Method:
                 "logits": {r: kind for term in used for r, kind in sorted(term.logits.items())},
                 "teacher": sorted({role for term in used for role in term.teacher}),
                 "layer": self.hyper.get("layer"),
+                "weighed_by": self.hyper.get("dual_update_upon", "step"),
             },
             "hooks": {
                 name: part.settings(self.hyper) for term in used for name, part in term.hooks()

@@ -18,6 +18,7 @@ from transformers.models.auto.modeling_auto import (
 from transformers.utils import logging
 
 from unlearning.errors import UserError
+from unlearning.methods.patterns import matching, no_match
 from unlearning.models.checks import key_problems, named
 from unlearning.models.context import context
 from unlearning.models.folder import RUN_FILE, verify
@@ -60,6 +61,8 @@ def judge(folder: Path, use: dict) -> list[str]:
         with torch.device("meta"):
             model, of_model = _architecture(config)
         problems += of_model
+    if model is not None:
+        problems += _trained(model, use.get("trained", []))
     if model is not None and headers is not None:
         problems += _attempt(lambda: _tensors(model, headers))
     tokenizer, of_tokenizer = read_tokenizer(folder)
@@ -153,6 +156,16 @@ def _architecture(config):
         return AutoModelForCausalLM.from_config(config, trust_remote_code=False), []
     except Exception as error:  # of any layer that cannot be built
         return None, [f"describes no model that can be built: config.json ({in_a_line(error)})"]
+
+
+def _trained(model, patterns: list[dict]) -> list[str]:
+    """Patterns (config.judged.trained_patterns) that match no parameter."""
+    names = [name for name, _ in model.named_parameters()]
+    return [
+        f"cannot be unlearned so: {entry['setting']}: {no_match(entry['pattern'], names)}"
+        for entry in patterns
+        if not matching(entry["pattern"], entry["layer"], names)
+    ]
 
 
 def _tensors(model, headers: Headers) -> list[str]:

@@ -5,6 +5,7 @@ from math import ceil
 
 from unlearning import benchmark
 from unlearning.config.experiment import Experiment
+from unlearning.methods.registry import DOWN_PROJECTIONS
 from unlearning.planning.memory import FLOAT, HALF, Pass, Step, host, most_pairs, resumable
 from unlearning.planning.shapes import Shape, target_shape
 from unlearning.planning.texts import SEQUENCES
@@ -13,6 +14,11 @@ from unlearning.training.plan import Recipe, StepPlan
 REFERENCE_TOKENS = 16384  # a batch of evaluation.likelihood
 KEPT_STATES = 3  # training/state.py keeps two and writes a third
 HARNESS_TOKENS = 512  # a question with its choices
+
+
+def _trains_few(hooks: dict) -> bool:
+    """Whether a method trains three matrices alone; of another pattern it might train them all."""
+    return "trains" in hooks and hooks["trains"]["hyper"]["trained"] == DOWN_PROJECTIONS
 
 
 @dataclass
@@ -115,7 +121,7 @@ class CostEstimate:
             labels,
             micro_batch=micro,
             accumulates=batch > micro * self.processes,
-            trained=few if "trains" in hooks else 1.0,  # RMU: three matrices
+            trained=few if _trains_few(hooks) else 1.0,
             adapter=adapter,
             half=self.half,
             optimizer=recipe["optimizer"],
@@ -209,8 +215,9 @@ class CostEstimate:
             settings, recipe = told["method"], told["recipe"]
             stage.step = self.step("unlearn", recipe, settings)
             roles, taught = len(settings["roles"]), len(settings["needs"]["teacher"])
-            rows = self._texts("unlearn").forget(cell.split)
-            self.add_run(stage, recipe, rows, roles, taught)
+            texts = self._texts("unlearn")
+            rows = texts.forget if told["anchor"] == "forget" else texts.retrained
+            self.add_run(stage, recipe, rows(cell.split), roles, taught)
             points = sum(epoch < recipe["epochs"] for epoch in told["trajectory"])
             if points:
                 self._add_evaluation(stage, cell.split, points)

@@ -181,9 +181,10 @@ def make_source(
     other, counts = other_answers(args, encoder, objective.roles)
     make = {"forget": forget.__getitem__, "retain": retain.__getitem__, **other}
     make = {role: make[role] for role in objective.roles}
-    plan = StepPlan.of(recipe, len(forget))
-    counts["retain"] = len(retain)
-    source = UnlearnSource(plan, args.seed, args.settings["pairing"], counts, make)
+    counts |= {"forget": len(forget), "retain": len(retain)}
+    anchor = args.settings["anchor"]
+    plan = StepPlan.of(recipe, counts[anchor])
+    source = UnlearnSource(plan, args.seed, args.settings["pairing"], counts, make, anchor)
     if objective.needs.reference:
         for role in other.keys() & make.keys():
             source.make[role] = cache_reference_nll(source, role, model, accelerator)

@@ -108,7 +108,7 @@ def train(
             break
         optimizer.step()
         optimizer.zero_grad()
-        objective.after_step(terms, (step + 1) * plan.batch_size / plan.rows)
+        _weigh(scorer, source, objective, plan, size, accelerator, frozen, terms, step + 1, sharded)
         progress.update(step + 1, f"loss {loss:.4g}, lr {lr:.3g}")
         _visit(at_step, step + 1, history)
         if state:
@@ -133,7 +133,7 @@ def _prepare(
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if fit.gradient_checkpointing:
         model.activation_checkpointing_enable()
-    optimizer = make_optimizer(trained, recipe)
+    optimizer = make_optimizer(model, trained, recipe)
     if not sharded:
         return accelerator.prepare(scorer, optimizer)
     # autocast alone: fully_shard has placed the weights and sees to the gradients
@@ -151,6 +151,58 @@ def _visit(at_step: Callable[[int], dict | None], done: int, history: History) -
     point = at_step(done)
     if point is not None:
         history.points.append(point)
+
+
+def _weigh(
+    scorer: Scorer,
+    source: Source,
+    objective: Objective,
+    plan: StepPlan,
+    size: Callable[[list[Pair]], int],
+    accelerator: Accelerator,
+    frozen: Scorer | None,
+    terms: list[float],
+    done: int,
+    sharded: bool,
+) -> None:
+    """Let a method that adapts the retain term's weight move it, `done` steps into the run.
+
+    terms: the losses of the last global batch. Upon an epoch's end it is the mean retain loss over
+    the epoch's pairs that counts, under the model as it then is.
+    """
+    epoch = done * plan.batch_size / plan.rows
+    if objective.weighed_after("step"):
+        objective.weigh(terms[1], epoch)
+    ends = sorted(plan.epoch_ends())
+    if objective.weighed_after("epoch") and done in ends and done < plan.steps:
+        first = max((end for end in ends if end < done), default=0)
+        visited = [source.step(step) for step in range(first, done)]
+        loss = _retain_loss(scorer, visited, objective, size, accelerator, frozen)
+        if sharded:
+            scorer.reshard()  # as before the first step: no backward pass follows
+        objective.weigh(loss, epoch)
+
+
+@torch.no_grad()
+def _retain_loss(
+    scorer: Scorer,
+    steps: list[list[Pair]],
+    objective: Objective,
+    size: Callable[[list[Pair]], int],
+    accelerator: Accelerator,
+    frozen: Scorer | None,
+) -> float:
+    """The mean of the retain term over the pairs of several steps, of all processes."""
+    totals = torch.zeros(2, device=accelerator.device)
+    rank, world = accelerator.process_index, accelerator.num_processes
+    for pairs in steps:
+        for part, counted in micro_batches(pairs, rank, world, size(pairs)):
+            batch = score_pairs(scorer, part, objective, accelerator.device, frozen)
+            if counted:
+                values = objective.terms[1](batch)
+                totals += torch.stack([values.sum(), values.new_tensor(counted)])
+    loss, count = accelerator.reduce(totals, "sum").tolist()
+    return loss / count
 
 
 def _accumulate(

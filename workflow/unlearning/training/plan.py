@@ -1,5 +1,6 @@
 """How many steps, at which learning rate, over which rows: all of it a function of (seed, step)."""
 
+import math
 from dataclasses import asdict, dataclass
 
 import numpy
@@ -23,6 +24,8 @@ class Recipe:
     lora: dict | None = None
     max_steps: int | None = None
     warmup_steps: int | None = None
+    weight_decay_on: str = "matrices"
+    whole_batches: str = "run"
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,10 @@ class StepPlan:
 
     The official count: 125 / 62 / 12 steps for forget10 / 05 / 01 at batch 32 and 10 epochs. Rows
     run on from one epoch into the next, so that no batch is short and nothing is dropped but the
-    last partial batch of the whole run. With max_steps a run ends after that many steps, if epochs
-    do not end it before; `epochs` are then those that fit.
+    last partial batch of the whole run. whole_batches `epoch` counts as transformers' Trainer 4.45
+    does under open-unlearning, epochs times the full batches of one epoch: 120 / 60 / 10. With
+    max_steps a run ends after that many steps, if epochs do not end it before. `epochs` are those
+    that fit.
     """
 
     rows: int
@@ -52,12 +57,15 @@ class StepPlan:
     epochs: float
     warmup: int
     steps: int
-    decay: bool
+    schedule: str = "linear"
 
     @classmethod
     def of(cls, recipe: Recipe, rows: int) -> "StepPlan":
         """The plan of `recipe` over `rows` rows; UserError if not one step comes out."""
-        steps = int(recipe.epochs * rows) // recipe.batch_size
+        if recipe.whole_batches == "epoch":
+            steps = math.ceil(recipe.epochs * (rows // recipe.batch_size))
+        else:
+            steps = int(recipe.epochs * rows) // recipe.batch_size
         if steps < 1:
             raise UserError(
                 f"{recipe.epochs:g} epochs of {rows} rows give no full batch of "
@@ -67,17 +75,23 @@ class StepPlan:
         if recipe.max_steps is not None and recipe.max_steps < steps:
             steps = recipe.max_steps
             epochs = steps * recipe.batch_size / rows
+        elif recipe.whole_batches == "epoch":
+            epochs = steps * recipe.batch_size / rows
         if warmup is None:
             warmup = int(recipe.warmup_epochs * rows) // recipe.batch_size
-        return cls(rows, recipe.batch_size, epochs, warmup, steps, recipe.schedule == "linear")
+        return cls(rows, recipe.batch_size, epochs, warmup, steps, recipe.schedule)
 
     def lr_factor(self, step: int) -> float:
-        """Linear warm-up from 0, then linear decay to 0 or constant: transformers' schedules."""
+        """Linear warm-up from 0, then linear or cosine decay to 0 or constant: transformers'
+        schedules."""
         if step < self.warmup:
             return step / self.warmup
-        if not self.decay:
+        if self.schedule == "constant":
             return 1.0
-        return (self.steps - step) / max(1, self.steps - self.warmup)
+        left = (self.steps - step) / max(1, self.steps - self.warmup)
+        if self.schedule == "cosine":
+            return (1 - math.cos(math.pi * left)) / 2
+        return left
 
     def epoch_ends(self) -> dict[int, int]:
         """Number of steps done -> epochs completed by then; the last step ends the last epoch."""

@@ -49,15 +49,17 @@ Draw = dict[str, tuple[int, ...]]  # role -> (forget row,), (retain row,) or (fo
 
 
 class UnlearnSource:
-    """Each forget row with the retain row and the other answers drawn for it.
+    """Each row of the anchor with the row of the other table and the other answers drawn for it.
 
-    pairing `fresh`: a new draw at each visit (locuslab/tofu). `fixed`: the draw depends on the
-    forget row alone, so a row meets the same partner in every epoch and at most N_forget retain
-    rows are ever used (the released NPO and SimNPO code reseeds with the row index).
+    anchor: whose rows the plan's epochs visit, `forget` or `retain` (open-unlearning's
+    ForgetRetainDataset). pairing `fresh`: a new draw at each visit (locuslab/tofu). `fixed`: the
+    draw depends on the anchor's row alone, so a row meets the same partner in every epoch and at
+    most N_forget retain rows are ever used (the released NPO and SimNPO code reseeds with the row
+    index).
 
-    make: role -> the row of a draw. counts: how many retain rows, idk answers and alternative
-    answers there are to draw from; all three are drawn whatever the roles, so that every method
-    meets the same rows.
+    make: role -> the row of a draw. counts: how many rows of the table that is drawn from, idk
+    answers and alternative answers there are; all three are drawn whatever the roles, so that every
+    method meets the same rows.
     """
 
     def __init__(
@@ -67,8 +69,10 @@ class UnlearnSource:
         pairing: str,
         counts: dict[str, int],
         make: dict[str, Callable[..., Example]],
+        anchor: str = "forget",
     ):
-        self.plan, self.seed, self.pairing = plan, seed, pairing
+        self.plan, self.seed, self.pairing, self.anchor = plan, seed, pairing, anchor
+        self.drawn_table = "retain" if anchor == "forget" else "forget"
         self.counts, self.make = counts, make
         self.shuffle = Shuffle(seed, plan.rows)
 
@@ -79,12 +83,13 @@ class UnlearnSource:
             row = self.shuffle(epoch, place)
             key = (row,) if self.pairing == "fixed" else (self.seed, epoch, row)
             stream = generator("pairing", *key)
-            retain, idk, alternative = (
+            partner, idk, alternative = (
                 int(stream.integers(max(1, self.counts.get(role, 0))))
-                for role in ("retain", "idk", "alternative")
+                for role in (self.drawn_table, "idk", "alternative")
             )
-            draw: Draw = {"forget": (row,), "retain": (retain,)}
-            chosen.append(draw | {"idk": (row, idk), "alternative": (row, alternative)})
+            draw: Draw = {self.anchor: (row,), self.drawn_table: (partner,)}
+            forget = draw["forget"][0]
+            chosen.append(draw | {"idk": (forget, idk), "alternative": (forget, alternative)})
         return chosen
 
     def step(self, step: int) -> list[Pair]:

@@ -79,13 +79,18 @@ def test_privleak_of_the_published_target_is_near_minus_100():
 def test_summary_is_in_percent(tmp_path):
     rouge = {"question": ["a", "b"], "rouge_l_f1": [0.5, 1.0]}
     rows = {name: rouge for name in (muse.VERBMEM, *muse.KNOWMEM)}
-    rows |= {"privleak_forget": {"question": ["a"], "min_k": [1.0]}}
-    rows |= {"privleak_holdout": {"question": ["b"], "min_k": [2.0]}}
+    memorised = {"extraction_strength": [0.5, 0.25], "exact_memorization": [1.0, 0.0]}
+    rows[muse.VERBMEM] = rouge | memorised
+    rows |= {"privleak_forget": {"question": ["a"], "min_k": [1.0], "mia_loss": [0.5]}}
+    rows |= {"privleak_holdout": {"question": ["b"], "min_k": [2.0], "mia_loss": [0.75]}}
     assert records.write_evaluation(tmp_path, rows, "muse") == {
         "verbmem_f": 75,
         "knowmem_f": 75,
         "knowmem_r": 75,
         "min_k_auc": 0,
+        "forget_extraction_strength": 0.375,
+        "forget_exact_memorization": 0.5,
+        "mia_loss_auc": 1.0,  # the holdout text is the less likely one
     }
     point = records.trajectory_point(1, 2, rows, "muse")
     assert set(point) == {"epoch", "step", "metrics", "variants"}
@@ -97,9 +102,14 @@ def evaluator():
     return MuseEvaluator(TABLES, tokenizer, Accelerator(cpu=True), batch_tokens=4096)
 
 
-def test_rows_of_a_model(evaluator):
-    model, tokenizer = toy()
+def reaching(model, tokenizer):
+    """A toy model that reads prompts with 128 tokens behind them."""
     model.config.max_position_embeddings = 256
+    return model, tokenizer
+
+
+def test_rows_of_a_model(evaluator):
+    model, tokenizer = reaching(*toy())
     rows = evaluator(model)
     assert {name: len(columns["question"]) for name, columns in rows.items()} == {
         "verbmem": 1,
@@ -115,17 +125,13 @@ def test_rows_of_a_model(evaluator):
 
 def test_min_k_is_that_of_the_models_own_log_probabilities(evaluator):
     """Against the release's loop: log-softmax of all logits, one text at a time."""
-    model, tokenizer = toy(seed=3)
-    texts = ["ann wrote this book", "who wrote it ?"]
-    for text, found in zip(
-        texts,
-        evaluator._min_k_of(model, [evaluator.example("t", text) for text in texts]),
-        strict=True,
-    ):
+    model, tokenizer = reaching(*toy(seed=3))
+    columns = evaluator(model)["privleak_forget"]
+    for text, found in zip(columns["question"], columns["min_k"], strict=True):
         ids = torch.tensor(tokenizer(text)["input_ids"])
         logp = model(ids[None]).logits[0].log_softmax(-1)
         all_prob = [logp[i, token].item() for i, token in enumerate(ids[1:])]
-        k_length = int(len(all_prob) * 0.4)
+        k_length = max(1, int(len(all_prob) * 0.4))
         assert found == pytest.approx(-numpy.mean(numpy.sort(all_prob)[:k_length]), rel=1e-5)
 
 
@@ -135,9 +141,44 @@ def test_a_text_without_predictions_is_named(evaluator):
 
 
 def test_a_collapsed_model_has_a_very_large_value(evaluator):
-    model, _ = toy()
+    model, _ = reaching(*toy())
     with torch.no_grad():
         for weight in model.parameters():
             weight.fill_(float("nan"))
-    (value,) = evaluator._min_k_of(model, [evaluator.example("t", "ann wrote this book")])
-    assert value == COLLAPSED_LOSS
+    assert evaluator(model)["privleak_forget"]["min_k"] == [COLLAPSED_LOSS] * 2
+
+
+def test_verbmem_is_scored_token_by_token(evaluator):
+    """Prompt and continuation as one text; of the first 128 tokens after the prompt the last is no
+    matter of memorisation, as in open-unlearning."""
+    model, tokenizer = reaching(*toy(seed=3))
+    row = TABLES["verbmem"][0]
+    prompt = tokenizer(row["prompt"])["input_ids"]
+    ids = tokenizer(f"{row['prompt']} {row['gt']}")["input_ids"][: len(prompt) + 128]
+    example = evaluator.continuation(**row)
+    assert (example.ids, example.start) == (tuple(ids), len(prompt))
+    best = model(torch.tensor([ids])).logits[0].argmax(-1)
+    match = [int(best[i]) == token for i, token in enumerate(ids[1:])][len(prompt) - 1 : -1]
+    columns = evaluator(model)["verbmem"]
+    assert columns["exact_memorization"] == [pytest.approx(sum(match) / 127)]
+    suffix = next((i for i, matches in enumerate(reversed(match)) if not matches), 127)
+    assert columns["extraction_strength"] == [pytest.approx(max(1, suffix) / 127)]
+
+
+def test_attacks_score_the_texts_of_privleak():
+    model, tokenizer = reaching(*toy(seed=3))
+    attacks = ["loss", "zlib", "min_k", "min_k_plus_plus", "gradnorm"]
+    told = {"batch_tokens": 4096, "attacks": attacks, "k": 0.7, "norm": 1.0}
+    evaluator = MuseEvaluator(TABLES, tokenizer, Accelerator(cpu=True), **told)
+    rows = evaluator(model)["privleak_forget"]
+    text = TABLES["privleak_forget"][0]["text"]
+    ids = torch.tensor(tokenizer(text)["input_ids"])
+    logp = model(ids[None]).logits[0].log_softmax(-1)
+    taken = [logp[i, token].item() for i, token in enumerate(ids[1:])]
+    assert rows["mia_loss"][0] == pytest.approx(-numpy.mean(taken))
+    lowest = sorted(taken[:-1])[: max(1, int(0.7 * (len(taken) - 1)))]
+    assert rows["mia_min_k"][0] == pytest.approx(-numpy.mean(lowest), rel=1e-5)
+    assert {f"mia_{attack}" for attack in attacks} < rows.keys()
+    (-logp[torch.arange(len(taken) - 1), ids[1:-1]].mean()).backward()
+    norms = [p.grad.abs().sum().item() for p in model.parameters() if p.grad is not None]
+    assert rows["mia_gradnorm"][0] == pytest.approx(numpy.mean(norms), rel=1e-4)

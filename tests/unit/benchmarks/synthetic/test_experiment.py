@@ -34,9 +34,9 @@ def changed(place: str, value) -> dict:
         ("markov.studies", ["lengths"], ["markov.studies.0", "length, memorization"]),
         ("markov.methods.IDK+RT", {}, ["markov.methods: unknown method 'IDK+RT'", "SimNPO"]),
         ("markov.methods.NPO", {"lr": 1}, ["markov.methods.NPO: unknown", "'lr'"]),
-        ("markov.model.heads", 3, ["markov.model", "3 heads", "width 16"]),
+        ("markov.model.heads", 3, ["markov.model: unknown key 'heads'", "layers, width"]),
         ("markov.test_share", 0.01, ["sequences.forget1", "test_share 0.01 of 10", "test on"]),
-        ("markov.pretrain.batch_size", 17, ["markov.pretrain", "no full batch of 17"]),
+        ("markov.pretrain.epochs", 0.5, ["markov.pretrain.epochs", "0.5"]),
     ],
 )
 def test_bad_setting(place, value, expected):

@@ -35,6 +35,28 @@ def test_npo_gradient_at_one_point():
     assert float(gradient) == pytest.approx(0.637392, abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("method", "hyper", "forget"),
+    [
+        ("GA+KL", {}, -math.log1p(math.exp(-2))),  # log σ(2), which ascent makes smaller
+        # labels of one forget point: y = 1 against an idk coin of 0
+        ("DPO+KL", {"beta": 0.5}, 4 * math.log1p(math.exp(-0.5 * (-1.0 - 1.0 + 0.0)))),
+        ("NPO+KL", {"beta": 2}, math.log1p(math.exp(2 * (math.log(2) - math.log1p(math.exp(-2)))))),
+    ],
+)
+def test_kl_adds_the_divergence_from_the_target_on_retain_points(method, hyper, forget):
+    """At w = 1 with the target at 0: logits 1 and 3 of the retain points against 0 and 0."""
+    value = loss(objective(method, hyper), points(), number(1.0), target=number(0.0))
+    coins = [0.5 * math.log(0.25 / (s * (1 - s))) for s in (1 / (1 + math.exp(-z)) for z in (1, 3))]
+    assert float(value) == pytest.approx(forget + sum(coins) / 2)
+
+
+def test_dpo_at_one_point():
+    """Log odds of idk over the answer moved from 0 to -2: -(2/β) log σ(-2 β)."""
+    value = loss(objective("DPO", {"beta": 5}), points(), number(1.0), target=number(0.0))
+    assert float(value) == pytest.approx(2 / 5 * math.log1p(math.exp(10)))
+
+
 def test_idk_rt_adds_the_means_over_idk_and_retain_rows():
     found = loss(objective("IDK+RT", {}), points(), number(1.0), target=number(0.0))
     idk = math.log1p(math.exp(2))

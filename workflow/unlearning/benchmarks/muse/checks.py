@@ -82,12 +82,17 @@ def _not_on_text(config: dict) -> Iterator[str]:
     if config["finetune"]["replay_rows"]:
         yield "finetune.replay_rows: MUSE worlds have no replay table; set 0"
     evaluation = config["evaluation"]
-    for key, unset in {"variant": "official", "membership": [], "fluency": False}.items():
+    for key, unset in {"variant": "official", "holdout": None, "fluency": False}.items():
         if evaluation[key] != unset:
             yield (
                 f"evaluation.{key}: MUSE is evaluated as released; remove it, found "
                 f"{evaluation[key]!r}"
             )
+    if "reference" in evaluation["membership"]:
+        yield (
+            "evaluation.membership: reference compares with the losses of retrained models, which "
+            "a MUSE report does not do; remove it, the other attacks stay"
+        )
     if config["model"]["prompt"] != "plain":
         yield (
             f"model.prompt: MUSE spells its own prompts; set plain, found "

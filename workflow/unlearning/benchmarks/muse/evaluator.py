@@ -1,8 +1,9 @@
-"""MUSE's evaluation of one loaded model: greedy continuations and Min-40% probabilities."""
+"""MUSE's evaluation of one loaded model: greedy continuations and likelihoods of texts."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
+import numpy
 from accelerate import Accelerator
 
 from unlearning.benchmarks.muse import formulas as muse
@@ -11,29 +12,41 @@ from unlearning.data.encoding import Encoder, Example, Tokens
 from unlearning.data.tables import read_table
 from unlearning.errors import UserError
 from unlearning.evaluation.generation import Generator, Limit
-from unlearning.evaluation.likelihood import COLLAPSED_LOSS, batches_by_length
-from unlearning.evaluation.membership import lowest_mean
+from unlearning.evaluation.gradnorm import GradientNorms
+from unlearning.evaluation.likelihood import Likelihood, Score
+from unlearning.evaluation.membership import K, attack_settings, lowest_mean, row_scores
+from unlearning.evaluation.memorization import exact_memorization, extraction_strength
 from unlearning.evaluation.rouge import RougeL
 from unlearning.evaluation.sharing import gather_sharded
-from unlearning.models.agreement import layout_of
 from unlearning.models.context import too_long
-from unlearning.models.scorer import Scorer
 from unlearning.training.plan import Fit
 
 SHOTS = tuple(f"{name}_icl" for name in muse.KNOWMEM)
 
 
 def make_evaluator(
-    data: Path, split: str, tokenizer, settings: dict, fit: Fit, accelerator: Accelerator, **_
+    data: Path,
+    split: str,
+    tokenizer,
+    settings: dict,
+    fit: Fit,
+    accelerator: Accelerator,
+    attacks: Sequence[str] = (),
+    **_,
 ) -> "MuseEvaluator":
-    """The evaluator of a MUSE world: the same for every forget split, as released."""
+    """The evaluator of a MUSE world: the same for every forget split, as released.
+
+    attacks: membership inference attacks on the texts of PrivLeak.
+    """
     rows = settings["evaluation"]["rows"]
     tables = {}
     for name in (muse.VERBMEM, *muse.KNOWMEM, *muse.PRIVLEAK):
         tables[name] = read_table(data / f"{name}.json")[:rows]
     for name in SHOTS:
         tables[name] = read_table(data / f"{name}.json")
-    return MuseEvaluator(tables, tokenizer, accelerator, batch_tokens=fit.batch_tokens)
+    attacked = attack_settings(settings["evaluation"]) if attacks else {}
+    limits = {"batch_tokens": fit.batch_tokens}
+    return MuseEvaluator(tables, tokenizer, accelerator, attacks=attacks, **limits, **attacked)
 
 
 def length_problems(encoder: Encoder, tables: Tables, use: dict, reach: int) -> list[str]:
@@ -64,9 +77,12 @@ class MuseEvaluator:
         accelerator: Accelerator,
         *,
         batch_tokens: int,
+        attacks: Sequence[str] = (),
+        k: float = K,
+        norm: float = 2,
     ):
         self.tables, self.tokenizer, self.accelerator = tables, tokenizer, accelerator
-        self.batch_tokens = batch_tokens
+        self.batch_tokens, self.attacks, self.k, self.norm = batch_tokens, attacks, k, norm
         self.rouge = RougeL(stemmer=False)  # as released
         self.tokens = Tokens(tokenizer)
 
@@ -74,7 +90,7 @@ class MuseEvaluator:
         """Table -> columns, as muse.summarise reads them."""
         found = {muse.VERBMEM: self._verbmem(model)}
         found |= {name: self._knowmem(model, name) for name in muse.KNOWMEM}
-        return found | {name: self._min_k(model, name) for name in muse.PRIVLEAK}
+        return found | {name: self._texts(model, name) for name in muse.PRIVLEAK}
 
     def _verbmem(self, model) -> dict[str, list]:
         """The true continuation is cut to as many tokens (BOS among them) as are generated."""
@@ -83,7 +99,21 @@ class MuseEvaluator:
         cut = [self._ids(row["gt"])[: muse.VERBMEM_TOKENS] for row in rows]
         truths = [self._cleaned(self.tokenizer.decode(i, skip_special_tokens=True)) for i in cut]
         generations = self._continue(model, prompts, muse.VERBMEM_TOKENS)
-        return self._columns(prompts, truths, generations)
+        columns = self._columns(prompts, truths, generations)
+        scores = self._scores(model, [self.continuation(**row) for row in rows])
+        for measure in (extraction_strength, exact_memorization):
+            columns[measure.__name__] = [measure(score.detail.match) for score in scores]
+        return columns
+
+    def continuation(self, prompt: str, gt: str) -> Example:
+        """A prompt with the start of its true continuation, whose tokens are labelled.
+
+        As in open-unlearning (src/data/utils.py, preprocess_pretraining_instance): both are
+        tokenised as one text with a space between them, and what follows the prompt's tokens is
+        cut after as many as VerbMem generates.
+        """
+        start = len(self._ids(prompt))
+        return Example(tuple(self._ids(f"{prompt} {gt}")[: start + muse.VERBMEM_TOKENS]), start)
 
     def _knowmem(self, model, name: str) -> dict[str, list]:
         rows, shots = self.tables[name], self.tables[f"{name}_icl"]
@@ -101,13 +131,31 @@ class MuseEvaluator:
         columns = {"question": questions, "answer": truths, "generation": answers}
         return {**columns, "rouge_l_f1": scores}
 
-    def _min_k(self, model, name: str) -> dict[str, list]:
+    def _texts(self, model, name: str) -> dict[str, list]:
+        """Min-40% of each text, and what the attacks say of it, as open-unlearning takes them."""
         texts = [row["text"] for row in self.tables[name]]
         examples = [self.example(name, text) for text in texts]
-        values = gather_sharded(
-            self.accelerator, examples, lambda share: self._min_k_of(model, share)
-        )
-        return {"question": texts, "min_k": values}
+        scores = self._scores(model, examples)
+        columns = {"question": texts, "answer_loss": [score.mean for score in scores]}
+        columns["min_k"] = [lowest_mean(numpy.array(score.detail.logp)) for score in scores]
+        for example, score in zip(examples, scores, strict=True) if self.attacks else ():
+            labels = self.tokenizer.decode(example.ids[1:], skip_special_tokens=True)
+            for attack, value in row_scores(score.mean, score.detail, labels, self.k).items():
+                if attack in self.attacks:
+                    columns.setdefault(f"mia_{attack}", []).append(value)
+        if "gradnorm" in self.attacks:
+            norms = GradientNorms(model, self.norm)
+            columns["mia_gradnorm"] = gather_sharded(self.accelerator, examples, norms)
+        return columns
+
+    def _scores(self, model, examples: list[Example]) -> list[Score]:
+        """The likelihoods of sequences, token by token."""
+        likelihood = Likelihood(model, self.batch_tokens)
+
+        def score(share: list[Example]) -> list[Score]:
+            return likelihood(share, [True] * len(share))
+
+        return gather_sharded(self.accelerator, examples, score)
 
     def example(self, name: str, text: str) -> Example:
         """A text of a table with every token labelled that has one before it; it is never cut."""
@@ -115,20 +163,6 @@ class MuseEvaluator:
         if len(ids) < 2:
             raise UserError(f"{name}: a text of fewer than two tokens has no likelihood: {text!r}")
         return Example(tuple(ids), 1)
-
-    @torch.inference_mode()
-    def _min_k_of(self, model, examples: list[Example]) -> list[float]:
-        """Min-40% value of each sequence."""
-        training, scorer = model.training, Scorer(model.eval())
-        scorer.layout = layout_of(scorer, model, examples)
-        values: dict[int, float] = {}
-        for batch in batches_by_length([len(e.ids) for e in examples], self.batch_tokens):
-            found = scorer([examples[i] for i in batch])
-            logp = found["logp"].nan_to_num(nan=-COLLAPSED_LOSS, neginf=-COLLAPSED_LOSS).double()
-            for place, index in enumerate(batch):
-                values[index] = lowest_mean(logp[found["row"] == place].cpu().numpy())
-        model.train(training)
-        return [values[i] for i in range(len(examples))]
 
     def _continue(self, model, prompts: list[str], tokens: int) -> list[str]:
         generator = Generator(

@@ -6,6 +6,7 @@ Source: MUSE, arXiv 2407.06460; jaechan-repo/muse_bench eval.py and metrics/.
 import numpy
 
 from unlearning.evaluation import membership
+from unlearning.evaluation.summary import memorization_metrics
 
 SHOTS_END = ("\n\n", "\nQuestion", "Question:")  # where an answer ends, cut in this order
 VERBMEM_TOKENS, KNOWMEM_TOKENS = 128, 32  # new tokens
@@ -44,12 +45,17 @@ def privleak(found: float, retrained: float) -> float:
 
 
 def summarise(rows: dict[str, dict]) -> dict[str, float]:
-    """The metrics that need no second model; those of rouge are means in percent."""
+    """The metrics that need no second model; those of rouge are means in percent.
+
+    Extraction strength and exact memorisation are of VerbMem's continuations, the attacks on
+    membership of PrivLeak's texts.
+    """
     metrics = {"verbmem_f": _percent(rows[VERBMEM])}
     for name, table in zip(("knowmem_f", "knowmem_r"), KNOWMEM, strict=True):
         metrics[name] = _percent(rows[table])
     metrics["min_k_auc"] = auc(*(rows[table]["min_k"] for table in PRIVLEAK))
-    return metrics
+    metrics |= memorization_metrics("forget", rows[VERBMEM])
+    return metrics | membership.membership_metrics(rows, PRIVLEAK)
 
 
 def _percent(columns: dict) -> float:

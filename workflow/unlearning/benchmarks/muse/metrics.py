@@ -3,7 +3,7 @@
 import math
 
 from unlearning.benchmarks.muse.formulas import summarise
-from unlearning.evaluation.metrics import Metric
+from unlearning.evaluation.metrics import Metric, membership, memorization
 from unlearning.evaluation.summary import Summary
 
 _PERCENT, _LEAK = (0.0, 100.0), (-100.0, math.inf)
@@ -33,6 +33,8 @@ METRICS: dict[str, Metric] = {
         f"percent, against the AUC of the published retrained model, as in eval.py; {_MUSE_CODE}",
         _LEAK,
     ),
+    **memorization("forget", "Forget"),
+    **membership(),
 }
 
 STUDIES = {"muse": METRICS}

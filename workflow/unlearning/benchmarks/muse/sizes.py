@@ -71,15 +71,18 @@ class MuseTexts:
         return self.rows(split)
 
     def evaluation(self, _: str, chosen: dict) -> Work:
-        """Min-40% of the PrivLeak texts, which are never cut, and the continuations of VerbMem and
-        KnowMem; the same for every split."""
+        """Likelihoods of the PrivLeak texts, which are never cut, and of VerbMem's continuations;
+        answers to VerbMem and KnowMem. The same for every split."""
         scored, answered, decoded = 0.0, 0.0, 0
         for name, (rows, characters) in self.asked.items():
             rows, tokens = min(rows, chosen["rows"] or rows), characters / self.ratio
             if name in PRIVLEAK:
                 scored += rows * tokens
                 continue
-            new = VERBMEM_TOKENS if name == VERBMEM else KNOWMEM_TOKENS
+            new = KNOWMEM_TOKENS
+            if name == VERBMEM:
+                new = VERBMEM_TOKENS
+                scored += rows * (tokens + new)
             answered += rows * (tokens + new)
             decoded += -(-round(rows * (tokens + new)) // chosen["batch_tokens"]) * new
         return Work(scored, answered, decoded)

@@ -1,4 +1,4 @@
-"""Markov chains on disjoint groups of states, and sequences of token ids drawn from them.
+"""Markov chains on disjoint groups of states, and sequences of states drawn from them.
 
 Paper: SimNPO (arXiv 2410.07163). Reference: synthetic/ in OPTML-Group/Unlearn-Simple.
 """
@@ -10,7 +10,6 @@ import numpy
 from unlearning.training.plan import generator
 
 CHAINS = ("retain", "forget1", "forget2")
-FIRST = 2  # token id of state 0: build_model() keeps 0 and 1 for padding and end of sequence
 
 
 @dataclass(frozen=True)

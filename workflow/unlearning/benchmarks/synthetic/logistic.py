@@ -10,7 +10,7 @@ from unlearning.errors import UserError
 from unlearning.methods.objective import Objective, build_objective
 from unlearning.methods.registry import resolve
 from unlearning.methods.retain import retain_loss
-from unlearning.methods.sequences import Batch, Sequences
+from unlearning.methods.sequences import Batch, Sequences, View
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,17 @@ def loss(objective: Objective, points: Points, weights: Tensor, target: Tensor) 
         rows = Sequences(log_likelihood(features @ weights, labels), torch.arange(count), count)
         if objective.needs.reference:
             rows.reference_nll = -log_likelihood(features @ target, labels)
+        if role in objective.needs.logits:
+            both = (_two_classes(features @ part) for part in (weights, target))
+            rows.logits = View(rows.row, next(both), labels.long(), next(both))
         setattr(batch, role, rows)
     terms = zip(objective.weights, objective.rows(batch), strict=True)
     return sum(weight * values.mean() for weight, values in terms)
+
+
+def _two_classes(logits: Tensor) -> Tensor:
+    """(n, 2) logits of label 0 and label 1, from (n,) of label 1 against 0."""
+    return torch.stack([torch.zeros_like(logits), logits], dim=-1)
 
 
 def course(

@@ -40,6 +40,10 @@ class WmdpTexts:
         """Documents of a forget corpus."""
         return self.documents[split]
 
+    def retrained(self, _: str) -> int:
+        """Documents of the retain corpus, the same for every split."""
+        return self.documents[RETAIN]
+
 
 def sizes(experiment: Experiment) -> WmdpTexts:
     """The documents of a WMDP experiment: counted where they are at hand, the hub's estimated."""
