@@ -21,6 +21,11 @@ rule report:
             category="Report",
             labels={"file": "claims", "shows": "a verdict on each claim of the papers"},
         ),
+        table=report(
+            f"{LAYOUT.report}/tables/main.csv",
+            category="Tables",
+            labels={"file": "main", "shows": "means over seeds of every metric"},
+        ),
         frame=f"{LAYOUT.report}/results.parquet",
         csv=f"{LAYOUT.report}/results.csv",
         figures=[
@@ -35,7 +40,7 @@ rule report:
             f"{LAYOUT.report}/{name}"
             for section in SECTIONS
             for name in section.files
-            if not name.endswith(".svg")
+            if name != "tables/main.csv" and not name.endswith(".svg")
         ],
     log:
         f"{LOGS}/report/{EXPERIMENT.config['experiment']}.log",

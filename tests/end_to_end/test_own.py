@@ -118,7 +118,7 @@ def test_the_report_holds_every_model(report):
     ]
     assert len({row["forget_probability"] for row in cells}) == len(cells)
     points = table(report, "trajectories")
-    assert [row["epoch"] for row in points[:3]] == ["0", "1", "2"]
+    assert [row["epoch"] for row in points[:3]] == ["0.0", "1.0", "2.0"]
     assert {row["attack"] for row in table(report, "relearning")} == {"random"}
 
 
@@ -158,7 +158,7 @@ def test_the_page_claims_nothing_that_was_not_measured(report):
     assert "papers' claims are about their own data" in page
     assert "Retrained" not in page
     assert read_json(report / "claims.json") == []
-    assert not any(row["metric"] == "forget_quality" for row in table(report, "main"))
+    assert not any("forget_quality" in row["metric"] for row in table(report, "main"))
     assert all(row["forget_quality"] == "" for row in table(report, "cells"))
 
 
