@@ -1,117 +1,109 @@
-"""Results of whole experiments, and reports of them, without a run."""
+"""One experiment with every section and its report, read by all tests of this folder."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from report_world import (
-    REPLACED,
-    complete_config,
-    make_report,
-    write_accuracies,
-    write_replaced_reference,
-    write_summary,
-    write_world,
-)
-from unlearning.benchmarks.tofu import report as tofu_report
-from unlearning.benchmarks.tofu.reporting.results import read_results
-from unlearning.config.experiment import Experiment
+from folders import ROOT
+from report_world import make_report, write_every_section
+from unlearning.config.experiment import Experiment, load_experiment
+from unlearning.reporting import provenance
+from unlearning.reporting import report as reporting
+from unlearning.reporting.charts.specs import file_spec
+from unlearning.reporting.claims.file import load_claims
+from unlearning.reporting.claims.judge import judge
+from unlearning.reporting.cost import read_costs
+from unlearning.reporting.published.numbers import load_published
+from unlearning.reporting.report import Report
+from unlearning.benchmarks.tofu.results import read
+
+COMMIT = "0123456789012345678901234567890123456789"
+
+
+def undrawn(panels, columns: int, width: int, note: str) -> dict[str, str | bytes]:
+    """figure_files without pictures, which take most of a report's time: test_charts draws them."""
+    spec = file_spec(panels, columns, width) if panels else {"note": note}
+    return dict.fromkeys(("svg", "pdf", "png"), b"") | {"vl.json": json.dumps(spec)}
+
+
+@contextmanager
+def quick() -> Iterator[None]:
+    """Reports are made without pictures, without Vega on the page, and without asking git."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(provenance, "_git", lambda folder, *words: COMMIT if "HEAD" in words else "")
+        patch.setattr(reporting, "figure_files", undrawn)
+        patch.setattr(reporting, "script", lambda: "/* vega */")
+        yield
+
+
+@pytest.fixture
+def quickly():
+    """Within it reports are made as in quick()."""
+    with quick():
+        yield
 
 
 @pytest.fixture(scope="session")
 def experiment(tmp_path_factory) -> Experiment:
     """An experiment with results of every run, on one split."""
-    return write_world(complete_config(tmp_path_factory.mktemp("results")))
-
-
-@pytest.fixture(scope="session")
-def report_folder(experiment, tmp_path_factory) -> Path:
-    """The report of that experiment."""
-    return make_report(experiment.config, tmp_path_factory.mktemp("report"))
+    return write_every_section(tmp_path_factory.mktemp("experiment"))
 
 
 @pytest.fixture(scope="session")
 def results(experiment):
     """Everything that the report reads of that experiment."""
-    return read_results(experiment)
-
-
-@dataclass(frozen=True)
-class Report:
-    """An experiment and the folder of its report."""
-
-    experiment: Experiment
-    folder: Path
-
-    @property
-    def page(self) -> str:
-        """The page's HTML."""
-        return (self.folder / "index.html").read_text("utf-8")
+    return read(experiment)
 
 
 @pytest.fixture(scope="session")
-def sections_report(tmp_path_factory) -> Report:
-    """A report with the sections that the default experiment lacks: harness tasks, replaced
-    references, divergence at a constant learning rate."""
-    folder = tmp_path_factory.mktemp("sections")
-    methods = {"GA": {}, "NPO": {}, "NPO+RT": [{"beta": 0.1}, REPLACED]}
-    tasks = {"tasks": ["wmdp_bio", "own"], "include_path": str(folder)}
-    config = complete_config(folder / "results", methods=methods, harness=tasks)
-    config["unlearn"] |= {"schedule": "constant", "warmup_epochs": 0}
-    experiment = write_world(config)
-    write_replaced_reference(experiment)
-    write_accuracies(experiment)
-    return Report(experiment, make_report(config, folder / "report"))
+def report_folder(experiment, tmp_path_factory) -> Path:
+    """The files of its report."""
+    with quick():
+        return make_report(experiment.config, tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="session")
+def page(report_folder) -> str:
+    """Its page."""
+    return (report_folder / "index.html").read_text("utf-8")
+
+
+@pytest.fixture(scope="session")
+def claims():
+    """The shipped claims."""
+    return load_claims(ROOT / "config" / "claims.yaml")
+
+
+@pytest.fixture(scope="session")
+def report(experiment, results, claims) -> Report:
+    """What its sections are made from."""
+    published = ROOT / "config" / "published" / "tofu.yaml"
+    return Report(
+        experiment,
+        results,
+        judge(claims, results),
+        load_published(published, experiment, results.metrics),
+        read_costs(experiment),
+    )
+
+
+@pytest.fixture(scope="session")
+def report_on():
+    """report_on(results): a report on results of one's own, without claims."""
+
+    def made(results) -> Report:
+        published = load_published(None, results.experiment, results.metrics)
+        return Report(results.experiment, results, [], published, [])
+
+    return made
 
 
 @pytest.fixture
-def llama(tmp_path, config_of):
+def llama(experiment):
     """The experiment with Llama-2-7B-chat on TOFU."""
-    config = config_of(tmp_path)
-    config["data"]["source"] = "tofu"
+    config = load_experiment(experiment.config, ROOT).config
+    config["data"] = {**config["data"], "source": "tofu"}
     config["model"] |= {"path": "meta-llama/Llama-2-7b-chat-hf", "architecture": None}
     return Experiment(config)
-
-
-@pytest.fixture
-def config_of():
-    """complete_config(folder, **changes)."""
-    return complete_config
-
-
-@pytest.fixture
-def world_of():
-    """write_world(config, sizes)."""
-    return write_world
-
-
-@pytest.fixture
-def report_of(monkeypatch):
-    """make_report(config, out) without the SVG files, which take half of its time."""
-    monkeypatch.setattr(tofu_report, "svg_figures", lambda *_: {})
-    return make_report
-
-
-@pytest.fixture
-def replaced(tmp_path) -> Experiment:
-    """Results with NPO+RT from two references."""
-    methods = {"NPO+RT": [{"beta": 0.1}, REPLACED]}
-    experiment = write_world(complete_config(tmp_path, methods=methods))
-    write_replaced_reference(experiment)
-    return experiment
-
-
-@pytest.fixture
-def with_tasks(tmp_path) -> Experiment:
-    """Results of an experiment that asks for two harness tasks."""
-    tasks = {"tasks": ["wmdp_bio", "own"], "include_path": str(tmp_path)}
-    config = complete_config(tmp_path / "results", methods={"NPO": {}}, harness=tasks)
-    experiment = write_world(config)
-    write_accuracies(experiment)
-    return experiment
-
-
-@pytest.fixture
-def summary_of():
-    """write_summary(experiment, run, accuracy, asked)."""
-    return write_summary
