@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,9 @@ from unlearning.config.experiment import Experiment, load_experiment
 from unlearning.reporting import provenance
 from unlearning.reporting import report as reporting
 from unlearning.reporting.charts.specs import file_spec
-from unlearning.reporting.claims.file import load_claims
-from unlearning.reporting.claims.judge import judge
-from unlearning.reporting.cost import read_costs
 from unlearning.reporting.published.numbers import load_published
 from unlearning.reporting.report import Report
-from unlearning.benchmarks.tofu.results import read
+from unlearning.reporting.section import Content
 
 COMMIT = "0123456789012345678901234567890123456789"
 
@@ -51,17 +49,54 @@ def experiment(tmp_path_factory) -> Experiment:
     return write_every_section(tmp_path_factory.mktemp("experiment"))
 
 
-@pytest.fixture(scope="session")
-def results(experiment):
-    """Everything that the report reads of that experiment."""
-    return read(experiment)
+@dataclass(frozen=True)
+class Made:
+    """A report and its folder. contents: section -> what it shows."""
+
+    report: Report
+    folder: Path
+    contents: dict[str, Content]
 
 
 @pytest.fixture(scope="session")
-def report_folder(experiment, tmp_path_factory) -> Path:
-    """The files of its report."""
-    with quick():
-        return make_report(experiment.config, tmp_path_factory.mktemp("report"))
+def made(experiment, tmp_path_factory) -> Made:
+    """The report of that experiment, as the stage makes it."""
+    folder, rendered = tmp_path_factory.mktemp("report"), []
+    whole = reporting.page
+
+    def page(report, parts, out) -> str:
+        rendered.append((report, {section.id: content for section, content in parts}))
+        return whole(report, parts, out)
+
+    with quick(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reporting, "page", page)
+        make_report(experiment.config, folder)
+    ((report, contents),) = rendered
+    return Made(report, folder, contents)
+
+
+@pytest.fixture(scope="session")
+def report(made) -> Report:
+    """What its sections are made from."""
+    return made.report
+
+
+@pytest.fixture(scope="session")
+def results(report):
+    """Everything that it reads."""
+    return report.results
+
+
+@pytest.fixture(scope="session")
+def contents(made) -> dict[str, Content]:
+    """Section -> what it shows."""
+    return made.contents
+
+
+@pytest.fixture(scope="session")
+def report_folder(made) -> Path:
+    """Its files."""
+    return made.folder
 
 
 @pytest.fixture(scope="session")
@@ -71,33 +106,14 @@ def page(report_folder) -> str:
 
 
 @pytest.fixture(scope="session")
-def claims():
-    """The shipped claims."""
-    return load_claims(ROOT / "config" / "claims.yaml")
-
-
-@pytest.fixture(scope="session")
-def report(experiment, results, claims) -> Report:
-    """What its sections are made from."""
-    published = ROOT / "config" / "published" / "tofu.yaml"
-    return Report(
-        experiment,
-        results,
-        judge(claims, results),
-        load_published(published, experiment, results.metrics),
-        read_costs(experiment),
-    )
-
-
-@pytest.fixture(scope="session")
 def report_on():
     """report_on(results): a report on results of one's own, without claims."""
 
-    def made(results) -> Report:
+    def bare(results) -> Report:
         published = load_published(None, results.experiment, results.metrics)
         return Report(results.experiment, results, [], published, [])
 
-    return made
+    return bare
 
 
 @pytest.fixture
