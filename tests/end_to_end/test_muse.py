@@ -14,7 +14,7 @@ from unlearning.config.experiment import Experiment, load_experiment
 from unlearning.files import read_json
 
 MUSE = MICRO / "muse.yaml"
-TEMPLATE = "workflow/unlearning/benchmarks/muse/report.html.j2"
+TEMPLATE = "workflow/unlearning/benchmarks/muse/sections/folds.html.j2"
 RUN = "unlearn/NPO+RT/default/seed=1"
 
 

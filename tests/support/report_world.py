@@ -2,12 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy
 import pandas
+import pytest
 import yaml
 from folders import ROOT
 from unlearning.benchmark import room
@@ -15,11 +17,16 @@ from unlearning.config.experiment import Experiment, load_experiment
 from unlearning.config.layout import path_id
 from unlearning.evaluation.records import read_rows, trajectory_point, write_evaluation
 from unlearning.files import write_json, write_text
+from unlearning.reporting import provenance
+from unlearning.reporting import report as reporting
+from unlearning.reporting.charts.specs import VEGA_LITE, file_spec
 from unlearning.reporting.frame import FINAL, relearned, tidy
 from unlearning.reporting.labels import RETRAIN, TARGET, model_label
 from unlearning.reporting.results import Results, Variant
 from unlearning.stages import report
+from vl_convert import vegalite_to_svg
 
+COMMIT = "0123456789012345678901234567890123456789"
 HOSTILE = [
     "</script><script>window.hacked=1</script>",
     '<img src=x onerror="window.hacked=1">',
@@ -231,12 +238,12 @@ def write_every_section(folder: Path) -> Experiment:
     return experiment
 
 
-def make_report(config: dict, out: Path) -> Path:
-    """Run the stage as its rule does; returns the report folder."""
+def make_report(config: dict, out: Path, published: str | None = "tofu") -> Path:
+    """Run the stage as its rule does; returns the report folder. published: name of the file."""
     arguments = SimpleNamespace(
         settings=json.loads(json.dumps(config)),
         claims=ROOT / "config" / "claims.yaml",
-        published=ROOT / "config" / "published" / "tofu.yaml",
+        published=published and ROOT / "config" / "published" / f"{published}.yaml",
         out=out,
     )
     report.run(arguments)
@@ -267,6 +274,23 @@ def write_summary(experiment: Experiment, run: str, accuracy: float, asked: str 
     tasks = {"wmdp_bio": {**scores, "accuracy": accuracy}, "own": {**scores, "accuracy": 0.5}}
     record = {"lm_eval": "0.4.13", "num_fewshot": 0, "limit": None, "tasks": tasks, "parts": {}}
     write_json(experiment.layout.harness("forget10", run), record)
+
+
+def svg_alone(panels, columns: int, width: int, note: str) -> dict[str, str | bytes]:
+    """figure_files without PDF and PNG, which take most of a report's time: test_charts has one."""
+    spec = file_spec(panels, columns, width) if panels else {}
+    svg = vegalite_to_svg(spec, vl_version=VEGA_LITE) if panels else note
+    return {"svg": svg, "pdf": b"", "png": b"", "vl.json": json.dumps(spec)}
+
+
+@contextmanager
+def quick() -> Iterator[None]:
+    """Reports are made with few pictures, without Vega on the page, and without asking git."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(provenance, "_git", lambda folder, *words: COMMIT if "HEAD" in words else "")
+        patch.setattr(reporting, "figure_files", svg_alone)
+        patch.setattr(reporting, "script", lambda: "/* vega */")
+        yield
 
 
 def run_rows(

@@ -1,39 +1,16 @@
 """One experiment with every section and its report, read by all tests of this folder."""
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from folders import ROOT
-from report_world import make_report, write_every_section
+from report_world import make_report, quick, write_every_section
 from unlearning.config.experiment import Experiment, load_experiment
-from unlearning.reporting import provenance
 from unlearning.reporting import report as reporting
-from unlearning.reporting.charts.specs import file_spec
 from unlearning.reporting.published.numbers import load_published
 from unlearning.reporting.report import Report
 from unlearning.reporting.section import Content
-
-COMMIT = "0123456789012345678901234567890123456789"
-
-
-def undrawn(panels, columns: int, width: int, note: str) -> dict[str, str | bytes]:
-    """figure_files without pictures, which take most of a report's time: test_charts draws them."""
-    spec = file_spec(panels, columns, width) if panels else {"note": note}
-    return dict.fromkeys(("svg", "pdf", "png"), b"") | {"vl.json": json.dumps(spec)}
-
-
-@contextmanager
-def quick() -> Iterator[None]:
-    """Reports are made without pictures, without Vega on the page, and without asking git."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(provenance, "_git", lambda folder, *words: COMMIT if "HEAD" in words else "")
-        patch.setattr(reporting, "figure_files", undrawn)
-        patch.setattr(reporting, "script", lambda: "/* vega */")
-        yield
 
 
 @pytest.fixture

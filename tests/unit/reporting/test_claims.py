@@ -306,9 +306,7 @@ def test_a_claim_about_other_splits_is_not_run(experiment):
     there = {"of": "GA", "relation": "<", "value": 0.5}
     (found,) = parts_of(experiment, rows, **there, splits=("forget10", "forget50"))
     assert found.verdict == SUPPORTED
-    (found,) = parts_of(
-        experiment, rows, **there, splits=("forget50",), experiment="large-splits"
-    )
+    (found,) = parts_of(experiment, rows, **there, splits=("forget50",), experiment="large-splits")
     assert (found.verdict, found.split) == (NOT_RUN, "forget50")
     assert "mini-large-splits.yaml" in found.reason
 

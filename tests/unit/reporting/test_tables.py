@@ -189,7 +189,9 @@ def test_every_latex_table_of_the_report_can_be_compiled(report_folder):
             else:
                 assert open_now.pop() == name
         assert open_now == []
-        for begin, body in re.findall(r"\\begin\{tabular\}\{(\w+)\}(.*?)\\end\{tabular\}", text, re.S):
+        for begin, body in re.findall(
+            r"\\begin\{tabular\}\{(\w+)\}(.*?)\\end\{tabular\}", text, re.S
+        ):
             for line in (line for line in body.splitlines() if line.endswith(r"\\")):
                 assert len(re.findall(r"(?<!\\)&", line)) == len(begin) - 1, line
 

@@ -36,6 +36,7 @@ _PATHS = {
     "square": "M-.8,-.8H.8V.8H-.8Z",
     "triangle-up": "M0,-.9L1,.85H-1Z",
     "diamond": "M0,-1L.8,0L0,1L-.8,0Z",
+    "cross": "M-.9,-.3H-.3V-.9H.3V-.3H.9V.3H.3V.9H-.3V.3H-.9Z",
 }
 
 
