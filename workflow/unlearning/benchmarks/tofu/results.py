@@ -158,7 +158,8 @@ def shows_divergence(method: Method, unlearn: dict) -> bool:
     AdamW's steps, not those of gradient descent, which the theorem is about.
     """
     constant = unlearn["schedule"] == "constant" and unlearn["warmup_epochs"] == 0
-    return method.retain is None and constant and len(unlearn["trajectory"]) + 2 >= FEWEST
+    retains = method.retain is not None or "retain" in method.forget.roles  # one loss of both
+    return constant and not retains and len(unlearn["trajectory"]) + 2 >= FEWEST
 
 
 def divergence(start: dict, record: dict, end: dict) -> Curves:

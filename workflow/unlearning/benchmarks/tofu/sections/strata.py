@@ -34,8 +34,7 @@ def content(report) -> Content:
     models = finals(report.frame)
     parts = models[models["metric"].str.contains("@")]
     table = average(parts, VARIANT)
-    halves = table["metric"].str.partition("@")
-    table["metric"], table["stratum"] = halves[0], halves[2]
+    table[["metric", "stratum"]] = table["metric"].str.extract("(.*)@(.*)")
     sizes = report.results.details["strata"]
     pairs = zip(table["split"], table["stratum"], strict=True)
     table["rows"] = [sizes[split].get(stratum) for split, stratum in pairs]
