@@ -7,9 +7,12 @@ from unlearning.benchmarks.tofu.sections.marks import TOOLTIP, marks
 from unlearning.reporting.charts.palette import Style, channels
 from unlearning.reporting.charts.specs import emphasis, inline_data
 
+MOST_RUNS = 200
+
 
 def curves(rows: pandas.DataFrame, means: pandas.DataFrame, styles: dict[str, Style], x, y, *below):
-    """Mean curves with points; seeds as faint lines, on the page only for a chosen variant.
+    """Mean curves with points; seeds as faint lines, on the page only for a chosen variant, and
+    only of an experiment with MOST_RUNS runs at most, beyond which they are a grey cloud.
 
     rows: of the frame, every run at its epochs. means: what is averaged, where a run that collapsed
     early keeps its last state. x, y: altair's channels.
@@ -23,7 +26,9 @@ def curves(rows: pandas.DataFrame, means: pandas.DataFrame, styles: dict[str, St
     present = {mark["label"] for mark in averaged}
     look = channels({label: style for label, style in styles.items() if label in present})
     order = altair.Order("epoch:Q")
-    seeds = altair.Chart(inline_data(marks(rows, ["seed", "epoch"], fields)))
+    few = len(rows.drop_duplicates(["split", "label", "seed"])) <= MOST_RUNS
+    each = marks(rows, ["seed", "epoch"], fields) if few else []
+    seeds = altair.Chart(inline_data(each))
     mean = altair.Chart(inline_data(sorted(averaged, key=lambda mark: mark["epoch"])))
     tooltip = [*TOOLTIP[:2], altair.Tooltip("epoch:Q", title="Epoch", format=".3~g"), *TOOLTIP[2:]]
     size = altair.SizeValue(26, condition={"test": "datum.last", "value": 64})

@@ -1,5 +1,7 @@
 """Training losses of the unlearning runs, one small panel for each variant."""
 
+from collections import Counter
+
 import altair
 
 from unlearning.reporting.charts.bands import short
@@ -9,16 +11,21 @@ from unlearning.reporting.labels import model_label
 from unlearning.reporting.section import Content, Figure
 
 TITLE = "Losses"
-FIGURES = {"losses": "Training loss by step of unlearning, a line for each seed."}
+FIGURES = {"losses": "Training loss by step of unlearning, a line for each of the first seeds."}
 NOTE = "No unlearning run has been evaluated yet."
+MOST_SEEDS = 5
 MOST_STEPS = 120  # of a run on the page; longer ones are thinned evenly
 
 
 def content(report) -> Content:
-    """Every seed is a line. Scales differ: losses of methods do not compare."""
+    """Seeds are lines. Scales differ: losses of methods do not compare."""
     runs: dict[tuple[str, str], list[dict]] = {}
+    drawn: Counter[tuple[str, str]] = Counter()
     for cell, losses in report.results.details["losses"]:
         label = model_label(cell.method, dict(cell.hyper))
+        drawn[cell.split, label] += 1
+        if drawn[cell.split, label] > MOST_SEEDS:
+            continue
         lines = runs.setdefault((cell.split, label), [])
         lines += [{"step": n, "loss": short(v), "seed": cell.seed} for n, v in thinned(losses)]
     several = len(report.results.splits) > 1

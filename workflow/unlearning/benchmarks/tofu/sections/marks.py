@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import altair
 import pandas
 
-from unlearning.reporting.frame import COURSE
+from unlearning.reporting.charts.bands import short
 from unlearning.reporting.labels import p_value
 
 FIELDS = {"log10_forget_quality": "log10_fq", "forget_quality": "fq", "model_utility": "mu"}
@@ -32,18 +32,15 @@ def marks(
     found: dict[tuple, dict] = {}
     for (*key, metric), (mean, count) in zip(values.index, values.to_numpy(), strict=True):
         mark = found.setdefault(tuple(key), dict(zip(keys, key, strict=True)))
-        mark[FIELDS[metric]] = float(mean)
+        mark[FIELDS[metric]] = mean
         if "seed" not in keys:
             mark["seed"] = f"mean of {int(count)}"
     for mark in found.values():
         if "log10_fq" in mark:
-            mark["fq"] = 10 ** mark["log10_fq"]  # the geometric mean, as everywhere
-            mark["fq_text"] = p_value(mark["fq"])
+            quality = 10 ** mark["log10_fq"]  # the geometric mean, as everywhere
+            mark |= {"log10_fq": short(mark["log10_fq"]), "fq": short(quality)}
+            mark["fq_text"] = p_value(quality)
+        if "mu" in mark:
+            mark["mu"] = short(mark["mu"])
         mark["seed"] = str(mark["seed"])
     return [mark for mark in found.values() if all(field in mark for field in fields)]
-
-
-def on_the_way(frame: pandas.DataFrame) -> pandas.DataFrame:
-    """Rows of the courses of runs that were evaluated between their start and their end."""
-    course = frame[frame["phase"] == COURSE]
-    return course[course.groupby(["split", "run"])["epoch"].transform("nunique") > 2]
