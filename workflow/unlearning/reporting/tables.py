@@ -1,7 +1,7 @@
 """Tables as the page and papers show them: one description, as HTML, Markdown and LaTeX."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from unlearning.evaluation.metrics import Metric
@@ -104,13 +104,20 @@ class Table:
                 found |= {(n, place) for n, cell in values.items() if cell.text == top.text}
         return found
 
+    def for_papers(self) -> "Table":
+        """Without the columns that the page hides at first, of which the CSV files know."""
+        kept = [place for place, column in enumerate(self.columns) if not column.part]
+        rows = [replace(row, cells=[row.cells[place] for place in kept]) for row in self.rows]
+        return replace(self, columns=[self.columns[place] for place in kept], rows=rows)
+
     def markdown(self) -> str:
         """A table of GitHub's Markdown, its caption in front."""
-        heads = [self.head, *(_title(column) for column in self.columns)]
-        rules = ["---", *("---:" if column.number else "---" for column in self.columns)]
+        table = self.for_papers()
+        heads = [self.head, *(_title(column) for column in table.columns)]
+        rules = ["---", *("---:" if column.number else "---" for column in table.columns)]
         lines = [heads, rules]
-        best = self.best()
-        for number, row in enumerate(self.rows):
+        best = table.best()
+        for number, row in enumerate(table.rows):
             cells = [
                 f"**{cell.plain}**" if (number, place) in best else cell.plain
                 for place, cell in enumerate(row.cells)
@@ -121,17 +128,19 @@ class Table:
 
     def latex(self) -> str:
         """A table for \\usepackage{booktabs}: mean ± deviation, the best of each column bold."""
-        best, body = self.best(), []
-        for number, row in enumerate(self.rows):
-            if number and self.rows[number - 1].reference and not row.reference:
+        table = self.for_papers()
+        best, body = table.best(), []
+        for number, row in enumerate(table.rows):
+            if number and table.rows[number - 1].reference and not row.reference:
                 body.append(r"\midrule")
             cells = [
                 rf"\textbf{{{latex(cell.plain)}}}" if (number, place) in best else latex(cell.plain)
                 for place, cell in enumerate(row.cells)
             ]
             body.append(" & ".join([latex(_name(row)), *cells]) + r" \\")
-        heads = [latex(text) for text in (self.head, *(_title(c) for c in self.columns))]
-        sides = "".join("r" if column.number else "l" for column in self.columns)
+        titles = [f"{column.title} {column.arrow}".strip() for column in table.columns]
+        heads = " & ".join(map(latex, (self.head, *titles))) + r" \\"
+        sides = "".join("r" if column.number else "l" for column in table.columns)
         return "\n".join(
             [
                 r"\begin{table}[t]",
@@ -140,7 +149,8 @@ class Table:
                 rf"\label{{tab:{self.id}}}",
                 rf"\begin{{tabular}}{{l{sides}}}",
                 r"\toprule",
-                " & ".join(heads) + r" \\",
+                *table._group_heads(),
+                heads,
                 r"\midrule",
                 *body,
                 r"\bottomrule",
@@ -149,6 +159,16 @@ class Table:
                 "",
             ]
         )
+
+    def _group_heads(self) -> list[str]:
+        """LaTeX of the heads above the heads, each with a rule below it; none without groups."""
+        heads, rules, first = [""], [], 2
+        for title, count, _ in self.groups:
+            heads.append(rf"\multicolumn{{{count}}}{{c}}{{{latex(title)}}}")
+            if title:
+                rules.append(rf"\cmidrule(lr){{{first}-{first + count - 1}}}")
+            first += count
+        return [" & ".join(heads) + r" \\", "".join(rules)] if rules else []
 
 
 def latex(text: str) -> str:
