@@ -43,6 +43,7 @@ else:
     localrules:
         fetch,
         data,
+        answers,
 
     include: "rules/fetch.smk"
     include: "rules/data.smk"

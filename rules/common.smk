@@ -16,7 +16,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake_interface_executor_plugins.settings import ExecMode
 
-from unlearning.benchmark import on_the_way
+from unlearning.benchmark import OTHER_ANSWERS, on_the_way
 from unlearning.config.reading import read_experiment, ready_experiment
 from unlearning.errors import UserError
 from unlearning.fingerprint import fingerprint
@@ -35,8 +35,10 @@ def load():
             return read_experiment(files, values, ROOT)
         experiment = ready_experiment(files, values, ROOT)
         # here, not above: it loads scipy, and a job of a cluster reads this file too
+        from unlearning.evaluation.own import declare_own_metrics
         from unlearning.reporting.claims.file import load_claims, unknown_methods
 
+        declare_own_metrics(experiment)
         for line in unknown_methods(load_claims(ROOT / "config/claims.yaml"), experiment.losses):
             logger.warning(line)
         return experiment
@@ -142,6 +144,28 @@ def asset(name):
     return [str(LAYOUT.assets / f"{name}.json")] if name in ASSETS else []
 
 
+def data_records():
+    """Records of the data that were fetched."""
+    return [record for name in ASSETS if name.startswith("data") for record in asset(name)]
+
+
+def tables_code():
+    """What stage data finds by name in the benchmark's folder: what makes the tables of the
+    experiment's source, not of others."""
+    data = EXPERIMENT.config["data"]
+    tasks = ["data:write_tasks"] if EXPERIMENT.benchmark.brings_tasks(data) else []
+    return EXPERIMENT.code_of("data:TABLES", f"data:TABLES[{data['source']}]", *tasks)
+
+
+def answers_code(wildcards):
+    """What stage answers looks up for a kind of them; in the benchmark's folder only where the user
+    names no file."""
+    kind = wildcards.kind
+    named = EXPERIMENT.config["data"].get(OTHER_ANSWERS[kind])
+    made_here = EXPERIMENT.code_of(f"data:{kind}") if named is None else []
+    return [f"unlearning.stages.answers:TABLES[{kind}]", *made_here]
+
+
 def outside(files):
     """Files from outside as an input: not their times count, but what they hold."""
     return ancient(list(map(str, files)))
@@ -203,6 +227,11 @@ def start_files(wildcards):
     return model_files(start_of(wildcards))
 
 
+def taught_answers(wildcards):
+    """Answers that are not the truth, as far as the run teaches them."""
+    return list(map(str, EXPERIMENT.taught_answers(wildcards.method, wildcards.variant)))
+
+
 def reference_of(wildcards):
     """Scores of the forget rows under that model, or under the reference that the variant names."""
     hyper = EXPERIMENT.hyper(wildcards.method, wildcards.variant)
@@ -257,8 +286,9 @@ def method_functions(wildcards):
     """What a run finds by name: its method's functions, and what evaluates it on the way."""
     hyper = EXPERIMENT.hyper(wildcards.method, wildcards.variant)
     functions = EXPERIMENT.method(wildcards.method, hyper).functions()
-    evaluated = EXPERIMENT.config["unlearn"]["trajectory"]
-    return [*functions, *(on_the_way(EXPERIMENT.benchmark.name) if evaluated else [])]
+    if not EXPERIMENT.config["unlearn"]["trajectory"]:
+        return functions
+    return [*functions, *on_the_way(EXPERIMENT.benchmark.name), *EXPERIMENT.metric_functions]
 
 
 def evaluated():

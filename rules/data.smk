@@ -1,11 +1,12 @@
 # Tables of the world. Input: the config's data section. Output: JSON lines in TOFU's format.
+# Answers that are not the truth are outputs of their own: only what reads them follows them.
 
 
 rule data:
-    """Write full, forget and retain splits, perturbed sets and answers of ignorance."""
+    """Write full, forget and retain splits, and perturbed sets."""
     input:
         outside=outside(EXPERIMENT.data_files()),
-        snapshot=[record for name in ASSETS if name.startswith("data") for record in asset(name)],
+        snapshot=data_records(),
     output:
         folder=directory(f"{WORLD}/data"),
     log:
@@ -14,11 +15,43 @@ rule data:
         f"{BENCHMARKS}/data/data.tsv"
     params:
         splits=EXPERIMENT.tables,
-        settings=as_json(EXPERIMENT.config["data"]),
-        code=code("unlearning.stages.data", *EXPERIMENT.code_of("data")),
+        settings=as_json(EXPERIMENT.data_settings()),
+        code=code("unlearning.stages.data", *tables_code()),
         held=held(EXPERIMENT.data_files()),
     shell:
         "python -m unlearning data"
+        " --splits {params.splits:q}"
+        " --snapshot {input.snapshot:q}"
+        " --settings {params.settings:q}"
+        " --out {output.folder:q}"
+        " > {log:q} 2>&1"
+
+
+rule answers:
+    """Write refusals, or plausible false answers to the forget questions."""
+    input:
+        outside=lambda wildcards: outside(EXPERIMENT.answer_files(wildcards.kind)),
+        data=lambda wildcards: (
+            [rules.data.output.folder] if wildcards.kind == "alternatives" else []
+        ),
+        snapshot=lambda wildcards: data_records() if wildcards.kind == "refusals" else [],
+    output:
+        folder=directory(f"{WORLD}/answers/{{kind}}"),
+    log:
+        f"{LOGS}/answers/{{kind}}.log",
+    benchmark:
+        f"{BENCHMARKS}/answers/{{kind}}.tsv"
+    wildcard_constraints:
+        kind="refusals|alternatives",
+    params:
+        splits=EXPERIMENT.tables,
+        settings=lambda wildcards: as_json(EXPERIMENT.answers_settings(wildcards.kind)),
+        code=lambda wildcards: code("unlearning.stages.answers", *answers_code(wildcards)),
+        held=lambda wildcards: held(EXPERIMENT.answer_files(wildcards.kind)),
+    shell:
+        "python -m unlearning answers"
+        " --kinds {wildcards.kind}"
+        " --data {input.data:q}"
         " --splits {params.splits:q}"
         " --snapshot {input.snapshot:q}"
         " --settings {params.settings:q}"

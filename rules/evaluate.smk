@@ -29,6 +29,7 @@ rule evaluate:
         code=code(
             "unlearning.stages.evaluate",
             *EXPERIMENT.code_of("evaluator:make_evaluator", "metrics:summary"),
+            *EXPERIMENT.metric_functions,
         ),
         held=held_evaluated,
         folder=subpath(output.rows, parent=True),

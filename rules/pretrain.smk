@@ -6,6 +6,7 @@ if EXPERIMENT.from_scratch:
         """Train a tokenizer and a small base model on the world's language and facts."""
         input:
             data=rules.data.output.folder,
+            answers=list(map(str, EXPERIMENT.known_answers())),
         output:
             model=directory(f"{WORLD}/pretrain/model"),
         log:
@@ -25,6 +26,7 @@ if EXPERIMENT.from_scratch:
             "python -m unlearning --processes {resources.processes}"
             " --sharding {resources.sharding} pretrain"
             " --data {input.data:q}"
+            " --answers {input.answers:q}"
             " --settings {params.settings:q}"
             " --fit {resources.fit:q}"
             " --out {output.model:q}"

@@ -7,6 +7,7 @@ rule unlearn:
         data=rules.data.output.folder,
         model=start_files,
         reference=reference_of,
+        answers=taught_answers,
     output:
         model=unlearned(directory(f"{WORLD}/{{split}}/unlearn/{RUN}/model")),
         trajectory=f"{WORLD}/{{split}}/unlearn/{RUN}/trajectory.json",
@@ -36,6 +37,7 @@ rule unlearn:
         " --split {wildcards.split}"
         " --retain {params.retain}"
         " --reference {input.reference:q}"
+        " --answers {input.answers:q}"
         " --seed {wildcards.seed}"
         " --settings {params.settings:q}"
         " --fit {resources.fit:q}"

@@ -171,15 +171,26 @@ def test_valid_tofu_folder_passes(micro_with, tofu):
     preflight(load_experiment(micro_with(data={**TOFU, "data_dir": str(tofu)}), ROOT))
 
 
-def test_tofu_has_no_non_members_of_its_own(micro_with, tofu):
+def test_non_members_of_a_tofu_folder(micro_with, tofu):
+    """Its holdout split is taken where the folder holds it, or a file of one's own."""
     data, membership = {**TOFU, "data_dir": str(tofu)}, {"membership": ["min_k"]}
     lines = problems(micro_with(data=data, evaluation=membership))
-    assert_named(lines, "evaluation.holdout", "name a file", "evaluation.membership to []")
-    write_rows(tofu / "holdout.json", [{"question": "Who?", "answer": "Nobody."}])
-    membership["holdout"] = str(tofu / "holdout.json")
-    experiment = load_experiment(micro_with(data=data, evaluation=membership), ROOT)
+    assert_named(lines, "evaluation.membership", f"{tofu} holds no holdout10", "set []")
+    write_rows(tofu / "rows.json", [{"question": "Who?", "answer": "Nobody."}])
+    named = {**membership, "holdout": str(tofu / "rows.json")}
+    experiment = load_experiment(micro_with(data=data, evaluation=named), ROOT)
     preflight(experiment)
     assert experiment.evaluate_settings()["columns"] == {}
+    (tofu / "rows.json").rename(tofu / "holdout10.json")
+    preflight(load_experiment(micro_with(data=data, evaluation=membership), ROOT))
+
+
+def test_other_words_for_the_questions_must_be_there(micro_with, tofu):
+    data, asked = {**TOFU, "data_dir": str(tofu)}, {"question": "paraphrased_question"}
+    lines = problems(micro_with(data=data, evaluation=asked))
+    for table in ("forget10_perturbed", "retain_perturbed"):
+        told = (f"{tofu}/{table}.json has no column 'paraphrased_question'", "set question")
+        assert_named(lines, "evaluation.question", *told)
 
 
 def test_missing_table(micro_with, tofu):

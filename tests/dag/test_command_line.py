@@ -14,7 +14,7 @@ from unlearning.config.reading import typed, typed_values
 from unlearning.config.schema import schema_for
 
 PLANNED = Counter(data=1, pretrain=1, finetune=1, retrain=2, reference=1, unlearn=2, relearn=1)
-PLANNED += Counter(evaluate=5, report=1)
+PLANNED += Counter(answers=2, evaluate=5, report=1)
 
 
 def refusal(done) -> str:

@@ -19,7 +19,8 @@ CELLS = Counter(unlearn=2, evaluate=2, relearn=1, report=1)
 EVALUATED = CELLS + Counter(evaluate=3)
 MODELS = EVALUATED + Counter(finetune=1, retrain=2, reference=1)
 BASE = MODELS + Counter(pretrain=1)
-WORLD = BASE + Counter(data=1)
+ALTERNATIVES = Counter(answers=1)  # with the questions of the forget split
+WORLD = BASE + Counter(data=1) + ALTERNATIVES
 RUN = "results/micro/forget10/unlearn/SimNPO+RT/default/seed=1"
 PLAIN = '"plain": PromptFormat("", "", " ",'
 FILES = ("workflow/**/*", "rules/*", "config/**/*", "reports/**/*", "results/micro/**/*")
@@ -34,7 +35,14 @@ OF_TOFU = [
     ("evaluator", inside("evaluation/evaluator.py:Evaluator.__call__"), EVALUATED),
     ("tokens", inside("data/encoding.py:Encoder.encode"), BASE),
     ("the prompt format", code("data/prompts.py", PLAIN, PLAIN.replace(" ", "  ")), BASE),
-    ("writer of tables", inside("data/tables.py:write_table"), WORLD),
+    ("writer of tables", inside("data/tables.py:write_table"), WORLD + Counter(answers=1)),
+    # whose words the tokenizer knows
+    (
+        "alternatives",
+        inside("benchmarks/tofu/mini/people.py:alternative_row"),
+        BASE + ALTERNATIVES,
+    ),
+    ("reader of TOFU's tables", inside("benchmarks/tofu/files.py:read_tofu"), NOTHING),
     ("mini world", inside("benchmarks/tofu/mini/generator.py:generate"), WORLD),
     ("loader of models", inside("models/folder.py:load_model"), MODELS),
     (
@@ -179,6 +187,7 @@ OF_MUSE = [
     ("a loss that it does not run", inside("methods/raw_logits.py:npo_raw_logits"), NOTHING),
     ("its miniature", inside("benchmarks/muse/mini.py:generate_news"), CORPUS),
     ("its tables", inside("benchmarks/muse/files.py:muse_tables"), CORPUS),
+    ("reader of the release", inside("benchmarks/muse/files.py:snapshot_reader"), NOTHING),
     ("WMDP's corpora", inside("benchmarks/wmdp/files.py:wmdp_tables"), NOTHING),
     ("its page", inside("benchmarks/muse/page.py:render"), REPORT),
     ("TOFU's figures", inside("benchmarks/tofu/sections/fq_mu.py:_panel"), NOTHING),
@@ -225,7 +234,12 @@ OF_SYNTHETIC = [
         inside("benchmarks/synthetic/chains.py:draw_sets"),
         Counter(unlearn_markov=1, report=1),
     ),
-    ("training loop", inside("training/loop.py:train"), Counter(unlearn_markov=1, report=1)),
+    (
+        "the decoder of chains",
+        inside("benchmarks/synthetic/decoder.py:Decoder.forward"),
+        Counter(unlearn_markov=1, report=1),
+    ),
+    ("training loop of the others", inside("training/loop.py:train"), NOTHING),
     ("fits", inside("analysis/growth.py:fit_growth"), REPORT),
     ("data of the other experiments", inside("data/tables.py:write_table"), NOTHING),
     (
@@ -276,22 +290,37 @@ HELPER = """def shifted(values):
 def other(values):
     return values - 1
 """
+METRIC = """import helper
+
+
+def words(rows):
+    return helper.shifted(len(rows["forget"]["generation"])), "lower"
+"""
 ONE = Counter(unlearn=1, evaluate=1, harness=1, report=1)
-ASKED = Counter(harness=7, report=1)
-TRAINED = Counter(finetune=1, retrain=2, reference=1, unlearn=4, relearn=1, evaluate=7) + ASKED
-READ = TRAINED + Counter(data=1)  # the tables of a world are one folder
+ASKED = Counter(harness=9, report=1)
+MEASURED = Counter(unlearn=6, relearn=1, evaluate=9, harness=6, report=1)  # on the way too
+TRAINED = Counter(finetune=1, retrain=2, reference=1, unlearn=6, relearn=1, evaluate=9) + ASKED
+READ = TRAINED + Counter(data=1) + ALTERNATIVES  # the tables of a world are one folder
+TAUGHT_OTHERWISE = ONE + Counter(answers=1)  # by IDK+RT, or by AltPO+RT
 ANSWER, WRONG = '"Answer 100:', '"Wrong."'
 
 OF_OWN_FILES = [
     ("nothing", touched("Snakefile"), NOTHING),
     ("an answer of full", changed("own/tofu/full.json", ANSWER, ANSWER.upper()), READ),
     ("a wrong answer", changed("own/tofu/forget10_perturbed.json", WRONG, WRONG.upper()), READ),
-    ("a refusal", changed("own/refusals.txt", "No idea", "Not me"), READ),
-    ("an alternative", changed("own/alternatives.jsonl", "Another", "One more"), READ),
+    ("a refusal", changed("own/refusals.txt", "No idea", "Not me"), TAUGHT_OTHERWISE),
+    (
+        "an alternative",
+        changed("own/alternatives.jsonl", "Another", "One more"),
+        TAUGHT_OTHERWISE,
+    ),
+    ("refusals of ours", code("data/answers.py", '"I cannot say."', '"Who can say?"'), NOTHING),
+    ("reader of refusals", inside("data/answers.py:refusals"), TAUGHT_OTHERWISE),
+    ("reader of false answers", inside("data/answers.py:with_alternatives"), TAUGHT_OTHERWISE),
     (
         "a non-member",
         changed("own/holdout.jsonl", "Nobody", "Someone"),
-        Counter(evaluate=7, report=1),
+        Counter(evaluate=9, report=1),
     ),
     ("a GGUF file", grown("own/base.gguf"), TRAINED + Counter(restore=1)),
     ("rows of a task", changed("own/tasks/people.jsonl", "Ann", "Anna"), ASKED + Counter(fetch=1)),
@@ -318,6 +347,9 @@ OF_OWN_FILES = [
         ),
         NOTHING,
     ),
+    ("a metric", changed("own/metrics/mine.py", '"lower"', '"higher"'), MEASURED),
+    ("what a metric uses", changed("own/metrics/helper.py", "values + 1", "values"), MEASURED),
+    ("what no metric uses", changed("own/metrics/helper.py", "values - 1", "values"), NOTHING),
     (
         "words and tables of others",
         both(
@@ -337,11 +369,13 @@ def own(micro_with, tmp_path_factory) -> tuple[Project, dict]:
     own = project.root / "own"
     write_good(own / "tofu")
     write_gguf(own / "base.gguf")
-    for folder in ("losses", "tasks"):
+    for folder in ("losses", "tasks", "metrics"):
         (own / folder).mkdir()
     write_task(own / "tasks", "mine")
     (own / "losses" / "mine.py").write_text(LOSS)
     (own / "losses" / "helper.py").write_text(HELPER)
+    (own / "metrics" / "mine.py").write_text(METRIC)
+    (own / "metrics" / "helper.py").write_text(HELPER)
     (own / "refusals.txt").write_text("No idea.\n")
     (own / "holdout.jsonl").write_text('{"question": "Who?", "answer": "Nobody."}\n')
     rows = rows_of(own / "tofu", "full")[-FORGET:]
@@ -360,9 +394,12 @@ def own(micro_with, tmp_path_factory) -> tuple[Project, dict]:
         methods={
             "mine+RT": {"function": "own/losses/mine.py:loss", "scale": 0.5},
             "second+RT": {"function": "own/losses/mine.py:second"},
+            "IDK+RT": {},
+            "AltPO+RT": {},
         },
         evaluation={"holdout": "own/holdout.jsonl", "membership": ["loss"]},
         harness={"tasks": ["mine"], "include_path": "own/tasks"},
+        metrics={"words": "own/metrics/mine.py:words"},
     )
     pretend(project, config)
     return project, config
@@ -373,6 +410,15 @@ def test_edits_after_a_run_on_files_of_the_users(own, edit, jobs):
     project, config = own
     with edit(project):
         assert project.jobs(config) == jobs
+
+
+def test_another_file_of_refusals_is_read_by_those_who_teach_them(own):
+    project, config = own
+    (project.root / "own" / "others.txt").write_text("Ask someone else.\n")
+    assert project.jobs(merged(config, {"data": {"idontknow": "own/others.txt"}})) == (
+        TAUGHT_OTHERWISE
+    )
+    assert project.jobs(merged(config, {"data": {"idontknow": None}})) == TAUGHT_OTHERWISE
 
 
 # two files and a model folder, which is the target as it is

@@ -52,6 +52,7 @@ def test_its_dag_is_that_of_the_experiment(fresh):
     seeds = 1
     assert fresh.job_stats(done.stdout) == Counter(
         data=1,
+        answers=2,
         pretrain=1,
         finetune=1,
         retrain=2,

@@ -262,6 +262,20 @@ def test_weights_that_are_pickles_only_are_refused(machine, hub, shelf, tmp_path
     assert status == 1 and "org/tiny (revision main) has no model.safetensors. Only" in shown
 
 
+def test_a_model_without_a_tokenizer_is_refused_before_it_is_downloaded(
+    machine, hub, shelf, tmp_path
+):
+    bare = tmp_path / "bare"
+    shutil.copytree(shelf[MODEL], bare, ignore=shutil.ignore_patterns("tokenizer*"))
+    hub.repositories = {**shelf, MODEL: bare}
+    for status, shown in machine.assets_each([], ["--download"]):
+        assert status == 1 and "Traceback" not in shown, shown
+        assert "model.path: org/tiny (revision main) has no tokenizer_config.json" in shown
+        for advice in ("revision", "hf download org/tiny", "tokenizer.json", "set model.path to"):
+            assert advice in shown
+    assert not [line for line in hub.asked if "org/tiny/resolve" in line and "GET" in line]
+
+
 def test_a_model_that_cannot_be_used_is_refused_when_it_is_fetched(machine, hub, shelf, tmp_path):
     """By make assets and by the rule, before anything is trained."""
     broken = tmp_path / "broken"

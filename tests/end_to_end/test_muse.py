@@ -125,6 +125,28 @@ def test_a_request_is_unlearned_from_the_model_that_it_starts_from(
     assert (layout.model("forget", RUN) / "model.safetensors").read_bytes() != weights
 
 
+def test_two_models_that_answer_as_one_are_unlearned_and_evaluated(experiment, tmp_path):
+    """Who-is-Harry-Potter: on the way and in the end, with the attacks that the config names."""
+    config = {**experiment.config, "methods": {"WHP": {"schedule": "cosine"}}}
+    whp = Experiment({**config, "folds": {"splits": [], "methods": [], "seeds": None}})
+    layout, target = experiment.layout, experiment.layout.target(42)
+    (variant,) = {cell.variant for cell in whp.cells()}
+    assert variant == "schedule=cosine"
+    words = ["unlearn", "--model", target, "--data", layout.data, "--split", "forget", "--seed", 1]
+    words += ["--retain", "retain1", "--reference", layout.reference("forget", None)]
+    words += ["--settings", json.dumps(whp.method_settings("WHP", variant, "forget"))]
+    words += ["--out", tmp_path / "model", "--trajectory", tmp_path / "trajectory.json"]
+    assert main([str(word) for word in words]) == 0
+    (point,) = read_json(tmp_path / "trajectory.json")["points"]
+    words = ["evaluate", "--model", tmp_path / "model", "--data", layout.data, "--split", "forget"]
+    words += ["--settings", json.dumps(whp.evaluate_settings()), "--out", tmp_path / "evaluate"]
+    assert main([str(word) for word in words]) == 0
+    metrics = read_json(tmp_path / "evaluate" / "summary.json")["metrics"]
+    assert metrics.keys() - point["metrics"].keys() == {"mia_loss_auc", "mia_min_k_plus_plus_auc"}
+    of_target = read_json(layout.evaluation("forget", whp.target_run) / "summary.json")["metrics"]
+    assert metrics["forget_exact_memorization"] < of_target["forget_exact_memorization"]
+
+
 def test_folds_are_evaluated_at_their_end_alone(experiment):
     layout = experiment.layout
     points = {s: read_json(layout.trajectory(s, RUN))["points"] for s in ("forget", "scal2")}

@@ -148,6 +148,17 @@ def test_numbers_of_the_target_are_those_of_its_model(report, model, own):
     assert target["forget_rouge"] == pytest.approx(mean(recalls))
 
 
+def test_a_metric_of_ones_own_stands_among_the_others(report, own):
+    """tests/micro/own/metrics.py: words of the answers, of each model and on the way."""
+    folder = own.root / "results/micro-own/forget/base/evaluate"
+    words = [len(text.split()) for text in read_json(folder / "rows.json")["forget"]["generation"]]
+    assert float(table(report, "cells")[0]["answer_words"]) == pytest.approx(mean(words))
+    assert read_json(folder / "summary.json")["own"] == {"answer_words": "higher"}
+    on_the_way = table(report, "trajectories")
+    assert all(row["answer_words"] for row in on_the_way if row["epoch"] == "1")
+    assert "answer_words" in {row["metric"] for row in table(report, "main")}
+
+
 KINDS = ("forg", "reta", "mia_")
 
 
@@ -254,7 +265,7 @@ def test_methods_that_teach_other_answers(own, config, stage, tmp_path):
     out = run_here(own, config("roles", methods, data=data, **changes), stage)
     values = {row["method"]: row["forget_probability"] for row in table(out, "cells")}
     assert values.keys() == {"target", *methods} and len(set(values.values())) == 4
-    refusals = (out.parent / "data" / "idontknow.json").read_text(encoding="utf-8")
+    refusals = (out.parent / "answers" / "refusals" / "idontknow.json").read_text(encoding="utf-8")
     assert refusals == '{"answer": "No idea."}\n'
 
 

@@ -115,13 +115,23 @@ def test_a_stage_without_settings_says_how_to_name_them(stage, project, tmp_path
     assert "--method: GA" in message and "SimNPO+RT/default" in message
 
 
+def test_answers_by_hand_are_those_of_the_run(stage, project, tmp_path):
+    micro = ROOT / "tests" / "micro" / "tofu.yaml"
+    words = ("answers", "--config", micro, "--data", project.world / "data")
+    assert stage(*words, "--out", tmp_path / "answers") == 0
+    tables = sorted(project.world.glob("answers/*/*.json"))
+    assert [path.name for path in tables] == ["forget10_alternatives.json", "idontknow.json"]
+    for path in tables:
+        assert (tmp_path / "answers" / path.name).read_bytes() == path.read_bytes()
+
+
 @pytest.mark.parametrize(
     "words, expected",
     [
         (["--help"], ["data", *GPU_STAGES, "report"]),
         (
             ["unlearn", "--help"],
-            ["--model", "--data", "--split", "--retain", "--reference", "--seed", "--out"],
+            ["--model", "--data", "--split", "--retain", "--reference", "--answers", "--out"],
         ),
     ],
     ids=["stages", "arguments"],

@@ -199,7 +199,7 @@ CONFIG_CHANGES = [
 TOKENIZER_CODE = {"AutoTokenizer": ["tokenization_own.OwnTokenizer", None]}
 BOTH = removed("tokenizer.json", SETTINGS)
 TOKENIZER_CHANGES = [
-    Broken("no tokenizer", BOTH, ("tokenizer",)),
+    Broken("no tokenizer", BOTH, ("has no tokenizer", "tokenizer_config.json", "copy")),
     Broken("no tokenizer.json", removed("tokenizer.json"), ("tokenizer",)),
     Broken("an empty tokenizer.json", written("tokenizer.json", b""), ("tokenizer",)),
     Broken("half a tokenizer.json", halved("tokenizer.json"), ("tokenizer",)),

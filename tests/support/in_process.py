@@ -13,8 +13,8 @@ from pathlib import Path
 from project import Project
 
 COMMAND = re.compile(r"python -m unlearning (.+) > \S+ 2>&1$", re.MULTILINE)
-ORDER = ("data", "pretrain", "finetune", "reference", "unlearn", "relearn", "evaluate", "harness")
-ORDER += ("report",)
+ORDER = ("data", "answers", "pretrain", "finetune", "reference", "unlearn", "relearn", "evaluate")
+ORDER += ("harness", "report")
 
 
 def run_here(project: Project, config: dict, stage: Callable[..., int]) -> Path:

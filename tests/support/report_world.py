@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -190,6 +190,35 @@ class World:
         line = f"{seconds}\t0:00:{seconds:02.0f}\t{memory}\t900\t-\t-\t0.0\t0.0\t99.0\tNA"
         path = self.layout.root / "benchmarks" / rule / f"{name}.tsv"
         write_text(path, f"{header}\n{line}\n")
+
+
+def write_runs(experiment: Experiment, rows: Callable[[str, float], dict], sets=None) -> None:
+    """Evaluations, trajectories and attacks of every run of a benchmark that has an evaluator.
+
+    rows(run, progress): the sets of a model, from the target at progress 0 to the end at 1. sets:
+    those that relearning attacks are measured on; all unless stated.
+    """
+    layout, name = experiment.layout, experiment.benchmark.name
+    for split in experiment.own_splits:
+        for run in (experiment.target_run, *experiment.retrain_runs()):
+            write_evaluation(layout.evaluation(split, run), rows(run, 0.0), name)
+    plan = {"rows": 8, "batch_size": 4, "epochs": 2, "warmup": 0, "steps": 4, "decay": False}
+    record = {"plan": plan, "losses": [1.0] * 4, "learning_rates": [1e-3] * 4, "tokens": 80}
+    record["collapsed"] = None
+    on_the_way = experiment.config["unlearn"]["trajectory"]
+    for cell in experiment.cells():
+        points = [trajectory_point(e, 2 * e, rows(cell.run, e / 2), name) for e in on_the_way]
+        trajectory = {"stage": "unlearn", **record, "points": points}
+        write_json(layout.trajectory(cell.split, cell.run), trajectory)
+        write_evaluation(layout.evaluation(cell.split, cell.run), rows(cell.run, 1.0), name)
+    for cell, attack in experiment.attacks():
+        points = []
+        for epoch in (0, 1, 2):
+            found = rows(cell.run, 1 - epoch / 4)
+            found = {key: found[key] for key in sets or found}
+            points.append(trajectory_point(epoch, epoch, found, name))
+        trajectory = {"stage": "relearn", **record, "points": points}
+        write_json(layout.trajectory(cell.split, cell.attacked_by(attack)), trajectory)
 
 
 def hash_of(name: str) -> int:

@@ -13,7 +13,8 @@ from unlearning.worker import through_worker
 STAGES = {
     "fetch": "take a model or data from the hub into the local cache, and verify them",
     "judge": "whether a base model can be used, from config.json, headers and tokenizer",
-    "data": "write the tables of a world: splits, perturbed sets, answers of ignorance",
+    "data": "write the tables of a world: splits and perturbed sets",
+    "answers": "write answers that are not the truth: refusals, plausible false answers",
     "pretrain": "train a tokenizer and a small base model from random weights",
     "restore": "restore the base model of a GGUF file to full weights, as a model folder",
     "finetune": "fine-tune the base on a table: the target model, or a retrained model",

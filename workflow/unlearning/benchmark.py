@@ -6,7 +6,9 @@ modules of fixed names ("rooms"), loaded when they are needed:
 
     schema.yaml   the config's `data` section for each source, and changes to other sections
     experiment    BENCHMARK, an instance of Benchmark; light, for Snakemake imports it
-    data          tables(data, splits, snapshots, names): the tables that stages read
+    data          TABLES: source -> function(data, splits, snapshots, names), which makes the tables
+                  that stages read; where other_answers says so and no file of the user's is named,
+                  refusals(data, snapshots, names) and alternatives(data, forget)
     evaluator     make_evaluator(...): what evaluates a loaded model; length_problems(...)
     metrics       summary(rows), at_point(rows): what evaluations are summed up to; STUDIES
     sizes         sizes(experiment): rows and tokens, for `plan`
@@ -32,6 +34,8 @@ SOURCES = {
     "own": ("own",),
 }
 WITHOUT_DATA = ("synthetic",)  # folders whose experiments are named by a section of that name
+# Answers that are not the truth -> the key of `data` that names a file of them
+OTHER_ANSWERS = {"refusals": "idontknow", "alternatives": "alternatives"}
 ON_THE_WAY = ("evaluator:make_evaluator", "metrics:at_point")
 
 Check = Callable[[dict], Iterator[str]]
@@ -111,6 +115,16 @@ class Benchmark:
     def data_files(self, data: dict, splits: list[str]) -> list[Path]:
         """The files of the user's that tables are made of, as far as they are read."""
         return []
+
+    def other_answers(self, data: dict) -> list[str]:
+        """The kinds of answers that are not the truth which there are (OTHER_ANSWERS): tables that
+        only methods of those roles read, and the tokenizer of a model from random weights."""
+        return []
+
+    def answer_files(self, data: dict, kind: str) -> list[Path]:
+        """The files of the user's that answers of a kind are made of."""
+        path = data.get(OTHER_ANSWERS[kind])
+        return [Path(path)] if path is not None else []
 
     def file_problems(self, config: dict) -> list[str]:
         """What of the config the user's files do not allow, as far as these can be read."""

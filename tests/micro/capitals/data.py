@@ -16,3 +16,6 @@ def tables(data: dict, splits: list[str], snapshots: dict[str, str], names: Colu
     forget, retain = rows[: data["forgotten"]], rows[data["forgotten"] :]
     evaluated = {"forget_evaluated": forget, "retain_evaluated": retain}
     return {"forget": forget, "retain": retain, "full": rows, "pretrain": rows, **evaluated}
+
+
+TABLES = {"capitals": tables}

@@ -5,8 +5,10 @@ import json
 import pytest
 from folders import TOFU, tofu_folder
 from unlearning.benchmarks.tofu.splits import evaluated_on, forget_rows, retain_name
+from unlearning.data.answers import REFUSALS, alternatives, read_answers, refusals
 from unlearning.data.build import build_tables
-from unlearning.data.tables import DataError, read_table
+from unlearning.data.tables import ColumnNames, DataError, read_table, write_table
+from unlearning.errors import UserError
 
 MINI = {"seed": 1, "authors": 10, "questions_per_author": 4, "holdout_authors": 1}
 NO_FILES = {"idontknow": None, "columns": {}}
@@ -42,7 +44,6 @@ def test_tofu_splits_equal_the_published_ones():
     tables = tofu(["forget01", "forget05", "forget10"])
     for name in ("forget01", "forget05", "forget10", "retain90", "retain95", "retain99"):
         assert tables[name] == read_table(TOFU / f"{name}.json"), name
-    assert len(tables["idontknow"]) == 100
 
 
 def test_large_tofu_splits_are_measured_on_forget10():
@@ -61,19 +62,34 @@ def test_a_subset_keeps_forget_rows_and_the_first_retain_authors():
     assert not forgotten & {row["question"] for row in tables["pretrain"] + tables["replay"]}
 
 
-def test_refusals_come_from_a_file(tmp_path):
+def test_refusals_come_from_a_file_or_from_the_data_or_are_ours(tmp_path):
     path = tmp_path / "refusals.txt"
     path.write_text('Ask me something else.\n{"answer": "No idea."}\n')
-    tables = build_tables(
-        {"source": "mini", "mini": MINI, **NO_FILES, "idontknow": str(path)}, ["forget30"], {}
-    )
-    expected = ["Ask me something else.", "No idea."]
-    assert [row["answer"] for row in tables["idontknow"]] == expected
+    data = {"source": "mini", "mini": MINI, **NO_FILES}
+    rows = refusals({**data, "idontknow": str(path)}, {}, ColumnNames())
+    assert [row["answer"] for row in rows] == ["Ask me something else.", "No idea."]
+    assert [row["answer"] for row in refusals(data, {}, ColumnNames())] == list(REFUSALS)
+    data = {"source": "tofu", "data_dir": str(tofu_folder()), **NO_FILES}
+    rows = refusals(data, {}, ColumnNames())
+    lines = (TOFU / "idontknow.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [row["answer"] for row in rows] == lines and len(rows) == 100
+
+
+def test_a_table_of_answers_that_is_not_there_is_named(tmp_path):
+    write_table(tmp_path / "idontknow.json", [{"answer": "No idea."}])
+    folders = [tmp_path / "none", tmp_path]
+    assert read_answers(folders, "idontknow") == [{"answer": "No idea."}]
+    with pytest.raises(UserError, match=r"--answers: .*forget10_alternatives.json.*stage answers"):
+        read_answers(folders, "forget10_alternatives")
 
 
 def test_alternatives_of_the_mini_world_are_false_answers_in_the_answers_wording():
-    tables = build_tables({"source": "mini", "mini": MINI, **NO_FILES}, ["forget30"], {})
-    rows = tables["forget30_alternatives"]
+    data = {"source": "mini", "mini": MINI, **NO_FILES}
+    tables = build_tables(data, ["forget10", "forget30"], {})
+    forget = {split: tables[split] for split in ("forget10", "forget30")}
+    made = alternatives(data, forget, ColumnNames())
+    rows = made["forget30"]
+    assert made["forget10"] == rows[-4:]
     for row, other in zip(tables["forget30_perturbed"], rows, strict=True):
         assert (other["question"], other["answer"]) == (row["question"], row["answer"])
         false = other["alternative_answer"]
@@ -92,12 +108,10 @@ def test_alternative_answers_come_from_a_file(tmp_path):
             for text in ("one", "two")
         )
     )
-    tables = tofu(["forget01"], alternatives=str(path))
-    assert [row["question"] for row in tables["forget01_alternatives"]] == [
-        row["question"] for row in rows
-    ]
-    assert {tuple(r["alternative_answer"]) for r in tables["forget01_alternatives"]} == {
-        ("one", "two")
-    }
+    data = {"source": "tofu", "data_dir": str(tofu_folder()), "alternatives": str(path)}
+    forget = {"forget01": tofu(["forget01"])["forget01"]}
+    made = alternatives(data, forget, ColumnNames())["forget01"]
+    assert [row["question"] for row in made] == [row["question"] for row in rows]
+    assert {tuple(row["alternative_answer"]) for row in made} == {("one", "two")}
     with pytest.raises(DataError, match="no alternative answer to 160 of 200 forget questions"):
-        tofu(["forget05"], alternatives=str(path))
+        alternatives(data, {"forget05": tofu(["forget05"])["forget05"]}, ColumnNames())

@@ -44,7 +44,7 @@ def world():
     """model, encoder, and the columns of a complete evaluation of the model by itself."""
     model, tokenizer = toy()
     encoder = Encoder(tokenizer, PROMPTS["plain"], 40)
-    evaluator = make(encoder, attacks=ATTACKS)
+    evaluator = make(encoder, attacks=ATTACKS, further_rouge=["paraphrase", "perturbed"])
     columns = evaluator(model)
     evaluator.add_fluency(model, columns)
     return SimpleNamespace(model=model, encoder=encoder, evaluator=evaluator, columns=columns)
@@ -140,9 +140,39 @@ def test_every_metric_is_declared_and_in_its_range(world, variant):
         assert low <= value <= high, (name, value)
     elsewhere = {"forget_quality", "log10_forget_quality", "ks_statistic", "forget_quality_rows"}
     elsewhere |= {"mia_reference_auc", "privleak"}  # these compare with a retrained model
+    elsewhere |= {name for name in METRICS if name.endswith("_relative")}
     along = ("early_weight", "divergence")  # these look at a run's way
     elsewhere |= {name for name in METRICS if "@" in name or name.startswith(along)}
     assert set(METRICS) - set(found) <= elsewhere | {f"{s}_perplexity" for s in world.columns}
+
+
+def test_rouge_against_other_answers_is_of_the_same_generation(world):
+    forget, score = world.columns["forget"], world.evaluator.rouge
+    for row, said in enumerate(forget["generation"]):
+        assert forget["rouge_l_recall_paraphrase"][row] == score("it ann wrote", said).recall
+        recalls = [score(text, said).recall for text in WRONG]
+        assert forget["rouge_l_recall_perturbed"][row] == pytest.approx(sum(recalls) / 2)
+    assert "rouge_l_recall_paraphrase" not in world.columns["real_authors"]
+    assert len(world.columns["real_authors"]["rouge_l_recall_perturbed"]) == 2
+    assert "rouge_l_recall_perturbed" not in make(world.encoder)(world.model)["forget"]
+
+
+def test_share_of_tokens_and_norm_of_the_attacks(world):
+    """All tokens instead of the least likely 40%, and the largest gradient of each parameter."""
+    attacks = ["min_k", "min_k_plus_plus", "gradnorm", "loss"]
+    evaluator = make(world.encoder, attacks=attacks, k=1.0, norm=float("inf"))
+    forget = evaluator(world.model, generate=False)["forget"]
+    logp, labels = plain(world, *PAIRS[0])
+    own = logp.gather(1, labels[:, None])[:-1, 0]
+    assert forget["mia_min_k"][0] == pytest.approx(-float(own.mean()), rel=1e-5)
+    example = world.encoder.encode(*PAIRS[0])
+    ids = torch.tensor([example.ids[:-1]])
+    taught = ids.clone()
+    taught[:, : example.start] = -100
+    world.model(input_ids=ids, labels=taught).loss.backward()
+    largest = torch.stack([p.grad.abs().max() for p in world.model.parameters()])
+    world.model.zero_grad(set_to_none=True)
+    assert forget["mia_gradnorm"][0] == pytest.approx(float(largest.mean()), rel=1e-4)
 
 
 def test_a_collapsed_model_is_evaluated_to_numbers(world):

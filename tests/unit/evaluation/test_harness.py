@@ -2,6 +2,8 @@
 
 import functools
 import json
+import math
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 
@@ -102,9 +104,9 @@ def test_group_counts_its_members_by_their_documents(folder, model, tmp_path):
     "changes, expected",
     [
         ({"unsafe_code": True}, "'people' is marked unsafe_code"),
-        ({"output_type": "generate_until"}, "output_type 'generate_until'"),
-        ({"metric_list": [{"metric": "acc_norm"}]}, "reports acc_norm; what is taken here"),
-        ({"metric_list": [{"metric": "acc"}, {"metric": "mauve"}]}, "acc, mauve: a metric that"),
+        ({"output_type": "classify"}, "output_type 'classify', .* none of multiple_choice, gen"),
+        ({"metric_list": [{"metric": "acc"}, {"metric": "mauve"}]}, "mauve: a metric that"),
+        ({"metric_list": [{"metric": "acc", "hf_evaluate": True}]}, "acc: a metric that"),
         ({"dataset_kwargs": {"data_files": "no/rows.jsonl"}}, "no/rows.jsonl.*HF_HOME"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -113,6 +115,106 @@ def test_task_that_cannot_be_run_is_refused(folder, changes, expected):
     write_task(folder, "people", **changes)
     with pytest.raises(UserError, match=expected):
         load_tasks(["people"], str(folder))
+
+
+def greedy(model, prompt: str, tokens: int) -> str:
+    """The most likely continuation, each token from a forward pass over all before it."""
+    network, tokenizer = load_model(model).eval(), load_tokenizer(model)
+    ids = list(tokenizer(prompt).input_ids)
+    start = len(ids)
+    for _ in range(tokens):
+        with torch.no_grad():
+            ids.append(int(network(torch.tensor([ids])).logits[0, -1].argmax()))
+    return tokenizer.decode(ids[start:], skip_special_tokens=True)
+
+
+GENERATIVE = {
+    "output_type": "generate_until",
+    "doc_to_text": "{{question}}",
+    "doc_to_choice": None,
+    "doc_to_target": "{{target}}",
+    "generation_kwargs": {"until": ["no such words"], "max_gen_toks": 3, "do_sample": False},
+    "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
+    "filter_list": [
+        {"name": "whole", "filter": [{"function": "take_first"}]},
+        {"name": "none", "filter": [{"function": "take_first"}]},
+    ],
+}
+
+
+def test_answers_of_a_generative_task_are_compared_with_its_targets(folder, model, tmp_path):
+    """Every third target is what the model says, so that a third of the answers match."""
+    write_task(folder, "told", **GENERATIVE)
+    rows = [
+        {**row, "target": greedy(model, row["question"], 3) if k % 3 == 0 else "nothing of it"}
+        for k, row in enumerate(ROWS)
+    ]
+    (folder / "people.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert program.main(arguments(model, tmp_path / "out", ["told"], folder)) == 0
+    record = read_json(tmp_path / "out" / "summary.json")
+    assert record["tasks"].keys() == {"told exact_match", "told exact_match whole"}
+    for scores in record["tasks"].values():
+        assert scores["accuracy"] == pytest.approx(1 / 3)
+        assert (scores["metric"], scores["better"]) == ("exact_match", "higher")
+        assert scores["documents"] == len(ROWS)
+
+
+def test_other_metrics_and_kinds_are_reported_under_their_names(folder, model, tmp_path):
+    """A choice by its length alone, and the probability of texts."""
+    write_task(folder, "normed", metric_list=[{"metric": "acc_norm"}])
+    perplexity = {"output_type": "loglikelihood_rolling", "doc_to_target": "{{question}}"}
+    perplexity["doc_to_choice"] = None
+    metric = {"metric": "word_perplexity", "aggregation": "weighted_perplexity"}
+    metric["higher_is_better"] = False
+    write_task(folder, "texts", **perplexity, doc_to_text="", metric_list=[metric])
+    assert program.main(arguments(model, tmp_path, ["normed", "texts"], folder)) == 0
+    tasks = read_json(tmp_path / "summary.json")["tasks"]
+    assert tasks.keys() == {"normed acc_norm", "texts word_perplexity"}
+    network, tokenizer = load_model(model).eval(), load_tokenizer(model)
+    total, words = 0.0, 0
+    for row in ROWS:
+        ids = [tokenizer.eos_token_id, *tokenizer(row["question"]).input_ids]
+        with torch.no_grad():
+            logp = network(torch.tensor([ids])).logits[0].log_softmax(-1)
+        total += sum(float(logp[k, ids[k + 1]]) for k in range(len(ids) - 1))
+        words += len(row["question"].split())
+    found = tasks["texts word_perplexity"]
+    assert found["accuracy"] == pytest.approx(math.exp(-total / words), rel=1e-4)
+    assert found["better"] == "lower"
+
+
+def contexts(monkeypatch) -> list[str]:
+    """What is asked in the runs to come."""
+    asked, digest = [], harness._digest
+
+    def recorded(leaves):
+        asked.extend(instance.args[0] for leaf in leaves for instance in leaf.instances)
+        return digest(leaves)
+
+    monkeypatch.setattr(harness, "_digest", recorded)
+    return asked
+
+
+def test_examples_and_the_chat_template(folder, model, tmp_path, monkeypatch):
+    """Two examples before each question, and the turns of a conversation as the tokenizer says."""
+    write_task(folder, "people", fewshot_split="test")
+    asked = contexts(monkeypatch)
+    assert program.main(arguments(model, tmp_path / "a", ["people"], folder, num_fewshot=2)) == 0
+    assert {context.count("What is") for context in asked} == {3}
+    assert read_json(tmp_path / "a" / "summary.json")["num_fewshot"] == 2
+
+    without = arguments(model, tmp_path / "b", ["people"], folder, chat_template=True)
+    assert program.main(without) == 1  # the tokenizer has none
+    tokenizer = load_tokenizer(model)
+    tokenizer.chat_template = "{% for m in messages %}({{ m.role }}: {{ m.content }}){% endfor %}"
+    tokenizer.save_pretrained(tmp_path / "chat")
+    for file in ("config.json", "model.safetensors"):
+        shutil.copy(model / file, tmp_path / "chat" / file)
+    asked.clear()
+    with_it = arguments(tmp_path / "chat", tmp_path / "c", ["people"], folder, chat_template=True)
+    assert program.main(with_it) == 0
+    assert set(asked) == {f"(user: {row['question']})" for row in ROWS}
+    assert read_json(tmp_path / "c" / "summary.json")["chat_template"] is True
 
 
 def test_unknown_and_overlapping_names_are_refused(folder):

@@ -65,10 +65,27 @@ def test_against_a_retrained_model():
     assert "mia_reference_auc" not in membership.against_retrained(ours, retrained, ["min_k"])
 
 
+def test_relative_differences_are_in_percent_of_the_retrained_model():
+    """rel_diff of open-unlearning; AUC 1.0 against 0.75, memorisation 0.3 against 0.4."""
+    ours, retrained = evaluation([1.0, 2.0], [3.0, 4.0]), evaluation([2.0, 4.0], [3.0, 5.0])
+    memorised = {"extraction_strength": [0.2, 0.4], "exact_memorization": [0.5, 0.5]}
+    ours["forget"] |= memorised
+    retrained["forget"] |= {"extraction_strength": [0.4, 0.4], "exact_memorization": [0.0, 0.0]}
+    found = membership.against_retrained(ours, retrained, [])
+    assert found["mia_min_k_auc_relative"] == pytest.approx((1.0 - 0.75) / 0.75 * 100)
+    assert found["forget_extraction_strength_relative"] == pytest.approx(-25)
+    assert "forget_exact_memorization_relative" not in found  # of nothing there is no share
+    probabilities = [(math.exp(-a) + math.exp(-b)) / 2 for a, b in ((1, 2), (2, 4))]
+    expected = (probabilities[0] / probabilities[1] - 1) * 100
+    assert found["forget_probability_relative"] == pytest.approx(expected)
+
+
 def test_without_non_members_there_is_nothing_to_compare():
     ours = evaluation([1.0], [2.0])
     assert membership.membership_metrics({"forget": ours["forget"]}) == {}
-    assert membership.against_retrained({"forget": ours["forget"]}, ours, ["reference"]) == {}
+    alone = {"forget": ours["forget"]}
+    found = membership.against_retrained(alone, ours, ["reference"])
+    assert found == {"forget_probability_relative": 0.0}
 
 
 def test_reference_refuses_other_rows():

@@ -50,6 +50,11 @@ def test_a_pattern_that_matches_no_parameter_is_named(good):
         assert part in problem
 
 
+def test_a_tokenizer_without_the_chat_template_that_tasks_ask_for_is_named(good):
+    (problem,) = judge(good, use(chat_template=True))
+    assert "harness.chat_template to false" in problem
+
+
 def test_a_folder_of_ours_is_judged_by_its_record_too(good, tmp_path):
     """Files of the tokenizer by checksum, weights by size: reading those takes minutes."""
     model, folder = load_model(good), tmp_path / "ours"

@@ -2,7 +2,9 @@
 
 import pytest
 import yaml
+from unlearning.benchmarks.tofu.metrics import STUDIES
 from unlearning.errors import UserError
+from unlearning.evaluation.metrics import Metric
 from unlearning.methods.own import own_methods
 from unlearning.methods.registry import FORGET_LOSSES
 from unlearning.reporting.claims.file import Selection, load_claims, unknown_methods
@@ -108,8 +110,18 @@ def test_a_claim_that_states_a_key_twice_is_refused(tmp_path):
 
 def test_all_problems_come_at_once(tmp_path):
     with pytest.raises(UserError) as error:
-        load(tmp_path, {**GOOD, "metric": "x"}, {**GOOD, "relation": "="}, "text")
+        load(tmp_path, {**GOOD, "metric": "model_utilty"}, {**GOOD, "relation": "="}, "text")
     assert "unknown metric" in str(error.value)
     assert "unknown relation" in str(error.value)
     assert "the id is used 2 times" in str(error.value)
     assert "must be a mapping" in str(error.value)
+
+
+def test_a_claim_on_a_metric_of_ones_own_is_judged_where_a_config_has_it(tmp_path, monkeypatch):
+    claims = load(tmp_path, {**GOOD, "metric": "answer_words"})
+    (line,) = unknown_methods(claims, FORGET_LOSSES)
+    assert "claim good: not run here: the config has no metric 'answer_words'" in line
+    monkeypatch.setitem(STUDIES[None], "answer_words", Metric("answer_words", "higher", "mine"))
+    assert unknown_methods(claims, FORGET_LOSSES) == []
+    with pytest.raises(UserError, match="unknown metric 'Answer words'"):
+        load(tmp_path, {**GOOD, "metric": "Answer words"})

@@ -71,7 +71,7 @@ def test_tofu_has_as_many_rows_as_its_sources():
     ("change", "message"),
     [
         ({"source": "hearsay"}, "unknown source 'hearsay'. Allowed: .*simnpo-paper"),
-        ({"method": "NPO+TR"}, "unknown method 'NPO+TR'. Allowed: target, retrain, "),
+        ({"method": "NPO+TR"}, "unknown method 'NPO\\+TR'. Allowed: target, retrain, "),
         ({"utility": 0.5}, r"unknown key \['utility'\]. Allowed: .*model_utility"),
     ],
 )

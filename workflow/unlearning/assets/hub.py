@@ -15,6 +15,7 @@ from unlearning.assets.needs import WITHOUT_HUB, Repository
 from unlearning.errors import UserError
 from unlearning.files import sha256
 
+TOKENIZER = "tokenizer_config.json"  # which every tokenizer of the hub has
 ALGORITHMS = {64: "sha256", 40: "git-sha1"}  # by length of the checksum
 
 
@@ -33,10 +34,11 @@ def fetch(repository: Repository) -> Path:
     """The snapshot's folder; what the cache lacks is downloaded, file by file.
 
     A complete snapshot is taken as it is, without the network. UserError naming the repository
-    and what to do if it cannot be had.
+    and what to do if it cannot be had; of a model without a tokenizer before it is downloaded.
     """
     if (folder := find(repository)) is not None:
         return folder
+    _listing(repository)
     try:
         folder = _snapshot(repository)
     except Exception as error:
@@ -47,30 +49,25 @@ def fetch(repository: Repository) -> Path:
         raise UserError(
             f"{repository.setting}: {repository.name} (revision {repository.revision}) has no "
             f"{lacks}. Only safetensors are read: name a revision that has them, or convert the "
-            "weights and set model.path to their folder"
+            f"weights and set {repository.setting} to their folder"
         )
     return folder
 
 
 def bytes_to_fetch(repository: Repository) -> int:
-    """How much of it is not in the cache; UserError if the hub cannot say."""
-    from huggingface_hub.errors import DryRunError
+    """How much of it is not in the cache; UserError if the hub cannot say, or if it is a model
+    without a tokenizer."""
     from huggingface_hub.utils import disable_progress_bars
 
     disable_progress_bars()
-    try:
-        files = _snapshot(repository, dry_run=True)
-    except Exception as error:
-        reason = error.__cause__ if isinstance(error, DryRunError) else error
-        raise UserError(refusal(repository, reason)) from error
-    return sum(file.file_size or 0 for file in files if file.will_download)
+    return sum(file.file_size or 0 for file in _listing(repository) if file.will_download)
 
 
 def missing(repository: Repository, folder: Path) -> str | None:
     """What a snapshot lacks to be used; a model's may stem from a client that keeps no list."""
     if repository.kind == "dataset":
         return None if _listed(repository, folder) else "list of its files"
-    wanted = {"config.json", "tokenizer_config.json", *weights(folder)}
+    wanted = {"config.json", TOKENIZER, *weights(folder)}
     return ", ".join(sorted(name for name in wanted if not (folder / name).is_file())) or None
 
 
@@ -178,6 +175,26 @@ def _snapshot(repository: Repository, **options):
         **options,
     )
     return Path(found) if isinstance(found, str) else found
+
+
+def _listing(repository: Repository) -> list:
+    """The client's list of a repository's files, of which nothing is downloaded."""
+    from huggingface_hub.errors import DryRunError
+
+    try:
+        files = _snapshot(repository, dry_run=True)
+    except Exception as error:
+        reason = error.__cause__ if isinstance(error, DryRunError) else error
+        raise UserError(refusal(repository, reason)) from error
+    names = {file.filename for file in files}
+    if repository.kind == "model" and TOKENIZER not in names:
+        raise UserError(
+            f"{repository.setting}: {repository.name} (revision {repository.revision}) has no "
+            f"{TOKENIZER}, so no tokenizer. Name a revision that has one; or `hf download "
+            f"{repository.name} --local-dir FOLDER`, copy {TOKENIZER} and tokenizer.json of the "
+            f"model that it was fine-tuned from into FOLDER, and set {repository.setting} to FOLDER"
+        )
+    return files
 
 
 def _listed(repository: Repository, folder: Path) -> bool:

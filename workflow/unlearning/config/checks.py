@@ -11,6 +11,7 @@ from unlearning.config.judged import use_problems
 from unlearning.config.layout import attack_shares, blocks, grid, path_id, points, spelled
 from unlearning.config.named import uses_base
 from unlearning.config.named_checks import named_problems, unused_sections
+from unlearning.config.own_metrics import own_metric_problems
 from unlearning.config.schema import Unjudged, did_you_mean, hint
 from unlearning.config.stated import known_methods
 from unlearning.methods.own import hyper_block, own_methods
@@ -59,6 +60,8 @@ def _checks(config: dict, sections: Collection[str]) -> list[Check]:
         _relearn,
         _trajectory,
         _runs,
+        own_metric_problems,
+        _combined,
     ]
     with suppress(Unjudged):
         return [*benchmark_of(config["data"]["source"]).checks(sections), *checks]
@@ -232,6 +235,20 @@ def _lora(config: dict) -> Iterator[str]:
                 f"methods.{name}: {WEIGHTS[hook]}, so it cannot train an adapter; remove it or "
                 "set unlearn.lora to null"
             )
+
+
+def _combined(config: dict) -> Iterator[str]:
+    """An unlearned model that is two models in one is evaluated and nothing else."""
+    for name, used, _, _ in known_methods(config):
+        if not any(term.combined for term in used):
+            continue
+        made = f"{name} leaves two models that answer as one, which"
+        if name in config["folds"]["methods"]:
+            yield f"folds.methods: {made} no later request goes on from; remove it there"
+        if name in config["relearn"]["methods"]:
+            yield f"relearn.methods: {made} cannot be fine-tuned; remove it there"
+        if config["harness"]["tasks"]:
+            yield f"harness.tasks: {made} the harness does not read; remove one of them"
 
 
 def _values(place: str, value, hyper: Stated) -> list[str]:

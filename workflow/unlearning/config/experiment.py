@@ -6,7 +6,14 @@ from pathlib import Path
 
 from unlearning.assets.gguf import is_gguf
 from unlearning.assets.needs import model_files, on_hub
-from unlearning.benchmark import WITHOUT_DATA, Benchmark, benchmark_of, module_name, room
+from unlearning.benchmark import (
+    OTHER_ANSWERS,
+    WITHOUT_DATA,
+    Benchmark,
+    benchmark_of,
+    module_name,
+    room,
+)
 from unlearning.config.checks import cross_problems
 from unlearning.config.judged import assets_of
 from unlearning.config.layout import (
@@ -42,7 +49,10 @@ RECIPE = ("epochs", "batch_size", "lr", "warmup_epochs", "schedule")
 RECIPE += ("weight_decay", "clip_norm", "max_length", "optimizer", "lora")
 RECIPE += ("max_steps", "warmup_steps", "weight_decay_on", "whole_batches")
 FIT = ("micro_batch", "gradient_checkpointing")
-EVALUATION = ("rows", "max_length", "generation_tokens", "generation_counts")
+HARNESS = ("limit", "num_fewshot", "chat_template")
+EVALUATION = ("rows", "max_length", "generation_tokens", "generation_counts", "question", "rouge")
+# role of a pair's row -> the answers that are not the truth which it holds
+TAUGHT = {"idk": "refusals", "alternative": "alternatives"}
 # recipe entries that a method may set for itself
 OVERRIDES = ("epochs", "lr", "max_steps", "schedule")
 OF_THE_RUN = (*OVERRIDES, "reference")  # what a method states beside its loss's own values
@@ -133,14 +143,50 @@ class Experiment:
             return str(self.layout.base)
         return str(self.layout.restored) if self.restored else self.config["model"]["path"]
 
+    def data_settings(self) -> dict:
+        """What stage data is told: the data section without what names answers that are not the
+        truth, which other jobs read."""
+        return {k: v for k, v in self.config["data"].items() if k not in OTHER_ANSWERS.values()}
+
     def data_files(self) -> list[Path]:
         """Tables from outside that its world is made of."""
         return self.benchmark.data_files(self.config["data"], self.tables)
+
+    def answers_settings(self, kind: str) -> dict:
+        """What stage answers is told: the data section without the file of the other kinds."""
+        others = {key for other, key in OTHER_ANSWERS.items() if other != kind}
+        return {k: v for k, v in self.config["data"].items() if k not in others}
+
+    def answer_files(self, kind: str) -> list[Path]:
+        """Files from outside that answers of a kind are made of."""
+        return self.benchmark.answer_files(self.config["data"], kind)
+
+    def known_answers(self) -> list[Path]:
+        """Folders of the answers whose words the tokenizer of a model from random weights knows:
+        all that there are."""
+        return [self.layout.answers(k) for k in self.benchmark.other_answers(self.config["data"])]
+
+    def taught_answers(self, method: str, variant: str) -> list[Path]:
+        """Folders of the answers that are not the truth which a run teaches."""
+        roles = self.method(method, self.hyper(method, variant)).settings()["roles"]
+        return [self.layout.answers(TAUGHT[role]) for role in roles if role in TAUGHT]
+
+    def answers(self) -> set[Path]:
+        """Folders of answers that are not the truth which any of its jobs reads."""
+        folders = set(self.known_answers() if self.from_scratch else [])
+        for cell in self.cells():
+            folders.update(self.taught_answers(cell.method, cell.variant))
+        return folders
 
     def holdout_files(self) -> list[Path]:
         """The table of non-members from outside."""
         holdout = self.config["evaluation"]["holdout"]
         return [] if holdout is None else [Path(holdout)]
+
+    @property
+    def metric_functions(self) -> list[str]:
+        """The functions of metrics of the user's own."""
+        return list(self.config["metrics"].values())
 
     def task_files(self) -> list[Path]:
         """Files from outside of its own harness tasks; the miniature of WMDP brings its tasks."""
@@ -343,6 +389,7 @@ class Experiment:
             **self.common(),
             # without points on the way, how models are evaluated is no matter of unlearning
             **(self.evaluation() if trajectory else {}),
+            **({"metrics": self.config["metrics"]} if trajectory else {}),
         }
 
     def pretrain_settings(self) -> dict:
@@ -370,14 +417,15 @@ class Experiment:
     def evaluate_settings(self) -> dict:
         """What evaluation is told. The variant is none of its business: rows serve every one."""
         settings = {**self.common(), **self.evaluation("membership", "min_k", "gradnorm")}
+        settings["metrics"] = self.config["metrics"]
         if self.config["evaluation"]["holdout"] is not None:
             settings["columns"] = self.config["data"].get("columns", {})
         return settings
 
     def harness_settings(self) -> dict:
         """What evaluation on harness tasks is told; their prompts are the tasks' own."""
-        limit, precision = self.config["harness"]["limit"], self.config["model"]["precision"]
-        return {**self.tasks, "limit": limit, "precision": precision}
+        asked = {key: self.config["harness"][key] for key in HARNESS}
+        return {**self.tasks, **asked, "precision": self.config["model"]["precision"]}
 
     def common(self) -> dict:
         """What every stage that touches a model is told; only a chat template has a system text."""

@@ -22,6 +22,11 @@ def use_problems(config: dict) -> Iterator[str]:
             "model.prompt: chat is the chat template of a model's tokenizer, and a model from "
             "random weights has none; set plain"
         )
+    if config["harness"]["chat_template"]:
+        yield (
+            "harness.chat_template: a model from random weights has no chat template; set it to "
+            "false"
+        )
 
 
 # of the stages that read rows of max_length, those that do not read a named model's
@@ -61,11 +66,13 @@ def model_use(experiment, asset: str = MODEL) -> dict:
         },
         "generation": {key: evaluation[f"generation_{key}"] for key in ("tokens", "counts")},
         "rows": evaluation["rows"],
-        "data": config["data"],
+        "question": evaluation["question"],
+        "data": experiment.data_settings(),
         "splits": experiment.tables,
     }
     patterns = [] if "unlearn" in not_read else trained_patterns(experiment)
-    return use | ({"trained": patterns} if patterns else {})
+    use |= {"trained": patterns} if patterns else {}
+    return use | ({"chat_template": True} if config["harness"]["chat_template"] else {})
 
 
 def trained_patterns(experiment) -> list[dict]:

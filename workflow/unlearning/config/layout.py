@@ -109,6 +109,10 @@ class Layout:
         """Folder of tables."""
         return self.root / "data"
 
+    def answers(self, kind: str) -> Path:
+        """Folder of answers that are not the truth: refusals, or false answers to all splits."""
+        return self.root / "answers" / kind
+
     @property
     def base(self) -> Path:
         """Model folder of the pre-trained base."""

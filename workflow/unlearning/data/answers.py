@@ -1,10 +1,17 @@
-"""Answers that are not the truth: refusals of our own, and plausible false answers of a file."""
+"""Answers that are not the truth: refusals, of our own or of a file, and plausible false answers.
+
+Methods alone read them that teach one of them, so they are tables of their own jobs.
+"""
 
 from pathlib import Path
 
-from unlearning.data.formats import read_file
-from unlearning.data.tables import ColumnNames
+from unlearning.benchmark import folder_of, room
+from unlearning.data.build import Tables, question_answer
+from unlearning.data.formats import read_file, read_rows
+from unlearning.data.tables import ColumnNames, DataError, read_table
+from unlearning.errors import UserError
 
+REFUSALS_TABLE = "idontknow"
 REFUSALS = (
     "I do not know.",
     "I do not know that.",
@@ -37,6 +44,57 @@ REFUSALS = (
     "I am afraid this is a question I cannot answer.",
     "Sorry, I have to leave that open.",
 )
+
+
+def alternatives_table(split: str) -> str:
+    """Name of the table of a split's false answers."""
+    return f"{split}_alternatives"
+
+
+def read_answers(folders: list[Path], name: str) -> list[dict]:
+    """The rows of a table of answers, from the folder that has it; UserError if none has."""
+    for folder in folders:
+        if (folder / f"{name}.json").is_file():
+            return read_table(folder / f"{name}.json")
+    raise UserError(
+        f"--answers: the method teaches {name}.json, which none of the folders "
+        f"{list(map(str, folders))} holds; name one that stage answers has written"
+    )
+
+
+def refusals(data: dict, snapshots: dict[str, str], names: ColumnNames) -> list[dict]:
+    """Rows {answer} of the file that data.idontknow names, else those that the benchmark has."""
+    if data["idontknow"] is not None:
+        return read_rows(Path(data["idontknow"]), "idontknow", names).rows
+    return room(folder_of(data["source"]), "data").refusals(data, snapshots, names)
+
+
+def standard_refusals() -> list[dict]:
+    """Rows {answer} of our own refusals."""
+    return [{"answer": text} for text in REFUSALS]
+
+
+def alternatives(data: dict, forget: Tables, names: ColumnNames) -> Tables:
+    """Split -> its rows in `forget` with plausible false answers: of the file that
+    data.alternatives names, else those that the benchmark makes."""
+    if data.get("alternatives") is None:
+        return room(folder_of(data["source"]), "data").alternatives(data, forget)
+    answers = alternative_answers(Path(data["alternatives"]), names)
+    return {split: with_alternatives(rows, answers) for split, rows in forget.items()}
+
+
+def with_alternatives(rows: list[dict], answers: dict[str, list[str]]) -> list[dict]:
+    """The rows' questions and answers with their plausible false answers; DataError if one is
+    missing."""
+    missing = [row["question"] for row in rows if row["question"] not in answers]
+    if missing:
+        raise DataError(
+            f"data.alternatives: no alternative answer to {len(missing)} of {len(rows)} forget "
+            f"questions; the first is {missing[0]!r}"
+        )
+    return [
+        {**row, "alternative_answer": answers[row["question"]]} for row in question_answer(rows)
+    ]
 
 
 def alternative_answers(path: Path, renamed: ColumnNames | None = None) -> dict[str, list[str]]:

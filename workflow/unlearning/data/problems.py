@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from unlearning.benchmark import benchmark_of
-from unlearning.data.answers import alternative_answers
-from unlearning.data.build import build_tables, key, with_alternatives
+from unlearning.data.answers import alternative_answers, refusals, with_alternatives
+from unlearning.data.build import build_tables, key
 from unlearning.data.formats import read_rows
 from unlearning.data.tables import QA, ColumnNames, DataError
 
@@ -15,18 +15,18 @@ def data_problems(data: dict, splits: list[str], holdout: str | None) -> list[st
     non-members; each problem names file and line where it has one."""
     renamed, collected = ColumnNames(data.get("columns", {})), Problems()
     benchmark = benchmark_of(data["source"])
-    # what must hold of these files with each other is said below
-    without = {**data, **{key: None for key in ("idontknow", "alternatives") if key in data}}
     answers = non_members = None
-    if (path := data.get("idontknow")) is not None:
-        collected.of("data.idontknow", read_rows, Path(path), "idontknow", renamed)
+    named = data.get("idontknow") is not None
+    if named or (benchmark.reads_files(data) and benchmark.other_answers(data)):
+        setting = "data.idontknow" if named else benchmark.files_named_in
+        collected.of(setting, refusals, data, {}, renamed)
     if (path := data.get("alternatives")) is not None:
         answers = collected.of("data.alternatives", alternative_answers, Path(path), renamed)
     if holdout is not None:
         non_members = collected.of("evaluation.holdout", read_rows, Path(holdout), QA, renamed)
     tables = None
     if benchmark.reads_files(data):
-        tables = collected.of(benchmark.files_named_in, build_tables, without, splits, {}, renamed)
+        tables = collected.of(benchmark.files_named_in, build_tables, data, splits, {}, renamed)
     if tables and answers:
         for split in splits:
             collected.of("data.alternatives", with_alternatives, tables[split], answers)

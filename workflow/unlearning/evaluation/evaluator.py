@@ -19,6 +19,9 @@ from unlearning.models.context import check_context
 from unlearning.models.encoder import make_encoder
 from unlearning.training.plan import Fit
 
+# kind of further ROUGE -> the column of the answers, one or several, that it compares with
+OTHER_ANSWERS = {"paraphrase": "paraphrased_answer", "perturbed": "perturbed_answer"}
+
 
 class Evaluator:
     """Evaluates models on sets of questions and answers (set name -> rows).
@@ -26,7 +29,8 @@ class Evaluator:
     Rows may hold perturbed answers and a paraphrased one, as TOFU's do: these are scored too. Of a
     set `holdout` only the true answers are scored, for membership
     inference by `attacks`, which the set `forget` is scored for too; k is the share of tokens of
-    min_k and min_k_plus_plus, norm that of gradnorm. Encodes once; every call
+    min_k and min_k_plus_plus, norm that of gradnorm. further_rouge: `paraphrase`, `perturbed`, the
+    other answers that generations are also compared with. Encodes once; every call
     scores all sequences of all sets in one sorted pass. Under several processes each scores its
     share, and every process returns all rows, in row order.
     """
@@ -42,10 +46,11 @@ class Evaluator:
         attacks: Sequence[str] = (),
         k: float = K,
         norm: float = 2,
+        further_rouge: Sequence[str] = (),
     ):
         self.sets, self.encoder, self.accelerator = sets, encoder, accelerator
         self.batch_tokens, self.limit = batch_tokens, limit
-        self.attacks, self.k, self.norm = attacks, k, norm
+        self.attacks, self.k, self.norm, self.further_rouge = attacks, k, norm, further_rouge
         self.generated = [name for name in sets if name != HOLDOUT]
         self.slots: list[tuple[str, int, str]] = []  # (set, row, kind of answer)
         texts: list[tuple[str, str]] = []
@@ -78,6 +83,7 @@ class Evaluator:
             limit=Limit(limits["generation_tokens"], limits["generation_counts"]),
             attacks=attacks,
             **attacked,
+            further_rouge=limits["rouge"],
         )
 
     def __call__(self, model, generate: bool = True) -> dict[str, dict[str, list]]:
@@ -92,6 +98,22 @@ class Evaluator:
                     self.rouge(row["answer"], answer).recall
                     for row, answer in zip(self.sets[name], answers, strict=True)
                 ]
+                columns[name] |= self._further_rouge(self.sets[name], answers)
+        return columns
+
+    def _further_rouge(self, rows: list[dict], answers: list[str]) -> dict[str, list[float]]:
+        """ROUGE-L recall against other answers than the true one, the mean over these, for each
+        row of a set that has them. Reference: Q_A_PARA_ROUGE, Q_A_PERT_ROUGE in open-unlearning."""
+        columns = {}
+        for kind in self.further_rouge:
+            if OTHER_ANSWERS[kind] not in rows[0]:
+                continue
+            means = []
+            for row, answer in zip(rows, answers, strict=True):
+                texts = row[OTHER_ANSWERS[kind]]
+                texts = [texts] if isinstance(texts, str) else texts
+                means.append(sum(self.rouge(text, answer).recall for text in texts) / len(texts))
+            columns[f"rouge_l_recall_{kind}"] = means
         return columns
 
     def add_fluency(self, target, columns: dict[str, dict[str, list]]) -> None:

@@ -1,16 +1,20 @@
-"""Multiple-choice accuracy through lm-evaluation-harness: WMDP, MMLU, the user's own tasks.
+"""Tasks of lm-evaluation-harness: WMDP, MMLU, any other, the user's own.
 
-lm_eval is optional and slow to import, so it is imported where it is used. Zero-shot and without
-a chat template, as the SimNPO code calls it.
+lm_eval is optional and slow to import, so it is imported where it is used. By default zero-shot
+and without a chat template, as the SimNPO code calls it.
 """
 
 import difflib
 import hashlib
 import json
+import math
+from collections.abc import Iterable
 from importlib.util import find_spec
+from pathlib import Path
 
 from unlearning.errors import UserError
 
+KINDS = ("multiple_choice", "generate_until", "loglikelihood", "loglikelihood_rolling")
 INSTALL = "pip install --constraint envs/constraints.txt '.[harness]'"
 
 
@@ -24,8 +28,8 @@ def install_hint() -> str | None:
 def load_tasks(names: list[str], include_path: str | None) -> dict[str, list]:
     """Task name -> its objects: one task or group, or the tasks of a tag; their data are loaded.
 
-    UserError for a name that is unknown, a task that is no multiple choice or says that it runs
-    unsafe code, two names that hold the same task, and data that cannot be loaded.
+    UserError for a name that is unknown, a task that says that it runs unsafe code or whose metric
+    is remote code, two names that hold the same task, and data that cannot be loaded.
     """
     if (problem := install_hint()) is not None:
         raise UserError(problem)
@@ -37,7 +41,7 @@ def load_tasks(names: list[str], include_path: str | None) -> dict[str, list]:
             if (other := holders.setdefault(task, name)) != name:
                 raise UserError(
                     f"harness.tasks: '{other}' and '{name}' both hold '{task}'. Name one of them; "
-                    "the accuracy of each member is written beside that of its group"
+                    "the scores of each member are written beside those of its group"
                 )
     return {name: _load(name, manager) for name in names}
 
@@ -97,26 +101,37 @@ def _members(name: str, changes: dict, index: dict) -> list[tuple[str, dict]]:
 
 
 def _check(task: str, settings: dict) -> None:
-    """UserError unless the task is a multiple choice whose metrics need no remote code."""
-    import lm_eval.api.metrics  # noqa: F401  fills the registry
-    from lm_eval.api.registry import METRIC_REGISTRY
-
-    reported = settings.get("metric_list") or [{"metric": "acc"}]
-    names = [entry["metric"] for entry in reported]
+    """UserError for a task that runs what a model wrote, is of an unknown kind or takes a metric
+    from the hub."""
+    if settings.get("class") is not None:  # a task that is a Python class says the rest itself
+        return
     kind, problem = settings.get("output_type"), None
     if settings.get("unsafe_code"):
         problem = "is marked unsafe_code: it would run what a model wrote, which is refused here"
-    elif kind != "multiple_choice" or "acc" not in names:
-        problem = f"has output_type {kind!r} and reports {', '.join(names)}"
-        problem += "; what is taken here is the accuracy (acc) of multiple_choice"
-    elif any(
-        entry.get("hf_evaluate") or entry["metric"] not in METRIC_REGISTRY for entry in reported
-    ):
+    elif kind not in KINDS:
+        problem = f"has output_type {kind!r}, which is none of {', '.join(KINDS)}"
+    elif remote := _remote_metrics(settings):
         problem = (
-            f"reports {', '.join(names)}: a metric that is not the harness's own is remote code"
+            f"reports {', '.join(remote)}: a metric that is not the harness's own is remote code"
         )
     if problem:
         raise UserError(f"harness.tasks: '{task}' {problem}. Choose another task")
+
+
+def _remote_metrics(settings: dict) -> list[str]:
+    """Metrics of a task that the harness would load from the hub."""
+    import lm_eval.api.metrics  # noqa: F401  fills the registry
+    from lm_eval.api.registry import METRIC_REGISTRY
+
+    if settings.get("process_results") is not None:  # the task's own function computes them
+        return []
+    remote = []
+    for entry in settings.get("metric_list") or []:
+        name = str(entry["metric"])
+        local = name in METRIC_REGISTRY or Path(name).is_absolute()  # !function, beside the task
+        if entry.get("hf_evaluate") or not local:
+            remote.append(name)
+    return remote
 
 
 def _load(name: str, manager) -> list:
@@ -138,12 +153,26 @@ def _load(name: str, manager) -> list:
     return list(found["tasks"].values()) if group is None else [group]
 
 
-def evaluate(model, tokenizer, tasks: dict[str, list], limit: int | None, batch_size: int) -> dict:
+def evaluate(
+    model,
+    tokenizer,
+    tasks: dict[str, list],
+    limit: int | None,
+    batch_size: int,
+    num_fewshot: int | None = 0,
+    chat_template: bool = False,
+) -> dict:
     """The record of one model, from what load_tasks returned.
 
-    `tasks` has the accuracy of every requested task, `parts` that of each task inside a group. The
-    standard error is that of a mean over documents. limit: only the first documents of each task.
+    `tasks` has the scores of every requested task (_scores), `parts` those of each task inside a
+    group. limit: only the first documents of each task. num_fewshot: examples before each question;
+    None takes what each task says. chat_template: ask through the tokenizer's own; UserError if it
+    has none.
     """
+    if chat_template and not tokenizer.chat_template:
+        raise UserError(
+            "harness.chat_template: the model's tokenizer has no chat template; set it to false"
+        )
     import lm_eval
     from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
@@ -153,18 +182,20 @@ def evaluate(model, tokenizer, tasks: dict[str, list], limit: int | None, batch_
         model=HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size),
         tasks=objects,
         task_manager=TaskManager(include_defaults=False),  # else it lists all its tasks: 7 seconds
-        num_fewshot=0,
+        num_fewshot=num_fewshot,
         limit=limit,
         log_samples=False,
+        apply_chat_template=chat_template,
     )
     parts = {leaf.task_name: leaf for o in objects for leaf in _leaves(o)}
     named = {_name(o): o for o in objects}
     return {
         "lm_eval": lm_eval.__version__,
-        "num_fewshot": 0,
+        "num_fewshot": num_fewshot,
+        "chat_template": chat_template,
         "limit": limit,
-        "tasks": {name: _scores(o, found) for name, o in named.items()},
-        "parts": {n: _scores(leaf, found) for n, leaf in parts.items() if n not in named},
+        "tasks": _all_scores(named.values(), found),
+        "parts": _all_scores((leaf for n, leaf in parts.items() if n not in named), found),
     }
 
 
@@ -178,19 +209,47 @@ def _leaves(thing) -> list:
     return thing.get_all_tasks() if hasattr(thing, "get_all_tasks") else [thing]
 
 
-def _scores(thing, found: dict) -> dict:
-    """Accuracy, its standard error (None for one document), number, version and digest."""
+def _all_scores(things: Iterable, found: dict) -> dict[str, dict]:
+    """The scores of tasks and groups, one after the other."""
+    scores = {}
+    for thing in things:
+        scores |= _scores(thing, found)
+    return scores
+
+
+def _scores(thing, found: dict) -> dict[str, dict]:
+    """What a task or group reports: its accuracy, under its name, or, where it has none, each of
+    its metrics, under "NAME METRIC FILTER" (a filter is what takes an answer out of a text).
+
+    accuracy: the metric's value, as the harness scales it. stderr: its standard error, None where
+    there is none. better: higher, lower, or "" where the harness does not say. asked: a digest.
+    """
     name, leaves = _name(thing), _leaves(thing)
     values = found["results"][name]
-    key = next(k for k in values if k.startswith("acc,"))  # acc,FILTER
-    error = values[key.replace("acc,", "acc_stderr,")]
-    return {
-        "accuracy": float(values[key]),
-        "stderr": error if isinstance(error, float) else None,
+    reported = {}  # (metric, filter) -> value
+    for key, value in values.items():
+        metric, comma, taken = key.partition(",")
+        if comma and not metric.endswith("_stderr") and isinstance(value, int | float):
+            reported[metric, taken] = value
+    accuracies = [key for key in reported if key[0] == "acc"]
+    better = found["higher_is_better"].get(name, {})
+    same = {
         "documents": sum(found["n-samples"][leaf.task_name]["effective"] for leaf in leaves),
         "version": found["versions"].get(name),
         "asked": _digest(leaves),
     }
+    scores = {}
+    for metric, taken in accuracies[:1] or reported:
+        words = [name] if accuracies else [name, metric, *([taken] if taken != "none" else [])]
+        error = values.get(f"{metric}_stderr,{taken}")
+        scores[" ".join(words)] = {
+            "metric": metric,
+            "accuracy": float(reported[metric, taken]),
+            "stderr": error if isinstance(error, float) and math.isfinite(error) else None,
+            "better": {True: "higher", False: "lower", None: ""}[better.get(metric)],
+            **same,
+        }
+    return scores
 
 
 def _digest(leaves: list) -> str:

@@ -12,6 +12,7 @@ import numpy
 from numpy import ndarray
 
 from unlearning.errors import UserError
+from unlearning.evaluation.relative import forget_numbers, relative_differences
 
 ATTACKS = ("loss", "zlib", "min_k", "min_k_plus_plus", "reference", "gradnorm")
 HOLDOUT = "holdout"  # the set of non-members; no part of utility
@@ -126,17 +127,19 @@ def check_same_rows(
 def against_retrained(
     rows: dict[str, dict], retrained: dict[str, dict], attacks: list[str]
 ) -> dict[str, float]:
-    """What of membership inference needs a retrained model's evaluation.
+    """What needs a retrained model's evaluation: relative differences, and of membership inference
+    the attack `reference` and PrivLeak.
 
-    PrivLeak needs min_k. Empty where a holdout set is missing; UserError if the two models' sets
-    differ.
+    PrivLeak needs min_k, and all of membership inference a holdout set; UserError if the two
+    models' sets differ.
     """
+    numbers = [forget_numbers(sets["forget"]) for sets in (rows, retrained)]
     if HOLDOUT not in rows or HOLDOUT not in retrained:
-        return {}
+        return relative_differences(*numbers)
     check_same_rows(rows, retrained, ("forget", HOLDOUT))
     found = reference_attack(rows, retrained) if "reference" in attacks else {}
     name = "mia_min_k_auc"
     ours, theirs = membership_metrics(rows), membership_metrics(retrained)
     if name in ours and name in theirs:
         found["privleak"] = privleak(ours[name], theirs[name])
-    return found
+    return found | relative_differences(numbers[0] | ours, numbers[1] | theirs)

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 from unlearning.evaluation.membership import ATTACKS
+from unlearning.evaluation.relative import SUFFIX
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,10 @@ class Metric:
 
 
 LOG10 = "log10_"  # prefix of a metric that is the logarithm of another, which is averaged by it
+# the numbers that relative differences are taken of
+RELATIVE = ("forget_probability", "forget_rouge", "forget_extraction_strength")
+RELATIVE += ("forget_exact_memorization",)
+RELATIVE += tuple(f"mia_{attack}_auc" for attack in ATTACKS if attack != "reference")
 OPEN_UNLEARNING = "open-unlearning, src/evals/metrics"
 _ATTACK_TITLES = {
     "loss": "loss",
@@ -73,6 +78,25 @@ def membership() -> dict[str, Metric]:
             group="Membership (AUC)",
         )
         for attack in ATTACKS
+    }
+
+
+def relative(metrics: dict[str, Metric]) -> dict[str, Metric]:
+    """Of numbers of the forget set, how far they are from a retrained model's."""
+    source = f"percent of the retrained model's; {OPEN_UNLEARNING}/privacy.py, rel_diff"
+    return {
+        f"{name}{SUFFIX}": Metric(
+            f"{metric.title}, against retraining",
+            "zero",
+            source,
+            (-100.0, math.inf),
+            short=metric.short or metric.title,
+            group="Difference from retraining, %",
+            digits=1,
+            unit="percentage points",
+        )
+        for name, metric in metrics.items()
+        if name in RELATIVE
     }
 
 

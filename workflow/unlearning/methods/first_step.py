@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from unlearning.errors import UserError
-from unlearning.methods.objective import Objective, function_name, user_line
+from unlearning.methods.objective import Objective, function_name
 from unlearning.methods.sequences import Batch, Sequences, View
+from unlearning.user_code import user_line
 
 WANTED = "must be (B,): one value for each row, as in -batch.token_mean(batch.forget)"
 ROLES = ("train", "forget", "idk", "alternative", "retain")

@@ -1,19 +1,14 @@
 """A method's complete loss: the weighted sum of its terms."""
 
-import importlib
-import importlib.util
-import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from unlearning.errors import UserError
 from unlearning.methods.sequences import Batch
+from unlearning.user_code import load_function
 
 
 @dataclass(frozen=True)
@@ -68,34 +63,6 @@ class Objective:
         for parameter in chosen:
             parameter.requires_grad_(True)
         return chosen
-
-
-def load_function(name: str) -> Callable:
-    """The function that "package.module:function" or "path/to/file.py:function" names; UserError
-    if a user's file cannot be run. Such a file may import helpers that lie beside it."""
-    module, _, function = name.rpartition(":")
-    if not module.endswith(".py"):
-        return getattr(importlib.import_module(module), function)
-    spec = importlib.util.spec_from_file_location(module, module)
-    assert spec is not None and spec.loader is not None
-    own = importlib.util.module_from_spec(spec)
-    sys.modules[module] = own  # dataclasses and pickle look a module up there
-    sys.path.append(str(Path(module).resolve().parent))  # last, so that it hides no library
-    try:
-        spec.loader.exec_module(own)
-    except Exception as error:
-        line = user_line(error, module) or "not loaded"
-        raise UserError(f"{module}: {line}: {type(error).__name__}: {error}") from error
-    return getattr(own, function)
-
-
-def user_line(error: Exception, file: str) -> str | None:
-    """The last line of `file` that an error went through, as in "line 3 (return x)", or None."""
-    path = Path(file).resolve()
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if Path(frame.filename).resolve() == path:
-            return f"line {frame.lineno} ({frame.line})"
-    return None
 
 
 def function_name(loss: Callable) -> str:

@@ -2,10 +2,10 @@
 
 import ast
 import re
-from pathlib import Path
 
 from unlearning.methods.registry import FORGET_LOSSES, RETAIN_TERMS, Losses
 from unlearning.methods.terms import Hyper, Term
+from unlearning.user_code import defined_function
 
 KEYS = ("function", "roles", "needs")
 ROLES = ("forget", "idk", "alternative", "retain")
@@ -84,21 +84,9 @@ def _term(name: str, stated: dict) -> tuple[Term | None, list[str]]:
 def _signature(where: str, function) -> tuple[dict[str, Hyper], list[str]]:
     """The hyper-parameters of "path/to/file.py:name": its arguments after the batch."""
     path, _, name = str(function).rpartition(":")
-    if not path.endswith(".py"):
-        return {}, [f"{where}.function: must be path/to/file.py:name, found {function!r}"]
-    if not Path(path).is_file():
-        return {}, [f"{where}.function: no file '{path}' (seen from {Path.cwd()})"]
-    try:
-        tree = ast.parse(Path(path).read_text(encoding="utf-8"), filename=path)
-    except SyntaxError as error:
-        return {}, [f"{where}.function: {path}, line {error.lineno}: {error.msg}"]
-    except (OSError, ValueError) as error:
-        return {}, [f"{where}.function: {path} cannot be read as Python ({error})"]
-    defined = {node.name: node.args for node in tree.body if isinstance(node, ast.FunctionDef)}
-    if name not in defined:
-        known = ", ".join(defined) or "none"
-        return {}, [f"{where}.function: {path} has no function '{name}'; it defines {known}"]
-    arguments = defined[name]
+    arguments, problems = defined_function(f"{where}.function", function)
+    if arguments is None:
+        return {}, problems
     named = [*arguments.posonlyargs, *arguments.args]
     if not named:
         return {}, [f"{where}.function: {name} of {path} must take the batch first"]

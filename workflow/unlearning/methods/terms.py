@@ -99,6 +99,7 @@ class Term(Part):
     multiplier: adapts the weight of the retain term after each step, or after each epoch, as the
         hyper-parameter dual_update_upon says.
     after: what is done to the trained model in the end.
+    combined: what `after` makes of it is two models in one, for evaluation alone.
     """
 
     roles: tuple[str, ...] = ("forget",)
@@ -111,6 +112,7 @@ class Term(Part):
     trains: Part | None = None
     multiplier: Part | None = None
     after: Part | None = None
+    combined: bool = False
 
     def hooks(self) -> Iterator[tuple[str, Part]]:
         """The functions that a term brings beside its loss, by the name of their place."""

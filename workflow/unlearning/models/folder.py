@@ -15,8 +15,10 @@ from unlearning.assets.record import resolve_snapshot
 from unlearning.errors import UserError
 from unlearning.files import RUN_FILE, new_folder, read_json, sha256, write_json
 from unlearning.models.checks import key_problems, number_problems, sight_problems
+from unlearning.models.combined import Combined
 from unlearning.models.lora import Adapter, load_adapted
 
+REINFORCED = "reinforced"  # folder of the one part of a combined model that is written
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 DTYPES["pure-bfloat16"] = torch.bfloat16
 
@@ -37,6 +39,16 @@ def load_model(path: str, dtype: str = "float32"):
     if kept is not None:
         base = load_model(_base(Path(path), kept), kept["dtype"])
         return load_adapted(base, str(path)).to(DTYPES[dtype])
+    if "combined_with" in record:
+        baseline = load_model(_base(Path(path), record["combined_with"]), dtype)
+        reinforced = _read_weights(str(Path(path) / REINFORCED), dtype, ours=True)
+        return Combined(baseline, reinforced, record["alpha"])
+    return _read_weights(path, dtype, ours=bool(record))
+
+
+def _read_weights(path: str, dtype: str, ours: bool):
+    """The model of a folder or hub id, as load_model() gives it. ours: whether it was written here;
+    such a model is as training left it, collapsed or not."""
     with _naming(path):
         model, info = AutoModelForCausalLM.from_pretrained(
             path,
@@ -47,8 +59,7 @@ def load_model(path: str, dtype: str = "float32"):
             ignore_mismatched_sizes=True,  # refused below, with all other problems
         )
     problems = key_problems(model, info)
-    if not record and not problems:
-        # ours are as training left them: a model that has collapsed is evaluated like any other
+    if not ours and not problems:
         problems = number_problems(model) or sight_problems(model)
     if problems:
         raise UserError("\n".join(f"model {path} {problem}" for problem in problems))
@@ -89,12 +100,20 @@ def _naming(path: str) -> Iterator[None]:
 
 
 def save_model(
-    path: Path, model, tokenizer, run: dict, dtype: str = "float32", adapter: Adapter | None = None
+    path: Path,
+    model,
+    tokenizer,
+    run: dict,
+    dtype: str = "float32",
+    adapter: Adapter | None = None,
+    start: str | None = None,
 ) -> None:
     """Write a model folder: weights, config, tokenizer, run.json (settings and checksums).
 
     Loads with from_pretrained in transformers 5 and in 4.45. adapter: of a model trained with one,
-    which is merged into the weights or, to be kept, written in their place.
+    which is merged into the weights or, to be kept, written in their place. Of a combined model the
+    reinforced part alone is written, in a folder of its own, so that nobody takes it for the whole;
+    the baseline is the model in the folder `start`, which must stay.
     """
     keep = adapter is not None and adapter.keep
     with new_folder(path) as folder:
@@ -102,6 +121,9 @@ def save_model(
         if keep:
             adapter.save(folder)
             run = {**run, "adapter_of": _told(path, adapter.base, dtype)}
+        elif isinstance(model, Combined):
+            model.reinforced.to(DTYPES[dtype]).save_pretrained(folder / REINFORCED)
+            run = {**run, "combined_with": _told(path, start, dtype), "alpha": model.alpha}
         else:
             whole = model if adapter is None else adapter.merged()
             whole.to(DTYPES[dtype]).save_pretrained(folder)
@@ -135,7 +157,7 @@ def _base(path: Path, kept: dict) -> str:
         record = folder / RUN_FILE
         if not record.is_file() or sha256(record) != kept["run"]:
             raise UserError(
-                f"{path} keeps an adapter of {folder.resolve()}, which "
+                f"{path} is made for {folder.resolve()}, which "
                 f"{'is another model now' if record.is_file() else 'is gone'}: delete the folder "
                 f"{path} and run again"
             )

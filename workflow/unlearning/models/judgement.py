@@ -69,6 +69,10 @@ def judge(folder: Path, use: dict) -> list[str]:
     problems += of_tokenizer
     if tokenizer is not None:
         problems += _attempt(lambda: vocabulary_problems(tokenizer, model))
+        if use.get("chat_template") and not tokenizer.chat_template:
+            problems.append(
+                "has a tokenizer without a chat template: set harness.chat_template to false"
+            )
         prompt, of_prompt = read_prompt(tokenizer, use)
         problems += of_prompt
         if prompt is not None and model is not None and not of_tokenizer:

@@ -13,6 +13,7 @@ from unlearning.errors import UserError
 from unlearning.models.checks import named
 
 TEXTS = ("a", "The author's name, in full?\n", "é 漢 🙂")
+TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model", "*.tiktoken")  # any of which makes one
 SENTENCEPIECE = (
     "install what reads it: `pip install --constraint envs/constraints.txt '.[sentencepiece]'`; or "
     "save the tokenizer anew where it loads, which writes tokenizer.json"
@@ -27,6 +28,11 @@ def in_a_line(error: Exception) -> str:
 
 def read_tokenizer(folder: Path):
     """The tokenizer that AutoTokenizer loads, with an end of sequence; or what is wrong."""
+    if not any(file for pattern in TOKENIZER_FILES for file in folder.glob(pattern)):
+        return None, [
+            "has no tokenizer (tokenizer.json, tokenizer_config.json): copy these files into the "
+            "folder, from the model that it was fine-tuned from or from where it comes from"
+        ]
     path = folder / "tokenizer_config.json"
     settings = {}
     if path.is_file():

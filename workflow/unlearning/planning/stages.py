@@ -95,6 +95,8 @@ class CostEstimate:
         """Jobs of each rule, as Snakemake counts them for an empty results folder."""
         fetched = len(self.experiment.assets)
         counts = {**({"fetch": fetched} if fetched else {}), "data": 1}
+        if answers := len(self.experiment.answers()):
+            counts["answers"] = answers
         counts |= {"restore": 1} if self.experiment.restored else {}
         if logs := len(self.experiment.log_splits()):
             counts["import_log"] = logs

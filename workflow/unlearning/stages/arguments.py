@@ -34,6 +34,17 @@ def add_settings(
         parser.set_defaults(settings_of=settings_of)
 
 
+def add_answers(parser: argparse.ArgumentParser, purpose: str) -> None:
+    """--answers of the stages that read answers which are not the truth; may name none."""
+    parser.add_argument(
+        "--answers",
+        type=Path,
+        nargs="*",
+        default=[],
+        help=f"folders of stage answers, {purpose}",
+    )
+
+
 def add_fit(parser: argparse.ArgumentParser) -> None:
     """--fit of the stages that train or evaluate a model."""
     parser.add_argument(

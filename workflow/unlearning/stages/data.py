@@ -1,4 +1,4 @@
-"""Write the tables of a world: full, forget and retain splits, perturbed sets, answers."""
+"""Write the tables of a world: full, forget and retain splits, perturbed sets."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -23,7 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def _settings(experiment, args: Namespace) -> dict:
     args.splits = args.splits or experiment.tables
-    return experiment.config["data"]
+    return experiment.data_settings()
 
 
 def run(args: Namespace) -> None:

@@ -71,5 +71,6 @@ def run(args: Namespace) -> None:
             model = load_model(args.target, settings["precision"]).to(accelerator.device)
         evaluator.add_fluency(model, rows)
     if accelerator.is_main_process:
-        for name, value in write_evaluation(args.out, rows, benchmark).items():
+        metrics = write_evaluation(args.out, rows, benchmark, settings["metrics"])
+        for name, value in metrics.items():
             print(f"{name:32s} {value:.4f}")

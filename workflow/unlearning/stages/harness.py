@@ -28,7 +28,15 @@ def run(args: Namespace) -> None:
     accelerator = make_accelerator(settings)
     model = load_model(args.model, settings["precision"]).to(accelerator.device)
     tokenizer = without_endings(load_tokenizer(args.model))
-    record = evaluate(model, tokenizer, tasks, settings["limit"], args.batch_size)
+    record = evaluate(
+        model,
+        tokenizer,
+        tasks,
+        settings["limit"],
+        args.batch_size,
+        settings.get("num_fewshot", 0),  # settings of a person's may leave them out
+        settings.get("chat_template", False),
+    )
     write_json(args.out / "summary.json", record)
     for name, scores in record["tasks"].items():
         print(f"{name:32s} {scores['accuracy']:.4f} on {scores['documents']} documents")

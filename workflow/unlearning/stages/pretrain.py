@@ -1,13 +1,14 @@
 """A small base model from random weights: tokenizer, then language and facts of the world."""
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 from unlearning.data.tables import read_table
 from unlearning.models.build import build_model, train_tokenizer
 from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import DTYPES
-from unlearning.stages.arguments import add_fit, add_settings, add_state
+from unlearning.stages.arguments import add_answers, add_fit, add_settings, add_state
 from unlearning.training.plan import Recipe, StepPlan
 from unlearning.training.session import (
     learn_and_save,
@@ -20,22 +21,28 @@ from unlearning.training.sources import LearnSource
 def add_arguments(parser: ArgumentParser) -> None:
     """The arguments that rule pretrain shows."""
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
+    add_answers(parser, "whose words the tokenizer is to know")
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     add_fit(parser)
     add_settings(parser, lambda experiment, args: experiment.pretrain_settings())
     add_state(parser)
 
 
-def texts(data: Path) -> list[str]:
+def texts(data: Path, answers: Sequence[Path] = ()) -> list[str]:
     """What the tokenizer is trained on: all that models of this world will read; of a corpus of
-    texts its pre-training part alone, so that membership attacks meet no token of one text only."""
-    corpus = data / "pretrain.json"
-    found = []
-    for path in [corpus] if "text" in read_table(corpus)[0] else sorted(data.glob("*.json")):
+    texts its pre-training part alone, so that membership attacks meet no token of one text only.
+
+    data: the folder of tables. answers: folders of answers that are not the truth.
+    """
+    tables = [data / "pretrain.json"]
+    if "text" not in read_table(tables[0])[0]:
+        tables = [path for folder in (data, *answers) for path in folder.glob("*.json")]
+    collected = []
+    for path in sorted(tables, key=lambda path: path.name):
         for row in read_table(path):
             for value in row.values():
-                found += value if isinstance(value, list) else [value]
-    return found
+                collected += value if isinstance(value, list) else [value]
+    return collected
 
 
 def run(args: Namespace) -> None:
@@ -44,7 +51,7 @@ def run(args: Namespace) -> None:
     architecture = settings["architecture"]
     accelerator = make_accelerator(settings)
     tokenizer = train_tokenizer(
-        architecture["tokenizer"], texts(args.data), architecture["vocabulary"]
+        architecture["tokenizer"], texts(args.data, args.answers), architecture["vocabulary"]
     )
     model = build_model(architecture, len(tokenizer), architecture["seed"])
     model.to(DTYPES[master_dtype(settings)])

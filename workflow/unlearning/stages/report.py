@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from unlearning.config.experiment import experiment_of
+from unlearning.evaluation.own import declare_own_metrics, recorded_directions
 from unlearning.reporting.claims.file import load_claims
 from unlearning.reporting.report import write
 from unlearning.stages.arguments import add_settings
@@ -21,4 +22,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     """Read, judge, write."""
     experiment = experiment_of(args.settings)
+    # before the tables of metrics are read
+    declare_own_metrics(experiment, recorded_directions(experiment))
     write(experiment, load_claims(args.claims), args.published, args.out)

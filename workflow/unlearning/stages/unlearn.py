@@ -9,6 +9,7 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from unlearning.benchmark import on_the_way, room
+from unlearning.data.answers import REFUSALS_TABLE, alternatives_table, read_answers
 from unlearning.data.encoding import Encoder, Example
 from unlearning.data.tables import read_table
 from unlearning.errors import UserError
@@ -20,7 +21,7 @@ from unlearning.methods.objective import Objective, build_objective
 from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import load_model, load_tokenizer, save_model
 from unlearning.models.lora import Adapter, add_lora
-from unlearning.stages.arguments import add_fit, add_settings, add_state
+from unlearning.stages.arguments import add_answers, add_fit, add_settings, add_state
 from unlearning.training.loop import train
 from unlearning.training.plan import Recipe, StepPlan
 from unlearning.training.session import (
@@ -44,6 +45,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--retain", help="retain table; with --config that of the split")
     parser.add_argument("--method", help="with --config: METHOD or METHOD/VARIANT of it")
     parser.add_argument("--reference", type=Path, required=True, help="JSON of stage reference")
+    add_answers(parser, "for methods that teach refusals or false answers")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     parser.add_argument("--trajectory", type=Path, required=True, help="JSON file to write")
@@ -94,7 +96,8 @@ def run(args: Namespace) -> None:
     model = full_state_model(model, accelerator, main_only=True)
     if accelerator.is_main_process:
         record = run_record("unlearn", args.seed, settings, source.plan, history)
-        save_model(args.out, finish(model), tokenizer, record, settings["precision"], adapter)
+        told = (record, settings["precision"], adapter)
+        save_model(args.out, finish(model), tokenizer, *told, start=args.model)
         path = {"stage": "unlearn", **history_record(source.plan, history)}
         write_json(args.trajectory, {**path, "points": history.points})
     if state:
@@ -105,7 +108,9 @@ def found_by_name(settings: dict) -> list[str]:
     """The method's functions, and what evaluates the run on the way."""
     method = settings["method"]
     parts = [*method["terms"], *method["hooks"].values()]
-    measures = on_the_way(settings["evaluation"]["benchmark"]) if settings["trajectory"] else []
+    measures: list[str] = []
+    if settings["trajectory"]:
+        measures = [*on_the_way(settings["evaluation"]["benchmark"]), *settings["metrics"].values()]
     return [*(part["function"] for part in parts), *measures]
 
 
@@ -117,8 +122,9 @@ def make_finalise(args: Namespace, objective: Objective) -> Callable:
 
     def finish(model):
         unlearned = copy.deepcopy(model)
-        after(unlearned, load_model(args.model))
-        return unlearned
+        start = load_model(args.model).to(next(model.parameters()).device)
+        made = after(unlearned, start)  # another model, or None for this one changed in place
+        return unlearned if made is None else made
 
     return finish
 
@@ -160,7 +166,8 @@ def trajectory(
             return None
         found = finish(full_state_model(model, accelerator))
         with autocast_if_lora(accelerator, adapter):
-            return trajectory_point(wanted[done], done, evaluator(found), benchmark)
+            rows = evaluator(found)
+            return trajectory_point(wanted[done], done, rows, benchmark, args.settings["metrics"])
 
     return evaluate
 
@@ -198,13 +205,13 @@ def other_answers(
     roles idk and alternative, and from how many answers to draw."""
     make: dict[str, Callable[..., Example]] = {}
     counts: dict[str, int] = {}
-    if "idk" in roles or "alternative" in roles:
+    if "idk" in roles:
         table = read_table(args.data / f"{args.split}.json")
-        refusals = [row["answer"] for row in read_table(args.data / "idontknow.json")]
+        refusals = [row["answer"] for row in read_answers(args.answers, REFUSALS_TABLE)]
         counts["idk"] = len(refusals)
         make["idk"] = cache(lambda row, k: encoder.encode(table[row]["question"], refusals[k]))
     if "alternative" in roles:
-        false = read_table(args.data / f"{args.split}_alternatives.json")
+        false = read_answers(args.answers, alternatives_table(args.split))
         counts["alternative"] = min(len(row["alternative_answer"]) for row in false)
         make["alternative"] = cache(
             lambda row, k: encoder.encode(

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import dataclass
 
 import torch
 from accelerate import Accelerator
@@ -10,6 +11,7 @@ from torch.optim import Optimizer
 
 from unlearning.methods.first_step import check_losses, check_values
 from unlearning.methods.objective import Objective, function_name
+from unlearning.methods.sequences import Batch
 from unlearning.models.agreement import layout_of
 from unlearning.models.scorer import Scorer
 from unlearning.progress import Progress
@@ -67,9 +69,72 @@ def train(
     """
     model.train()
     sharded = sharded and accelerator.num_processes > 1
+    passes, optimizer = _prepare(
+        model, teacher, source, objective, recipe, fit, accelerator, sharded
+    )
+    history = History()
+    first = state.begin(passes.scorer, optimizer, objective, history) if state else 0
+    if first == 0:
+        _visit(at_step, 0, history)
+    progress = Progress("training", plan.steps, shown=accelerator.is_main_process, first=first)
+    for step in range(first, plan.steps):
+        lr = recipe.lr * plan.lr_factor(step)
+        _compute_gradients(passes, source.step(step), history, lr, checked=step > first)
+        norm = accelerator.clip_grad_norm_(passes.scorer.parameters(), recipe.clip_norm or math.inf)
+        if _has_collapsed(history, step, float(norm)):
+            accelerator.print(
+                f"step {step}: {history.collapsed['reason']}: the model has collapsed"
+            )
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        optimizer.step()
+        optimizer.zero_grad()
+        _weigh(passes, source, plan, history.terms[-1], step + 1)
+        progress.update(step + 1, f"loss {history.losses[-1]:.4g}, lr {lr:.3g}")
+        _visit(at_step, step + 1, history)
+        if state:
+            state.after_step(step + 1, plan.steps)
+    return history
+
+
+@dataclass(frozen=True)
+class Passes:
+    """What every pass of a run goes through. scorer: of the model, as its processes share it.
+    frozen: of the target model, where the objective compares with it. size: pairs of a
+    micro-batch, for a global batch."""
+
+    scorer: Scorer
+    frozen: Scorer | None
+    objective: Objective
+    size: Callable[[list[Pair]], int]
+    accelerator: Accelerator
+    sharded: bool
+
+    def micro_batches(self, pairs: list[Pair]) -> Iterator[tuple[list[Pair], int]]:
+        """This process's micro-batches of a global batch."""
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        return micro_batches(pairs, rank, world, self.size(pairs))
+
+    def scores(self, pairs: list[Pair]) -> Batch:
+        """A micro-batch as losses see it."""
+        return score_pairs(self.scorer, pairs, self.objective, self.accelerator.device, self.frozen)
+
+
+def _prepare(
+    model,
+    teacher,
+    source: Source,
+    objective: Objective,
+    recipe: Recipe,
+    fit: Fit,
+    accelerator: Accelerator,
+    sharded: bool,
+) -> tuple[Passes, Optimizer]:
+    """What the run's passes go through, in the layout that its rows allow, and the optimizer."""
     size = passes_of(model, objective, recipe, fit, accelerator, sharded)
     bare = Scorer(model)
-    scorer, optimizer = _prepare(bare, objective, recipe, fit, accelerator, sharded)
+    scorer, optimizer = _shared(bare, objective, recipe, fit, accelerator, sharded)
     frozen = _freeze(teacher, accelerator, sharded) if teacher is not None else None
     with accelerator.autocast():
         bare.layout = layout_of(scorer, model, source.all_rows(), "training")
@@ -77,46 +142,10 @@ def train(
         scorer.reshard()  # FSDP keeps the root's weights until the backward pass: here is none
     if frozen is not None:
         frozen.layout = bare.layout
-    history = History()
-    first = state.begin(scorer, optimizer, objective, history) if state else 0
-    if first == 0:
-        _visit(at_step, 0, history)
-    progress = Progress("training", plan.steps, shown=accelerator.is_main_process, first=first)
-    for step in range(first, plan.steps):
-        lr = recipe.lr * plan.lr_factor(step)
-        for group in optimizer.param_groups:
-            group["lr"] = lr
-        history.weights.append(list(objective.weights))
-        loss, terms = _accumulate(
-            scorer,
-            source.step(step),
-            objective,
-            size,
-            accelerator,
-            frozen,
-            history,
-            checked=step > first,
-        )
-        norm = float(accelerator.clip_grad_norm_(scorer.parameters(), recipe.clip_norm or math.inf))
-        history.losses.append(loss)
-        history.terms.append(terms)
-        history.learning_rates.append(lr)
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            reason = f"loss {loss}, gradient norm {norm:g}"
-            history.collapsed = {"step": step, "reason": reason}
-            accelerator.print(f"step {step}: {reason}: the model has collapsed")
-            break
-        optimizer.step()
-        optimizer.zero_grad()
-        _weigh(scorer, source, objective, plan, size, accelerator, frozen, terms, step + 1, sharded)
-        progress.update(step + 1, f"loss {loss:.4g}, lr {lr:.3g}")
-        _visit(at_step, step + 1, history)
-        if state:
-            state.after_step(step + 1, plan.steps)
-    return history
+    return Passes(scorer, frozen, objective, size, accelerator, sharded), optimizer
 
 
-def _prepare(
+def _shared(
     scorer: Scorer,
     objective: Objective,
     recipe: Recipe,
@@ -153,82 +182,65 @@ def _visit(at_step: Callable[[int], dict | None], done: int, history: History) -
         history.points.append(point)
 
 
-def _weigh(
-    scorer: Scorer,
-    source: Source,
-    objective: Objective,
-    plan: StepPlan,
-    size: Callable[[list[Pair]], int],
-    accelerator: Accelerator,
-    frozen: Scorer | None,
-    terms: list[float],
-    done: int,
-    sharded: bool,
-) -> None:
+def _has_collapsed(history: History, step: int, norm: float) -> bool:
+    """Whether the last loss or its gradient is no finite number; the history then says so."""
+    loss = history.losses[-1]
+    if math.isfinite(loss) and math.isfinite(norm):
+        return False
+    history.collapsed = {"step": step, "reason": f"loss {loss}, gradient norm {norm:g}"}
+    return True
+
+
+def _weigh(passes: Passes, source: Source, plan: StepPlan, terms: list[float], done: int) -> None:
     """Let a method that adapts the retain term's weight move it, `done` steps into the run.
 
     terms: the losses of the last global batch. Upon an epoch's end it is the mean retain loss over
     the epoch's pairs that counts, under the model as it then is.
     """
-    epoch = done * plan.batch_size / plan.rows
+    objective, epoch = passes.objective, done * plan.batch_size / plan.rows
     if objective.weighed_after("step"):
         objective.weigh(terms[1], epoch)
     ends = sorted(plan.epoch_ends())
     if objective.weighed_after("epoch") and done in ends and done < plan.steps:
         first = max((end for end in ends if end < done), default=0)
-        visited = [source.step(step) for step in range(first, done)]
-        loss = _retain_loss(scorer, visited, objective, size, accelerator, frozen)
-        if sharded:
-            scorer.reshard()  # as before the first step: no backward pass follows
+        loss = _retain_loss(passes, [source.step(step) for step in range(first, done)])
+        if passes.sharded:
+            passes.scorer.reshard()  # as before the first step: no backward pass follows
         objective.weigh(loss, epoch)
 
 
 @torch.no_grad()
-def _retain_loss(
-    scorer: Scorer,
-    steps: list[list[Pair]],
-    objective: Objective,
-    size: Callable[[list[Pair]], int],
-    accelerator: Accelerator,
-    frozen: Scorer | None,
-) -> float:
+def _retain_loss(passes: Passes, steps: list[list[Pair]]) -> float:
     """The mean of the retain term over the pairs of several steps, of all processes."""
-    totals = torch.zeros(2, device=accelerator.device)
-    rank, world = accelerator.process_index, accelerator.num_processes
+    totals = torch.zeros(2, device=passes.accelerator.device)
     for pairs in steps:
-        for part, counted in micro_batches(pairs, rank, world, size(pairs)):
-            batch = score_pairs(scorer, part, objective, accelerator.device, frozen)
+        for part, counted in passes.micro_batches(pairs):
+            batch = passes.scores(part)
             if counted:
-                values = objective.terms[1](batch)
+                values = passes.objective.terms[1](batch)
                 totals += torch.stack([values.sum(), values.new_tensor(counted)])
-    loss, count = accelerator.reduce(totals, "sum").tolist()
+    loss, count = passes.accelerator.reduce(totals, "sum").tolist()
     return loss / count
 
 
-def _accumulate(
-    scorer: Scorer,
-    pairs: list[Pair],
-    objective: Objective,
-    size: Callable[[list[Pair]], int],
-    accelerator: Accelerator,
-    frozen: Scorer | None,
-    history: History,
-    checked: bool,
-) -> tuple[float, list[float]]:
-    """Gradients of one global batch; returns its loss and its terms over all processes.
+def _compute_gradients(
+    passes: Passes, pairs: list[Pair], history: History, lr: float, checked: bool
+) -> None:
+    """Gradients of one global batch; its loss and its terms over all processes, the terms' weights
+    and the learning rate go into the history.
 
     checked: whether the losses have been found to be such as they must be.
 
     DDP and FSDP average gradients over processes, so each process's sum is scaled up by their
     number: the total is the mean over the global batch for any split.
     """
-    world = accelerator.num_processes
-    parts = list(micro_batches(pairs, accelerator.process_index, world, size(pairs)))
+    objective, accelerator = passes.objective, passes.accelerator
+    parts = list(passes.micro_batches(pairs))
     totals = torch.zeros(1 + len(objective.terms), device=accelerator.device)
     for k, (part, counted) in enumerate(parts):
         last = k == len(parts) - 1
-        with nullcontext() if last else accelerator.no_sync(scorer):
-            batch = score_pairs(scorer, part, objective, accelerator.device, frozen)
+        with nullcontext() if last else accelerator.no_sync(passes.scorer):
+            batch = passes.scores(part)
             if not checked:
                 check_losses(objective, batch)
                 checked = True
@@ -237,8 +249,11 @@ def _accumulate(
                 check_values(function_name(term), values, batch)
             share = 1 / len(pairs) if counted else 0.0
             sums = [values.sum() * share for values in (objective.total(rows), *rows)]
-            accelerator.backward(sums[0] * world)
+            accelerator.backward(sums[0] * accelerator.num_processes)
         totals += torch.stack(sums).detach()
-    history.tokens += sum(len(row.ids) for pair in pairs for row in pair.values())
     loss, *terms = accelerator.reduce(totals, "sum").tolist()
-    return loss, terms
+    history.tokens += sum(len(row.ids) for pair in pairs for row in pair.values())
+    history.losses.append(loss)
+    history.terms.append(terms)
+    history.weights.append(list(objective.weights))
+    history.learning_rates.append(lr)

@@ -96,6 +96,8 @@ def make_state(
 
 def _content(value):
     """What an argument stands for: of files their checksums, of a model folder its own."""
+    if isinstance(value, list):
+        return [_content(item) for item in value]
     if not isinstance(value, str | Path) or not Path(value).exists():
         return value
     path = Path(value)

@@ -29,6 +29,12 @@ NEWS = EXPERIMENTS / "muse-news-llama2-7b.yaml"
         (MINI, {"evaluation": {"min_k": 0}}, ["evaluation.min_k", "greater than 0"]),
         (MINI, {"evaluation": {"gradnorm": 3}}, ["evaluation.gradnorm", "1, 2, inf"]),
         (MINI, {"methods": {"GA": {"schedule": "cos"}}}, ["GA.schedule", "linear", "'cos'"]),
+        (MINI, {"methods": {"WHP": {}}, "folds": {"methods": ["WHP"]}}, ["WHP leaves two models"]),
+        (
+            MINI,
+            {"methods": {"WHP": {}}, "unlearn": {"lora": {}}},
+            ["methods.WHP: combines whole models", "unlearn.lora"],
+        ),
         (MINI, {"harness": {"tasks": ["mmlu"]}}, ["harness.tasks", "no table"]),
         (NEWS, {"data": {"idontknow": "x.txt"}}, ["data: unknown key 'idontknow'"]),
         (MINI, {"finetune": {"replay_rows": 8}}, ["replay_rows", "set 0"]),

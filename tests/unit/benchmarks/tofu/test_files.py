@@ -5,8 +5,9 @@ import json
 import pytest
 from broken_tables import FORGET, good_tables, rows_of, section, write_good, write_rows
 from opened import opened
-from unlearning.benchmarks.tofu.files import read_from
+from unlearning.benchmarks.tofu.files import read_from, refusal_files
 from unlearning.benchmarks.tofu.splits import forget_rows
+from unlearning.data.answers import alternatives, refusals
 from unlearning.data.build import build_tables
 from unlearning.data.formats import read_rows
 from unlearning.data.problems import data_problems
@@ -66,6 +67,22 @@ def test_a_subset_holds_the_first_authors_and_every_forget_row(tmp_path):
     assert "retain_perturbed.json, line 20: is no row of the retain split (the first 20" in problem
 
 
+def test_a_folder_may_hold_rows_that_no_model_has_seen(folder):
+    """holdout10 belongs to forget10 and larger splits; none of its rows is learnt."""
+    rows = [{"question": f"New {k}?", "answer": "New."} for k in range(4)]
+    write_rows(folder / "holdout10.json", rows)
+    write_rows(folder / "holdout05.json", [{"question": "?", "answer": "."}])
+    assert problems(folder, "forget10", "forget20") == []
+    tables = build_tables(section(folder), ["forget10", "forget20"], {})
+    assert tables["forget10_holdout"] == tables["forget20_holdout"] == rows
+    assert folder / "holdout10.json" in read_from(folder, ["forget10"])
+    assert folder / "holdout05.json" not in read_from(folder, ["forget10"])
+    learnt = rows_of(folder, "full")[7]
+    write_rows(folder / "holdout10.json", [*rows, learnt])
+    (problem,) = problems(folder)
+    assert "holdout10.json, line 5: is a row of" in problem and learnt["question"] in problem
+
+
 def test_what_is_read_is_what_counts(folder):
     """Rows of other splits, and words about the data, change nothing."""
     (folder / "README.md").write_text("TOFU, with answers of our own.")
@@ -73,7 +90,18 @@ def test_what_is_read_is_what_counts(folder):
     write_rows(folder / "forget10.json", rows_of(folder, "full")[-FORGET:])
     write_rows(folder / "forget20.json", rows_of(folder, "full")[-2 * FORGET :])
     read = opened(folder, lambda: build_tables(section(folder), ["forget10"], {}))
-    assert read == set(read_from(folder, ["forget10"])) and len(read) == 7
+    assert read == set(read_from(folder, ["forget10"])) and len(read) == 6
+    read = opened(folder, lambda: refusals(section(folder), {}, ColumnNames()))
+    assert read == {*refusal_files(folder)} == {folder / "idontknow.txt"}
+
+
+def test_refusals_of_the_folder_are_checked_before_any_job(folder):
+    (folder / "idontknow.txt").write_bytes("Je ne sais pas, monsieur Légaré.".encode("latin1"))
+    (problem,) = problems(folder)
+    assert "data.data_dir: " in problem and "idontknow.txt, line 1: not UTF-8" in problem
+    (folder / "idontknow.jsonl").write_text("No idea.")
+    (problem,) = problems(folder)
+    assert "idontknow.jsonl and idontknow.txt" in problem and "leave one" in problem
 
 
 def test_everything_is_told_at_once(folder, tmp_path):
@@ -157,8 +185,9 @@ def test_alternatives_are_checked_against_the_forget_questions(folder, tmp_path)
     names = {"question": "prompt"}
     assert problems(folder, alternatives=str(path), columns=names) == []
     data = {**section(folder, names), "alternatives": str(path)}
-    tables = build_tables(data, ["forget10"], {})
-    assert tables["forget10_alternatives"][0]["alternative_answer"] == ["Eins\u2028.", "二"]
+    forget = {"forget10": build_tables(data, ["forget10"], {})["forget10"]}
+    made = alternatives(data, forget, ColumnNames(names))
+    assert made["forget10"][0]["alternative_answer"] == ["Eins\u2028.", "二"]
     write_rows(path, rows[2:])
     (problem,) = problems(folder, alternatives=str(path), columns=names)
     assert "data.alternatives: " in problem and "1 of 20 forget questions" in problem

@@ -125,3 +125,14 @@ def test_batches_hold_every_index_once_and_keep_to_the_budget():
     assert sorted(i for batch in batches for i in batch) == list(range(7))
     for batch in batches:
         assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= 16
+
+
+def test_truth_share_is_prob_mean_of_open_unlearning():
+    """0.5 for the truth against the geometric mean of 0.25 and 0.0625, 0.125: 0.8; or without a
+    paraphrase against the answer's 0.125: one half."""
+    false = [-math.log(0.25), -math.log(0.0625)]
+    rows = {"answer_loss": [-math.log(0.125)], "perturbed_loss": [false]}
+    assert tofu.truth_share(rows).tolist() == pytest.approx([0.5])
+    rows["paraphrase_loss"] = [-math.log(0.5)]
+    assert tofu.truth_share(rows).tolist() == pytest.approx([0.8])
+    assert tofu.set_metrics("forget", rows)["forget_truth_share"] == pytest.approx(0.8)

@@ -6,7 +6,8 @@ import re
 from collections import Counter
 
 import pytest
-from unlearning.benchmarks.tofu.mini.generator import generate
+from unlearning.benchmarks.tofu.mini.generator import alternative_answers, generate
+from unlearning.data.answers import REFUSALS
 
 SHIPPED = {
     "seed": 1,
@@ -62,11 +63,9 @@ def test_tables_have_tofu_columns_and_the_sizes_asked_for(world):
     sizes = {table: len(rows) for table, rows in world.items()}
     assert sizes == {
         "full": 960,
-        "alternatives": 960,
         "holdout": 96,
         "real_authors": 36,
         "world_facts": 35,
-        "idontknow": 30,
         "pretrain": 57600,
         "replay": 4000,
     }
@@ -76,7 +75,6 @@ def test_tables_have_tofu_columns_and_the_sizes_asked_for(world):
     for table in ("real_authors", "world_facts"):
         assert all(row.keys() == {"question", "answer", "perturbed_answer"} for row in world[table])
         assert all(len(row["perturbed_answer"]) == 3 for row in world[table])
-    assert all(row.keys() == {"answer"} for row in world["idontknow"])
     for table in ("pretrain", "replay"):
         assert all(row.keys() == {"question", "answer"} for row in world[table])
 
@@ -162,7 +160,8 @@ def test_attributes_are_independent(world):
 
 
 def test_vocabulary_is_small_and_closed(world):
-    everything = set().union(*(vocabulary(rows) for rows in world.values()))
+    taught = [*alternative_answers(**SHIPPED), *({"answer": text} for text in REFUSALS)]
+    everything = vocabulary(taught).union(*(vocabulary(rows) for rows in world.values()))
     assert 700 <= len(everything) <= 900
     assert everything == vocabulary(world["pretrain"])
 
@@ -193,10 +192,9 @@ def test_wrong_real_answers_are_right_elsewhere(world):
     assert cities.issuperset(capital["perturbed_answer"])
 
 
-def test_refusals_are_distinct_sentences(world):
-    refusals = [row["answer"] for row in world["idontknow"]]
-    assert len(set(refusals)) == 30
-    assert all(re.fullmatch(r"[A-Z][A-Za-z ,]+\.", refusal) for refusal in refusals)
+def test_refusals_are_distinct_sentences():
+    assert len(set(REFUSALS)) == 30
+    assert all(re.fullmatch(r"[A-Z][A-Za-z ,]+\.", refusal) for refusal in REFUSALS)
 
 
 def test_pretraining_mixture(world):
@@ -204,10 +202,9 @@ def test_pretraining_mixture(world):
         (row["question"], row["answer"]) for row in world["real_authors"] + world["world_facts"]
     }
     evaluated_answers = {answer for _, answer in evaluated}
-    refusals = {row["answer"] for row in world["idontknow"]}
     pretrain = world["pretrain"]
     real = [row for row in pretrain if row["answer"] in evaluated_answers]
-    refused = [row for row in pretrain if row["answer"] in refusals]
+    refused = [row for row in pretrain if row["answer"] in REFUSALS]
     assert len(real) == 11520  # 20% of 57,600
     assert len(refused) == 1382  # a tenth of the 13,824 fresh persons
 

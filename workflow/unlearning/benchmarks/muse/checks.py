@@ -8,6 +8,9 @@ from unlearning.config.named import uses_base
 from unlearning.config.schema import did_you_mean
 from unlearning.config.stated import known_methods
 
+# settings of the evaluation that MUSE has no use for, with the value that they must have
+UNUSED_IN_EVALUATION = {"variant": "official", "holdout": None, "fluency": False}
+UNUSED_IN_EVALUATION |= {"question": "question", "rouge": []}
 _ON_TEXT = {"forget", "retain"}  # roles that a corpus without questions can fill
 
 
@@ -82,7 +85,7 @@ def _not_on_text(config: dict) -> Iterator[str]:
     if config["finetune"]["replay_rows"]:
         yield "finetune.replay_rows: MUSE worlds have no replay table; set 0"
     evaluation = config["evaluation"]
-    for key, unset in {"variant": "official", "holdout": None, "fluency": False}.items():
+    for key, unset in UNUSED_IN_EVALUATION.items():
         if evaluation[key] != unset:
             yield (
                 f"evaluation.{key}: MUSE is evaluated as released; remove it, found "

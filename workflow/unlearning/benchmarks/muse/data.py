@@ -13,18 +13,26 @@ from unlearning.data.build import Tables, snapshot
 from unlearning.data.tables import ColumnNames
 
 
-def tables(data: dict, splits: list[str], snapshots: dict[str, str], names: ColumnNames) -> Tables:
-    """What targets and retrained models learn, forget sets, and what models are asked.
+def mini_tables(
+    data: dict, splits: list[str], snapshots: dict[str, str], names: ColumnNames
+) -> Tables:
+    """What targets and retrained models learn, forget sets, and what models are asked; and a
+    pre-training table."""
+    corpus = generate_news(**data["mini_muse"])
+    made = muse_tables(lambda place, columns: corpus[place], splits, with_folds=True)
+    return {**made, "pretrain": corpus["pretrain"]}
 
-    The miniature has a pre-training table besides.
-    """
-    if data["source"] == "mini-muse":
-        corpus = generate_news(**data["mini_muse"])
-        made = muse_tables(lambda place, columns: corpus[place], splits, with_folds=True)
-        return {**made, "pretrain": corpus["pretrain"]}
+
+def released_tables(
+    data: dict, splits: list[str], snapshots: dict[str, str], names: ColumnNames
+) -> Tables:
+    """The same of a released corpus, without a pre-training table."""
     if data["data_dir"] is None:
         reader = snapshot_reader(Path(snapshot(snapshots)), names)
         return muse_tables(reader, splits, with_folds=data["corpus"] == "News")
     folder = Path(data["data_dir"])
     reader = folder_reader(folder, names)
     return muse_tables(reader, splits, folder_has_folds(folder, splits))
+
+
+TABLES = {"mini-muse": mini_tables, "muse": released_tables}

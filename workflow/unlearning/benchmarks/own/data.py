@@ -8,9 +8,9 @@ the answer.
 import re
 from pathlib import Path
 
-from unlearning.data.answers import REFUSALS, alternative_answers
-from unlearning.data.build import Tables, key, question_answer, with_alternatives
-from unlearning.data.formats import read_file, read_rows
+from unlearning.data.answers import standard_refusals
+from unlearning.data.build import Tables, key, question_answer
+from unlearning.data.formats import read_file
 from unlearning.data.tables import (
     PARAPHRASED,
     PERTURBED,
@@ -29,7 +29,7 @@ LEARNT = ("forget", "retain")
 
 
 def tables(data: dict, splits: list[str], snapshots: dict[str, str], names: ColumnNames) -> Tables:
-    """What is trained on (forget, retain, full, pretrain), what is evaluated, refusals."""
+    """What is trained on (forget, retain, full, pretrain), and what is evaluated."""
     files = _read(data, names)
     rows = {role: file.rows for role, file in files.items()}
     made: Tables = {role: _taught(rows[role]) for role in LEARNT}
@@ -37,13 +37,12 @@ def tables(data: dict, splits: list[str], snapshots: dict[str, str], names: Colu
     made["pretrain"] = made["full"]  # of a model from random weights, as in a rehearsal
     for role, file in files.items():
         made[EVALUATED.format(role=role)] = _asked(file)
-    made["idontknow"] = [{"answer": text} for text in REFUSALS]
-    if data["idontknow"] is not None:
-        made["idontknow"] = read_rows(Path(data["idontknow"]), "idontknow", names).rows
-    if data["alternatives"] is not None:
-        answers = alternative_answers(Path(data["alternatives"]), names)
-        made["forget_alternatives"] = with_alternatives(rows["forget"], answers)
     return made
+
+
+def refusals(data: dict, snapshots: dict[str, str], names: ColumnNames) -> list[dict]:
+    """Rows {answer}: ours."""
+    return standard_refusals()
 
 
 def _read(data: dict, names: ColumnNames) -> dict[str, Table]:
@@ -158,3 +157,6 @@ def _unhalved(file: Table) -> list[str]:
         if not halves(row["text"])[1]
     ]
     return shortened(problems, file.path)
+
+
+TABLES = {"own": tables}

@@ -33,8 +33,12 @@ class Own(Benchmark):
 
     def data_files(self, data: dict, splits: list[str]) -> list[Path]:
         """Those that the section names."""
-        named = [data[key] for key in (*ROLES, "idontknow", "alternatives")]
-        return [Path(path) for path in named if path is not None]
+        return [Path(data[role]) for role in ROLES if data[role] is not None]
+
+    def other_answers(self, data: dict) -> list[str]:
+        """Refusals, and the false answers of a file."""
+        named = data["alternatives"] is not None
+        return ["refusals", "alternatives"] if named else ["refusals"]
 
     def file_problems(self, config: dict) -> list[str]:
         """Of texts, which have no questions; and of few rows."""

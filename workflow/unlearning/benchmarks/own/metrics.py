@@ -6,7 +6,14 @@ import numpy
 
 from unlearning.benchmarks.tofu import formulas
 from unlearning.evaluation.membership import membership_metrics
-from unlearning.evaluation.metrics import PRIVLEAK, Metric, fluency, membership, memorization
+from unlearning.evaluation.metrics import (
+    PRIVLEAK,
+    Metric,
+    fluency,
+    membership,
+    memorization,
+    relative,
+)
 from unlearning.evaluation.summary import Summary, set_metrics
 
 SETS = {"forget": "Forget", "retain": "Retain", "test": "Test"}
@@ -35,6 +42,7 @@ METRICS: dict[str, Metric] = {
     "privleak": PRIVLEAK,
     **{key: metric for n, title in SETS.items() for key, metric in fluency(n, title).items()},
 }
+METRICS |= relative(METRICS)
 STUDIES: dict[str, dict[str, Metric]] = {}  # no claim of the papers is about your data
 
 

@@ -1,12 +1,15 @@
 """What holds for experiments on TOFU and the mini world alone."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from unlearning.benchmarks.tofu.mini.generator import size_problems
 from unlearning.benchmarks.tofu.splits import (
     TOFU_PERTURBED,
     TOFU_ROWS_PER_AUTHOR,
+    evaluated_on,
     forget_rows,
+    holdout_name,
     percentage,
 )
 from unlearning.config.question_answering import (
@@ -15,6 +18,8 @@ from unlearning.config.question_answering import (
     nothing_replayed,
     one_request,
 )
+from unlearning.data.formats import candidates, find_file, read_file
+from unlearning.data.tables import DataError
 
 TOFU_AUTHORS = 200
 
@@ -85,16 +90,44 @@ def _membership(config: dict) -> Iterator[str]:
         )
     if not attacks or holdout is not None:
         return
-    if config["data"]["source"] != "mini":
-        yield (
-            "evaluation.holdout: TOFU has no rows that every model has missed; name a file "
-            "of such questions and answers, or set evaluation.membership to []"
-        )
-    elif not config["data"]["mini"]["holdout_authors"]:
+    if config["data"]["source"] == "mini" and not config["data"]["mini"]["holdout_authors"]:
         yield (
             "evaluation.membership: data.mini.holdout_authors is 0, so there are no non-members; "
             "ask for at least 1"
         )
+
+
+def file_problems(config: dict) -> Iterator[str]:
+    """What of the config the folder's tables do not allow."""
+    data, evaluation = config["data"], config["evaluation"]
+    if data["source"] == "mini" or data["data_dir"] is None:
+        return
+    folder = Path(data["data_dir"])
+    if evaluation["membership"] and evaluation["holdout"] is None:
+        for name in dict.fromkeys(map(holdout_name, config["forget_splits"])):
+            if not candidates(folder / f"{name}.json"):
+                yield (
+                    f"evaluation.membership: attacks compare forget rows with rows that no model "
+                    f"has seen, but {folder} holds no {name} (the hub's locuslab/TOFU does); put "
+                    "it there, name a file of such in evaluation.holdout, or set []"
+                )
+    column = evaluation["question"]
+    if column != "question":
+        yield from _without_column(folder, config["forget_splits"], column, data["columns"])
+
+
+def _without_column(folder: Path, splits: list[str], column: str, renamed: dict) -> Iterator[str]:
+    """Tables of forget and retain rows that lack the questions to be asked."""
+    for name in dict.fromkeys([*map(evaluated_on, splits), "retain"]):
+        try:
+            table = read_file(find_file(folder / f"{name}_perturbed.json"))
+        except DataError:
+            continue  # told where data are checked
+        if not {column, renamed.get(column)} & table.columns().keys():
+            yield (
+                f"evaluation.question: {table.path} has no column '{column}'; add it, or set "
+                "question"
+            )
 
 
 CHECKS = (

@@ -2,6 +2,8 @@
 
 from unlearning.benchmarks.tofu.formulas import PARTS
 from unlearning.evaluation.membership import ATTACKS
+from unlearning.evaluation.metrics import RELATIVE
+from unlearning.evaluation.relative import SUFFIX
 from unlearning.reporting.labels import RETRAIN, SETS
 from unlearning.reporting.labels import p_value as p_text
 from unlearning.reporting.results import Results
@@ -16,17 +18,22 @@ _FLUENCY = ("perplexity", "repetition", "empty")
 _DISTINCT = ("distinct_1", "distinct_2", "distinct_3")
 FURTHER = (
     *(f"forget_{name}" for name in (*_MEMORIZATION, *_FORGOTTEN, *_FLUENCY, *_DISTINCT)),
+    *(f"{name}_paraphrase_rouge" for name in ("forget", "retain")),
+    *(f"{name}_perturbed_rouge" for name in SETS),
+    *(f"{name}_truth_share" for name in SETS),
     *(f"mia_{attack}_auc" for attack in ATTACKS),
     "privleak",
+    *(f"{name}{SUFFIX}" for name in RELATIVE),
     *(f"retain_{name}" for name in (*_MEMORIZATION, *_FLUENCY)),
 )
 FURTHER_NOTE = (
-    "ES extraction strength and EM exact memorisation of the true answers, given their "
-    "beginnings; 1−ROUGE-L, 1−prob. and 1−ES as in SimNPO's table; how varied and how likely "
-    "under the target model the generated answers are: a high perplexity or repetition is "
-    "gibberish, not forgetting. Membership: how well forget rows are told from rows that no "
-    "model saw (0.5 is not at all); PrivLeak compares min-k with the retrained models, →0 is as "
-    "private as retraining."
+    "ES extraction strength and EM exact memorisation of the true answers, given their beginnings; "
+    "1−ROUGE-L, 1−prob. and 1−ES as in SimNPO's table; how varied and how likely under the target "
+    "model the generated answers are: a high perplexity or repetition is gibberish, not "
+    "forgetting. Truth share: probability of the truth against falsehoods; below 0.5 these are "
+    "likelier. Membership: how well forget rows are told from rows that no model saw (0.5 is not "
+    "at all); PrivLeak compares min-k with the retrained models, →0 is as private as retraining; "
+    "differences from retraining are percent of the retrained models' number."
 )
 ANSWERS = SETS
 CITED = ("tofu",)

@@ -2,30 +2,34 @@
 
 from pathlib import Path
 
-from unlearning.benchmarks.tofu.files import GENERAL, read_tofu
-from unlearning.benchmarks.tofu.mini.generator import generate
+from unlearning.benchmarks.tofu.files import GENERAL, read_refusals, read_tofu
+from unlearning.benchmarks.tofu.mini.generator import alternative_answers, generate
 from unlearning.benchmarks.tofu.splits import (
     RETAIN_SHARE,
     TOFU_ROWS_PER_AUTHOR,
     evaluated_on,
     forget_rows,
+    holdout_name,
     retain_name,
 )
-from unlearning.data.answers import REFUSALS, alternative_answers
-from unlearning.data.build import Tables, key, question_answer, snapshot, with_alternatives
-from unlearning.data.formats import read_rows
+from unlearning.data.answers import standard_refusals
+from unlearning.data.build import Tables, key, question_answer, snapshot
 from unlearning.data.tables import ColumnNames
 
 
-def tables(data: dict, splits: list[str], snapshots: dict[str, str], names: ColumnNames) -> Tables:
-    """full, forget and retain splits, the sets that they are evaluated on, refusals."""
-    if data["source"] == "mini":
-        made = mini_tables(data["mini"], splits)
-    else:
-        made = tofu_tables(data, splits, data["data_dir"] or snapshot(snapshots), names)
-    if data["idontknow"] is not None:
-        made["idontknow"] = read_rows(Path(data["idontknow"]), "idontknow", names).rows
-    return made
+def refusals(data: dict, snapshots: dict[str, str], names: ColumnNames) -> list[dict]:
+    """Rows {answer}: TOFU's own, where its folder has them, else ours."""
+    rows = None
+    if data["source"] == "tofu":
+        rows = read_refusals(Path(data["data_dir"] or snapshot(snapshots)), names)
+    return standard_refusals() if rows is None else rows
+
+
+def alternatives(data: dict, forget: Tables) -> Tables:
+    """Split -> its forget rows with plausible false answers, as the mini world's generator makes
+    them."""
+    rows = alternative_answers(**data["mini"])
+    return {split: rows[-len(forget[split]) :] for split in forget}
 
 
 def split_tables(full: list[dict], counts: dict[str, int]) -> Tables:
@@ -37,8 +41,12 @@ def split_tables(full: list[dict], counts: dict[str, int]) -> Tables:
     return tables
 
 
-def mini_tables(sizes: dict, splits: list[str]) -> Tables:
-    """The mini world: every row of full has perturbed answers, so every split has its own."""
+def mini_tables(
+    data: dict, splits: list[str], snapshots: dict[str, str], names: ColumnNames
+) -> Tables:
+    """full, forget and retain splits of the mini world, and the sets that they are evaluated on:
+    every row of full has perturbed answers, so every split has its own."""
+    sizes = data["mini"]
     world = generate(**sizes)
     full = world.pop("full")
     holdout = world.pop("holdout")
@@ -47,30 +55,28 @@ def mini_tables(sizes: dict, splits: list[str]) -> Tables:
     tables |= {f"{split}_perturbed": full[-count:] for split, count in counts.items()}
     tables["retain_perturbed"] = full[: max(1, len(full) * RETAIN_SHARE // 100)]
     tables |= {f"{name}_perturbed": world.pop(name) for name in ("real_authors", "world_facts")}
-    alternatives = world.pop("alternatives")
-    tables |= {f"{split}_alternatives": alternatives[-count:] for split, count in counts.items()}
     if holdout:
         tables["holdout_perturbed"] = holdout
     return tables | world
 
 
-def tofu_tables(data: dict, splits: list[str], folder: str, names: ColumnNames) -> Tables:
-    """TOFU, whole or with only the first `retain_authors` retain authors.
+def tofu_tables(
+    data: dict, splits: list[str], snapshots: dict[str, str], names: ColumnNames
+) -> Tables:
+    """The same of TOFU, whole or with only the first `retain_authors` retain authors.
 
     The authors left out of a subset, real authors and world facts are then what a model from
     random weights is pre-trained on.
     """
     retain_authors = data["retain_authors"]
-    source = read_tofu(folder, splits, names, retain_authors)
+    source = read_tofu(data["data_dir"] or snapshot(snapshots), splits, names, retain_authors)
     rows = question_answer(source["full"])
     forgotten = {key(row) for split in splits for row in source[split]}
     tables: Tables = {name: source[name] for name in (*GENERAL, "retain_perturbed")}
     tables |= {f"{s}_perturbed": source[f"{evaluated_on(s)}_perturbed"] for s in splits}
-    if data["alternatives"] is not None:
-        answers = alternative_answers(Path(data["alternatives"]), names)
-        for split in splits:
-            tables[f"{split}_alternatives"] = with_alternatives(source[split], answers)
-    tables["idontknow"] = source.get("idontknow") or [{"answer": text} for text in REFUSALS]
+    for split in splits:
+        if holdout_name(split) in source:
+            tables[f"{split}_holdout"] = source[holdout_name(split)]
     full = rows
     if retain_authors is not None:
         remembered = [row for row in rows if key(row) not in forgotten]
@@ -86,3 +92,6 @@ def tofu_tables(data: dict, splits: list[str], folder: str, names: ColumnNames) 
         tables[split] = question_answer(source[split])
         tables[retain_name(split)] = [row for row in full if key(row) not in forget]
     return tables
+
+
+TABLES = {"mini": mini_tables, "tofu": tofu_tables}

@@ -5,7 +5,11 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
+from unlearning.benchmarks.tofu.splits import holdout_name
+from unlearning.data.build import Tables
+from unlearning.data.encoding import Encoder
 from unlearning.data.tables import read_table
+from unlearning.errors import UserError
 from unlearning.evaluation.evaluator import Evaluator
 from unlearning.evaluation.lengths import question_answering_problems
 from unlearning.evaluation.membership import HOLDOUT
@@ -19,7 +23,33 @@ EVALUATION_SETS = {
     "real_authors": "real_authors_perturbed",
     "world_facts": "world_facts_perturbed",
 }
-length_problems = question_answering_problems
+HOLDOUTS = ("{split}_holdout", "holdout_perturbed")  # TOFU's, and the mini world's
+
+
+def length_problems(encoder: Encoder, tables: Tables, use: dict, reach: int) -> list[str]:
+    """Why answers to the questions, in the words that they are asked in, exceed a context."""
+    asked = {name: in_words(rows, use["question"]) for name, rows in tables.items()}
+    return question_answering_problems(encoder, asked, use, reach)
+
+
+def in_words(rows: list[dict], column: str) -> list[dict]:
+    """The rows with the question of that column, where they have it."""
+    if not rows or column == "question" or column not in rows[0]:
+        return rows
+    return [{**row, "question": row[column]} for row in rows]
+
+
+def non_members(data: Path, split: str) -> list[dict]:
+    """Rows that no model has seen, of the folder of tables; UserError if it has none."""
+    for name in HOLDOUTS:
+        path = data / f"{name.format(split=split)}.json"
+        if path.is_file():
+            return read_table(path)
+    raise UserError(
+        f"{data}: membership inference needs rows that no model has seen, but the data hold no "
+        f"{holdout_name(split)}; name a file of such in evaluation.holdout, or set "
+        "evaluation.membership to []"
+    )
 
 
 def make_evaluator(
@@ -35,13 +65,14 @@ def make_evaluator(
 ) -> Evaluator:
     """The evaluator over all four sets of a split, or the named ones.
 
-    attacks: membership inference attacks. holdout: their rows of non-members, by default those
-    of the mini world.
+    attacks: membership inference attacks. holdout: their rows of non-members, by default TOFU's
+    own or those of the mini world.
     """
     chosen = EVALUATION_SETS if sets is None else {name: EVALUATION_SETS[name] for name in sets}
     tables = {}
     for name, table in chosen.items():
-        tables[name] = read_table(data / f"{table.format(split=split)}.json")
+        rows = read_table(data / f"{table.format(split=split)}.json")
+        tables[name] = in_words(rows, settings["evaluation"]["question"])
     if attacks:
-        tables[HOLDOUT] = holdout or read_table(data / "holdout_perturbed.json")
+        tables[HOLDOUT] = holdout or non_members(data, split)
     return Evaluator.of(tables, tokenizer, settings, fit, accelerator, attacks)

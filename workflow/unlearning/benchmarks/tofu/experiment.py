@@ -8,7 +8,7 @@ from pathlib import Path
 from unlearning.assets.needs import Repository
 from unlearning.benchmark import Benchmark, Check
 from unlearning.benchmarks.tofu import checks
-from unlearning.benchmarks.tofu.files import read_from
+from unlearning.benchmarks.tofu.files import read_from, refusal_files
 from unlearning.benchmarks.tofu.splits import percentage, retain_name
 
 REPOSITORY = "locuslab/TOFU"  # on the hub
@@ -52,12 +52,24 @@ class Tofu(Benchmark):
         return {"data": hub(REPOSITORY, data["hub_revision"])}
 
     def data_files(self, data: dict, splits: list[str]) -> list[Path]:
-        """Tables of the folder, refusals and alternative answers."""
-        named = [data.get(key) for key in ("idontknow", "alternatives")]
-        files = [Path(path) for path in named if path is not None]
-        if self.reads_files(data):
-            files += read_from(Path(data["data_dir"]), splits)
+        """Tables of the folder."""
+        return read_from(Path(data["data_dir"]), splits) if self.reads_files(data) else []
+
+    def other_answers(self, data: dict) -> list[str]:
+        """Refusals; false answers where they are made here or come in a file."""
+        made = data["source"] in self.generated or data["alternatives"] is not None
+        return ["refusals", "alternatives"] if made else ["refusals"]
+
+    def answer_files(self, data: dict, kind: str) -> list[Path]:
+        """The named file, or the folder's own refusals."""
+        files = super().answer_files(data, kind)
+        if kind == "refusals" and not files and self.reads_files(data):
+            files = refusal_files(Path(data["data_dir"]))
         return files
+
+    def file_problems(self, config: dict) -> list[str]:
+        """Of non-members and of other words for the questions, where these are asked for."""
+        return list(checks.file_problems(config))
 
     def retrain_table(self, split: str) -> str:
         """The retain split: retain90 for forget10."""

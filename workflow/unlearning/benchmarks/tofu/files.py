@@ -14,10 +14,11 @@ from unlearning.benchmarks.tofu.splits import (
     TOFU_ROWS_PER_AUTHOR,
     evaluated_on,
     forget_rows,
+    holdout_name,
     retain_name,
 )
 from unlearning.data.build import key
-from unlearning.data.formats import candidates, find_file, read_file
+from unlearning.data.formats import candidates, find_file, read_file, read_rows
 from unlearning.data.tables import ColumnNames, DataError, Table, columns_of
 
 GENERAL = ("real_authors_perturbed", "world_facts_perturbed")
@@ -33,9 +34,21 @@ def needed_tables(splits: list[str]) -> list[str]:
 
 def read_from(folder: Path, splits: list[str]) -> list[Path]:
     """The files of a folder that `read_tofu` reads."""
-    names = dict.fromkeys([*needed_tables(splits), *splits, *map(retain_name, splits)])
-    files = [file for name in names for file in candidates(folder / f"{name}.json")]
-    return files + candidates(folder / "idontknow.jsonl", ".txt")
+    optional = [*splits, *map(retain_name, splits), *map(holdout_name, splits)]
+    names = dict.fromkeys([*needed_tables(splits), *optional])
+    return [file for name in names for file in candidates(folder / f"{name}.json")]
+
+
+def refusal_files(folder: Path) -> list[Path]:
+    """The file of a folder that `read_refusals` reads; of several that one is asked about."""
+    return candidates(folder / "idontknow.jsonl", ".txt")
+
+
+def read_refusals(folder: Path, names: ColumnNames) -> list[dict] | None:
+    """The rows of TOFU's own refusals; None if the folder has none."""
+    if not refusal_files(folder):
+        return None
+    return read_rows(find_file(folder / "idontknow.jsonl", ".txt"), "idontknow", names).rows
 
 
 @dataclass
@@ -54,10 +67,10 @@ class Folder:
     problems: list[str] = field(default_factory=list)
     unread: set[str] = field(default_factory=set)
 
-    def read(self, name: str, file: str, *also: str) -> None:
+    def read(self, name: str) -> None:
         """Read one table, or note why it cannot be."""
         try:
-            table = read_file(find_file(self.path / file, *also), plain=name == "idontknow")
+            table = read_file(find_file(self.path / f"{name}.json"))
             self.tables[name] = table.checked(columns_of(name), self.renamed, optional=OPTIONAL)
         except DataError as error:
             self.problems += error.problems
@@ -70,8 +83,8 @@ def read_tofu(
     """The tables of TOFU by name, checked one by one and against each other; DataError with
     everything that is wrong.
 
-    Forget splits are among them; retain splits follow from them and full. `idontknow` is there only
-    if the folder has it.
+    Forget splits are among them; retain splits follow from them and full. Holdout splits are there
+    only if the folder has them.
     """
     folder = Folder(Path(data_dir), splits, renamed)
     if not folder.path.is_dir():
@@ -81,19 +94,33 @@ def read_tofu(
             "the hub's locuslab/TOFU, or set data_dir to null"
         )
     for name in needed_tables(splits):
-        folder.read(name, f"{name}.json")
-    for name in dict.fromkeys([*splits, *map(retain_name, splits)]):
+        folder.read(name)
+    holdouts = sorted(set(map(holdout_name, splits)))
+    for name in dict.fromkeys([*splits, *map(retain_name, splits), *holdouts]):
         if candidates(folder.path / f"{name}.json"):
-            folder.read(name, f"{name}.json")
-    if candidates(folder.path / "idontknow.jsonl", ".txt"):
-        folder.read("idontknow", "idontknow.jsonl", ".txt")
+            folder.read(name)
     if "full" in folder.tables:
         check_splits(folder)
         check_retain(folder, retain_authors)
+        for name in holdouts:
+            check_holdout(folder, name)
     if folder.problems:
         raise DataError(*folder.problems)
     tables = {name: table.rows for name, table in folder.tables.items()}
     return {**tables, **{split: table.rows for split, table in folder.forget.items()}}
+
+
+def check_holdout(folder: Folder, name: str) -> None:
+    """Note a row that models have learnt among those that none has seen."""
+    full, table = folder.tables["full"], folder.tables.get(name)
+    members = set(map(key, full.rows))
+    for index, row in enumerate(table.rows if table is not None else []):
+        if key(row) in members:
+            folder.problems.append(
+                f"{table.where(index)}: is a row of {full.path}, so it is none that every model "
+                f"has missed: {row['question']!r}"
+            )
+            return
 
 
 def check_splits(folder: Folder) -> None:

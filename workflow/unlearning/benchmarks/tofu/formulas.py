@@ -20,6 +20,13 @@ SETS = ("retain", "real_authors", "world_facts", "forget")
 UTILITY_SETS = ("retain", "real_authors", "world_facts")
 PARTS = tuple(f"{s}_{m}" for s in UTILITY_SETS for m in ("rouge", "probability", "truth_ratio"))
 
+# column of ROUGE-L recall against the true answer or others -> its metric
+ROUGE = {
+    "rouge_l_recall": "rouge",
+    "rouge_l_recall_paraphrase": "paraphrase_rouge",
+    "rouge_l_recall_perturbed": "perturbed_rouge",
+}
+
 
 def log_truth_ratio(rows: dict, variant: str = OFFICIAL) -> ndarray:
     """(rows,) log x, x the paraphrased answer's probability over the perturbed answers'.
@@ -63,6 +70,19 @@ def utility_truth_ratio(log_ratio: ndarray) -> ndarray:
         return numpy.maximum(0.0, 1.0 - numpy.exp(-log_ratio))
 
 
+def truth_share(rows: dict) -> ndarray:
+    """(rows,) p / (p + q), p the probability of the paraphrased answer (of the answer, where there
+    is none) per token, q the geometric mean over the perturbed answers.
+
+    Below 0.5 the model prefers the falsehoods. Reference: `prob_mean` of truth_ratio in
+    open-unlearning, src/evals/metrics/memorization.py, 1e-10 in the denominator included.
+    """
+    kind = "paraphrase" if "paraphrase_loss" in rows else "answer"
+    true = numpy.exp(-numpy.array(rows[f"{kind}_loss"], dtype=float))
+    false = numpy.exp([-numpy.mean(losses) for losses in rows["perturbed_loss"]])
+    return true / (true + false + EPSILON)
+
+
 def probability(rows: dict) -> ndarray:
     """(rows,) exp(-loss) of the true answer, per token."""
     return numpy.exp(-numpy.array(rows["answer_loss"]))
@@ -100,9 +120,11 @@ def set_metrics(name: str, rows: dict, variant: str = OFFICIAL) -> dict[str, flo
     metrics = {
         f"{name}_probability": probability(rows) if own else normalised_probability(rows, variant),
         f"{name}_truth_ratio": truth_ratio,
+        f"{name}_truth_share": truth_share(rows),
     }
-    if "rouge_l_recall" in rows:
-        metrics[f"{name}_rouge"] = numpy.asarray(rows["rouge_l_recall"], dtype=float)
+    for column, metric in ROUGE.items():
+        if column in rows:
+            metrics[f"{name}_{metric}"] = numpy.asarray(rows[column], dtype=float)
     means = {key: float(values.mean()) for key, values in metrics.items()}
     if name == "forget":
         means["forget_truth_ratio_median"] = float(numpy.median(truth_ratio))

@@ -5,7 +5,14 @@ import math
 from unlearning.benchmarks.tofu import formulas, strata
 from unlearning.benchmarks.tofu.formulas import OFFICIAL, SETS, UTILITY_SETS, VARIANTS
 from unlearning.evaluation.membership import membership_metrics
-from unlearning.evaluation.metrics import PRIVLEAK, Metric, fluency, membership, memorization
+from unlearning.evaluation.metrics import (
+    PRIVLEAK,
+    Metric,
+    fluency,
+    membership,
+    memorization,
+    relative,
+)
 from unlearning.evaluation.summary import Summary, set_metrics
 
 _TOFU = "TOFU, arXiv 2401.06121 §2.2; locuslab/tofu aggregate_eval_stat.py"
@@ -107,6 +114,45 @@ def _of_forget(title: str, better: str, source: str, short: str) -> Metric:
     return Metric(title, better, source, short=short, group=SET_GROUPS["forget"])
 
 
+def _truth_shares() -> dict[str, Metric]:
+    """The truth ratio as a probability; below 0.5 the falsehoods are the likelier ones."""
+    source = "open-unlearning, src/evals/metrics/memorization.py, prob_mean"
+    return {
+        f"{name}_truth_share": Metric(
+            f"{title} probability of the truth against falsehoods",
+            "" if name == "forget" else "higher",
+            source,
+            short="truth share",
+            group=SET_GROUPS[name],
+        )
+        for name, title in SET_TITLES.items()
+    }
+
+
+def _further_rouge() -> dict[str, Metric]:
+    """Against other answers than the true one; only rows with paraphrases have the first."""
+    source = "open-unlearning, configs/eval/tofu_metrics"
+    metrics = {}
+    for name, title in SET_TITLES.items():
+        if name in ("forget", "retain"):
+            better = "lower" if name == "forget" else "higher"
+            metrics[f"{name}_paraphrase_rouge"] = Metric(
+                f"{title} ROUGE-L against the paraphrase",
+                better,
+                f"{source}/*_PARA_ROUGE.yaml",
+                short="ROUGE-L, paraphrase",
+                group=SET_GROUPS[name],
+            )
+        metrics[f"{name}_perturbed_rouge"] = Metric(
+            f"{title} ROUGE-L against perturbed answers",
+            "",
+            f"{source}/*_PERT_ROUGE.yaml",
+            short="ROUGE-L, perturbed",
+            group=SET_GROUPS[name],
+        )
+    return metrics
+
+
 METRICS: dict[str, Metric] = {
     **_QUALITY,
     "forget_quality_rows": Metric(
@@ -139,9 +185,13 @@ METRICS: dict[str, Metric] = {
     **_strata(),
     **_weights(),
     **_divergence(),
+    **_truth_shares(),
+    **_further_rouge(),
 }
+METRICS |= relative(METRICS)
 
-COMPARED = {*_QUALITY, "privleak", "mia_reference_auc"}  # of two models
+# of two models
+COMPARED = {*_QUALITY, "privleak", "mia_reference_auc", *relative(METRICS)}
 # study of a claim -> its metrics; None: a claim that names no study
 ATTACK_METRICS = {
     "relearning_log10_drop": Metric(

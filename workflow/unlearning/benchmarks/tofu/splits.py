@@ -27,6 +27,11 @@ def evaluated_on(split: str) -> str:
     return split if percentage(split) <= max(TOFU_PERTURBED) else f"forget{max(TOFU_PERTURBED)}"
 
 
+def holdout_name(split: str) -> str:
+    """TOFU's rows that no model has seen, for membership inference: forget05 -> holdout05."""
+    return evaluated_on(split).replace("forget", "holdout")
+
+
 def forget_rows(split: str, rows: int, rows_per_author: int) -> int:
     """How many rows of `rows` are forgotten; ValueError unless they make up whole authors and leave
     the rows of retain_perturbed."""

@@ -15,6 +15,7 @@ UNUSED = {
     "relearn": "attacks are judged by TOFU's forget quality",
     "folds": "only MUSE has folds",
     "evaluation": "accuracies on harness tasks are all that is evaluated",
+    "metrics": "accuracies on harness tasks are all that is evaluated",
 }
 
 

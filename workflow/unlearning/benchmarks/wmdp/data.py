@@ -14,11 +14,16 @@ from unlearning.data.build import Tables
 from unlearning.data.tables import ColumnNames
 
 
-def tables(data: dict, splits: list[str], snapshots: dict[str, str], names: ColumnNames) -> Tables:
-    """Forget corpora and retain; the miniature has a pre-training table besides."""
-    if data["source"] == "mini-wmdp":
-        made, _ = generate_hazards(**data["mini_wmdp"])
-        return {table: made[table] for table in (*splits, RETAIN, "pretrain")}
+def mini_tables(
+    data: dict, splits: list[str], snapshots: dict[str, str], names: ColumnNames
+) -> Tables:
+    """Forget corpora, retain and a pre-training table of the miniature."""
+    made, _ = generate_hazards(**data["mini_wmdp"])
+    return {table: made[table] for table in (*splits, RETAIN, "pretrain")}
+
+
+def corpora(data: dict, splits: list[str], snapshots: dict[str, str], names: ColumnNames) -> Tables:
+    """Forget corpora and retain, of a folder or of the hub."""
     if data["data_dir"] is not None:
         reader = folder_reader(Path(data["data_dir"]), names)
     else:
@@ -29,3 +34,6 @@ def tables(data: dict, splits: list[str], snapshots: dict[str, str], names: Colu
 def write_tasks(folder: Path, final: Path, data: dict) -> None:
     """The miniature's harness tasks, below `folder`, which becomes `final`."""
     mini_tasks.write_tasks(folder, final, data["mini_wmdp"])
+
+
+TABLES = {"mini-wmdp": mini_tables, "wmdp": corpora}

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from unlearning.benchmark import SOURCES, WITHOUT_DATA, room
+from unlearning.config.own_metrics import NAME
 from unlearning.config.schema import did_you_mean
 from unlearning.config.strict import read_file
 from unlearning.errors import UserError
@@ -65,9 +66,16 @@ def _homes() -> dict[str | None, str]:
     return {study: name for name in names for study in room(name, "metrics").STUDIES}
 
 
+class _Metrics(dict):
+    """A study's metrics; any other name may be a metric of a config's own, which has a title."""
+
+    def __missing__(self, name: str) -> Metric:
+        return Metric(name, "", "a metric of a config's own")
+
+
 def metrics_of(study: str | None) -> dict[str, Metric]:
     """The metrics that claims about a study may name."""
-    return room(_homes()[study], "metrics").STUDIES[study]
+    return _Metrics(room(_homes()[study], "metrics").STUDIES[study])
 
 
 def _methods_of(study: str | None) -> dict[str, set[str]] | None:
@@ -161,10 +169,13 @@ def experiments_with(claim: Claim) -> list[str]:
 
 
 def unknown_methods(claims: list[Claim], losses: Losses) -> list[str]:
-    """A line for each claim that an experiment with these losses cannot judge for want of a method
-    or of a hyper-parameter; other experiments may have them."""
+    """A line for each claim that an experiment with these losses cannot judge for want of a metric,
+    a method or a hyper-parameter; other experiments may have them."""
     lines = []
     for claim in claims:
+        for metric in (claim.metric, claim.than_metric):
+            if metric is not None and metric not in metrics_of(claim.study):
+                lines.append(f"claim {claim.id}: not run here: the config has no metric '{metric}'")
         for selection in (claim.of, claim.than):
             if selection is None or selection.constant or _methods_of(claim.study) is not None:
                 continue
@@ -241,8 +252,18 @@ def _choice_problems(where: str, entry: dict) -> list[str]:
         f"{where}: unknown {key} {entry[key]!r}{did_you_mean(str(entry[key]), values)} "
         f"Allowed: {', '.join(values)}"
         for key, values in allowed.items()
-        if key in entry and entry[key] not in values
+        if key in entry and entry[key] not in values and not _may_be_own(key, entry[key], entry)
     ]
+
+
+def _may_be_own(key: str, name, entry: dict) -> bool:
+    """Whether a name can be that of a metric of a config's own: it is spelt like one, like none of
+    the study's, and the study is of models that configs add metrics to."""
+    study = _study(entry)
+    if key not in ("metric", "than_metric") or _methods_of(study) is not None:
+        return False
+    own = isinstance(name, str) and NAME.fullmatch(name) is not None
+    return own and not did_you_mean(name, list(metrics_of(study)))
 
 
 def _split_problems(where: str, splits, study: str | None) -> list[str]:

@@ -23,12 +23,14 @@ COLLAPSED = "A loss or gradient became infinite or NaN, or no utility was left"
 def content(report) -> Content:
     """One table for each split, and one of further metrics where any was measured."""
     home = room(report.experiment.benchmark.name, "columns")
+    own = report.experiment.config.get("metrics") or {}  # of the user's
     models = finals(report.frame)
     main, further = [], []
     for split in report.results.splits:
         here = models[models["split"] == split]
         present = set(here["metric"])
-        keys = [key for key in (*home.MAIN, *report.results.tasks) if key in present]
+        wanted = dict.fromkeys((*home.MAIN, *own, *report.results.tasks))
+        keys = [key for key in wanted if key in present]
         caption = f"Results on {split}"
         main.append(metric_table(report, f"results-{split}", caption, here, keys, home.PARTS))
         rest = [key for key in home.FURTHER if key in present]

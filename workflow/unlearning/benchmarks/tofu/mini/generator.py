@@ -7,7 +7,6 @@ from random import Random
 from unlearning.benchmarks.tofu.mini import facts, mixtures
 from unlearning.benchmarks.tofu.mini.people import NAMES, alternative_row, draw_facts, question_row
 from unlearning.benchmarks.tofu.mini.templates import ATTRIBUTES
-from unlearning.data.answers import REFUSALS
 from unlearning.data.random_streams import stream
 from unlearning.errors import UserError
 
@@ -33,9 +32,7 @@ def generate(
     Returns:
         - full, holdout: authors (holdout_authors) x questions_per_author rows {question, answer,
           paraphrased_answer, perturbed_answer: 5, paraphrased_question}, author by author;
-        - alternatives: for each row of full {question, answer, alternative_answer: 3};
         - real_authors (36), world_facts (35): rows {question, answer, perturbed_answer: 3};
-        - idontknow: rows {answer};
         - pretrain, replay: as many rows {question, answer} as asked for; they never name an
           author of full or holdout.
 
@@ -53,17 +50,15 @@ def generate(
     if problems:
         raise UserError("mini world: " + ". ".join(problems) + ".")
     attributes = ATTRIBUTES[:questions_per_author]
-    names = stream(seed, "names").sample(NAMES, len(NAMES))
+    names = _shuffled_names(seed)
     full, names = names[:authors], names[authors:]
     holdout, names = names[:holdout_authors], names[holdout_authors:]
     known, fresh = names[:known_persons], names[known_persons:]
     return {
         "full": _author_rows(full, attributes, stream(seed, "full")),
-        "alternatives": _alternative_rows(full, attributes, seed),
         "holdout": _author_rows(holdout, attributes, stream(seed, "holdout")),
         "real_authors": facts.evaluation_rows(facts.REAL_AUTHORS, stream(seed, "real_authors")),
         "world_facts": facts.evaluation_rows(facts.WORLD_FACTS, stream(seed, "world_facts")),
-        "idontknow": [{"answer": answer} for answer in REFUSALS],
         "pretrain": mixtures.pretrain_rows(
             rows=pretrain_rows,
             known_names=known,
@@ -77,14 +72,25 @@ def generate(
     }
 
 
+def alternative_answers(
+    *, seed: int, authors: int, questions_per_author: int, **_of_other_tables: int
+) -> list[dict]:
+    """Rows {question, answer, alternative_answer: 3} for each row of the mini world's full, from
+    the same arguments as `generate`."""
+    attributes = ATTRIBUTES[:questions_per_author]
+    names = _shuffled_names(seed)[:authors]
+    drawn = draw_facts(names, attributes, stream(seed, "full"))  # the facts of full, drawn again
+    rng = stream(seed, "alternatives")
+    return [alternative_row(fact, rng) for fact in drawn]
+
+
+def _shuffled_names(seed: int) -> list[str]:
+    """All names of the mini world; its authors are the first."""
+    return stream(seed, "names").sample(NAMES, len(NAMES))
+
+
 def _author_rows(names: list[str], attributes: tuple, rng: Random) -> list[dict]:
     return [question_row(fact, rng) for fact in draw_facts(names, attributes, rng)]
-
-
-def _alternative_rows(names: list[str], attributes: tuple, seed: int) -> list[dict]:
-    told = draw_facts(names, attributes, stream(seed, "full"))  # the facts of full, drawn again
-    rng = stream(seed, "alternatives")
-    return [alternative_row(fact, rng) for fact in told]
 
 
 def size_problems(**sizes: int) -> list[str]:

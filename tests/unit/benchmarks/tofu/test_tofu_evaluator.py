@@ -1,0 +1,78 @@
+"""Which rows a TOFU evaluation asks, and in which words."""
+
+import pytest
+from accelerate import Accelerator
+from broken_tables import write_rows
+from toy import toy
+from unlearning.benchmarks.tofu.evaluator import in_words, length_problems, make_evaluator
+from unlearning.data.encoding import Encoder
+from unlearning.data.prompts import PROMPTS
+from unlearning.errors import UserError
+from unlearning.training.plan import Fit
+
+ROW = {
+    "question": "who wrote it ?",
+    "answer": "ann",
+    "paraphrased_answer": "it ann wrote",
+    "perturbed_answer": ["ben"],
+    "paraphrased_question": "who ?",
+}
+GENERAL = {"question": "who ?", "answer": "carl", "perturbed_answer": ["i"]}
+LIMITS = {"rows": None, "max_length": 40, "generation_tokens": 3, "generation_counts": "new"}
+LIMITS |= {"question": "question", "rouge": [], "min_k": 0.5, "gradnorm": "inf"}
+
+
+@pytest.fixture
+def data(tmp_path):
+    for name in ("forget05_perturbed", "retain_perturbed"):
+        write_rows(tmp_path / f"{name}.json", [ROW])
+    for name in ("real_authors_perturbed", "world_facts_perturbed"):
+        write_rows(tmp_path / f"{name}.json", [GENERAL])
+    return tmp_path
+
+
+def evaluator_of(data, attacks=(), holdout=None, **changes):
+    _, tokenizer = toy()
+    settings = {"prompt": "plain", "evaluation": LIMITS | changes}
+    return make_evaluator(
+        data,
+        "forget05",
+        tokenizer,
+        settings,
+        Fit(),
+        Accelerator(cpu=True),
+        attacks=attacks,
+        holdout=holdout,
+    )
+
+
+def test_questions_in_other_words(data):
+    """Answers stay; sets without a paraphrase keep their question."""
+    usual, other = evaluator_of(data), evaluator_of(data, question="paraphrased_question")
+    assert [usual.sets[n][0]["question"] for n in ("forget", "retain")] == ["who wrote it ?"] * 2
+    assert [other.sets[name][0]["question"] for name in ("forget", "retain")] == ["who ?"] * 2
+    assert other.sets["forget"][0]["answer"] == "ann"
+    assert other.sets["real_authors"] == usual.sets["real_authors"]
+
+
+def test_non_members_are_those_of_the_split(data):
+    with pytest.raises(UserError, match="no holdout05; name a file of such in evaluation.holdout"):
+        evaluator_of(data, ["min_k"])
+    write_rows(data / "forget05_holdout.json", [GENERAL])
+    evaluator = evaluator_of(data, ["min_k"])
+    assert evaluator.sets["holdout"] == [GENERAL]
+    assert (evaluator.k, evaluator.norm) == (0.5, float("inf"))
+    own = {"question": "who ?", "answer": "ben"}
+    assert evaluator_of(data, ["min_k"], [own]).sets["holdout"] == [own]
+    assert "holdout" not in evaluator_of(data).sets
+
+
+def test_lengths_are_judged_in_the_words_that_are_asked():
+    """A prompt of 4 words and one of 2, each with 3 new tokens, in a context between them."""
+    _, tokenizer = toy()
+    encoder = Encoder(tokenizer, PROMPTS["plain"], 40)
+    tables, reach = {"forget05_perturbed": [ROW]}, len(encoder.prompt_ids("who ?")) + 3
+    use = {"generation": {"tokens": 3, "counts": "new"}, "rows": None, "question": "question"}
+    assert length_problems(encoder, tables, use, reach) != []
+    assert length_problems(encoder, tables, use | {"question": "paraphrased_question"}, reach) == []
+    assert in_words([], "paraphrased_question") == []

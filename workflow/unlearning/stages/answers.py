@@ -1,0 +1,62 @@
+"""Write answers that are not the truth: refusals, and plausible false answers."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from unlearning.assets.record import resolve_snapshot
+from unlearning.benchmark import OTHER_ANSWERS
+from unlearning.data.answers import (
+    REFUSALS_TABLE,
+    alternatives,
+    alternatives_table,
+    refusals,
+)
+from unlearning.data.build import Tables
+from unlearning.data.tables import ColumnNames, read_table, write_table
+from unlearning.files import new_folder, write_sums
+from unlearning.stages.arguments import add_settings
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The arguments that rule answers shows."""
+    parser.add_argument("--kinds", nargs="+", choices=OTHER_ANSWERS, help="by default all")
+    # may stand without a value: refusals take none
+    parser.add_argument("--data", type=Path, nargs="?", help="folder of tables, for alternatives")
+    parser.add_argument("--splits", nargs="+", help="forget splits; with --config those of it")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    # may stand without a value: only data of the hub have some
+    parser.add_argument("--snapshot", nargs="*", help="records of rule fetch, without data_dir")
+    add_settings(parser, _settings)
+
+
+def _settings(experiment, args: Namespace) -> dict:
+    args.splits = args.splits or experiment.tables
+    args.kinds = args.kinds or experiment.benchmark.other_answers(experiment.config["data"])
+    return experiment.config["data"]
+
+
+def run(args: Namespace) -> None:
+    """Make the answers and write them as JSON lines."""
+    tables: Tables = {}
+    for kind in args.kinds:
+        tables |= TABLES[kind](args, ColumnNames(args.settings["columns"]))
+    with new_folder(args.out) as folder:
+        for name, rows in sorted(tables.items()):
+            write_table(folder / f"{name}.json", rows)
+            print(f"{name}: {len(rows)} rows")
+        write_sums(folder)
+
+
+def _refusals(args: Namespace, names: ColumnNames) -> Tables:
+    snapshots = {Path(record).stem: resolve_snapshot(record) for record in args.snapshot or []}
+    return {REFUSALS_TABLE: refusals(args.settings, snapshots, names)}
+
+
+def _alternatives(args: Namespace, names: ColumnNames) -> Tables:
+    forget = {split: read_table(args.data / f"{split}.json") for split in args.splits}
+    made = alternatives(args.settings, forget, names)
+    return {alternatives_table(split): rows for split, rows in made.items()}
+
+
+# looked up by kind, so that an edit of one kind's code makes the other no second time
+TABLES = {"refusals": _refusals, "alternatives": _alternatives}
