@@ -158,6 +158,8 @@ TASKS: dict[str, Metric] = {  # accuracies on tasks of lm-evaluation-harness
 }
 
 
-def task_metric(task: str) -> Metric:
-    """The declaration of a task's accuracy; of another task's it is not known what is better."""
-    return TASKS.get(task, Metric(task, "", "lm-evaluation-harness or the experiment's own task"))
+def task_metric(task: str, better: str) -> Metric:
+    """The declaration of a task's accuracy or other number. better: as the harness says of tasks
+    that are not declared here."""
+    source = "lm-evaluation-harness or the experiment's own task"
+    return TASKS.get(task, Metric(task, better, source, (-math.inf, math.inf)))

@@ -151,7 +151,7 @@ class Reader:
         return Results(
             self.experiment,
             frame.reset_index(drop=True),
-            metrics | {accuracy_of(task): task_metric(task) for task in documents},
+            metrics | self._task_metrics(),
             self._variants(),
             {study: splits},
             self.missing,
@@ -290,6 +290,13 @@ class Reader:
             self.harness[path] = read_json(path)
         tasks = self.harness[path]["tasks"]
         return {accuracy_of(task): scores["accuracy"] for task, scores in tasks.items()}
+
+    def _task_metrics(self) -> dict[str, Metric]:
+        return {
+            accuracy_of(task): task_metric(task, scores.get("better", ""))
+            for record in self.harness.values()
+            for task, scores in record["tasks"].items()
+        }
 
     def _documents(self) -> dict[str, int]:
         """Task -> number of its questions; UserError if models were asked different ones, as after
