@@ -158,7 +158,7 @@ TASKS: dict[str, Metric] = {  # accuracies on tasks of lm-evaluation-harness
 }
 
 
-def task_metric(task: str, better: str) -> Metric:
+def task_metric(task: str, better: str = "") -> Metric:
     """The declaration of a task's accuracy or other number. better: as the harness says of tasks
     that are not declared here."""
     source = "lm-evaluation-harness or the experiment's own task"
