@@ -10,7 +10,7 @@ from unlearning.methods.registry import FORGET_LOSSES
 from unlearning.reporting.citations import entries, of_methods, software, text_of
 
 # losses whose papers still want an entry in config/citations.yaml
-WANTED = {"CE-U", "PDU", "UNDIAL-OU"}
+WANTED = {"CE-U", "PDU", "UNDIAL-OU", "WHP"}
 
 
 def parsed(text: str) -> tuple[str, str, dict[str, str]]:

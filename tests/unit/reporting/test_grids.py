@@ -72,7 +72,7 @@ def test_one_hyper_parameter_makes_curves(contents, results):
     models = finals(results.frame)
     logs = models[models["metric"] == "log10_forget_quality"]
     logs = logs.loc[logs["label"] == "SimNPO+RT β=2.5 γ=0", "value"]
-    assert means.data.values[0]["log10_fq"] == pytest.approx(logs.mean())
+    assert means.data.values[0]["log10_fq"] == pytest.approx(logs.mean(), rel=1e-3)
     assert len(seeds.data.values) == 6
     (line,) = contents["grids"].csv["grids"].to_numpy().tolist()
     assert line[:4] == ["forget10", "SimNPO+RT", "gamma", 2]

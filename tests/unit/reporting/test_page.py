@@ -116,25 +116,6 @@ def small_config(folder) -> dict:
     return config
 
 
-def test_published_numbers_of_the_same_model_stand_beside_ours(tmp_path, quickly):
-    config = small_config(tmp_path / "results")
-    config["methods"] = {"NPO+RT": {}}
-    write_world(config)
-    config["data"] = {"source": "tofu", "data_dir": None, "retain_authors": None}
-    config["model"] |= {"path": "meta-llama/Llama-2-7b-chat-hf", "architecture": None}
-    out = make_report(config, tmp_path / "report")
-    page = (out / "index.html").read_text("utf-8")
-    results = text_of(section_of(page, "results"))
-    # the card's FQ of NPO+RT on forget10 is 0.29, its utility 0.55
-    assert re.search(r"published 0\.29 \([+-]\d\.\d{3}, (inside|outside)\)", results)
-    assert re.search(r"published 0\.55 \([+-]\d\.\d{3}, (inside|outside)\)", results)
-    section = text_of(section_of(page, "published"))
-    assert "forget10: the model and data of this experiment" in section
-    assert "forget05: the model and data of this experiment" in section
-    main = (out / "tables" / "main.csv").read_text("utf-8")
-    assert ",0.29," in main
-
-
 def test_a_part_of_an_experiment_makes_a_page_that_says_so(tmp_path, quickly):
     config = small_config(tmp_path / "results")
     world = write_world(config)

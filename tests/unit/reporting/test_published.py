@@ -1,5 +1,7 @@
 """Published numbers: their file, and when and how they stand beside ours."""
 
+import re
+
 import pytest
 import yaml
 from folders import ROOT
@@ -16,7 +18,7 @@ from unlearning.reporting.published.numbers import (
     compared,
     load_published,
 )
-from unlearning.reporting.report import Report
+from unlearning.reporting.report import Report, page, write_files
 from unlearning.reporting.section import sections
 
 FILES = sorted((ROOT / "config" / "published").glob("*.yaml"))
@@ -177,3 +179,19 @@ def test_the_section_and_the_main_table_hold_the_same_comparison(llama, ours, tm
     (found,) = [r for r in shown.rows if r.label.startswith("SimNPO+RT β=2.5")]
     notes = [cell.note for cell in found.cells if cell.note]
     assert notes == ["published 0.99 (-0.004, inside)", "published 0.58 (+0.035, outside)"]
+
+
+def test_the_page_shows_them_below_ours_and_by_themselves(llama, ours, tmp_path, quickly):
+    details = {"lead": "", "notes": []}
+    results = results_of(llama, ours, **details)
+    report = Report(llama, results, [], load_published(TOFU, llama, METRICS), [])
+    parts = []
+    for section in sections("tofu", ("overview", "results", "published")):
+        content = section.content()(report)
+        write_files(section, content, tmp_path)
+        parts.append((section, content))
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", page(report, parts, tmp_path)))
+    assert "published 0.58 (+0.035, outside)" in text
+    assert "Stopping epochs are those of each source; ours are of the last epoch" in text
+    assert "Llama-2-7b-chat, forget05: the model and data of this experiment" in text
+    assert "Llama-3.2-1B-Instruct, forget05: another model or other data than here" in text
