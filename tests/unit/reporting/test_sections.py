@@ -1,6 +1,7 @@
 """What a section declares and what it makes: equal, for every section of every benchmark."""
 
 import ast
+import shutil
 import sys
 from dataclasses import replace
 
@@ -8,7 +9,8 @@ import pandas
 import pytest
 from unlearning.benchmark import SOURCES, WITHOUT_DATA, room
 from unlearning.reporting import section as sections_module
-from unlearning.reporting.report import write_files
+from unlearning.reporting import sections as shared
+from unlearning.reporting.report import page, write_files
 from unlearning.reporting.section import HERE, Content, Figure, Section, sections
 from unlearning.reporting.tables import Cell, Column, Row, Table
 
@@ -54,9 +56,9 @@ def test_files_and_ids_are_each_of_one_section():
 
 
 def test_a_benchmarks_own_section_counts_first():
-    own, shared = sections("tofu", ("strata", "claims"))
+    own, common = sections("tofu", ("strata", "claims"))
     assert own.module == "unlearning.benchmarks.tofu.sections.strata"
-    assert shared.module == "unlearning.reporting.sections.claims"
+    assert common.module == "unlearning.reporting.sections.claims"
     assert own.path == HERE / "benchmarks" / "tofu" / "sections" / "strata.py"
 
 
@@ -173,3 +175,38 @@ def test_modules_declare_what_they_read_as_constants():
             if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in names
         ]
         assert everywhere == top and "TITLE" in top, section.module
+
+
+SEEDS = '''"""How many seeds each model has."""
+
+from unlearning.reporting.section import Content
+
+TITLE = "Seeds"
+TABLES = ("seeds",)
+
+
+def content(report) -> Content:
+    """A line for each label."""
+    counts = report.results.models.groupby("label", sort=False)["seed"].count().reset_index()
+    return Content({"seeds": counts}, words={"most": counts["seed"].max()})
+'''
+
+
+def test_a_section_is_added_as_one_module_and_one_template(tmp_path, monkeypatch, report, quickly):
+    folder = tmp_path / "reporting" / "sections"
+    shutil.copytree(HERE / "reporting" / "sections", folder)
+    (folder / "seeds.py").write_text(SEEDS)
+    (folder / "seeds.html.j2").write_text("<p>At most {{ most }} seeds.</p>\n")
+    monkeypatch.setattr(sections_module, "HERE", tmp_path)
+    monkeypatch.setattr(shared, "__path__", [*shared.__path__, str(folder)])
+    parts = []
+    for section in sections("tofu", ("overview", "seeds")):
+        content = section.content()(report)
+        write_files(section, content, tmp_path)
+        parts.append((section, content))
+    written_page = page(report, parts, tmp_path)
+    assert '<a href="#seeds">Seeds</a>' in written_page
+    assert "<p>At most 3 seeds.</p>" in written_page
+    lines = (tmp_path / "tables" / "seeds.csv").read_text().splitlines()
+    assert lines[:3] == ["label,seed", "Target,1", "Retrained,2"]
+    sys.modules.pop("unlearning.reporting.sections.seeds")
