@@ -1,9 +1,11 @@
 """The frame: its averages against values computed by hand, its shapes, what attacks undo."""
 
 import math
+import re
 
 import pandas
 import pytest
+from folders import ROOT
 from report_world import run_rows
 from unlearning.reporting.frame import (
     COLUMNS,
@@ -167,3 +169,10 @@ def test_a_relearning_drop_is_before_minus_after_the_last_epoch_of_each_attack()
 def test_an_attack_on_a_model_that_was_not_evaluated_has_no_drop():
     rows = run_rows("NPO", 1, phase=RELEARN, attack="random", epoch=1, log10_forget_quality=-3.0)
     assert relearned(tidy(rows)).empty
+
+
+def test_every_column_is_documented_as_it_is_declared():
+    text = (ROOT / "docs" / "results.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", text, re.M)
+    documented = {name: meaning for name, meaning in rows if name in COLUMNS}
+    assert documented == COLUMNS and [*documented] == [*COLUMNS]
