@@ -95,7 +95,7 @@ def test_half_a_unit_of_the_last_printed_digit():
     assert half_unit(47.09, 2) == pytest.approx(0.005)
     assert half_unit(58, 0) == 0.5
     assert half_unit(0.0, 2) == pytest.approx(0.005)
-    assert half_unit(4.02e-6, 2) == pytest.approx(0.005e-6)
+    assert half_unit(4.02e-6, 2) == pytest.approx(0.005e-6, rel=1e-9, abs=0)
 
 
 def test_numbers_are_printed_as_published(llama):

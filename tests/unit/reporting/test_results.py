@@ -46,7 +46,7 @@ def test_forget_quality_is_geometric_over_retrained_models(experiment, results):
     found = metrics_of(results, experiment.target_run)
     assert len(tests) == 2
     product = tests[0].p_value * tests[1].p_value
-    assert found["forget_quality"] == pytest.approx(product**0.5)
+    assert found["forget_quality"] == pytest.approx(product**0.5, rel=1e-9, abs=0)
     assert found["log10_forget_quality"] == pytest.approx((tests[0].log10_p + tests[1].log10_p) / 2)
     statistics = [test.ks_statistic for test in tests]
     assert found["ks_statistic"] == pytest.approx(sum(statistics) / 2)
@@ -55,7 +55,9 @@ def test_forget_quality_is_geometric_over_retrained_models(experiment, results):
 def test_noise_floor_is_the_second_retrained_model_against_the_first(experiment, results):
     first, second = experiment.retrain_runs()
     floor = forget_quality(forget_rows(experiment, second), forget_rows(experiment, first))
-    assert metrics_of(results, second)["forget_quality"] == pytest.approx(floor.p_value)
+    assert metrics_of(results, second)["forget_quality"] == pytest.approx(
+        floor.p_value, rel=1e-9, abs=0
+    )
     assert "forget_quality" not in metrics_of(results, first)
 
 
@@ -86,7 +88,7 @@ def test_forget_quality_of_a_stratum_is_that_of_its_rows(experiment, results):
     ]
     found = metrics_of(results, run)
     assert found["forget_quality@short"] == pytest.approx(
-        (tests[0].p_value * tests[1].p_value) ** 0.5
+        (tests[0].p_value * tests[1].p_value) ** 0.5, rel=1e-9, abs=0
     )
     assert "forget_quality@short" not in metrics_of(results, first)
     assert "forget_quality@long" in metrics_of(results, second)  # the floor

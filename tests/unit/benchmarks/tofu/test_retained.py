@@ -68,7 +68,9 @@ def test_logs_of_losses_serve_other_formulas_too(kind, tmp_path):
     for variant in ("official", "paper", "open-unlearning"):
         ratios = [formulas.log_truth_ratio(sides["forget"], variant) for sides in (ours, theirs)]
         expected = ks_2samp(*ratios).pvalue
-        assert Against(rows, variant, ours).quality(ours) == pytest.approx(expected, rel=1e-12)
+        assert Against(rows, variant, ours).quality(ours) == pytest.approx(
+            expected, rel=1e-12, abs=0
+        )
     assert summary["metrics"]["model_utility"] == formulas.summarise(theirs)["model_utility"]
     assert summary["rows"] == dict.fromkeys(formulas.SETS, ROWS)
     assert len(summary["log"]["sha256"]) == 64
@@ -89,11 +91,11 @@ def test_a_log_of_open_unlearning_is_compared_as_there(tmp_path):
     rows, summary = evaluation_of(path, table(theirs), None, "forget10")
     against = Against(rows, "open-unlearning", ours)
     expected = open_unlearning.write(ours, theirs)["forget_quality"]["agg_value"]
-    assert against.quality(ours) == pytest.approx(expected, rel=1e-12) and expected < 1
+    assert against.quality(ours) == pytest.approx(expected, rel=1e-12, abs=0) and expected < 1
     assert against.quality(theirs) == 1
     ratios = formulas.log_truth_ratio(ours["forget"], "open-unlearning").tolist()
     point = {"log_truth_ratio": {"open-unlearning": ratios}, "metrics": {}, "variants": {}}
-    assert against.quality_of_point(point) == pytest.approx(expected, rel=1e-12)
+    assert against.quality_of_point(point) == pytest.approx(expected, rel=1e-12, abs=0)
     metrics = summary["variants"]["open-unlearning"]
     utility = formulas.summarise(theirs, "open-unlearning")["model_utility"]
     assert metrics["model_utility"] == pytest.approx(utility, rel=1e-12)
@@ -119,7 +121,7 @@ def test_forget_quality_as_open_unlearning_has_published_it(tmp_path):
     losses |= {"answer_tokens": [4] * count}
     full = {"forget": {**answers, **losses}}
     found = Against(rows, "open-unlearning", full).quality(full)
-    assert found == pytest.approx(published["forget_quality"], rel=1e-12)
+    assert found == pytest.approx(published["forget_quality"], rel=1e-12, abs=0)
 
 
 def refused(path: Path, ours: dict, **changes) -> list[str]:
