@@ -131,7 +131,7 @@ OF_TOFU = [
         changed("workflow/unlearning/benchmarks/tofu/sections/fq_mu.html.j2", "<p>", "<p>It: "),
         REPORT,
     ),
-    ("page template", changed("reports/page/page.html.j2", "<main", "<!-- edited --><main"), REPORT),
+    ("page's frame", changed("reports/page/page.html.j2", "<main", "<!-- it --><main"), REPORT),
     ("script", changed("reports/page/page.js", "strict", "strict "), REPORT),
     ("citation", changed("config/citations.yaml", "year: 2024", "year: 2025"), REPORT),
     ("claims", changed("config/claims.yaml", "#", "# Edited."), REPORT),
@@ -189,7 +189,7 @@ OF_MUSE = [
     ("its tables", inside("benchmarks/muse/files.py:muse_tables"), CORPUS),
     ("reader of the release", inside("benchmarks/muse/files.py:snapshot_reader"), NOTHING),
     ("WMDP's corpora", inside("benchmarks/wmdp/files.py:wmdp_tables"), NOTHING),
-    ("its page", inside("benchmarks/muse/page.py:render"), REPORT),
+    ("its page", inside("benchmarks/muse/sections/folds.py:content"), REPORT),
     ("TOFU's figures", inside("benchmarks/tofu/sections/fq_mu.py:_panel"), NOTHING),
     ("selected epochs lost", deleted("results/micro-muse/report/tables/selected.csv"), REPORT),
     ("rows lost", deleted(f"{FIRST}/evaluate/rows.json"), Counter(evaluate=1, report=1)),
@@ -204,7 +204,7 @@ OF_WMDP = [
     ("its miniature", inside("benchmarks/wmdp/mini.py:generate_hazards"), GERMS),
     ("MUSE's miniature", inside("benchmarks/muse/mini.py:generate_news"), NOTHING),
     ("evaluators of the others", both(ON_TOFU, ON_MUSE), NOTHING),
-    ("its page", inside("benchmarks/wmdp/page.py:render"), REPORT),
+    ("its page", inside("benchmarks/wmdp/columns.py:note"), REPORT),
     ("accuracies lost", deleted("results/micro-wmdp/base/harness"), Counter(harness=1, report=1)),
 ]
 

@@ -44,7 +44,12 @@ def test_the_report_holds_every_model(experiment):
     ]
     report = experiment.layout.report
     page = (report / "index.html").read_text(encoding="utf-8")
-    for title in ("Results</h2>", "At the selected epoch</h2>", "Scalability <", "Sustainability <"):
+    for title in (
+        "Results</h2>",
+        "At the selected epoch</h2>",
+        "Scalability <",
+        "Sustainability <",
+    ):
         assert f">{title}" in page
     assert "Forget quality" not in page
     linked = set(re.findall(r'href="(tables/[^"]+)"', page))

@@ -1,7 +1,6 @@
 """The loss of each model as a bar."""
 
 import altair
-
 from unlearning.reporting.charts.specs import Panel, inline_data
 from unlearning.reporting.frame import finals
 from unlearning.reporting.section import Content, Figure

@@ -4,9 +4,9 @@ Which evaluation sets it shows says a benchmark's `columns` room: ANSWERS, set -
 """
 
 import json
+import math
 
 from unlearning.benchmark import room
-from unlearning.benchmarks.tofu.formulas import probability
 from unlearning.evaluation.fluency import perplexity, repetition
 from unlearning.evaluation.records import read_rows
 from unlearning.reporting.labels import RETRAIN, TARGET
@@ -95,7 +95,8 @@ def _answers(columns: dict, most: int) -> list[list]:
     texts = columns["generation"][:most]
     nothing = [None] * len(texts)
     rouge = columns.get("rouge_l_recall", columns.get("rouge_l_f1", nothing))
-    likelihood = probability(columns) if "answer_loss" in columns else nothing
+    losses = columns.get("answer_loss")
+    likelihood = nothing if losses is None else [math.exp(-loss) for loss in losses]
     nll = columns.get("generation_nll", nothing)
     return [
         [_cut(t), _short(r), _short(p), _short(repetition(t)), _short(perplexity([n]))]
