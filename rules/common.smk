@@ -274,7 +274,7 @@ def held_evaluated(wildcards):
     """What an evaluation reads from outside: non-members, and models that lie there."""
     models = {model_of(wildcards), *judge_of_fluency(wildcards)}
     files = [file for model in sorted(models) for file in EXPERIMENT.files_of_model(model)]
-    return held([*EXPERIMENT.holdout_files(), *files])
+    return held([*EXPERIMENT.holdout_files(wildcards.split), *files])
 
 
 def state_of(wildcards, output):

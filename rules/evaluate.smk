@@ -8,7 +8,7 @@ rule evaluate:
         data=rules.data.output.folder,
         model=lambda wildcards: model_files(model_of(wildcards)),
         target=lambda wildcards: model_files(*judge_of_fluency(wildcards)),
-        holdout=outside(EXPERIMENT.holdout_files()),
+        holdout=lambda wildcards: outside(EXPERIMENT.holdout_files(wildcards.split)),
     output:
         rows=f"{WORLD}/{{split}}/{{run}}/evaluate/rows.json",
         summary=f"{WORLD}/{{split}}/{{run}}/evaluate/summary.json",

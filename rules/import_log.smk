@@ -27,6 +27,10 @@ if EXPERIMENT.log_splits():
             log=lambda wildcards: EXPERIMENT.log_of(wildcards.split, wildcards.run),
             held=lambda wildcards: held(EXPERIMENT.log_files(wildcards.split)),
             rows=EXPERIMENT.config["evaluation"]["rows"] or [],
+            # a holdout file's rows have been compared before any job
+            attacks=(
+                [] if EXPERIMENT.holdout_files() else EXPERIMENT.config["evaluation"]["membership"]
+            ),
             code=code(*EXPERIMENT.code_of("stages.import_log")),
             folder=subpath(output.rows, parent=True),
         shell:
@@ -35,5 +39,6 @@ if EXPERIMENT.log_splits():
             " --data {input.data:q}"
             " --split {wildcards.split}"
             " --rows {params.rows}"
+            " --attacks {params.attacks}"
             " --out {params.folder:q}"
             " > {log:q} 2>&1"

@@ -182,7 +182,14 @@ def test_non_members_of_a_tofu_folder(micro_with, tofu):
     preflight(experiment)
     assert experiment.evaluate_settings()["columns"] == {}
     (tofu / "rows.json").rename(tofu / "holdout10.json")
-    preflight(load_experiment(micro_with(data=data, evaluation=membership), ROOT))
+    experiment = load_experiment(micro_with(data=data, evaluation=membership), ROOT)
+    preflight(experiment)
+    assert experiment.holdout_files("forget10") == [tofu / "holdout10.json"]
+    learnt = json.loads((tofu / "full.json").read_text().splitlines()[3])
+    write_rows(tofu / "holdout10.json", [{"question": "Who?", "answer": "Nobody."}, learnt])
+    lines = problems(micro_with(data=data, evaluation=membership))
+    told = ("holdout10.json, line 2", "is a row of", learnt["question"])
+    assert_named(lines, "evaluation.membership", *told)
 
 
 def test_other_words_for_the_questions_must_be_there(micro_with, tofu):

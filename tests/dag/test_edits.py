@@ -322,6 +322,11 @@ OF_OWN_FILES = [
         changed("own/holdout.jsonl", "Nobody", "Someone"),
         Counter(evaluate=9, report=1),
     ),
+    (
+        "TOFU's own non-members beside a file that is named",
+        added("own/tofu/holdout10.json"),
+        NOTHING,
+    ),
     ("a GGUF file", grown("own/base.gguf"), TRAINED + Counter(restore=1)),
     ("rows of a task", changed("own/tasks/people.jsonl", "Ann", "Anna"), ASKED + Counter(fetch=1)),
     (
@@ -423,6 +428,7 @@ def test_another_file_of_refusals_is_read_by_those_who_teach_them(own):
 
 # two files and a model folder, which is the target as it is
 UNLEARNED = Counter(reference=1, unlearn=4, relearn=2, evaluate=5, report=1)
+IGNORANCE = Counter(answers=1, unlearn=2, evaluate=2, report=1)  # of IDK+RT
 FILE = "tests/micro/own/{}.jsonl".format
 
 OF_OWN_DATA = [
@@ -433,6 +439,8 @@ OF_OWN_DATA = [
         UNLEARNED + Counter(data=1),
     ),
     ("weights doubled", scaled("model/model.safetensors", 2.0), UNLEARNED),
+    ("titles of metrics", code("benchmarks/own/metrics.py", "Forget quality", "Quality"), REPORT),
+    ("refusals of ours", code("data/answers.py", '"No idea."', '"Not me."'), IGNORANCE),
     ("words and times", both(added("model/README.md"), touched("model/*", FILE("*"))), NOTHING),
 ]
 

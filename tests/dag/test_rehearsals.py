@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 import yaml
+from finished import micro_config
 from folders import EXPERIMENTS, ROOT
 from unlearning.config.experiment import load_experiment
 
@@ -43,6 +44,20 @@ def test_synthetic_studies_keep_their_runs(config):
     for job in jobs:
         assert rehearsal.runs(job.study, job.setting) == whole.runs(job.study, job.setting)
     assert str(rehearsal.curves(jobs[0])).startswith(f"results/rehearsal-{config['experiment']}/")
+
+
+def test_tiny_models_stand_for_those_that_your_own_data_name(fresh):
+    """A method and an attack that need the retrained model have one."""
+    config = {key: value for key, value in micro_config("own").items() if key != "pretrain"}
+    config["model"] = {"prompt": "plain", "precision": "float32"}
+    config |= {"target": {"path": "someone/target"}, "rehearsal": True}
+    config |= {"retrained": {"forget": {"path": "someone/retrained"}}}
+    config["methods"] = {"NPO": {"reference": ["target", "retrain"]}}
+    config["relearn"] = {"methods": []}
+    config["evaluation"] = {**config["evaluation"], "membership": ["min_k", "reference"]}
+    jobs = {"data": 1, "answers": 1, "pretrain": 1, "finetune": 1, "retrain": 1, "reference": 1}
+    jobs |= {"replaced_reference": 1, "unlearn": 2, "evaluate": 4, "report": 1}
+    assert fresh.jobs(config) == jobs
 
 
 def test_its_dag_is_that_of_the_experiment(fresh):

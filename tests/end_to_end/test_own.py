@@ -31,6 +31,16 @@ def as_texts(rows: list[dict]) -> list[dict]:
     return [{"text": f"{row['question']} {row['answer']}"} for row in rows]
 
 
+def as_halves(texts: list[dict]) -> list[dict]:
+    """Each text's first half of the words, to be continued by the rest."""
+    rows = []
+    for row in texts:
+        words = row["text"].split()
+        half = math.ceil(len(words) / 2)
+        rows.append({"question": " ".join(words[:half]), "answer": " ".join(words[half:])})
+    return rows
+
+
 def write(path: Path, rows: list[dict]) -> str:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return str(path)
@@ -203,11 +213,7 @@ def test_texts_are_continued_from_their_halves(own, config, stage, tmp_path, mod
     relearn = {"methods": ["NPO+RT"], "attacks": ["random"], "fraction": 0.5, "batch_size": 1}
     changes = {"relearn": {**relearn, "epochs": 1, "max_length": 48}}
     out = run_here(own, config("texts", {"NPO+RT": {}}, data=data, **changes), stage)
-    halves = []
-    for row in as_texts(rows_of("forget")):
-        words = row["text"].split()
-        half = math.ceil(len(words) / 2)
-        halves.append({"question": " ".join(words[:half]), "answer": " ".join(words[half:])})
+    halves = as_halves(as_texts(rows_of("forget")))
     target, unlearned = table(out, "cells")
     losses = [score["loss"] for score in scored(model, halves)]
     expected = mean(math.exp(-loss) for loss in losses)
@@ -254,6 +260,69 @@ def test_retrained_models_give_forget_quality(own, config, stage, tmp_path):
     assert "compares log truth ratios of the forget rows with those of 2 retrained" in seen(out)
 
 
+@pytest.fixture(scope="module")
+def retrained(model, tmp_path_factory) -> Path:
+    """A model folder that stands for one retrained without the rows to forget: another one."""
+    folder = tmp_path_factory.mktemp("retrained") / "model"
+    network = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights += 0.1 * weights.std() * torch.randn_like(weights)
+    network.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(model).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["questions", "texts"])
+def test_a_target_and_a_retrained_model_that_are_named(
+    own, config, stage, tmp_path, model, retrained, kind
+):
+    """Nothing is trained before unlearning; forget quality compares with the named model."""
+    rows = {role: rows_of(role) for role in ROLES}
+    if kind == "texts":
+        rows = {role: as_texts(rows[role]) for role in ROLES}
+    else:
+        others = [row["answer"] for row in rows["retain"]][:3]
+        rows["forget"] = [{**row, "perturbed_answer": others} for row in rows["forget"]]
+    data = {role: write(tmp_path / f"{role}.jsonl", rows[role]) for role in ROLES}
+    stated = config(
+        f"named-{kind}",
+        {"NPO+RT": {"reference": ["target", "retrain"]}},
+        data=data,
+        unlearn={"trajectory": [1], "warmup_epochs": 0},
+        target={"path": str(model)},
+        retrained={"forget": {"path": str(retrained)}},
+        evaluation={"membership": ["loss", "min_k", "reference"], "fluency": True},
+    )
+    del stated["model"]["path"]
+    out = run_here(own, stated, stage)
+    world = out.parent
+    assert not [world / stage for stage in ("pretrain", "finetune") if (world / stage).exists()]
+    cells = table(out, "cells")
+    assert [row["method"] for row in cells] == ["target", "retrain", "NPO+RT", "NPO+RT"]
+
+    def forget_of(run: str) -> dict:
+        return read_json(world / "forget" / run / "evaluate" / "rows.json")["forget"]
+
+    def truth_ratios(run: str) -> list[float]:
+        columns = forget_of(run)
+        pairs = zip(columns["perturbed_loss"], columns["answer_loss"], strict=True)
+        return [mean(losses) - loss for losses, loss in pairs]
+
+    asked = as_halves(rows["forget"]) if kind == "texts" else rows["forget"]
+    for run, folder in (("target/given", model), ("retrain/given", retrained)):
+        losses = [score["loss"] for score in scored(folder, asked)]
+        assert forget_of(run)["answer_loss"] == pytest.approx(losses, abs=1e-4)
+    if kind == "questions":
+        expected = ks_2samp(truth_ratios("target/given"), truth_ratios("retrain/given")).pvalue
+        assert float(cells[0]["forget_quality"]) == pytest.approx(expected)
+    assert all(row["mia_reference_auc"] for row in (cells[0], *cells[2:]))
+    page = (out / "index.html").read_text(encoding="utf-8")
+    named = page.partition("Named models")[2].partition("</dd>")[0]
+    assert str(model) in named and str(retrained) in named
+
+
 def test_methods_that_teach_other_answers(own, config, stage, tmp_path):
     others = [row["answer"] for row in rows_of("retain")][:2]
     false = [{"question": r["question"], "alternative_answer": others} for r in rows_of("forget")]
@@ -269,12 +338,16 @@ def test_methods_that_teach_other_answers(own, config, stage, tmp_path):
     assert refusals == '{"answer": "No idea."}\n'
 
 
-def test_a_rehearsal_of_texts(own, config, stage, tmp_path):
-    """Few rows make few sequences; the tiny model has its own tokenizer."""
+def test_a_rehearsal_of_texts(own, config, stage, tmp_path, retrained):
+    """Few rows make few sequences; the tiny models, one for that which is named, have a tokenizer
+    of their own."""
     data = {r: write(tmp_path / f"{r}.jsonl", as_texts(rows_of(r))) for r in ROLES}
-    out = run_here(own, config("halves", {"NPO+RT": {}}, data=data) | {"rehearsal": True}, stage)
+    named = {"retrained": {"forget": {"path": str(retrained)}}}
+    stated = config("halves", {"NPO+RT": {"reference": "retrain"}}, data=data, **named)
+    out = run_here(own, stated | {"rehearsal": True}, stage)
     rehearsed = out.parent.with_name("rehearsal-halves")
-    assert len(table(rehearsed / "report", "cells")) == 2
+    cells = table(rehearsed / "report", "cells")
+    assert [row["method"] for row in cells] == ["target", "retrain", "NPO+RT"]
 
 
 def test_tofu_as_two_plain_files(own, config, stage, tmp_path):

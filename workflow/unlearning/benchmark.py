@@ -116,6 +116,11 @@ class Benchmark:
         """The files of the user's that tables are made of, as far as they are read."""
         return []
 
+    def holdout_files(self, config: dict, split: str) -> list[Path]:
+        """The table of non-members from outside that models of a split are attacked with."""
+        holdout = config["evaluation"]["holdout"]
+        return [] if holdout is None else [Path(holdout)]
+
     def other_answers(self, data: dict) -> list[str]:
         """The kinds of answers that are not the truth which there are (OTHER_ANSWERS): tables that
         only methods of those roles read, and the tokenizer of a model from random weights."""

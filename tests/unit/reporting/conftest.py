@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 from folders import ROOT
+from project import merged
 from report_world import make_report, quick, write_every_section
 from unlearning.config.experiment import Experiment, load_experiment
 from unlearning.reporting import report as reporting
@@ -87,7 +89,7 @@ def report_on():
     """report_on(results): a report on results of one's own, without claims."""
 
     def bare(results) -> Report:
-        published = load_published(None, results.experiment, results.metrics)
+        published = load_published(None, results.experiment)
         return Report(results.experiment, results, [], published, [])
 
     return bare
@@ -95,8 +97,9 @@ def report_on():
 
 @pytest.fixture
 def llama(experiment):
-    """The experiment with Llama-2-7B-chat on TOFU."""
+    """The experiment as of the SimNPO paper's TOFU table: model, data, recipe, evaluation."""
+    published = yaml.safe_load((ROOT / "config/published/tofu.yaml").read_text(encoding="utf-8"))
+    base = {"path": "meta-llama/Llama-2-7b-chat-hf", "architecture": None}
+    stated = published["sources"]["simnpo-paper"]["config"]
     config = load_experiment(experiment.config, ROOT).config
-    config["data"] = {**config["data"], "source": "tofu"}
-    config["model"] |= {"path": "meta-llama/Llama-2-7b-chat-hf", "architecture": None}
-    return Experiment(config)
+    return Experiment(merged(config, {**stated, "model": base}))

@@ -7,7 +7,6 @@ import yaml
 from folders import ROOT
 from report_world import results_of, run_rows
 from unlearning.benchmark import room
-from unlearning.benchmarks.tofu.metrics import METRICS
 from unlearning.errors import UserError
 from unlearning.methods.registry import names
 from unlearning.reporting.labels import NAMES
@@ -31,7 +30,7 @@ def test_the_mini_world_is_no_published_model(report):
 
 
 def test_models_are_known_by_the_last_part_of_their_path_and_by_their_data(llama):
-    same = {(m.name, m.split): m.same for m in load_published(TOFU, llama, METRICS).models}
+    same = {(m.name, m.split): m.same for m in load_published(TOFU, llama).models}
     assert {name for (name, _), found in same.items() if found} == {"Llama-2-7b-chat"}
     for path, expected in (
         ("/models/llama-2-7b-chat-hf/", True),
@@ -39,17 +38,17 @@ def test_models_are_known_by_the_last_part_of_their_path_and_by_their_data(llama
         (None, False),
     ):
         llama.config["model"]["path"] = path
-        models = load_published(TOFU, llama, METRICS).models
+        models = load_published(TOFU, llama).models
         assert any(model.same for model in models) == expected
     llama.config["model"]["path"] = "meta-llama/Llama-2-7b-chat-hf"
     llama.config["data"] = {"source": "mini"}
-    assert not any(model.same for model in load_published(TOFU, llama, METRICS).models)
+    assert not any(model.same for model in load_published(TOFU, llama).models)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_row_names_a_method_and_metrics_of_this_project(path, experiment):
     metrics = room(path.stem, "metrics").METRICS
-    published = load_published(path, experiment, metrics)
+    published = load_published(path, experiment)
     rows = [row for model in published.models for row in model.rows]
     assert rows and set(published.metrics) <= set(metrics)
     assert {row.method for row in rows} <= {*names(), *NAMES}
@@ -83,11 +82,11 @@ def test_errors_name_the_file_the_value_and_what_is_allowed(tmp_path, experiment
     path = tmp_path / "published.yaml"
     path.write_text(yaml.safe_dump(content))
     with pytest.raises(UserError, match=f"{path}: Llama-2-7b-chat, forget01.*{message}"):
-        load_published(path, experiment, METRICS)
+        load_published(path, experiment)
 
 
 def test_without_a_file_there_is_nothing_beside(experiment):
-    assert load_published(None, experiment, METRICS) == PublishedNumbers()
+    assert load_published(None, experiment) == PublishedNumbers()
 
 
 def test_half_a_unit_of_the_last_printed_digit():
@@ -100,7 +99,7 @@ def test_half_a_unit_of_the_last_printed_digit():
 
 def test_numbers_are_printed_as_published(llama):
     rows = {}
-    for model in load_published(TOFU, llama, METRICS).models:
+    for model in load_published(TOFU, llama).models:
         if (model.name, model.split) == ("Llama-2-7b-chat", "forget05"):
             rows = {(row.method, row.source.title[:4]): row for row in model.rows}
     row = rows["SimNPO+RT", "Mode"]
@@ -132,7 +131,7 @@ def ours(llama):
 
 
 def test_published_cells_stand_beside_the_variants_that_they_speak_of(llama, ours):
-    published = load_published(TOFU, llama, METRICS)
+    published = load_published(TOFU, llama)
     cells = compared(published, results_of(llama, ours))
     card = [c for c in cells if c.source.title.startswith("Model cards")]
     assert {c.label for c in card} == {"SimNPO+RT β=2.5 γ=0 forget ×0.1375"}
@@ -155,7 +154,7 @@ def test_published_cells_stand_beside_the_variants_that_they_speak_of(llama, our
 
 
 def test_numbers_of_another_learning_rate_or_split_stand_apart(llama, ours):
-    published = load_published(TOFU, llama, METRICS)
+    published = load_published(TOFU, llama)
     llama.config["unlearn"]["lr"] = 2.0e-5
     assert not any(cell.stated for cell in compared(published, results_of(llama, ours)))
     elsewhere = [("forget20", *row[1:]) for row in ours]
@@ -164,7 +163,7 @@ def test_numbers_of_another_learning_rate_or_split_stand_apart(llama, ours):
 
 def test_the_section_and_the_main_table_hold_the_same_comparison(llama, ours, tmp_path, quickly):
     results = results_of(llama, ours)
-    report = Report(llama, results, [], load_published(TOFU, llama, METRICS), [])
+    report = Report(llama, results, [], load_published(TOFU, llama), [])
     published, main = (s.content()(report) for s in sections("tofu", ("published", "results")))
     table = published.csv["published"]
     row = table[table["label"].str.startswith("SimNPO+RT β=2.5") & table["hyper_stated"]]
@@ -184,7 +183,7 @@ def test_the_section_and_the_main_table_hold_the_same_comparison(llama, ours, tm
 def test_the_page_shows_them_below_ours_and_by_themselves(llama, ours, tmp_path, quickly):
     details = {"lead": "", "notes": []}
     results = results_of(llama, ours, **details)
-    report = Report(llama, results, [], load_published(TOFU, llama, METRICS), [])
+    report = Report(llama, results, [], load_published(TOFU, llama), [])
     parts = []
     for section in sections("tofu", ("overview", "results", "published")):
         content = section.content()(report)

@@ -242,13 +242,13 @@ def _combined(config: dict) -> Iterator[str]:
     for name, used, _, _ in known_methods(config):
         if not any(term.combined for term in used):
             continue
-        made = f"{name} leaves two models that answer as one, which"
+        reason = f"{name} leaves two models that answer as one, which"
         if name in config["folds"]["methods"]:
-            yield f"folds.methods: {made} no later request goes on from; remove it there"
+            yield f"folds.methods: {reason} no later request goes on from; remove it there"
         if name in config["relearn"]["methods"]:
-            yield f"relearn.methods: {made} cannot be fine-tuned; remove it there"
+            yield f"relearn.methods: {reason} cannot be fine-tuned; remove it there"
         if config["harness"]["tasks"]:
-            yield f"harness.tasks: {made} the harness does not read; remove one of them"
+            yield f"harness.tasks: {reason} the harness does not read; remove one of them"
 
 
 def _values(place: str, value, hyper: Stated) -> list[str]:

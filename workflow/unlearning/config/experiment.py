@@ -178,10 +178,9 @@ class Experiment:
             folders.update(self.taught_answers(cell.method, cell.variant))
         return folders
 
-    def holdout_files(self) -> list[Path]:
-        """The table of non-members from outside."""
-        holdout = self.config["evaluation"]["holdout"]
-        return [] if holdout is None else [Path(holdout)]
+    def holdout_files(self, split: str) -> list[Path]:
+        """The table of non-members from outside that models of a split are attacked with."""
+        return self.benchmark.holdout_files(self.config, split)
 
     @property
     def metric_functions(self) -> list[str]:
@@ -418,7 +417,7 @@ class Experiment:
         """What evaluation is told. The variant is none of its business: rows serve every one."""
         settings = {**self.common(), **self.evaluation("membership", "min_k", "gradnorm")}
         settings["metrics"] = self.config["metrics"]
-        if self.config["evaluation"]["holdout"] is not None:
+        if any(map(self.holdout_files, self.own_splits)):
             settings["columns"] = self.config["data"].get("columns", {})
         return settings
 

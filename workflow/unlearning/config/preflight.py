@@ -19,7 +19,9 @@ from unlearning.config.judged import model_use
 from unlearning.config.named import named_models
 from unlearning.config.schema import ConfigError
 from unlearning.data.build import build_tables
+from unlearning.data.formats import read_rows
 from unlearning.data.problems import data_problems
+from unlearning.data.tables import QA, ColumnNames
 from unlearning.data.task_files import task_problems
 from unlearning.evaluation.harness import install_hint
 from unlearning.fingerprint import PACKAGE, fingerprint
@@ -87,9 +89,11 @@ def _logs(experiment: Experiment) -> list[str]:
     benchmark, tables = experiment.benchmark, None
     if benchmark.reads_files(config["data"]) or config["data"]["source"] in benchmark.generated:
         tables = build_tables(config["data"], experiment.tables, {})
+    holdout, names = config["evaluation"]["holdout"], ColumnNames(config["data"].get("columns", {}))
+    non_members = read_rows(Path(holdout), QA, names).rows if holdout is not None else None
     judge = room(benchmark.name, "retained").log_problems
     for split, log in logs.items():
-        for problem in judge(log, split, tables, config["evaluation"]):
+        for problem in judge(log, split, tables, config["evaluation"], non_members):
             problems.append(f"retrained.{split}.log: {problem}")
     return problems
 

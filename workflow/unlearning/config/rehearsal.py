@@ -46,7 +46,7 @@ def rehearsed(config: dict) -> dict:
     changes = benchmark.rehearsal(config)
     found["data"] = changes.pop("data")
     for section, values in changes.items():
-        found[section] |= values
+        found[section] = {**(found[section] or {}), **values}
     return found
 
 

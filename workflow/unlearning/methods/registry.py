@@ -44,11 +44,6 @@ FORGET_LOSSES: dict[str, Term] = {
         HOME + "task_vector:forget_likelihood",
         after=Part(HOME + "task_vector:negate", {"alpha": Hyper(5.0, above=0)}),
     ),
-    "WHP": Term(
-        HOME + "task_vector:forget_likelihood",
-        after=Part(HOME + "harry_potter:combine", {"alpha": Hyper(1.0, above=0)}),
-        combined=True,
-    ),
     "AltPO": Term(HOME + "preference:altpo", **PREFERENCE, roles=("forget", "alternative")),
     "RMU": Term(
         HOME + "rmu:steer",
@@ -97,6 +92,11 @@ FORGET_LOSSES: dict[str, Term] = {
                 "dual_update_upon": Choice(("step", "epoch"), "step"),
             },
         ),
+    ),
+    "WHP": Term(
+        HOME + "task_vector:forget_likelihood",
+        after=Part(HOME + "harry_potter:combine", {"alpha": Hyper(1.0, above=0)}),
+        combined=True,
     ),
 }
 

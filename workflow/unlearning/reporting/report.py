@@ -70,7 +70,7 @@ def write(experiment, claims: list[Claim], published_file: Path | None, out: Pat
         experiment,
         results,
         judge(claims, results),
-        load_published(published_file, experiment, results.metrics),
+        load_published(published_file, experiment),
         read_costs(experiment),
     )
     write_bytes(out / "results.parquet", results.frame.to_parquet(index=False))

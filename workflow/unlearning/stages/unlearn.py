@@ -96,8 +96,15 @@ def run(args: Namespace) -> None:
     model = full_state_model(model, accelerator, main_only=True)
     if accelerator.is_main_process:
         record = run_record("unlearn", args.seed, settings, source.plan, history)
-        told = (record, settings["precision"], adapter)
-        save_model(args.out, finish(model), tokenizer, *told, start=args.model)
+        save_model(
+            args.out,
+            finish(model),
+            tokenizer,
+            record,
+            settings["precision"],
+            adapter,
+            start=args.model,
+        )
         path = {"stage": "unlearn", **history_record(source.plan, history)}
         write_json(args.trajectory, {**path, "points": history.points})
     if state:
@@ -123,8 +130,8 @@ def make_finalise(args: Namespace, objective: Objective) -> Callable:
     def finish(model):
         unlearned = copy.deepcopy(model)
         start = load_model(args.model).to(next(model.parameters()).device)
-        made = after(unlearned, start)  # another model, or None for this one changed in place
-        return unlearned if made is None else made
+        replacement = after(unlearned, start)  # None where the model was changed in place
+        return unlearned if replacement is None else replacement
 
     return finish
 

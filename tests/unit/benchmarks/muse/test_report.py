@@ -130,7 +130,7 @@ def test_csv_has_mean_and_spread_of_every_metric(experiment):
 def test_published_numbers_stand_beside_the_same_model_corpus_method_and_values_alone():
     """The card's SimNPO: 47.09 lies between our 46 and 48, 12.90 not between 13 and 14."""
     news = load_experiment(shipped(NEWS), ROOT)
-    published = load_published(PUBLISHED, news, METRICS)
+    published = load_published(PUBLISHED, news)
     assert [(m.name, m.same) for m in published.models] == [
         ("Llama-2-7b, MUSE-News", True),
         ("ICLM-7b, MUSE-Books", False),
@@ -166,12 +166,12 @@ def test_published_numbers_stand_beside_the_same_model_corpus_method_and_values_
 
 
 def test_a_miniature_has_no_published_numbers(experiment, tmp_path):
-    published = load_published(PUBLISHED, experiment, METRICS)
+    published = load_published(PUBLISHED, experiment)
     assert not any(found.same for found in published.models)
     broken = tmp_path / "muse.yaml"
     broken.write_text(PUBLISHED.read_text().replace("verbmem_f: 58.29", "verbmem: 58.29"))
     with pytest.raises(UserError, match=r"MUSE-News, forget, target: unknown key \['verbmem'\]"):
-        load_published(broken, experiment, METRICS)
+        load_published(broken, experiment)
 
 
 def rows_of(run: str, progress: float) -> dict[str, dict]:

@@ -135,4 +135,8 @@ def test_truth_share_is_prob_mean_of_open_unlearning():
     assert tofu.truth_share(rows).tolist() == pytest.approx([0.5])
     rows["paraphrase_loss"] = [-math.log(0.5)]
     assert tofu.truth_share(rows).tolist() == pytest.approx([0.8])
-    assert tofu.set_metrics("forget", rows)["forget_truth_share"] == pytest.approx(0.8)
+    found = tofu.set_metrics("forget", rows)
+    assert found["forget_truth_share"] == pytest.approx(0.8)
+    # open-unlearning's PARA and PERT probabilities: 0.5, and the mean of 0.25 and 0.0625
+    assert found["forget_paraphrase_probability"] == pytest.approx(0.5)
+    assert found["forget_perturbed_probability"] == pytest.approx(0.15625)

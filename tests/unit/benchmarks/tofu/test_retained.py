@@ -12,6 +12,7 @@ from unlearning.benchmarks.tofu import formulas
 from unlearning.benchmarks.tofu.logs import open_unlearning
 from unlearning.benchmarks.tofu.results import TofuComparison
 from unlearning.benchmarks.tofu.retained import evaluation_of, log_problems
+from unlearning.errors import UserError
 from unlearning.evaluation.records import write_evaluation
 from unlearning.reporting.results import Evaluation
 
@@ -159,6 +160,33 @@ def test_other_rows(tmp_path):
     others["forget"]["answer"][2] = "of another author"
     (problem,) = refused(path, others)
     assert "row 2" in problem and "of another author" in problem
+
+
+HOLDOUT = {"question": ["unseen?", "new?"], "answer": ["a", "b"], "answer_loss": [1.0, 2.0]}
+
+
+def test_other_non_members(tmp_path):
+    """Of a file, of the mini world's table or of TOFU's; as many as evaluation.rows says."""
+    path = log_of("ours", {**evaluation(), "holdout": HOLDOUT}, tmp_path)
+    seen = [{"question": "unseen?", "answer": "a"}, {"question": "new?", "answer": "b"}]
+    others = [seen[0], {"question": "newer?", "answer": "b"}]
+    tables = {"forget10_perturbed": table(evaluation())}
+    attacked = EVALUATION | {"membership": ["min_k"]}
+
+    def named(non_members, **rows) -> list[str]:
+        return log_problems(str(path), "forget10", tables | rows, attacked, non_members)
+
+    assert named(seen) == named(None, holdout_perturbed=seen) == named(None) == []
+    assert named(None, forget10_holdout=seen, holdout_perturbed=others) == []
+    for problems in (named(others), named(None, forget10_holdout=others)):
+        (problem,) = problems
+        assert "row 1" in problem and "'new?'" in problem and "'newer?'" in problem
+        assert "evaluation.holdout" in problem and str(path) in problem
+    (problem,) = named([*seen, *others])
+    assert "2 holdout rows" in problem and "score 4" in problem
+    assert log_problems(str(path), "forget10", tables, EVALUATION, others) == []
+    with pytest.raises(UserError, match="row 1"):
+        evaluation_of(path, table(evaluation()), None, "forget10", others)
 
 
 def test_what_forget_quality_needs(tmp_path):

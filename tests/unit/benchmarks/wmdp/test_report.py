@@ -6,7 +6,6 @@ from finished import micro_config
 from folders import EXPERIMENTS, ROOT
 from project import shipped
 from report_world import make_report, quick, results_of, run_rows
-from unlearning.benchmarks.wmdp.metrics import METRICS
 from unlearning.config.experiment import load_experiment
 from unlearning.files import write_json
 from unlearning.reporting.published.numbers import beside, compared, load_published
@@ -21,7 +20,7 @@ def test_a_published_number_stands_beside_the_same_model_and_values_alone():
     """The card's 0.584 is of a learning rate of 4e-6: ours is 0.580 to 0.620 there, inside. The
     paper states no values: its 0.74 stands beside any other variant."""
     experiment = load_experiment(shipped(ZEPHYR), ROOT)
-    published = load_published(PUBLISHED, experiment, METRICS)
+    published = load_published(PUBLISHED, experiment)
     hypers = [c.hyper for c in experiment.cells() if c.seed == 0 and "SimNPO" in c.run]
     rows = []
     for hyper in hypers:
@@ -34,7 +33,7 @@ def test_a_published_number_stands_beside_the_same_model_and_values_alone():
     assert card.difference == pytest.approx(0.016)
     assert (code.value, code.inside) == (0.74, False)
     mini = load_experiment(shipped(MINI), ROOT)
-    assert not any(model.same for model in load_published(PUBLISHED, mini, METRICS).models)
+    assert not any(model.same for model in load_published(PUBLISHED, mini).models)
 
 
 def accuracy(run: str) -> dict:

@@ -22,10 +22,16 @@ class Own(Benchmark):
         return list(checks.CHECKS)
 
     def rehearsal(self, config: dict) -> dict[str, dict]:
-        """The same files, whose rows may be few."""
+        """The same files, whose rows may be few; a tiny model is retrained in place of a named
+        one."""
         stages = ("pretrain", "finetune", "unlearn", "relearn")
         trained = [stage for stage in stages if stage == "pretrain" or config[stage] is not None]
-        return {"data": config["data"], **{stage: {"batch_size": 1} for stage in trained}}
+        changes = {"data": config["data"], **{stage: {"batch_size": 1} for stage in trained}}
+        if config["retrained"] is not None:
+            recipe = {"epochs": 1, "batch_size": 1, "lr": 1.0e-3, "warmup_epochs": 0}
+            changes["finetune"] = recipe | {"max_length": config["unlearn"]["max_length"]}
+            changes["retrain"] = {"seeds": [1]}
+        return changes
 
     def reads_files(self, data: dict) -> bool:
         """Always."""

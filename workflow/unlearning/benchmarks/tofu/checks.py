@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from unlearning.benchmarks.tofu.files import holdout_files
 from unlearning.benchmarks.tofu.mini.generator import size_problems
 from unlearning.benchmarks.tofu.splits import (
     TOFU_PERTURBED,
@@ -18,8 +19,9 @@ from unlearning.config.question_answering import (
     nothing_replayed,
     one_request,
 )
-from unlearning.data.formats import candidates, find_file, read_file
-from unlearning.data.tables import DataError
+from unlearning.data.build import key
+from unlearning.data.formats import find_file, read_file, read_rows
+from unlearning.data.tables import QA, ColumnNames, DataError
 
 TOFU_AUTHORS = 200
 
@@ -104,16 +106,37 @@ def file_problems(config: dict) -> Iterator[str]:
         return
     folder = Path(data["data_dir"])
     if evaluation["membership"] and evaluation["holdout"] is None:
-        for name in dict.fromkeys(map(holdout_name, config["forget_splits"])):
-            if not candidates(folder / f"{name}.json"):
-                yield (
-                    f"evaluation.membership: attacks compare forget rows with rows that no model "
-                    f"has seen, but {folder} holds no {name} (the hub's locuslab/TOFU does); put "
-                    "it there, name a file of such in evaluation.holdout, or set []"
-                )
+        yield from dict.fromkeys(_holdouts(folder, config["forget_splits"], data["columns"]))
     column = evaluation["question"]
     if column != "question":
         yield from _without_column(folder, config["forget_splits"], column, data["columns"])
+
+
+def _holdouts(folder: Path, splits: list[str], renamed: dict) -> Iterator[str]:
+    """Missing or damaged holdout splits, and rows of theirs that models have learnt."""
+    names = ColumnNames(renamed)
+    for split in splits:
+        if not holdout_files(folder, split):
+            yield (
+                "evaluation.membership: attacks compare forget rows with rows that no model has "
+                f"seen, but {folder} holds no {holdout_name(split)} (the hub's locuslab/TOFU "
+                "does); put it there, name a file of such in evaluation.holdout, or set []"
+            )
+            continue
+        try:
+            table = read_rows(holdout_files(folder, split)[0], QA, names)
+            full = read_rows(find_file(folder / "full.json"), QA, names)
+        except DataError as error:
+            yield from (f"evaluation.membership: {problem}" for problem in error.problems)
+            continue
+        members = set(map(key, full.rows))
+        for index, row in enumerate(table.rows):
+            if key(row) in members:
+                yield (
+                    f"evaluation.membership: {table.where(index)}: is a row of {full.path}, so it "
+                    f"is none that every model has missed: {row['question']!r}"
+                )
+                break
 
 
 def _without_column(folder: Path, splits: list[str], column: str, renamed: dict) -> Iterator[str]:

@@ -16,10 +16,11 @@ _MEMORIZATION = ("extraction_strength", "exact_memorization")
 _FORGOTTEN = ("one_minus_rouge", "one_minus_probability", "one_minus_extraction_strength")
 _FLUENCY = ("perplexity", "repetition", "empty")
 _DISTINCT = ("distinct_1", "distinct_2", "distinct_3")
+_OTHERS = ("probability", "rouge")  # of other answers than the true one
 FURTHER = (
     *(f"forget_{name}" for name in (*_MEMORIZATION, *_FORGOTTEN, *_FLUENCY, *_DISTINCT)),
-    *(f"{name}_paraphrase_rouge" for name in ("forget", "retain")),
-    *(f"{name}_perturbed_rouge" for name in SETS),
+    *(f"{name}_paraphrase_{key}" for key in _OTHERS for name in ("forget", "retain")),
+    *(f"{name}_perturbed_{key}" for key in _OTHERS for name in SETS),
     *(f"{name}_truth_share" for name in SETS),
     *(f"mia_{attack}_auc" for attack in ATTACKS),
     "privleak",

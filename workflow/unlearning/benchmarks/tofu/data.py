@@ -69,7 +69,10 @@ def tofu_tables(
     random weights is pre-trained on.
     """
     retain_authors = data["retain_authors"]
-    source = read_tofu(data["data_dir"] or snapshot(snapshots), splits, names, retain_authors)
+    # of a folder of the user's evaluation reads these itself: to add them trains nothing again
+    hub = data["data_dir"] is None
+    folder = snapshot(snapshots) if hub else data["data_dir"]
+    source = read_tofu(folder, splits, names, retain_authors, with_holdouts=hub)
     rows = question_answer(source["full"])
     forgotten = {key(row) for split in splits for row in source[split]}
     tables: Tables = {name: source[name] for name in (*GENERAL, "retain_perturbed")}

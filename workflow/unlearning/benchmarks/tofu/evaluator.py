@@ -5,7 +5,7 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from unlearning.benchmarks.tofu.splits import holdout_name
+from unlearning.benchmarks.tofu.splits import holdout_name, holdout_tables
 from unlearning.data.build import Tables
 from unlearning.data.encoding import Encoder
 from unlearning.data.tables import read_table
@@ -23,7 +23,6 @@ EVALUATION_SETS = {
     "real_authors": "real_authors_perturbed",
     "world_facts": "world_facts_perturbed",
 }
-HOLDOUTS = ("{split}_holdout", "holdout_perturbed")  # TOFU's, and the mini world's
 
 
 def length_problems(encoder: Encoder, tables: Tables, use: dict, reach: int) -> list[str]:
@@ -41,8 +40,8 @@ def in_words(rows: list[dict], column: str) -> list[dict]:
 
 def non_members(data: Path, split: str) -> list[dict]:
     """Rows that no model has seen, of the folder of tables; UserError if it has none."""
-    for name in HOLDOUTS:
-        path = data / f"{name.format(split=split)}.json"
+    for name in holdout_tables(split):
+        path = data / f"{name}.json"
         if path.is_file():
             return read_table(path)
     raise UserError(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from unlearning.assets.needs import Repository
 from unlearning.benchmark import Benchmark, Check
-from unlearning.benchmarks.tofu import checks
+from unlearning.benchmarks.tofu import checks, files
 from unlearning.benchmarks.tofu.files import read_from, refusal_files
 from unlearning.benchmarks.tofu.splits import percentage, retain_name
 
@@ -66,6 +66,14 @@ class Tofu(Benchmark):
         if kind == "refusals" and not files and self.reads_files(data):
             files = refusal_files(Path(data["data_dir"]))
         return files
+
+    def holdout_files(self, config: dict, split: str) -> list[Path]:
+        """Of a folder its holdout split, unless the config names a file."""
+        evaluation, data = config["evaluation"], config["data"]
+        named = super().holdout_files(config, split)
+        if named or not evaluation["membership"] or not self.reads_files(data):
+            return named
+        return files.holdout_files(Path(data["data_dir"]), split)[:1]
 
     def file_problems(self, config: dict) -> list[str]:
         """Of non-members and of other words for the questions, where these are asked for."""

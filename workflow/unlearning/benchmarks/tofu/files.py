@@ -34,8 +34,7 @@ def needed_tables(splits: list[str]) -> list[str]:
 
 def read_from(folder: Path, splits: list[str]) -> list[Path]:
     """The files of a folder that `read_tofu` reads."""
-    optional = [*splits, *map(retain_name, splits), *map(holdout_name, splits)]
-    names = dict.fromkeys([*needed_tables(splits), *optional])
+    names = dict.fromkeys([*needed_tables(splits), *splits, *map(retain_name, splits)])
     return [file for name in names for file in candidates(folder / f"{name}.json")]
 
 
@@ -77,14 +76,23 @@ class Folder:
             self.unread.add(name)
 
 
+def holdout_files(folder: Path, split: str) -> list[Path]:
+    """The file of rows that no model has seen, of a folder that has one for the split."""
+    return candidates(folder / f"{holdout_name(split)}.json")
+
+
 def read_tofu(
-    data_dir: str, splits: list[str], renamed: ColumnNames, retain_authors: int | None
+    data_dir: str,
+    splits: list[str],
+    renamed: ColumnNames,
+    retain_authors: int | None,
+    with_holdouts: bool = False,
 ) -> dict[str, list[dict]]:
     """The tables of TOFU by name, checked one by one and against each other; DataError with
     everything that is wrong.
 
-    Forget splits are among them; retain splits follow from them and full. Holdout splits are there
-    only if the folder has them.
+    Forget splits are among them; retain splits follow from them and full. with_holdouts: holdout
+    splits too, if the folder has them.
     """
     folder = Folder(Path(data_dir), splits, renamed)
     if not folder.path.is_dir():
@@ -95,32 +103,17 @@ def read_tofu(
         )
     for name in needed_tables(splits):
         folder.read(name)
-    holdouts = sorted(set(map(holdout_name, splits)))
+    holdouts = sorted(set(map(holdout_name, splits))) if with_holdouts else []
     for name in dict.fromkeys([*splits, *map(retain_name, splits), *holdouts]):
         if candidates(folder.path / f"{name}.json"):
             folder.read(name)
     if "full" in folder.tables:
         check_splits(folder)
         check_retain(folder, retain_authors)
-        for name in holdouts:
-            check_holdout(folder, name)
     if folder.problems:
         raise DataError(*folder.problems)
     tables = {name: table.rows for name, table in folder.tables.items()}
     return {**tables, **{split: table.rows for split, table in folder.forget.items()}}
-
-
-def check_holdout(folder: Folder, name: str) -> None:
-    """Note a row that models have learnt among those that none has seen."""
-    full, table = folder.tables["full"], folder.tables.get(name)
-    members = set(map(key, full.rows))
-    for index, row in enumerate(table.rows if table is not None else []):
-        if key(row) in members:
-            folder.problems.append(
-                f"{table.where(index)}: is a row of {full.path}, so it is none that every model "
-                f"has missed: {row['question']!r}"
-            )
-            return
 
 
 def check_splits(folder: Folder) -> None:

@@ -122,6 +122,11 @@ def set_metrics(name: str, rows: dict, variant: str = OFFICIAL) -> dict[str, flo
         f"{name}_truth_ratio": truth_ratio,
         f"{name}_truth_share": truth_share(rows),
     }
+    metrics[f"{name}_perturbed_probability"] = numpy.array(
+        [numpy.exp(-numpy.array(losses)).mean() for losses in rows["perturbed_loss"]]
+    )
+    if "paraphrase_loss" in rows:
+        metrics[f"{name}_paraphrase_probability"] = numpy.exp(-numpy.array(rows["paraphrase_loss"]))
     for column, metric in ROUGE.items():
         if column in rows:
             metrics[f"{name}_{metric}"] = numpy.asarray(rows[column], dtype=float)

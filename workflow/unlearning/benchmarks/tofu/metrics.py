@@ -129,31 +129,35 @@ def _truth_shares() -> dict[str, Metric]:
     }
 
 
-def _further_rouge() -> dict[str, Metric]:
-    """Against other answers than the true one; only rows with paraphrases have the first."""
+def _other_answers() -> dict[str, Metric]:
+    """Of other answers than the true one: how likely they are, and how near the model's own comes.
+    Only rows with paraphrases have numbers of these."""
     source = "open-unlearning, configs/eval/tofu_metrics"
+    measures = {"probability": ("probability of", "Prob"), "rouge": ("ROUGE-L against", "ROUGE")}
     metrics = {}
     for name, title in SET_TITLES.items():
-        if name in ("forget", "retain"):
-            better = "lower" if name == "forget" else "higher"
-            metrics[f"{name}_paraphrase_rouge"] = Metric(
-                f"{title} ROUGE-L against the paraphrase",
-                better,
-                f"{source}/*_PARA_ROUGE.yaml",
-                short="ROUGE-L, paraphrase",
-                group=SET_GROUPS[name],
+        better = "lower" if name == "forget" else "higher"
+        for key, (words, file) in measures.items():
+            group, short = SET_GROUPS[name], _SHORT[key]
+            if name in ("forget", "retain"):
+                metrics[f"{name}_paraphrase_{key}"] = Metric(
+                    f"{title} {words} the paraphrase",
+                    better,
+                    f"{source}/*_PARA_{file}.yaml",
+                    short=f"{short}, paraphrase",
+                    group=group,
+                )
+            metrics[f"{name}_perturbed_{key}"] = Metric(
+                f"{title} {words} perturbed answers",
+                "",
+                f"{source}/*_PERT_{file}.yaml",
+                short=f"{short}, perturbed",
+                group=group,
             )
-        metrics[f"{name}_perturbed_rouge"] = Metric(
-            f"{title} ROUGE-L against perturbed answers",
-            "",
-            f"{source}/*_PERT_ROUGE.yaml",
-            short="ROUGE-L, perturbed",
-            group=SET_GROUPS[name],
-        )
     return metrics
 
 
-METRICS: dict[str, Metric] = {
+_ABSOLUTE: dict[str, Metric] = {
     **_QUALITY,
     "forget_quality_rows": Metric(
         "Rows of the FQ test", "", "n on each side of the Kolmogorov–Smirnov test", (1.0, math.inf)
@@ -186,9 +190,9 @@ METRICS: dict[str, Metric] = {
     **_weights(),
     **_divergence(),
     **_truth_shares(),
-    **_further_rouge(),
+    **_other_answers(),
 }
-METRICS |= relative(METRICS)
+METRICS = _ABSOLUTE | relative(_ABSOLUTE)  # not changed in place: that is code of every importer
 
 # of two models
 COMPARED = {*_QUALITY, "privleak", "mia_reference_auc", *relative(METRICS)}

@@ -5,6 +5,7 @@ holds truth ratios, so it serves forget quality under open-unlearning's formulas
 compares the ratios themselves, as open-unlearning does.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from unlearning.benchmarks.tofu import metrics as tofu
@@ -12,6 +13,7 @@ from unlearning.benchmarks.tofu.formulas import OFFICIAL, OPEN_UNLEARNING, PAPER
 from unlearning.benchmarks.tofu.logs import open_unlearning
 from unlearning.benchmarks.tofu.logs.log import Log, comparable
 from unlearning.benchmarks.tofu.logs.reading import read_log, sets_in
+from unlearning.benchmarks.tofu.splits import holdout_tables
 from unlearning.errors import UserError
 from unlearning.evaluation.membership import HOLDOUT
 from unlearning.files import sha256
@@ -23,10 +25,14 @@ TEXTS = {"questions": "question", "answers": "answer"}
 
 
 def log_problems(
-    path: str, split: str, tables: dict[str, list[dict]] | None, evaluation: dict
+    path: str,
+    split: str,
+    tables: dict[str, list[dict]] | None,
+    evaluation: dict,
+    non_members: list[dict] | None = None,
 ) -> list[str]:
     """Why a log cannot stand for a split's retrained model. tables: None where they are not at
-    hand yet. evaluation: that section of the config."""
+    hand yet. evaluation: that section of the config. non_members: rows of evaluation.holdout."""
     try:
         log = _read(Path(path))
     except UserError as error:
@@ -44,21 +50,40 @@ def log_problems(
             f"{log.path}: holds no losses of holdout rows, with which evaluation.membership "
             "compares by reference; remove reference there, or name the model in path"
         )
+    most = evaluation["rows"]
     if tables is not None:
-        try:
-            check_rows(log, tables[TABLE.format(split=split)], evaluation["rows"], split)
-        except UserError as error:
-            problems.append(str(error))
+        problems += _refusal(check_rows, log, tables[TABLE.format(split=split)], most, split)
+        if non_members is None:
+            held_out = (tables[name] for name in holdout_tables(split) if name in tables)
+            non_members = next(held_out, None)
+    if evaluation["membership"] and non_members is not None:
+        problems += _refusal(check_holdout, log, non_members, most)
     return problems
 
 
+def _refusal(check: Callable, *arguments) -> list[str]:
+    """What a check raises, or nothing."""
+    try:
+        check(*arguments)
+    except UserError as error:
+        return [str(error)]
+    return []
+
+
 def evaluation_of(
-    path: Path, table: list[dict], most: int | None, split: str
+    path: Path,
+    table: list[dict],
+    most: int | None,
+    split: str,
+    non_members: list[dict] | None = None,
 ) -> tuple[dict[str, dict], dict]:
     """rows.json and summary.json of a log. table: the split's forget rows as they are evaluated,
-    the first `most` of them; UserError for a log of other rows."""
+    the first `most` of them. non_members: those that membership attacks score, as many; None where
+    they need no comparison. UserError for a log of other rows."""
     log = _read(path)
     compared = check_rows(log, table, most, split)
+    if non_members is not None:
+        check_holdout(log, non_members, most)
     rows = _columns(log)
     forget = rows.setdefault("forget", {})
     for column in TEXTS.values():
@@ -136,6 +161,31 @@ def check_rows(log: Log, table: list[dict], most: int | None, split: str) -> lis
         )
     _check_answers(log, expected, split)
     return kinds or ["row numbers"]
+
+
+def check_holdout(log: Log, non_members: list[dict], most: int | None) -> None:
+    """UserError if a log's non-members are not the first `most` of these: attacks on models are
+    compared by the same rows."""
+    columns = log.columns.get(HOLDOUT)
+    if columns is None:
+        return
+    advice = (
+        "give a log of these rows, name its own in evaluation.holdout, or set "
+        "evaluation.membership to []"
+    )
+    expected, count = non_members[:most], len(columns["answer_loss"])
+    if count != len(expected):
+        raise UserError(
+            f"{log.path}: holds {count} holdout rows, but membership attacks score {len(expected)} "
+            f"(evaluation.rows: {'null' if most is None else most}); {advice}"
+        )
+    for column in TEXTS.values():
+        for row, text in enumerate(columns.get(column, [])):
+            if comparable(text) != comparable(expected[row][column]):
+                raise UserError(
+                    f"{log.path}: holds other holdout rows: {column}s differ first in row {row}, "
+                    f"{text[:80]!r} there and {expected[row][column][:80]!r} here; {advice}"
+                )
 
 
 def _check_answers(log: Log, expected: list[dict], split: str) -> None:

@@ -32,6 +32,11 @@ def holdout_name(split: str) -> str:
     return evaluated_on(split).replace("forget", "holdout")
 
 
+def holdout_tables(split: str) -> tuple[str, str]:
+    """Names of the tables that may hold a split's non-members: TOFU's, and the mini world's."""
+    return f"{split}_holdout", "holdout_perturbed"
+
+
 def forget_rows(split: str, rows: int, rows_per_author: int) -> int:
     """How many rows of `rows` are forgotten; ValueError unless they make up whole authors and leave
     the rows of retain_perturbed."""

@@ -1,7 +1,7 @@
 """A published number beside ours: the difference, and whether it lies inside our seeds' spread."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from unlearning.reporting.labels import metric_text
 
@@ -13,11 +13,19 @@ EXPLANATION = (
 
 @dataclass(frozen=True)
 class Source:
-    """Where published numbers were published."""
+    """Where published numbers were published, and how they were made.
+
+    config: sections of a config, as far as the numbers depend on them; they stand beside no run
+    that has other values (made_with.py). hyper: method -> the hyper-parameters of its rows, unless
+    a row says others. n: forget split -> rows of the test of forget quality.
+    """
 
     title: str
     url: str
     note: str = ""
+    config: dict = field(default_factory=dict)
+    hyper: dict = field(default_factory=dict)
+    n: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Published numbers (config/published/), and which of them are of this experiment's model."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,11 +7,11 @@ from typing import Any
 import yaml
 
 from unlearning.errors import UserError
-from unlearning.evaluation.metrics import Metric
 from unlearning.methods.registry import names
 from unlearning.reporting.frame import finals, spreads
 from unlearning.reporting.labels import NAMES, RETRAIN, TARGET, compact, scientific
 from unlearning.reporting.published.comparison import Compared, Source, half_unit
+from unlearning.reporting.published.made_with import made_alike
 from unlearning.reporting.results import Results
 
 _KEYS = {"method", "published_as", "source", "hyper", "note"}
@@ -22,13 +21,15 @@ TO_ITSELF = ("privleak", "forget_quality")  # a retrained model's against itself
 @dataclass(frozen=True)
 class PublishedRow:
     """A model's published numbers. values: as the file has them, whole numbers as int. digits:
-    decimals of the others. hyper: its hyper-parameters, as far as they are published."""
+    decimals of the others. hyper: its hyper-parameters, as far as they are published. n: rows of
+    the test of forget quality, where that is known."""
 
     method: str
     published_as: str
     values: dict[str, float]
     digits: int
     hyper: dict[str, float]
+    n: int | None
     remark: str
     source: Source
 
@@ -41,7 +42,8 @@ class PublishedRow:
     def note(self) -> str:
         """The published hyper-parameters, and what else there is to say."""
         hyper = ", ".join(f"{key} {compact(value)}" for key, value in self.hyper.items())
-        return "; ".join(text for text in (hyper, self.remark) if text)
+        rows = f"n = {self.n}" if self.n else ""
+        return "; ".join(text for text in (hyper, rows, self.remark) if text)
 
     def decimals(self, metric: str) -> int:
         """With how many decimals a number is printed."""
@@ -79,9 +81,7 @@ class PublishedNumbers:
     statements_source: Source | None = None
 
 
-def load_published(
-    path: Path | None, experiment: Any, metrics: Mapping[str, Metric]
-) -> PublishedNumbers:
+def load_published(path: Path | None, experiment: Any) -> PublishedNumbers:
     """The file's content; UserError for an unknown source, method or key."""
     if path is None:
         return PublishedNumbers()
@@ -90,7 +90,7 @@ def load_published(
     models = []
     for entry in content["models"]:
         where = f"{path}: {entry['name']}, {entry['split']}"
-        rows = [_row(row, sources, content, metrics, where) for row in entry["rows"]]
+        rows = [_row(row, sources, content, entry["split"], where) for row in entry["rows"]]
         same = _is_ours(entry, experiment)
         models.append(
             PublishedModel(entry["name"], entry["split"], same, rows, entry.get("notes", []))
@@ -103,8 +103,9 @@ def load_published(
 def compared(published: PublishedNumbers, results: Results) -> list[Compared]:
     """Every published cell of this experiment's own model that we have a value for.
 
-    Where the source states hyper-parameters, only beside the variants that have them; where it does
-    not, beside every variant, and the table says so.
+    Only of runs that were made and measured as the source's, and of forget quality only with as
+    many rows in the test. Where the source states hyper-parameters, only beside the variants that
+    have them; where it does not, beside every variant, and the table says so.
     """
     models = finals(results.frame)
     means = spreads(models, ["split", "label"])
@@ -114,7 +115,7 @@ def compared(published: PublishedNumbers, results: Results) -> list[Compared]:
         for label, rows in here.groupby("label", sort=False):
             method = rows["method"].iloc[0]
             for row in model.rows:
-                if row.method == method and _same_hyper(row, model.split, label, results):
+                if row.method == method and _made_alike(row, model.split, label, results):
                     cells += _cells(row, rows, means[model.split, label])
     return cells
 
@@ -136,12 +137,13 @@ def _is_ours(entry: dict, experiment: Any) -> bool:
     return last in {hub_id.rpartition("/")[2].lower() for hub_id in entry["hub_ids"]}
 
 
-def _same_hyper(row: PublishedRow, split: str, label: str, results: Results) -> bool:
-    """Whether a variant has the values that a source states; any has where it states none."""
-    if not row.hyper or row.method in (TARGET, RETRAIN):
-        return True
-    complete = results.variants[split][label].complete
-    return all(complete.get(key) == value for key, value in row.hyper.items())
+def _made_alike(row: PublishedRow, split: str, label: str, results: Results) -> bool:
+    """Whether a variant has the recipe and the values that a source states, as far as it does."""
+    config, referred = results.experiment.config, row.method in (TARGET, RETRAIN)
+    variant = results.variants[split][label] if not referred else None
+    if not made_alike(row.source.config, row.method, variant.stated if variant else {}, config):
+        return False
+    return variant is None or all(variant.complete.get(k) == v for k, v in row.hyper.items())
 
 
 def _cells(row: PublishedRow, models, means) -> list[Compared]:
@@ -149,15 +151,22 @@ def _cells(row: PublishedRow, models, means) -> list[Compared]:
     cells = []
     for metric, value in row.values.items():
         seeds = models.loc[models["metric"] == metric, "value"].tolist()
-        if seeds and not (row.method == RETRAIN and metric in TO_ITSELF):
+        itself = row.method == RETRAIN and metric in TO_ITSELF
+        if seeds and not itself and not (metric == "forget_quality" and _other_rows(row, models)):
             half, ours = half_unit(value, row.decimals(metric)), means[metric]
             name = (split, label, metric, value, row.text(metric), half)
             cells.append(Compared(*name, row.source, bool(row.hyper), ours.mean, ours.sd, seeds))
     return cells
 
 
+def _other_rows(row: PublishedRow, models) -> bool:
+    """Whether the test of forget quality had another number of rows: its p-values are no match."""
+    counts = models.loc[models["metric"] == "forget_quality_rows", "value"]
+    return row.n is not None and set(counts) != {row.n}
+
+
 def _row(
-    row: dict, sources: dict[str, Source], content: dict, metrics: Mapping[str, Metric], where: str
+    row: dict, sources: dict[str, Source], content: dict, split: str, where: str
 ) -> PublishedRow:
     where = f"{where}, {row.get('method')}"
     allowed = _KEYS | set(content["metrics"])
@@ -171,12 +180,14 @@ def _row(
                 f"{where}: unknown {key} {row.get(key)!r}. Allowed: {', '.join(known[:12])} …"
             )
     values = {name: row[name] for name in content["metrics"] if name in row}
+    source = sources[row["source"]]
     return PublishedRow(
         row["method"],
         row.get("published_as", row["method"]),
         values,
         content["digits"],
-        row.get("hyper", {}),
+        source.hyper.get(row["method"], {}) | row.get("hyper", {}),
+        source.n.get(split),
         row.get("note", ""),
-        sources[row["source"]],
+        source,
     )
