@@ -24,7 +24,7 @@ from unlearning.reporting.results import Results
 from unlearning.reporting.section import Content, Section, sections
 
 PAGE = Path(__file__).resolve().parents[3] / "reports" / "page"
-EMBEDDED = 120_000  # characters of a file that the page carries along, for when it is mailed alone
+EMBEDDED = 160_000  # characters of a file that the page carries along, for when it is mailed alone
 
 
 @dataclass(frozen=True)

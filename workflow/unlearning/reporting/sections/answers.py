@@ -14,7 +14,7 @@ from unlearning.reporting.section import Content
 
 TITLE = "Answers"
 
-FORGET_ROWS, OTHER_ROWS = 60, 20  # questions on the page of each split
+FORGET_ROWS, OTHER_ROWS = 42, 14  # questions on the page of each split
 LONGEST = 1500  # characters of a text
 ROLES = {RETRAIN: "never saw the forget set", TARGET: "before unlearning"}
 BUDGET = 1_200_000  # characters of JSON for all texts: keeps the page small
