@@ -22,6 +22,7 @@ from unlearning.errors import UserError
 from unlearning.fingerprint import fingerprint
 from unlearning.methods.references import PATTERN as REFERENCES
 from unlearning.outside import content
+from unlearning.reporting.section import sections
 
 
 def load():
@@ -35,7 +36,7 @@ def load():
         experiment = ready_experiment(files, values, ROOT)
         # here, not above: it loads scipy, and a job of a cluster reads this file too
         from unlearning.evaluation.own import declare_own_metrics
-        from unlearning.reporting.claims_file import load_claims, unknown_methods
+        from unlearning.reporting.claims.file import load_claims, unknown_methods
 
         declare_own_metrics(experiment)
         for line in unknown_methods(load_claims(ROOT / "config/claims.yaml"), experiment.losses):
@@ -52,7 +53,8 @@ LOGS = str(LAYOUT.root / "logs")
 BENCHMARKS = str(LAYOUT.root / "benchmarks")
 RESOURCES = EXPERIMENT.config["resources"]
 ASSETS = EXPERIMENT.assets  # what comes from the hub
-BENCHMARK_FOLDER = Path("workflow/unlearning/benchmarks") / EXPERIMENT.benchmark.name
+# of the report's page
+SECTIONS = sections(EXPERIMENT.benchmark.name, EXPERIMENT.benchmark.sections)
 RUN = "{method}/{variant}/seed={seed}"  # an unlearning run inside its split and stage
 
 SPLIT = EXPERIMENT.benchmark.split_pattern  # of forget splits
@@ -128,16 +130,13 @@ def shipped(path):
 
 
 def page_parts():
-    """Templates, styles and scripts that the report's page is made of: every page's, and those of
-    the benchmark."""
-    folders = [Path("reports/page"), BENCHMARK_FOLDER / "page"]
-    return sorted(shipped(folder / p.name) for folder in folders for p in ROOT.glob(f"{folder}/*"))
-
-
-def caption(name):
-    """Text beside a figure in Snakemake's own report: of every benchmark's, or of this one's."""
-    shared = ROOT / f"reports/captions/{name}.rst"
-    return str(shared if shared.is_file() else ROOT / BENCHMARK_FOLDER / f"captions/{name}.rst")
+    """Templates, styles, scripts and citations that the report's page is made of."""
+    names = ["CITATION.cff", "config/citations.yaml", "reports/page/*"]
+    parts = [path for name in names for path in ROOT.glob(name)]
+    folders = {section.path.parent for section in SECTIONS}
+    parts += [section.template for section in SECTIONS]
+    parts += [path for folder in folders for path in folder.glob("*.js")]
+    return sorted(shipped(path.relative_to(ROOT)) for path in parts)
 
 
 def asset(name):
@@ -350,8 +349,3 @@ def published_numbers():
     """The file of published numbers on the benchmark, if there is one."""
     path = f"config/published/{EXPERIMENT.benchmark.name}.yaml"
     return [shipped(path)] if (ROOT / path).is_file() else []
-
-
-def captioned(path, name, category):
-    """A file that Snakemake's own report shows too."""
-    return report(path, caption=caption(name), category=category)

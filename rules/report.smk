@@ -1,6 +1,6 @@
 # The report: tables, figures, claims and one self-contained page, from evaluations alone.
 
-MADE = EXPERIMENT.benchmark.report_files(EXPERIMENT)
+FIGURES = {name: shows for section in SECTIONS for name, shows in section.figures.items()}
 
 
 rule report:
@@ -9,24 +9,50 @@ rule report:
         **report_inputs(),
         claims=shipped("config/claims.yaml"),
         published=published_numbers(),
-        template=shipped(BENCHMARK_FOLDER / "report.html.j2"),
         parts=page_parts(),
     output:
-        **{
-            name: captioned(f"{LAYOUT.report}/figures/{name}.svg", name, "Figures")
-            for name in MADE["figures"]
-        },
-        page=captioned(f"{LAYOUT.report}/index.html", "page", "Report"),
-        claims=captioned(f"{LAYOUT.report}/claims.json", "claims", "Report"),
-        table=captioned(f"{LAYOUT.report}/tables/main.csv", "main_table", "Tables"),
-        tables=[f"{LAYOUT.report}/tables/{name}.csv" for name in MADE["tables"]],
+        page=report(
+            f"{LAYOUT.report}/index.html",
+            category="Report",
+            labels={"file": "page", "shows": "the whole report"},
+        ),
+        claims=report(
+            f"{LAYOUT.report}/claims.json",
+            category="Report",
+            labels={"file": "claims", "shows": "a verdict on each claim of the papers"},
+        ),
+        table=report(
+            f"{LAYOUT.report}/tables/main.csv",
+            category="Tables",
+            labels={"file": "main", "shows": "means over seeds of every metric"},
+        ),
+        frame=f"{LAYOUT.report}/results.parquet",
+        csv=f"{LAYOUT.report}/results.csv",
+        figures=[
+            report(
+                f"{LAYOUT.report}/figures/{name}.svg",
+                category="Figures",
+                labels={"file": name, "shows": shows},
+            )
+            for name, shows in FIGURES.items()
+        ],
+        files=[
+            f"{LAYOUT.report}/{name}"
+            for section in SECTIONS
+            for name in section.files
+            if name != "tables/main.csv" and not name.endswith(".svg")
+        ],
     log:
         f"{LOGS}/report/{EXPERIMENT.config['experiment']}.log",
     params:
         settings=as_json(EXPERIMENT.config),
         code=code(
             "unlearning.stages.report",
-            *EXPERIMENT.code_of("report:write", "experiment:BENCHMARK", "metrics:STUDIES"),
+            "unlearning.reporting.report:write",
+            *[section.module for section in SECTIONS],
+            *EXPERIMENT.code_of(
+                "results:read", "columns", "experiment:BENCHMARK", "metrics:STUDIES"
+            ),
         ),
         folder=subpath(output.page, parent=True),
     shell:
@@ -34,6 +60,5 @@ rule report:
         " --settings {params.settings:q}"
         " --claims {input.claims:q}"
         " --published {input.published:q}"
-        " --template {input.template:q}"
         " --out {params.folder:q}"
         " > {log:q} 2>&1"

@@ -51,8 +51,8 @@ OF_TOFU = [
         CELLS - Counter(unlearn=1, evaluate=1),
     ),
     ("titles of metrics", code("benchmarks/tofu/metrics.py", "Model utility", "Utility"), REPORT),
-    ("a figure", inside("benchmarks/tofu/reporting/scatter.py:scatter_panel"), REPORT),
-    ("verdicts", inside("benchmarks/tofu/reporting/verdicts.py:judge"), REPORT),
+    ("a figure", inside("benchmarks/tofu/sections/fq_mu.py:_panel"), REPORT),
+    ("verdicts", inside("reporting/claims/judge.py:judge"), REPORT),
     # code that it does not go through
     ("a loss that it does not run", inside("methods/preference.py:dpo"), NOTHING),
     (
@@ -128,17 +128,19 @@ OF_TOFU = [
     ("style", changed("reports/page/style.css", "}", "color: black }"), REPORT),
     (
         "template",
-        changed(
-            "workflow/unlearning/benchmarks/tofu/report.html.j2", "<main", "<!-- edited --><main"
-        ),
+        changed("workflow/unlearning/benchmarks/tofu/sections/fq_mu.html.j2", "<p>", "<p>It: "),
         REPORT,
     ),
+    ("page's frame", changed("reports/page/page.html.j2", "<main", "<!-- it --><main"), REPORT),
+    ("script", changed("reports/page/page.js", "strict", "strict "), REPORT),
+    ("citation", changed("config/citations.yaml", "year: 2024", "year: 2025"), REPORT),
     ("claims", changed("config/claims.yaml", "#", "# Edited."), REPORT),
     ("published numbers", changed("config/published/tofu.yaml", "#", "# Edited."), REPORT),
     # outputs that are lost
     ("verdicts lost", deleted("results/micro/report/claims.json"), REPORT),
     ("a table lost", deleted("results/micro/report/tables/cost.csv"), REPORT),
-    ("a figure lost", deleted("results/micro/report/figures/grids.svg"), REPORT),
+    ("a figure lost", deleted("results/micro/report/figures/grids.pdf"), REPORT),
+    ("the frame lost", deleted("results/micro/report/results.parquet"), REPORT),
     ("report lost", deleted("results/micro/report"), REPORT),
     ("rows lost", deleted(f"{RUN}/evaluate/rows.json"), Counter(evaluate=1, report=1)),
     ("summary lost", deleted(f"{RUN}/evaluate/summary.json"), Counter(evaluate=1, report=1)),
@@ -187,8 +189,8 @@ OF_MUSE = [
     ("its tables", inside("benchmarks/muse/files.py:muse_tables"), CORPUS),
     ("reader of the release", inside("benchmarks/muse/files.py:snapshot_reader"), NOTHING),
     ("WMDP's corpora", inside("benchmarks/wmdp/files.py:wmdp_tables"), NOTHING),
-    ("its page", inside("benchmarks/muse/page.py:render"), REPORT),
-    ("TOFU's figures", inside("benchmarks/tofu/reporting/scatter.py:scatter_panel"), NOTHING),
+    ("its page", inside("benchmarks/muse/sections/folds.py:content"), REPORT),
+    ("TOFU's figures", inside("benchmarks/tofu/sections/fq_mu.py:_panel"), NOTHING),
     ("selected epochs lost", deleted("results/micro-muse/report/tables/selected.csv"), REPORT),
     ("rows lost", deleted(f"{FIRST}/evaluate/rows.json"), Counter(evaluate=1, report=1)),
 ]
@@ -202,7 +204,7 @@ OF_WMDP = [
     ("its miniature", inside("benchmarks/wmdp/mini.py:generate_hazards"), GERMS),
     ("MUSE's miniature", inside("benchmarks/muse/mini.py:generate_news"), NOTHING),
     ("evaluators of the others", both(ON_TOFU, ON_MUSE), NOTHING),
-    ("its page", inside("benchmarks/wmdp/page.py:render"), REPORT),
+    ("its page", inside("benchmarks/wmdp/columns.py:note"), REPORT),
     ("accuracies lost", deleted("results/micro-wmdp/base/harness"), Counter(harness=1, report=1)),
 ]
 

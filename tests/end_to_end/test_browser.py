@@ -84,18 +84,18 @@ def test_every_figure_is_drawn(page):
     for chart in charts:
         assert chart.locator("svg.marks path").count() > 0
     panels = Counter(chart.get_attribute("data-spec").rpartition("-")[0] for chart in charts)
-    assert (panels["fq_mu"], panels["relearning"], panels["losses_forget10"]) == (1, 2, 10)
-    names = {"fq_mu", "trajectories", "peaks", "grids", "relearning", "losses_forget10", "strata"}
+    assert (panels["fq_mu"], panels["relearning"], panels["losses"]) == (1, 2, 10)
+    names = {"fq_mu", "trajectories", "peaks", "grids", "relearning", "losses", "strata"}
     assert names | {"weights", "weights_length"} <= panels.keys()
 
 
 def test_a_click_on_a_header_sorts_both_ways(page):
-    header = page.locator('table.results th[data-key="forget_quality"]')
+    table = page.locator("#results table").first
+    header = table.locator('th[data-key="forget_quality"]')
 
     def column():
-        cells = "table.results tbody tr td:nth-child(2)"
-        values = page.eval_on_selector_all(cells, "cells => cells.map(c => c.dataset.value)")
-        return [float(value) for value in values]
+        cells = table.locator("tbody tr td:nth-child(2)").all()
+        return [float(cell.get_attribute("data-value")) for cell in cells]
 
     before = column()
     header.locator("button").click()
@@ -108,7 +108,7 @@ def test_a_click_on_a_header_sorts_both_ways(page):
 
 
 def test_the_nine_parts_can_be_shown(page):
-    part = page.locator('table.results th[data-key="world_facts_rouge"]')
+    part = page.locator('#results th[data-key="world_facts_rouge"]').first
     assert not part.is_visible()
     page.locator("#toggle-parts").click()
     assert part.is_visible()
@@ -142,6 +142,53 @@ def test_an_injected_script_is_stopped_by_the_policy(page):
     page.problems.clear()  # the refusal is an error on the console
 
 
+def test_the_whole_range_of_forget_quality_is_one_click_away(page):
+    """Ticks of the stretched axis, of the linear one, and back."""
+    toggle = page.locator("#toggle-axes")
+
+    def ticks() -> list[float]:
+        labels = page.locator('.chart[data-spec="fq_mu-0"] .role-axis-label text')
+        texts = [text.replace("\u2212", "-") for text in labels.all_text_contents()]
+        return sorted(float(text) for text in texts if text.startswith("-"))
+
+    stretched = ticks()
+    assert any(-1 < tick < 0 for tick in stretched)
+    toggle.click()
+    page.wait_for_function("document.querySelector('#toggle-axes').ariaPressed === 'true'")
+    page.wait_for_timeout(500)
+    steps = [b - a for a, b in zip(ticks(), ticks()[1:], strict=False)]
+    assert max(steps) == pytest.approx(min(steps))  # evenly spaced
+    toggle.click()
+    page.wait_for_timeout(500)
+    assert ticks() == stretched
+
+
+def test_claims_are_filtered_linked_and_folded(page):
+    """A count is a filter; claims that were not run stay folded; a link leads to its claim."""
+    shown = page.locator(".claim:visible")
+    assert page.locator("#claims-not-run").get_attribute("open") is None
+    filters = page.locator("button.filter")
+    for place in range(filters.count()):
+        button = filters.nth(place)
+        verdict, count = button.get_attribute("data-verdict"), button.locator("b").inner_text()
+        button.click()
+        assert shown.count() == int(count)
+        assert {c.get_attribute("data-verdict") for c in shown.all()} == {verdict}
+        button.click()
+    claim = page.locator("#claims-not-run .claim").first
+    page.evaluate("id => { location.hash = id }", claim.get_attribute("id"))
+    claim.wait_for(state="visible")
+
+
+def test_files_are_saved_from_the_page_alone(page, report_folder):
+    """Also where the page was mailed without the files beside it."""
+    with page.expect_download() as download:
+        page.locator('a[data-file="tables/main.tex"]').first.click()
+    saved = Path(download.value.path()).read_text(encoding="utf-8")
+    assert saved == (report_folder / "tables" / "main.tex").read_text(encoding="utf-8")
+    assert download.value.suggested_filename == "main.tex"
+
+
 def test_answers_can_be_searched(page):
     page.locator("#g-search").fill("fact 11 about")
     assert page.locator("#g-list label").count() == 1
@@ -169,6 +216,24 @@ def test_pages_of_other_benchmarks(browser, request, experiment):
     assert page.locator(".chart svg.marks").count() == charts.count()
     assert page.evaluate("document.documentElement.scrollWidth") <= 480
     page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 420])
+def test_nothing_bars_a_reader(browser, report_folder, scheme, width):
+    """axe-core finds no violation, with everything unfolded, on wide and narrow screens."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    viewport = {"width": width, "height": 900}
+    context = browser.new_context(viewport=viewport, color_scheme=scheme, bypass_csp=True)
+    page = context.new_page()
+    page.goto((report_folder / "index.html").as_uri())
+    page.wait_for_selector("html[data-figures=drawn]", timeout=60_000)
+    page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
+    found = Axe().run(page).response
+    assert len(found["passes"]) > 20
+    assert [(v["id"], v["nodes"][0]["html"]) for v in found["violations"]] == []
+    context.close()
 
 
 def test_a_narrow_screen_never_scrolls_sideways(browser, report_folder):

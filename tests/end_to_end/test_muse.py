@@ -14,7 +14,7 @@ from unlearning.config.experiment import Experiment, load_experiment
 from unlearning.files import read_json
 
 MUSE = MICRO / "muse.yaml"
-TEMPLATE = "workflow/unlearning/benchmarks/muse/report.html.j2"
+TEMPLATE = "workflow/unlearning/benchmarks/muse/sections/folds.html.j2"
 RUN = "unlearn/NPO+RT/default/seed=1"
 
 
@@ -44,12 +44,17 @@ def test_the_report_holds_every_model(experiment):
     ]
     report = experiment.layout.report
     page = (report / "index.html").read_text(encoding="utf-8")
-    for title in ("Results", "At the selected epoch", "Scalability", "Sustainability"):
-        assert f"<h2>{title}</h2>" in page
+    for title in (
+        "Results</h2>",
+        "At the selected epoch</h2>",
+        "Scalability <",
+        "Sustainability <",
+    ):
+        assert f">{title}" in page
     assert "Forget quality" not in page
     linked = set(re.findall(r'href="(tables/[^"]+)"', page))
     names = ("main", "cells", "selected", "cost")
-    assert linked == {f"tables/{name}.csv" for name in names}
+    assert linked >= {f"tables/{name}.csv" for name in names}
     linked |= set(re.findall(r'href="(figures/[^"]+)"', page))
     assert linked >= {"figures/scalability.svg", "figures/sustainability.svg"}
     assert all((report / name).is_file() for name in linked)
@@ -59,7 +64,7 @@ def test_the_report_holds_every_model(experiment):
 def test_claims_about_muse_are_judged_on_its_forget_set(experiment):
     verdicts = {v["id"]: v for v in read_json(experiment.layout.report / "claims.json")}
     assert all(name.startswith("muse-") for name in verdicts)
-    memorised = verdicts["muse-target-memorises"]
+    (memorised,) = verdicts["muse-target-memorises"]["parts"]
     target, first, second, *_ = cells(experiment)
     retrained = [float(row["verbmem_f"]) for row in (first, second)]
     assert memorised["split"] == "forget" and memorised["seeds"] == 0  # neither side has any

@@ -128,7 +128,7 @@ def test_the_report_holds_every_model(report):
     ]
     assert len({row["forget_probability"] for row in cells}) == len(cells)
     points = table(report, "trajectories")
-    assert [row["epoch"] for row in points[:3]] == ["0", "1", "2"]
+    assert [row["epoch"] for row in points[:3]] == ["0.0", "1.0", "2.0"]
     assert {row["attack"] for row in table(report, "relearning")} == {"random"}
 
 
@@ -179,7 +179,7 @@ def test_the_page_claims_nothing_that_was_not_measured(report):
     assert "papers' claims are about their own data" in page
     assert "Retrained" not in page
     assert read_json(report / "claims.json") == []
-    assert not any(row["metric"] == "forget_quality" for row in table(report, "main"))
+    assert not any("forget_quality" in row["metric"] for row in table(report, "main"))
     assert all(row["forget_quality"] == "" for row in table(report, "cells"))
 
 
@@ -250,14 +250,13 @@ def test_retrained_models_give_forget_quality(own, config, stage, tmp_path):
 
     retrained = [ratios(world / "retrain" / f"seed={seed}") for seed in (1, 2)]
     target = ratios(world / "finetune" / "seed=42")
-    expected = mean(ks_2samp(target, one).pvalue for one in retrained)
+    expected = 10 ** mean(math.log10(ks_2samp(target, one).pvalue) for one in retrained)
     assert float(cells[0]["forget_quality"]) == pytest.approx(expected)
     assert float(cells[1]["forget_quality"]) == pytest.approx(ks_2samp(*retrained).pvalue)
     expected = mean(min(ratio, 1 / ratio) for ratio in target)
     assert float(cells[0]["forget_truth_ratio"]) == pytest.approx(expected)
     assert all(row["forget_quality"] for row in table(out, "trajectories"))
     assert all(row["mia_reference_auc"] and row["forget_perplexity"] for row in cells)
-    assert "5e-324" not in seen(out)  # as a deviation of 0 would be written if it were a p-value
     assert "compares log truth ratios of the forget rows with those of 2 retrained" in seen(out)
 
 

@@ -58,7 +58,7 @@ def test_ignorance_is_told_from_retraining(mini):
 
 def test_the_report_judges_both_betas_and_shows_the_collapse(mini):
     claims = json.loads((mini.layout.report / "claims.json").read_text())
-    judged = {(c["id"], c["variant"]): c["verdict"] for c in claims}
+    judged = {(c["id"], part["variant"]): part["verdict"] for c in claims for part in c["parts"]}
     assert judged["ga-destroys-utility", "GA"] == "supported"
     assert {v for id, v in judged if id == "npo-rt-forgets"} == {"NPO+RT β=0.1", "NPO+RT β=1"}
     stated = yaml.safe_load((ROOT / "config" / "claims.yaml").read_text())["claims"]

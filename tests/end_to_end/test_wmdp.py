@@ -12,7 +12,7 @@ from unlearning.config.experiment import Experiment, load_experiment
 from unlearning.files import read_json
 
 WMDP = MICRO / "wmdp.yaml"
-TEMPLATE = "workflow/unlearning/benchmarks/wmdp/report.html.j2"
+TEMPLATE = "workflow/unlearning/reporting/sections/results.html.j2"
 METRICS = {"one_minus_bio": "mini_wmdp_bio", "one_minus_cyber": "mini_wmdp_cyber"}
 METRICS["mmlu"] = "mini_mmlu"
 
@@ -79,7 +79,7 @@ def test_claims_are_judged_in_wmdp_experiments_alone(experiment):
     verdicts = {v["id"]: v for v in read_json(experiment.layout.report / "claims.json")}
     assert {name.partition("-")[0] for name in verdicts} == {"wmdp"}
     assert verdicts["wmdp-simnpo-keeps-mmlu"]["verdict"] == "not run"
-    assert verdicts["wmdp-rmu-nearer-chance"]["seeds"] == 2
+    assert [part["seeds"] for part in verdicts["wmdp-rmu-nearer-chance"]["parts"]] == [2]
     assert verdicts["wmdp-original-knows"]["method"] == "target"
 
 

@@ -181,7 +181,7 @@ def load_package(folder: Path) -> None:
     sys.path[0] = str(folder / "workflow")  # was this file's folder
     importlib.import_module("snakemake.workflow").Workflow._rundir = str(folder)  # was the server's
     with contextlib.suppress(Exception):  # the dry run says better what is wrong
-        for module in ("config.preflight", "reporting.claims_file"):
+        for module in ("config.preflight", "reporting.claims.file"):
             importlib.import_module(f"unlearning.{module}")
         fingerprint = importlib.import_module("unlearning.fingerprint").fingerprint
         for stage in ("evaluate", "report"):  # which reach most modules

@@ -17,7 +17,7 @@ from folders import ROOT
 from unlearning.config.reading import merged
 
 # the last are files of a user's, which tests/micro/own.yaml names
-PARTS = ("Snakefile", "rules", "workflow", "config", "reports", "tests/micro/own")
+PARTS = ("Snakefile", "rules", "workflow", "config", "reports", "tests/micro/own", "CITATION.cff")
 MICRO = ROOT / "tests" / "micro" / "tofu.yaml"
 DRY_RUNS = DryRuns()  # one server for all copies that this process asks about
 

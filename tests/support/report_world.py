@@ -1,18 +1,32 @@
 """A small results tree in the exact formats of the stages, with made-up but plausible numbers."""
 
 import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy
+import pandas
+import pytest
 import yaml
 from folders import ROOT
+from unlearning.benchmark import room
 from unlearning.config.experiment import Experiment, load_experiment
+from unlearning.config.layout import path_id
 from unlearning.evaluation.records import read_rows, trajectory_point, write_evaluation
 from unlearning.files import write_json, write_text
+from unlearning.reporting import provenance
+from unlearning.reporting import report as reporting
+from unlearning.reporting.charts.specs import VEGA_LITE, file_spec
+from unlearning.reporting.frame import FINAL, relearned, tidy
+from unlearning.reporting.labels import RETRAIN, TARGET, model_label
+from unlearning.reporting.results import Results, Variant
 from unlearning.stages import report
+from vl_convert import vegalite_to_svg
 
-TEMPLATE = ROOT / "workflow/unlearning/benchmarks/tofu/report.html.j2"
+COMMIT = "0123456789012345678901234567890123456789"
 HOSTILE = [
     "</script><script>window.hacked=1</script>",
     '<img src=x onerror="window.hacked=1">',
@@ -178,6 +192,35 @@ class World:
         write_text(path, f"{header}\n{line}\n")
 
 
+def write_runs(experiment: Experiment, rows: Callable[[str, float], dict], sets=None) -> None:
+    """Evaluations, trajectories and attacks of every run of a benchmark that has an evaluator.
+
+    rows(run, progress): the sets of a model, from the target at progress 0 to the end at 1. sets:
+    those that relearning attacks are measured on; all unless stated.
+    """
+    layout, name = experiment.layout, experiment.benchmark.name
+    for split in experiment.own_splits:
+        for run in (experiment.target_run, *experiment.retrain_runs()):
+            write_evaluation(layout.evaluation(split, run), rows(run, 0.0), name)
+    plan = {"rows": 8, "batch_size": 4, "epochs": 2, "warmup": 0, "steps": 4, "decay": False}
+    record = {"plan": plan, "losses": [1.0] * 4, "learning_rates": [1e-3] * 4, "tokens": 80}
+    record["collapsed"] = None
+    on_the_way = experiment.config["unlearn"]["trajectory"]
+    for cell in experiment.cells():
+        points = [trajectory_point(e, 2 * e, rows(cell.run, e / 2), name) for e in on_the_way]
+        trajectory = {"stage": "unlearn", **record, "points": points}
+        write_json(layout.trajectory(cell.split, cell.run), trajectory)
+        write_evaluation(layout.evaluation(cell.split, cell.run), rows(cell.run, 1.0), name)
+    for cell, attack in experiment.attacks():
+        points = []
+        for epoch in (0, 1, 2):
+            found = rows(cell.run, 1 - epoch / 4)
+            found = {key: found[key] for key in sets or found}
+            points.append(trajectory_point(epoch, epoch, found, name))
+        trajectory = {"stage": "relearn", **record, "points": points}
+        write_json(layout.trajectory(cell.split, cell.attacked_by(attack)), trajectory)
+
+
 def hash_of(name: str) -> int:
     """A number of a name, the same in every process."""
     return sum(map(ord, name))
@@ -188,7 +231,7 @@ def complete_config(folder: Path, **changes) -> dict:
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
     config |= {"results": str(folder), "forget_splits": ["forget10"], **changes}
     config["relearn"]["methods"] = [m for m in ATTACKED if m in config["methods"]]
-    config["unlearn"]["trajectory"] = [1, 2, 3, 5, 7]
+    config["unlearn"]["trajectory"] = [1, 3, 7]
     return load_experiment(config, ROOT).config
 
 
@@ -199,13 +242,37 @@ def write_world(config: dict, sizes: dict[str, int] = SIZES) -> Experiment:
     return experiment
 
 
-def make_report(config: dict, out: Path) -> Path:
-    """Run the stage as its rule does; returns the report folder."""
+def every_section(folder: Path) -> dict:
+    """A config whose report has every section: a constant learning rate for divergence, a grid,
+    replaced references, relearning attacks, harness tasks."""
+    methods = {
+        "GA": {},
+        "IDK+RT": {},
+        "NPO": {},
+        "NPO+RT": [{"beta": 0.1}, {"beta": 1.0}, REPLACED],
+        "SimNPO+RT": {"beta": 2.5, "gamma": [0.0, 1.0]},
+    }
+    tasks = {"tasks": ["wmdp_bio", "own"], "include_path": str(folder)}
+    config = complete_config(folder / "results", methods=methods, harness=tasks)
+    config["unlearn"] |= {"schedule": "constant", "warmup_epochs": 0}
+    config["relearn"]["methods"] = ["NPO"]
+    return config
+
+
+def write_every_section(folder: Path) -> Experiment:
+    """The results tree of every_section()."""
+    experiment = write_world(every_section(folder))
+    write_replaced_reference(experiment)
+    write_accuracies(experiment)
+    return experiment
+
+
+def make_report(config: dict, out: Path, published: str | None = "tofu") -> Path:
+    """Run the stage as its rule does; returns the report folder. published: name of the file."""
     arguments = SimpleNamespace(
         settings=json.loads(json.dumps(config)),
         claims=ROOT / "config" / "claims.yaml",
-        published=ROOT / "config" / "published" / "tofu.yaml",
-        template=TEMPLATE,
+        published=published and ROOT / "config" / "published" / f"{published}.yaml",
         out=out,
     )
     report.run(arguments)
@@ -236,3 +303,70 @@ def write_summary(experiment: Experiment, run: str, accuracy: float, asked: str 
     tasks = {"wmdp_bio": {**scores, "accuracy": accuracy}, "own": {**scores, "accuracy": 0.5}}
     record = {"lm_eval": "0.4.13", "num_fewshot": 0, "limit": None, "tasks": tasks, "parts": {}}
     write_json(experiment.layout.harness("forget10", run), record)
+
+
+def svg_alone(panels, columns: int, width: int, note: str) -> dict[str, str | bytes]:
+    """figure_files without PDF and PNG, which take most of a report's time: test_charts has one."""
+    spec = file_spec(panels, columns, width) if panels else {}
+    svg = vegalite_to_svg(spec, vl_version=VEGA_LITE) if panels else note
+    return {"svg": svg, "pdf": b"", "png": b"", "vl.json": json.dumps(spec)}
+
+
+@contextmanager
+def quick() -> Iterator[None]:
+    """Reports are made with few pictures, without Vega on the page, and without asking git."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(provenance, "_git", lambda folder, *words: COMMIT if "HEAD" in words else "")
+        patch.setattr(reporting, "figure_files", svg_alone)
+        patch.setattr(reporting, "script", lambda: "/* vega */")
+        yield
+
+
+def run_rows(
+    method: str,
+    seed: int,
+    hyper: tuple[tuple[str, float | str], ...] = (),
+    *,
+    split: str = "forget10",
+    phase: str = FINAL,
+    attack: str = "",
+    epoch: float | None = None,
+    collapsed: bool = False,
+    **metrics: float,
+) -> list[tuple]:
+    """Rows of the frame of one model at one moment; steps are epochs."""
+    reference = method in (TARGET, RETRAIN)
+    variant = "" if reference else path_id(dict(hyper))
+    label = model_label(method, dict(hyper))
+    run = f"{method}/seed={seed}" if reference else f"unlearn/{method}/{variant}/seed={seed}"
+    place = (split, method, variant, label, seed, 1, run, phase, attack, epoch, epoch, collapsed)
+    return [(*place, metric, value) for metric, value in metrics.items()]
+
+
+def results_of(
+    experiment, rows: Iterable[tuple], benchmark: str = "tofu", study: str | None = None, **details
+) -> Results:
+    """What a report would have read, made of rows of the frame."""
+    frame = tidy(rows)
+    frame = pandas.concat([frame, relearned(frame)], ignore_index=True)
+    metrics = room(benchmark, "metrics").METRICS
+    splits = list(frame["split"].unique())
+    variants = variants_in(experiment, frame)
+    return Results(experiment, frame, metrics, variants, {study: splits}, details=details)
+
+
+def variants_in(experiment, frame: pandas.DataFrame) -> dict[str, dict[str, Variant]]:
+    """Split -> label -> variant, with its values as its name in paths spells them."""
+    recipe = experiment.config["unlearn"]
+    defaults = {"epochs": recipe["epochs"], "lr": recipe["lr"], "reference": TARGET}
+    found: dict[str, dict[str, Variant]] = {split: {} for split in frame["split"].unique()}
+    models = frame[~frame["method"].isin([TARGET, RETRAIN])]
+    models = models.drop_duplicates(["split", "label"])
+    columns = (models[name] for name in ("split", "method", "variant", "label"))
+    for split, method, variant, label in zip(*columns, strict=True):
+        stated = re.findall(r"_?([a-z_]+)=([^_]+)", variant)
+        hyper = {key: value if key == "reference" else float(value) for key, value in stated}
+        method_hyper = experiment.method(method, hyper).hyper
+        complete = {**defaults, **method_hyper, **hyper}
+        found[split][label] = Variant(method, variant, label, hyper, complete)
+    return found

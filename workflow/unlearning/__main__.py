@@ -24,6 +24,7 @@ STAGES = {
     "evaluate": "evaluate one model on the sets of a forget split",
     "harness": "accuracy of one model on lm-evaluation-harness tasks: WMDP, MMLU, your own",
     "report": "tables, figures, claims and the page",
+    "compare": "what changed between two reports, numbers beyond their spread first",
     "plan": "jobs, peak memory, GPU-hours and disk of an experiment, before it runs",
     "assets": "what an experiment needs from the hub: list, download, verify",
 }

@@ -13,8 +13,10 @@ modules of fixed names ("rooms"), loaded when they are needed:
     metrics       summary(rows), at_point(rows): what evaluations are summed up to; STUDIES
     sizes         sizes(experiment): rows and tokens, for `plan`
     retained      log_problems(...): of logs that stand for retrained models, where it reads_logs
-    report        write(experiment, ...): the page, its tables and figures
-    report.html.j2, captions/, page/   the page's template, texts beside figures, parts of the page
+    results       read(experiment): all its numbers, as reporting.results.Results
+    columns       MAIN, PARTS, FURTHER, FURTHER_NOTE, note(results): what its tables hold; ANSWERS:
+                  sets whose answers the page shows; CITED: keys of config/citations.yaml
+    sections/     sections of the page that it has alone: a module and a template each
 
 docs/benchmark.md is the recipe for a new one.
 """
@@ -83,6 +85,7 @@ class Benchmark:
     longest_rehearsed: int | None = None  # tokens of a rehearsal's rows, where texts are long
     # the setting that problems of the user's files are told of; "" where these name their own
     files_named_in = "data.data_dir"
+    sections: tuple[str, ...]  # of the page in their order: its own, or reporting/sections
     reads_logs = False  # whether an evaluation log may stand for a retrained model
     # stages of which a base model is asked whether it reads rows of max_length
     read_by: tuple[str, ...] = ("finetune", "unlearn", "evaluation")
@@ -163,10 +166,6 @@ class Benchmark:
     def study_methods(self, study: str | None) -> dict[str, set[str]] | None:
         """Method -> its hyper-parameters, in a study that claims name; None: the registry's."""
         return None
-
-    def report_files(self, experiment) -> dict[str, list[str]]:
-        """Names of the report's tables (but main) and of its captioned figures."""
-        raise NotImplementedError
 
     def brings_tasks(self, data: dict) -> bool:
         """Whether its tables bring harness tasks along, which room data then writes."""

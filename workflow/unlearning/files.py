@@ -42,13 +42,18 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a file of text as UTF-8; see write_bytes."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
     """Write a file aside, then rename it into place; UserError if the disk is full or read-only."""
     path = Path(path)
     partial = path.with_name(f".{path.name}.partial")
     with _writable(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(text, encoding="utf-8")
+            partial.write_bytes(content)
             _sync(partial)
         except BaseException:
             partial.unlink(missing_ok=True)

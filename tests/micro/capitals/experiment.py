@@ -11,6 +11,7 @@ class Capitals(Benchmark):
     name, title = "capitals", "capitals"
     split_pattern = "forget"
     generated = ("capitals",)
+    sections = ("overview", "results", "bars", "cost", "provenance")
 
     def checks(self, sections: Collection[str]) -> list[Check]:
         """Nothing beside the schema."""
@@ -31,10 +32,6 @@ class Capitals(Benchmark):
     def retrain_table(self, split: str) -> str:
         """What unlearning regularises on."""
         return "retain"
-
-    def report_files(self, experiment) -> dict[str, list[str]]:
-        """The main table and a figure."""
-        return {"tables": [], "figures": ["bars"]}
 
 
 BENCHMARK = Capitals()

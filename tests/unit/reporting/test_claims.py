@@ -1,74 +1,98 @@
-"""Verdicts on constructed data."""
+"""Verdicts on constructed data, against intervals computed by hand."""
 
 import math
 
 import pytest
-from unlearning.benchmarks.tofu.reporting.results import Evaluated, Results, SplitResults
-from unlearning.benchmarks.tofu.reporting.trajectories import Point
-from unlearning.benchmarks.tofu.reporting.verdicts import judge_claim
+import yaml
+from report_world import results_of, run_rows
 from unlearning.config.experiment import Experiment
-from unlearning.config.layout import UnlearnRun
-from unlearning.reporting.claims_file import Claim, Selection
+from unlearning.errors import UserError
+from unlearning.reporting.claims.file import (
+    CONFIG,
+    EXPERIMENTS,
+    Claim,
+    Selection,
+    experiments_with,
+    load_claims,
+)
+from unlearning.reporting.claims.judge import (
+    INCONCLUSIVE,
+    MIXED,
+    NOT_RUN,
+    REFUTED,
+    SUPPORTED,
+    combined,
+    holm,
+    judge,
+)
+from unlearning.reporting.claims.view import counts, lines, predicate
+from unlearning.reporting.frame import COURSE, RELEARN
+
+REFERENCES = [
+    *run_rows("target", 42, model_utility=0.8, forget_quality=1e-12, log10_forget_quality=-12.0),
+    *run_rows("retrain", 1, model_utility=0.84),
+    *run_rows("retrain", 2, model_utility=0.84),
+]
 
 
-def model(method, seed, hyper=(), **metrics):
-    return Evaluated("forget10", method, hyper, seed, f"{method}/{seed}", metrics)
+def utilities(method, values, hyper=(), metric="model_utility", **where):
+    rows = []
+    for seed, value in enumerate(values, 1):
+        rows += run_rows(method, seed, hyper, **where, **{metric: value})
+    return rows
 
 
-def results_of(experiment, unlearned, attacks=()):
-    target = model("target", 42, model_utility=0.8, forget_quality=1e-12)
-    retrained = [model("retrain", seed, model_utility=0.84) for seed in (1, 2)]
-    split = SplitResults("forget10", {}, target, retrained, unlearned, attacks=list(attacks))
-    return Results(experiment, [split], [])
-
-
-def utilities(method, values, hyper=()):
-    return [model(method, s, hyper, model_utility=v) for s, v in enumerate(values, 1)]
-
-
-def verdict_of(results, **claim):
+def claim_of(**claim) -> Claim:
     entry = {"id": "x", "statement": "", "source": "", "metric": "model_utility", "relation": ">"}
     for key in {"of", "than"} & set(claim):
         stated = claim[key] if isinstance(claim[key], tuple) else (claim[key],)
         claim[key] = Selection(*stated)
-    return judge_claim(Claim(**entry | claim), results)
+    return Claim(**entry | claim)
+
+
+def parts_of(run, rows, **claim):
+    """The parts of one claim on the rows of an experiment, `run`."""
+    (judged,) = judge([claim_of(**claim)], results_of(run, [*REFERENCES, *rows]))
+    return judged.parts
 
 
 def test_supported_with_a_hand_computed_interval(experiment):
-    results = results_of(experiment, utilities("GA", [0.1, 0.2, 0.3]))
-    (found,) = verdict_of(results, of="GA", relation="<", value=0.5)
-    # differences -0.4, -0.3, -0.2; half width 4.302653 * 0.1 / sqrt(3)
-    assert found.verdict == "supported"
+    rows = utilities("GA", [0.1, 0.2, 0.3])
+    (found,) = parts_of(experiment, rows, of="GA", relation="<", value=0.5)
+    # differences -0.4, -0.3, -0.2; half width 4.302653 * 0.1 / sqrt(3); t = -0.3 sqrt(3) / 0.1
+    assert found.verdict == SUPPORTED
     assert found.numbers["difference"] == pytest.approx(-0.3)
     assert found.numbers["low"] == pytest.approx(-0.548414, abs=1e-6)
     assert found.numbers["high"] == pytest.approx(-0.051586, abs=1e-6)
+    # two-sided with 2 degrees of freedom: 1 - |t| / sqrt(2 + t^2) with t^2 = 27
+    assert found.numbers["p"] == pytest.approx(1 - math.sqrt(27 / 29))
     assert found.seeds == 3
 
 
 def test_not_supported_when_wholly_on_the_other_side(experiment):
-    results = results_of(experiment, utilities("GA", [0.1, 0.2, 0.3]))
-    (found,) = verdict_of(results, of="GA", relation=">", value=0.5)
-    assert found.verdict == "not supported"
+    rows = utilities("GA", [0.1, 0.2, 0.3])
+    (found,) = parts_of(experiment, rows, of="GA", relation=">", value=0.5)
+    assert found.verdict == REFUTED
 
 
 def test_inconclusive_when_the_interval_holds_zero(experiment):
-    results = results_of(experiment, utilities("GA", [0.1, 0.2, 0.3]))
-    (found,) = verdict_of(results, of="GA", relation=">", value=0.3)
-    assert (found.verdict, found.reason) == ("inconclusive", "the interval includes no difference")
+    rows = utilities("GA", [0.1, 0.2, 0.3])
+    (found,) = parts_of(experiment, rows, of="GA", relation=">", value=0.3)
+    assert (found.verdict, found.reason) == (INCONCLUSIVE, "the interval includes no difference")
 
 
 def test_inconclusive_with_too_few_seeds_and_it_says_so(experiment):
-    results = results_of(experiment, utilities("GA", [0.0, 0.0]))
-    (found,) = verdict_of(results, of="GA", relation="<", value=0.5)
-    assert (found.verdict, found.reason) == ("inconclusive", "2 of at least 3 seeds")
-    (found,) = verdict_of(results, of="GA", relation="<", value=0.5, seeds_at_least=2)
-    assert found.verdict == "supported"
+    rows = utilities("GA", [0.0, 0.0])
+    (found,) = parts_of(experiment, rows, of="GA", relation="<", value=0.5)
+    assert (found.verdict, found.reason) == (INCONCLUSIVE, "2 of at least 3 seeds")
+    (found,) = parts_of(experiment, rows, of="GA", relation="<", value=0.5, seeds_at_least=2)
+    assert found.verdict == SUPPORTED
 
 
 def test_not_run(experiment):
-    results = results_of(experiment, utilities("GA", [0.1, 0.2, 0.3]))
-    (found,) = verdict_of(results, of="SimNPO+RT", than="NPO+RT")
-    assert found.verdict == "not run"
+    rows = utilities("GA", [0.1, 0.2, 0.3])
+    (found,) = parts_of(experiment, rows, of="SimNPO+RT", than="NPO+RT")
+    assert found.verdict == NOT_RUN
     assert "SimNPO+RT and NPO+RT" in found.reason
 
 
@@ -76,207 +100,379 @@ def test_a_method_of_ones_own_is_judged_where_it_runs(experiment, tmp_path):
     (tmp_path / "mine.py").write_text("def loss(batch, floor=2.0):\n    return batch.forget.nll\n")
     stated = {"function": f"{tmp_path}/mine.py:loss", "floor": [1.0, 2.0]}
     own = Experiment({**experiment.config, "methods": {"mine+RT": stated, "GA": {}}})
-    values = {(("floor", 1.0),): [0.6, 0.7, 0.8], (("floor", 2.0),): [0.1, 0.2, 0.3]}
-    models = [m for hyper, seeds in values.items() for m in utilities("mine+RT", seeds, hyper)]
-    low, high = verdict_of(results_of(own, models), of="mine+RT", value=0.5)
-    assert (low.variant, low.verdict) == ("mine+RT floor=1", "inconclusive")
-    assert (high.variant, high.verdict) == ("mine+RT floor=2", "not supported")
+    rows = utilities("mine+RT", [0.6, 0.7, 0.8], (("floor", 1.0),))
+    rows += utilities("mine+RT", [0.1, 0.2, 0.3], (("floor", 2.0),))
+    low, high = parts_of(own, rows, of="mine+RT", value=0.5)
+    assert (low.variant, low.verdict) == ("mine+RT floor=1", INCONCLUSIVE)
+    assert (high.variant, high.verdict) == ("mine+RT floor=2", REFUTED)
     selection = ("mine+RT", (("floor", 1.0),))
-    (found,) = verdict_of(results_of(own, models), of=selection, value=0.3)
+    (found,) = parts_of(own, rows, of=selection, value=0.3)
     # mean 0.4 above, half width 0.248414 as in the first test
-    assert found.verdict == "supported"
+    assert found.verdict == SUPPORTED
     assert found.numbers["low"] == pytest.approx(0.151586, abs=1e-6)
-    (found,) = verdict_of(results_of(experiment, utilities("GA", [0.1] * 3)), of=selection, value=1)
-    assert found.verdict == "not run" and "a config with that method judges it" in found.reason
-    wrong = ("mine+RT", (("ceiling", 1.0),))
-    (found,) = verdict_of(results_of(own, models), of=wrong, value=0.3)
-    assert found.verdict == "not run"
+    (found,) = parts_of(experiment, utilities("GA", [0.1] * 3), of=selection, value=1)
+    assert found.verdict == NOT_RUN and "a config with that method judges it" in found.reason
+    (found,) = parts_of(own, rows, of=("mine+RT", (("ceiling", 1.0),)), value=0.3)
+    assert found.verdict == NOT_RUN
 
 
 def test_seeds_are_paired(experiment):
     # unpaired, the spread over seeds would hide a difference of 0.1 in every seed
     ours, theirs = [0.3, 0.5, 0.71, 0.9], [0.2, 0.4, 0.6, 0.81]
-    unlearned = utilities("SimNPO+RT", ours) + utilities("NPO+RT", theirs)[::-1]
-    (found,) = verdict_of(results_of(experiment, unlearned), of="SimNPO+RT", than="NPO+RT")
-    assert found.verdict == "supported"
+    rows = utilities("SimNPO+RT", ours) + utilities("NPO+RT", theirs)[::-1]
+    (found,) = parts_of(experiment, rows, of="SimNPO+RT", than="NPO+RT")
+    assert found.verdict == SUPPORTED
     assert found.numbers["difference"] == pytest.approx(0.1)
 
 
 def test_only_shared_seeds_are_paired(experiment):
-    unlearned = utilities("SimNPO+RT", [0.5, 0.6, 0.7, 0.8]) + utilities("NPO+RT", [0.1, 0.2, 0.3])
-    (found,) = verdict_of(results_of(experiment, unlearned), of="SimNPO+RT", than="NPO+RT")
+    rows = utilities("SimNPO+RT", [0.5, 0.6, 0.7, 0.8]) + utilities("NPO+RT", [0.1, 0.2, 0.3])
+    (found,) = parts_of(experiment, rows, of="SimNPO+RT", than="NPO+RT")
     assert found.seeds == 3
     assert found.numbers["difference"] == pytest.approx(0.4)
 
 
 def test_equal_values_make_the_interval_a_point(experiment):
-    results = results_of(experiment, utilities("GA", [0.0, 0.0, 0.0]))
-    (found,) = verdict_of(results, of="GA", relation="<", value=0.05)
-    assert found.verdict == "supported"
-    assert (found.numbers["low"], found.numbers["high"]) == (-0.05, -0.05)
+    (found,) = parts_of(experiment, utilities("GA", [0.0] * 3), of="GA", relation="<", value=0.05)
+    assert found.verdict == SUPPORTED
+    assert found.numbers["low"] == found.numbers["high"] == pytest.approx(-0.05)
+    assert found.numbers["p"] == 0.0
 
 
 def test_factor_and_margin_apply_to_the_other_side(experiment):
-    results = results_of(experiment, utilities("NPO+RT", [0.75, 0.75, 0.75]))
-    (found,) = verdict_of(results, of="NPO+RT", than="target", factor=0.9, margin=0.01)
+    rows = utilities("NPO+RT", [0.75] * 3)
+    (found,) = parts_of(experiment, rows, of="NPO+RT", than="target", factor=0.9, margin=0.01)
     assert found.numbers["than"] == pytest.approx(0.9 * 0.8 + 0.01)
-    assert found.verdict == "supported"
+    assert found.verdict == SUPPORTED
 
 
 def test_a_constant_is_judged_by_its_value(experiment):
-    results = results_of(experiment, [])
     claim = {"metric": "forget_quality", "of": "target", "value": 0.05, "scale": "log10"}
-    (found,) = verdict_of(results, relation="<", **claim)
-    assert (found.verdict, found.seeds) == ("supported", 0)
+    (found,) = parts_of(experiment, [], relation="<", **claim)
+    assert (found.verdict, found.seeds) == (SUPPORTED, 0)
     assert found.numbers["difference"] == pytest.approx(-12 - math.log10(0.05))
-    (found,) = verdict_of(results, of="target", than="retrain", relation="<")
+    assert "p" not in found.numbers and found.holm is None and found.corrected == ""
+    (found,) = parts_of(experiment, [], of="target", than="retrain", relation="<")
     assert found.numbers["than"] == pytest.approx(0.84)
 
 
 def test_log_scale_compares_orders_of_magnitude(experiment):
-    unlearned = [model("GA", s, forget_quality=v) for s, v in enumerate([1e-3, 1e-5, 1e-4], 1)]
-    (found,) = verdict_of(
-        results_of(experiment, unlearned),
-        metric="forget_quality",
-        of="GA",
-        relation="<",
-        value=0.1,
-        scale="log10",
+    rows = utilities("GA", [1e-3, 1e-5, 1e-4], metric="forget_quality")
+    (found,) = parts_of(
+        experiment, rows, metric="forget_quality", of="GA", relation="<", value=0.1, scale="log10"
     )
     assert found.numbers["of"] == pytest.approx(1e-4)  # the geometric mean
     assert found.numbers["difference"] == pytest.approx(-3)
 
 
 def test_absolute_scale_compares_distances_from_0(experiment):
-    leaks = {"GA": (-30.0, -40.0, -50.0), "NPO": (20.0, 25.0, -10.0)}
-    unlearned = [
-        model(name, s, privleak=v) for name, vs in leaks.items() for s, v in enumerate(vs, 1)
-    ]
+    rows = utilities("GA", (-30.0, -40.0, -50.0), metric="privleak")
+    rows += utilities("NPO", (20.0, 25.0, -10.0), metric="privleak")
     claim = {"metric": "privleak", "of": "NPO", "than": "GA", "relation": "<", "scale": "absolute"}
-    (found,) = verdict_of(results_of(experiment, unlearned), **claim)
+    (found,) = parts_of(experiment, rows, **claim)
     assert found.numbers["difference"] == pytest.approx((-10 - 15 - 40) / 3)
     assert found.numbers["of"] == pytest.approx(55 / 3)
 
 
 def test_variants_are_judged_one_by_one_and_filters_know_defaults(experiment):
-    unlearned = utilities("NPO+RT", [0.7] * 3) + utilities("NPO+RT", [0.8] * 3, (("beta", 1.0),))
-    results = results_of(experiment, unlearned)
-    assert [v.variant for v in verdict_of(results, of="NPO+RT", value=0.5)] == [
-        "NPO+RT",
-        "NPO+RT β=1",
-    ]
+    rows = utilities("NPO+RT", [0.7] * 3) + utilities("NPO+RT", [0.8] * 3, (("beta", 1.0),))
+    found = parts_of(experiment, rows, of="NPO+RT", value=0.5)
+    assert [part.variant for part in found] == ["NPO+RT", "NPO+RT β=1"]
     # the first variant states no β and has the published default of 0.1
-    (found,) = verdict_of(results, of=("NPO+RT", (("beta", 0.1),)), value=0.5)
-    assert found.variant == "NPO+RT"
+    (part,) = parts_of(experiment, rows, of=("NPO+RT", (("beta", 0.1),)), value=0.5)
+    assert part.variant == "NPO+RT"
+
+
+def test_a_method_is_meant_with_its_published_reference(experiment):
+    replaced = (("reference", "retrain"),)
+    rows = utilities("NPO+RT", [0.7] * 3) + utilities("NPO+RT", [0.8] * 3, replaced)
+    (part,) = parts_of(experiment, rows, of="NPO+RT", value=0.5)
+    assert part.variant == "NPO+RT"
+    (part,) = parts_of(experiment, rows, of=("NPO+RT", replaced), value=0.5)
+    assert part.variant == "NPO+RT ref. retrain"
+
+
+def test_a_claim_compares_two_metrics_of_the_same_run(experiment):
+    rows = []
+    for seed, (short, long) in enumerate(((1e-3, 1e-1), (1e-5, 1e-2), (1e-4, 1e-3)), 1):
+        for hyper in ((("beta", 0.1),), (("beta", 1.0),)):
+            names = {"forget_quality@short": short, "forget_quality@long": long}
+            rows += run_rows("NPO+RT", seed, hyper, **names)
+    found = parts_of(
+        experiment,
+        rows,
+        metric="forget_quality@short",
+        of="NPO+RT",
+        relation="<",
+        than_metric="forget_quality@long",
+        scale="log10",
+    )
+    assert [part.variant for part in found] == ["NPO+RT β=0.1", "NPO+RT β=1"]
+    # differences -2, -3, -1
+    assert [part.numbers["difference"] for part in found] == pytest.approx([-2, -2])
+
+
+def relearning(method, seed, attack, values, hyper=()):
+    rows = []
+    for epoch, value in enumerate(values):
+        where = {"phase": RELEARN, "attack": attack, "epoch": epoch}
+        rows += run_rows(method, seed, hyper, **where, log10_forget_quality=value)
+    return rows
 
 
 def test_relearning_drop_is_before_minus_after_for_each_attack(experiment):
-    def attacked(method, seed, attack, epoch, value):
-        cell = UnlearnRun("forget10", method, "default", (), seed)
-        return Point(cell, attack, epoch, epoch, {"log10_forget_quality": value})
-
-    unlearned = [
-        model(method, seed, log10_forget_quality=-1.0)
-        for method in ("NPO+RT", "SimNPO+RT")
-        for seed in (1, 2, 3)
-    ]
-    attacks = [
-        attacked(method, seed, attack, epoch, -1.0 - drop * epoch + 0.01 * seed * epoch)
-        for method, drop in (("NPO+RT", 2.0), ("SimNPO+RT", 1.0))
-        for seed in (1, 2, 3)
-        for attack in ("random", "shortest")
-        for epoch in (0, 1, 2)
-    ]
-    found = verdict_of(
-        results_of(experiment, unlearned, attacks),
-        metric="relearning_log10_drop",
-        of="SimNPO+RT",
-        relation="<",
-        than="NPO+RT",
-    )
-    assert [(v.attack, v.verdict) for v in found] == [
-        ("random", "supported"),
-        ("shortest", "supported"),
+    rows = []
+    for method, drop in (("NPO+RT", 2.0), ("SimNPO+RT", 1.0)):
+        for seed in (1, 2, 3):
+            rows += run_rows(method, seed, log10_forget_quality=-1.0)
+            for attack in ("random", "shortest"):
+                values = [-1.0 - drop * epoch + 0.01 * seed * epoch for epoch in (0, 1, 2)]
+                rows += relearning(method, seed, attack, values)
+    claim = {"metric": "relearning_log10_drop", "of": "SimNPO+RT", "than": "NPO+RT"}
+    found = parts_of(experiment, rows, relation="<", **claim)
+    assert [(part.attack, part.verdict) for part in found] == [
+        ("random", SUPPORTED),
+        ("shortest", SUPPORTED),
     ]
     assert found[0].numbers["of"] == pytest.approx(2.0 - 0.04)
     assert found[0].numbers["difference"] == pytest.approx(-2.0)
 
 
+def test_attacks_of_equal_shares_are_compared(experiment):
+    ends = {"random/fraction=0.1": -2.0, "random/fraction=0.2": -4.0}
+    ends |= {"shortest/fraction=0.1": -3.0, "shortest/fraction=0.2": -6.0}
+    rows = utilities("NPO+RT", [-1.0] * 3, metric="log10_forget_quality")
+    for attack, end in ends.items():
+        for seed in (1, 2, 3):
+            rows += relearning("NPO+RT", seed, attack, [-1.0, end])
+    found = parts_of(
+        experiment,
+        rows,
+        metric="relearning_log10_drop",
+        of=("NPO+RT", (), "last", "", "shortest"),
+        than=("NPO+RT", (), "last", "", "random"),
+    )
+    assert [part.attack for part in found] == ["shortest/fraction=0.1", "shortest/fraction=0.2"]
+    assert [part.numbers["difference"] for part in found] == pytest.approx([1.0, 2.0])
+
+
 def test_a_comparison_of_a_method_with_itself_holds_all_else_equal(experiment):
-    unlearned = [
-        run
-        for beta in (0.1, 1.0)
-        for weight in (0.0, 2.0)
-        for run in utilities(
-            "NPO+RT", [beta / 2 + weight / 10] * 3, (("beta", beta), ("retain_coeff", weight))
-        )
-    ]
-    found = verdict_of(
-        results_of(experiment, unlearned),
+    rows = []
+    for beta in (0.1, 1.0):
+        for weight in (0.0, 2.0):
+            hyper = (("beta", beta), ("retain_coeff", weight))
+            rows += utilities("NPO+RT", [beta / 2 + weight / 10] * 3, hyper)
+    found = parts_of(
+        experiment,
+        rows,
         of=("NPO+RT", (("retain_coeff", 2),)),
         than=("NPO+RT", (("retain_coeff", 0),)),
     )
-    assert [v.numbers["difference"] for v in found] == pytest.approx([0.2, 0.2])
+    assert [part.numbers["difference"] for part in found] == pytest.approx([0.2, 0.2])
 
 
 def test_a_peak_is_the_epoch_of_the_best_mean_over_seeds(experiment):
     """By seed it would be epoch 1 for the first and 2 for the second."""
     courses = {1: (-9, -1.0, -1.5, -8), 2: (-9, -6.0, -1.5, -8), 3: (-9, -6.0, -2.0, -7)}
-    points = [
-        Point(UnlearnRun("forget10", "GA", "default", (), seed), "", epoch, epoch, metrics)
-        for seed, values in courses.items()
-        for epoch, value in enumerate(values)
-        for metrics in [{"log10_forget_quality": value, "forget_quality": 10.0**value}]
-    ]
-    unlearned = [model("GA", seed, forget_quality=10.0 ** courses[seed][-1]) for seed in courses]
-    results = results_of(experiment, unlearned)
+    ends, on_the_way = [], []
+    for seed, values in courses.items():
+        for epoch, log in enumerate(values):
+            metrics = {"log10_forget_quality": float(log), "forget_quality": 10.0**log}
+            on_the_way += run_rows("GA", seed, phase=COURSE, epoch=epoch, **metrics)
+        ends += run_rows("GA", seed, **metrics)
     claim = {"metric": "forget_quality", "scale": "log10", "than": "GA", "factor": 10}
-    (found,) = verdict_of(results, of=("GA", (), "peak"), **claim)
-    assert found.verdict == "not run"  # nothing was evaluated on the way
-    results.splits[0].courses.extend(points)
-    (found,) = verdict_of(results, of=("GA", (), "peak"), **claim)
+    (found,) = parts_of(experiment, ends, of=("GA", (), "peak"), **claim)
+    assert found.verdict == NOT_RUN  # nothing was evaluated on the way
+    (found,) = parts_of(experiment, ends + on_the_way, of=("GA", (), "peak"), **claim)
     # 6.5, 6.5 and 5 orders of magnitude, less the one of the factor
     assert found.numbers["difference"] == pytest.approx(5.0)
-    assert found.verdict == "supported"
+    assert found.verdict == SUPPORTED
 
 
 def test_the_tuned_variant_is_the_most_useful_of_those_that_forget(experiment):
-    unlearned = [
-        model("NPO+RT", seed, (("retain_coeff", weight),), **metrics)
-        for weight, quality, utility in ((1.0, -0.5, 0.5), (2.0, -1.0, 0.7), (5.0, -4.0, 0.8))
-        for seed in (1, 2, 3)
-        for metrics in [{"log10_forget_quality": quality, "model_utility": utility}]
-    ]
-    (found,) = verdict_of(
-        results_of(experiment, unlearned), of=("NPO+RT", (), "last", "tuned"), value=0.55
-    )
-    assert (found.variant, found.verdict) == ("NPO+RT retain ×2", "supported")
+    rows = []
+    for weight, quality, utility in ((1.0, -0.5, 0.5), (2.0, -1.0, 0.7), (5.0, -4.0, 0.8)):
+        for seed in (1, 2, 3):
+            hyper = (("retain_coeff", weight),)
+            rows += run_rows(
+                "NPO+RT", seed, hyper, log10_forget_quality=quality, model_utility=utility
+            )
+    (found,) = parts_of(experiment, rows, of=("NPO+RT", (), "last", "tuned"), value=0.55)
+    assert (found.variant, found.verdict) == ("NPO+RT retain ×2", SUPPORTED)
 
 
 def test_a_claim_about_other_splits_is_not_run(experiment):
-    results = results_of(experiment, utilities("GA", [0.1, 0.2, 0.3]))
+    rows = utilities("GA", [0.1, 0.2, 0.3])
     there = {"of": "GA", "relation": "<", "value": 0.5}
-    (found,) = verdict_of(results, **there, splits=("forget10", "forget50"))
-    assert found.verdict == "supported"
-    (found,) = verdict_of(results, **there, splits=("forget50",), experiment="large-splits")
-    assert (found.verdict, found.split) == ("not run", "forget50")
+    (found,) = parts_of(experiment, rows, **there, splits=("forget10", "forget50"))
+    assert found.verdict == SUPPORTED
+    (found,) = parts_of(experiment, rows, **there, splits=("forget50",), experiment="large-splits")
+    assert (found.verdict, found.split) == (NOT_RUN, "forget50")
     assert "mini-large-splits.yaml" in found.reason
 
 
-def test_attacks_of_equal_shares_are_compared(experiment):
-    def attacked(attack, seed, value):
-        cell = UnlearnRun("forget10", "NPO+RT", "default", (), seed)
-        return Point(cell, attack, 1, 1, {"log10_forget_quality": value})
+def test_claims_about_other_studies_are_left_out(experiment):
+    results = results_of(experiment, REFERENCES)
+    assert judge([claim_of(of="GA", value=1, study="muse", metric="privleak")], results) == []
 
-    ends = {"random/fraction=0.1": -2.0, "random/fraction=0.2": -4.0}
-    ends |= {"shortest/fraction=0.1": -3.0, "shortest/fraction=0.2": -6.0}
-    attacks = [attacked(name, seed, end) for name, end in ends.items() for seed in (1, 2, 3)]
-    unlearned = [model("NPO+RT", seed, log10_forget_quality=-1.0) for seed in (1, 2, 3)]
-    found = verdict_of(
-        results_of(experiment, unlearned, attacks),
-        metric="relearning_log10_drop",
-        of=("NPO+RT", (), "last", "", "shortest"),
-        than=("NPO+RT", (), "last", "", "random"),
-    )
-    assert [v.attack for v in found] == ["shortest/fraction=0.1", "shortest/fraction=0.2"]
-    assert [v.numbers["difference"] for v in found] == pytest.approx([1.0, 2.0])
+
+# --- one verdict for each claim ---
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "one"),
+    [
+        ([SUPPORTED], SUPPORTED),
+        ([SUPPORTED, SUPPORTED], SUPPORTED),
+        ([REFUTED], REFUTED),
+        ([REFUTED, REFUTED], REFUTED),
+        ([INCONCLUSIVE], INCONCLUSIVE),
+        ([NOT_RUN], NOT_RUN),
+        ([], NOT_RUN),
+        ([NOT_RUN, NOT_RUN], NOT_RUN),
+        ([SUPPORTED, REFUTED], MIXED),
+        ([SUPPORTED, REFUTED, INCONCLUSIVE], MIXED),
+        ([SUPPORTED, INCONCLUSIVE], INCONCLUSIVE),
+        ([REFUTED, INCONCLUSIVE], REFUTED),
+        ([SUPPORTED, NOT_RUN], SUPPORTED),
+        ([REFUTED, NOT_RUN], REFUTED),
+        ([INCONCLUSIVE, NOT_RUN], INCONCLUSIVE),
+        ([SUPPORTED, REFUTED, NOT_RUN], MIXED),
+        ([SUPPORTED, INCONCLUSIVE, NOT_RUN], INCONCLUSIVE),
+    ],
+)
+def test_one_verdict_of_several_parts(verdicts, one):
+    assert combined(verdicts) == combined(verdicts[::-1]) == one
+
+
+def test_counts_count_claims_and_not_parts(experiment):
+    rows = utilities("NPO+RT", [0.7, 0.8, 0.9]) + utilities("NPO+RT", [0.1] * 3, (("beta", 1.0),))
+    rows += utilities("GA", [0.1, 0.2, 0.3])
+    claims = [
+        claim_of(id="mixed", of="NPO+RT", value=0.4),
+        claim_of(id="holds", of="GA", relation="<", value=0.5),
+        claim_of(id="elsewhere", of="DPO+RT", value=0.5),
+    ]
+    judged = judge(claims, results_of(experiment, [*REFERENCES, *rows]))
+    assert [one.verdict for one in judged] == [MIXED, SUPPORTED, NOT_RUN]
+    assert counts(judged) == {
+        SUPPORTED: 1,
+        REFUTED: 0,
+        MIXED: 1,
+        INCONCLUSIVE: 0,
+        NOT_RUN: 1,
+    }
+    record = judged[0].record()
+    assert (record["verdict"], record["method"]) == (MIXED, "NPO+RT")
+    assert [part["variant"] for part in record["parts"]] == ["NPO+RT", "NPO+RT β=1"]
+
+
+# --- multiple comparisons ---
+
+
+def test_holm_of_a_worked_example():
+    """0.01, 0.04, 0.03, 0.005: sorted times 4, 3, 2, 1 is 0.02, 0.03, 0.06, 0.04, and no value
+    after a larger one may be smaller: 0.06 stays."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+def test_holm_of_few_equal_and_large_values():
+    assert holm([]) == []
+    assert holm([0.04]) == [0.04]
+    assert holm([0.02, 0.02, 0.02]) == pytest.approx([0.06, 0.06, 0.06])
+    assert holm([0.9, 0.5]) == [1.0, 1.0]
+    assert holm([0.0, 1.0]) == [0.0, 1.0]
+
+
+def test_verdicts_after_the_correction_stand_beside_the_plain_ones(experiment):
+    """p 0.0351 alone is below 0.05; beside a second test it is doubled."""
+    rows = utilities("GA", [0.1, 0.2, 0.3]) + utilities("NPO", [0.500, 0.501, 0.502])
+    close = claim_of(id="close", of="GA", relation="<", value=0.5)
+    sure = claim_of(id="sure", of="NPO", value=0.1)
+    unsure = claim_of(id="unsure", of="GA", value=0.2)
+    results = results_of(experiment, [*REFERENCES, *rows])
+    (alone,) = judge([close], results)
+    assert alone.verdict == alone.corrected == SUPPORTED
+    assert alone.parts[0].holm == pytest.approx(1 - math.sqrt(27 / 29))
+    beside = judge([close, sure, unsure], results)
+    assert [one.verdict for one in beside] == [SUPPORTED, SUPPORTED, INCONCLUSIVE]
+    assert [one.corrected for one in beside] == [INCONCLUSIVE, SUPPORTED, INCONCLUSIVE]
+    # the smallest of three p-values is tripled, the second doubled, the last is 1 as it was
+    p = [one.parts[0].numbers["p"] for one in beside]
+    assert [one.parts[0].holm for one in beside] == pytest.approx([2 * p[0], 3 * p[1], 1.0])
+    assert beside[0].record()["after_holm"] == INCONCLUSIVE
+    (line,) = lines(beside[0])
+    assert line.changed and line.p == "p 0.035, Holm 0.070"
+
+
+# --- in words ---
+
+
+def test_differences_carry_their_unit_and_interval(experiment):
+    rows = utilities("GA", [1e-3, 1e-5, 1e-4], metric="forget_quality")
+    claim = {"metric": "forget_quality", "of": "GA", "relation": "<", "value": 0.1}
+    judged = judge([claim_of(**claim, scale="log10")], results_of(experiment, rows))
+    (line,) = lines(judged[0])
+    # half width 4.302653 / sqrt(3) = 2.484138
+    assert line.difference == "-3.00 [-5.48, -0.516]"
+    assert line.unit == "orders of magnitude"
+    assert line.numbers == "1.0e-4 vs 0.100"
+    drawn = line.interval
+    assert 0 < drawn.low < drawn.mean < drawn.high < drawn.zero < 100
+    assert not drawn.claimed_right
+
+
+def test_an_interval_is_drawn_to_scale(experiment):
+    rows = utilities("GA", [0.1, 0.2, 0.3])
+    judged = judge([claim_of(of="GA", value=0.1)], results_of(experiment, rows))
+    drawn = lines(judged[0])[0].interval
+    # from 0.1 - 0.248414 to 0.1 + 0.248414, with 12% of that on both sides
+    left, width = 0.1 - 0.248414 - 0.12 * 0.496828, 1.24 * 0.496828
+    assert drawn.zero == pytest.approx(100 * (0 - left) / width, abs=0.1)
+    assert drawn.mean == pytest.approx(50, abs=0.1)
+    assert (drawn.low, drawn.high) == pytest.approx((100 * 0.12 / 1.24, 100 * 1.12 / 1.24), abs=0.1)
+    assert drawn.claimed_right
+
+
+def test_a_claim_as_a_formula():
+    claim = claim_of(of=("NPO+RT", (("beta", 0.1),)), than="target", factor=0.9, margin=-0.02)
+    assert predicate(claim) == "Model utility: NPO+RT β=0.1 > 0.9 × Target - 0.02"
+    claim = claim_of(of=("GA", (), "peak"), metric="forget_quality", value=0.05, scale="log10")
+    assert predicate(claim) == "Forget quality: GA, at peak FQ > 0.05 (on a log₁₀ scale)"
+
+
+# --- the shipped claims ---
+
+
+@pytest.fixture(scope="module")
+def shipped() -> list[Claim]:
+    return load_claims(CONFIG / "claims.yaml")
+
+
+def test_advice_names_configs_that_exist_and_have_the_split(shipped):
+    names = {name for files in EXPERIMENTS.values() for name in files}
+    configs = {name: yaml.safe_load((CONFIG / name).read_text("utf-8")) for name in names}
+    for claim in (claim for claim in shipped if claim.study is None):
+        fitting = experiments_with(claim)
+        assert fitting, f"{claim.id} is judged in no shipped experiment"
+        for name in fitting:
+            content = configs[name.removeprefix("config/")]
+            if claim.splits:
+                assert set(claim.splits) & set(content["forget_splits"])
+
+
+def test_advice_leaves_out_configs_without_the_split():
+    claim = claim_of(of="GA", value=0.5, splits=("forget01",), experiment="splits")
+    assert experiments_with(claim) == ["config/experiments/tofu-llama2-7b.yaml"]
+    claim = claim_of(of="GA", value=0.5, splits=("forget90",), experiment="methods")
+    assert experiments_with(claim) == []
+
+
+def test_p_values_of_the_shipped_claims_are_compared_on_the_log_scale(shipped, tmp_path):
+    quality = [claim for claim in shipped if claim.metric.startswith("forget_quality")]
+    assert quality and {claim.scale for claim in quality} == {"log10"}
+    text = (CONFIG / "claims.yaml").read_text("utf-8")
+    path = tmp_path / "claims.yaml"
+    path.write_text(text.replace("    scale: log10\n", "", 1))
+    with pytest.raises(UserError, match="target-remembers: forget_quality.*`scale: log10`"):
+        load_claims(path)

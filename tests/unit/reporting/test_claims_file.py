@@ -7,7 +7,7 @@ from unlearning.errors import UserError
 from unlearning.evaluation.metrics import Metric
 from unlearning.methods.own import own_methods
 from unlearning.methods.registry import FORGET_LOSSES
-from unlearning.reporting.claims_file import Selection, load_claims, unknown_methods
+from unlearning.reporting.claims.file import Selection, load_claims, unknown_methods
 
 GOOD = {
     "id": "good",
@@ -48,6 +48,8 @@ def test_a_good_file(tmp_path):
         ({"factor": 2}, "factor and margin apply to `than`"),
         ({"seeds_at_least": 1}, "seeds_at_least must be a whole number from 2, found 1"),
         ({"scale": "log10", "value": 0}, "value must be positive on scale log10"),
+        ({"metric": "forget_quality"}, "forget_quality.*state `scale: log10`, found 'linear'"),
+        ({"metric": "forget_quality@short", "scale": "absolute"}, "`scale: log10`.*'absolute'"),
         ({"value": "high"}, "value must be a number, found 'high'"),
         ({"reason": "?"}, "unknown key 'reason'"),
         ({"study": "markof"}, "unknown study 'markof'; did you mean 'markov'?"),

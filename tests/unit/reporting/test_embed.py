@@ -3,11 +3,17 @@
 import base64
 import hashlib
 import json
+import re
+from dataclasses import replace
 
 import pytest
-from report_world import HOSTILE
-from unlearning.benchmarks.tofu.reporting.generations import LONGEST, browser_data
+from report_world import HOSTILE, results_of, run_rows
 from unlearning.reporting.embed import content_policy, inline_script, json_block
+from unlearning.reporting.frame import tidy
+from unlearning.reporting.report import page, write_files
+from unlearning.reporting.results import Variant
+from unlearning.reporting.section import sections
+from unlearning.reporting.sections import answers
 
 
 def test_json_blocks_hold_nothing_that_could_end_them():
@@ -34,24 +40,56 @@ def test_the_policy_admits_these_scripts_only():
     assert f"script-src 'sha256-{digest}';" in policy
 
 
-def test_browser_data_holds_questions_truths_and_answers(results):
-    data = browser_data(results)["splits"]["forget10"]
-    assert data["sets"]["forget"][0][1] == "Author 0 wrote the novel number 0."
-    assert len(data["sets"]["retain"]) == 20
+def test_the_browser_has_questions_truths_and_answers(contents):
+    data = contents["answers"].data["splits"]["forget10"]
+    assert data["sets"]["forget"][0] == "Forget set"
+    assert data["sets"]["forget"][1][0][1] == "Author 0 wrote the novel number 0."
+    assert len(data["sets"]["retain"][1]) == 20
     assert list(data["seeds"]) == ["1", "2", "3"]
     models = data["seeds"]["2"]
     assert [model["label"] for model in models[:3]] == ["Retrained", "Target", "GA"]
-    answers = models[2]["answers"]["forget"]
-    assert [text for text, *_ in answers[: len(HOSTILE)]] == HOSTILE
-    assert 0 <= answers[0][2] <= 1
-    assert answers[0][4] > 100  # GA's answers: unlikely under the target model
+    assert models[0]["note"] == "never saw the forget set"
+    found = models[2]["answers"]["forget"]
+    assert [text for text, *_ in found[: len(HOSTILE)]] == HOSTILE
+    assert 0 <= found[0][2] <= 1
+    assert found[0][4] > 100  # GA's answers: unlikely under the target model
 
 
-def test_browser_data_keeps_to_its_budget(results):
-    whole = len(json.dumps(browser_data(results)))
-    one = browser_data(results, budget=whole // 2)
+def test_answers_keep_to_their_budget(report):
+    whole = len(json.dumps(answers.content(report).data))
+    one = answers.content(report, budget=whole // 2).data
     assert list(one["splits"]["forget10"]["seeds"]) == ["1"]
-    few = browser_data(results, budget=whole // 8)
+    few = answers.content(report, budget=whole // 8).data
     assert len(json.dumps(few)) < whole // 4
-    assert len(few["splits"]["forget10"]["sets"]["forget"]) < 40
-    assert LONGEST < 5000
+    assert len(few["splits"]["forget10"]["sets"]["forget"][1]) < 40
+    assert answers.LONGEST < 5000
+
+
+def hostile_results(experiment, rows):
+    """Results whose methods no registry knows."""
+    results = results_of(experiment, [row for row in rows if row[1] == "target"])
+    frame = tidy(rows)
+    labels = [label for label in frame["label"].unique() if label in HOSTILE]
+    variants = {label: Variant(label, "default", label, {}, {}) for label in labels}
+    details = {"lead": HOSTILE[1], "notes": HOSTILE}
+    return replace(results, frame=frame, variants={"forget10": variants}, details=details)
+
+
+def test_labels_cannot_end_what_they_stand_in(experiment, report_on, tmp_path, quickly):
+    """A method of one's own has any name: it reaches tables, chips, figures and BibTeX."""
+    rows = []
+    for text in HOSTILE:
+        rows += run_rows(text, 1, model_utility=0.5, forget_quality=0.1, log10_forget_quality=-1.0)
+    rows += run_rows("target", 42, model_utility=0.5) + run_rows("retrain", 1, model_utility=0.5)
+    report = report_on(hostile_results(experiment, rows))
+    found = []
+    for name in ("brief", "results", "fq_mu", "claims", "cite"):
+        (section,) = sections("tofu", (name,))
+        content = section.content()(report)
+        write_files(section, content, tmp_path)
+        found.append((section, content))
+    (overview,) = sections("tofu", ("overview",))
+    markup = page(report, [(overview, overview.content()(report)), *found], tmp_path)
+    assert "<svg onload" not in markup and "<img src=x" not in markup
+    assert markup.count("</script>") == markup.count("<script")
+    assert re.search(r"\{\{ 7 \* 7 \}\}", markup)  # no template ran

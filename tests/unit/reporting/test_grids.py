@@ -1,95 +1,107 @@
-"""Grids, their figures, and published numbers beside ours."""
-
-from dataclasses import replace
+"""Grids: what varies, which variant the rule chooses, and their figures."""
 
 import pytest
-from folders import ROOT
-from unlearning.benchmarks.tofu.reporting.beside import compared
-from unlearning.benchmarks.tofu.reporting.figures import styles
-from unlearning.benchmarks.tofu.reporting.grids import chosen, grids
-from unlearning.benchmarks.tofu.reporting.maps import grid_panels
-from unlearning.benchmarks.tofu.reporting.published import load_published
-from unlearning.benchmarks.tofu.reporting.results import Evaluated, Results, SplitResults
-from unlearning.reporting.charts import page_spec, svg
+from report_world import results_of, run_rows
+from unlearning.benchmarks.tofu.sections import grids as section
+from unlearning.reporting.charts.specs import page_spec
+from unlearning.reporting.frame import finals, tidy
+from unlearning.reporting.grids import grids, tuned
 
-FILE = ROOT / "config" / "published" / "tofu.yaml"
-
-
-def metrics(quality, utility):
-    both = {"log10_forget_quality": quality, "forget_quality": 10**quality}
-    return both | {"model_utility": utility, "forget_quality_rows": 200}
+NAMES = ("beta", "gamma", "forget_coeff")
 
 
 def model(method, seed, hyper, quality=-1.0, utility=0.6):
-    found = metrics(quality, utility)
-    return Evaluated("forget05", method, hyper, seed, f"{method}/{seed}", found)
-
-
-def split_of(*unlearned):
-    target = model("target", 42, (), -9.0, 0.62)
-    return SplitResults("forget05", {}, target, [model("retrain", 1, ())], list(unlearned))
+    metrics = {"log10_forget_quality": quality, "forget_quality": 10**quality}
+    return run_rows(method, seed, hyper, split="forget05", **metrics, model_utility=utility)
 
 
 def test_the_rule_takes_utility_among_those_that_forget_and_else_forgetting():
-    forgets = {"a": [metrics(-0.1, 0.4)], "b": [metrics(-1.2, 0.6)], "c": [metrics(-1.4, 0.9)]}
-    assert chosen(forgets) == "b"  # log10 0.05 is -1.30
-    assert chosen({"c": forgets["c"], "d": [metrics(-5.0, 0.95)]}) == "c"
+    rows = {"a": (-0.1, 0.4), "b": (-1.2, 0.6), "c": (-1.4, 0.9), "d": (-5.0, 0.95)}
+    models = {name: model(name, 1, (), *values) for name, values in rows.items()}
+    assert tuned(tidy(models["a"] + models["b"] + models["c"])) == "b"  # log10 0.05 is -1.30
+    assert tuned(tidy(models["c"] + models["d"])) == "c"
 
 
-def grid_of(*points, method="SimNPO+RT"):
-    names = ("beta", "gamma", "forget_coeff")
-    return split_of(
-        *(
-            model(method, seed, tuple(zip(names, point, strict=False)), -1.0 - sum(point))
-            for point in points
-            for seed in (1, 2)
-        )
-    )
+def test_the_rule_averages_logarithms_over_seeds():
+    # arithmetic means of FQ would be 0.45 and 0.06, geometric ones 1e-3 and 0.06
+    lucky = model("lucky", 1, (), -0.05, 0.9) + model("lucky", 2, (), -5.95, 0.9)
+    steady = model("steady", 1, (), -1.2, 0.5) + model("steady", 2, (), -1.2, 0.5)
+    assert tuned(tidy(lucky + steady)) == "steady"
 
 
-def test_axes_are_what_varies_and_a_list_of_variants_is_no_grid():
-    (found,) = grids(grid_of((1.0, 0.0, 0.5), (2.0, 0.0, 0.5)))
-    assert (found.axes, found.chosen) == (("beta",), "SimNPO+RT β=1 γ=0 forget ×0.5")
-    assert [point.values for point in found.points] == [(1.0,), (2.0,)]
-    assert grids(grid_of((1.0, 0.0), (2.0, 1.0))) == []  # named one by one
-    assert grids(grid_of((1.0,))) == []
+def results_on(experiment, *points):
+    rows = []
+    for point in points:
+        for seed in (1, 2):
+            rows += model(
+                "SimNPO+RT", seed, tuple(zip(NAMES, point, strict=False)), -1 - sum(point)
+            )
+    return results_of(experiment, rows)
 
 
-def test_three_hyper_parameters_make_maps_for_each_value_of_the_third(results):
-    split = grid_of(*((b, g, f) for b in (1.0, 2.0) for g in (0.0, 0.5) for f in (0.1, 1.0, 2.0)))
-    panels = grid_panels(split, styles(Results(results.experiment, [split], [])))
+def grids_of(experiment, *points):
+    results = results_on(experiment, *points)
+    return grids(results, "forget05", finals(results.frame))
+
+
+def test_axes_are_what_varies_and_a_list_of_variants_is_no_grid(experiment):
+    (found,) = grids_of(experiment, (1.0, 0.0, 0.5), (2.0, 0.0, 0.5))
+    assert (found.axes, found.tuned) == (("beta",), "SimNPO+RT β=1 γ=0 forget ×0.5")
+    assert [variant.stated["beta"] for variant in found.variants] == [1.0, 2.0]
+    assert grids_of(experiment, (1.0, 0.0), (2.0, 1.0)) == []  # named one by one
+    assert grids_of(experiment, (1.0,)) == []
+
+
+def test_references_are_no_grid(experiment):
+    rows = []
+    for name in ("target", "retrain"):
+        rows += model("NPO+RT", 1, (("beta", 0.1), ("reference", name)))
+    results = results_of(experiment, rows)
+    assert grids(results, "forget05", finals(results.frame)) == []
+
+
+def test_one_hyper_parameter_makes_curves(contents, results):
+    quality, utility = contents["grids"].figures["grids"].panels
+    assert quality.title == "forget10, SimNPO+RT: forget quality over γ"
+    assert utility.title == "forget10, SimNPO+RT: model utility over γ"
+    _, seeds, means, _ = quality.chart.layer
+    assert [(m["axis0"], m["seed"]) for m in means.data.values] == [
+        (0.0, "mean of 3"),
+        (1.0, "mean of 3"),
+    ]
+    models = finals(results.frame)
+    logs = models[models["metric"] == "log10_forget_quality"]
+    logs = logs.loc[logs["label"] == "SimNPO+RT β=2.5 γ=0", "value"]
+    assert means.data.values[0]["log10_fq"] == pytest.approx(logs.mean(), rel=1e-3)
+    assert len(seeds.data.values) == 6
+    (line,) = contents["grids"].csv["grids"].to_numpy().tolist()
+    assert line[:4] == ["forget10", "SimNPO+RT", "gamma", 2]
+
+
+def test_three_hyper_parameters_make_maps_for_each_value_of_the_third(experiment, report_on):
+    points = [(b, g, f) for b in (1.0, 2.0) for g in (0.0, 0.5) for f in (0.1, 1.0, 2.0)]
+    content = section.content(report_on(results_on(experiment, *points)))
+    panels = content.figures["grids"].panels
     assert [panel.title for panel in panels[:2]] == [
         "forget05, SimNPO+RT, forget coefficient 0.1: log10 forget quality",
         "forget05, SimNPO+RT, forget coefficient 0.1: model utility",
     ]
     assert len(panels) == 3 * 2
+    panels[0].chart.to_dict(validate=True)
     assert "http" not in str(page_spec(panels[0]))
-    assert "−2.10" in svg(panels[:1], columns=1)  # β 1, γ 0: -1 - 1.1
+    marks = panels[0].spec["data"]["values"]
+    found = {(mark["axis0"], mark["axis1"]): mark["log10_fq"] for mark in marks}
+    # -1 less the sum of the point
+    assert found == {
+        (1.0, 0.0): pytest.approx(-2.1),
+        (1.0, 0.5): pytest.approx(-2.6),
+        (2.0, 0.0): pytest.approx(-3.1),
+        (2.0, 0.5): pytest.approx(-3.6),
+    }
+    assert [mark["chosen"] for mark in marks] == [True, False, False, False]
 
 
-def test_published_cells_stand_beside_the_variants_that_they_speak_of(llama):
-    released = (("beta", 2.5), ("gamma", 0.0), ("forget_coeff", 0.1375))
-    others = (("beta", 2.5), ("forget_coeff", 1.0))
-    llama.config["unlearn"]["lr"] = 1.0e-5
-    split = split_of(
-        *(model("SimNPO+RT", s, released, -0.004 * s, 0.60 + s / 100) for s in (1, 2)),
-        *(model("SimNPO+RT", s, others, -0.01 * s, 0.1) for s in (1, 2)),
-        *(model("NPO+RT", s, (("beta", 0.1),), -3.0, u) for s, u in ((1, 0.5), (2, 0.6))),
-    )
-    results = Results(llama, [split], [])
-    cells = compared(results, load_published(FILE, llama).models)
-    card = [c for c in cells if c.source.title.startswith("Model cards")]
-    assert {c.label for c in card} == {"SimNPO+RT β=2.5 γ=0 forget ×0.1375"}
-    quality, utility = card
-    assert quality.inside and quality.stated  # 0.991 and 0.982 against 0.99
-    assert not utility.inside  # 0.61 and 0.62 against 0.58
-    assert utility.difference == pytest.approx(0.035)
-    paper = [c for c in cells if c.label.startswith("NPO") and "SimNPO" in c.source.title]
-    assert [(c.metric, c.inside, c.stated) for c in paper] == [
-        ("forget_quality", False, True),
-        ("model_utility", True, True),  # 0.57 between 0.5 and 0.6
-    ]
-    assert {c.source.title for c in cells} == {card[0].source.title, paper[0].source.title}
-    assert not any(c.metric == "forget_quality" for c in cells if c.label == "Retrained")
-    elsewhere = replace(split, split="forget20")
-    assert compared(Results(llama, [elsewhere], []), load_published(FILE, llama).models) == []
+def test_without_a_grid_the_figure_says_what_to_set(experiment, report_on):
+    content = section.content(report_on(results_on(experiment, (1.0, 0.0, 0.5))))
+    assert content.empty and "a list of values" in content.figures["grids"].note
+    assert [*content.csv["grids"].columns] == ["split", "method", "axes", "variants", "chosen"]

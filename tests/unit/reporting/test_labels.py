@@ -1,7 +1,14 @@
 """Names and numbers as readers see them."""
 
 import pytest
-from unlearning.reporting.labels import decimal, metric_text, model_label, p_value
+from unlearning.reporting.labels import (
+    attack_title,
+    decimal,
+    metric_text,
+    model_label,
+    p_value,
+    spread_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,3 +44,17 @@ def test_other_numbers():
     assert decimal(2e-6) == "2.0e-6"
     assert metric_text("log10_forget_quality", -12.3456) == "-12.35"
     assert metric_text("model_utility", None) == "–"
+
+
+def test_deviations_have_their_sign():
+    assert spread_text("model_utility", 0.0213) == "± 0.021"
+    assert spread_text("privleak", 1.26, 1) == "± 1.3"
+    assert spread_text("forget_quality", 3.1623) == "×÷ 3.2"
+    assert spread_text("forget_quality@short", 12345.0) == "×÷ 12000"
+    assert spread_text("log10_forget_quality", 0.5) == "± 0.50"
+    assert spread_text("model_utility", None) == ""
+
+
+def test_attacks_in_words():
+    assert attack_title("random") == "random forget rows"
+    assert attack_title("shortest/fraction=0.1") == "the shortest answers, 10%"

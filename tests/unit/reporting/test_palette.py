@@ -5,7 +5,7 @@ import math
 
 import pytest
 from unlearning.methods.registry import FORGET_LOSSES
-from unlearning.reporting.palette import family, hues, oklab, variant_styles
+from unlearning.reporting.charts.palette import family, hues, oklab, shade, variant_styles
 
 
 def test_oklab_of_known_colours():
@@ -40,4 +40,25 @@ def test_methods_of_ones_own_have_colours_of_their_own():
     registry = {styles[name].colour for name in FORGET_LOSSES}
     colours = {styles[name].colour for name in own}
     assert len(colours) == 5 and not colours & registry
-    assert len(dict.fromkeys(map(family, FORGET_LOSSES))) == 15
+    families = list(map(family, (*FORGET_LOSSES, *own)))
+    assert len(set(families)) == len(set(hues(len(set(families)))))
+
+
+def test_a_method_has_one_hue_and_its_grid_differs_in_lightness(report):
+    methods = {"GA": "GA", "GA+RT": "GA+RT", "GA+KL": "GA+KL"}
+    look = variant_styles({**methods, "NPO+RT β=0.1": "NPO+RT", "NPO+RT β=1": "NPO+RT"})
+    assert look["GA"].colour == look["GA+RT"].colour == look["GA+KL"].colour
+    assert len({look[label].shape for label in methods}) == 3
+    low, high = look["NPO+RT β=0.1"], look["NPO+RT β=1"]
+    assert (low.shape, low.dash) == (high.shape, high.dash)
+    assert low.colour != high.colour
+    styles = report.styles
+    assert [*styles][:2] == ["Target", "Retrained"]
+    assert len({(s.colour, s.shape) for s in styles.values()}) == len(styles) == 10
+
+
+def test_shades_go_from_black_to_white():
+    assert shade("#204060", 0.0) == "#204060"
+    assert shade("#204060", 1.0) == "#ffffff"
+    assert shade("#204060", -1.0) == "#000000"
+    assert shade("#204060", 0.5) == "#90a0b0"

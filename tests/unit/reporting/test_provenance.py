@@ -6,8 +6,10 @@ import pytest
 import yaml
 from finished import micro_config
 from folders import ROOT
+from report_world import COMMIT
 from unlearning.config.experiment import load_experiment
 from unlearning.files import write_json
+from unlearning.reporting import provenance as provenance_module
 from unlearning.reporting.provenance import (
     REDACTED,
     config_to_run,
@@ -70,24 +72,23 @@ def test_named_models_and_their_commits(tmp_path):
     ]
 
 
-def test_git_state_says_whether_there_are_changes(tmp_path):
+def test_git_state_says_whether_there_are_changes(tmp_path, monkeypatch):
+    answers = {"rev-parse": COMMIT, "status": ""}
+    monkeypatch.setattr(provenance_module, "_git", lambda folder, *words: answers[words[0]])
+    assert git_state(tmp_path) == COMMIT
+    answers["status"] = " M file"
+    assert git_state(tmp_path) == f"{COMMIT}, with uncommitted changes"
+
+
+def test_a_folder_that_is_no_checkout(tmp_path, monkeypatch):
+    def failing(*_):
+        raise subprocess.CalledProcessError(128, "git")
+
+    monkeypatch.setattr(provenance_module, "_git", failing)
     assert git_state(tmp_path) == "not in a git checkout"
 
-    def git(*words):
-        name = ["-c", "user.name=n", "-c", "user.email=e@example.org"]
-        subprocess.run(["git", "-C", tmp_path, *name, *words], check=True, capture_output=True)
 
-    git("init")
-    (tmp_path / "file").write_text("1")
-    git("add", "file")
-    git("commit", "--message", "first")
-    clean = git_state(tmp_path)
-    assert len(clean) == 40
-    (tmp_path / "file").write_text("2")
-    assert git_state(tmp_path) == f"{clean}, with uncommitted changes"
-
-
-def test_training_and_machine(experiment):
+def test_training_and_machine(experiment, quickly):
     found = provenance(experiment)
     assert found["training"]["versions"] == [
         {"python": "3.11", "torch": "2.13", "transformers": "5.23"}

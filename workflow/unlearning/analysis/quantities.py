@@ -17,6 +17,7 @@ class Quantity:
     explanation: str
     value: Callable[[Curves], float | None]
     of_attack = False
+    unit = ""
 
 
 def last(name: str) -> Callable[[Curves], float]:

@@ -12,15 +12,25 @@ from unlearning.evaluation.relative import SUFFIX
 
 @dataclass(frozen=True)
 class Metric:
-    """A reported number: how to read it and where it is defined."""
+    """A reported number: how to read it and where it is defined.
+
+    better: higher, lower, zero (the nearer to 0), or "" where neither is better. of_attack: of a
+    relearning attack, not of a model. short, group: head of its column, and what stands above it.
+    digits: decimals; None for about three digits. unit: of differences.
+    """
 
     title: str
-    better: str  # higher, lower, zero (the nearer to 0), or "" where neither is better
+    better: str
     source: str
     range: tuple[float, float] = (0.0, 1.0)
-    of_attack: bool = False  # of a relearning attack, not of a model
+    of_attack: bool = False
+    short: str = ""
+    group: str = ""
+    digits: int | None = None
+    unit: str = ""
 
 
+LOG10 = "log10_"  # prefix of a metric that is the logarithm of another, which is averaged by it
 # the numbers that relative differences are taken of
 RELATIVE = ("forget_probability", "forget_rouge", "forget_extraction_strength")
 RELATIVE += ("forget_exact_memorization",)
@@ -44,11 +54,15 @@ def memorization(name: str, title: str) -> dict[str, Metric]:
             f"{title} extraction strength",
             better,
             f"Carlini et al., arXiv 2012.07805; {OPEN_UNLEARNING}",
+            short="ES",
+            group=f"{title} set",
         ),
         f"{name}_exact_memorization": Metric(
             f"{title} exact memorisation",
             better,
             f"Tirumala et al., arXiv 2205.10770; {OPEN_UNLEARNING}",
+            short="EM",
+            group=f"{title} set",
         ),
     }
 
@@ -57,7 +71,11 @@ def membership() -> dict[str, Metric]:
     """An AUC is to be compared with the retrained model's; PrivLeak does that."""
     return {
         f"mia_{attack}_auc": Metric(
-            f"Membership AUC, {_ATTACK_TITLES[attack]}", "", f"{OPEN_UNLEARNING}/mia"
+            f"Membership AUC, {_ATTACK_TITLES[attack]}",
+            "",
+            f"{OPEN_UNLEARNING}/mia",
+            short=_ATTACK_TITLES[attack],
+            group="Membership (AUC)",
         )
         for attack in ATTACKS
     }
@@ -68,7 +86,14 @@ def relative(metrics: dict[str, Metric]) -> dict[str, Metric]:
     source = f"percent of the retrained model's; {OPEN_UNLEARNING}/privacy.py, rel_diff"
     return {
         f"{name}{SUFFIX}": Metric(
-            f"{metric.title}, against retraining", "zero", source, (-100.0, math.inf)
+            f"{metric.title}, against retraining",
+            "zero",
+            source,
+            (-100.0, math.inf),
+            short=metric.short or metric.title,
+            group="Difference from retraining, %",
+            digits=1,
+            unit="percentage points",
         )
         for name, metric in metrics.items()
         if name in RELATIVE
@@ -79,7 +104,11 @@ def fluency(name: str, title: str) -> dict[str, Metric]:
     """Of the answers to a set's questions."""
     distinct = {
         f"{name}_distinct_{n}": Metric(
-            f"{title} distinct-{n}", "higher", "Li et al., arXiv 1510.03055; words of all answers"
+            f"{title} distinct-{n}",
+            "higher",
+            "Li et al., arXiv 1510.03055; words of all answers",
+            short=f"distinct-{n}",
+            group=f"{title} set",
         )
         for n in (1, 2, 3)
     }
@@ -88,15 +117,23 @@ def fluency(name: str, title: str) -> dict[str, Metric]:
             f"{title} repetition in an answer",
             "lower",
             "seq-rep-4, Welleck et al., arXiv 1908.04319; over words",
+            short="repetition",
+            group=f"{title} set",
         ),
         f"{name}_empty": Metric(
-            f"{title} share of empty answers", "lower", "evaluation/fluency.py"
+            f"{title} share of empty answers",
+            "lower",
+            "evaluation/fluency.py",
+            short="empty",
+            group=f"{title} set",
         ),
         f"{name}_perplexity": Metric(
             f"{title} perplexity of answers under the target model",
             "lower",
             "evaluation/fluency.py",
             (1.0, math.inf),
+            short="perplexity",
+            group=f"{title} set",
         ),
     }
 
@@ -106,6 +143,9 @@ PRIVLEAK = Metric(
     "zero",
     f"MUSE, arXiv 2407.06460 §3; {OPEN_UNLEARNING}/privacy.py",
     (-100.0, math.inf),
+    short="PrivLeak %",
+    group="Membership",
+    unit="percentage points",
 )
 WMDP_SOURCE = "WMDP, arXiv 2403.03218; lm-evaluation-harness lm_eval/tasks/wmdp; 0.25 is chance"
 MMLU_SOURCE = "MMLU, arXiv 2009.03300; lm-evaluation-harness lm_eval/tasks/mmlu; 0.25 is chance"
@@ -118,6 +158,8 @@ TASKS: dict[str, Metric] = {  # accuracies on tasks of lm-evaluation-harness
 }
 
 
-def task_metric(task: str) -> Metric:
-    """The declaration of a task's accuracy; of another task's it is not known what is better."""
-    return TASKS.get(task, Metric(task, "", "lm-evaluation-harness or the experiment's own task"))
+def task_metric(task: str, better: str = "") -> Metric:
+    """The declaration of a task's accuracy or other number. better: as the harness says of tasks
+    that are not declared here."""
+    source = "lm-evaluation-harness or the experiment's own task"
+    return TASKS.get(task, Metric(task, better, source, (-math.inf, math.inf)))

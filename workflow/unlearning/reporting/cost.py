@@ -27,7 +27,8 @@ class Cost:
 
 def read_costs(experiment: Experiment) -> list[Cost]:
     """The cost of every rule with benchmark files, in the order of the stages."""
-    return costs_in(experiment.layout.root / "benchmarks", run_tokens(experiment))
+    tokens = run_tokens(experiment) if experiment.on_language_model else {}
+    return costs_in(experiment.layout.root / "benchmarks", tokens)
 
 
 def costs_in(folder: Path, tokens: dict[str, list[int]]) -> list[Cost]:

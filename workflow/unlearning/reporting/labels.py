@@ -58,13 +58,29 @@ def decimal(value: float) -> str:
     return f"{value:.{digits}f}"
 
 
-def metric_text(metric: str, value: float | None) -> str:
-    """A metric's value in words; a dash where there is none."""
+def metric_text(metric: str, value: float | None, digits: int | None = None) -> str:
+    """A metric's value in words; a dash where there is none. digits: decimals, where declared."""
     if value is None:
         return "–"
-    if metric.partition("@")[0] == "forget_quality":
+    if is_p_value(metric):
         return p_value(value)
+    if digits is not None:
+        return f"{value:.{digits}f}"
     return f"{value:.2f}" if "log10" in metric else decimal(value)
+
+
+def spread_text(metric: str, sd: float | None, digits: int | None = None) -> str:
+    """A standard deviation with its sign: ± 0.02, or × ÷ 3.1 around a geometric mean."""
+    if sd is None:
+        return ""
+    if is_p_value(metric):
+        return f"×÷ {compact(float(f'{sd:.2g}'))}"
+    return f"± {metric_text(metric, sd, digits)}"
+
+
+def is_p_value(metric: str) -> bool:
+    """Whether a metric, also of a stratum, is a p-value; those are averaged geometrically."""
+    return metric.partition("@")[0] == "forget_quality"
 
 
 def attack_title(attack: str) -> str:

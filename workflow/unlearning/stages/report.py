@@ -3,10 +3,10 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from unlearning.benchmark import room
 from unlearning.config.experiment import experiment_of
 from unlearning.evaluation.own import declare_own_metrics, recorded_directions
-from unlearning.reporting.claims_file import load_claims
+from unlearning.reporting.claims.file import load_claims
+from unlearning.reporting.report import write
 from unlearning.stages.arguments import add_settings
 
 
@@ -15,7 +15,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--claims", type=Path, required=True, help="YAML file of claims")
     # may stand without a value: not of every benchmark there are any
     parser.add_argument("--published", nargs="?", type=Path, help="YAML of published numbers")
-    parser.add_argument("--template", type=Path, required=True, help="template of the page")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     add_settings(parser, lambda experiment, args: experiment.config)
 
@@ -23,7 +22,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     """Read, judge, write."""
     experiment = experiment_of(args.settings)
-    # before the report's room, which reads the tables
+    # before the tables of metrics are read
     declare_own_metrics(experiment, recorded_directions(experiment))
-    report = room(experiment.benchmark.name, "report")
-    report.write(experiment, load_claims(args.claims), args.published, args.template, args.out)
+    write(experiment, load_claims(args.claims), args.published, args.out)

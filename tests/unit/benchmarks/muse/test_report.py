@@ -1,121 +1,247 @@
-"""MUSE's report: the stopping rule, the tables of folds, published numbers."""
+"""MUSE's report: the stopping rule, folds, PrivLeak, published numbers, its files."""
 
-from types import SimpleNamespace
-
+import pandas
 import pytest
-import yaml
-from folders import ROOT
-from unlearning.benchmarks.muse.figures import NO_FOLDS, page_figures, styles, svg_figures
-from unlearning.benchmarks.muse.page import PUBLISHED as METRICS
-from unlearning.benchmarks.muse.results import MuseResults, first_to_forget
-from unlearning.benchmarks.muse.tables import csv_tables, page_tables
+from finished import micro_config
+from folders import EXPERIMENTS, ROOT
+from project import shipped
+from report_world import make_report, quick, results_of, run_rows, write_runs
+from unlearning.benchmarks.muse.formulas import privleak
+from unlearning.benchmarks.muse.metrics import METRICS
+from unlearning.benchmarks.muse.sections.folds import NOTE
+from unlearning.benchmarks.muse.sections.selected import first_to_forget
 from unlearning.config.experiment import load_experiment
 from unlearning.errors import UserError
-from unlearning.reporting.evaluated import EvaluatedModel, seed_groups
-from unlearning.reporting.published_models import compared, load_published_models
+from unlearning.reporting.frame import COURSE, tidy
+from unlearning.reporting.published.numbers import PublishedNumbers, compared, load_published
+from unlearning.reporting.report import Report
+from unlearning.reporting.section import sections
 
 PUBLISHED = ROOT / "config" / "published" / "muse.yaml"
-EXPERIMENT = SimpleNamespace(config={"unlearn": {"trajectory": []}})
+NEWS = EXPERIMENTS / "muse-news-llama2-7b.yaml"
 
 
-def model(split: str, seed: int, epoch: float, label: str = "NPO", diverged=None, **metrics):
-    found = {"verbmem_f": 1.0, "knowmem_f": 2.0, "knowmem_r": 3.0, "min_k_auc": 0.5, **metrics}
-    run = f"unlearn/{label}/default/seed={seed}"
-    return EvaluatedModel(split, label, "default", label, seed, run, found, epoch, diverged)
+@pytest.fixture(scope="module")
+def experiment():
+    return load_experiment(shipped(EXPERIMENTS / "mini-muse.yaml"), ROOT)
+
+
+def model(split: str, seed: int, method: str = "NPO", **changes):
+    metrics = {"verbmem_f": 1.0, "knowmem_f": 2.0, "knowmem_r": 3.0, "min_k_auc": 0.5}
+    return run_rows(method, seed, split=split, **{**metrics, **changes})
+
+
+def report_of(experiment, rows, published=None) -> Report:
+    results = results_of(experiment, rows, "muse", "muse")
+    return Report(experiment, results, [], published or PublishedNumbers(), [])
+
+
+def content_of(report, name: str):
+    (section,) = sections("muse", (name,))
+    return section.content()(report)
 
 
 def test_selection_takes_the_first_epoch_that_is_not_above_the_retrained_model():
-    course = [model("forget", 1, epoch, knowmem_f=k) for epoch, k in enumerate((40, 30, 12, 31), 1)]
-    assert first_to_forget(course, 30.0).epoch == 2
-    assert first_to_forget(course, 20.0).epoch == 3
-    assert first_to_forget(course, 5.0).epoch == 4  # none forgets: the last
+    rows = []
+    for epoch, value in enumerate((60, 40, 30, 12, 31)):
+        rows += model("forget", 1, phase=COURSE, epoch=epoch, knowmem_f=float(value))
+    course = tidy(rows)
+
+    def chosen(border: float) -> list[float]:
+        return first_to_forget(course, border)["epoch"].unique().tolist()
+
+    assert chosen(30.0) == [2]
+    assert chosen(20.0) == [3]
+    assert chosen(5.0) == [4]  # none forgets: the last
+    assert chosen(90.0) == [1]  # the target itself is no choice
+    assert set(first_to_forget(course, 30.0)["metric"]) == {*METRICS} & set(course["metric"])
 
 
-def test_fold_tables_start_with_forget_of_the_same_seeds():
-    models = [model("forget", 1, 3, knowmem_r=50), model("forget", 2, 3, knowmem_r=90)]
-    models += [model("forget", 1, 3, label="GA"), model("sust2", 1, 3, knowmem_r=40)]
-    models += [model("sust3", 1, 3, knowmem_r=20, diverged={"step": 1, "reason": "nan"})]
-    results = MuseResults(EXPERIMENT, models, [], [])
-    main, sustainability = page_tables(results, [])
-    assert [line.label for line in main.lines] == ["NPO", "GA"] and main.lines[0].seeds == 2
-    lines = [(line.of, line.cells[2].text, line.diverged) for line in sustainability.lines]
-    assert lines == [("1", "50.0", 0), ("2", "40.0", 0), ("3", "20.0", 1)]
+def test_the_selected_epoch_has_a_table_with_the_references(experiment):
+    rows = model("forget", 42, "target", knowmem_f=60.0)
+    for seed, value in ((1, 10.0), (2, 30.0)):  # the border is their mean, 20
+        rows += model("forget", seed, "retrain", knowmem_f=value)
+    for seed, values in ((1, (60.0, 25.0, 19.0, 5.0)), (2, (60.0, 20.0, 3.0, 1.0))):
+        for epoch, value in enumerate(values):
+            rows += model("forget", seed, phase=COURSE, epoch=epoch, knowmem_f=value)
+        rows += model("forget", seed, epoch=3, knowmem_f=values[-1])
+    content = content_of(report_of(experiment, rows), "selected")
+    (table,) = content.tables["selected"]
+    cells = {row.label: [cell.text for cell in row.cells[:3]] for row in table.rows}
+    assert cells == {
+        "Target": ["–", "1.0", "60.0"],
+        "Retrained": ["–", "1.0", "20.0"],
+        "NPO": ["2, 1", "1.0", "19.5"],
+    }
+    assert content.csv["selected"][["seed", "epoch"]].to_numpy().tolist() == [[1, 2], [2, 1]]
 
 
-def test_csv_has_mean_and_spread_of_every_metric():
-    models = [model("forget", seed, 3, privleak=value) for seed, value in ((1, -90.0), (2, -70.0))]
-    (found,) = seed_groups(models)
-    assert found.metric("privleak").mean == -80 and found.metric("privleak_published") is None
-    results = MuseResults(EXPERIMENT, models, [], [])
-    tables = csv_tables(results, [], [])
-    lines = tables["main.csv"].splitlines()
-    header = "split,method,variant,label,metric,mean,sd,n,collapsed"
-    assert lines[0] == f"{header},published,difference,inside_spread"
-    assert "forget,NPO,default,NPO,privleak,-80.0,14.142135623730951,2,0,,," in lines
-    assert set(tables) == {"main.csv", "cells.csv", "published.csv", "cost.csv"}
+def test_fold_tables_start_with_forget_of_the_same_seeds(experiment):
+    rows = model("forget", 42, "target") + model("forget", 1, "retrain")
+    rows += model("forget", 1, knowmem_r=50.0) + model("forget", 2, knowmem_r=90.0)
+    rows += model("forget", 1, "GA") + model("sust2", 1, knowmem_r=40.0)
+    rows += model("sust3", 1, knowmem_r=20.0, collapsed=True)
+    report = report_of(experiment, rows)
+    (main, *_) = content_of(report, "results").tables["main"]
+    seeds = {row.label: row.cells[-1].text for row in main.rows}
+    assert seeds == {"Target": "1", "Retrained": "1", "NPO": "2", "GA": "1"}
+    content = content_of(report, "folds")
+    assert content.tables["scalability"] == []
+    (sustainability,) = content.tables["sustainability"]
+    place = [column.key for column in sustainability.columns].index("knowmem_r")
+    lines = [(row.cells[0].text, row.cells[place].text, row.badge) for row in sustainability.rows]
+    assert [line[:2] for line in lines] == [("1", "50.0"), ("2", "40.0"), ("3", "20.0")]
+    assert [bool(badge) for *_, badge in lines] == [False, False, True]
+    assert content.figures["scalability"].note == NOTE
 
 
-def experiment_of(name: str):
-    path = ROOT / "config" / "experiments" / f"{name}.yaml"
-    return load_experiment(yaml.safe_load(path.read_text(encoding="utf-8")), ROOT)
+def test_figures_show_each_label_over_its_folds(experiment):
+    rows = model("forget", 42, "target", knowmem_r=66.0) + model("forget", 1, "retrain")
+    for seed in (1, 2, 3):
+        rows += model("forget", seed, knowmem_r=50.0 + seed)
+    for fold in (2, 3):
+        for seed in (1, 2):
+            rows += model(f"scal{fold}", seed, knowmem_r=50.0 - 9 * fold + seed)
+    content = content_of(report_of(experiment, rows), "folds")
+    panels = content.figures["scalability"].panels
+    assert [panel.title for panel in panels][0].startswith("Scalability: ")
+    (panel,) = [panel for panel in panels if panel.title == "Scalability: KnowMem_r"]
+    references, bars, line, points, seeds = panel.chart.layer
+    levels = {mark["label"]: mark["value"] for mark in references.data.values}
+    assert levels == {"Target": 66, "Retrained": 3}
+    means = bars.data.values
+    assert [(m["fold"], m["value"]) for m in means] == [(1, 51.5), (2, 33.5), (3, 24.5)]
+    assert means[0]["high"] == pytest.approx(51.5 + 0.5**0.5, abs=1e-3)
+    assert len(seeds.data.values) == 6  # the third seed of the forget run has no folds
+    panel.chart.to_dict(validate=True)
+
+
+def test_csv_has_mean_and_spread_of_every_metric(experiment):
+    rows = model("forget", 1, privleak=-90.0) + model("forget", 2, privleak=-70.0)
+    table = content_of(report_of(experiment, rows), "results").csv["main"]
+    (row,) = table[table["metric"] == "privleak"].to_dict("records")
+    assert (row["mean"], row["n"]) == (-80, 2)
+    assert row["sd"] == pytest.approx(200**0.5)
+    # t(0.975, 1) = 12.706205, half = 12.706205 sqrt(200) / sqrt(2)
+    assert row["low"] == pytest.approx(-80 - 127.06205, abs=1e-4)
+    assert "privleak_published" not in set(table["metric"])
 
 
 def test_published_numbers_stand_beside_the_same_model_corpus_method_and_values_alone():
     """The card's SimNPO: 47.09 lies between our 46 and 48, 12.90 not between 13 and 14."""
-    experiment = experiment_of("muse-news-llama2-7b")
-    published = load_published_models(PUBLISHED, experiment, METRICS, 2)
-    assert [(m.name, m.same) for m in published] == [
+    news = load_experiment(shipped(NEWS), ROOT)
+    published = load_published(PUBLISHED, news)
+    assert [(m.name, m.same) for m in published.models] == [
         ("Llama-2-7b, MUSE-News", True),
         ("ICLM-7b, MUSE-Books", False),
     ]
-    variants = {c.method: c.variant for c in experiment.cells() if c.split == "forget"}
-    models = [
-        EvaluatedModel("forget", method, variants.get(method, ""), method, seed, "", {**own}, 10)
-        for method in ("retrain", "SimNPO-MUSE+RT", "SimNPO+RT", "NPO+RT")
-        for seed, own in enumerate(
-            (
-                {"knowmem_f": 46.0, "verbmem_f": 13.0, "privleak": 1.0},
-                {"knowmem_f": 48.0, "verbmem_f": 14.0, "privleak": 2.0},
-            )
-        )
-    ]
-    cells = compared(published, seed_groups(models), experiment)
-    told = {(c.label, c.metric, c.text): (round(c.difference, 2), c.inside) for c in cells}
-    assert told["SimNPO-MUSE+RT", "knowmem_f", "47.09"] == (-0.09, True)
-    assert told["SimNPO-MUSE+RT", "verbmem_f", "12.90"] == (0.6, False)
-    assert told["SimNPO-MUSE+RT", "privleak", "72.93"] == (-71.43, False)  # no values stated
-    assert told["NPO+RT", "knowmem_f", "56"] == (-9, False)
-    assert not any(c.label == "retrain" and c.metric == "privleak" for c in cells)
-    lines = page_tables(MuseResults(experiment, models, models[2:], []), published)[0].lines
-    simnpo = next(line for line in lines if line.label == "SimNPO-MUSE+RT")
-    assert (simnpo.cells[1].published, simnpo.cells[1].where) == ("47.09", "-0.1, inside")
-    experiment.config["unlearn"]["lr"] = 2.0e-5  # the card's was 1e-5; open-unlearning states none
-    others = {c.label for c in compared(published, seed_groups(models), experiment) if c.stated}
-    assert others == set()
+    hyper = {cell.method: cell.hyper for cell in news.cells() if cell.split == "forget"}
+    seeds = (
+        {"knowmem_f": 46.0, "verbmem_f": 13.0, "privleak": 1.0},
+        {"knowmem_f": 48.0, "verbmem_f": 14.0, "privleak": 2.0},
+    )
+    rows = []
+    for method in ("retrain", "SimNPO-MUSE+RT", "SimNPO+RT", "NPO+RT"):
+        for seed, metrics in enumerate(seeds):
+            rows += run_rows(method, seed, hyper.get(method, ()), split="forget", **metrics)
+    results = results_of(news, rows, "muse", "muse")
+    methods = dict(zip(results.models["label"], results.models["method"], strict=False))
+    cells = compared(published, results)
+    found = {
+        (methods[c.label], c.metric, c.text): (round(c.difference, 2), c.inside) for c in cells
+    }
+    assert found["SimNPO-MUSE+RT", "knowmem_f", "47.09"] == (-0.09, True)
+    assert found["SimNPO-MUSE+RT", "verbmem_f", "12.90"] == (0.6, False)
+    assert found["SimNPO-MUSE+RT", "privleak", "72.93"] == (-71.43, False)  # no values stated
+    assert found["NPO+RT", "knowmem_f", "56"] == (-9, False)
+    assert not any(c.label == "Retrained" and c.metric == "privleak" for c in cells)
+    report = Report(news, results, [], published, [])
+    (table,) = content_of(report, "results").tables["main"]
+    (row,) = [row for row in table.rows if row.method == "SimNPO-MUSE+RT"]
+    place = [column.key for column in table.columns].index("knowmem_f")
+    assert row.cells[place].note == "published 47.09 (-0.1, inside)"
+    news.config["unlearn"]["lr"] = 2.0e-5  # the card's was 1e-5; open-unlearning states none
+    others = compared(published, results_of(news, rows, "muse", "muse"))
+    assert not any(cell.stated for cell in others)
 
 
-def test_a_miniature_has_no_published_numbers(tmp_path):
-    mini = experiment_of("mini-muse")
-    published = load_published_models(PUBLISHED, mini, METRICS, 2)
-    assert not any(found.same for found in published)
+def test_a_miniature_has_no_published_numbers(experiment, tmp_path):
+    published = load_published(PUBLISHED, experiment)
+    assert not any(found.same for found in published.models)
     broken = tmp_path / "muse.yaml"
     broken.write_text(PUBLISHED.read_text().replace("verbmem_f: 58.29", "verbmem: 58.29"))
-    with pytest.raises(UserError, match=r"MUSE-News, target: unknown key \['verbmem'\]"):
-        load_published_models(broken, mini, METRICS, 2)
+    with pytest.raises(UserError, match=r"MUSE-News, forget, target: unknown key \['verbmem'\]"):
+        load_published(broken, experiment)
 
 
-def test_figures_show_each_label_over_its_folds():
-    models = [model("forget", s, 3, knowmem_r=50 + s) for s in (1, 2, 3)]
-    models += [model(f"scal{n}", s, 3, knowmem_r=50 - 9 * n + s) for n in (2, 3) for s in (1, 2)]
-    models.append(model("forget", 42, None, label="target", knowmem_r=66))
-    results = MuseResults(EXPERIMENT, models, [], [])
-    (kind, panels), *others = page_figures(results, styles(results)).items()
-    assert kind == "scal" and len(panels) == 4 and not others
-    references, _, means, *_, seeds = panels[3].chart.layer
-    assert [(m["value"], m["label"]) for m in references.data.values] == [(66, "Target")]
-    assert [(m["fold"], m["value"]) for m in means.data.values] == [(1, 51.5), (2, 33.5), (3, 24.5)]
-    assert means.data.values[0]["high"] == pytest.approx(51.5 + 0.5**0.5, abs=1e-3)
-    assert len(seeds.data.values) == 6  # the third seed of the forget run has no folds
-    drawn = svg_figures(results, styles(results))
-    assert "Folds in the forget set" in drawn["scalability.svg"]
-    assert NO_FOLDS[:30] in drawn["sustainability.svg"]
+def rows_of(run: str, progress: float) -> dict[str, dict]:
+    """What an evaluator writes; retrained models differ by their seed."""
+    seed = int(run.rpartition("seed=")[2] or 0)
+    remembered = 0.1 * seed if run.startswith("retrain") else 0.9 - 0.6 * progress
+    columns = {
+        "question": ["a", "b"],
+        "answer": ["c", "d"],
+        "generation": ["e", "f"],
+        "rouge_l_f1": [remembered, remembered / 2],
+    }
+    memory = {"extraction_strength": [0.1, 0.2], "exact_memorization": [0.3, 0.4]}
+    forget = [remembered + n / 10 for n in range(4)]
+    texts = {"question": [*"ghij"], "answer_loss": [1.0] * 4}
+    return {
+        "verbmem": {**columns, **memory},
+        "knowmem_forget": columns,
+        "knowmem_retain": columns,
+        "privleak_forget": {**texts, "min_k": forget, "mia_loss": forget},
+        "privleak_holdout": {**texts, "min_k": [0.25 + n / 10 for n in range(4)]}
+        | {"mia_loss": [0.25 + n / 10 for n in range(4)]},
+    }
+
+
+@pytest.fixture(scope="module")
+def report_folder(tmp_path_factory):
+    """The report of a micro experiment whose runs were written by hand."""
+    folder = tmp_path_factory.mktemp("muse")
+    config = micro_config("muse") | {"results": str(folder / "results")}
+    experiment = load_experiment(config, ROOT)
+    write_runs(experiment, rows_of)
+    with quick():
+        return make_report(experiment.config, folder / "report", "muse")
+
+
+def test_a_report_has_the_files_that_its_sections_declare(report_folder, experiment):
+    declared = {n for s in sections("muse", experiment.benchmark.sections) for n in s.files}
+    found = {str(p.relative_to(report_folder)) for p in report_folder.rglob("*") if p.is_file()}
+    assert found == declared | {"index.html", "results.csv", "results.parquet", "claims.json"}
+
+
+def test_privleak_is_the_mean_over_retrained_models(report_folder):
+    frame = pandas.read_parquet(report_folder / "results.parquet")
+    finals = frame[(frame["phase"] == "final") & (frame["split"] == "forget")]
+    aucs = finals[finals["metric"] == "min_k_auc"].set_index("label")["value"]
+    leaks = finals[finals["metric"] == "privleak"].set_index(["label", "seed"])["value"]
+    first, second = aucs["Retrained"]
+    expected = [privleak(aucs["Target"], auc) for auc in (first, second)]
+    assert leaks["Target"].item() == pytest.approx(sum(expected) / 2)
+    # the second retrained model is judged by the first, which has no judge
+    (floor,) = leaks["Retrained"]
+    assert floor == pytest.approx(privleak(second, first))
+
+
+def test_later_requests_have_no_references_of_their_own(report_folder):
+    frame = pandas.read_parquet(report_folder / "results.parquet")
+    methods = frame.groupby("split", sort=False)["method"].unique().map(set).to_dict()
+    assert methods == {
+        "forget": {"target", "retrain", "NPO+RT"},
+        "scal2": {"NPO+RT"},
+        "sust2": {"NPO+RT"},
+    }
+    course = frame[(frame["split"] == "sust2") & (frame["phase"] == "course")]
+    assert course["epoch"].unique().tolist() == [0, 1, 2]
+
+
+def test_the_page_shows_folds_and_the_selected_epoch(report_folder):
+    page = (report_folder / "index.html").read_text("utf-8")
+    for name in ("selected", "folds", "answers", "claims", "published", "cite"):
+        assert f'<section id="{name}"' in page
+    citations = page.partition('<section id="cite"')[2]
+    assert "@misc{muse," in citations and "@misc{npo," in citations

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy
 import pytest
@@ -9,10 +10,11 @@ from scipy.stats import ks_2samp
 from toy_logs import ROWS, evaluation, indexed, official_log, write
 from unlearning.benchmarks.tofu import formulas
 from unlearning.benchmarks.tofu.logs import open_unlearning
-from unlearning.benchmarks.tofu.reporting.quality import References
+from unlearning.benchmarks.tofu.results import TofuComparison
 from unlearning.benchmarks.tofu.retained import evaluation_of, log_problems
 from unlearning.errors import UserError
 from unlearning.evaluation.records import write_evaluation
+from unlearning.reporting.results import Evaluation
 
 EVALUATION = {"rows": None, "variant": "official", "membership": []}
 PUBLISHED = Path(__file__).with_name("open_unlearning_forget01.json")
@@ -41,14 +43,35 @@ def log_of(kind: str, rows: dict, folder: Path) -> Path:
     return Path(write(folder / "log.json", written))
 
 
+class Against:
+    """Forget quality of models beside one retrained model, whose rows came from a log."""
+
+    def __init__(self, retrained: dict, variant: str, target: dict):
+        config = {"evaluation": {"variant": variant, "membership": []}}
+        experiment = SimpleNamespace(config=config)
+        others = {"retrain/given": Evaluation("retrain/given", retrained, {})}
+        model = Evaluation("target", target, {})
+        self.compare = TofuComparison(experiment, "forget10", model, others, {})
+
+    def quality(self, rows: dict) -> float:
+        """Of a model's evaluation."""
+        return self.compare.model(Evaluation("run", rows, {}))["forget_quality"]
+
+    def quality_of_point(self, point: dict) -> float:
+        """Of a point of a trajectory."""
+        return self.compare.point(point, "point")["forget_quality"]
+
+
 @pytest.mark.parametrize("kind", ["ours", "official"])
 def test_logs_of_losses_serve_other_formulas_too(kind, tmp_path):
     ours, theirs = evaluation(), evaluation(0.2)
     rows, summary = evaluation_of(log_of(kind, theirs, tmp_path), table(theirs), None, "forget10")
     for variant in ("official", "paper", "open-unlearning"):
-        metrics = References({"retrain/given": rows}, variant, [], {}).judge(ours, "run")
         ratios = [formulas.log_truth_ratio(sides["forget"], variant) for sides in (ours, theirs)]
-        assert metrics["forget_quality"] == ks_2samp(*ratios).pvalue
+        expected = ks_2samp(*ratios).pvalue
+        assert Against(rows, variant, ours).quality(ours) == pytest.approx(
+            expected, rel=1e-12, abs=0
+        )
     assert summary["metrics"]["model_utility"] == formulas.summarise(theirs)["model_utility"]
     assert summary["rows"] == dict.fromkeys(formulas.SETS, ROWS)
     assert len(summary["log"]["sha256"]) == 64
@@ -67,13 +90,13 @@ def test_a_log_of_open_unlearning_is_compared_as_there(tmp_path):
     ours, theirs = evaluation(), evaluation(0.2)
     path = log_of("open-unlearning", theirs, tmp_path)
     rows, summary = evaluation_of(path, table(theirs), None, "forget10")
-    references = References({"retrain/given": rows}, "open-unlearning", [], {})
+    against = Against(rows, "open-unlearning", ours)
     expected = open_unlearning.write(ours, theirs)["forget_quality"]["agg_value"]
-    assert references.judge(ours, "run")["forget_quality"] == expected < 1
-    assert references.judge(theirs, "run")["forget_quality"] == 1
+    assert against.quality(ours) == pytest.approx(expected, rel=1e-12, abs=0) and expected < 1
+    assert against.quality(theirs) == 1
     ratios = formulas.log_truth_ratio(ours["forget"], "open-unlearning").tolist()
     point = {"log_truth_ratio": {"open-unlearning": ratios}, "metrics": {}, "variants": {}}
-    assert references.judge_point(point, "point")["forget_quality"] == expected
+    assert against.quality_of_point(point) == pytest.approx(expected, rel=1e-12, abs=0)
     metrics = summary["variants"]["open-unlearning"]
     utility = formulas.summarise(theirs, "open-unlearning")["model_utility"]
     assert metrics["model_utility"] == pytest.approx(utility, rel=1e-12)
@@ -96,9 +119,10 @@ def test_forget_quality_as_open_unlearning_has_published_it(tmp_path):
     # wrong/true: a paraphrase of probability 1 - 1e-10, and one perturbed answer
     losses = {"paraphrase_loss": [1e-10] * count, "answer_loss": [1.0] * count}
     losses["perturbed_loss"] = [[float(-numpy.log(ratio))] for ratio in full]
-    references = References({"retrain/given": rows}, "open-unlearning", [], {})
-    metrics = references.judge({"forget": {**answers, **losses}}, "full")
-    assert metrics["forget_quality"] == pytest.approx(published["forget_quality"], rel=1e-12)
+    losses |= {"answer_tokens": [4] * count}
+    full = {"forget": {**answers, **losses}}
+    found = Against(rows, "open-unlearning", full).quality(full)
+    assert found == pytest.approx(published["forget_quality"], rel=1e-12, abs=0)
 
 
 def refused(path: Path, ours: dict, **changes) -> list[str]:

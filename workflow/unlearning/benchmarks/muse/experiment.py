@@ -15,6 +15,8 @@ class Muse(Benchmark):
 
     name, title = "muse", "MUSE"
     split_pattern = r"forget|(scal|sust)\d"
+    sections = ("overview", "results", "selected", "folds", "answers", "claims", "published")
+    sections += ("cost", "provenance", "cite")
     generated = ("mini-muse",)
     longest_rehearsed = 128  # so that a few texts make several rows
     read_by = ("finetune", "unlearn")  # the lengths of its evaluation are constants
@@ -51,12 +53,6 @@ class Muse(Benchmark):
     def split_before(self, split: str) -> str | None:
         """The request before a later one."""
         return files.split_before(split)
-
-    def report_files(self, experiment) -> dict[str, list[str]]:
-        """A table of selected epochs where runs are evaluated on the way."""
-        selected = ["selected"] if experiment.config["unlearn"]["trajectory"] else []
-        figures = ["scalability", "sustainability"]
-        return {"tables": ["cells", "published", "cost", *selected], "figures": figures}
 
 
 BENCHMARK = Muse()

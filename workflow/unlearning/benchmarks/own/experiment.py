@@ -7,15 +7,14 @@ from unlearning.benchmark import Benchmark, Check
 from unlearning.benchmarks.own import checks
 from unlearning.benchmarks.own.data import ROLES
 
-TABLES = ["cells", "trajectories", "relearning", "cost"]
-FIGURES = ["trade_off", "epochs", "attacks"]
-
 
 class Own(Benchmark):
     """Rows to forget and rows to keep; the model as it is knows both, unless it is fine-tuned."""
 
     name, title = "own", "your own data"
     split_pattern = "forget"
+    sections = ("overview", "results", "figures", "answers")
+    sections += ("cost", "provenance", "cite")
     files_named_in = ""
 
     def checks(self, sections: Collection[str]) -> list[Check]:
@@ -62,11 +61,6 @@ class Own(Benchmark):
     def retrain_table(self, split: str) -> str:
         """The rows to keep."""
         return "retain"
-
-    def report_files(self, experiment) -> dict[str, list[str]]:
-        """Every figure, whatever was run; a table of harness tasks where there are any."""
-        harness = ["harness"] if experiment.tasks["tasks"] else []
-        return {"tables": [*TABLES, *harness], "figures": FIGURES}
 
 
 BENCHMARK = Own()

@@ -1,5 +1,7 @@
 """The numbers that are reported of your own data, and how they follow from rows. No torch."""
 
+import math
+
 import numpy
 
 from unlearning.benchmarks.tofu import formulas
@@ -29,7 +31,10 @@ def _likeness(name: str, title: str) -> dict[str, Metric]:
 
 
 _ABSOLUTE: dict[str, Metric] = {
-    "forget_quality": Metric("Forget quality", "higher", _KS),
+    "forget_quality": Metric("Forget quality", "higher", _KS, short="FQ"),
+    "log10_forget_quality": Metric(
+        "log10 FQ", "higher", _KS, (-math.inf, 0.0), short="log₁₀ FQ", unit="orders of magnitude"
+    ),
     **{key: metric for n, title in SETS.items() for key, metric in _likeness(n, title).items()},
     **{key: metric for n, title in SETS.items() for key, metric in memorization(n, title).items()},
     "forget_truth_ratio": Metric("Forget truth ratio", "higher", _TOFU),

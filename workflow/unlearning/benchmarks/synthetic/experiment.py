@@ -241,14 +241,12 @@ class Synthetic:
 
     name, title = "synthetic", "Synthetic studies"
     split_pattern = "-"  # there is none
+    sections = ("overview", "studies", "results", "claims")
+    sections += ("cost", "provenance", "cite")
 
     def study_methods(self, study: str) -> dict[str, set[str]]:
         """Method -> its hyper-parameters, in a study that claims name."""
         return {method: set(study_hyper(study, method)) for method in METHODS[study]}
-
-    def report_files(self, experiment: SyntheticExperiment) -> dict[str, list[str]]:
-        """Curves of each study; figures of what has run are not known before."""
-        return {"tables": ["cells", "cost", *experiment.studies], "figures": []}
 
     def experiment(self, config: dict) -> SyntheticExperiment:
         """The experiment of a complete, valid config."""

@@ -3,7 +3,10 @@
 The papers show curves; how a curve becomes one number is this project's choice, said here.
 """
 
+import math
+
 from unlearning.analysis.quantities import GROWTH, Curves, Quantity, last
+from unlearning.evaluation.metrics import Metric
 
 EARLY = 1200  # steps within which the NPO paper's methods forget
 
@@ -105,3 +108,16 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
 }
 
 STUDIES = QUANTITIES
+
+
+def _metrics() -> dict[str, Metric]:
+    """As the report declares them; several studies may have a quantity of one name."""
+    anything = (-math.inf, math.inf)
+    return {
+        name: Metric(quantity.title, "", quantity.explanation, anything)
+        for study in QUANTITIES.values()
+        for name, quantity in study.items()
+    }
+
+
+METRICS = _metrics()

@@ -15,10 +15,6 @@ REPOSITORY = "locuslab/TOFU"  # on the hub
 _FEWEST_RETAIN_AUTHORS = 20  # by the schema
 _REHEARSED = {"questions_per_author": 2, "holdout_authors": 2, "known_persons": 4}
 _REHEARSED |= {"pretrain_rows": 64, "replay_rows": 16, "seed": 1}
-TABLES = ["cells", "trajectories", "relearning", "peaks", "grids", "strata", "weights"]
-TABLES += ["divergence", "published", "cost"]
-FIGURES = ["fq_mu", "trajectories", "peaks", "grids", "relearning", "strata", "weights"]
-FIGURES += ["reference", "divergence"]
 
 
 class Tofu(Benchmark):
@@ -27,6 +23,9 @@ class Tofu(Benchmark):
     name, title = "tofu", "TOFU"
     split_pattern = r"forget\d\d"
     generated = ("mini",)
+    sections = ("overview", "brief", "results", "fq_mu", "trajectories", "peaks", "grids")
+    sections += ("relearning", "strata", "weights", "reference", "divergence", "harness")
+    sections += ("answers", "claims", "published", "losses", "cost", "provenance", "cite")
     reads_logs = True
 
     def checks(self, sections: Collection[str]) -> list[Check]:
@@ -83,11 +82,6 @@ class Tofu(Benchmark):
     def retrain_table(self, split: str) -> str:
         """The retain split: retain90 for forget10."""
         return retain_name(split)
-
-    def report_files(self, experiment) -> dict[str, list[str]]:
-        """Every figure, whatever was run; a table of harness tasks where there are any."""
-        harness = ["harness"] if experiment.tasks["tasks"] else []
-        return {"tables": [*TABLES, *harness], "figures": FIGURES}
 
 
 BENCHMARK = Tofu()

@@ -24,21 +24,40 @@ SET_TITLES = {
     "world_facts": "World facts",
     "forget": "Forget",
 }
+SET_GROUPS = {name: f"{title} set" for name, title in SET_TITLES.items()} | {
+    "real_authors": "Real authors",
+    "world_facts": "World facts",
+}
 _MEASURES = {"rouge": "ROUGE-L", "probability": "probability", "truth_ratio": "truth ratio"}
+_SHORT = {"rouge": "ROUGE-L", "probability": "prob.", "truth_ratio": "TR"}
 
 
 def _utility() -> dict[str, Metric]:
     return {
-        f"{name}_{key}": Metric(f"{SET_TITLES[name]} {measure}", "higher", _TOFU)
+        f"{name}_{key}": Metric(
+            f"{SET_TITLES[name]} {measure}",
+            "higher",
+            _TOFU,
+            short=_SHORT[key],
+            group=SET_GROUPS[name],
+        )
         for name in UTILITY_SETS
         for key, measure in _MEASURES.items()
     }
 
 
 _QUALITY = {
-    "forget_quality": Metric("Forget quality", "higher", _TOFU),
-    "log10_forget_quality": Metric("log10 FQ", "higher", _TOFU, (-math.inf, 0.0)),
-    "ks_statistic": Metric("KS statistic", "lower", _TOFU),
+    "forget_quality": Metric("Forget quality", "higher", _TOFU, short="FQ", group="Forget quality"),
+    "log10_forget_quality": Metric(
+        "log10 FQ",
+        "higher",
+        _TOFU,
+        (-math.inf, 0.0),
+        short="log₁₀ FQ",
+        group="Forget quality",
+        unit="orders of magnitude",
+    ),
+    "ks_statistic": Metric("KS statistic", "lower", _TOFU, short="KS", group="Forget quality"),
 }
 
 
@@ -46,7 +65,13 @@ def _strata() -> dict[str, Metric]:
     """Forget quality of halves of the forget set; see benchmarks/tofu/strata.py."""
     return {
         f"{key}@{name}": Metric(
-            f"{metric.title}, {title}", metric.better, f"{_SIMNPO_PAPER} §4; {_TOFU}", metric.range
+            f"{metric.title}, {title}",
+            metric.better,
+            f"{_SIMNPO_PAPER} §4; {_TOFU}",
+            metric.range,
+            short=metric.short,
+            group=title.capitalize(),
+            unit=metric.unit,
         )
         for name, title in strata.TITLES.items()
         for key, metric in _QUALITY.items()
@@ -85,6 +110,10 @@ def _divergence() -> dict[str, Metric]:
     return {f"divergence_{key}": Metric(title, "", source, r) for key, (title, r) in titles.items()}
 
 
+def _of_forget(title: str, better: str, source: str, short: str) -> Metric:
+    return Metric(title, better, source, short=short, group=SET_GROUPS["forget"])
+
+
 def _truth_shares() -> dict[str, Metric]:
     """The truth ratio as a probability; below 0.5 the falsehoods are the likelier ones."""
     source = "open-unlearning, src/evals/metrics/memorization.py, prob_mean"
@@ -93,6 +122,8 @@ def _truth_shares() -> dict[str, Metric]:
             f"{title} probability of the truth against falsehoods",
             "" if name == "forget" else "higher",
             source,
+            short="truth share",
+            group=SET_GROUPS[name],
         )
         for name, title in SET_TITLES.items()
     }
@@ -107,12 +138,21 @@ def _other_answers() -> dict[str, Metric]:
     for name, title in SET_TITLES.items():
         better = "lower" if name == "forget" else "higher"
         for key, (words, file) in measures.items():
+            group, short = SET_GROUPS[name], _SHORT[key]
             if name in ("forget", "retain"):
                 metrics[f"{name}_paraphrase_{key}"] = Metric(
-                    f"{title} {words} the paraphrase", better, f"{source}/*_PARA_{file}.yaml"
+                    f"{title} {words} the paraphrase",
+                    better,
+                    f"{source}/*_PARA_{file}.yaml",
+                    short=f"{short}, paraphrase",
+                    group=group,
                 )
             metrics[f"{name}_perturbed_{key}"] = Metric(
-                f"{title} {words} perturbed answers", "", f"{source}/*_PERT_{file}.yaml"
+                f"{title} {words} perturbed answers",
+                "",
+                f"{source}/*_PERT_{file}.yaml",
+                short=f"{short}, perturbed",
+                group=group,
             )
     return metrics
 
@@ -122,18 +162,23 @@ _ABSOLUTE: dict[str, Metric] = {
     "forget_quality_rows": Metric(
         "Rows of the FQ test", "", "n on each side of the Kolmogorov–Smirnov test", (1.0, math.inf)
     ),
-    "model_utility": Metric("Model utility", "higher", _TOFU),
+    "model_utility": Metric("Model utility", "higher", _TOFU, short="MU"),
     **_utility(),
-    "forget_rouge": Metric("Forget ROUGE-L", "lower", _TOFU),
-    "forget_probability": Metric("Forget probability", "lower", _TOFU),
-    "forget_truth_ratio": Metric("Forget truth ratio", "higher", _TOFU),
-    "forget_truth_ratio_median": Metric(
-        "Median forget truth ratio", "higher", "median over rows instead of the mean; " + _TOFU
+    "forget_rouge": _of_forget("Forget ROUGE-L", "lower", _TOFU, "ROUGE-L"),
+    "forget_probability": _of_forget("Forget probability", "lower", _TOFU, "prob."),
+    "forget_truth_ratio": _of_forget("Forget truth ratio", "higher", _TOFU, "TR"),
+    "forget_truth_ratio_median": _of_forget(
+        "Median forget truth ratio",
+        "higher",
+        "median over rows instead of the mean; " + _TOFU,
+        "TR med.",
     ),
-    "forget_one_minus_rouge": Metric("1 - forget ROUGE-L", "higher", _SIMNPO),
-    "forget_one_minus_probability": Metric("1 - forget probability", "higher", _SIMNPO),
-    "forget_one_minus_extraction_strength": Metric(
-        "1 - forget extraction strength", "higher", _SIMNPO
+    "forget_one_minus_rouge": _of_forget("1 - forget ROUGE-L", "higher", _SIMNPO, "1−ROUGE-L"),
+    "forget_one_minus_probability": _of_forget(
+        "1 - forget probability", "higher", _SIMNPO, "1−prob."
+    ),
+    "forget_one_minus_extraction_strength": _of_forget(
+        "1 - forget extraction strength", "higher", _SIMNPO, "1−ES"
     ),
     **{
         key: metric for name in SETS for key, metric in memorization(name, SET_TITLES[name]).items()
@@ -154,7 +199,12 @@ COMPARED = {*_QUALITY, "privleak", "mia_reference_auc", *relative(METRICS)}
 # study of a claim -> its metrics; None: a claim that names no study
 ATTACK_METRICS = {
     "relearning_log10_drop": Metric(
-        "log₁₀ FQ lost to relearning", "lower", f"{_SIMNPO_PAPER} §6", (-400.0, 400.0), True
+        "log₁₀ FQ lost to relearning",
+        "lower",
+        f"{_SIMNPO_PAPER} §6",
+        (-400.0, 400.0),
+        of_attack=True,
+        unit="orders of magnitude",
     )
 }
 STUDIES = {None: METRICS | ATTACK_METRICS}

@@ -18,6 +18,8 @@ class Wmdp(Benchmark):
 
     name, title = "wmdp", "WMDP"
     split_pattern = "|".join(files.FORGET)
+    sections = ("overview", "results", "claims", "published")
+    sections += ("cost", "provenance", "cite")
     generated = ("mini-wmdp",)
     longest_rehearsed = 128
     read_by = ("unlearn",)
@@ -77,10 +79,6 @@ class Wmdp(Benchmark):
         if self.brings_tasks(config["data"]):
             return {"tasks": list(TASKS.values()), "include_path": str(data / TASK_FOLDER)}
         return super().tasks(config, data)
-
-    def report_files(self, experiment) -> dict[str, list[str]]:
-        """Tables alone."""
-        return {"tables": ["cells", "published", "cost"], "figures": []}
 
 
 BENCHMARK = Wmdp()

@@ -11,10 +11,13 @@ MINI_TASKS = {
 TITLES = {task: metric.title for task, metric in (TASKS | MINI_TASKS).items()}
 _SHARE = f"{WMDP_SOURCE}; the mini world's own questions in its experiments"
 METRICS: dict[str, Metric] = {
-    "one_minus_bio": Metric("1 - acc. bio", "higher", _SHARE),
-    "one_minus_cyber": Metric("1 - acc. cyber", "higher", _SHARE),
+    "one_minus_bio": Metric("1 - acc. bio", "higher", _SHARE, digits=3),
+    "one_minus_cyber": Metric("1 - acc. cyber", "higher", _SHARE, digits=3),
     "mmlu": Metric(
-        "MMLU", "higher", f"accuracy; {MMLU_SOURCE}; the mini world's own in its experiments"
+        "MMLU",
+        "higher",
+        f"accuracy; {MMLU_SOURCE}; the mini world's own in its experiments",
+        digits=3,
     ),
 }
 

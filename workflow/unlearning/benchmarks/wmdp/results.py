@@ -1,15 +1,12 @@
-"""What a WMDP experiment's report reads: accuracies on harness tasks and trajectories, no model."""
+"""What a report on WMDP reads: accuracies on harness tasks and trajectories, no evaluation."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from unlearning.benchmarks.wmdp.metrics import METRICS, TITLES
 from unlearning.benchmarks.wmdp.mini import TASKS
-from unlearning.config.experiment import Experiment
-from unlearning.errors import UserError
 from unlearning.files import read_json
-from unlearning.reporting.evaluated import EvaluatedModel
-from unlearning.reporting.harness import check_same_questions
-from unlearning.reporting.labels import TARGET, model_label
+from unlearning.reporting.results import Evaluation, Reader, Results
+from unlearning.reporting.setup import base_model, recipe
 
 # metric -> the task whose accuracy it is of, and that of the mini world
 ASKED = {
@@ -19,58 +16,31 @@ ASKED = {
 }
 
 
-@dataclass(frozen=True)
-class WmdpResults:
-    """Everything read; the target stands once in each split. documents: task -> how many."""
+class WmdpReader(Reader):
+    """Harness tasks stand for the evaluation."""
 
-    experiment: Experiment
-    models: list[EvaluatedModel]
-    documents: dict[str, int]
-    versions: list[str]
-    missing: list[Path]
+    retrained_needed = False
 
-    @property
-    def splits(self) -> list[str]:
-        """Forget corpora."""
-        return self.experiment.splits
+    def files(self, split: str, run: str) -> list[Path]:
+        """The harness's record."""
+        return [self.layout.harness(split, run)]
+
+    def evaluation(self, split: str, run: str) -> Evaluation:
+        """The accuracies that are WMDP's metrics."""
+        path = self.layout.harness(split, run)
+        self.harness[path] = read_json(path)
+        return Evaluation(run, {}, metrics(self.harness[path]))
+
+    def _accuracies(self, split: str, run: str) -> dict[str, float]:
+        return {}  # they are the metrics
 
 
-def read_wmdp(experiment: Experiment) -> WmdpResults:
-    """Read everything; UserError if the target's accuracies are missing, or models were asked
-    different questions."""
-    layout, models, missing = experiment.layout, [], []
-    records: dict[Path, dict] = {}
-
-    def read(path: Path) -> dict | None:
-        if path not in records and path.is_file():
-            records[path] = read_json(path)
-        return records.get(path)
-
-    for split in experiment.splits:
-        path = layout.harness(split, experiment.target_run)
-        if (record := read(path)) is None:
-            raise UserError(f"no {path}: the report needs the target. Run the workflow first")
-        label, own = model_label(TARGET, {}), metrics(record)
-        models.append(
-            EvaluatedModel(split, TARGET, "", label, 0, experiment.target_run, own, epoch=None)
-        )
-        for cell in (c for c in experiment.cells() if c.split == split):
-            path = layout.harness(split, cell.run)
-            course = layout.trajectory(split, cell.run)
-            absent = [p for p in (path, course) if not p.is_file()]
-            missing += absent
-            if absent:
-                continue
-            trained = read_json(course)
-            label, own = model_label(cell.method, dict(cell.hyper)), metrics(read(path))
-            epochs, diverged = trained["plan"]["epochs"], trained["collapsed"]
-            name = (split, cell.method, cell.variant, label, cell.seed, cell.run)
-            models.append(EvaluatedModel(*name, own, epochs, diverged))
-    documents = {t: s["documents"] for r in records.values() for t, s in r["tasks"].items()}
-    for task in documents:
-        check_same_questions(task, records)
-    versions = sorted({record["lm_eval"] for record in records.values()})
-    return WmdpResults(experiment, models, documents, versions, missing)
+def read(experiment) -> Results:
+    """Everything; UserError if the target's accuracies are missing, or models were asked different
+    questions."""
+    results = WmdpReader(experiment).read(METRICS, "wmdp")
+    results.details |= {"lead": lead(experiment), "notes": notes(results)}
+    return results
 
 
 def metrics(record: dict) -> dict[str, float]:
@@ -80,3 +50,26 @@ def metrics(record: dict) -> dict[str, float]:
         scores = next(s for task, s in record["tasks"].items() if task in tasks)
         found[name] = scores["accuracy"] if name == "mmlu" else 1 - scores["accuracy"]
     return found
+
+
+def lead(experiment) -> str:
+    """What was run, in words."""
+    config = experiment.config
+    mini = config["data"]["source"] == "mini-wmdp"
+    data = "germs and worms of the generated mini world" if mini else "WMDP's corpora"
+    steps = config["unlearn"]["max_steps"]
+    return (
+        f"{', '.join(experiment.methods)} on {data} ({', '.join(experiment.splits)}). Base model "
+        f"and target: {base_model(config['model'])}, unlearned as it is; nothing is retrained. "
+        f"Shared recipe: {recipe(config['unlearn'])}{f', at most {steps} steps' if steps else ''}."
+    )
+
+
+def notes(results: Results) -> list[str]:
+    """On the questions."""
+    tasks = [
+        f"{TITLES.get(task, task)} ({task}, {count} questions)"
+        for task, count in results.documents.items()
+    ]
+    harness = f"lm-evaluation-harness {', '.join(results.versions)}"
+    return [f"Asked zero-shot through {harness}: {', '.join(tasks)}."]

@@ -1,0 +1,118 @@
+"""The report on your own data: forget quality where models were retrained, and its files."""
+
+import numpy
+import pandas
+import pytest
+from finished import micro_config
+from folders import ROOT
+from report_world import make_report, quick, write_runs
+from scipy.stats import ks_2samp
+from unlearning.benchmarks.own.results import OwnComparison
+from unlearning.config.experiment import load_experiment
+from unlearning.evaluation.membership import membership_metrics, privleak
+from unlearning.reporting.results import Evaluation
+from unlearning.reporting.section import sections
+
+
+def rows_of(run: str, progress: float) -> dict[str, dict]:
+    """What an evaluator writes: forget rows lose likelihood, others keep theirs."""
+    seed = 100 * sum(map(ord, run)) + int(100 * progress)
+    generator = numpy.random.default_rng(seed)
+    retrained = run.startswith("retrain")
+    sets = {}
+    for name in ("forget", "retain", "holdout"):
+        far = 2.0 if retrained and name == "forget" else 0.5
+        loss = generator.gamma(4, (far + 2 * progress * (name == "forget")) / 4, 12)
+        sets[name] = {
+            "question": [f"{name} {n}?" for n in range(12)],
+            "answer": [f"Answer {n}." for n in range(12)],
+            "answer_loss": loss.tolist(),
+            "answer_tokens": [5] * 12,
+            "mia_min_k": (2 * loss).tolist(),
+        }
+        if name != "holdout":
+            sets[name] |= {
+                "generation": [f"Answer {n} of {run}." for n in range(12)],
+                "rouge_l_recall": numpy.exp(-loss).tolist(),
+                "extraction_strength": numpy.exp(-loss).tolist(),
+                "exact_memorization": numpy.exp(-loss / 2).tolist(),
+                "generation_nll": [1.0] * 12,
+            }
+    return sets
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """An experiment whose runs were written by hand, and the folder of its report."""
+    folder = tmp_path_factory.mktemp("own")
+    config = micro_config("own") | {"results": str(folder / "results")}
+    experiment = load_experiment(config, ROOT)
+    write_runs(experiment, rows_of, ("forget",))
+    with quick():
+        return experiment, make_report(experiment.config, folder / "report", None)
+
+
+def test_a_report_has_the_files_that_its_sections_declare(made):
+    experiment, folder = made
+    declared = {n for s in sections("own", experiment.benchmark.sections) for n in s.files}
+    found = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+    assert found == declared | {"index.html", "results.csv", "results.parquet", "claims.json"}
+
+
+def test_without_a_retrained_model_there_is_no_forget_quality_and_no_claim(made):
+    _, folder = made
+    frame = pandas.read_parquet(folder / "results.parquet")
+    assert "forget_quality" not in set(frame["metric"]) and "retrain" not in set(frame["method"])
+    page = (folder / "index.html").read_text("utf-8")
+    assert "forget quality cannot be taken" in page
+    assert 'id="claims"' not in page and (folder / "claims.json").read_text().strip() == "[]"
+
+
+def test_probability_is_the_mean_over_rows(made):
+    experiment, folder = made
+    frame = pandas.read_parquet(folder / "results.parquet")
+    cell = experiment.cells()[0]
+    loss = numpy.array(rows_of(cell.run, 1.0)["forget"]["answer_loss"])
+    final = frame[(frame["run"] == cell.run) & (frame["phase"] == "final")]
+    found = final.loc[final["metric"] == "forget_probability", "value"].item()
+    assert found == pytest.approx(numpy.exp(-loss).mean())
+
+
+def test_figures_have_curves_of_what_is_forgotten_and_kept(made):
+    _, folder = made
+    table = pandas.read_csv(folder / "tables" / "trajectories.csv")
+    course = table[(table["method"] == "NPO+RT") & (table["seed"] == 1)]
+    assert course["epoch"].tolist() == [0, 1, 2]
+    assert {"forget_probability", "retain_probability"} <= {*table.columns}
+    relearning = pandas.read_csv(folder / "tables" / "relearning.csv")
+    assert set(relearning["method"]) == {"NPO+RT"} and set(relearning["attack"]) == {"random"}
+    for name in ("trade_off", "epochs", "attacks"):
+        assert "NPO+RT" in (folder / "figures" / f"{name}.svg").read_text("utf-8")
+
+
+def test_forget_quality_is_geometric_over_retrained_models(made):
+    """Of answers without false ones, losses per token are compared."""
+    experiment, _ = made
+    runs = ("retrain/seed=1", "retrain/seed=2")
+    retrained = {run: Evaluation(run, rows_of(run, 0.0), {}) for run in runs}
+    target = Evaluation("base", rows_of("base", 0.0), {})
+    compare = OwnComparison(experiment, "forget", target, retrained, {})
+    model = Evaluation("unlearn", rows_of("unlearn", 1.0), {})
+    found = compare.model(model)
+    losses = model.rows["forget"]["answer_loss"]
+    theirs = [other.rows["forget"]["answer_loss"] for other in retrained.values()]
+    p = [ks_2samp(losses, their).pvalue for their in theirs]
+    assert p[0] != p[1]
+    assert found["forget_quality"] == pytest.approx((p[0] * p[1]) ** 0.5, rel=1e-9, abs=0)
+    assert found["log10_forget_quality"] == pytest.approx(numpy.log10(p).mean())
+    point = compare.point({"metrics": {}, "tested": losses}, "point")
+    assert point["forget_quality"] == pytest.approx(found["forget_quality"])
+    aucs = [
+        membership_metrics(rows)["mia_min_k_auc"]
+        for rows in (model.rows, *(other.rows for other in retrained.values()))
+    ]
+    leaks = [privleak(aucs[0], auc) for auc in aucs[1:]]
+    assert found["privleak"] == pytest.approx(sum(leaks) / 2)
+    # a retrained model is compared with the other one alone
+    floor = compare.retrained(retrained["retrain/seed=2"])
+    assert floor["forget_quality"] == pytest.approx(ks_2samp(*theirs).pvalue, rel=1e-9, abs=0)

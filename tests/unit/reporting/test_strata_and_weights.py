@@ -1,0 +1,148 @@
+"""Sections on forget rows: halves of the forget set, gradient weights, other references."""
+
+import numpy
+import pandas
+import pytest
+from report_world import REPLACED, results_of, run_rows
+from unlearning.benchmarks.tofu.sections import reference, strata, weights
+from unlearning.benchmarks.tofu.weights import WeightReader, early
+from unlearning.config.experiment import Experiment
+from unlearning.evaluation.records import read_rows
+from unlearning.files import read_json, write_json
+from unlearning.reporting.frame import finals
+
+
+@pytest.fixture(scope="module")
+def target(experiment):
+    return read_rows(experiment.layout.evaluation("forget10", experiment.target_run))["forget"]
+
+
+def course_of(results, label, seed=1):
+    courses = results.details["weights"]
+    return next(c for c in courses if c[0].label == label and c[0].cell.seed == seed)
+
+
+def test_weights_follow_the_run(experiment, results, target):
+    course = course_of(results, "NPO+RT β=0.1")
+    assert [weights.epoch for weights in course] == [0, 1, 3, 7, 10]
+    assert (course[0].values == 1).all()
+    point = read_json(experiment.layout.trajectory("forget10", course[0].cell.run))["points"][0]
+    nll = [numpy.multiply(r["answer_loss"], target["answer_tokens"]) for r in (target, point)]
+    ratio = numpy.exp(0.1 * (nll[0] - nll[1]))  # (p / p_ref)^β
+    numpy.testing.assert_allclose(course[1].values, 2 * ratio / (1 + ratio))
+    models = finals(results.frame)
+    found = models[(models["run"] == course[0].cell.run) & (models["metric"] == "early_weight")]
+    assert found["value"].item() == pytest.approx(course[1].values.mean())
+    assert early([course[0], course[2], course[-1]]) == {}  # two epochs on is no longer early
+
+
+def test_losses_without_such_weights_have_none(results):
+    assert [*weights.by_variant(results.details["weights"])] == [
+        "NPO",
+        "NPO+RT β=0.1",
+        "NPO+RT β=1",
+        "NPO+RT β=0.1 ref. retrain",
+        "SimNPO+RT β=2.5 γ=0",
+        "SimNPO+RT β=2.5 γ=1",
+    ]
+
+
+def test_only_epochs_that_every_seed_reached_are_pooled(results):
+    whole = course_of(results, "NPO", 1)
+    short = course_of(results, "NPO", 2)[:3]
+    found = weights.by_variant([whole, short])["NPO"]
+    assert [*found] == [0, 1, 3]
+    assert [len(seeds) for seeds in found.values()] == [2, 2, 2]
+    moments = weights.moments(found)
+    assert {name: epoch for name, (epoch, _) in moments.items()} == {
+        "start": 0,
+        "early": 1,
+        "end": 3,
+    }
+
+
+def test_the_table_of_weights_has_start_early_and_end(contents, results):
+    (table,) = contents["weights"].tables["weights"]
+    rows = [row for row in table.rows if row.label == "NPO+RT β=0.1"]
+    assert [row.cells[0].text for row in rows] == ["0", "1", "10"]
+    assert rows[0].cells[1].text == "1.000" and rows[0].cells[2].text == "0.000"
+    means = [course_of(results, "NPO+RT β=0.1", seed)[1].values.mean() for seed in (1, 2, 3)]
+    assert rows[1].cells[1].value == pytest.approx(sum(means) / 3)
+
+
+def test_another_reference_has_its_own_weights(results):
+    # its scores are those of a model that finds each row e times likelier than the target
+    course = course_of(results, "NPO+RT β=0.1 ref. retrain")
+    numpy.testing.assert_allclose(course[0].values, 2 / (1 + numpy.exp(0.1)))
+
+
+def test_a_reference_of_other_rows_gives_no_weights(experiment, target, tmp_path):
+    moved = Experiment({**experiment.config, "results": str(tmp_path)})
+    cells = [cell for cell in moved.cells() if cell.seed == 1]
+    (cell,) = [cell for cell in cells if dict(cell.hyper) == REPLACED]
+    record = read_json(experiment.layout.trajectory("forget10", cell.run))
+    reader = WeightReader(moved, target)
+    assert reader.course(cell, record, target) == []  # it is not there
+    write_json(moved.layout.reference("forget10", "retrain"), {"nll": [1.0, 2.0], "tokens": [3, 4]})
+    assert reader.course(cell, record, target) == []
+
+
+def test_references_stand_side_by_side(report, contents):
+    found = reference.groups(report, "forget10")
+    assert found == {
+        "NPO+RT β=0.1": {"target": "NPO+RT β=0.1", "retrain": "NPO+RT β=0.1 ref. retrain"}
+    }
+    (table,) = contents["reference"].tables["reference"]
+    assert [(row.label, row.cells[0].text) for row in table.rows] == [
+        ("NPO+RT β=0.1", "target"),
+        ("NPO+RT β=0.1", "retrain"),
+    ]
+    spreads = report.spreads["forget10", "NPO+RT β=0.1 ref. retrain"]
+    assert table.rows[1].cells[1].value == spreads["forget_quality"].mean
+    assert table.rows[1].cells[-1].text == "3"
+    quality, _ = contents["reference"].figures["reference"].panels
+    drawn = quality.chart.layer[1].data.values
+    assert {(mark["reference"], mark["seed"]) for mark in drawn} == {
+        (name, seed) for name in ("target", "retrain") for seed in ("1", "2", "3")
+    }
+
+
+def test_without_other_references_there_is_no_section(experiment, report_on):
+    rows = run_rows("NPO+RT", 1, (("beta", 0.1),), log10_forget_quality=-1.0, model_utility=0.5)
+    rows += run_rows("NPO+RT", 1, (("beta", 1.0),), log10_forget_quality=-1.0, model_utility=0.5)
+    content = reference.content(report_on(results_of(experiment, rows)))
+    assert content.empty and "mini-reference-bias" in content.figures["reference"].note
+
+
+def test_strata_are_averaged_as_the_whole_set(report, contents, results):
+    table = contents["strata"].csv["strata"]
+    row = table[(table["label"] == "NPO") & (table["stratum"] == "short")]
+    row = row.set_index("metric")
+    models = finals(results.frame)
+    seeds = models[models["label"] == "NPO"].set_index("metric")["value"]
+    logs = seeds["log10_forget_quality@short"]
+    assert len(logs) == 3
+    assert row.loc["log10_forget_quality", "mean"] == pytest.approx(logs.mean())
+    assert row.loc["forget_quality", "mean"] == pytest.approx(10 ** logs.mean(), rel=1e-9, abs=0)
+    assert set(table["rows"]) == {20}
+    (shown,) = contents["strata"].tables["strata"]
+    first = next(row for row in shown.rows if row.label == "NPO").cells[0]
+    assert first.value == pytest.approx(10 ** logs.mean(), rel=1e-9, abs=0)
+
+
+def test_marks_of_strata_are_seeds_and_their_means(contents, results):
+    length, memorisation = contents["strata"].figures["strata"].panels
+    assert length.title == "forget10: short ○ and long ● answers"
+    assert "memorised" in memorisation.title
+    marks = [mark for layer in length.chart.layer[2:] for mark in layer.data.values]
+    npo = [mark for mark in marks if (mark["label"], mark["stratum"]) == ("NPO", "long")]
+    assert [mark["seed"] for mark in npo] == ["1", "2", "3", "mean"]
+    assert npo[3]["log10_fq"] == pytest.approx(sum(m["log10_fq"] for m in npo[:3]) / 3)
+
+
+def test_rows_that_are_all_alike_have_no_strata(experiment, report_on):
+    rows = run_rows("NPO", 1, log10_forget_quality=-1.0, forget_quality=0.1)
+    content = strata.content(report_on(results_of(experiment, rows, strata={"forget10": {}})))
+    assert content.empty and "alike" in content.figures["strata"].note
+    assert content.csv["strata"].empty and isinstance(content.csv["strata"], pandas.DataFrame)
+    assert content.tables["strata"] == []

@@ -1,0 +1,218 @@
+"""What a report on TOFU reads: forget quality and membership against every retrained model."""
+
+from typing import Any
+
+from numpy import array, asarray, exp, ndarray
+
+from unlearning.analysis.quantities import GROWTH, Curves
+from unlearning.benchmarks.tofu.forget_quality import check_same_rows, compare
+from unlearning.benchmarks.tofu.formulas import log_truth_ratio
+from unlearning.benchmarks.tofu.logs import open_unlearning
+from unlearning.benchmarks.tofu.metrics import METRICS
+from unlearning.benchmarks.tofu.strata import strata
+from unlearning.benchmarks.tofu.weights import WeightReader, early
+from unlearning.config.layout import UnlearnRun
+from unlearning.errors import UserError
+from unlearning.evaluation.membership import against_retrained
+from unlearning.evaluation.records import metrics_in
+from unlearning.methods.terms import Method
+from unlearning.reporting.labels import SETS
+from unlearning.reporting.results import Comparison, Evaluation, Reader, Results, answer_losses
+from unlearning.reporting.setup import models, recipe
+
+COLLAPSED_UTILITY = 0.05
+FEWEST = 5  # points of a curve that can tell a line from a logarithm: both have two parameters
+
+
+def read(experiment) -> Results:
+    """Everything; UserError if the target or the first retrained model is missing."""
+    results = Reader(experiment, TofuComparison).read(METRICS)
+    results.details |= {"lead": lead(experiment, results), "notes": notes(results)}
+    return results
+
+
+class TofuComparison(Comparison):
+    """Comparisons are made with each retrained model and averaged: means of log10 p, of the KS
+    statistic, and p as 10 to the mean of its logarithm. A retrained model is compared with the
+    first one; the first one with none.
+    """
+
+    def __init__(
+        self,
+        experiment,
+        split: str,
+        target: Evaluation,
+        retrained: dict[str, Evaluation],
+        details: dict[str, Any],
+    ):
+        super().__init__(experiment, split, target, retrained, details)
+        chosen = experiment.config["evaluation"]
+        self.formulas, self.attacks = chosen["variant"], chosen["membership"]
+        forget = target.rows["forget"]
+        self.strata, self.weights = strata(forget), WeightReader(experiment, forget)
+        # a log of open-unlearning's is compared by the ratios that it holds, as there
+        self.logged = any(
+            open_unlearning.RATIOS in model.rows["forget"] for model in retrained.values()
+        )
+        self.ratios = {run: self._ratio(model.rows) for run, model in retrained.items()}
+        sizes = {name: len(rows) for name, rows in self.strata.items()}
+        details.setdefault("strata", {})[split] = sizes
+        for kind in ("weights", "losses"):
+            details.setdefault(kind, [])
+
+    def model(self, model: Evaluation) -> dict[str, float]:
+        """Forget quality and membership; UserError for other questions."""
+        return self._against(model, list(self.others))
+
+    def retrained(self, model: Evaluation) -> dict[str, float]:
+        """Of a further retrained model against the first: the noise floor."""
+        first = next(iter(self.others))
+        return {} if model.run == first else self._against(model, [first])
+
+    def point(self, point: dict, name: str) -> dict[str, float]:
+        """All metrics of a point of a trajectory; of forget quality it holds log x alone."""
+        log_ratio = point["log_truth_ratio"][self.formulas]
+        rows = len(next(iter(self.ratios.values())))
+        if len(log_ratio) != rows:
+            raise UserError(
+                f"{name} holds {len(log_ratio)} forget rows, the retrained model {rows}: delete "
+                "the file and run again"
+            )
+        ratio = asarray(log_ratio, dtype=float)
+        quality = self._quality(exp(-ratio) if self.logged else ratio, list(self.others))
+        return quality | metrics_in(point, self.formulas)
+
+    def unlearned(self, cell: UnlearnRun, record: dict, model: Evaluation) -> dict[str, float]:
+        """Gradient weights and the divergence of a run, where its loss and recipe tell them."""
+        course = self.weights.course(cell, record, model.rows["forget"])
+        if course:
+            self.details["weights"].append(course)
+        self.details["losses"].append((cell, record["losses"]))
+        method = self.experiment.method(cell.method, dict(cell.hyper))
+        metrics = early(course)
+        if shows_divergence(method, self.experiment.config["unlearn"]):
+            metrics |= self._divergence(cell, record, model.rows["forget"])
+        return metrics
+
+    def collapsed(self, metrics: dict[str, float]) -> bool:
+        """A model without utility; a retrained model's log need not know its utility."""
+        return metrics.get("model_utility", 1.0) < COLLAPSED_UTILITY
+
+    def _against(self, model: Evaluation, runs: list[str]) -> dict[str, float]:
+        for run in runs:
+            pair = (model.rows["forget"], self.others[run].rows["forget"])
+            check_same_rows(*pair, (model.run, run))
+        membership = [
+            against_retrained(model.rows, self.others[run].rows, self.attacks) for run in runs
+        ]
+        return self._quality(self._ratio(model.rows), runs) | mean_of(membership)
+
+    def _ratio(self, sets: dict[str, dict]) -> ndarray:
+        """(rows,) log x, or beside a log of open-unlearning's 1/x."""
+        if self.logged:
+            forget = sets["forget"]
+            logged = forget.get(open_unlearning.RATIOS)
+            return asarray(open_unlearning.truth_ratio(forget) if logged is None else logged)
+        return log_truth_ratio(sets["forget"], self.formulas)
+
+    def _quality(self, log_ratio: ndarray, runs: list[str]) -> dict[str, float]:
+        """Forget quality of all rows and of each stratum, as forget_quality@name."""
+        wholes = {"": slice(None), **self.strata}
+        found: dict[str, float] = {}
+        for name, rows in wholes.items():
+            tests = [compare(log_ratio[rows], self.ratios[run][rows]).metrics() for run in runs]
+            mean = mean_of(tests)
+            mean["forget_quality"] = 10 ** mean["log10_forget_quality"]
+            suffix = f"@{name}" if name else ""
+            found |= {f"{k}{suffix}": v for k, v in mean.items() if f"{k}{suffix}" in METRICS}
+        return found
+
+    def _divergence(self, cell: UnlearnRun, record: dict, end: dict) -> dict[str, float]:
+        """How far the forget set's log-probability fell, and the fits of the synthetic study; those
+        without drift for a curve that collapsed too early, or ended above its start."""
+        curves = divergence(self.target.rows["forget"], record, end)
+        self.details.setdefault("divergence", []).append((cell, curves))
+        drift = curves["drift"]
+        found = {"divergence_drift": drift[-1]}
+        if len(drift) >= FEWEST and min(drift[1:]) > 0:
+            fits = {key: quantity.value(curves) for key, quantity in GROWTH.items()}
+            found |= {
+                f"divergence_{k}": v for k, v in fits.items() if v is not None and k != "drift"
+            }
+        return found
+
+
+def mean_of(records: list[dict[str, float]]) -> dict[str, float]:
+    """Metric -> mean over the records that have it."""
+    names = dict.fromkeys(name for record in records for name in record)
+    values = {name: [r[name] for r in records if name in r] for name in names}
+    return {name: sum(found) / len(found) for name, found in values.items()}
+
+
+def shows_divergence(method: Method, unlearn: dict) -> bool:
+    """Whether the runs of a method can tell: no retain term, evaluations on the way, and a constant
+    learning rate, for a decaying one bends every curve. unlearn: the section of the config.
+
+    The NPO paper proves for a logistic model that gradient ascent diverges linearly in the number
+    of steps and NPO logarithmically; this is the same look at a language model. Its runs take
+    AdamW's steps, not those of gradient descent, which the theorem is about.
+    """
+    constant = unlearn["schedule"] == "constant" and unlearn["warmup_epochs"] == 0
+    retains = method.retain is not None or "retain" in method.forget.roles  # one loss of both
+    return constant and not retains and len(unlearn["trajectory"]) + 2 >= FEWEST
+
+
+def divergence(start: dict, record: dict, end: dict) -> Curves:
+    """step; log_probability, the mean over the forget rows of log p(y|x), summed over the answer's
+    tokens, in nats; drift, by how much it has fallen.
+
+    start, end: the forget rows of the target's evaluation and of the run's own.
+    """
+    tokens = array(start["answer_tokens"], dtype=float)
+    steps, values = [], []
+    for _, step, losses in answer_losses(record, start["answer_loss"], end["answer_loss"]):
+        steps.append(step)
+        values.append(float((-array(losses) * tokens).mean()))
+    drift = [values[0] - value for value in values]
+    return {"step": steps, "log_probability": values, "drift": drift}
+
+
+def lead(experiment, results: Results) -> str:
+    """What was run, in numbers and in the field's words."""
+    config, cells = experiment.config, experiment.cells()
+    variants, seeds = len({(c.method, c.variant) for c in cells}), len(config["unlearn"]["seeds"])
+    retrained = len(experiment.retrain_runs())
+    return (
+        f"{_count(variants, 'variant')} of {_count(len(experiment.methods), 'unlearning method')} "
+        f"({', '.join(experiment.methods)}) on {', '.join(experiment.splits)} of "
+        f"{data_source(config['data'])}, {_count(seeds, 'seed')} each. {models(config)}. Shared "
+        f"recipe: {recipe(config['unlearn'])}. Every run is compared with "
+        f"{_count(retrained, 'model')} retrained without the forget set."
+    )
+
+
+def notes(results: Results) -> list[str]:
+    """On what was evaluated."""
+    rows = [f"{split}: {row_counts(sizes)}" for split, sizes in results.sizes.items()]
+    return [f"Evaluated on {'; '.join(rows)}."]
+
+
+def data_source(data: dict) -> str:
+    """The data in words."""
+    if data["source"] == "mini":
+        mini = data["mini"]
+        return (
+            f"the generated mini world ({mini['authors']} fictitious authors, "
+            f"{mini['questions_per_author']} questions each)"
+        )
+    authors = data["retain_authors"]
+    return "TOFU" if authors is None else f"TOFU with {authors} retain authors"
+
+
+def row_counts(rows: dict[str, int]) -> str:
+    """Forget set 96, retain set 300, …: numbers of questions."""
+    return ", ".join(f"{SETS.get(name, name).lower()} {count}" for name, count in rows.items())
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,66 @@
+"""The forget set's log-probability by step, and whether a line or a logarithm fits its fall."""
+
+from dataclasses import replace
+
+import pandas
+
+from unlearning.analysis.quantities import GROWTH
+from unlearning.reporting.charts.bands import bands, curve_chart, fitted_panel
+from unlearning.reporting.charts.specs import Panel
+from unlearning.reporting.frame import MODEL, finals
+from unlearning.reporting.labels import model_label
+from unlearning.reporting.section import Content, Figure
+from unlearning.reporting.sections.results import metric_table
+
+TITLE = "Divergence"
+TABLES = ("divergence",)
+SHOWN = ("divergence",)
+FIGURES = {
+    "divergence": "Log-probability of the forget set by step of unlearning without a retain term "
+    "at a constant learning rate, means and one standard deviation over seeds; and of each variant "
+    "how far it fell, with a linear fit a + b t (dots) and a logarithmic one a log(1 + c t) "
+    "(dashes)."
+}
+NOTE = (
+    "No method without a retain term was run at a constant learning rate with evaluations on the "
+    "way: see mini-divergence."
+)
+FALL = "Fall of log-probability"
+METRICS = tuple(f"divergence_{key}" for key in GROWTH)
+
+
+def content(report) -> Content:
+    """All variants' log-probability on one pair of axes, then each one's fall with both fits."""
+    names = ("step", "log_probability", "drift")
+    lines = []
+    for cell, curves in report.results.details.get("divergence", []):
+        label = model_label(cell.method, dict(cell.hyper))
+        key = (cell.split, cell.method, cell.variant, label, cell.seed)
+        for values in zip(*(curves[name] for name in names), strict=True):
+            lines.append((*key, *values))
+    runs = pandas.DataFrame(lines, columns=[*MODEL, *names])
+    shown, panels = [], []
+    for split, here in runs.groupby("split", sort=False):
+        panels += _panels(report, split, here)
+        models = finals(report.frame)
+        models = models[(models["split"] == split) & models["label"].isin(here["label"])]
+        caption = f"Divergence on {split}"
+        shown.append(metric_table(report, f"divergence-{split}", caption, models, METRICS))
+    figure = Figure(panels, "medium", columns=3, note="" if panels else NOTE)
+    return Content(
+        {"divergence": runs}, {"divergence": shown}, {"divergence": figure}, empty=not panels
+    )
+
+
+def _panels(report, split: str, runs: pandas.DataFrame) -> list[Panel]:
+    labels = runs["label"].unique()
+    look = {label: replace(report.styles[label], dash=(1, 0)) for label in labels}  # dots are a fit
+    probability = runs.rename(columns={"log_probability": "value"})
+    marks = bands(probability, floor=float("-inf"))
+    together = curve_chart(marks, "Log-probability of the forget set", look)
+    panels = [Panel(f"{split}: log-probability of a forget answer, nats", together)]
+    falls = runs.rename(columns={"drift": "value"})
+    for label in labels:
+        own = falls[falls["label"] == label]
+        panels.append(fitted_panel(f"{split}: {label}", own, FALL, look))
+    return panels

@@ -1,0 +1,52 @@
+"""Forget quality against model utility: every seed, and the mean of every variant."""
+
+import altair
+
+from unlearning.benchmarks.tofu.sections.marks import TOOLTIP, marks
+from unlearning.reporting.charts.palette import channels
+from unlearning.reporting.charts.specs import (
+    Panel,
+    emphasis,
+    inline_data,
+    log_fq_axis,
+    threshold,
+    utility_axis,
+)
+from unlearning.reporting.frame import finals
+from unlearning.reporting.section import Content, Figure
+
+TITLE = "Trade-off"
+FIGURES = {
+    "fq_mu": "Forget quality (log10 of the KS p-value) against model utility: seeds, their means, "
+    "target and retrained models; the dashed line is 0.05."
+}
+
+
+def content(report) -> Content:
+    """One panel for each split."""
+    models = finals(report.frame)
+    panels = [
+        _panel(report, split, models[models["split"] == split]) for split in report.results.splits
+    ]
+    return Content(figures={"fq_mu": Figure(panels, width=420)})
+
+
+def _panel(report, split: str, models) -> Panel:
+    """The retrained mark stands at the noise floor."""
+    variants = models[models["label"].isin(list(report.results.variants[split]))]
+    seeds = marks(variants, ["seed"], ["log10_fq", "mu"])
+    means = marks(models, [], ["log10_fq", "mu"])
+    y = log_fq_axis([mark["log10_fq"] for mark in (*seeds, *means)])
+    x = utility_axis()
+    labels = {mark["label"] for mark in means}
+    look = channels({k: v for k, v in report.styles.items() if k in labels}, shape=True)
+    small = altair.Chart(inline_data(seeds)).mark_point(size=42, filled=True)
+    large = altair.Chart(inline_data(means)).mark_point(
+        size=190, filled=True, stroke="white", strokeWidth=1.2
+    )
+    layers = [
+        threshold(),
+        small.encode(x=x, y=y, tooltip=TOOLTIP, opacity=emphasis(0.38, 0.05, 0.8), **look),
+        large.encode(x=x, y=y, tooltip=TOOLTIP, opacity=emphasis(1, 0.12), **look),
+    ]
+    return Panel(split, altair.layer(*layers), height=380)

@@ -1,0 +1,57 @@
+"""Training losses of the unlearning runs, one small panel for each variant."""
+
+from collections import Counter
+
+import altair
+
+from unlearning.reporting.charts.bands import short
+from unlearning.reporting.charts.palette import Style
+from unlearning.reporting.charts.specs import Panel, inline_data
+from unlearning.reporting.labels import model_label
+from unlearning.reporting.section import Content, Figure
+
+TITLE = "Losses"
+FIGURES = {"losses": "Training loss by step of unlearning, a line for each of the first seeds."}
+NOTE = "No unlearning run has been evaluated yet."
+MOST_SEEDS = 5
+MOST_STEPS = 120  # of a run on the page; longer ones are thinned evenly
+
+
+def content(report) -> Content:
+    """Seeds are lines. Scales differ: losses of methods do not compare."""
+    runs: dict[tuple[str, str], list[dict]] = {}
+    drawn: Counter[tuple[str, str]] = Counter()
+    for cell, losses in report.results.details["losses"]:
+        label = model_label(cell.method, dict(cell.hyper))
+        drawn[cell.split, label] += 1
+        if drawn[cell.split, label] > MOST_SEEDS:
+            continue
+        lines = runs.setdefault((cell.split, label), [])
+        lines += [{"step": n, "loss": short(v), "seed": cell.seed} for n, v in thinned(losses)]
+    several = len(report.results.splits) > 1
+    panels = [
+        Panel(f"{split}: {label}" if several else label, _chart(lines, report.styles[label]), 130)
+        for (split, label), lines in runs.items()
+    ]
+    figure = Figure(panels, "small", columns=4, width=200, note="" if panels else NOTE)
+    return Content(figures={"losses": figure}, empty=not panels)
+
+
+def thinned(values: list[float | None], most: int = MOST_STEPS) -> list[tuple[int, float]]:
+    """(step, loss) of at most `most` steps, the first and the last among them; no null."""
+    stride = max(1, -(-(len(values) - 1) // (most - 1)))
+    steps = [*range(0, len(values), stride)]
+    if values and steps[-1] != len(values) - 1:
+        steps.append(len(values) - 1)
+    return [(step + 1, values[step]) for step in steps if values[step] is not None]
+
+
+def _chart(lines: list[dict], style: Style):
+    axis = altair.Axis(tickCount=4)
+    chart = altair.Chart(inline_data(lines))
+    return chart.mark_line(strokeWidth=1.3, color=style.colour, opacity=0.75).encode(
+        x=altair.X("step:Q", title=None, axis=axis),
+        y=altair.Y("loss:Q", title=None, axis=axis, scale=altair.Scale(zero=False)),
+        detail="seed:N",
+        tooltip=["seed:N", "step:Q", altair.Tooltip("loss:Q", format=".4~g")],
+    )

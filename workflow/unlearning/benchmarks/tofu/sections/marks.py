@@ -1,0 +1,46 @@
+"""Marks of figures that show forget quality and utility, from rows of the frame."""
+
+from collections.abc import Iterable
+
+import altair
+import pandas
+
+from unlearning.reporting.charts.bands import short
+from unlearning.reporting.labels import p_value
+
+FIELDS = {"log10_forget_quality": "log10_fq", "forget_quality": "fq", "model_utility": "mu"}
+TOOLTIP = [
+    altair.Tooltip("label:N", title="Model"),
+    altair.Tooltip("seed:N", title="Seed"),
+    altair.Tooltip("fq_text:N", title="Forget quality"),
+    altair.Tooltip("log10_fq:Q", title="log10 FQ", format=".2f"),
+    altair.Tooltip("mu:Q", title="Model utility", format=".3f"),
+]
+
+
+def marks(
+    rows: pandas.DataFrame, by: list[str], fields: Iterable[str] = ("log10_fq",)
+) -> list[dict]:
+    """One mark for each group: the columns in `by`, log10 FQ, FQ and MU as far as measured, and
+    whether several seeds are averaged in it (`seed`). Groups without one of `fields` have none.
+
+    by: with the seed, each run; without, means over seeds.
+    """
+    wanted = rows[rows["metric"].isin(FIELDS)]
+    keys = list(dict.fromkeys(["label", *by]))
+    values = wanted.groupby([*keys, "metric"], sort=False)["value"].agg(["mean", "count"])
+    found: dict[tuple, dict] = {}
+    for (*key, metric), (mean, count) in zip(values.index, values.to_numpy(), strict=True):
+        mark = found.setdefault(tuple(key), dict(zip(keys, key, strict=True)))
+        mark[FIELDS[metric]] = mean
+        if "seed" not in keys:
+            mark["seed"] = f"mean of {int(count)}"
+    for mark in found.values():
+        if "log10_fq" in mark:
+            quality = 10 ** mark["log10_fq"]  # the geometric mean, as everywhere
+            mark |= {"log10_fq": short(mark["log10_fq"]), "fq": short(quality)}
+            mark["fq_text"] = p_value(quality)
+        if "mu" in mark:
+            mark["mu"] = short(mark["mu"])
+        mark["seed"] = str(mark["seed"])
+    return [mark for mark in found.values() if all(field in mark for field in fields)]

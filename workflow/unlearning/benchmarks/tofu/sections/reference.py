@@ -1,0 +1,101 @@
+"""Forget quality and utility of a method against the reference model that it was given."""
+
+import altair
+import pandas
+
+from unlearning.methods.references import TARGET
+from unlearning.reporting.charts.specs import Panel, inline_data, log_fq_axis, threshold
+from unlearning.reporting.frame import finals
+from unlearning.reporting.labels import model_label
+from unlearning.reporting.section import Content, Figure
+from unlearning.reporting.tables import SEEDS, Cell, Column, Row, Table, columns, number
+
+TITLE = "Reference"
+SHOWN = ("reference",)
+FIGURES = {
+    "reference": "Forget quality and model utility of NPO against the reference model that it was "
+    "given."
+}
+NOTE = "No run has another reference than the target: see mini-reference-bias."
+METRICS = ("forget_quality", "log10_forget_quality", "model_utility", "early_weight")
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
+
+
+def content(report) -> Content:
+    """Two panels and a table for each split in which a method ran with several references."""
+    shown, panels = [], []
+    for split in report.results.splits:
+        grouped = groups(report, split)
+        if grouped:
+            shown.append(_table(report, split, grouped))
+            panels += _panels(report, split, grouped)
+    figure = Figure(panels, note="" if panels else NOTE)
+    return Content(tables={"reference": shown}, figures={"reference": figure}, empty=not panels)
+
+
+def groups(report, split: str) -> dict[str, dict[str, str]]:
+    """Method with its other values -> reference -> label, of what was run with other references."""
+    found: dict[str, dict[str, str]] = {}
+    for label, variant in report.results.variants[split].items():
+        if (split, label) in report.spreads:
+            hyper = dict(variant.stated)
+            reference = hyper.pop("reference", TARGET)
+            found.setdefault(model_label(variant.method, hyper), {})[reference] = label
+    return {method: given for method, given in found.items() if set(given) - {TARGET}}
+
+
+def _table(report, split: str, grouped: dict[str, dict[str, str]]) -> Table:
+    metrics, models = report.results.metrics, report.results.models
+    rows = []
+    for method, given in grouped.items():
+        for reference, label in given.items():
+            spreads = report.spreads[split, label]
+            cells = [Cell(reference, reference)]
+            cells += [number(key, spreads.get(key), metrics[key]) for key in METRICS]
+            seeds = int(((models["split"] == split) & (models["label"] == label)).sum())
+            rows.append(Row(method, [*cells, Cell(str(seeds), seeds)]))
+    heads = [Column("reference", "Reference", number=False), *columns(METRICS, metrics), SEEDS]
+    caption = f"Reference models on {split}"
+    return Table(f"reference-{split}", caption, heads, rows, head="Method")
+
+
+def _panels(report, split: str, grouped: dict[str, dict[str, str]]) -> list[Panel]:
+    """log10 FQ and MU by reference: seeds and their means; a line for each method."""
+    models = finals(report.frame)
+    keys = ["label", "seed"]
+    values = models[models["split"] == split].pivot_table("value", keys, "metric", sort=False)
+    marks = []
+    for method, given in grouped.items():
+        for reference, label in given.items():
+            rows: pandas.DataFrame = values.loc[[label]].reset_index()
+            for seed, quality, utility in zip(
+                rows["seed"], rows["log10_forget_quality"], rows["model_utility"], strict=True
+            ):
+                mark = {"method": method, "reference": reference, "seed": str(seed)}
+                marks.append(mark | {"log10_fq": quality, "mu": utility})
+    quality = log_fq_axis([mark["log10_fq"] for mark in marks])
+    utility = altair.Y("mu:Q", title="Model utility", scale=altair.Scale(zero=True))
+    return [
+        Panel(f"{split}: forget quality by reference", _chart(marks, quality, threshold())),
+        Panel(f"{split}: model utility by reference", _chart(marks, utility)),
+    ]
+
+
+def _chart(marks: list[dict], y: altair.Y, *below):
+    order = list(dict.fromkeys(mark["reference"] for mark in marks))
+    methods = list(dict.fromkeys(mark["method"] for mark in marks))
+    scale = altair.Scale(domain=methods, range=list(_COLOURS[: len(methods)]))
+    axis = altair.Axis(labelAngle=-30)
+    base = altair.Chart(inline_data(marks)).encode(
+        x=altair.X("reference:N", sort=order, title="Reference model", axis=axis),
+        color=altair.Color("method:N", scale=scale, legend=altair.Legend(title=None)),
+    )
+    mean = y.copy()
+    mean.aggregate = "mean"
+    tooltip = ["method:N", "reference:N", "seed:N", y.shorthand]
+    return altair.layer(
+        *below,
+        base.mark_point(size=40, filled=True, opacity=0.4).encode(y=y, tooltip=tooltip),
+        base.mark_point(size=150, filled=True).encode(y=mean),
+        base.mark_line(opacity=0.35, strokeDash=[3, 3]).encode(y=mean),
+    )

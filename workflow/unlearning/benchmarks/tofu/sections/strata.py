@@ -1,0 +1,115 @@
+"""Forget quality of halves of the forget set: short and long, weakly and strongly memorised."""
+
+import altair
+
+from unlearning.benchmarks.tofu.strata import LENGTH, MEMORISATION, PAIRS
+from unlearning.reporting.charts.palette import Style, channels
+from unlearning.reporting.charts.specs import (
+    Panel,
+    emphasis,
+    inline_data,
+    log_fq_axis,
+    threshold,
+)
+from unlearning.reporting.frame import LOG10, VARIANT, average, finals
+from unlearning.reporting.labels import p_value
+from unlearning.reporting.section import Content, Figure
+from unlearning.reporting.sections.results import metric_table
+
+TITLE = "Strata"
+TABLES = ("strata",)
+SHOWN = ("strata",)
+FIGURES = {
+    "strata": "Forget quality (log10 of the KS p-value) of short and long answers, and of weakly "
+    "and strongly memorised rows."
+}
+NOTE = "All forget rows are alike in length and in memorisation: there are no strata."
+ROW_HEIGHT = 26
+HEADS = {LENGTH: "short ○ and long ● answers", MEMORISATION: "weakly ○ and strongly ● memorised"}
+QUALITY = f"{LOG10}forget_quality"
+
+
+def content(report) -> Content:
+    """A panel for each split and pair of strata, and the numbers."""
+    models = finals(report.frame)
+    parts = models[models["metric"].str.contains("@")]
+    table = average(parts, VARIANT)
+    table[["metric", "stratum"]] = table["metric"].str.extract("(.*)@(.*)")
+    sizes = report.results.details["strata"]
+    pairs = zip(table["split"], table["stratum"], strict=True)
+    table["rows"] = [sizes[split].get(stratum) for split, stratum in pairs]
+    shown, panels = [], []
+    for split in report.results.splits:
+        here = parts[parts["split"] == split]
+        keys = [
+            f"{metric}@{name}"
+            for pair in PAIRS
+            for name in pair
+            if name in sizes[split]
+            for metric in ("forget_quality", QUALITY)
+        ]
+        if keys:
+            caption = f"Strata of {split}"
+            shown.append(metric_table(report, f"strata-{split}", caption, here, keys))
+        found = [_panel(report, split, here, pair) for pair in PAIRS if pair[0] in sizes[split]]
+        panels += found
+    figure = Figure(panels, note="" if panels else NOTE)
+    return Content(
+        {"strata": table},
+        {"strata": shown},
+        {"strata": figure},
+        words={"sizes": {f"Strata of {split}": rows for split, rows in sizes.items()}},
+        empty=not panels,
+    )
+
+
+def _panel(report, split: str, rows, pair: tuple[str, str]) -> Panel:
+    """log10 FQ of both halves, a line for each variant."""
+    marks = []
+    for stratum in pair:
+        tested = rows[rows["metric"] == f"{QUALITY}@{stratum}"]
+        for label, seeds in tested.groupby("label", sort=False):
+            values = [
+                *zip(seeds["seed"], seeds["value"], strict=True),
+                ("mean", seeds["value"].mean()),
+            ]
+            for seed, value in values:
+                mark = {"label": label, "seed": str(seed), "stratum": stratum}
+                marks.append(mark | {"log10_fq": value, "fq_text": p_value(10**value)})
+    present = {mark["label"] for mark in marks}
+    look = {label: style for label, style in report.styles.items() if label in present}
+    height = ROW_HEIGHT * len(look) + 20
+    return Panel(f"{split}: {HEADS[pair]}", _chart(marks, pair, look), height)
+
+
+def _chart(marks: list[dict], pair: tuple[str, str], styles: dict[str, Style]):
+    x = log_fq_axis([mark["log10_fq"] for mark in marks], altair.X)
+    axis = altair.Axis(labelLimit=240, grid=True)
+    y = altair.Y("label:N", sort=list(styles), title=None, axis=axis)
+    colour = channels(styles)["color"]
+    colour.legend = None  # the axis names them
+    means = [mark for mark in marks if mark["seed"] == "mean"]
+    between = altair.Chart(inline_data(means)).mark_line(strokeWidth=2)
+    layers = [
+        threshold(altair.X).encode(x=x),
+        between.encode(x=x, y=y, color=colour, opacity=emphasis(0.6, 0.1)),
+    ]
+    for stratum in pair:
+        filled = stratum == pair[1]
+        for mean in (False, True):
+            chosen = [m for m in marks if m["stratum"] == stratum and (m["seed"] == "mean") == mean]
+            points = altair.Chart(inline_data(chosen)).mark_point(
+                filled=filled, size=110 if mean else 22, strokeWidth=2 if mean else 1
+            )
+            opacity = emphasis(1, 0.12) if mean else emphasis(0.4, 0.05, 0.8)
+            layers.append(points.encode(x=x, y=y, color=colour, opacity=opacity, tooltip=_TOOLTIP))
+    return altair.layer(*layers)
+
+
+_TOOLTIP = [
+    altair.Tooltip("label:N", title="Model"),
+    altair.Tooltip("seed:N", title="Seed"),
+    altair.Tooltip("stratum:N", title="Stratum"),
+    altair.Tooltip("fq_text:N", title="Forget quality"),
+    altair.Tooltip("log10_fq:Q", title="log10 FQ", format=".2f"),
+]

@@ -1,0 +1,141 @@
+"""Gradient weights of the forget rows by epoch, and against the length of the answer."""
+
+from collections.abc import Mapping
+
+import altair
+import numpy
+import pandas
+
+from unlearning.benchmarks.tofu.weights import RowWeights
+from unlearning.reporting.charts.bands import short
+from unlearning.reporting.charts.palette import Style
+from unlearning.reporting.charts.specs import Panel, inline_data
+from unlearning.reporting.frame import MODEL
+from unlearning.reporting.labels import decimal
+from unlearning.reporting.section import Content, Figure
+from unlearning.reporting.tables import Cell, Column, Row, Table
+
+TITLE = "Weights"
+TABLES = ("weights",)
+SHOWN = ("weights",)
+FIGURES = {
+    "weights": "Gradient weights of the forget rows under NPO and SimNPO, by epoch: median, middle "
+    "half and middle 90% of rows and seeds.",
+    "weights_length": "Gradient weights of the forget rows against the length of the answer, each "
+    "row's mean over seeds.",
+}
+NOTE = "No NPO or SimNPO run has been evaluated yet."
+MEASURES = {
+    "weight": "Mean",
+    "weight_spread": "Spread over rows",
+    "weight_length_correlation": "Rank corr. with length",
+    "weight_memorisation_correlation": "Rank corr. with memorisation",
+}
+_QUANTILES = {"lowest": 0.05, "low": 0.25, "median": 0.5, "high": 0.75, "highest": 0.95}
+_WHEN = {"start": "#9aa5b1", "early": "#D55E00", "end": "#1f2933"}  # with the colour of each
+
+Epochs = dict[float, list[RowWeights]]
+
+
+def content(report) -> Content:
+    """Panels and a table for each split."""
+    courses = report.results.details["weights"]
+    lines = []
+    for weights in (weights for course in courses for weights in course):
+        cell, described = weights.cell, weights.describe()
+        key = [cell.split, cell.method, cell.variant, weights.label, cell.seed, weights.epoch]
+        lines.append([*key, *(described.get(measure) for measure in MEASURES)])
+    csv = pandas.DataFrame(lines, columns=[*MODEL, "epoch", *MEASURES])
+    shown, by_epoch, by_length = [], [], []
+    for split in report.results.splits:
+        variants = by_variant([course for course in courses if course[0].cell.split == split])
+        if variants:
+            shown.append(_table(split, variants))
+        for label, epochs in variants.items():
+            by_epoch.append(Panel(label, _distribution(epochs, report.styles[label]), 150))
+            by_length.append(Panel(label, _scatter(epochs), 190))
+    note = "" if by_epoch else NOTE
+    figures = {
+        "weights": Figure(by_epoch, "small", 4, 220, note),
+        "weights_length": Figure(by_length, "small", 4, 220, note),
+    }
+    return Content({"weights": csv}, {"weights": shown}, figures, empty=not courses)
+
+
+def by_variant(courses: list[list[RowWeights]]) -> dict[str, Epochs]:
+    """Label -> epoch -> the seeds' weights; only epochs that every seed reached."""
+    runs: dict[str, list[list[RowWeights]]] = {}
+    for course in courses:
+        runs.setdefault(course[0].label, []).append(course)
+    found = {}
+    for label, seeds in runs.items():
+        epochs: Epochs = {}
+        for weights in (weights for course in seeds for weights in course):
+            epochs.setdefault(weights.epoch, []).append(weights)
+        found[label] = {e: reached for e, reached in epochs.items() if len(reached) == len(seeds)}
+    return found
+
+
+def moments(epochs: Epochs) -> dict[str, tuple[float, list[RowWeights]]]:
+    """The start, the first evaluated epoch if there are any on the way, and the end."""
+    ordered = sorted(epochs.items())
+    found = {"start": ordered[0]}
+    if len(ordered) > 2:
+        found["early"] = ordered[1]
+    if len(ordered) > 1:
+        found["end"] = ordered[-1]
+    return found
+
+
+def _table(split: str, variants: Mapping[str, Epochs]) -> Table:
+    rows = []
+    for label, epochs in variants.items():
+        for epoch, seeds in moments(epochs).values():
+            described = pandas.DataFrame([weights.describe() for weights in seeds]).mean()
+            cells = [Cell(f"{epoch:g}", epoch)]
+            for measure in MEASURES:
+                value = described.get(measure)
+                known = value is not None and not numpy.isnan(value)
+                cells.append(Cell(decimal(value), value) if known else Cell())
+            rows.append(Row(label, cells))
+    heads = [Column("epoch", "Epoch"), *(Column(k, title) for k, title in MEASURES.items())]
+    return Table(f"weights-{split}", f"Gradient weights on {split}", heads, rows)
+
+
+def _distribution(epochs: Epochs, style: Style):
+    data = []
+    for epoch, seeds in sorted(epochs.items()):
+        pooled = numpy.concatenate([weights.values for weights in seeds])
+        cut = {name: short(numpy.quantile(pooled, q)) for name, q in _QUANTILES.items()}
+        data.append({"epoch": epoch, **cut})
+    base = altair.Chart(inline_data(data)).encode(
+        x=altair.X("epoch:Q", title=None, axis=altair.Axis(tickMinStep=1, tickCount=5))
+    )
+    y = altair.Y("lowest:Q", title=None, axis=altair.Axis(tickCount=4))
+    middle = altair.Y("median:Q")
+    tooltip = [altair.Tooltip(f"{n}:Q", format=".3~g") for n in ("epoch", *_QUANTILES)]
+    return altair.layer(
+        base.mark_area(color=style.colour, opacity=0.15).encode(y=y, y2="highest:Q"),
+        base.mark_area(color=style.colour, opacity=0.3).encode(y="low:Q", y2="high:Q"),
+        base.mark_line(color=style.colour, strokeWidth=2).encode(y=middle),
+        base.mark_point(color=style.colour, filled=True).encode(y=middle, tooltip=tooltip),
+    )
+
+
+def _scatter(epochs: Epochs):
+    data, colours = [], {}
+    for when, (epoch, seeds) in moments(epochs).items():
+        colours[f"{epoch:g}"] = _WHEN[when]
+        mean = sum(weights.values for weights in seeds) / len(seeds)
+        for tokens, value in zip(seeds[0].tokens.tolist(), mean, strict=True):
+            data.append({"tokens": tokens, "weight": short(value), "when": f"{epoch:g}"})
+    scale = altair.Scale(domain=list(colours), range=list(colours.values()))
+    tooltip = [altair.Tooltip("when:N", title="Epoch"), "tokens:Q"]
+    tooltip.append(altair.Tooltip("weight:Q", format=".3~g"))
+    chart = altair.Chart(inline_data(data)).mark_point(size=20, opacity=0.55)
+    return chart.encode(
+        x=altair.X("tokens:Q", title="Tokens of the answer", scale=altair.Scale(zero=False)),
+        y=altair.Y("weight:Q", title=None, axis=altair.Axis(tickCount=4)),
+        color=altair.Color("when:N", scale=scale, legend=altair.Legend(title="Epoch")),
+        tooltip=tooltip,
+    )

@@ -1,0 +1,91 @@
+"""Gradient weights of the forget rows along each run, from the evaluations on its way."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from numpy import array, ndarray
+
+from unlearning.benchmarks.tofu.gradient_weights import WEIGHTS, describe
+from unlearning.benchmarks.tofu.strata import memorisation
+from unlearning.config.experiment import Experiment
+from unlearning.config.layout import UnlearnRun
+from unlearning.files import read_json
+from unlearning.reporting.labels import model_label
+from unlearning.reporting.results import answer_losses
+
+EARLY = 1  # epochs; the SimNPO paper shows weights from its first epoch on
+
+
+@dataclass(frozen=True)
+class RowWeights:
+    """Gradient weights of a run's forget rows after some epochs: (rows,) each.
+
+    tokens: the answers' lengths. memorised: log-probability per token under the target.
+    """
+
+    cell: UnlearnRun
+    epoch: float
+    values: ndarray
+    tokens: ndarray
+    memorised: ndarray
+
+    @property
+    def label(self) -> str:
+        """The variant's name on the page."""
+        return model_label(self.cell.method, dict(self.cell.hyper))
+
+    def describe(self) -> dict[str, float]:
+        """Mean, spread and rank correlations; see gradient_weights."""
+        return describe(self.values, self.tokens, self.memorised)
+
+
+def early(course: list[RowWeights]) -> dict[str, float]:
+    """The metrics that claims name: those of the first evaluation on the way; none if that came
+    after EARLY epochs or never."""
+    if len(course) < 3 or course[1].epoch > EARLY:  # start and end alone, or half a run gone
+        return {}
+    return {f"early_{key}": value for key, value in course[1].describe().items()}
+
+
+class WeightReader:
+    """Takes the weights of the runs of a split. target: the target's forget rows."""
+
+    def __init__(self, experiment: Experiment, target: dict):
+        self.experiment = experiment
+        self.tokens = array(target["answer_tokens"], dtype=float)
+        self.memorised = memorisation(target)
+        self.start = target["answer_loss"]
+
+    def course(self, cell: UnlearnRun, record: dict, end: dict) -> list[RowWeights]:
+        """From the target (epoch 0) to the run's end; none for losses without such weights.
+
+        record: the run's trajectory. end: the forget rows of the unlearned model's evaluation.
+        """
+        hyper = dict(cell.hyper)
+        loss = self.experiment.method(cell.method, hyper).settings()["terms"][0]
+        weight = WEIGHTS.get(loss["function"])
+        reference = self._reference(cell, hyper.get("reference"))
+        if weight is None or reference is None:
+            return []
+        course = []
+        for epoch, _, losses in answer_losses(record, self.start, end["answer_loss"]):
+            logp = -array(losses) * self.tokens
+            values = weight(logp, self.tokens, reference, **loss["hyper"])
+            course.append(RowWeights(cell, epoch, values, self.tokens, self.memorised))
+        return course
+
+    def _reference(self, cell: UnlearnRun, replaced: str | None) -> ndarray | None:
+        """(rows,) log-probabilities under the reference; the target's are those of epoch 0.
+
+        None where the file of another reference is not there or holds other rows: a split above
+        forget10 is measured on forget10's rows.
+        """
+        path: Path = self.experiment.reference(cell.split, cell.run, replaced or "target")
+        if path == self.experiment.reference(cell.split, cell.run):
+            return -array(self.start) * self.tokens
+        if not path.is_file():
+            return None
+        scores = read_json(path)
+        rows = slice(len(self.tokens))
+        same = scores["tokens"][rows] == self.tokens.tolist()
+        return -array(scores["nll"][rows]) if same else None

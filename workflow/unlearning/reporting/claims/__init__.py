@@ -1,0 +1,1 @@
+"""The papers' claims: the file that states them, the verdicts on them, and their look."""

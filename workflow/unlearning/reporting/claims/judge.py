@@ -1,0 +1,248 @@
+"""Verdicts on claims: a Student t interval over seeds against what the claim says."""
+
+import math
+from dataclasses import asdict, dataclass, replace
+
+import numpy
+from scipy.stats import t
+
+from unlearning.methods.registry import names
+from unlearning.reporting.claims.file import Claim, experiments_with, metrics_of
+from unlearning.reporting.claims.series import CONSTANT, Series, comparable, series
+from unlearning.reporting.frame import LEVEL
+from unlearning.reporting.results import Results
+
+SUPPORTED, REFUTED, MIXED = "supported", "not supported", "mixed"
+INCONCLUSIVE, NOT_RUN = "inconclusive", "not run"
+SMALLEST = 5e-324  # log10 of an underflown p-value stays finite
+VERDICTS = (SUPPORTED, REFUTED, MIXED, INCONCLUSIVE, NOT_RUN)
+
+EXPLANATION = (
+    "A claim is judged in parts: once for each forget split (of those it names, if it names any) "
+    "or setting of its study, matching variant and attack. A part's statistic is the difference "
+    "between the two sides, seed by seed where both have seeds; the target and the retrained "
+    "models have no unlearning seed and enter as constants. If the two-sided 95% Student t "
+    "interval of the mean difference lies wholly on the claimed side, the part is supported; "
+    "wholly on the other side, not supported; otherwise, or with too few seeds, inconclusive. A "
+    "comparison without seeds is judged by its value alone. The claim itself is supported if all "
+    "its parts are, mixed if some are and others are not, not supported if some are not and none "
+    "is, and inconclusive otherwise. Beside each verdict stands the one after Holm's correction, "
+    "which asks of all intervals of this report together that with 95% none is wrong: p-values "
+    "of the mean differences, multiplied by how many there are from theirs upwards."
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A claim judged on one split, variant and attack.
+
+    numbers: of and than (means, geometric ones on scale log10; than includes factor and margin);
+    difference, low, high (on the claim's scale), p (two-sided). seeds: 0 where neither side has
+    any. holm: p after Holm's correction, and corrected: the verdict by it; of what has a p.
+    """
+
+    split: str
+    variant: str
+    against: str
+    attack: str
+    verdict: str
+    reason: str
+    numbers: dict[str, float]
+    seeds: int
+    holm: float | None = None
+    corrected: str = ""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim and its parts."""
+
+    claim: Claim
+    parts: list[Part]
+
+    @property
+    def verdict(self) -> str:
+        """Of the claim."""
+        return combined([part.verdict for part in self.parts])
+
+    @property
+    def corrected(self) -> str:
+        """Of the claim after Holm's correction."""
+        return combined([part.corrected or part.verdict for part in self.parts])
+
+    def record(self) -> dict:
+        """As claims.json holds it."""
+        shown = ("id", "statement", "source", "metric") + (("study",) if self.claim.study else ())
+        claim = {key: getattr(self.claim, key) for key in shown}
+        verdicts = {"verdict": self.verdict, "after_holm": self.corrected}
+        parts = [asdict(part) for part in self.parts]
+        return {**claim, "method": self.claim.of.method, **verdicts, "parts": parts}
+
+
+def combined(verdicts: list[str]) -> str:
+    """One verdict from those of the parts that were run."""
+    run = {verdict for verdict in verdicts if verdict != NOT_RUN}
+    if not run:
+        return NOT_RUN
+    if run == {SUPPORTED}:
+        return SUPPORTED
+    if REFUTED in run:
+        return MIXED if SUPPORTED in run else REFUTED
+    return INCONCLUSIVE
+
+
+def judge(claims: list[Claim], results: Results) -> list[Judged]:
+    """Every claim about what this experiment studies, in the file's order."""
+    judged = [
+        Judged(claim, _parts(claim, results)) for claim in claims if claim.study in results.places
+    ]
+    return _holm(judged)
+
+
+def _parts(claim: Claim, results: Results) -> list[Part]:
+    """The verdicts on each split; one `not run` for a claim about what is not here."""
+    splits = results.places[claim.study]
+    here = [split for split in splits if split in claim.splits or not claim.splits]
+    parts = [part for split in here for part in _in_split(claim, split, results)]
+    return parts or [not_run(claim, ", ".join(claim.splits))]
+
+
+def metric_title(claim: Claim) -> str:
+    """Title of what a claim speaks of."""
+    return metrics_of(claim.study)[claim.metric].title
+
+
+def _in_split(claim: Claim, split: str, results: Results) -> list[Part]:
+    """The parts in one split; `not run` if there is nothing to judge."""
+    sides = series(claim.of, claim.metric, results, split)
+    if claim.than_metric is not None:
+        others = series(claim.of, claim.than_metric, results, split)
+        same = {(other.label, other.attack): replace(other, label="") for other in others}
+        pairs = [(s, same[s.label, s.attack]) for s in sides if (s.label, s.attack) in same]
+    elif claim.than is None:
+        value = Series("", "", {CONSTANT: claim.value})
+        pairs = [(side, value) for side in sides]
+    else:
+        others = series(claim.than, claim.metric, results, split)
+        pairs = [
+            (side, other)
+            for side in sides
+            for other in others
+            if comparable(claim.of, side, claim.than, other)
+        ]
+    return [_part(claim, split, *pair) for pair in pairs] or [not_run(claim, split)]
+
+
+def not_run(claim: Claim, split: str) -> Part:
+    """The verdict on what was not run here; it says where it would be."""
+    wanted = claim.of.label + (f" and {claim.than.label}" if claim.than else "")
+    reason = f"no results of {wanted} for this metric in this experiment"
+    methods = [side.method for side in (claim.of, claim.than) if side and not side.constant]
+    if not set(methods) <= set(names()):
+        reason += "; a config with that method judges it"
+    elif not claim.study:
+        reason += f"; {advice(claim)}"
+    return Part(split, "", "", "", NOT_RUN, reason, {}, 0)
+
+
+def advice(claim: Claim) -> str:
+    """The shipped experiments that a claim is judged in: those of its kind that have its splits."""
+    fitting = experiments_with(claim)
+    return f"{' or '.join(fitting)} is made for it" if fitting else "no shipped experiment has it"
+
+
+def _part(claim: Claim, split: str, side: Series, other: Series) -> Part:
+    pairs = _pairs(side, other, claim)
+    constant = side.constant and other.constant
+    numbers = _numbers(claim.scale, pairs, constant)
+    verdict, reason = _decide(claim, numbers, len(pairs), constant)
+    seeds = 0 if constant else len(pairs)
+    return Part(split, side.label, other.label, side.attack, verdict, reason, numbers, seeds)
+
+
+def _pairs(side: Series, other: Series, claim: Claim) -> list[tuple[float, float]]:
+    """(value, value to compare with) of each seed; constants meet every seed."""
+    if side.constant or other.constant:
+        seeds = [s for s in (*side.values, *other.values) if s is not CONSTANT] or [CONSTANT]
+    else:
+        seeds = [seed for seed in side.values if seed in other.values]
+
+    def of(one: Series, seed) -> float:
+        return one.values[CONSTANT if one.constant else seed]
+
+    return [(of(side, s), claim.factor * of(other, s) + claim.margin) for s in seeds]
+
+
+def _on(scale: str, value: float) -> float:
+    if scale == "absolute":
+        return abs(value)
+    return math.log10(max(value, SMALLEST)) if scale == "log10" else value
+
+
+def _off(scale: str, value: float) -> float:
+    return 10**value if scale == "log10" else value
+
+
+def _numbers(scale: str, pairs: list[tuple[float, float]], constant: bool) -> dict[str, float]:
+    if not pairs:
+        return {}
+    ours, theirs = (
+        numpy.array([_on(scale, value) for value in side]) for side in zip(*pairs, strict=True)
+    )
+    differences = ours - theirs
+    mean, n = float(differences.mean()), len(differences)
+    numbers = {
+        "of": _off(scale, float(ours.mean())),
+        "than": _off(scale, float(theirs.mean())),
+        "difference": mean,
+    }
+    if constant:
+        return numbers | {"low": mean, "high": mean}
+    if n == 1:
+        return numbers
+    error = float(differences.std(ddof=1)) / math.sqrt(n)
+    if len(set(differences.tolist())) == 1:  # rounding would leave an error of 1e-17
+        return numbers | {"low": mean, "high": mean, "p": 0.0 if mean else 1.0}
+    half = float(t.ppf(0.5 + LEVEL / 2, n - 1)) * error
+    p = float(2 * t.sf(abs(mean / error), n - 1))
+    return numbers | {"low": mean - half, "high": mean + half, "p": p}
+
+
+def _decide(claim: Claim, numbers: dict, pairs: int, constant: bool) -> tuple[str, str]:
+    if not constant and pairs < claim.seeds_at_least:
+        return INCONCLUSIVE, f"{pairs} of at least {claim.seeds_at_least} seeds"
+    sign = 1 if claim.relation == ">" else -1
+    low, high = sorted((sign * numbers["low"], sign * numbers["high"]))
+    if low > 0:
+        return SUPPORTED, ""
+    if high < 0:
+        return REFUTED, ""
+    return INCONCLUSIVE, "the interval includes no difference"
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """p-values after Holm's step-down correction, in the order given (Holm 1979)."""
+    found = [0.0] * len(p_values)
+    highest = 0.0
+    for place, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        highest = max(highest, min(1.0, (len(p_values) - place) * p_values[index]))
+        found[index] = highest
+    return found
+
+
+def _holm(judged: list[Judged]) -> list[Judged]:
+    """The claims with corrected verdicts; the family is every part with an interval over seeds."""
+    tested = [part.numbers["p"] for j in judged for part in j.parts if "p" in part.numbers]
+    corrected = iter(holm(tested))
+    found = []
+    for one in judged:
+        parts = []
+        for part in one.parts:
+            if "p" in part.numbers:
+                p = next(corrected)
+                decided = part.verdict in (SUPPORTED, REFUTED)
+                verdict = INCONCLUSIVE if decided and p >= 1 - LEVEL else part.verdict
+                part = replace(part, holm=p, corrected=verdict)
+            parts.append(part)
+        found.append(Judged(one.claim, parts))
+    return found

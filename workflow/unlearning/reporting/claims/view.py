@@ -1,0 +1,120 @@
+"""Claims as the page shows them: in words, and drawn as an interval against zero."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from unlearning.reporting.claims.file import Claim, metrics_of
+from unlearning.reporting.claims.judge import VERDICTS, Judged, Part, metric_title
+from unlearning.reporting.labels import attack_title, compact, metric_text, p_value, scientific
+
+_SCALES = {"linear": "", "log10": " (on a log₁₀ scale)", "absolute": " (distances from 0)"}
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A drawing 100 wide: no difference at `zero`, the mean at `mean`, the claimed side shaded."""
+
+    zero: float
+    low: float
+    mean: float
+    high: float
+    claimed_right: bool
+
+
+@dataclass(frozen=True)
+class Line:
+    """A part in words."""
+
+    verdict: str
+    subject: str
+    numbers: str
+    difference: str
+    unit: str
+    seeds: int
+    reason: str
+    interval: Interval | None
+    p: str
+    changed: bool  # whether Holm's correction takes the verdict back
+
+
+def lines(judged: Judged) -> list[Line]:
+    """One for each part."""
+    return [_line(judged.claim, part) for part in judged.parts]
+
+
+def counts(judged: list[Judged]) -> dict[str, int]:
+    """Verdict -> of how many claims, in a fixed order."""
+    found = Counter(one.verdict for one in judged)
+    return {name: found[name] for name in VERDICTS}
+
+
+def predicate(claim: Claim) -> str:
+    """The claim as a formula: Model utility of NPO+RT β=0.1 > 0.9 × Target."""
+    title = metric_title(claim)
+    if claim.than_metric is not None:
+        other = f"{metric_title(replace(claim, metric=claim.than_metric))} of the same"
+    else:
+        other = compact(claim.value) if claim.than is None else claim.than.label
+    if claim.factor != 1:
+        other = f"{compact(claim.factor)} × {other}"
+    if claim.margin != 0:
+        other += f" {'+' if claim.margin > 0 else '-'} {compact(abs(claim.margin))}"
+    return f"{title}: {claim.of.label} {claim.relation} {other}{_SCALES[claim.scale]}"
+
+
+def _line(claim: Claim, part: Part) -> Line:
+    numbers, metric = part.numbers, claim.metric
+    attack = attack_title(part.attack)
+    against = f"against {part.against}" if part.against else ""
+    words = [part.split, part.variant, against, attack and f"attack with {attack}"]
+    sides = ""
+    if numbers:
+        sides = f"{metric_text(metric, numbers['of'])} vs {metric_text(metric, numbers['than'])}"
+    p = "" if part.holm is None else f"p {p_value(numbers['p'])}, Holm {p_value(part.holm)}"
+    return Line(
+        part.verdict,
+        " · ".join(word for word in words if word),
+        sides,
+        _difference(part) if numbers else "",
+        "orders of magnitude" if claim.scale == "log10" else _declared(claim).unit,
+        part.seeds,
+        part.reason,
+        _interval(claim, part),
+        p,
+        part.holm is not None and part.corrected != part.verdict,
+    )
+
+
+def _declared(claim: Claim):
+    return metrics_of(claim.study)[claim.metric]
+
+
+def _difference(part: Part) -> str:
+    """The mean difference and its interval."""
+    numbers = part.numbers
+
+    def signed(value: float) -> str:
+        if abs(value) < 1e-12:  # rounding
+            return "0"
+        if abs(value) < 1e-3:
+            return f"{'+' if value > 0 else ''}{scientific(value)}"
+        return f"{value:+.2f}" if abs(value) >= 1 else f"{value:+.3f}"
+
+    text = signed(numbers["difference"])
+    if part.seeds > 1:
+        text += f" [{signed(numbers['low'])}, {signed(numbers['high'])}]"
+    return text
+
+
+def _interval(claim: Claim, part: Part) -> Interval | None:
+    numbers = part.numbers
+    if "low" not in numbers:
+        return None
+    low, mean, high = numbers["low"], numbers["difference"], numbers["high"]
+    left, right = min(low, 0.0), max(high, 0.0)
+    margin = 0.12 * (right - left) or 1.0
+
+    def place(value: float) -> float:
+        return round(100 * (value - left + margin) / (right - left + 2 * margin), 1)
+
+    return Interval(place(0), place(low), place(mean), place(high), claim.relation == ">")

@@ -1,0 +1,87 @@
+"""Two experiments side by side: which numbers differ, those beyond their spread first."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas
+from scipy.stats import ttest_ind
+
+from unlearning.errors import UserError
+from unlearning.files import read_json
+from unlearning.reporting.frame import COLUMNS, LEVEL, finals, geometric
+
+KEY = ["split", "label", "metric"]
+BEYOND, WITHIN, SINGLE, SAME = "beyond", "within", "single", "same"
+
+
+@dataclass(frozen=True)
+class Differences:
+    """numbers: split, label, metric, both means, both numbers of seeds, difference, p, kind.
+
+    kind: beyond, where Welch's 95% interval of the difference excludes 0; within; single, of values
+    that differ where a side has one seed; same, where all values are equal. verdicts: claim -> the
+    two verdicts, where they differ. only: what only the first, and only the second has.
+    """
+
+    numbers: pandas.DataFrame
+    verdicts: dict[str, tuple[str, str]]
+    only: tuple[list[str], list[str]]
+
+
+def read_report(path: Path) -> tuple[pandas.DataFrame, dict[str, str]]:
+    """The frame and the verdicts of a report's folder, or of a results folder with one report;
+    UserError for another folder."""
+    folder = next((f for f in (path, path / "report") if (f / "results.parquet").is_file()), None)
+    if folder is None:
+        raise UserError(
+            f"{path} holds no results.parquet: name the folder of a report, as results/mini/report"
+        )
+    frame = pandas.read_parquet(folder / "results.parquet")
+    if absent := [name for name in COLUMNS if name not in frame]:
+        raise UserError(
+            f"{folder / 'results.parquet'} lacks the columns {', '.join(absent)}: it is of another "
+            "version; make that report again"
+        )
+    claims = {claim["id"]: claim["verdict"] for claim in read_json(folder / "claims.json")}
+    return frame, claims
+
+
+def differences(first: Path, second: Path) -> Differences:
+    """Finished models of both, matched by split, label and metric."""
+    (frame, claims), (other, others) = read_report(first), read_report(second)
+    sides = [_values(frame), _values(other)]
+    both = sides[0].index.intersection(sides[1].index, sort=False)
+    rows = [(*key, *_compared(sides[0][key], sides[1][key])) for key in both]
+    columns = [*KEY, "first", "second", "n_first", "n_second", "difference", "p", "kind"]
+    numbers = pandas.DataFrame(rows, columns=columns)
+    order = {kind: place for place, kind in enumerate((BEYOND, SINGLE, WITHIN, SAME))}
+    place = numbers["kind"].map(order)
+    numbers = numbers.assign(place=place).sort_values(["place", "p"], kind="stable")
+    changed = {
+        name: (verdict, others[name])
+        for name, verdict in claims.items()
+        if name in others and others[name] != verdict
+    }
+    labels = [{f"{split}, {label}" for split, label, _ in side.index} for side in sides]
+    only = sorted(labels[0] - labels[1]), sorted(labels[1] - labels[0])
+    return Differences(numbers.drop(columns="place"), changed, only)
+
+
+def _values(frame: pandas.DataFrame) -> pandas.Series:
+    """(split, label, metric) -> values of the seeds; p-values stand as their logarithms alone."""
+    models = finals(frame)
+    models = models[~models["metric"].isin(geometric(models["metric"].unique()))]
+    return models.groupby(KEY, sort=False)["value"].agg(list)
+
+
+def _compared(ours: list[float], theirs: list[float]) -> tuple:
+    means = sum(ours) / len(ours), sum(theirs) / len(theirs)
+    found = (*means, len(ours), len(theirs), means[1] - means[0])
+    if sorted(ours) == sorted(theirs):
+        return (*found, 1.0, SAME)
+    if min(len(ours), len(theirs)) < 2:
+        return (*found, None, SINGLE)
+    if len(set(ours)) == len(set(theirs)) == 1:
+        return (*found, 0.0, BEYOND)  # no spread at all on either side
+    p = float(ttest_ind(ours, theirs, equal_var=False).pvalue)
+    return (*found, p, BEYOND if p < 1 - LEVEL else WITHIN)

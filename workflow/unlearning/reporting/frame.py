@@ -1,0 +1,135 @@
+"""All numbers of an experiment as one tidy frame, and how they are averaged.
+
+A row is one metric of one model at one moment. Everything that the report shows follows from it,
+and results.parquet and results.csv hold it for whoever wants to go on by themselves.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import isnan
+
+import numpy
+import pandas
+from scipy.stats import t
+
+from unlearning.evaluation.metrics import LOG10
+
+COLUMNS = {
+    "split": "forget split; of a synthetic experiment the study and its setting",
+    "method": "`target`, `retrain` or the unlearning method",
+    "variant": "hyper-parameters as the folder of the run spells them; empty for references",
+    "label": "method and hyper-parameters as the report names them",
+    "seed": "seed of the run",
+    "draw": "number of the draw of everything that is random before unlearning",
+    "run": "folder of the run under its split",
+    "phase": "`final`: the finished model; `course`: on the way, from the target at epoch 0 to the "
+    "finished model; `relearn`: after a relearning attack's epochs",
+    "attack": "relearning attack, or empty",
+    "epoch": "epochs passed; empty for references",
+    "step": "gradient steps passed; empty for references",
+    "collapsed": "whether the run diverged or ended without any utility",
+    "metric": "name of the metric",
+    "value": "its value, mean over the retrained models where it compares with them",
+}
+FINAL, COURSE, RELEARN = "final", "course", "relearn"
+VARIANT = ["split", "method", "variant", "label"]
+MODEL = [*VARIANT, "seed"]
+LEVEL = 0.95  # of intervals
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean, standard deviation and 95% interval of n values; of a single one there is a mean alone.
+
+    Of a geometric mean the standard deviation is a factor: one deviation is mean × sd, mean / sd.
+    """
+
+    mean: float
+    sd: float | None
+    n: int
+    low: float | None
+    high: float | None
+
+
+def tidy(rows: Iterable[tuple]) -> pandas.DataFrame:
+    """The frame of rows in the order of COLUMNS; values that are None are left out."""
+    frame = pandas.DataFrame(rows, columns=[*COLUMNS])
+    frame = frame[frame["value"].notna()]
+    return frame.astype({"value": float, "epoch": float, "step": float, "collapsed": bool})
+
+
+def finals(frame: pandas.DataFrame) -> pandas.DataFrame:
+    """The finished models' own metrics, without what attacks did to them."""
+    return frame[(frame["phase"] == FINAL) & (frame["attack"] == "")]
+
+
+def geometric(metrics: Iterable[str]) -> set[str]:
+    """The metrics that are averaged on the log scale: those whose logarithm is a metric as well.
+
+    The geometric mean is the natural one of p-values: the arithmetic one is that of the luckiest
+    seed. It is 10 to the mean of the logarithms, so that both columns of a table agree.
+    """
+    names = set(metrics)
+    return {name for name in names if LOG10 + name in names}
+
+
+def average(values: pandas.DataFrame, by: list[str]) -> pandas.DataFrame:
+    """A row for each group and metric: mean, sd (n - 1), n, and the 95% Student t interval.
+
+    values: rows of the frame. by: columns that tell groups apart. Groups keep their order.
+    """
+    keys = [*by, "metric"]
+    logs = geometric(values["metric"].unique())
+    table = (
+        values[~values["metric"].isin(logs)]
+        .groupby(keys, sort=False, dropna=False)["value"]
+        .agg(["mean", "std", "count"])
+        .rename(columns={"std": "sd", "count": "n"})
+        .reset_index()
+    )
+    half = t.ppf(0.5 + LEVEL / 2, (table["n"] - 1).clip(lower=1)) * table["sd"] / table["n"] ** 0.5
+    table["low"], table["high"] = table["mean"] - half, table["mean"] + half
+    table["average"] = "arithmetic"
+    powers = table[table["metric"].isin([LOG10 + name for name in logs])].copy()
+    powers["metric"] = powers["metric"].str.removeprefix(LOG10)
+    moments = ["mean", "sd", "low", "high"]
+    powers[moments] = numpy.power(10.0, powers[moments])
+    powers["average"] = "geometric"
+    groups = values[by].drop_duplicates()
+    return groups.merge(pandas.concat([powers, table]), on=by, how="left", sort=False)
+
+
+def spreads(values: pandas.DataFrame, by: list[str]) -> dict[tuple, dict[str, Spread]]:
+    """Group -> metric -> its spread, of `average`."""
+    found: dict[tuple, dict[str, Spread]] = {}
+    table = average(values, by)
+    columns = [table[name] for name in ("metric", "mean", "sd", "n", "low", "high")]
+    groups = table[by].itertuples(index=False, name=None)
+    for group, metric, mean, *rest in zip(groups, *columns, strict=True):
+        sd, n, low, high = rest
+        one = isnan(sd)
+        spread = Spread(mean, *((None, n, None, None) if one else (sd, n, low, high)))
+        found.setdefault(group, {})[metric] = spread
+    return found
+
+
+def wide(values: pandas.DataFrame, keys: list[str], metrics: Iterable[str]) -> pandas.DataFrame:
+    """A row for each key and a column for each metric, in the order given; gaps where there is
+    no value."""
+    names = list(dict.fromkeys(metrics))
+    present = values[values["metric"].isin(names)]
+    table = present.set_index([*keys, "metric"])["value"].unstack("metric")
+    order = pandas.MultiIndex.from_frame(values[keys].drop_duplicates())
+    return table.reindex(index=order, columns=names).reset_index()
+
+
+def relearned(frame: pandas.DataFrame) -> pandas.DataFrame:
+    """Rows of the metric relearning_log10_drop: log10 FQ of the unlearned model minus that after
+    the last epoch of each attack."""
+    quality = frame[frame["metric"] == "log10_forget_quality"]
+    attacked = quality[quality["phase"] == RELEARN]
+    last = attacked.drop_duplicates([*MODEL, "attack"], keep="last")
+    before = finals(quality).set_index(MODEL)["value"].rename("before")
+    rows = last.join(before, on=MODEL, how="inner")
+    rows["value"] = rows.pop("before") - rows["value"]
+    return rows.assign(phase=FINAL, metric="relearning_log10_drop")

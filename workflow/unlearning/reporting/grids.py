@@ -1,0 +1,60 @@
+"""Grids of hyper-parameters: what a method's variants differ in, and which one the rule chooses."""
+
+import math
+from dataclasses import dataclass
+
+import pandas
+
+from unlearning.reporting.charts.specs import MEANINGFUL
+from unlearning.reporting.results import Results, Variant
+
+RULE = (
+    "of the variants with a geometric mean FQ above 0.05, the one with the highest mean utility; "
+    "where none is above, the one with the highest FQ"
+)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A method's variants. axes: the hyper-parameters that vary. tuned: label, by RULE."""
+
+    split: str
+    method: str
+    axes: tuple[str, ...]
+    variants: list[Variant]
+    tuned: str
+
+
+def tuned(states: pandas.DataFrame) -> str:
+    """The label that RULE chooses; states: rows of the frame, of one moment of each run."""
+    means = states.groupby(["label", "metric"], sort=False)["value"].mean().unstack()
+    quality, utility = means["log10_forget_quality"], means["model_utility"]
+    passing = quality > MEANINGFUL
+    return str(utility[passing].idxmax() if passing.any() else quality.idxmax())
+
+
+def grids(results: Results, split: str, models: pandas.DataFrame) -> list[Grid]:
+    """Every method whose variants are all combinations of two values or more of something.
+
+    models: rows of the split's finished models.
+    """
+    by_method: dict[str, list[Variant]] = {}
+    for label in models["label"].unique():
+        if (variant := results.variants[split].get(label)) is not None:
+            by_method.setdefault(variant.method, []).append(variant)
+    found = [_grid(split, variants, models) for variants in by_method.values()]
+    return [grid for grid in found if grid is not None]
+
+
+def _grid(split: str, variants: list[Variant], models: pandas.DataFrame) -> Grid | None:
+    first = variants[0].stated
+    if len(variants) < 2 or any(point.stated.keys() != first.keys() for point in variants):
+        return None
+    sizes = {key: len({point.stated[key] for point in variants}) for key in first}
+    axes = tuple(key for key, size in sizes.items() if size > 1)
+    if math.prod(sizes.values()) != len(variants):
+        return None  # variants named one by one
+    if any(isinstance(first[axis], str) for axis in axes):
+        return None  # references are no numbers
+    best = tuned(models[models["label"].isin([point.label for point in variants])])
+    return Grid(split, variants[0].method, axes, variants, best)

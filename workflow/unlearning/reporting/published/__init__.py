@@ -1,0 +1,1 @@
+"""Published numbers, and which of them stand beside ours."""

@@ -1,0 +1,97 @@
+"""A published number beside ours: the difference, and whether it lies inside our seeds' spread."""
+
+import math
+from dataclasses import dataclass, field
+
+from unlearning.reporting.labels import metric_text
+
+EXPLANATION = (
+    "A published value lies inside our spread if it is between the smallest and the largest of our "
+    "seeds, widened by half a unit of its last printed digit. With one seed that is a single value."
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where published numbers were published, and how they were made.
+
+    config: sections of a config, as far as the numbers depend on them; they stand beside no run
+    that has other values (made_with.py). hyper: method -> the hyper-parameters of its rows, unless
+    a row says others. n: forget split -> rows of the test of forget quality.
+    """
+
+    title: str
+    url: str
+    note: str = ""
+    config: dict = field(default_factory=dict)
+    hyper: dict = field(default_factory=dict)
+    n: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A published cell and ours. text: the value as printed. half_unit: half a unit of its last
+    printed digit. stated: whether the source states its hyper-parameters. mean, sd: ours, as in
+    the main table; seeds: our values."""
+
+    split: str
+    label: str
+    metric: str
+    value: float
+    text: str
+    half_unit: float
+    source: Source
+    stated: bool
+    mean: float
+    sd: float | None
+    seeds: list[float]
+
+    @property
+    def difference(self) -> float:
+        """Ours minus published."""
+        return self.mean - self.value
+
+    @property
+    def inside(self) -> bool:
+        """Whether the published value lies inside our seeds' range."""
+        low, high = min(self.seeds) - self.half_unit, max(self.seeds) + self.half_unit
+        return low <= self.value <= high
+
+    @property
+    def difference_text(self) -> str:
+        """The difference, signed; of numbers near 1 with three decimals."""
+        return f"{self.difference:+.{1 if abs(self.value) > 10 else 3}f}"
+
+    @property
+    def note(self) -> str:
+        """What stands below our number in a table."""
+        where = "inside" if self.inside else "outside"
+        return f"published {self.text} ({self.difference_text}, {where})"
+
+    @property
+    def ours(self) -> str:
+        """Our mean in words."""
+        return metric_text(self.metric, self.mean)
+
+    def record(self) -> dict:
+        """A line of published.csv."""
+        return {
+            "split": self.split,
+            "label": self.label,
+            "metric": self.metric,
+            "published": self.value,
+            "source": self.source.title,
+            "hyper_stated": self.stated,
+            "mean": self.mean,
+            "sd": self.sd,
+            "n": len(self.seeds),
+            "difference": self.difference,
+            "inside_spread": self.inside,
+        }
+
+
+def half_unit(value: float, digits: int) -> float:
+    """Half a unit of the last digit: of so many decimals, or of three digits of a small number."""
+    if value == 0 or abs(value) >= 10**-digits:
+        return 0.5 * 10**-digits
+    return 0.5 * 10 ** (math.floor(math.log10(abs(value))) - digits)

@@ -1,0 +1,193 @@
+"""Published numbers (config/published/), and which of them are of this experiment's model."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from unlearning.errors import UserError
+from unlearning.methods.registry import names
+from unlearning.reporting.frame import finals, spreads
+from unlearning.reporting.labels import NAMES, RETRAIN, TARGET, compact, scientific
+from unlearning.reporting.published.comparison import Compared, Source, half_unit
+from unlearning.reporting.published.made_with import made_alike
+from unlearning.reporting.results import Results
+
+_KEYS = {"method", "published_as", "source", "hyper", "note"}
+TO_ITSELF = ("privleak", "forget_quality")  # a retrained model's against itself, by definition
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """A model's published numbers. values: as the file has them, whole numbers as int. digits:
+    decimals of the others. hyper: its hyper-parameters, as far as they are published. n: rows of
+    the test of forget quality, where that is known."""
+
+    method: str
+    published_as: str
+    values: dict[str, float]
+    digits: int
+    hyper: dict[str, float]
+    n: int | None
+    remark: str
+    source: Source
+
+    @property
+    def name(self) -> str:
+        """The method as this project names it."""
+        return NAMES.get(self.method, self.method)
+
+    @property
+    def note(self) -> str:
+        """The published hyper-parameters, and what else there is to say."""
+        hyper = ", ".join(f"{key} {compact(value)}" for key, value in self.hyper.items())
+        rows = f"n = {self.n}" if self.n else ""
+        return "; ".join(text for text in (hyper, rows, self.remark) if text)
+
+    def decimals(self, metric: str) -> int:
+        """With how many decimals a number is printed."""
+        return 0 if isinstance(self.values[metric], int) else self.digits
+
+    def text(self, metric: str) -> str:
+        """A number as printed; a dash where there is none."""
+        value = self.values.get(metric)
+        if value is None:
+            return "–"
+        digits = self.decimals(metric)
+        return scientific(value, 2) if 0 < abs(value) < 10**-digits else f"{value:.{digits}f}"
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """Numbers of one base model that unlearned one split. same: whether this experiment unlearns
+    that very model of that very data."""
+
+    name: str
+    split: str
+    same: bool
+    rows: list[PublishedRow]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class PublishedNumbers:
+    """A file's content. metrics: those that some source prints. statements: what a paper says in
+    words, and where."""
+
+    models: list[PublishedModel] = field(default_factory=list)
+    metrics: list[str] = field(default_factory=list)
+    statements: list[str] = field(default_factory=list)
+    statements_source: Source | None = None
+
+
+def load_published(path: Path | None, experiment: Any) -> PublishedNumbers:
+    """The file's content; UserError for an unknown source, method or key."""
+    if path is None:
+        return PublishedNumbers()
+    content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    sources = {key: Source(**stated) for key, stated in content["sources"].items()}
+    models = []
+    for entry in content["models"]:
+        where = f"{path}: {entry['name']}, {entry['split']}"
+        rows = [_row(row, sources, content, entry["split"], where) for row in entry["rows"]]
+        same = _is_ours(entry, experiment)
+        models.append(
+            PublishedModel(entry["name"], entry["split"], same, rows, entry.get("notes", []))
+        )
+    statements = content.get("statements", {"items": [], "source": None})
+    source = sources.get(statements["source"])
+    return PublishedNumbers(models, content["metrics"], statements["items"], source)
+
+
+def compared(published: PublishedNumbers, results: Results) -> list[Compared]:
+    """Every published cell of this experiment's own model that we have a value for.
+
+    Only of runs that were made and measured as the source's, and of forget quality only with as
+    many rows in the test. Where the source states hyper-parameters, only beside the variants that
+    have them; where it does not, beside every variant, and the table says so.
+    """
+    models = finals(results.frame)
+    means = spreads(models, ["split", "label"])
+    cells = []
+    for model in (model for model in published.models if model.same):
+        here = models[models["split"] == model.split]
+        for label, rows in here.groupby("label", sort=False):
+            method = rows["method"].iloc[0]
+            for row in model.rows:
+                if row.method == method and _made_alike(row, model.split, label, results):
+                    cells += _cells(row, rows, means[model.split, label])
+    return cells
+
+
+def beside(cells: list[Compared]) -> dict[tuple[str, str, str], Compared]:
+    """(split, label, metric) -> what is published; of several sources the first stated."""
+    found: dict[tuple[str, str, str], Compared] = {}
+    for cell in cells:
+        found.setdefault((cell.split, cell.label, cell.metric), cell)
+    return found
+
+
+def _is_ours(entry: dict, experiment: Any) -> bool:
+    """Whether base model and data are this experiment's; a model by the last part of its path."""
+    base, data = experiment.config["model"]["path"], experiment.config["data"]
+    if not base or any(data.get(key) != value for key, value in entry["data"].items()):
+        return False
+    last = base.rstrip("/").rpartition("/")[2].lower()
+    return last in {hub_id.rpartition("/")[2].lower() for hub_id in entry["hub_ids"]}
+
+
+def _made_alike(row: PublishedRow, split: str, label: str, results: Results) -> bool:
+    """Whether a variant has the recipe and the values that a source states, as far as it does."""
+    config, referred = results.experiment.config, row.method in (TARGET, RETRAIN)
+    variant = results.variants[split][label] if not referred else None
+    if not made_alike(row.source.config, row.method, variant.stated if variant else {}, config):
+        return False
+    return variant is None or all(variant.complete.get(k) == v for k, v in row.hyper.items())
+
+
+def _cells(row: PublishedRow, models, means) -> list[Compared]:
+    split, label = models["split"].iloc[0], models["label"].iloc[0]
+    cells = []
+    for metric, value in row.values.items():
+        seeds = models.loc[models["metric"] == metric, "value"].tolist()
+        itself = row.method == RETRAIN and metric in TO_ITSELF
+        if seeds and not itself and not (metric == "forget_quality" and _other_rows(row, models)):
+            half, ours = half_unit(value, row.decimals(metric)), means[metric]
+            name = (split, label, metric, value, row.text(metric), half)
+            cells.append(Compared(*name, row.source, bool(row.hyper), ours.mean, ours.sd, seeds))
+    return cells
+
+
+def _other_rows(row: PublishedRow, models) -> bool:
+    """Whether the test of forget quality had another number of rows: its p-values are no match."""
+    counts = models.loc[models["metric"] == "forget_quality_rows", "value"]
+    return row.n is not None and set(counts) != {row.n}
+
+
+def _row(
+    row: dict, sources: dict[str, Source], content: dict, split: str, where: str
+) -> PublishedRow:
+    where = f"{where}, {row.get('method')}"
+    allowed = _KEYS | set(content["metrics"])
+    if unknown := set(row) - allowed:
+        raise UserError(
+            f"{where}: unknown key {sorted(unknown)}. Allowed: {', '.join(sorted(allowed))}"
+        )
+    for key, known in (("source", list(sources)), ("method", [*NAMES, *names()])):
+        if row.get(key) not in known:
+            raise UserError(
+                f"{where}: unknown {key} {row.get(key)!r}. Allowed: {', '.join(known[:12])} …"
+            )
+    values = {name: row[name] for name in content["metrics"] if name in row}
+    source = sources[row["source"]]
+    return PublishedRow(
+        row["method"],
+        row.get("published_as", row["method"]),
+        values,
+        content["digits"],
+        source.hyper.get(row["method"], {}) | row.get("hyper", {}),
+        source.n.get(split),
+        row.get("note", ""),
+        source,
+    )

@@ -1,0 +1,1 @@
+"""Sections that reports of several benchmarks have: one module and one template each."""

@@ -1,0 +1,18 @@
+"""The papers' claims: one verdict each, with its parts inside."""
+
+from unlearning.reporting.claims.judge import EXPLANATION, NOT_RUN, VERDICTS
+from unlearning.reporting.claims.view import counts, lines, predicate
+from unlearning.reporting.section import Content
+
+TITLE = "Claims"
+
+
+def content(report) -> Content:
+    """Claims in the file's order; those that were not run at the end."""
+    claims = [(one, predicate(one.claim), lines(one)) for one in report.claims]
+    run = [claim for claim in claims if claim[0].verdict != NOT_RUN]
+    rest = [claim for claim in claims if claim[0].verdict == NOT_RUN]
+    changed = sum(one.corrected != one.verdict for one in report.claims)
+    words = {"run": run, "rest": rest, "counts": counts(report.claims), "changed": changed}
+    words |= {"explanation": EXPLANATION, "verdicts": VERDICTS}
+    return Content(words=words, empty=not claims)

@@ -1,0 +1,23 @@
+"""What was run, in words, and how many claims held."""
+
+from unlearning.reporting.claims.view import counts
+from unlearning.reporting.labels import RETRAIN, TARGET
+from unlearning.reporting.section import Content
+
+TITLE = "Overview"
+
+
+def content(report) -> Content:
+    """The benchmark tells its story in results.details: lead and notes."""
+    experiment, models = report.experiment, report.results.models
+    evaluated = (~models["method"].isin([TARGET, RETRAIN])).sum()
+    planned = len(experiment.cells()) if experiment.on_language_model else len(experiment.jobs())
+    return Content(
+        words={
+            "lead": report.results.details["lead"],
+            "notes": report.results.details["notes"],
+            "evaluated": report.results.details.get("evaluated", evaluated),
+            "planned": planned,
+            "counts": counts(report.claims),
+        }
+    )

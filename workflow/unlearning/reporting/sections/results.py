@@ -1,0 +1,103 @@
+"""The main table: every model, mean ± standard deviation over seeds.
+
+Which metrics it has, in which order, says a benchmark's `columns` room: MAIN, PARTS (of MAIN,
+hidden at first), FURTHER (a second table), FURTHER_NOTE and note(), what readers should know.
+"""
+
+from collections.abc import Sequence
+
+from unlearning.benchmark import room
+from unlearning.reporting.charts.specs import MEANINGFUL
+from unlearning.reporting.frame import LOG10, MODEL, VARIANT, average, finals, spreads, wide
+from unlearning.reporting.labels import RETRAIN
+from unlearning.reporting.published.numbers import beside
+from unlearning.reporting.section import Content
+from unlearning.reporting.tables import SEEDS, Cell, Row, Table, columns, number
+
+TITLE = "Results"
+TABLES = ("main", "cells")
+SHOWN = ("main", "further")
+COLLAPSED = "A loss or gradient became infinite or NaN, or no utility was left"
+
+
+def content(report) -> Content:
+    """One table for each split, and one of further metrics where any was measured."""
+    home = room(report.experiment.benchmark.name, "columns")
+    own = report.experiment.config.get("metrics") or {}  # of the user's
+    models = finals(report.frame)
+    main, further = [], []
+    for split in report.results.splits:
+        here = models[models["split"] == split]
+        present = set(here["metric"])
+        wanted = dict.fromkeys((*home.MAIN, *own, *report.results.tasks))
+        keys = [key for key in wanted if key in present]
+        caption = f"Results on {split}"
+        main.append(metric_table(report, f"results-{split}", caption, here, keys, home.PARTS))
+        rest = [key for key in home.FURTHER if key in present]
+        if rest:
+            caption = f"Further metrics on {split}"
+            further.append(metric_table(report, f"further-{split}", caption, here, rest))
+    csv = {
+        "main": main_csv(report),
+        "cells": wide(models, [*MODEL, "collapsed"], report.results.metrics),
+    }
+    sizes = {f"Results on {split}": sets for split, sets in report.results.sizes.items()}
+    words = {"note": home.note(report.results), "further_note": home.FURTHER_NOTE, "sizes": sizes}
+    return Content(csv, {"main": main, "further": further}, words=words)
+
+
+def main_csv(report):
+    """One line per split, variant and metric; with what is published of it."""
+    models = finals(report.frame)
+    table = average(models, VARIANT)
+    runs = models.drop_duplicates(["split", "label", "run"])
+    collapsed = runs.groupby(VARIANT, sort=False)["collapsed"].sum().reset_index()
+    table = table.merge(collapsed, on=VARIANT)
+    published = beside(report.beside)
+    keys = list(table[["split", "label", "metric"]].itertuples(index=False, name=None))
+    for name, value in (
+        ("published", "value"),
+        ("difference", "difference"),
+        ("inside_spread", "inside"),
+    ):
+        table[name] = [getattr(published[key], value) if key in published else None for key in keys]
+    return table
+
+
+def metric_table(
+    report, id: str, caption: str, rows, keys: Sequence[str], parts: Sequence[str] = ()
+) -> Table:
+    """A table of metrics of every model. rows: of the frame, of one split and moment."""
+    lines = [metric_row(report, own, keys) for _, own in rows.groupby("label", sort=False)]
+    return Table(id, caption, [*columns(keys, report.results.metrics, parts), SEEDS], lines)
+
+
+def metric_row(report, rows, keys: Sequence[str], first: Sequence[Cell] = ()) -> Row:
+    """The seeds of one label; first: cells in front of the metrics."""
+    metrics, published = report.results.metrics, beside(report.beside)
+    split, label, method = rows[["split", "label", "method"]].iloc[0]
+    means = spreads(rows, ["label"])[(label,)]
+    cells = list(first)
+    for key in keys:
+        known = published.get((split, label, key))
+        good = key == "log10_forget_quality" and method != RETRAIN
+        good = good and key in means and means[key].mean > MEANINGFUL
+        note = "" if known is None else known.note
+        cells.append(number(key, means.get(key), metrics[key], note=note, good=good))
+    runs = rows.drop_duplicates("run")
+    cells.append(Cell(str(len(runs)), len(runs)))
+    variant = report.results.variants.get(split, {}).get(label)
+    note = _floor(method, keys) if variant is None else (variant.note, "")
+    return Row(label, cells, method, badge(runs), note if note and note[0] else None)
+
+
+def badge(runs) -> tuple[str, str] | None:
+    """How many of a variant's runs collapsed."""
+    collapsed = int(runs["collapsed"].sum())
+    return (f"collapsed in {collapsed} of {len(runs)}", COLLAPSED) if collapsed else None
+
+
+def _floor(method: str, keys: Sequence[str]) -> tuple[str, str] | None:
+    if method == RETRAIN and f"{LOG10}forget_quality" in keys:
+        return "FQ = noise floor", "FQ of further retrained models against the first"
+    return None

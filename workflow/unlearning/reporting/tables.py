@@ -1,0 +1,224 @@
+"""Tables as the page and papers show them: one description, as HTML, Markdown and LaTeX."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+from unlearning.evaluation.metrics import Metric
+from unlearning.reporting.frame import Spread
+from unlearning.reporting.labels import ARROWS, RETRAIN, TARGET, metric_text, spread_text
+
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+    **{"±": r"$\pm$", "×": r"$\times$", "÷": r"$\div$", "↑": r"$\uparrow$", "↓": r"$\downarrow$"},
+    **{"→": r"$\to$", "β": r"$\beta$", "γ": r"$\gamma$", "α": r"$\alpha$", "λ": r"$\lambda$"},
+    **{"−": "$-$", "–": "--", "₁₀": r"$_{10}$", "²": "$^2$", "<": "$<$", ">": "$>$", "ᵖ": "$^p$"},
+    **{"≥": r"$\ge$", "≤": r"$\le$", "∞": r"$\infty$", "η": r"$\eta$", "δ": r"$\delta$"},
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """Head of a column. better: higher, lower, zero or "". part: hidden at first. number: whether
+    its cells are numbers, which are set to the right."""
+
+    key: str
+    title: str
+    group: str = ""
+    better: str = ""
+    explanation: str = ""
+    part: bool = False
+    number: bool = True
+
+    @property
+    def arrow(self) -> str:
+        """What is better, as a sign."""
+        return ARROWS[self.better]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """value: what sorting uses. text: the number in words. spread: its deviation, with its sign.
+    note: what stands below it in small. good: whether it is set off."""
+
+    text: str = "–"
+    value: float | str | None = None
+    spread: str = ""
+    note: str = ""
+    good: bool = False
+
+    @property
+    def plain(self) -> str:
+        """Number and deviation in one line."""
+        return f"{self.text} {self.spread}".strip()
+
+
+@dataclass(frozen=True)
+class Row:
+    """label: its name, and the key of its style. badge: a warning beside it, with its explanation;
+    note: a remark beside it, with its explanation."""
+
+    label: str
+    cells: list[Cell]
+    method: str = ""
+    badge: tuple[str, str] | None = None
+    note: tuple[str, str] | None = None
+
+    @property
+    def reference(self) -> bool:
+        """Whether it is no unlearned model."""
+        return self.method in (TARGET, RETRAIN)
+
+
+@dataclass(frozen=True)
+class Table:
+    """id: within the page. head: of the first column, where labels stand."""
+
+    id: str
+    caption: str
+    columns: Sequence[Column]
+    rows: Sequence[Row] = field(default_factory=list)
+    head: str = "Model"
+
+    @property
+    def groups(self) -> list[tuple[str, int, bool]]:
+        """(title, number of columns, whether hidden at first) of the heads above the columns."""
+        runs = groupby(self.columns, key=lambda column: (column.group, column.part))
+        return [(title, len(list(members)), part) for (title, part), members in runs]
+
+    def best(self) -> set[tuple[int, int]]:
+        """(row, column) of the best number of each column among the unlearned models; several where
+        they print alike. None where neither direction is better or there is one row alone."""
+        found = set()
+        for place, column in enumerate(self.columns):
+            values = {
+                number: row.cells[place]
+                for number, row in enumerate(self.rows)
+                if not row.reference and isinstance(row.cells[place].value, int | float)
+            }
+            if len(values) > 1 and column.better:
+                sign = {"higher": -1, "lower": 1, "zero": 1}[column.better]
+                size = abs if column.better == "zero" else float
+                top = min(values.values(), key=lambda cell: sign * size(cell.value))
+                found |= {(n, place) for n, cell in values.items() if cell.text == top.text}
+        return found
+
+    def for_papers(self) -> "Table":
+        """Without the columns that the page hides at first, of which the CSV files know."""
+        kept = [place for place, column in enumerate(self.columns) if not column.part]
+        rows = [replace(row, cells=[row.cells[place] for place in kept]) for row in self.rows]
+        return replace(self, columns=[self.columns[place] for place in kept], rows=rows)
+
+    def markdown(self) -> str:
+        """A table of GitHub's Markdown, its caption in front."""
+        table = self.for_papers()
+        heads = [self.head, *(_title(column) for column in table.columns)]
+        rules = ["---", *("---:" if column.number else "---" for column in table.columns)]
+        lines = [heads, rules]
+        best = table.best()
+        for number, row in enumerate(table.rows):
+            cells = [
+                f"**{cell.plain}**" if (number, place) in best else cell.plain
+                for place, cell in enumerate(row.cells)
+            ]
+            lines.append([_name(row), *cells])
+        text = "\n".join("| " + " | ".join(map(_piped, line)) + " |" for line in lines)
+        return f"{self.caption}\n\n{text}\n"
+
+    def latex(self) -> str:
+        """A table for \\usepackage{booktabs}: mean ± deviation, the best of each column bold."""
+        table = self.for_papers()
+        best, body = table.best(), []
+        for number, row in enumerate(table.rows):
+            if number and table.rows[number - 1].reference and not row.reference:
+                body.append(r"\midrule")
+            cells = [
+                rf"\textbf{{{latex(cell.plain)}}}" if (number, place) in best else latex(cell.plain)
+                for place, cell in enumerate(row.cells)
+            ]
+            body.append(" & ".join([latex(_name(row)), *cells]) + r" \\")
+        titles = [f"{column.title} {column.arrow}".strip() for column in table.columns]
+        heads = " & ".join(map(latex, (self.head, *titles))) + r" \\"
+        sides = "".join("r" if column.number else "l" for column in table.columns)
+        return "\n".join(
+            [
+                r"\begin{table}[t]",
+                r"\centering",
+                rf"\caption{{{latex(self.caption)}}}",
+                rf"\label{{tab:{self.id}}}",
+                rf"\begin{{tabular}}{{l{sides}}}",
+                r"\toprule",
+                *table._group_heads(),
+                heads,
+                r"\midrule",
+                *body,
+                r"\bottomrule",
+                r"\end{tabular}",
+                r"\end{table}",
+                "",
+            ]
+        )
+
+    def _group_heads(self) -> list[str]:
+        """LaTeX of the heads above the heads, each with a rule below it; none without groups."""
+        heads, rules, first = [""], [], 2
+        for title, count, _ in self.groups:
+            heads.append(rf"\multicolumn{{{count}}}{{c}}{{{latex(title)}}}")
+            if title:
+                rules.append(rf"\cmidrule(lr){{{first}-{first + count - 1}}}")
+            first += count
+        return [" & ".join(heads) + r" \\", "".join(rules)] if rules else []
+
+
+def latex(text: str) -> str:
+    """Text with what LaTeX reads as commands escaped; signs as mathematics."""
+    text = text.replace("₁₀", "\0")
+    return "".join(_LATEX.get("₁₀" if c == "\0" else c, c) for c in text)
+
+
+def number(metric: str, spread: Spread | None, declared: Metric, **more) -> Cell:
+    """A metric's mean and deviation as a cell; an empty one where nothing was measured."""
+    if spread is None:
+        return Cell()
+    text = metric_text(metric, spread.mean, declared.digits)
+    deviation = spread_text(metric, spread.sd, declared.digits)
+    return Cell(text, spread.mean, deviation, **more)
+
+
+def columns(
+    keys: Iterable[str], metrics: Mapping[str, Metric], parts: Iterable[str] = ()
+) -> list[Column]:
+    """Heads of metrics. parts: those hidden at first."""
+    heads = []
+    for key in keys:
+        metric = metrics[key]
+        between = "{:g} to {:g}".format(*metric.range).replace("inf", "∞")
+        explanation = f"{metric.title} ({between}). Source: {metric.source}"
+        heads.append(
+            Column(
+                key,
+                metric.short or metric.title,
+                metric.group,
+                metric.better,
+                explanation,
+                key in parts,
+            )
+        )
+    return heads
+
+
+SEEDS = Column("seeds", "Seeds", explanation="Number of seeds")
+
+
+def _title(column: Column) -> str:
+    """A head with its group and direction, for tables of one line of heads."""
+    return " ".join(word for word in (column.group, column.title, column.arrow) if word)
+
+
+def _name(row: Row) -> str:
+    return f"{row.label} ({row.badge[0]})" if row.badge else row.label
+
+
+def _piped(text: str) -> str:
+    return text.replace("|", r"\|").replace("\n", " ")
