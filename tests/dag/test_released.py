@@ -102,6 +102,7 @@ def test_a_log_of_other_non_members_is_refused_before_any_job(fresh):
         "answer": [row["answer"] for row in rows],
         "answer_loss": [1.0 for _ in rows],
         "paraphrase_loss": [1.0 for _ in rows],
+        "rouge_l_recall": [1.0 for _ in rows],
         "perturbed_loss": [[2.0] * len(row["perturbed_answer"]) for row in rows],
     }
     unseen = {"question": ["Who?"], "answer": ["Nobody."], "answer_loss": [3.0]}
