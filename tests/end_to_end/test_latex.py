@@ -23,9 +23,7 @@ def can_compile() -> bool:
     return subprocess.run(["kpsewhich", "booktabs.sty"], capture_output=True).returncode == 0
 
 
-@pytest.mark.skipif(
-    not can_compile(), reason="no pdflatex with booktabs: texlive-latex-recommended"
-)
+@pytest.mark.skipif(not can_compile(), reason="no pdflatex with booktabs (texlive)")
 def test_every_table_compiles(tmp_path):
     config = complete_config(tmp_path / "results", methods={"GA": {}, "NPO+RT": {"beta": [0.1, 1]}})
     write_world(config)
