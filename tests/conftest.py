@@ -37,6 +37,8 @@ LONGEST_FIRST = (
     "end_to_end/test_memory.py",
     "end_to_end/test_restore.py",
 )
+# and of the unit tests, whose folders are groups
+LONGEST_ROOMS = ("models", "training", "evaluation", "reporting", "data")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -69,11 +71,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def rank(item: pytest.Item) -> int:
-    """Place of a test's file among the longest; unit tests come last and fill the gaps."""
-    path = str(item.path.relative_to(TESTS))
-    if path in LONGEST_FIRST:
-        return LONGEST_FIRST.index(path)
-    return len(LONGEST_FIRST) + path.startswith("unit")
+    """Place of a test's file among the longest; unit tests come last and fill the gaps, those of
+    the longest rooms first."""
+    path = item.path.relative_to(TESTS)
+    if str(path) in LONGEST_FIRST:
+        return LONGEST_FIRST.index(str(path))
+    kind, room, *_ = path.parts
+    if kind != "unit":
+        return len(LONGEST_FIRST)
+    rooms = (*LONGEST_ROOMS, room)
+    return len(LONGEST_FIRST) + 1 + rooms.index(room)
 
 
 @pytest.fixture(scope="session")
