@@ -28,8 +28,10 @@ if EXPERIMENT.log_splits():
             held=lambda wildcards: held(EXPERIMENT.log_files(wildcards.split)),
             rows=EXPERIMENT.config["evaluation"]["rows"] or [],
             # a holdout file's rows have been compared before any job
-            attacks=(
-                [] if EXPERIMENT.holdout_files() else EXPERIMENT.config["evaluation"]["membership"]
+            attacks=lambda wildcards: (
+                []
+                if EXPERIMENT.holdout_files(wildcards.split)
+                else EXPERIMENT.config["evaluation"]["membership"]
             ),
             code=code(*EXPERIMENT.code_of("stages.import_log")),
             folder=subpath(output.rows, parent=True),

@@ -91,3 +91,28 @@ def test_a_log_of_other_rows_is_refused_before_any_job(fresh):
     message = done.stdout.partition("retrained.forget10.log: ")[2].partition("\n")[0]
     assert "rows.json" in message and "forget10" in message and "6 forget rows" in message
     assert not Path(fresh.root, "results").exists()
+
+
+def test_a_log_of_other_non_members_is_refused_before_any_job(fresh):
+    """They are those of evaluation.holdout, which the experiment's own attacks score."""
+    stated = config("tofu", target=TARGET, retrained={"forget10": {"log": "rows.json"}})
+    rows = table_of(stated)[: stated["evaluation"]["rows"]]
+    forget = {
+        "question": [row["question"] for row in rows],
+        "answer": [row["answer"] for row in rows],
+        "answer_loss": [1.0 for _ in rows],
+        "paraphrase_loss": [1.0 for _ in rows],
+        "rouge_l_recall": [1.0 for _ in rows],
+        "perturbed_loss": [[2.0] * len(row["perturbed_answer"]) for row in rows],
+    }
+    unseen = {"question": ["Who?"], "answer": ["Nobody."], "answer_loss": [3.0]}
+    write(fresh.root / "rows.json", {"forget": forget, "holdout": unseen})
+    holdout = fresh.root / "holdout.jsonl"
+    stated["evaluation"] |= {"holdout": "holdout.jsonl", "membership": ["loss"]}
+    holdout.write_text('{"question": "Who?", "answer": "Nobody."}\n', encoding="utf-8")
+    assert fresh.jobs(stated)["import_log"] == 1
+    holdout.write_text('{"question": "Who else?", "answer": "Nobody."}\n', encoding="utf-8")
+    done = fresh.dry_run(stated)
+    assert done.returncode != 0
+    message = done.stdout.partition("retrained.forget10.log: ")[2].partition("\n")[0]
+    assert "'Who?'" in message and "'Who else?'" in message and "evaluation.holdout" in message

@@ -21,7 +21,7 @@ from unlearning.config.schema import ConfigError
 from unlearning.data.build import build_tables
 from unlearning.data.formats import read_rows
 from unlearning.data.problems import data_problems
-from unlearning.data.tables import QA, ColumnNames
+from unlearning.data.tables import QA, ColumnNames, DataError
 from unlearning.data.task_files import task_problems
 from unlearning.evaluation.harness import install_hint
 from unlearning.fingerprint import PACKAGE, fingerprint
@@ -89,13 +89,22 @@ def _logs(experiment: Experiment) -> list[str]:
     benchmark, tables = experiment.benchmark, None
     if benchmark.reads_files(config["data"]) or config["data"]["source"] in benchmark.generated:
         tables = build_tables(config["data"], experiment.tables, {})
-    holdout, names = config["evaluation"]["holdout"], ColumnNames(config["data"].get("columns", {}))
-    non_members = read_rows(Path(holdout), QA, names).rows if holdout is not None else None
     judge = room(benchmark.name, "retained").log_problems
     for split, log in logs.items():
+        non_members = _non_members(experiment, split)
         for problem in judge(log, split, tables, config["evaluation"], non_members):
             problems.append(f"retrained.{split}.log: {problem}")
     return problems
+
+
+def _non_members(experiment: Experiment, split: str) -> list[dict] | None:
+    """Rows of the user's table of non-members, where there is one that can be read: what is wrong
+    with it is told where files are checked."""
+    names = ColumnNames(experiment.config["data"].get("columns", {}))
+    for file in experiment.holdout_files(split):
+        with suppress(DataError):
+            return read_rows(file, QA, names).rows
+    return None
 
 
 def model_problems(
