@@ -44,7 +44,7 @@ def test_the_browser_has_questions_truths_and_answers(contents):
     data = contents["answers"].data["splits"]["forget10"]
     assert data["sets"]["forget"][0] == "Forget set"
     assert data["sets"]["forget"][1][0][1] == "Author 0 wrote the novel number 0."
-    assert len(data["sets"]["retain"][1]) == 20
+    assert len(data["sets"]["retain"][1]) == answers.OTHER_ROWS
     assert list(data["seeds"]) == ["1", "2", "3"]
     models = data["seeds"]["2"]
     assert [model["label"] for model in models[:3]] == ["Retrained", "Target", "GA"]

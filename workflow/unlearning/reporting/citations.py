@@ -14,14 +14,14 @@ def entries() -> dict[str, dict]:
 
 def of_methods(methods: list[str]) -> list[str]:
     """The papers of methods, by the loss on the forget set: NPO+RT cites NPO."""
-    known = entries()
-    found = []
+    bibliography = entries()
+    keys = []
     for method in methods:
         loss = method.partition("+")[0]
-        for key, entry in known.items():
-            if loss in entry.get("methods", []) and key not in found:
-                found.append(key)
-    return found
+        for key, entry in bibliography.items():
+            if loss in entry.get("methods", []) and key not in keys:
+                keys.append(key)
+    return keys
 
 
 def text_of(key: str) -> str:
@@ -42,12 +42,12 @@ def text_of(key: str) -> str:
 
 def software() -> str:
     """This software, from CITATION.cff."""
-    stated = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     fields = {
-        "title": f"{{{stated['title']}}}",
-        "author": " and ".join(f"{{{author['name']}}}" for author in stated["authors"]),
-        "version": stated["version"],
-        "license": stated["license"],
+        "title": f"{{{citation['title']}}}",
+        "author": " and ".join(f"{{{author['name']}}}" for author in citation["authors"]),
+        "version": citation["version"],
+        "license": citation["license"],
     }
     return _bibtex("software", "unlearning-workflow", fields)
 

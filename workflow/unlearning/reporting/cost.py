@@ -9,7 +9,18 @@ from pathlib import Path
 from unlearning.config.experiment import Experiment
 from unlearning.files import read_json
 
-STAGES = ("data", "pretrain", "finetune", "retrain", "reference", "unlearn", "relearn", "evaluate")
+STAGES = (
+    "data",
+    "answers",
+    "restore",
+    "pretrain",
+    "finetune",
+    "retrain",
+    "reference",
+    "unlearn",
+    "relearn",
+    "evaluate",
+)
 STAGES += ("harness",)
 
 

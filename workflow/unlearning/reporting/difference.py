@@ -54,9 +54,9 @@ def differences(first: Path, second: Path) -> Differences:
     rows = [(*key, *_compared(sides[0][key], sides[1][key])) for key in both]
     columns = [*KEY, "first", "second", "n_first", "n_second", "difference", "p", "kind"]
     numbers = pandas.DataFrame(rows, columns=columns)
-    order = {kind: place for place, kind in enumerate((BEYOND, SINGLE, WITHIN, SAME))}
-    place = numbers["kind"].map(order)
-    numbers = numbers.assign(place=place).sort_values(["place", "p"], kind="stable")
+    order = {kind: rank for rank, kind in enumerate((BEYOND, SINGLE, WITHIN, SAME))}
+    rank = numbers["kind"].map(order)
+    numbers = numbers.assign(rank=rank).sort_values(["rank", "p"], kind="stable")
     changed = {
         name: (verdict, others[name])
         for name, verdict in claims.items()
@@ -64,7 +64,7 @@ def differences(first: Path, second: Path) -> Differences:
     }
     labels = [{f"{split}, {label}" for split, label, _ in side.index} for side in sides]
     only = sorted(labels[0] - labels[1]), sorted(labels[1] - labels[0])
-    return Differences(numbers.drop(columns="place"), changed, only)
+    return Differences(numbers.drop(columns="rank"), changed, only)
 
 
 def _values(frame: pandas.DataFrame) -> pandas.Series:
@@ -76,12 +76,12 @@ def _values(frame: pandas.DataFrame) -> pandas.Series:
 
 def _compared(ours: list[float], theirs: list[float]) -> tuple:
     means = sum(ours) / len(ours), sum(theirs) / len(theirs)
-    found = (*means, len(ours), len(theirs), means[1] - means[0])
+    moments = (*means, len(ours), len(theirs), means[1] - means[0])
     if sorted(ours) == sorted(theirs):
-        return (*found, 1.0, SAME)
+        return (*moments, 1.0, SAME)
     if min(len(ours), len(theirs)) < 2:
-        return (*found, None, SINGLE)
+        return (*moments, None, SINGLE)
     if len(set(ours)) == len(set(theirs)) == 1:
-        return (*found, 0.0, BEYOND)  # no spread at all on either side
+        return (*moments, 0.0, BEYOND)  # no spread at all on either side
     p = float(ttest_ind(ours, theirs, equal_var=False).pvalue)
-    return (*found, p, BEYOND if p < 1 - LEVEL else WITHIN)
+    return (*moments, p, BEYOND if p < 1 - LEVEL else WITHIN)

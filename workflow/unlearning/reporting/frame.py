@@ -101,16 +101,16 @@ def average(values: pandas.DataFrame, by: list[str]) -> pandas.DataFrame:
 
 def spreads(values: pandas.DataFrame, by: list[str]) -> dict[tuple, dict[str, Spread]]:
     """Group -> metric -> its spread, of `average`."""
-    found: dict[tuple, dict[str, Spread]] = {}
+    by_group: dict[tuple, dict[str, Spread]] = {}
     table = average(values, by)
     columns = [table[name] for name in ("metric", "mean", "sd", "n", "low", "high")]
-    groups = table[by].itertuples(index=False, name=None)
-    for group, metric, mean, *rest in zip(groups, *columns, strict=True):
+    keys = table[by].itertuples(index=False, name=None)
+    for group, metric, mean, *rest in zip(keys, *columns, strict=True):
         sd, n, low, high = rest
         one = isnan(sd)
         spread = Spread(mean, *((None, n, None, None) if one else (sd, n, low, high)))
-        found.setdefault(group, {})[metric] = spread
-    return found
+        by_group.setdefault(group, {})[metric] = spread
+    return by_group
 
 
 def wide(values: pandas.DataFrame, keys: list[str], metrics: Iterable[str]) -> pandas.DataFrame:

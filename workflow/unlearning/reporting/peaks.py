@@ -27,9 +27,9 @@ def states(frame: pandas.DataFrame) -> pandas.DataFrame:
     rows = ended[~early | (ended["epoch"] < ended["end"])]
     final = ended[early & (ended["epoch"] == ended["end"])]
     epochs = rows[[*VARIANT, "epoch"]].drop_duplicates()
-    kept = final.drop(columns="epoch").merge(epochs, on=VARIANT)
-    kept = kept[kept["epoch"] >= kept["end"]]
-    return pandas.concat([rows, kept]).drop(columns=["end", "last"])
+    frozen = final.drop(columns="epoch").merge(epochs, on=VARIANT)
+    frozen = frozen[frozen["epoch"] >= frozen["end"]]
+    return pandas.concat([rows, frozen]).drop(columns=["end", "last"])
 
 
 def peaks(frame: pandas.DataFrame) -> pandas.DataFrame:
@@ -50,5 +50,5 @@ def peaks(frame: pandas.DataFrame) -> pandas.DataFrame:
 
 def at_peak(frame: pandas.DataFrame, column: str = "epoch") -> pandas.DataFrame:
     """Rows of the frame at each variant's peak, or at its `last` epoch."""
-    chosen = peaks(frame)[[*VARIANT, column]].rename(columns={column: "epoch"})
-    return states(frame).merge(chosen, on=[*VARIANT, "epoch"])
+    epochs_of_peaks = peaks(frame)[[*VARIANT, column]].rename(columns={column: "epoch"})
+    return states(frame).merge(epochs_of_peaks, on=[*VARIANT, "epoch"])

@@ -71,12 +71,12 @@ class Section:
     @cached_property
     def declared(self) -> dict[str, Any]:
         """The module's literals: TITLE, TABLES, SHOWN, FIGURES."""
-        found: dict[str, Any] = {"TABLES": (), "SHOWN": (), "FIGURES": {}}
+        literals: dict[str, Any] = {"TABLES": (), "SHOWN": (), "FIGURES": {}}
         for node in ast.parse(self.path.read_text(encoding="utf-8")).body:
             name = ast.unparse(node.targets[0]) if isinstance(node, ast.Assign) else ""
-            if name in ("TITLE", *found):
-                found[name] = ast.literal_eval(node.value)
-        return found
+            if name in ("TITLE", *literals):
+                literals[name] = ast.literal_eval(node.value)
+        return literals
 
     @property
     def path(self) -> Path:
@@ -120,9 +120,9 @@ class Section:
 
 def sections(benchmark: str, ids: tuple[str, ...]) -> list[Section]:
     """The sections of a benchmark's page in their order; its own folder counts first."""
-    found = []
+    listed = []
     for name in ids:
         own = Section(name, f"unlearning.benchmarks.{benchmark}.sections")
         shared = Section(name, "unlearning.reporting.sections")
-        found.append(own if own.path.is_file() else shared)
-    return found
+        listed.append(own if own.path.is_file() else shared)
+    return listed

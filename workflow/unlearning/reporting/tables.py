@@ -90,25 +90,25 @@ class Table:
     def best(self) -> set[tuple[int, int]]:
         """(row, column) of the best number of each column among the unlearned models; several where
         they print alike. None where neither direction is better or there is one row alone."""
-        found = set()
-        for place, column in enumerate(self.columns):
+        best = set()
+        for index, column in enumerate(self.columns):
             values = {
-                number: row.cells[place]
+                number: row.cells[index]
                 for number, row in enumerate(self.rows)
-                if not row.reference and isinstance(row.cells[place].value, int | float)
+                if not row.reference and isinstance(row.cells[index].value, int | float)
             }
             if len(values) > 1 and column.better:
                 sign = {"higher": -1, "lower": 1, "zero": 1}[column.better]
                 size = abs if column.better == "zero" else float
                 top = min(values.values(), key=lambda cell: sign * size(cell.value))
-                found |= {(n, place) for n, cell in values.items() if cell.text == top.text}
-        return found
+                best |= {(n, index) for n, cell in values.items() if cell.text == top.text}
+        return best
 
     def for_papers(self) -> "Table":
         """Without the columns that the page hides at first, of which the CSV files know."""
-        kept = [place for place, column in enumerate(self.columns) if not column.part]
-        rows = [replace(row, cells=[row.cells[place] for place in kept]) for row in self.rows]
-        return replace(self, columns=[self.columns[place] for place in kept], rows=rows)
+        visible = [index for index, column in enumerate(self.columns) if not column.part]
+        rows = [replace(row, cells=[row.cells[index] for index in visible]) for row in self.rows]
+        return replace(self, columns=[self.columns[index] for index in visible], rows=rows)
 
     def markdown(self) -> str:
         """A table of GitHub's Markdown, its caption in front."""
@@ -119,8 +119,8 @@ class Table:
         best = table.best()
         for number, row in enumerate(table.rows):
             cells = [
-                f"**{cell.plain}**" if (number, place) in best else cell.plain
-                for place, cell in enumerate(row.cells)
+                f"**{cell.plain}**" if (number, index) in best else cell.plain
+                for index, cell in enumerate(row.cells)
             ]
             lines.append([_name(row), *cells])
         text = "\n".join("| " + " | ".join(map(_piped, line)) + " |" for line in lines)
@@ -134,8 +134,8 @@ class Table:
             if number and table.rows[number - 1].reference and not row.reference:
                 body.append(r"\midrule")
             cells = [
-                rf"\textbf{{{latex(cell.plain)}}}" if (number, place) in best else latex(cell.plain)
-                for place, cell in enumerate(row.cells)
+                rf"\textbf{{{latex(cell.plain)}}}" if (number, index) in best else latex(cell.plain)
+                for index, cell in enumerate(row.cells)
             ]
             body.append(" & ".join([latex(_name(row)), *cells]) + r" \\")
         titles = [f"{column.title} {column.arrow}".strip() for column in table.columns]
@@ -162,12 +162,12 @@ class Table:
 
     def _group_heads(self) -> list[str]:
         """LaTeX of the heads above the heads, each with a rule below it; none without groups."""
-        heads, rules, first = [""], [], 2
+        heads, rules, column_number = [""], [], 2
         for title, count, _ in self.groups:
             heads.append(rf"\multicolumn{{{count}}}{{c}}{{{latex(title)}}}")
             if title:
-                rules.append(rf"\cmidrule(lr){{{first}-{first + count - 1}}}")
-            first += count
+                rules.append(rf"\cmidrule(lr){{{column_number}-{column_number + count - 1}}}")
+            column_number += count
         return [" & ".join(heads) + r" \\", "".join(rules)] if rules else []
 
 

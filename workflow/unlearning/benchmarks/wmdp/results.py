@@ -72,4 +72,6 @@ def notes(results: Results) -> list[str]:
         for task, count in results.documents.items()
     ]
     harness = f"lm-evaluation-harness {', '.join(results.versions)}"
-    return [f"Asked zero-shot through {harness}: {', '.join(tasks)}."]
+    examples = results.experiment.config["harness"]["num_fewshot"]
+    shots = "zero-shot" if examples == 0 else f"with {examples or 'each task’s'} examples"
+    return [f"Asked {shots} through {harness}: {', '.join(tasks)}."]

@@ -44,22 +44,22 @@ def lines(judged: Judged) -> list[Line]:
 
 def counts(judged: list[Judged]) -> dict[str, int]:
     """Verdict -> of how many claims, in a fixed order."""
-    found = Counter(one.verdict for one in judged)
-    return {name: found[name] for name in VERDICTS}
+    tally = Counter(one.verdict for one in judged)
+    return {name: tally[name] for name in VERDICTS}
 
 
 def predicate(claim: Claim) -> str:
     """The claim as a formula: Model utility of NPO+RT β=0.1 > 0.9 × Target."""
     title = metric_title(claim)
     if claim.than_metric is not None:
-        other = f"{metric_title(replace(claim, metric=claim.than_metric))} of the same"
+        bound = f"{metric_title(replace(claim, metric=claim.than_metric))} of the same"
     else:
-        other = compact(claim.value) if claim.than is None else claim.than.label
+        bound = compact(claim.value) if claim.than is None else claim.than.label
     if claim.factor != 1:
-        other = f"{compact(claim.factor)} × {other}"
+        bound = f"{compact(claim.factor)} × {bound}"
     if claim.margin != 0:
-        other += f" {'+' if claim.margin > 0 else '-'} {compact(abs(claim.margin))}"
-    return f"{title}: {claim.of.label} {claim.relation} {other}{_SCALES[claim.scale]}"
+        bound += f" {'+' if claim.margin > 0 else '-'} {compact(abs(claim.margin))}"
+    return f"{title}: {claim.of.label} {claim.relation} {bound}{_SCALES[claim.scale]}"
 
 
 def _line(claim: Claim, part: Part) -> Line:

@@ -1,4 +1,4 @@
-"""Accuracies on tasks of lm-evaluation-harness: model x task."""
+"""Accuracies and other numbers of tasks of lm-evaluation-harness: model x task."""
 
 from unlearning.reporting.frame import MODEL, finals, wide
 from unlearning.reporting.section import Content
@@ -16,8 +16,10 @@ def content(report) -> Content:
     csv = wide(models, MODEL, results.tasks)
     shown = []
     for split in results.splits if results.tasks else []:
-        caption = f"Accuracy on harness tasks, {split}"
+        caption = f"Harness tasks on {split}"
         here = models[models["split"] == split]
         shown.append(metric_table(report, f"harness-{split}", caption, here, results.tasks))
+    asked = report.experiment.config["harness"]
     words = {"documents": results.documents, "versions": results.versions}
+    words |= {"examples": asked["num_fewshot"], "chat": asked["chat_template"]}
     return Content({"harness": csv}, {"harness": shown}, words=words, empty=not results.tasks)
