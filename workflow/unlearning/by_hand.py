@@ -23,8 +23,8 @@ def complete(args: Namespace) -> None:
     """Fill in args.settings, and what else follows from the experiment; UserError if it cannot be
     said what the experiment is."""
     experiment = configured(args.config) if args.config else recorded(args)
-    splits = experiment.config["forget_splits"]
     if getattr(args, "split", "") is None:
+        splits = experiment.config["forget_splits"]
         if len(splits) > 1:
             raise UserError(f"--split: which forget split? There are {', '.join(splits)}")
         args.split = splits[0]

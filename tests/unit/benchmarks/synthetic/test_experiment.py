@@ -1,8 +1,11 @@
 """A synthetic config: what is refused, and what its studies learn."""
 
+from argparse import Namespace
+
 import pytest
 from finished import micro_config
 from folders import ROOT
+from unlearning.by_hand import complete
 from unlearning.config.experiment import load_experiment
 from unlearning.config.schema import ConfigError
 
@@ -78,3 +81,10 @@ def test_what_the_target_learns():
     assert length["learnt"] == ["retain", "forget1", "forget2"]
     assert memorization["lengths"] == {"retain": 6, "forget1": 6, "forget2": 6}
     assert memorization["learnt"] == ["retain", "forget1"]
+
+
+def test_a_stage_by_hand_asks_for_no_forget_split():
+    config = [str(ROOT / "tests/micro/synthetic.yaml")]
+    args = Namespace(config=config, settings_of=lambda experiment, args: experiment.config)
+    complete(args)
+    assert args.settings["experiment"] == "micro-synthetic"
