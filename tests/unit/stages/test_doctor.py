@@ -136,6 +136,12 @@ def test_free_space_of_a_folder_that_is_still_to_be_made(programs, capsys, monke
     assert sections["storage"]["results"] == "~/not/yet: 30 of 100 GiB free"
 
 
+def test_output_is_ascii(programs, capsys):
+    assert "/nowhere/M\\xfcll: " in printed(capsys, "--results", "/nowhere/Müll")
+    sections = json.loads(printed(capsys, "--json", "--results", "/nowhere/Müll"))
+    assert sections["storage"]["results"].startswith("/nowhere/Müll: ")
+
+
 def test_no_token_is_printed(programs, capsys, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", TOKEN)

@@ -71,13 +71,14 @@ def report(results: Path) -> dict[str, dict[str, str]]:
 
 
 def text(sections: dict[str, dict[str, str]]) -> str:
-    """The report for people: a heading for each section, a line for each entry."""
+    """The report for people, in ASCII: a heading for each section, a line for each entry."""
     width = max(len(name) for entries in sections.values() for name in entries)
     lines = []
     for section, entries in sections.items():
         lines.append(section)
         lines += [f"  {name:<{width}}  {value}" for name, value in entries.items()]
-    return "\n".join(lines)
+    # a terminal or log without Unicode would refuse a folder's name
+    return "\n".join(lines).encode("ascii", "backslashreplace").decode()
 
 
 def project() -> dict[str, str]:
