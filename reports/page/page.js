@@ -186,7 +186,17 @@
       if (JSON.stringify(data.specs[place.dataset.spec]).includes('"symlog"')) draw(place);
     }
   });
-  Promise.all(places.map(draw)).then(() => {
+
+  // What is in sight first, the rest one by one, so that a long page can be read at once.
+  const drawAll = async () => {
+    const near = places.filter((place) => place.getBoundingClientRect().top < 2 * innerHeight);
+    await Promise.all(near.map(draw));
+    document.documentElement.dataset.figures = "ready";
+    for (const place of places.filter((place) => !near.includes(place))) {
+      await draw(place);
+      await new Promise((resolve) => setTimeout(resolve));
+    }
     document.documentElement.dataset.figures = "drawn";
-  });
+  };
+  drawAll();
 })();

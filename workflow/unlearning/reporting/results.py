@@ -5,6 +5,7 @@ What two models are compared by differs between benchmarks: each has a Compariso
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,17 @@ class Results:
     documents: dict[str, int] = field(default_factory=dict)
     versions: list[str] = field(default_factory=list)  # of lm-evaluation-harness
     details: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def _by_metric(self) -> dict[tuple[str, str], pandas.DataFrame]:
+        return dict(iter(self.frame.groupby(["split", "metric"], sort=False)))
+
+    def rows(self, split: str, *metrics: str) -> pandas.DataFrame:
+        """The frame's rows of a split and some metrics, found without a look at all others."""
+        wanted = [(split, metric) for metric in dict.fromkeys(metrics)]
+        return pandas.concat(
+            [self.frame.iloc[:0], *(self._by_metric[k] for k in wanted if k in self._by_metric)]
+        )
 
     @property
     def splits(self) -> list[str]:

@@ -7,9 +7,9 @@ the gradient is w times that of gradient ascent, whose w is 1 for every row. Sou
 
 from collections.abc import Callable
 
-from numpy import ndarray
+from numpy import corrcoef, ndarray
 from scipy.special import expit
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 HOME = "unlearning.methods.preference:"
 
@@ -48,7 +48,8 @@ def describe(weights: ndarray, tokens: ndarray, memorised: ndarray) -> dict[str,
     lengths and with memorisation, absent where either side is the same for all rows."""
     mean = float(weights.mean())
     found = {"weight": mean, "weight_spread": float(weights.std() / mean) if mean else 0.0}
-    for name, values in (("length", tokens), ("memorisation", memorised)):
-        if weights.min() < weights.max() and values.min() < values.max():
-            found[f"weight_{name}_correlation"] = float(spearmanr(weights, values).statistic)
+    ranks = rankdata([weights, tokens, memorised], axis=1)
+    for name, values in (("length", ranks[1]), ("memorisation", ranks[2])):
+        if ranks[0].min() < ranks[0].max() and values.min() < values.max():
+            found[f"weight_{name}_correlation"] = float(corrcoef(ranks[0], values)[0, 1])
     return found

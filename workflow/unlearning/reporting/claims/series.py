@@ -8,7 +8,7 @@ from unlearning.reporting.claims.file import Selection
 from unlearning.reporting.frame import FINAL, finals, spreads
 from unlearning.reporting.grids import tuned
 from unlearning.reporting.labels import NAMES
-from unlearning.reporting.peaks import at_peak
+from unlearning.reporting.peaks import QUALITY, at_peak
 from unlearning.reporting.results import Results, Variant
 
 CONSTANT = None  # the "seed" of a value that no unlearning seed changes
@@ -35,7 +35,7 @@ def series(selection: Selection, metric: str, results: Results, split: str) -> l
 
     Target and retrained models have no unlearning seed: they are one number, their mean.
     """
-    here = results.frame[results.frame["split"] == split]
+    here = results.rows(split, metric, QUALITY, "model_utility")  # the latter: peaks, tuned grids
     if selection.constant:
         models = finals(here[here["method"] == selection.method])
         found = spreads(models, ["label"]).get((NAMES[selection.method],), {})
