@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from official import Evaluation
-from steps import ARMS, SHAPES, Clock, random_model
+from steps import ARMS, SHAPES, SMALL, Clock, random_model
 from tofu_rows import (
     ARCHITECTURE,
     GENERATED,
@@ -88,7 +88,7 @@ def evaluated_model(args: argparse.Namespace, device: torch.device):
     if args.model is not None:
         model, tokenizer = load_model(args.model), load_tokenizer(args.model)
     else:
-        tokenizer = tokenizer_of(args.data, ARCHITECTURE["vocabulary"])
+        tokenizer = tokenizer_of(args.data, SMALL.get(args.shape, ARCHITECTURE)["vocabulary"])
         model, _ = random_model(args.shape, len(tokenizer), device)
     return (model if args.device == "cpu" else model.bfloat16()).to(device).eval(), tokenizer
 
@@ -174,7 +174,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of TOFU's JSON files")
     model = parser.add_mutually_exclusive_group(required=True)
     model.add_argument("--model", help="folder of a model of tofu-tiny")
-    model.add_argument("--shape", choices=["tiny", *SHAPES], help="random weights instead")
+    model.add_argument("--shape", choices=[*SMALL, *SHAPES], help="random weights instead")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--rows", type=int, help="of each set; without it the official 300")
     parser.add_argument("--rounds", type=int, default=3)

@@ -33,6 +33,10 @@ from unlearning.training.loop import train
 from unlearning.training.plan import Fit
 
 SHAPES = {"135m": KNOWN["SmolLM2-135M"], "1b": KNOWN["Llama-3.2-1B"], "7b": KNOWN["Llama-2-7b"]}
+SMALL = {  # the CPU's: tofu-tiny's, and one of 4.1 M parameters
+    "tiny": ARCHITECTURE,
+    "4m": ARCHITECTURE | {"layers": 4, "width": 256, "feed_forward": 512, "vocabulary": 6000},
+}
 ARMS = {"official": TRAINED, "open-unlearning": None}  # tokens that sequences are padded to
 WARM = 1  # steps that are not timed
 RUN = 125
@@ -40,10 +44,10 @@ HEAD = "| arm | step, s | needed tokens/s | run, s | peak GiB | MFU |\n|---|---|
 
 
 def random_model(name: str, vocabulary: int, device: torch.device):
-    """tofu-tiny's model, or a Llama of a known shape, from random weights; and its shape."""
-    if name == "tiny":
-        shape = shape_of({"architecture": {**ARCHITECTURE, "vocabulary": vocabulary}})
-        return build_model(ARCHITECTURE, vocabulary, 0).to(device), shape
+    """A small model, or a Llama of a known shape, from random weights; and its shape."""
+    if name in SMALL:
+        shape = shape_of({"architecture": {**SMALL[name], "vocabulary": vocabulary}})
+        return build_model(SMALL[name], vocabulary, 0).to(device), shape
     shape = SHAPES[name]
     config = LlamaConfig(
         vocab_size=shape.vocabulary,
@@ -143,7 +147,7 @@ def measure(args: argparse.Namespace) -> dict:
     """All arms on the same batches."""
     half = args.device == "cuda"
     accelerator = Accelerator(cpu=not half, mixed_precision="bf16" if half else "no")
-    tokenizer = tokenizer_of(args.data, ARCHITECTURE["vocabulary"])
+    tokenizer = tokenizer_of(args.data, SMALL.get(args.shape, ARCHITECTURE)["vocabulary"])
     examples = forget10(args.data, tokenizer)
     constant = {"lr": args.lr, "schedule": "constant", "warmup_epochs": 0}
     recipe = recipe_of(args.steps + WARM, optimizer=args.optimizer, **constant)
@@ -251,7 +255,7 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of TOFU's JSON files")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--shape", choices=["tiny", *SHAPES], default="tiny")
+    parser.add_argument("--shape", choices=[*SMALL, *SHAPES], default="tiny")
     parser.add_argument("--arms", nargs="*", choices=ARMS, default=["official"])
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--lr", type=float, default=1e-4)
