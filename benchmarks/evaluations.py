@@ -5,9 +5,9 @@
     python benchmarks/evaluations.py --data path/to/tofu --device cuda --shape 7b --rounds 1
 
 The arms take turns on the same model: on the CPU in float32, on a GPU in bfloat16. Time on the CPU
-is the process's own CPU time, which other work on the machine does not lengthen; ROUGE, the same in
-both arms, is left out. A model from random weights (--shape) seldom ends an answer before its
-limit, so that generation takes its longest.
+is the process's own CPU time, which other work on the machine does not lengthen. A model from
+random weights (--shape) seldom ends an answer before its limit, so that generation takes its
+longest.
 Needed tokens: each question and each distinct answer once; of generation, each prompt and each
 token of an answer that another follows.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from official import Evaluation
-from steps import SHAPES, Clock, random_model
+from steps import ARMS, SHAPES, Clock, random_model
 from tofu_rows import (
     ARCHITECTURE,
     GENERATED,
@@ -34,6 +34,7 @@ from unlearning.benchmarks.tofu.metrics import summarise
 from unlearning.data.packing import group_by_prompt
 from unlearning.evaluation.evaluator import Evaluator
 from unlearning.evaluation.generation import Generator, Limit
+from unlearning.evaluation.rouge import RougeL
 from unlearning.models.folder import load_model, load_tokenizer
 
 
@@ -44,10 +45,11 @@ class Meter:
         self.tokens, self.clock = 0, Clock(model.device)
         self.seconds: dict[tuple[str, str], list[float]] = {}
         self.processed: dict[tuple[str, str], int] = {}
-        model.get_decoder().register_forward_pre_hook(self._count, with_kwargs=True)
+        # the decoder itself is called again where the head alone runs
+        model.get_input_embeddings().register_forward_pre_hook(self._count)
 
-    def _count(self, module, args, kwargs) -> None:
-        self.tokens += kwargs["input_ids"].numel()
+    def _count(self, module, args) -> None:
+        self.tokens += args[0].numel()
 
     def __call__(self, work: str, arm: str, call: Callable, *args):
         """The call's result."""
@@ -58,15 +60,27 @@ class Meter:
         return result
 
 
-def with_answers(columns: dict, answers: dict[str, list[str]], rouge) -> dict:
+def with_answers(columns: dict, answers: dict[str, list[str]], recall: dict) -> dict:
     """The columns with the answers and their ROUGE-L recall."""
     for name, texts in answers.items():
         columns[name]["generation"] = texts
-        columns[name]["rouge_l_recall"] = [
-            rouge.score(truth, text)["rougeL"].recall
-            for truth, text in zip(columns[name]["answer"], texts, strict=True)
-        ]
+        columns[name]["rouge_l_recall"] = recall[name]
     return columns
+
+
+def answered(sets: dict[str, list[dict]], generator: Generator, prompts: list) -> dict:
+    """Set -> our answers."""
+    texts = iter(generator(prompts))
+    return {name: [next(texts) for _ in rows] for name, rows in sets.items()}
+
+
+def recalls(sets: dict[str, list[dict]], rouge, answers: dict[str, list[str]]) -> dict:
+    """Set -> our ROUGE-L recall."""
+    recall: dict[str, list[float]] = {}
+    for name, rows in sets.items():
+        pairs = zip(rows, answers[name], strict=True)
+        recall[name] = [rouge(row["answer"], text).recall for row, text in pairs]
+    return recall
 
 
 def evaluated_model(args: argparse.Namespace, device: torch.device):
@@ -87,24 +101,32 @@ def measure(args: argparse.Namespace) -> dict:
     sets = {name: rows[: args.rows] for name, rows in evaluated(args.data).items()}
     limit = Limit(GENERATED, "total")
     evaluator = Evaluator(sets, encoder, accelerator, batch_tokens=args.batch_tokens, limit=limit)
-    official = Evaluation(sets, encoder)
+    arms = {arm: Evaluation(sets, encoder, arm == "open-unlearning") for arm in args.arms}
     generator = Generator(model, tokenizer, accelerator.device, limit, args.batch_tokens)
-    questions = [(name, row["question"]) for name, rows in sets.items() for row in rows]
-    prompts = [encoder.prompt_ids(question) for _, question in questions]
+    prompts = [encoder.prompt_ids(row["question"]) for rows in sets.values() for row in rows]
     meter = Meter(model)
+    columns, answers, recall = {}, {}, {}
     for _ in range(args.rounds):
-        theirs = meter("likelihoods", "official", official.likelihoods, model)
-        ours = meter("likelihoods", "ours", evaluator, model, False)
-        their_answers = meter("generation", "official", official.answers, model)
-        texts = meter("generation", "ours", generator, prompts)
-    answers: dict[str, list[str]] = {name: [] for name in sets}
-    for (name, _), text in zip(questions, texts, strict=True):
-        answers[name].append(text)
-    same = [a == b for k in sets for a, b in zip(answers[k], their_answers[k], strict=True)]
-    metrics = [
-        summarise(with_answers(columns, found, evaluator.rouge), "official")
-        for columns, found in ((ours, answers), (theirs, their_answers))
-    ]
+        for arm, peer in arms.items():
+            columns[arm] = meter("likelihoods", arm, peer.likelihoods, model)
+            answers[arm] = meter("generation", arm, peer.answers, model)
+            recall[arm] = meter("ROUGE", arm, peer.rouge, answers[arm])
+        columns["ours"] = meter("likelihoods", "ours", evaluator, model, False)
+        texts = meter("generation", "ours", answered, sets, generator, prompts)
+        evaluator.rouge = RougeL(stemmer=True)  # as in a new process: no stems are remembered
+        recall["ours"] = meter("ROUGE", "ours", recalls, sets, evaluator.rouge, texts)
+        answers["ours"] = texts
+    texts = [text for texts in answers["ours"].values() for text in texts]
+    metrics = {
+        arm: summarise(with_answers(columns[arm], answers[arm], recall[arm]), "official")
+        for arm in columns
+    }
+    ours = metrics.pop("ours")
+    same, apart = {}, {}
+    for arm, values in metrics.items():
+        pairs = [zip(answers["ours"][name], answers[arm][name], strict=True) for name in sets]
+        same[arm] = sum(a == b for own in pairs for a, b in own)
+        apart[arm] = max(abs(ours[key] - value) for key, value in values.items())
     lengths = [len(tokenizer(text)["input_ids"]) for text in texts]
     return {
         "needed": {
@@ -112,13 +134,14 @@ def measure(args: argparse.Namespace) -> dict:
                 tree.tokens for tree in group_by_prompt(list(dict.fromkeys(evaluator.examples)))
             ),
             "generation": sum(map(len, prompts)) + sum(lengths),
+            "ROUGE": 0,
         },
         "seconds": {" ".join(key): values for key, values in meter.seconds.items()},
         "processed": {" ".join(key): tokens for key, tokens in meter.processed.items()},
         "answers": len(texts),
-        "same answers": sum(same),
-        "metrics": len(metrics[0]),
-        "metrics apart": max(abs(metrics[0][key] - value) for key, value in metrics[1].items()),
+        "same answers": same,
+        "metrics": len(ours),
+        "metrics apart": apart,
     }
 
 
@@ -126,18 +149,21 @@ def show(found: dict) -> None:
     """Print the table and how far apart the arms' metrics are."""
     print("| work | arm | seconds | tokens | processed / needed | ratio of seconds |")
     print("|---|---|---|---|---|---|")
-    totals = {"ours": 0.0, "official": 0.0}
+    totals = {arm: 0.0 for arm in ("ours", *found["same answers"])}
     for work, needed in found["needed"].items():
         median = {arm: statistics.median(found["seconds"][f"{work} {arm}"]) for arm in totals}
         for arm, seconds in median.items():
             totals[arm] += seconds
             tokens, ratio = found["processed"][f"{work} {arm}"], seconds / median["ours"]
-            cells = [work, arm, f"{seconds:.1f}", f"{tokens:,}", f"{tokens / needed:.2f}"]
+            cells = [work, arm, f"{seconds:.1f}"]
+            cells += [f"{tokens:,}", f"{tokens / needed:.2f}"] if needed else ["", ""]
             print("| " + " | ".join([*cells, f"{ratio:.1f}"]) + " |")
     for arm, seconds in totals.items():
-        print(f"| both | {arm} | {seconds:.1f} | | | {seconds / totals['ours']:.1f} |")
-    print(f"\n{found['same answers']} of {found['answers']} answers are the same; ", end="")
-    print(f"{found['metrics']} metrics differ by at most {found['metrics apart']:.1e}")
+        print(f"| all | {arm} | {seconds:.1f} | | | {seconds / totals['ours']:.1f} |")
+    print()
+    for arm, same in found["same answers"].items():
+        print(f"{arm}: {same} of {found['answers']} answers are the same; ", end="")
+        print(f"{found['metrics']} metrics differ by at most {found['metrics apart'][arm]:.1e}")
 
 
 def main() -> None:
@@ -152,6 +178,7 @@ def main() -> None:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--rows", type=int, help="of each set; without it the official 300")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--arms", nargs="*", choices=ARMS, default=["official"])
     parser.add_argument("--batch-tokens", type=int, default=16384)
     parser.add_argument("--json", type=Path, help="file to write")
     args = parser.parse_args()

@@ -5,7 +5,7 @@ Every sequence is padded (to 500 tokens in training, 200 in evaluation), the ref
 each step, forget and retain rows go through the model apart, logits of all positions are computed
 and made float32, and each kind of answer has forward passes of its own, in the tables' order
 (TOFU/dataloader.py and TOFU/evaluate_util.py of licong-lin/negative-preference-optimization).
-open-unlearning differs in training by its padding: to the longest sequence of the micro-batch
+open-unlearning differs in training by its padding: to the longest sequence of the batch
 (src/data/collators.py and src/trainer/unlearn/npo.py of locuslab/open-unlearning).
 Losses are means over rows, and answers greedy, as ours are: otherwise there would be nothing to
 compare. Where the released code computes a loss twice, here it is computed once.
@@ -14,6 +14,7 @@ compare. Where the released code computes a loss twice, here it is computed once
 from collections.abc import Iterator
 
 import torch
+from rouge_score.rouge_scorer import RougeScorer
 from tofu_rows import GENERATED, SCORED, TRAINED, answers_of
 from torch import Tensor
 from torch.nn.functional import cross_entropy, logsigmoid
@@ -97,10 +98,15 @@ class Training:
 
 
 class Evaluation:
-    """TOFU's evaluation of one model."""
+    """TOFU's evaluation of one model, as the papers' code does it, or open_unlearning: 32 rows a
+    batch, as wide as its longest sequence, and a pass for each of the perturbed answers
+    (src/evals/metrics/utils.py of locuslab/open-unlearning)."""
 
-    def __init__(self, sets: dict[str, list[dict]], encoder: Encoder):
-        self.sets, self.encoder = sets, encoder
+    def __init__(
+        self, sets: dict[str, list[dict]], encoder: Encoder, open_unlearning: bool = False
+    ):
+        self.sets, self.encoder, self.open_unlearning = sets, encoder, open_unlearning
+        self.width, self.batch = (None, 32) if open_unlearning else (SCORED, BATCH)
 
     @torch.inference_mode()
     def likelihoods(self, model) -> dict[str, dict[str, list]]:
@@ -111,9 +117,6 @@ class Evaluation:
             columns[name] = found = {key: [r[key] for r in rows] for key in ("question", "answer")}
             for kind in ("answer", "paraphrase", "perturbed"):
                 losses, tokens, matches = self._kind(model, rows, kind)
-                if kind == "perturbed":
-                    count = len(rows[0]["perturbed_answer"])
-                    losses, tokens = _grouped(losses, count), _grouped(tokens, count)
                 found |= {f"{kind}_loss": losses, f"{kind}_tokens": tokens}
                 if kind == "answer":
                     found["extraction_strength"] = [extraction_strength(m) for m in matches]
@@ -123,31 +126,57 @@ class Evaluation:
         return columns
 
     def _kind(self, model, rows: list[dict], kind: str) -> tuple[list, list, list]:
+        """Losses, tokens and matches of a kind of answers; grouped by row of the perturbed ones."""
+        texts = [answers_of(row)[kind] for row in rows]
+        count = len(texts[0])
+        pairs = [(r["question"], text) for r, own in zip(rows, texts, strict=True) for text in own]
+        if kind != "perturbed":
+            fewer = kind == "paraphrase" and not self.open_unlearning
+            return self._scored(model, pairs, self.batch // 4 if fewer else self.batch)
+        if not self.open_unlearning:
+            losses, tokens, _ = self._scored(model, pairs, self.batch // 4 * count)
+            return _grouped(losses, count), _grouped(tokens, count), []
+        passes = [self._scored(model, pairs[n::count], self.batch) for n in range(count)]
+        losses, tokens, _ = zip(*passes, strict=True)
+        return (
+            list(map(list, zip(*losses, strict=True))),
+            list(map(list, zip(*tokens, strict=True))),
+            [],
+        )
+
+    def _scored(self, model, pairs: list[tuple[str, str]], size: int) -> tuple[list, list, list]:
         losses, tokens, matches = [], [], []
-        for batch in _slices(rows, BATCH if kind == "answer" else BATCH // 4):
-            examples = [
-                self.encoder.encode(row["question"], text)
-                for row in batch
-                for text in answers_of(row)[kind]
-            ]
-            inputs = padded(examples, SCORED)
+        for batch in _slices(pairs, size):
+            examples = [self.encoder.encode(*pair) for pair in batch]
+            inputs = padded(examples, self.width)
             nll, counts, logits = scored(model, inputs)
             losses += (nll / counts).tolist()
             tokens += counts.tolist()
-            if kind == "answer":
-                same = (logits.argmax(-1).cpu()[:, :-1] == inputs["labels"][:, 1:]).tolist()
-                matches += [
-                    row[e.start - 1 : len(e.ids) - 1] for row, e in zip(same, examples, strict=True)
-                ]
+            same = (logits.argmax(-1).cpu()[:, :-1] == inputs["labels"][:, 1:]).tolist()
+            for row, example in zip(same, examples, strict=True):
+                matches.append(row[example.start - 1 : len(example.ids) - 1])
         return losses, tokens, matches
 
     @torch.inference_mode()
     def answers(self, model) -> dict[str, list[str]]:
         """Set -> greedy answers; a batch goes on until its last row has ended."""
         return {
-            name: [text for batch in _slices(rows, BATCH) for text in self._continued(model, batch)]
+            name: [
+                text
+                for batch in _slices(rows, self.batch)
+                for text in self._continued(model, batch)
+            ]
             for name, rows in self.sets.items()
         }
+
+    def rouge(self, answers: dict[str, list[str]]) -> dict[str, list[float]]:
+        """Set -> ROUGE-L recall of the answers, by rouge_score, ROUGE-1 beside it."""
+        scorer = RougeScorer(["rouge1", "rougeL"], use_stemmer=True)
+        recall: dict[str, list[float]] = {}
+        for name, rows in self.sets.items():
+            pairs = zip(rows, answers[name], strict=True)
+            recall[name] = [scorer.score(r["answer"], a)["rougeL"].recall for r, a in pairs]
+        return recall
 
     def _continued(self, model, rows: list[dict]) -> list[str]:
         tokenizer = self.encoder.tokenizer

@@ -31,7 +31,7 @@ def experiment(folder: Path, cells: int) -> dict:
 
 
 def opened(page: Path) -> float | None:
-    """Seconds until the page can be read and the figures in sight are drawn; None without a browser."""
+    """Seconds until a page and its visible figures are drawn; None without a browser."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         return None

@@ -9,6 +9,7 @@ import pytest
 from project import MICRO
 from slurm_cluster import Cluster, asked, running_cluster
 from slurm_runs import STEPS, attempts, edited_profile, ended, log, slow_runs
+from unlearning.stages.doctor import scheduler
 
 PRETRAINED = "results/micro/pretrain/model"
 
@@ -18,6 +19,14 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
     """The pretended cluster, for all scenarios."""
     with running_cluster(tmp_path_factory.mktemp("slurm")) as running:
         yield running
+
+
+def test_doctor_prints_the_partitions(cluster):
+    """Both hold the two nodes; only the first is the default."""
+    entries = scheduler()
+    assert entries.pop("SLURM") == asked("sinfo", "--version").strip()
+    nodes = "up nodes=2 cpus=1 memory=8000MB gres=gpu:fake:2 limit=infinite"
+    assert entries == {"partition main*": nodes, "partition urgent": nodes}
 
 
 def test_a_run_that_slurm_interrupts_goes_on_from_its_state(cluster, project, micro_with, tmp_path):

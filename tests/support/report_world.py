@@ -12,12 +12,12 @@ import pandas
 import pytest
 import yaml
 from folders import ROOT
+from unlearning import machine
 from unlearning.benchmark import room
 from unlearning.config.experiment import Experiment, load_experiment
 from unlearning.config.layout import path_id
 from unlearning.evaluation.records import read_rows, trajectory_point, write_evaluation
 from unlearning.files import write_json, write_text
-from unlearning.reporting import provenance
 from unlearning.reporting import report as reporting
 from unlearning.reporting.charts.specs import VEGA_LITE, file_spec
 from unlearning.reporting.frame import FINAL, relearned, tidy
@@ -316,7 +316,7 @@ def svg_alone(panels, columns: int, width: int, note: str) -> dict[str, str | by
 def quick() -> Iterator[None]:
     """Reports are made with few pictures, without Vega on the page, and without asking git."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(provenance, "_git", lambda folder, *words: COMMIT if "HEAD" in words else "")
+        patch.setattr(machine, "_git", lambda folder, *words: COMMIT if "HEAD" in words else "")
         patch.setattr(reporting, "figure_files", svg_alone)
         patch.setattr(reporting, "script", lambda: "/* vega */")
         yield

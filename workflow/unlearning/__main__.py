@@ -27,6 +27,7 @@ STAGES = {
     "compare": "what changed between two reports, numbers beyond their spread first",
     "plan": "jobs, peak memory, GPU-hours and disk of an experiment, before it runs",
     "assets": "what an experiment needs from the hub: list, download, verify",
+    "doctor": "versions, devices, scheduler and disk of this machine, for an issue report",
 }
 
 

@@ -6,7 +6,7 @@ import pytest
 from folders import tofu_folder
 from rouge_score.rouge_scorer import RougeScorer
 from unlearning.evaluation import fluency
-from unlearning.evaluation.rouge import RougeL
+from unlearning.evaluation.rouge import RougeL, common_length
 from unlearning.evaluation.words import spaced_words
 
 ANSWERS = {
@@ -88,6 +88,15 @@ def test_every_answer_of_tofu_scores_as_by_rouge_score():
     for row in chosen:
         truth, answer = answers[row], answers[row - 1]
         assert ours(truth, answer) == official.score(truth, answer)["rougeL"], truth
+
+
+@pytest.mark.parametrize(
+    "one, other, length",
+    [("abcbdab", "bdcaba", 4), ("aaa", "aa", 2), ("abc", "", 0), ("ab" * 100, "ba" * 100, 199)],
+)
+def test_length_of_the_longest_common_subsequence(one, other, length):
+    assert common_length(list(one), list(other)) == length
+    assert common_length(list(other), list(one)) == length
 
 
 def test_words_of_scripts_with_and_without_spaces():

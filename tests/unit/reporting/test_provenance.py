@@ -7,18 +7,16 @@ import yaml
 from finished import micro_config
 from folders import ROOT
 from report_world import COMMIT
+from unlearning import machine as machine_module
 from unlearning.config.experiment import load_experiment
 from unlearning.files import write_json
-from unlearning.reporting import provenance as provenance_module
+from unlearning.machine import git_state, machine
+from unlearning.redaction import REDACTED, redacted
 from unlearning.reporting.provenance import (
-    REDACTED,
     config_to_run,
     config_yaml,
-    git_state,
-    machine,
     named_origins,
     provenance,
-    redacted,
 )
 
 
@@ -74,7 +72,7 @@ def test_named_models_and_their_commits(tmp_path):
 
 def test_git_state_says_whether_there_are_changes(tmp_path, monkeypatch):
     answers = {"rev-parse": COMMIT, "status": ""}
-    monkeypatch.setattr(provenance_module, "_git", lambda folder, *words: answers[words[0]])
+    monkeypatch.setattr(machine_module, "_git", lambda folder, *words: answers[words[0]])
     assert git_state(tmp_path) == COMMIT
     answers["status"] = " M file"
     assert git_state(tmp_path) == f"{COMMIT}, with uncommitted changes"
@@ -84,7 +82,7 @@ def test_a_folder_that_is_no_checkout(tmp_path, monkeypatch):
     def failing(*_):
         raise subprocess.CalledProcessError(128, "git")
 
-    monkeypatch.setattr(provenance_module, "_git", failing)
+    monkeypatch.setattr(machine_module, "_git", failing)
     assert git_state(tmp_path) == "not in a git checkout"
 
 

@@ -1,9 +1,6 @@
 """Where the numbers come from: code, configuration, libraries, machines."""
 
-import os
 import platform
-import re
-import subprocess
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib import metadata
@@ -15,29 +12,11 @@ from unlearning.assets.needs import on_hub
 from unlearning.config.experiment import Experiment
 from unlearning.config.named import MODEL, named_models, unused
 from unlearning.files import read_json
+from unlearning.machine import git_state, machine
+from unlearning.redaction import redacted
 
-REDACTED = "[redacted]"
 _LIBRARIES = ("snakemake", "torch", "transformers", "accelerate", "numpy", "scipy", "altair")
 _LIBRARIES += ("vl-convert-python", "jinja2")
-_SECRET_KEYS = re.compile(r"(^|_)(token|secret|password|passwd|credential|api_?key)s?$", re.I)
-_PUBLIC_KEYS = ("hub_revision", "revision")  # a commit: long, and no secret
-_SECRET_VALUES = re.compile(
-    r"\b(hf_|sk-|ghp_|gho_|github_pat_|glpat-|xox[bp]-|AKIA)[\w-]{8,}"  # tokens of known services
-    r"|://[^/\s:@]+:[^/\s@]+@"  # user and password within an address
-    r"|\b(?=\w*[0-9])(?=\w*[a-zA-Z])\w{32,}\b"  # long keys without a prefix
-)
-
-
-def redacted(value, key: str = ""):
-    """`value` with everything that looks like a secret replaced, at any depth."""
-    if isinstance(value, dict):
-        return {k: redacted(v, str(k)) for k, v in value.items()}
-    if isinstance(value, list):
-        return [redacted(v, key) for v in value]
-    if not isinstance(value, str) or key in _PUBLIC_KEYS:
-        return value
-    secret = _SECRET_KEYS.search(key) or _SECRET_VALUES.search(value)
-    return REDACTED if secret else value
 
 
 def config_yaml(config: dict) -> str:
@@ -55,16 +34,6 @@ def config_to_run(experiment: Experiment) -> dict:
     return {section: value for section, value in config.items() if section not in without}
 
 
-def git_state(folder: Path) -> str:
-    """Commit of the checkout, and whether it holds changes that are not in it."""
-    try:
-        commit = _git(folder, "rev-parse", "HEAD")
-        changed = bool(_git(folder, "status", "--porcelain"))
-    except (OSError, subprocess.CalledProcessError):
-        return "not in a git checkout"
-    return f"{commit}, with uncommitted changes" if changed else commit
-
-
 def libraries() -> dict[str, str]:
     """Name -> installed version, of those that are installed where the report is made."""
     found = {"python": platform.python_version()}
@@ -74,17 +43,6 @@ def libraries() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def machine() -> dict[str, str]:
-    """Processor, cores and memory of the machine that makes the report."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {
-        "processor": _processor(),
-        "cores": str(os.cpu_count()),
-        "memory": f"{memory:.0f} GiB",
-        "system": f"{platform.system()} {platform.machine()}",
-    }
 
 
 def training_records(experiment: Experiment) -> dict[str, list[dict]]:
@@ -153,17 +111,3 @@ def provenance(experiment: Experiment, training: dict[str, list[dict]] | None = 
         "config": config_yaml(config_to_run(experiment)),
         "command": f"snakemake --cores all --configfile {experiment.config['experiment']}.yaml",
     }
-
-
-def _git(folder: Path, *words: str) -> str:
-    command = ["git", "-C", str(folder), *words]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def _processor() -> str:
-    try:
-        info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return platform.processor() or platform.machine()
-    match = re.search(r"^model name\s*:\s*(.+)$", info, re.MULTILINE)
-    return match[1] if match else platform.processor() or platform.machine()

@@ -1,0 +1,42 @@
+"""The machine and the checkout that a command runs in, by the standard library alone."""
+
+import os
+import platform
+import re
+import subprocess
+from pathlib import Path
+
+
+def git_state(folder: Path) -> str:
+    """Commit of the checkout, and whether it holds changes that are not in it."""
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        changed = bool(_git(folder, "status", "--porcelain"))
+    except (OSError, subprocess.CalledProcessError):
+        return "not in a git checkout"
+    return f"{commit}, with uncommitted changes" if changed else commit
+
+
+def machine() -> dict[str, str]:
+    """Processor, cores and memory of this machine."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+        "memory": f"{memory:.0f} GiB",
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _git(folder: Path, *words: str) -> str:
+    command = ["git", "-C", str(folder), *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor() or platform.machine()
+    match = re.search(r"^model name\s*:\s*(.+)$", info, re.MULTILINE)
+    return match[1] if match else platform.processor() or platform.machine()

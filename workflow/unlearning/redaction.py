@@ -1,0 +1,24 @@
+"""Replace what looks like a secret: a report and the output of `doctor` are made to be shared."""
+
+import re
+
+REDACTED = "[redacted]"
+_SECRET_KEYS = re.compile(r"(^|_)(token|secret|password|passwd|credential|api_?key)s?$", re.I)
+_PUBLIC_KEYS = ("hub_revision", "revision")  # a commit: long, and no secret
+_SECRET_VALUES = re.compile(
+    r"\b(hf_|sk-|ghp_|gho_|github_pat_|glpat-|xox[bp]-|AKIA)[\w-]{8,}"  # tokens of known services
+    r"|://[^/\s:@]+:[^/\s@]+@"  # user and password within an address
+    r"|\b(?=\w*[0-9])(?=\w*[a-zA-Z])\w{32,}\b"  # long keys without a prefix
+)
+
+
+def redacted(value, key: str = ""):
+    """`value` with everything that looks like a secret replaced, at any depth."""
+    if isinstance(value, dict):
+        return {k: redacted(v, str(k)) for k, v in value.items()}
+    if isinstance(value, list):
+        return [redacted(v, key) for v in value]
+    if not isinstance(value, str) or key in _PUBLIC_KEYS:
+        return value
+    secret = _SECRET_KEYS.search(key) or _SECRET_VALUES.search(value)
+    return REDACTED if secret else value
