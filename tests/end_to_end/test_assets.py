@@ -319,7 +319,8 @@ def test_only_the_fetching_rule_speaks_with_the_hub(machine, hub):
 
     # stages read what was recorded, or say so; never what the repository holds by now
     path = world / "assets" / "model.json"
-    locate = "import sys; from unlearning.assets.record import located; print(located(sys.argv[1]))"
+    locate = "import sys; from unlearning.assets.record import resolve_snapshot as snapshot; "
+    locate += "print(snapshot(sys.argv[1]))"
     status, shown = machine.call(sys.executable, "-c", locate, path, HF_HUB_OFFLINE="1")
     assert status == 0 and shown.strip() == str(machine.snapshot)
     weights = (machine.snapshot / "model.safetensors").resolve()

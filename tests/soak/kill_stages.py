@@ -38,7 +38,9 @@ LONGER = {  # more steps, so that kills meet training and not only the loading o
     "relearn": {"epochs": 60},
 }
 TOLD = ("logs", "benchmarks")  # times are in them, and in the pages that show them
-TIMED = (".snakemake_timestamp", "index.html", "cost.csv")
+TIMED = (".snakemake_timestamp", "index.html", "cost.csv", "cost.md", "cost.tex")
+# svg2pdf orders a file's objects by a hash that differs between processes; the SVG is compared
+UNORDERED = ".pdf"
 SNAKEMAKE = ("snakemake", "--cores", "2", "--rerun-incomplete", "--keep-going")
 EVERY = 5  # so many runs of Snakemake, the first of them is killed itself
 SPARED = 0.4  # the share of processes that nothing hits, so that experiments end
@@ -51,7 +53,7 @@ def results(project: Project) -> dict[str, bytes]:
     return {
         name: path.read_bytes()
         for name, path in named.items()
-        if not name.startswith(TOLD) and path.name not in TIMED
+        if not name.startswith(TOLD) and path.name not in TIMED and path.suffix != UNORDERED
     }
 
 
