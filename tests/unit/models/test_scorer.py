@@ -42,17 +42,3 @@ def test_no_logits_beside_those_of_labels(method):
         objective.total(objective.rows(batch)).mean().backward()
     labelled = len(objective.roles) * ROWS * LABELS * VOCABULARY
     assert largest.numbers == labelled < len(objective.roles) * ROWS * TOKENS * VOCABULARY / 7
-
-
-def test_logits_without_gradients_stay_in_the_cache(monkeypatch):
-    monkeypatch.setattr("unlearning.models.scorer.CACHED_LOGITS", 4 * VOCABULARY)
-    monkeypatch.setattr("unlearning.models.scorer.CACHED_LABELS", 1)
-    ids = torch.randint(2, VOCABULARY, (ROWS, TOKENS)).tolist()
-    rows = [Example(tuple(row), TOKENS - LABELS) for row in ids]
-    scorer = Scorer(build_model(SHAPE, VOCABULARY, 0))
-    expected = scorer(rows)["logp"]
-    with torch.no_grad(), Largest() as largest:
-        logp = scorer(rows)["logp"]
-    assert torch.allclose(logp, expected, atol=1e-5)
-    # but for the four rows of logits nothing is larger than the embeddings
-    assert largest.numbers <= SHAPE["width"] * VOCABULARY < ROWS * LABELS * VOCABULARY

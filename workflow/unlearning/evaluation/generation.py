@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
 
 from unlearning.evaluation.likelihood import batches_by_length
 from unlearning.models.agreement import distance, holds, rounding, say
@@ -17,7 +16,6 @@ from unlearning.models.context import check_context
 COMPARED = 3  # tokens after the prompt whose logits are compared with those of a plain pass
 GENERATION_NOISE = 10  # how much more than scoring a cache may round
 ALONE = "answers are generated one at a time and without a cache"
-AHEAD = 64  # tokens of room that a layer's cache gets at once
 ENDED = 0.125  # share of a batch's rows; when as many have ended, they leave it
 
 
@@ -31,51 +29,6 @@ class Limit:
     def room(self, prompt: int) -> int:
         """New tokens allowed after a prompt of that many tokens."""
         return self.tokens if self.counts == "new" else max(0, self.tokens - prompt)
-
-
-class RoomyLayer(DynamicLayer):
-    """A layer's cache that writes new tokens in place; transformers' copies all for each token."""
-
-    def __init__(self):
-        super().__init__()
-        self.buffers: list[Tensor] = []  # keys and values with room after them
-
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *args, **kwargs
-    ) -> tuple[Tensor, Tensor]:
-        """Append states (B, heads, T, width); all keys and all values."""
-        length, states = self.get_seq_length(), (key_states, value_states)
-        if not self.is_initialized:
-            self.lazy_initialization(*states)
-        end = length + key_states.shape[-2]
-        if not self.buffers or end > self.buffers[0].shape[-2]:
-            past = (self.keys, self.values)
-            self.buffers = []
-            for old, new in zip(past, states, strict=True):
-                buffer = new.new_empty(*new.shape[:-2], end + AHEAD, new.shape[-1])
-                if length:
-                    buffer[..., :length, :] = old
-                self.buffers.append(buffer)
-        for buffer, new in zip(self.buffers, states, strict=True):
-            buffer[..., length:end, :] = new
-        self.keys, self.values = (buffer[..., :end, :] for buffer in self.buffers)
-        return self.keys, self.values
-
-    def batch_select_indices(self, indices: Tensor) -> None:
-        """Keep these rows alone."""
-        length = self.get_seq_length()
-        self.buffers = [buffer[indices] for buffer in self.buffers]
-        self.keys, self.values = (buffer[..., :length, :] for buffer in self.buffers)
-
-
-def roomy_cache(config) -> DynamicCache:
-    """transformers' cache for a model, whose plain layers write in place."""
-    cache = DynamicCache(config=config)
-    layers = []
-    for layer in cache.layers:  # windows and recurrent states stay as they are
-        layers.append(RoomyLayer() if type(layer) is DynamicLayer else layer)
-    cache.layers = layers
-    return cache
 
 
 class Generator:
@@ -131,7 +84,7 @@ class Generator:
         room = [self.limit.room(len(prompt)) for prompt in prompts]
         answers: list[list[int]] = [[] for _ in prompts]
         rows = [row for row in range(len(prompts)) if room[row]]  # those in the batch
-        going, cache = set(rows), roomy_cache(self.model.config)
+        going, cache = set(rows), DynamicCache(config=self.model.config)
         ids, seen = (v.to(self.device) for v in left_padded([prompts[row] for row in rows]))
         positions = (seen.cumsum(1) - 1).clamp(min=0)
         while going:
@@ -207,7 +160,7 @@ class Generator:
 
     def _forced(self, rows: list[list[int]], steps: int) -> Tensor:
         """(B, steps + 1, V) logits after each of the last tokens of the rows, in one batch."""
-        cache = roomy_cache(self.model.config)
+        cache = DynamicCache(config=self.model.config)
         ids, seen = (v.to(self.device) for v in left_padded([row[:-steps] for row in rows]))
         positions = (seen.cumsum(1) - 1).clamp(min=0)
         logits = [self._logits(ids, seen, positions, cache)]

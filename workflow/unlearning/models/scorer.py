@@ -4,17 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, distributed, nn
-from torch.nn.functional import nll_loss
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 from torch.utils.hooks import RemovableHandle
 
 from unlearning.data.encoding import Example
 from unlearning.data.packing import Packed, Places, Span, pack
 
 POSITIONS = 512  # described at once: their distributions are a small part of the logits at hand
-# Logits at once on a CPU, where none need a gradient: 8 MiB stay in its cache, and beyond 32 MiB
-# malloc takes fresh pages from the system for every tensor. Fewer labels make slow products.
-CACHED_LOGITS, CACHED_LABELS = 2**21, 128
 # How sequences are laid out for a forward pass. packed: several in a row, prompts in common once.
 # padded: one in a row, filled up on the right. plain: one in a pass, as transformers documents it.
 PACKED, PADDED, PLAIN = "packed", "padded", "plain"
@@ -30,7 +27,6 @@ class Scorer(nn.Module):
     def __init__(self, model, layout: str = PACKED):
         super().__init__()
         self.model, self.layout = model, layout
-        self.head_is_apart = False  # whether the head can run again without the layers below it
 
     def forward(
         self,
@@ -51,31 +47,19 @@ class Scorer(nn.Module):
         describe(), zero in the other sequences.
         """
         layout = layout or self.layout
-        device, hidden_states = next(self.parameters()).device, None
+        device = next(self.parameters()).device
         packed = pack(examples, shared=layout == PACKED)
         before, labels, row = packed.labels()
         labels, row = labels.to(device), row.to(device)
-        size = self._labels_at_once(len(labels), device)
-        places = list(zip(*(index.split(size) for index in before), strict=True))
-        if full is not None:
-            places.append(packed.places(full))
+        places = [before] if full is None else [before, packed.places(full)]
         run = self._plain if layout == PLAIN else self._together
         passes = run(packed, places, device, layer is not None)
-        wanted = [None] * len(labels) if detail is None else detail.to(device)[row].split(size)
-        columns: dict[str, list[Tensor]] = {}
-        for part, flags in zip(labels.split(size), wanted, strict=False):
-            logits, hidden = next(passes)
-            hidden_states = hidden or hidden_states
-            # one softmax serves the labels and what is said of them
-            distributions = logits.log_softmax(-1)
-            del logits
-            values = {"logp": -nll_loss(distributions, part, reduction="none")}
-            if flags is not None:
-                values |= describe(distributions, part, flags)
-            del distributions  # before the next ones, which may be as large
-            for key, value in values.items():
-                columns.setdefault(key, []).append(value)
-        scores = {"row": row} | {key: torch.cat(values) for key, values in columns.items()}
+        logits, hidden_states = next(passes)
+        logp = -cross_entropy(logits, labels, reduction="none")
+        scores = {"logp": logp, "row": row}
+        if detail is not None:
+            scores |= describe(logits, labels, detail.to(device)[row])
+        del logits  # before the next ones, which may be as large
         if full is not None:
             scores["logits"], _ = next(passes)
         if layer is not None:
@@ -84,15 +68,6 @@ class Scorer(nn.Module):
             values = hidden_states[layer + 1][packed.places(answers)]
             scores["activations"] = at_least_float32(values)
         return scores
-
-    def _labels_at_once(self, labels: int, device: torch.device) -> int:
-        """Labels whose logits are computed at once."""
-        # a sharded model's processes must all run the head as often
-        whole = torch.is_grad_enabled() or device.type != "cpu" or distributed.is_initialized()
-        if whole or not self.head_is_apart:
-            return max(labels, 1)
-        vocabulary = self.model.config.get_text_config().vocab_size
-        return max(CACHED_LOGITS // vocabulary, CACHED_LABELS)
 
     def _together(
         self, packed: Packed, places: list[Places], device: torch.device, hidden: bool
@@ -111,7 +86,6 @@ class Scorer(nn.Module):
             body.register_forward_hook(lambda *call: bodies.append(call[-1])),
         ):
             output = self.model(**inputs)
-        self.head_is_apart = bool(bodies) and body is not self.model
         hidden_states = output.hidden_states if hidden else None
         logits = at_least_float32(output.logits)
         del output
@@ -121,7 +95,6 @@ class Scorer(nn.Module):
             with _head_at(self.model, further), _body_gives(self.model, bodies):
                 logits = at_least_float32(self.model(**inputs).logits)
             yield logits, hidden_states
-            del logits
 
     def _plain(
         self, packed: Packed, places: list[Places], device: torch.device, hidden: bool
@@ -176,16 +149,16 @@ def at_least_float32(values: Tensor) -> Tensor:
     return values if values.dtype == torch.float64 else values.float()
 
 
-def describe(distributions: Tensor, labels: Tensor, wanted: Tensor) -> dict[str, Tensor]:
-    """What the wanted (N,) of N positions with (N, V) log-probabilities say of their labels.
+def describe(logits: Tensor, labels: Tensor, wanted: Tensor) -> dict[str, Tensor]:
+    """What the wanted (N,) of N positions with (N, V) logits say of their labels.
 
     match: whether the label is the most likely token. mu, sigma: mean and standard deviation of
     log p over the vocabulary, weighted by p; the variance is at least 1e-6 (min-k++, as in
     open-unlearning).
     """
-    described = {key: distributions.new_zeros(len(labels)) for key in ("match", "mu", "sigma")}
+    described = {key: logits.new_zeros(len(labels)) for key in ("match", "mu", "sigma")}
     for chunk in torch.where(wanted)[0].split(POSITIONS):
-        logp = distributions[chunk]
+        logp = logits[chunk].log_softmax(-1)
         p = logp.exp()
         mu = (p * logp).sum(-1)
         variance = (p * logp.square()).sum(-1) - mu.square()

@@ -13,8 +13,8 @@ from unlearning.planning.shapes import shape_from_config
 from unlearning.training.batches import Pair
 from unlearning.training.plan import Fit, Recipe
 
-# Logits of a pass on a CPU. Tensors beyond 32 MiB take fresh pages from the system each time, and
-# several of this size are in use at once; fewer pairs than these make slow products.
+# Logits of a pass on a CPU: several tensors of this size are in use at once, and larger ones are no
+# faster. Fewer pairs than these make slow products.
 CPU_LOGITS, CPU_PAIRS = 2**22, 8
 
 
