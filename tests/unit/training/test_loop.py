@@ -7,7 +7,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 from toy import ARCHITECTURE, WORDS, toy
-from unlearning.data.encoding import Encoder, Example
+from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PROMPTS
 from unlearning.errors import UserError
 from unlearning.evaluation.likelihood import Likelihood
@@ -119,22 +119,6 @@ def test_a_micro_batch_from_memory(monkeypatch):
         passes.clear()
         weights.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
     assert torch.allclose(*weights, rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    "logits, size",
-    # four labels a row, two rows a pair, 64 words: 512 numbers a pair
-    [(512 * 20, 20), (512 * 20.9, 20), (512 * 9, 9), (512, fit.CPU_PAIRS), (1e9, 32)],
-)
-def test_a_micro_batch_on_a_cpu_has_few_logits(monkeypatch, logits, size):
-    monkeypatch.setattr(fit, "CPU_LOGITS", logits)
-    objective = build_objective(resolve("NPO+RT", {}).settings())
-    recipe = Recipe(**{**RECIPE, "batch_size": 32})
-    automatic = Fit(None)
-    model = build_model(ARCHITECTURE, 64, 0)
-    passes = fit.passes_of(model, objective, recipe, automatic, Accelerator(cpu=True))
-    pair = dict.fromkeys(("forget", "retain"), Example((3,) * 10, 6))
-    assert passes([pair] * 32) == size
 
 
 def test_a_run_that_cannot_fit_is_refused_before_its_first_step(monkeypatch):

@@ -13,10 +13,6 @@ from unlearning.planning.shapes import shape_from_config
 from unlearning.training.batches import Pair
 from unlearning.training.plan import Fit, Recipe
 
-# Logits of a pass on a CPU: several tensors of this size are in use at once, and larger ones are no
-# faster. Fewer pairs than these make slow products.
-CPU_LOGITS, CPU_PAIRS = 2**22, 8
-
 
 def passes_of(
     model,
@@ -29,8 +25,7 @@ def passes_of(
     """What says how many pairs of a global batch go through `model` at once.
 
     fit.micro_batch, or the most that the memory account (planning/memory.py) lets into the device
-    with rows as long as the batch's longest; on a CPU no more than keep the logits small. The same
-    on all processes.
+    with rows as long as the batch's longest. The same on all processes.
     """
     if fit.micro_batch is not None:
         return lambda pairs: fit.micro_batch
@@ -62,9 +57,6 @@ def passes_of(
         pairs_at_once = most_pairs(shape, step, len(pairs), free)
         if pairs_at_once == 1 and _known(accelerator.device):
             check_room(training(shape, step)["total"], free)
-        if accelerator.device.type == "cpu":
-            per_pair = sum(len(row.ids) - row.start for row in rows) * shape.vocabulary / len(pairs)
-            pairs_at_once = min(pairs_at_once, max(int(CPU_LOGITS / per_pair), CPU_PAIRS))
         return pairs_at_once
 
     return size
