@@ -127,3 +127,6 @@ def test_tables_and_claims_know_it_with_its_direction(file, tmp_path, monkeypatc
     declare_own_metrics(experiment, recorded_directions(experiment))
     metric = tofu.METRICS["mine"]
     assert (metric.title, metric.better, metric.range) == ("mine", "lower", (-math.inf, math.inf))
+    experiment.config["metrics"] = {}  # the next experiment of the same process
+    declare_own_metrics(experiment)
+    assert "mine" not in tofu.METRICS and "mine" not in tofu.STUDIES[None]

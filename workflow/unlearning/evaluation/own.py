@@ -49,10 +49,22 @@ def _measured(function: str, rows: dict[str, dict]) -> tuple[float, str]:
     return float(numbers.mean()), better
 
 
+_declared: list[tuple[dict[str, Metric], str]] = []  # tables and what was put into them
+
+
+def withdraw_own_metrics() -> None:
+    """Take the metrics of the experiment before out of the tables again, for a process that reads
+    several."""
+    while _declared:
+        table, name = _declared.pop()
+        table.pop(name, None)
+
+
 def declare_own_metrics(experiment, directions: dict[str, str] | None = None) -> None:
     """Put an experiment's own metrics into the tables of its benchmark's room `metrics`, which
     reports and claims read. directions: as evaluations have recorded them, where these are read.
     """
+    withdraw_own_metrics()
     if not experiment.on_language_model or not experiment.config["metrics"]:
         return
     measures = room(experiment.benchmark.name, "metrics")
@@ -61,6 +73,7 @@ def declare_own_metrics(experiment, directions: dict[str, str] | None = None) ->
         metric = Metric(name, better, f"of your own, {function}", (-math.inf, math.inf))
         for table in (measures.METRICS, *measures.STUDIES.values()):
             table[name] = metric
+            _declared.append((table, name))
 
 
 def recorded_directions(experiment) -> dict[str, str]:
