@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import DynamicCache
 
+from unlearning.data.encoding import Example
 from unlearning.evaluation.likelihood import batches_by_length
 from unlearning.models.agreement import distance, holds, rounding, say
 from unlearning.models.context import check_context
@@ -29,6 +30,18 @@ class Limit:
     def room(self, prompt: int) -> int:
         """New tokens allowed after a prompt of that many tokens."""
         return self.tokens if self.counts == "new" else max(0, self.tokens - prompt)
+
+
+def greedy_beginning(prompt: list[int], example: Example, match: list[bool]) -> list[int]:
+    """The tokens of an answer to `prompt` with which the model's greedy answer begins, because each
+    is the most likely one after those before it.
+
+    example: the prompt with the answer. match: whether each label is the most likely token.
+    """
+    if list(example.ids[: example.start]) != prompt:  # joined with the answer's first letters
+        return []
+    count = match.index(False) if False in match else len(match)
+    return list(example.ids[example.start : example.start + count])
 
 
 class Generator:
@@ -57,33 +70,53 @@ class Generator:
         self.has_states = "cache_params" in inspect.signature(model.forward).parameters
 
     @torch.inference_mode()
-    def __call__(self, prompts: list[list[int]]) -> list[str]:
-        """The answer to each prompt, special tokens left out."""
+    def __call__(
+        self, prompts: list[list[int]], beginnings: list[list[int]] | None = None
+    ) -> list[str]:
+        """The answer to each prompt, special tokens left out.
+
+        beginnings: the first tokens of each answer, as far as they are known to be the most likely
+        ones (greedy_beginning()): generation goes on after them.
+        """
         training = self.model.training
         self.model.eval()
-        answers: dict[int, list[int]] = {}
         longest = [len(prompt) + self.limit.room(len(prompt)) for prompt in prompts]
         asked = (n for n, p in zip(longest, prompts, strict=True) if n > len(p))
         check_context(self.model, max(asked, default=0), "evaluation.generation_tokens")
-        by_length = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-        batches = batches_by_length([longest[i] for i in by_length], self.batch_tokens)
+        answers = self._begun(prompts, beginnings)
+        rooms = [n - len(p) - len(a) for n, p, a in zip(longest, prompts, answers, strict=True)]
+        texts = [[*prompt, *answer] for prompt, answer in zip(prompts, answers, strict=True)]
+        unfinished = [i for i, a in enumerate(answers) if rooms[i] and a[-1:] != [self.end]]
+        unfinished.sort(key=lambda i: len(texts[i]))
         self.batched = self._may_batch(prompts)
-        if not self.batched:
-            answers.update((i, self._alone(prompt)) for i, prompt in enumerate(prompts))
-            batches = iter(())
+        batches = [[place] for place in range(len(unfinished))]
+        if self.batched:
+            batches = batches_by_length([longest[i] for i in unfinished], self.batch_tokens)
         for places in batches:
-            chosen = [by_length[place] for place in places]
-            found = self._continue([prompts[i] for i in chosen])
-            answers.update(zip(chosen, found, strict=True))
+            indices = [unfinished[place] for place in places]
+            batch = [texts[i] for i in indices], [rooms[i] for i in indices]
+            tokens = self._continue(*batch) if self.batched else self._alone(*batch)
+            for index, new in zip(indices, tokens, strict=True):
+                answers[index] += new
         self.model.train(training)
-        kept = [answers[i] for i in range(len(prompts))]
-        return self.tokenizer.batch_decode(kept, skip_special_tokens=True)
+        return self.tokenizer.batch_decode(answers, skip_special_tokens=True)
 
-    def _continue(self, prompts: list[list[int]]) -> list[list[int]]:
-        """The new tokens of each prompt of one batch, with the end of sequence if it came."""
-        room = [self.limit.room(len(prompt)) for prompt in prompts]
+    def _begun(
+        self, prompts: list[list[int]], beginnings: list[list[int]] | None
+    ) -> list[list[int]]:
+        """The beginning of each answer, as long as its limit allows."""
+        if beginnings is None:
+            return [[] for _ in prompts]
+        pairs = zip(prompts, beginnings, strict=True)
+        return [tokens[: self.limit.room(len(prompt))] for prompt, tokens in pairs]
+
+    def _continue(self, prompts: list[list[int]], room: list[int]) -> list[list[int]]:
+        """The new tokens after each prompt of one batch, with the end of sequence if it came.
+
+        room: how many there may be, at least one.
+        """
         answers: list[list[int]] = [[] for _ in prompts]
-        rows = [row for row in range(len(prompts)) if room[row]]  # those in the batch
+        rows = list(range(len(prompts)))  # those in the batch
         going, cache = set(rows), DynamicCache(config=self.model.config)
         ids, seen = (v.to(self.device) for v in left_padded([prompts[row] for row in rows]))
         positions = (seen.cumsum(1) - 1).clamp(min=0)
@@ -112,15 +145,16 @@ class Generator:
         output = self.model(input_ids=ids, use_cache=True, logits_to_keep=1, **inputs)
         return output.logits[:, -1]
 
-    def _alone(self, prompt: list[int]) -> list[int]:
-        """The new tokens of one prompt, each from a plain pass over all before it."""
+    def _alone(self, prompts: list[list[int]], room: list[int]) -> list[list[int]]:
+        """_continue() of one prompt, each token from a plain pass over all before it."""
+        (prompt,) = prompts
         ids = list(prompt)
-        for _ in range(self.limit.room(len(prompt))):
+        for _ in range(room[0]):
             output = self.model(input_ids=torch.tensor([ids], device=self.device), use_cache=False)
             ids.append(int(output.logits[0, -1].argmax()))
             if ids[-1] == self.end:
                 break
-        return ids[len(prompt) :]
+        return [ids[len(prompt) :]]
 
     def _may_batch(self, prompts: list[list[int]]) -> bool:
         """Whether padded prompts and what follows them, with a cache, have the logits of plain
