@@ -7,8 +7,8 @@ open-unlearning, as a Markdown table.
         --gradient-checkpointing --optimizer paged_adamw_32bit
 
 Random weights, TOFU's own rows. One arm runs after the other: on the CPU in a process of its own,
-in float32, by the process's own CPU time, which other work on the machine hardly lengthens; on a GPU
-under bfloat16 autocast. A run is 125 steps and, of ours, the reference's
+in float32, by the process's own CPU time, which other work on the machine hardly lengthens; on a
+GPU under bfloat16 autocast. A run is 125 steps and, of ours, the reference's
 log-probabilities once. Tokens a second and model FLOP/s utilisation (MFU) count what is needed:
 no padding, no reference, no logits without a label.
 """
