@@ -111,6 +111,22 @@ def test_a_claim_that_states_a_key_twice_is_refused(tmp_path):
         load_claims(path)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"claims": []}, "'experiments' is missing"),
+        ({"experiments": {"methods": 5}, "claims": []}, "experiments.methods: must be a list"),
+        ({"experiments": [], "claims": {}}, "(?s)claims: must be a list.*experiments: must be a m"),
+        ({"experiments": KINDS, "claims": [], "clams": []}, "unknown key 'clams'"),
+    ],
+)
+def test_the_file_itself_is_checked(tmp_path, content, message):
+    path = tmp_path / "claims.yaml"
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(UserError, match=message):
+        load_claims(path)
+
+
 def test_all_problems_come_at_once(tmp_path):
     with pytest.raises(UserError) as error:
         load(tmp_path, {**GOOD, "metric": "model_utilty"}, {**GOOD, "relation": "="}, "text")

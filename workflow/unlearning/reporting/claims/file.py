@@ -114,20 +114,25 @@ def load_claims(path: Path) -> list[Claim]:
     A method that the registry does not have may be a config's own: unknown_methods() says so.
     """
     content, problems = read_file(Path(path))
-    entries, experiments = content.get("claims"), content.get("experiments")
-    if not isinstance(entries, list) or not isinstance(experiments, dict):
-        raise UserError(f"{path}: must be a mapping with `experiments` and a list of `claims`")
-    for number, entry in enumerate(entries, start=1):
+    valid, refused = validated(content, read_schema(SCHEMA))
+    if refused:
+        raise _unusable(path, problems + refused)
+    experiments = valid["experiments"]
+    for number, entry in enumerate(valid["claims"], start=1):
         if not isinstance(entry, dict):
             problems.append(f"claim {number}: must be a mapping, found {entry!r}")
             continue
         name = entry.get("id", number)
         problems += [f"claim {name}: {problem}" for problem in _problems(entry, [*experiments])]
-    ids = Counter(str(entry["id"]) for entry in entries if "id" in entry)
+    ids = Counter(str(e["id"]) for e in valid["claims"] if isinstance(e, dict) and "id" in e)
     problems += [f"claim {i}: the id is used {n} times" for i, n in ids.items() if n > 1]
     if problems:
-        raise UserError("\n".join([f"{path} cannot be used:", *(f"- {p}" for p in problems)]))
-    return [_claim(entry, experiments) for entry in entries]
+        raise _unusable(path, problems)
+    return [_claim(entry, experiments) for entry in valid["claims"]]
+
+
+def _unusable(path: Path, problems: list[str]) -> UserError:
+    return UserError("\n".join([f"{path} cannot be used:", *(f"- {line}" for line in problems)]))
 
 
 def experiments_with(claim: Claim) -> list[str]:
@@ -188,7 +193,7 @@ def _selection(entry: str | dict) -> Selection:
 
 def _problems(entry: dict, kinds: list[str]) -> list[str]:
     """What the schema says against a claim, and what its study does."""
-    valid, problems = validated(entry, read_schema(SCHEMA))
+    valid, problems = validated(entry, read_schema(SCHEMA)["$defs"]["claim"])
     checks = [
         _side_problems(valid),
         _name_problems("experiment", valid.get("experiment", Claim.experiment), kinds),
