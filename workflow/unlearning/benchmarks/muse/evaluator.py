@@ -8,7 +8,7 @@ from accelerate import Accelerator
 
 from unlearning.benchmarks.muse import formulas as muse
 from unlearning.data.build import Tables
-from unlearning.data.encoding import Encoder, Example, Tokens
+from unlearning.data.encoding import Encoder, Example, PrefixTokenizer
 from unlearning.data.tables import read_table
 from unlearning.errors import UserError
 from unlearning.evaluation.generation import Generator, Limit
@@ -70,8 +70,9 @@ def length_problems(encoder: Encoder, tables: Tables, use: dict, reach: int) -> 
             new_tokens[prompt] = muse.KNOWMEM_TOKENS
     if not new_tokens:
         return []
+    prompts = encoder.prefix_tokenizer(list(new_tokens))
     longest = 0
-    for ids, new in zip(encoder.tokens(list(new_tokens)), new_tokens.values(), strict=True):
+    for ids, new in zip(prompts, new_tokens.values(), strict=True):
         longest = max(longest, len(ids) + new)
     return [too_long(longest, reach, "evaluation.generation_tokens")] if longest > reach else []
 
@@ -102,7 +103,7 @@ class MuseEvaluator:
         self.k = k
         self.norm = norm
         self.rouge = RougeL(stemmer=False)  # as released
-        self.tokens = Tokens(tokenizer)
+        self.prefix_tokenizer = PrefixTokenizer(tokenizer)
 
     def __call__(self, model) -> dict[str, dict[str, list]]:
         """Table -> columns, as muse.summarise reads them."""
@@ -213,7 +214,7 @@ class MuseEvaluator:
         return [self._clean_up(text) for text in texts]
 
     def _ids(self, text: str) -> list[int]:
-        return self.tokens([text])[0]
+        return self.prefix_tokenizer([text])[0]
 
     def _clean_up(self, text: str) -> str:
         """The text without spaces before punctuation: the release decodes with

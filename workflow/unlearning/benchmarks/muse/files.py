@@ -8,7 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from unlearning.data.formats import candidates, find_file, read_file
-from unlearning.data.tables import CONTINUATION, QA, TEXT, ColumnNames, DataError, Table, utf8
+from unlearning.data.tables import (
+    CONTINUATION,
+    QA,
+    TEXT,
+    ColumnNames,
+    DataError,
+    Table,
+    decode_utf8,
+)
 
 FORGET = "forget"  # also the first fold of scal and of sust, as released
 # larger forget sets (each holds the one before) and later ones (one request after the other)
@@ -105,7 +113,7 @@ def folder_reader(folder: Path, renamed: ColumnNames) -> Reader:
         # A .txt file holds one text.
         text = path.with_suffix(".txt")
         if columns == TEXT and text.is_file() and not candidates(path):
-            table = Table(text, "line", [utf8(text.read_bytes(), text)], [1])
+            table = Table(text, "line", [decode_utf8(text.read_bytes(), text)], [1])
         else:
             table = read_file(find_file(path))
         return check_rows(table, stem, columns, renamed)

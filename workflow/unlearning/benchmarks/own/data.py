@@ -18,7 +18,7 @@ from unlearning.data.tables import (
     ColumnNames,
     DataError,
     Table,
-    shortened,
+    shorten,
 )
 from unlearning.evaluation.words import PIECE
 
@@ -112,7 +112,7 @@ def _shared_rows(files: dict[str, Table]) -> list[str]:
                     f"({earlier.where(position)}); leave it in one of them: "
                     f"{next(iter(row.values()))[:80]!r}"
                 )
-            problems += shortened(duplicates, file.path)
+            problems += shorten(duplicates, file.path)
     return problems
 
 
@@ -164,7 +164,7 @@ def _one_word_texts(file: Table) -> list[str]:
                 f"{row['text'][:60]!r}; models continue texts from their first half: remove it, "
                 "or join it to another"
             )
-    return shortened(problems, file.path)
+    return shorten(problems, file.path)
 
 
 TABLES = {"own": tables}
