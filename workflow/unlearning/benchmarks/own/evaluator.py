@@ -11,7 +11,7 @@ from unlearning.data.build import Tables
 from unlearning.data.encoding import Encoder
 from unlearning.data.tables import read_table
 from unlearning.evaluation.evaluator import Evaluator
-from unlearning.evaluation.lengths import JUDGED, question_answering_problems
+from unlearning.evaluation.lengths import EVALUATED_SUFFIXES, question_answering_problems
 from unlearning.evaluation.membership import HOLDOUT
 from unlearning.training.plan import Fit
 
@@ -30,7 +30,7 @@ def length_problems(encoder: Encoder, tables: Tables, use: dict, reach: int) -> 
     limit = use["max_length"]["evaluation"]
     prompts = set()
     for name, rows in tables.items():
-        if name.endswith(JUDGED):
+        if name.endswith(EVALUATED_SUFFIXES):
             prompts.update(row["question"] for row in rows[: use["rows"]])
     longest = max((len(encoder.prompt_ids(prompt)) for prompt in prompts), default=0)
     if longest >= limit:
