@@ -21,7 +21,7 @@ from unlearning.config.reading import read_experiment, ready_experiment
 from unlearning.errors import UserError
 from unlearning.fingerprint import fingerprint
 from unlearning.methods.references import PATTERN as REFERENCES
-from unlearning.outside import content
+from unlearning.outside import digests_text
 from unlearning.reporting.section import sections
 
 
@@ -180,7 +180,7 @@ def held(files):
 @cache
 def contents(*files):
     """Digests of files: one look at each, however many jobs read it."""
-    return content(files)
+    return digests_text(files)
 
 
 def held_start(wildcards):

@@ -5,7 +5,7 @@ import re
 
 from unlearning.methods.registry import FORGET_LOSSES, RETAIN_TERMS, Losses
 from unlearning.methods.terms import Hyper, Term
-from unlearning.user_code import defined_function
+from unlearning.user_code import function_arguments
 
 KEYS = ("function", "roles", "needs")
 ROLES = ("forget", "idk", "alternative", "retain")
@@ -84,7 +84,7 @@ def _term(name: str, stated: dict) -> tuple[Term | None, list[str]]:
 def _signature(where: str, function) -> tuple[dict[str, Hyper], list[str]]:
     """The hyper-parameters of "path/to/file.py:name": its arguments after the batch."""
     path, _, name = str(function).rpartition(":")
-    arguments, problems = defined_function(f"{where}.function", function)
+    arguments, problems = function_arguments(f"{where}.function", function)
     if arguments is None:
         return {}, problems
     named = [*arguments.posonlyargs, *arguments.args]
