@@ -46,8 +46,8 @@ class Pretended:
 
 
 @pytest.fixture
-def pretend(capsys) -> Iterator[Callable[..., Pretended]]:
-    """pretend(dryrun=True): a run with these settings, which ends before the capture of its output."""
+def pretend() -> Iterator[Callable[..., Pretended]]:
+    """pretend(dryrun=True): a run with these settings, which prints nothing after the test."""
     runs = []
 
     def begin(**settings) -> Pretended:
@@ -56,7 +56,7 @@ def pretend(capsys) -> Iterator[Callable[..., Pretended]]:
 
     yield begin
     for run in runs:
-        run.handler.close()
+        run.handler.over.set()
 
 
 def test_a_line_for_each_job_and_the_report_last(capsys, tmp_path, monkeypatch, pretend):
