@@ -55,6 +55,8 @@ RESOURCES = EXPERIMENT.config["resources"]
 ASSETS = EXPERIMENT.assets  # what comes from the hub
 # of the report's page
 SECTIONS = sections(EXPERIMENT.benchmark.name, EXPERIMENT.benchmark.sections)
+# no message: the last line that workflow/snakemake_logger_plugin_unlearning prints
+logger.info("", extra={"report": f"{LAYOUT.report}/index.html"})
 RUN = "{method}/{variant}/seed={seed}"  # an unlearning run inside its split and stage
 
 SPLIT = EXPERIMENT.benchmark.split_pattern  # of forget splits
