@@ -17,13 +17,15 @@ WORDS = 40  # letters of a text in a path
 
 @dataclass(frozen=True)
 class UnlearnRun:
-    """One unlearning run. hyper: the values that the config states for this variant."""
+    """One unlearning run. hyper: the values that the config states for this variant. draw: of what
+    is random before it."""
 
     split: str
     method: str
     variant: str
     hyper: tuple[tuple[str, float | str], ...]
     seed: int
+    draw: int = 1
 
     @property
     def run(self) -> str:

@@ -8,7 +8,8 @@ from scipy.stats import ttest_ind
 
 from unlearning.errors import UserError
 from unlearning.files import read_json
-from unlearning.reporting.frame import COLUMNS, LEVEL, finals, geometric
+from unlearning.reporting.frame import COLUMNS, finals, geometric
+from unlearning.reporting.inference import LEVEL
 
 KEY = ["split", "label", "metric"]
 BEYOND, WITHIN, SINGLE, SAME = "beyond", "within", "single", "same"

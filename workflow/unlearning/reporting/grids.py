@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas
 
 from unlearning.reporting.charts.specs import MEANINGFUL
+from unlearning.reporting.frame import units
 from unlearning.reporting.results import Results, Variant
 
 RULE = (
@@ -27,7 +28,8 @@ class Grid:
 
 def tuned(states: pandas.DataFrame) -> str:
     """The label that RULE chooses; states: rows of the frame, of one moment of each run."""
-    means = states.groupby(["label", "metric"], sort=False)["value"].mean().unstack()
+    keys = ["label", "metric"]
+    means = units(states, ["label"]).groupby(keys, sort=False)["value"].mean().unstack()
     quality, utility = means["log10_forget_quality"], means["model_utility"]
     passing = quality > MEANINGFUL
     return str(utility[passing].idxmax() if passing.any() else quality.idxmax())

@@ -7,7 +7,7 @@ from unlearning.benchmarks.muse.files import FORGET
 from unlearning.benchmarks.muse.metrics import METRICS
 from unlearning.reporting.charts.palette import channels
 from unlearning.reporting.charts.specs import Panel, emphasis, inline_data
-from unlearning.reporting.frame import finals
+from unlearning.reporting.frame import finals, units
 from unlearning.reporting.labels import NAMES, RETRAIN, TARGET
 from unlearning.reporting.section import Content, Figure
 from unlearning.reporting.sections.results import metric_row
@@ -52,8 +52,8 @@ def folds(models: pandas.DataFrame, prefix: str) -> pandas.DataFrame:
     """Finished models of the splits of one kind with their number of folds or requests, `fold`;
     fold 1 is the forget run of the same seeds."""
     later = models[models["split"].str.startswith(prefix)]
-    runs = later[["label", "seed"]].drop_duplicates()
-    first = models[models["split"] == FORGET].merge(runs, on=["label", "seed"])
+    runs = later[["label", "draw", "seed"]].drop_duplicates()
+    first = models[models["split"] == FORGET].merge(runs, on=["label", "draw", "seed"])
     numbers = later["split"].str[-1].astype(int)
     both = pandas.concat([first.assign(fold=1), later.assign(fold=numbers)])
     order = {label: place for place, label in enumerate(later["label"].unique())}
@@ -69,7 +69,8 @@ def _panel(report, rows: pandas.DataFrame, metric: str, title: str, axis: str) -
     labels = [NAMES[TARGET], NAMES[RETRAIN], *rows["label"].unique()]
     channel = channels({label: report.styles[label] for label in labels})
     declared = METRICS[metric]
-    moments = rows.groupby(["label", "fold"], sort=False)["value"].agg(["mean", "std", "count"])
+    averaged = units(rows, ["label", "fold"]).groupby(["label", "fold"], sort=False)["value"]
+    moments = averaged.agg(["mean", "std", "count"])
     means = []
     for (label, fold), (mean, sd, n) in zip(
         moments.index, moments.fillna(0).to_numpy(), strict=True

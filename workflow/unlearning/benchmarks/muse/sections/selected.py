@@ -25,7 +25,7 @@ def content(report) -> Content:
     references = models[models["method"].isin([TARGET, RETRAIN])]
     rows = []
     for _, own in pandas.concat([references, chosen]).groupby("label", sort=False):
-        epochs = own.drop_duplicates("run")["epoch"].dropna()
+        epochs = own.drop_duplicates(["draw", "run"])["epoch"].dropna()
         text = ", ".join(f"{epoch:g}" for epoch in epochs) or "–"
         rows.append(
             metric_row(report, own, keys, [Cell(text, epochs.mean() if len(epochs) else None)])
@@ -42,7 +42,7 @@ def first_to_forget(course: pandas.DataFrame, border: float) -> pandas.DataFrame
     the retrained models' mean; the last one if none is."""
     after = course[course["epoch"] > 0]
     scores = after[after["metric"] == "knowmem_f"].sort_values("epoch", kind="stable")
-    last = scores.groupby("run", sort=False)["epoch"].transform("max")
+    last = scores.groupby(["draw", "run"], sort=False)["epoch"].transform("max")
     fitting = scores[(scores["value"] <= border) | (scores["epoch"] == last)]
-    epochs = fitting.drop_duplicates("run")[["run", "epoch"]]
-    return after.merge(epochs, on=["run", "epoch"])
+    epochs = fitting.drop_duplicates(["draw", "run"])[["draw", "run", "epoch"]]
+    return after.merge(epochs, on=["draw", "run", "epoch"])

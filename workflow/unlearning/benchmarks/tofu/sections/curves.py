@@ -26,7 +26,7 @@ def curves(rows: pandas.DataFrame, means: pandas.DataFrame, styles: dict[str, St
     present = {mark["label"] for mark in averaged}
     look = channels({label: style for label, style in styles.items() if label in present})
     order = altair.Order("epoch:Q")
-    few = len(rows.drop_duplicates(["split", "label", "seed"])) <= MOST_RUNS
+    few = len(rows.drop_duplicates(["split", "label", "draw", "seed"])) <= MOST_RUNS
     each = marks(rows, ["seed", "epoch"], fields) if few else []
     seeds = altair.Chart(inline_data(each))
     mean = altair.Chart(inline_data(sorted(averaged, key=lambda mark: mark["epoch"])))

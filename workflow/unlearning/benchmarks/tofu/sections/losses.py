@@ -27,7 +27,8 @@ def content(report) -> Content:
         if drawn[cell.split, label] > MOST_SEEDS:
             continue
         lines = runs.setdefault((cell.split, label), [])
-        lines += [{"step": n, "loss": short(v), "seed": cell.seed} for n, v in thinned(losses)]
+        run = cell.seed if cell.draw == 1 else f"{cell.seed}, draw {cell.draw}"
+        lines += [{"step": n, "loss": short(v), "seed": run} for n, v in thinned(losses)]
     several = len(report.results.splits) > 1
     panels = [
         Panel(f"{split}: {label}" if several else label, _chart(lines, report.styles[label]), 130)

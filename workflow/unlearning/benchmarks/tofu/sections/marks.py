@@ -6,6 +6,8 @@ import altair
 import pandas
 
 from unlearning.reporting.charts.bands import short
+from unlearning.reporting.frame import unit_of, units
+from unlearning.reporting.inference import DRAW
 from unlearning.reporting.labels import p_value
 
 FIELDS = {"log10_forget_quality": "log10_fq", "forget_quality": "fq", "model_utility": "mu"}
@@ -22,19 +24,25 @@ def marks(
     rows: pandas.DataFrame, by: list[str], fields: Iterable[str] = ("log10_fq",)
 ) -> list[dict]:
     """One mark for each group: the columns in `by`, log10 FQ, FQ and MU as far as measured, and
-    whether several seeds are averaged in it (`seed`). Groups without one of `fields` have none.
+    whether several seeds or draws are averaged in it (`seed`). Groups without one of `fields` have
+    none.
 
-    by: with the seed, each run; without, means over seeds.
+    by: with the seed, each run; without, means over seeds, or over draws if there are several.
     """
     wanted = rows[rows["metric"].isin(FIELDS)]
     keys = list(dict.fromkeys(["label", *by]))
+    unit, several = unit_of(rows), unit_of(rows) == DRAW
+    if several and "seed" in keys:
+        wanted = wanted.assign(seed=[f"{s}, draw {d}" for s, d in wanted[["seed", "draw"]].values])
+    elif several:
+        wanted = units(wanted, keys)
     values = wanted.groupby([*keys, "metric"], sort=False)["value"].agg(["mean", "count"])
     found: dict[tuple, dict] = {}
     for (*key, metric), (mean, count) in zip(values.index, values.to_numpy(), strict=True):
         mark = found.setdefault(tuple(key), dict(zip(keys, key, strict=True)))
         mark[FIELDS[metric]] = mean
         if "seed" not in keys:
-            mark["seed"] = f"mean of {int(count)}"
+            mark["seed"] = f"mean of {int(count)}" + (f" {unit}s" if several else "")
     for mark in found.values():
         if "log10_fq" in mark:
             quality = 10 ** mark["log10_fq"]  # the geometric mean, as everywhere

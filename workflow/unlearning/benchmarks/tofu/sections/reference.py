@@ -62,7 +62,7 @@ def _table(report, split: str, grouped: dict[str, dict[str, str]]) -> Table:
 def _panels(report, split: str, grouped: dict[str, dict[str, str]]) -> list[Panel]:
     """log10 FQ and MU by reference: seeds and their means; a line for each method."""
     models = finals(report.frame)
-    keys = ["label", "seed"]
+    keys = ["label", "draw", "seed"]
     values = models[models["split"] == split].pivot_table("value", keys, "metric", sort=False)
     marks = []
     for method, given in grouped.items():

@@ -43,8 +43,8 @@ def content(report) -> Content:
     lines = []
     for weights in (weights for course in courses for weights in course):
         cell, described = weights.cell, weights.describe()
-        key = [cell.split, cell.method, cell.variant, weights.label, cell.seed, weights.epoch]
-        lines.append([*key, *(described.get(measure) for measure in MEASURES)])
+        key = [cell.split, cell.method, cell.variant, weights.label, cell.draw, cell.seed]
+        lines.append([*key, weights.epoch, *(described.get(measure) for measure in MEASURES)])
     csv = pandas.DataFrame(lines, columns=[*MODEL, "epoch", *MEASURES])
     shown, by_epoch, by_length = [], [], []
     for split in report.results.splits:
