@@ -33,7 +33,7 @@ COLUMNS = {
 }
 FINAL, COURSE, RELEARN = "final", "course", "relearn"
 VARIANT = ["split", "method", "variant", "label"]
-MODEL = [*VARIANT, "seed"]
+MODEL = [*VARIANT, "draw", "seed"]
 LEVEL = 0.95  # of intervals
 
 

@@ -66,6 +66,12 @@ class SyntheticExperiment:
     config: dict
     on_language_model = False
     table_entries = ()
+    draws_tables = False
+
+    @property
+    def draws(self) -> list["SyntheticExperiment"]:
+        """One: each of its seeds draws all of a job anew."""
+        return [self]
 
     @property
     def benchmark(self) -> "Synthetic":
