@@ -20,12 +20,13 @@ def content(report) -> Content:
     frame = report.frame[report.frame["split"] == FORGET]
     models = finals(frame)
     judges = models[(models["method"] == RETRAIN) & (models["metric"] == "knowmem_f")]
-    chosen = first_to_forget(frame[frame["phase"] == COURSE], judges["value"].mean())
+    borders = judges.groupby("draw")["value"].mean()
+    chosen = first_to_forget(frame[frame["phase"] == COURSE], borders)
     keys = [name for name in METRICS if name in set(models["metric"])]
     references = models[models["method"].isin([TARGET, RETRAIN])]
     rows = []
     for _, own in pandas.concat([references, chosen]).groupby("label", sort=False):
-        epochs = own.drop_duplicates("run")["epoch"].dropna()
+        epochs = own.drop_duplicates(["draw", "run"])["epoch"].dropna()
         text = ", ".join(f"{epoch:g}" for epoch in epochs) or "–"
         rows.append(
             metric_row(report, own, keys, [Cell(text, epochs.mean() if len(epochs) else None)])
@@ -37,12 +38,14 @@ def content(report) -> Content:
     return Content({"selected": csv}, {"selected": [table]}, empty=empty)
 
 
-def first_to_forget(course: pandas.DataFrame, border: float) -> pandas.DataFrame:
+def first_to_forget(course: pandas.DataFrame, borders: pandas.Series) -> pandas.DataFrame:
     """Rows of each run at the first epoch whose KnowMem on the forget set is not above the border,
-    the retrained models' mean; the last one if none is."""
+    the mean of its draw's retrained models; the last one if none is. borders: by draw."""
+    run = ["draw", "run"]
     after = course[course["epoch"] > 0]
     scores = after[after["metric"] == "knowmem_f"].sort_values("epoch", kind="stable")
-    last = scores.groupby("run", sort=False)["epoch"].transform("max")
-    fitting = scores[(scores["value"] <= border) | (scores["epoch"] == last)]
-    epochs = fitting.drop_duplicates("run")[["run", "epoch"]]
-    return after.merge(epochs, on=["run", "epoch"])
+    last = scores.groupby(run, sort=False)["epoch"].transform("max")
+    below = scores["value"] <= scores["draw"].map(borders)
+    fitting = scores[below | (scores["epoch"] == last)]
+    epochs = fitting.drop_duplicates(run)[[*run, "epoch"]]
+    return after.merge(epochs, on=[*run, "epoch"])
