@@ -40,7 +40,7 @@ from unlearning.config.named import (
 from unlearning.config.named import TARGET as TARGET_ASSET
 from unlearning.config.rehearsal import rehearsed
 from unlearning.config.schema import ConfigError, schema_for, validated, with_defaults
-from unlearning.data.task_files import read_from
+from unlearning.data.task_files import list_task_files
 from unlearning.methods.own import hyper_block, own_methods
 from unlearning.methods.references import RETRAIN, TARGET, noise
 from unlearning.methods.registry import Losses, position, resolve
@@ -207,7 +207,7 @@ class Experiment:
     def task_files(self) -> list[Path]:
         """Files from outside of its own harness tasks; the miniature of WMDP brings its tasks."""
         folder = self.config["harness"]["include_path"]
-        return read_from(folder) if folder is not None else []
+        return list_task_files(folder) if folder is not None else []
 
     def files_of_model(self, path: str) -> list[Path]:
         """The files of a model that lies outside; none of one that is made here or fetched."""
