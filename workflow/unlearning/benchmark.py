@@ -82,6 +82,9 @@ class Benchmark:
     title: str  # in messages and reports
     split_pattern: str  # regular expression of its forget splits
     generated: tuple[str, ...] = ()  # sources whose tables are made here from a seed
+    # keys of the `data` section, as paths in it, that hold the seeds of these tables: each draw of
+    # an experiment has its own (config.draws)
+    data_seeds: tuple[tuple[str, ...], ...] = ()
     longest_rehearsed: int | None = None  # tokens of a rehearsal's rows, where texts are long
     # the setting that problems of the user's files are told of; "" where these name their own
     files_named_in = "data.data_dir"

@@ -4,7 +4,7 @@ import pytest
 from folders import tokenizer_folder
 from toy import WORDS
 from transformers import AutoTokenizer
-from unlearning.data.chat import PINNED, chat_format
+from unlearning.data.chat import TEMPLATE_VARIABLES, chat_format
 from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PROMPTS
 from unlearning.errors import UserError
@@ -91,9 +91,9 @@ def assert_follows(made, system: str | None) -> None:
     encoder = Encoder(made, chat_format(made, system), 512)
     for question, answer in ROWS:
         turns = chat(question, answer, system)
-        ids = made.apply_chat_template(turns, tokenize=True, return_dict=True, **PINNED)[
-            "input_ids"
-        ]
+        ids = made.apply_chat_template(
+            turns, tokenize=True, return_dict=True, **TEMPLATE_VARIABLES
+        )["input_ids"]
         example = encoder.encode(question, answer)
         assert list(example.ids) == ids[: len(example.ids)]
         assert made.decode(ids[len(example.ids) :]).strip() == ""

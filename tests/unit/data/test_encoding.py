@@ -3,7 +3,7 @@
 import pytest
 from tokenizers import processors
 from toy import toy
-from unlearning.data.encoding import Encoder, without_endings
+from unlearning.data.encoding import Encoder, drop_appended_tokens
 from unlearning.data.prompts import PROMPTS
 from unlearning.errors import UserError
 
@@ -74,14 +74,14 @@ def test_a_tokenizer_that_adds_special_tokens_by_itself(adding):
 
 def test_a_tokenizer_for_others_appends_nothing(adding):
     made, before = adding
-    words = made.convert_ids_to_tokens(without_endings(made)("ann wrote")["input_ids"])
+    words = made.convert_ids_to_tokens(drop_appended_tokens(made)("ann wrote")["input_ids"])
     assert words == [*before, "▁ann", "▁wrote"]
 
 
 def test_a_tokenizer_that_appends_nothing_stays_as_it_is():
     made = toy()[1]
     before = made.backend_tokenizer.to_str()
-    assert without_endings(made).backend_tokenizer.to_str() == before
+    assert drop_appended_tokens(made).backend_tokenizer.to_str() == before
 
 
 def test_a_row_longer_than_the_context_is_named(tokenizer):

@@ -95,25 +95,43 @@ def attack_shares(relearn: dict) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Layout:
-    """Paths of one experiment under `results`."""
+    """Paths of one draw of an experiment under `results`. draws_tables: whether each draw has
+    tables of its own."""
 
     results: str
     experiment: str
     world: str
+    draw: int = 1
+    draws_tables: bool = False
+
+    @property
+    def shared(self) -> Path:
+        """Folder of the world: what all draws have in common, and the first draw."""
+        return Path(self.results) / self.world
 
     @property
     def root(self) -> Path:
-        """Folder of the world: data, models, evaluations."""
-        return Path(self.results) / self.world
+        """Folder of the draw: models, evaluations, logs."""
+        return self.shared / self.draw_folder
+
+    @property
+    def draw_folder(self) -> str:
+        """Folder of the draw inside the world's; none of the first."""
+        return f"draw={self.draw}" if self.draw > 1 else ""
+
+    @property
+    def tables(self) -> Path:
+        """Folder of what the tables are in: the draw's, or the world's."""
+        return self.root if self.draws_tables else self.shared
 
     @property
     def data(self) -> Path:
         """Folder of tables."""
-        return self.root / "data"
+        return self.tables / "data"
 
     def answers(self, kind: str) -> Path:
         """Folder of answers that are not the truth: refusals, or false answers to all splits."""
-        return self.root / "answers" / kind
+        return self.tables / "answers" / kind
 
     @property
     def base(self) -> Path:
@@ -123,12 +141,12 @@ class Layout:
     @property
     def restored(self) -> Path:
         """Model folder of a base restored from a GGUF file."""
-        return self.root / "restore" / "model"
+        return self.shared / "restore" / "model"
 
     @property
     def assets(self) -> Path:
         """Folder of records of what came from the hub."""
-        return self.root / "assets"
+        return self.shared / "assets"
 
     @property
     def report(self) -> Path:

@@ -7,7 +7,7 @@ from transformers import AutoTokenizer
 from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
 
 from unlearning.data.chat import prompt_format
-from unlearning.data.encoding import Tokens
+from unlearning.data.encoding import PrefixTokenizer
 from unlearning.data.prompts import PromptFormat
 from unlearning.errors import UserError
 from unlearning.models.checks import named
@@ -76,7 +76,7 @@ def _encoding(tokenizer) -> list[str]:
     """Texts that the tokenizer cannot encode."""
     for text in TEXTS:
         try:
-            Tokens(tokenizer)([text])
+            PrefixTokenizer(tokenizer)([text])
         except Exception as error:  # of tokenizers
             return [
                 f"has a tokenizer that cannot encode {text!r} ({in_a_line(error)}): copy "

@@ -36,7 +36,8 @@ COLUMNS = {
 }
 FINAL, COURSE, RELEARN, AGAINST = "final", "course", "relearn", "against"
 VARIANT = ["split", "method", "variant", "label"]
-MODEL = [*VARIANT, "draw", "seed"]
+RUN = ["draw", "seed"]  # tells the runs of a variant apart
+MODEL = [*VARIANT, *RUN]
 
 
 @dataclass(frozen=True)

@@ -19,15 +19,16 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    """Fetch, verify and, of a model, judge: a model that cannot be used is known before any job
-    that needs it. The settings are a repository, or harness tasks, whose data the datasets library
-    keeps."""
+    """Fetch and verify a repository, or the data of harness tasks, which library datasets caches.
+
+    A fetched model is checked here, so that an unusable one fails before any job that needs it.
+    """
     if "tasks" in args.settings:
-        tasks = (args.settings["tasks"], args.settings["include_path"])
-        load_tasks(*tasks)
-        write_json(args.out, {"datasets": datasets_of(*tasks)})
+        tasks, folder = args.settings["tasks"], args.settings["include_path"]
+        load_tasks(tasks, folder)
+        write_json(args.out, {"datasets": datasets_of(tasks, folder)})
         return
-    use = args.settings.pop("use", None)  # of a model
+    use = args.settings.pop("use", None)  # settings of a model have it
     repository = Repository(**args.settings)
     folder = fetch(repository)
     files = verify(repository, folder)

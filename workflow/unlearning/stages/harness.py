@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from unlearning.data.encoding import without_endings
+from unlearning.data.encoding import drop_appended_tokens
 from unlearning.evaluation.harness import evaluate, load_tasks
 from unlearning.files import write_json
 from unlearning.models.folder import load_model, load_tokenizer
@@ -27,7 +27,7 @@ def run(args: Namespace) -> None:
     tasks = load_tasks(settings["tasks"], settings["include_path"])
     accelerator = make_accelerator(settings)
     model = load_model(args.model, settings["precision"]).to(accelerator.device)
-    tokenizer = without_endings(load_tokenizer(args.model))
+    tokenizer = drop_appended_tokens(load_tokenizer(args.model))
     record = evaluate(
         model,
         tokenizer,

@@ -8,7 +8,7 @@ from accelerate import Accelerator
 
 from unlearning.benchmarks.muse import formulas as muse
 from unlearning.data.build import Tables
-from unlearning.data.encoding import Encoder, Example, Tokens
+from unlearning.data.encoding import Encoder, Example, PrefixTokenizer
 from unlearning.data.tables import read_table
 from unlearning.errors import UserError
 from unlearning.evaluation.generation import Generator, Limit
@@ -57,8 +57,9 @@ def length_problems(encoder: Encoder, tables: Tables, use: dict, reach: int) -> 
         for row in tables.get(name, []):
             prompt = muse.few_shot_prompt(row["question"], tables.get(shots, []))
             new[prompt] = muse.KNOWMEM_TOKENS
+    prompts = encoder.prefix_tokenizer(list(new)) if new else []
     longest = 0
-    for ids, tokens in zip(encoder.tokens(list(new)) if new else [], new.values(), strict=True):
+    for ids, tokens in zip(prompts, new.values(), strict=True):
         longest = max(longest, len(ids) + tokens)
     return [too_long(longest, reach, "evaluation.generation_tokens")] if longest > reach else []
 
@@ -84,7 +85,7 @@ class MuseEvaluator:
         self.tables, self.tokenizer, self.accelerator = tables, tokenizer, accelerator
         self.batch_tokens, self.attacks, self.k, self.norm = batch_tokens, attacks, k, norm
         self.rouge = RougeL(stemmer=False)  # as released
-        self.tokens = Tokens(tokenizer)
+        self.prefix_tokenizer = PrefixTokenizer(tokenizer)
 
     def __call__(self, model) -> dict[str, dict[str, list]]:
         """Table -> columns, as muse.summarise reads them."""
@@ -178,7 +179,7 @@ class MuseEvaluator:
         return [self._cleaned(text) for text in found]
 
     def _ids(self, text: str) -> list[int]:
-        return self.tokens([text])[0]
+        return self.prefix_tokenizer([text])[0]
 
     def _cleaned(self, text: str) -> str:
         """The release decodes with clean_up_tokenization_spaces."""

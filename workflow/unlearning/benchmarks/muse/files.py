@@ -8,7 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from unlearning.data.formats import candidates, find_file, read_file
-from unlearning.data.tables import CONTINUATION, QA, TEXT, ColumnNames, DataError, Table, utf8
+from unlearning.data.tables import (
+    CONTINUATION,
+    QA,
+    TEXT,
+    ColumnNames,
+    DataError,
+    Table,
+    decode_utf8,
+)
 
 FORGET = "forget"  # also the first fold of scal and of sust, as released
 # larger forget sets (each holds the one before) and later ones (one request after the other)
@@ -94,7 +102,7 @@ def folder_reader(folder: Path, renamed: ColumnNames) -> Reader:
             usual = earlier if candidates(earlier) else usual
         text = usual.with_suffix(".txt")
         if columns == TEXT and text.is_file() and not candidates(usual):
-            table = Table(text, "line", [utf8(text.read_bytes(), text)], [1])
+            table = Table(text, "line", [decode_utf8(text.read_bytes(), text)], [1])
         else:
             table = read_file(find_file(usual))
         return checked(table, place, columns, renamed)

@@ -19,7 +19,7 @@ from unlearning.data.tables import (
     ColumnNames,
     DataError,
     Table,
-    shortened,
+    shorten,
 )
 from unlearning.evaluation.words import PIECE
 
@@ -103,7 +103,7 @@ def _shared_rows(files: dict[str, Table]) -> list[str]:
                 for index, row in enumerate(file.rows)
                 if _content(row) in rows
             ]
-            problems += shortened(shared, file.path)
+            problems += shorten(shared, file.path)
     return problems
 
 
@@ -156,7 +156,7 @@ def _unhalved(file: Table) -> list[str]:
         for index, row in enumerate(file.rows)
         if not halves(row["text"])[1]
     ]
-    return shortened(problems, file.path)
+    return shorten(problems, file.path)
 
 
 TABLES = {"own": tables}

@@ -22,6 +22,7 @@ from unlearning.methods.terms import Hyper
 
 GAUSSIAN, MARKOV = ("logistic", "divergence"), "markov"
 STUDIES = (*GAUSSIAN, MARKOV)
+DRAWS = "draws"  # a key of experiments that train a language model
 # sizes of a rehearsal, on Gaussian points and of Markov chains
 _STEPS = {"steps": 20, "every": 5}
 _CHAINS = {
@@ -66,6 +67,12 @@ class SyntheticExperiment:
     config: dict
     on_language_model = False
     table_entries = ()
+    draws_tables = False
+
+    @property
+    def draws(self) -> list["SyntheticExperiment"]:
+        """One: each of its seeds draws all of a job anew."""
+        return [self]
 
     @property
     def benchmark(self) -> "Synthetic":
@@ -172,7 +179,13 @@ def spell_alpha(setting: dict) -> str:
 
 def load(config: dict) -> SyntheticExperiment:
     """The experiment that `config` describes; ConfigError with all problems otherwise."""
-    complete, problems = validated(config, read_schema(schema_file("synthetic")))
+    stated = {key: value for key, value in config.items() if key != DRAWS}
+    complete, problems = validated(stated, read_schema(schema_file("synthetic")))
+    if DRAWS in config:
+        problems.append(
+            f"{DRAWS}: found {config[DRAWS]!r}, but a synthetic study draws data, model and training "
+            "anew with each of its seeds; remove it and list more seeds, as in synthetic.logistic.seeds"
+        )
     experiment = SyntheticExperiment(complete)
     with suppress(Unjudged):
         for problem in _problems(experiment):

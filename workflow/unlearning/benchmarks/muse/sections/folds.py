@@ -7,7 +7,7 @@ from unlearning.benchmarks.muse.files import FORGET
 from unlearning.benchmarks.muse.metrics import METRICS
 from unlearning.reporting.charts.palette import channels
 from unlearning.reporting.charts.specs import Panel, emphasis, inline_data
-from unlearning.reporting.frame import finals, units
+from unlearning.reporting.frame import RUN, finals, units
 from unlearning.reporting.labels import NAMES, RETRAIN, TARGET
 from unlearning.reporting.section import Content, Figure
 from unlearning.reporting.sections.results import metric_row
@@ -52,8 +52,8 @@ def folds(models: pandas.DataFrame, prefix: str) -> pandas.DataFrame:
     """Finished models of the splits of one kind with their number of folds or requests, `fold`;
     fold 1 is the forget run of the same seeds."""
     later = models[models["split"].str.startswith(prefix)]
-    runs = later[["label", "draw", "seed"]].drop_duplicates()
-    first = models[models["split"] == FORGET].merge(runs, on=["label", "draw", "seed"])
+    runs = later[["label", *RUN]].drop_duplicates()
+    first = models[models["split"] == FORGET].merge(runs, on=["label", *RUN])
     numbers = later["split"].str[-1].astype(int)
     both = pandas.concat([first.assign(fold=1), later.assign(fold=numbers)])
     order = {label: place for place, label in enumerate(later["label"].unique())}

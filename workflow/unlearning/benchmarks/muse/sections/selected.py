@@ -20,7 +20,8 @@ def content(report) -> Content:
     frame = report.frame[report.frame["split"] == FORGET]
     models = finals(frame)
     judges = models[(models["method"] == RETRAIN) & (models["metric"] == "knowmem_f")]
-    chosen = first_to_forget(frame[frame["phase"] == COURSE], judges["value"].mean())
+    borders = judges.groupby("draw")["value"].mean()
+    chosen = first_to_forget(frame[frame["phase"] == COURSE], borders)
     keys = [name for name in METRICS if name in set(models["metric"])]
     references = models[models["method"].isin([TARGET, RETRAIN])]
     rows = []
@@ -37,12 +38,14 @@ def content(report) -> Content:
     return Content({"selected": csv}, {"selected": [table]}, empty=empty)
 
 
-def first_to_forget(course: pandas.DataFrame, border: float) -> pandas.DataFrame:
+def first_to_forget(course: pandas.DataFrame, borders: pandas.Series) -> pandas.DataFrame:
     """Rows of each run at the first epoch whose KnowMem on the forget set is not above the border,
-    the retrained models' mean; the last one if none is."""
+    the mean of its draw's retrained models; the last one if none is. borders: by draw."""
+    run = ["draw", "run"]
     after = course[course["epoch"] > 0]
     scores = after[after["metric"] == "knowmem_f"].sort_values("epoch", kind="stable")
-    last = scores.groupby(["draw", "run"], sort=False)["epoch"].transform("max")
-    fitting = scores[(scores["value"] <= border) | (scores["epoch"] == last)]
-    epochs = fitting.drop_duplicates(["draw", "run"])[["draw", "run", "epoch"]]
-    return after.merge(epochs, on=["draw", "run", "epoch"])
+    last = scores.groupby(run, sort=False)["epoch"].transform("max")
+    below = scores["value"] <= scores["draw"].map(borders)
+    fitting = scores[below | (scores["epoch"] == last)]
+    epochs = fitting.drop_duplicates(run)[[*run, "epoch"]]
+    return after.merge(epochs, on=[*run, "epoch"])

@@ -6,8 +6,8 @@ import pandas
 from unlearning.benchmarks.own.metrics import METRICS
 from unlearning.reporting.charts.palette import channels
 from unlearning.reporting.charts.specs import Panel, emphasis, inline_data
-from unlearning.reporting.frame import COURSE, MODEL, RELEARN, finals, units, wide
-from unlearning.reporting.labels import attack_title
+from unlearning.reporting.frame import COURSE, MODEL, RELEARN, RUN, finals, units, wide
+from unlearning.reporting.labels import attack_title, run_titles
 from unlearning.reporting.section import Content, Figure
 
 TITLE = "Figures"
@@ -51,8 +51,10 @@ def content(report) -> Content:
 
 def _trade_off(report) -> Panel:
     """A mark for each model."""
-    models = wide(finals(report.frame), ["label", "draw", "seed"], [FORGET, RETAIN])
-    named = models.rename(columns={FORGET: "forget", RETAIN: "retain"}).astype({"seed": str})
+    models = wide(finals(report.frame), ["label", *RUN], [FORGET, RETAIN])
+    named = models.rename(columns={FORGET: "forget", RETAIN: "retain"})
+    named["seed"] = run_titles(models)
+    named = named.drop(columns="draw")
     x = altair.X("forget:Q", title=METRICS[FORGET].title, scale=altair.Scale(domain=[0, 1]))
     y = altair.Y("retain:Q", title=METRICS[RETAIN].title, scale=altair.Scale(domain=[0, 1]))
     marks = altair.Chart(inline_data(named.to_dict("records"))).mark_point(filled=True, size=90)

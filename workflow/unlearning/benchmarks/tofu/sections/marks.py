@@ -8,7 +8,7 @@ import pandas
 from unlearning.reporting.charts.bands import short
 from unlearning.reporting.frame import unit_of, units
 from unlearning.reporting.inference import DRAW
-from unlearning.reporting.labels import p_value
+from unlearning.reporting.labels import p_value, run_title
 
 FIELDS = {"log10_forget_quality": "log10_fq", "forget_quality": "fq", "model_utility": "mu"}
 TOOLTIP = [
@@ -27,22 +27,17 @@ def marks(
     whether several seeds or draws are averaged in it (`seed`). Groups without one of `fields` have
     none.
 
-    by: with the seed, each run; without, means over seeds, or over draws if there are several.
+    by: with RUN, each run; without, means over draws if there are several, else over seeds.
     """
-    wanted = rows[rows["metric"].isin(FIELDS)]
     keys = list(dict.fromkeys(["label", *by]))
-    unit, several = unit_of(rows), unit_of(rows) == DRAW
-    if several and "seed" in keys:
-        wanted = wanted.assign(seed=[f"{s}, draw {d}" for s, d in wanted[["seed", "draw"]].values])
-    elif several:
-        wanted = units(wanted, keys)
+    wanted, unit = units(rows[rows["metric"].isin(FIELDS)], keys), unit_of(rows, keys)
     values = wanted.groupby([*keys, "metric"], sort=False)["value"].agg(["mean", "count"])
     found: dict[tuple, dict] = {}
     for (*key, metric), (mean, count) in zip(values.index, values.to_numpy(), strict=True):
         mark = found.setdefault(tuple(key), dict(zip(keys, key, strict=True)))
         mark[FIELDS[metric]] = mean
         if "seed" not in keys:
-            mark["seed"] = f"mean of {int(count)}" + (f" {unit}s" if several else "")
+            mark["seed"] = f"mean of {int(count)}" + (" draws" if unit == DRAW else "")
     for mark in found.values():
         if "log10_fq" in mark:
             quality = 10 ** mark["log10_fq"]  # the geometric mean, as everywhere
@@ -50,5 +45,5 @@ def marks(
             mark["fq_text"] = p_value(quality)
         if "mu" in mark:
             mark["mu"] = short(mark["mu"])
-        mark["seed"] = str(mark["seed"])
+        mark["seed"] = run_title(mark.pop("draw"), mark["seed"]) if "draw" in mark else mark["seed"]
     return [mark for mark in found.values() if all(field in mark for field in fields)]
