@@ -83,32 +83,34 @@ def unit_of(values: pandas.DataFrame, by: Sequence[str] = ()) -> str:
     return DRAW if "draw" not in by and values["draw"].nunique() > 1 else SEED
 
 
-def units(values: pandas.DataFrame, by: list[str]) -> pandas.DataFrame:
+def units(values: pandas.DataFrame, by: list[str], unit: str | None = None) -> pandas.DataFrame:
     """A value of each unit for each group and metric: of several draws the mean of each draw, else
     the rows themselves. No p-values: their logarithms (see `geometric`)."""
-    if unit_of(values, by) == SEED:
+    if (unit or unit_of(values, by)) == SEED:
         return values
     keys = [*by, "metric", "draw"]
     return values.groupby(keys, sort=False, dropna=False)["value"].mean().reset_index()
 
 
-def average(values: pandas.DataFrame, by: list[str]) -> pandas.DataFrame:
+def average(values: pandas.DataFrame, by: list[str], unit: str | None = None) -> pandas.DataFrame:
     """A row for each group and metric: mean, sd (n - 1), n, unit, and the 95% Student t interval,
     over draws if there are several, else over seeds.
 
-    values: rows of the frame. by: columns that tell groups apart. Groups keep their order.
+    values: rows of the frame. by: columns that tell groups apart. unit: that of the whole frame,
+    where these rows are a part of it that may have a single draw. Groups keep their order.
     """
     keys = [*by, "metric"]
     logs = geometric(values["metric"].unique())
+    unit = unit or unit_of(values, by)
     table = (
-        units(values[~values["metric"].isin(logs)], by)
+        units(values[~values["metric"].isin(logs)], by, unit)
         .groupby(keys, sort=False, dropna=False)["value"]
         .agg(["mean", "std", "count"])
         .rename(columns={"std": "sd", "count": "n"})
         .reset_index()
     )
     half = half_width(table["sd"], table["n"])
-    table["unit"] = unit_of(values, by)
+    table["unit"] = unit
     table["low"], table["high"] = table["mean"] - half, table["mean"] + half
     table["average"] = "arithmetic"
     powers = table[table["metric"].isin([LOG10 + name for name in logs])].copy()
@@ -120,10 +122,12 @@ def average(values: pandas.DataFrame, by: list[str]) -> pandas.DataFrame:
     return groups.merge(pandas.concat([powers, table]), on=by, how="left", sort=False)
 
 
-def spreads(values: pandas.DataFrame, by: list[str]) -> dict[tuple, dict[str, Spread]]:
+def spreads(
+    values: pandas.DataFrame, by: list[str], unit: str | None = None
+) -> dict[tuple, dict[str, Spread]]:
     """Group -> metric -> its spread, of `average`."""
     by_group: dict[tuple, dict[str, Spread]] = {}
-    table = average(values, by)
+    table = average(values, by, unit)
     columns = [table[name] for name in ("metric", "mean", "sd", "n", "low", "high")]
     keys = table[by].itertuples(index=False, name=None)
     for group, metric, mean, *rest in zip(keys, *columns, strict=True):

@@ -23,6 +23,7 @@ LEVEL = 0.95  # of intervals
 POWER = 0.8  # the chance to see a difference that is there
 MOST_DRAWS = 1000  # beyond which a plan says "more"
 RESAMPLES = 2000  # of the bootstrap
+ROUNDING = 1e-12  # values that differ by less than this share of them are equal
 DRAW, RETRAINED, SEED, REMAINDER = COMPONENTS = ("draw", "retrained", "seed", "remainder")
 
 
@@ -126,6 +127,8 @@ def components(
         coarser = 1 if name == DRAW else sizes[DRAW]
         if size > coarser and len(y) not in [sizes[other] for other in estimable]:
             estimable[name] = (groups[name][:, None] == groups[name]).astype(float)
+    if numpy.ptp(y) <= ROUNDING * numpy.abs(y).max():
+        return Components(dict.fromkeys(estimable, 0.0), counts)
     estimates = _minque(y, list(estimable.values()))
     if estimates is None:
         return Components({}, counts)

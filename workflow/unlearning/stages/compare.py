@@ -38,8 +38,9 @@ def text(found: Differences, most: int) -> str:
     count = {kind: int(kinds.get(kind, 0)) for kind in (BEYOND, SINGLE, WITHIN, SAME)}
     lines = [
         f"{len(found.numbers)} numbers that both have: {count[BEYOND]} differ beyond the spread of "
-        f"their seeds (Welch's t-test, p < 0.05; one in twenty does by chance), {count[SINGLE]} "
-        f"single values differ, {count[WITHIN]} differ within their spread, {count[SAME]} are equal"
+        f"their seeds or draws (Welch's t-test, p < 0.05; one in twenty does by chance), "
+        f"{count[SINGLE]} single values differ, {count[WITHIN]} differ within their spread, "
+        f"{count[SAME]} are equal"
     ]
     changed = found.numbers[found.numbers["kind"].isin([BEYOND, SINGLE])]
     for row in changed.head(most).itertuples():

@@ -4,6 +4,8 @@ from unlearning.benchmarks.tofu.formulas import PARTS
 from unlearning.evaluation.membership import ATTACKS
 from unlearning.evaluation.metrics import RELATIVE
 from unlearning.evaluation.relative import SUFFIX
+from unlearning.reporting.frame import unit_of
+from unlearning.reporting.inference import DRAW
 from unlearning.reporting.labels import RETRAIN, SETS
 from unlearning.reporting.labels import p_value as p_text
 from unlearning.reporting.results import Results
@@ -54,10 +56,11 @@ def note(results: Results) -> str:
         "retrained"
     ]:
         floors.append("a second seed in retrain.seeds gives it")
+    over = "draws, seeds" if unit_of(results.frame) == DRAW else "seeds"
     return (
         "Forget quality (FQ) is a p-value: that of a Kolmogorov–Smirnov test between the truth "
         "ratios of a model and of a retrained model on the forget set. Everywhere in this report "
-        "it is averaged over seeds and retrained models as 10 to the mean of its logarithm (a "
+        f"it is averaged over {over} and retrained models as 10 to the mean of its logarithm (a "
         "geometric mean, with its deviation as a factor), so that one lucky seed does not lift "
         "the others. Read it beside the noise floor, which the row Retrained shows in place of "
         f"the 1 that a retrained model scores against itself: {', '.join(floors)}. Truth ratios, "

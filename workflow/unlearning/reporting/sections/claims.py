@@ -1,6 +1,6 @@
 """The papers' claims: one verdict each, with its parts inside."""
 
-from unlearning.reporting.claims.judge import EXPLANATION, NOT_RUN, VERDICTS
+from unlearning.reporting.claims.judge import EXPLANATION, NOT_RUN
 from unlearning.reporting.claims.view import counts, lines, predicate
 from unlearning.reporting.section import Content
 
@@ -14,5 +14,5 @@ def content(report) -> Content:
     rest = [claim for claim in claims if claim[0].verdict == NOT_RUN]
     changed = sum(one.corrected != one.verdict for one in report.claims)
     words = {"run": run, "rest": rest, "counts": counts(report.claims), "changed": changed}
-    words |= {"explanation": EXPLANATION, "verdicts": VERDICTS}
+    words |= {"explanation": EXPLANATION, "draws": report.frame["draw"].nunique()}
     return Content(words=words, empty=not claims)

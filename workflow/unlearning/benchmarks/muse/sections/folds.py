@@ -11,7 +11,7 @@ from unlearning.reporting.frame import RUN, finals, units
 from unlearning.reporting.labels import NAMES, RETRAIN, TARGET
 from unlearning.reporting.section import Content, Figure
 from unlearning.reporting.sections.results import metric_row
-from unlearning.reporting.tables import SEEDS, Cell, Column, Table, columns
+from unlearning.reporting.tables import Cell, Column, Table, columns, counts
 
 TITLE = "Folds"
 SHOWN = ("scalability", "sustainability")
@@ -41,7 +41,7 @@ def content(report) -> Content:
             metric_row(report, own, keys, [Cell(str(fold), fold)])
             for (_, fold), own in rows.groupby(["label", "fold"], sort=False)
         ]
-        heads = [Column("fold", axis), *columns(keys, report.results.metrics), SEEDS]
+        heads = [Column("fold", axis), *columns(keys, report.results.metrics), counts(report.unit)]
         tables[name] = [Table(name, title, heads, lines)] if lines else []
         panels = [_panel(report, rows, key, title, axis) for key in SHOWN_METRICS] if lines else []
         figures[name] = Figure(panels, note="" if panels else NOTE)

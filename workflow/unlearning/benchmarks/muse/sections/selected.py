@@ -8,7 +8,7 @@ from unlearning.reporting.frame import COURSE, MODEL, finals, wide
 from unlearning.reporting.labels import RETRAIN, TARGET
 from unlearning.reporting.section import Content
 from unlearning.reporting.sections.results import metric_row
-from unlearning.reporting.tables import SEEDS, Cell, Column, Table, columns
+from unlearning.reporting.tables import Cell, Column, Table, columns, counts
 
 TITLE = "At the selected epoch"
 TABLES = ("selected",)
@@ -31,7 +31,11 @@ def content(report) -> Content:
         rows.append(
             metric_row(report, own, keys, [Cell(text, epochs.mean() if len(epochs) else None)])
         )
-    heads = [Column("epochs", "Epochs"), *columns(keys, report.results.metrics), SEEDS]
+    heads = [
+        Column("epochs", "Epochs"),
+        *columns(keys, report.results.metrics),
+        counts(report.unit),
+    ]
     table = Table("selected", "At the selected epoch", heads, rows)
     csv = wide(chosen, [*MODEL, "epoch"], METRICS)
     empty = not report.experiment.config["unlearn"]["trajectory"]
