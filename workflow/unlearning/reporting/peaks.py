@@ -12,13 +12,14 @@ from unlearning.reporting.frame import COURSE, LOG10, MODEL, VARIANT, units
 QUALITY = f"{LOG10}forget_quality"
 
 
-def states(frame: pandas.DataFrame) -> pandas.DataFrame:
-    """Rows of every run at every epoch that a run of its variant reached in full.
+def states(frame: pandas.DataFrame, phase: str = COURSE) -> pandas.DataFrame:
+    """Rows of every run at every epoch that a run of its variant reached in full, on its course or
+    in phase `against`.
 
     A run that ended early, in a collapse, keeps its last state: it counts at later epochs as it
     was. No state stands at the odd epoch where only such a run was evaluated.
     """
-    course = frame[frame["phase"] == COURSE]
+    course = frame[frame["phase"] == phase]
     ends = course.groupby(MODEL, sort=False)["epoch"].max()
     last = ends.groupby(VARIANT, sort=False).max()
     ended = course.join(ends.rename("end"), on=MODEL).join(last.rename("last"), on=VARIANT)

@@ -38,6 +38,7 @@ FURTHER_NOTE = (
     "at all); PrivLeak compares min-k with the retrained models, →0 is as private as retraining; "
     "differences from retraining are percent of the retrained models' number."
 )
+VARIED = ("log10_forget_quality", "ks_statistic", "model_utility", "forget_truth_ratio")
 ANSWERS = SETS
 CITED = ("tofu",)
 

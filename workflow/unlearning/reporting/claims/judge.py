@@ -178,8 +178,8 @@ def _part(claim: Claim, split: str, side: Series, other: Series, unit: str) -> P
     verdict, reason = INCONCLUSIVE, f"{n} of at least {least} {unit}s"
     if n >= least:
         verdict, reason = _decide(claim, numbers)
-    place = (split, side.label, other.label, side.attack)
-    return Part(*place, verdict, reason, numbers, seeds, max(1, len(pairs)))
+    subject = (split, side.label, other.label, side.attack)
+    return Part(*subject, verdict, reason, numbers, seeds, max(1, len(pairs)))
 
 
 def _pairs(side: Series, other: Series, claim: Claim) -> list[list[tuple[float, float]]]:
@@ -228,8 +228,8 @@ def _over_draws(scale: str, pairs: list[list[tuple[float, float]]]) -> dict[str,
     if len(draws) == 1:
         return numbers
     differences = numpy.full((len(draws), 1, max(map(len, draws))), numpy.nan)
-    for place, draw in enumerate(draws):
-        differences[place, 0, : len(draw)] = draw[:, 0] - draw[:, 1]
+    for row, draw in zip(differences, draws, strict=True):
+        row[0, : len(draw)] = draw[:, 0] - draw[:, 1]
     low, high = bootstrap(differences)
     return numbers | {"bootstrap_low": low, "bootstrap_high": high}
 
