@@ -183,8 +183,9 @@ def load(config: dict) -> SyntheticExperiment:
     complete, problems = validated(stated, read_schema(schema_file("synthetic")))
     if DRAWS in config:
         problems.append(
-            f"{DRAWS}: found {config[DRAWS]!r}, but a synthetic study draws data, model and training "
-            "anew with each of its seeds; remove it and list more seeds, as in synthetic.logistic.seeds"
+            f"{DRAWS}: found {config[DRAWS]!r}, but a synthetic study draws data, model and "
+            "training anew with each of its seeds; remove it and list more seeds, as in "
+            "synthetic.logistic.seeds"
         )
     experiment = SyntheticExperiment(complete)
     with suppress(Unjudged):
