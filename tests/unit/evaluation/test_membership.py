@@ -7,7 +7,7 @@ from argparse import Namespace
 import pytest
 from unlearning.errors import UserError
 from unlearning.evaluation import membership
-from unlearning.evaluation.likelihood import Tokens
+from unlearning.evaluation.likelihood import TokenScores
 from unlearning.stages.evaluate import non_members
 
 LOGP = [-1.0, -4.0, -2.0, -3.0, -5.0, -9.0]  # the last is the end of sequence
@@ -15,7 +15,7 @@ LOGP = [-1.0, -4.0, -2.0, -3.0, -5.0, -9.0]  # the last is the end of sequence
 
 def test_scores_of_a_row():
     mu, sigma = [-2.0] * 6, [2.0, 1.0, 2.0, 1.0, 4.0, 1.0]
-    found = membership.row_scores(1.5, Tokens(LOGP, [True] * 6, mu, sigma), "aaaa")
+    found = membership.row_scores(1.5, TokenScores(LOGP, [True] * 6, mu, sigma), "aaaa")
     assert found["loss"] == 1.5
     assert found["zlib"] == pytest.approx(1.5 / len(zlib.compress(b"aaaa")))
     assert found["min_k"] == pytest.approx((5 + 4) / 2)  # int(0.4 * 5) = 2 of five
@@ -96,7 +96,9 @@ def test_reference_refuses_other_rows():
 
 
 def test_min_k_of_a_collapsed_model_is_a_number():
-    worst = membership.row_scores(1e4, Tokens([-1e4] * 3, [False] * 3, [0.0] * 3, [1.0] * 3), "")
+    worst = membership.row_scores(
+        1e4, TokenScores([-1e4] * 3, [False] * 3, [0.0] * 3, [1.0] * 3), ""
+    )
     assert all(math.isfinite(value) for value in worst.values())
 
 

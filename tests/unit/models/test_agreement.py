@@ -24,8 +24,8 @@ SHORT = [row for row in ROWS if len(row.ids) <= 16]
 
 @pytest.fixture(autouse=True)
 def nothing_compared(monkeypatch):
-    monkeypatch.setattr(agreement, "_HELD", {})
-    monkeypatch.setattr(agreement, "_SAID", set())
+    monkeypatch.setattr(agreement, "_AGREED", {})
+    monkeypatch.setattr(agreement, "_LOGGED", set())
 
 
 def layout(model, rows):

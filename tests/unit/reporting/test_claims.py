@@ -9,7 +9,6 @@ from unlearning.config.experiment import Experiment
 from unlearning.errors import UserError
 from unlearning.reporting.claims.file import (
     CONFIG,
-    EXPERIMENTS,
     Claim,
     Selection,
     experiments_with,
@@ -40,6 +39,9 @@ def utilities(method, values, hyper=(), metric="model_utility", **where):
     for seed, value in enumerate(values, 1):
         rows += run_rows(method, seed, hyper, **where, **{metric: value})
     return rows
+
+
+LARGE = ("experiments/mini-large-splits.yaml",)
 
 
 def claim_of(**claim) -> Claim:
@@ -306,7 +308,7 @@ def test_a_claim_about_other_splits_is_not_run(experiment):
     there = {"of": "GA", "relation": "<", "value": 0.5}
     (found,) = parts_of(experiment, rows, **there, splits=("forget10", "forget50"))
     assert found.verdict == SUPPORTED
-    (found,) = parts_of(experiment, rows, **there, splits=("forget50",), experiment="large-splits")
+    (found,) = parts_of(experiment, rows, **there, splits=("forget50",), configs=LARGE)
     assert (found.verdict, found.split) == (NOT_RUN, "forget50")
     assert "mini-large-splits.yaml" in found.reason
 
@@ -525,21 +527,21 @@ def shipped() -> list[Claim]:
 
 
 def test_advice_names_configs_that_exist_and_have_the_split(shipped):
-    names = {name for files in EXPERIMENTS.values() for name in files}
-    configs = {name: yaml.safe_load((CONFIG / name).read_text("utf-8")) for name in names}
     for claim in (claim for claim in shipped if claim.study is None):
         fitting = experiments_with(claim)
         assert fitting, f"{claim.id} is judged in no shipped experiment"
         for name in fitting:
-            content = configs[name.removeprefix("config/")]
+            content = yaml.safe_load((CONFIG.parent / name).read_text("utf-8"))
             if claim.splits:
                 assert set(claim.splits) & set(content["forget_splits"])
 
 
-def test_advice_leaves_out_configs_without_the_split():
-    claim = claim_of(of="GA", value=0.5, splits=("forget01",), experiment="splits")
+def test_advice_leaves_out_configs_without_the_split(shipped):
+    (of_splits,) = {c.configs for c in shipped if c.experiment == "splits"}
+    (of_methods,) = {c.configs for c in shipped if c.experiment == "methods"}
+    claim = claim_of(of="GA", value=0.5, splits=("forget01",), configs=of_splits)
     assert experiments_with(claim) == ["config/experiments/tofu-llama2-7b.yaml"]
-    claim = claim_of(of="GA", value=0.5, splits=("forget90",), experiment="methods")
+    claim = claim_of(of="GA", value=0.5, splits=("forget90",), configs=of_methods)
     assert experiments_with(claim) == []
 
 

@@ -5,7 +5,7 @@ from unlearning.data.build import Tables, build_tables
 from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PromptFormat
 from unlearning.data.tables import DataError
-from unlearning.evaluation.lengths import JUDGED
+from unlearning.evaluation.lengths import EVALUATED_SUFFIXES
 from unlearning.models.context import too_long
 
 OF_SCRATCH = ("pretrain", "replay")  # tables that only models from random weights read
@@ -47,7 +47,7 @@ def _tables(use: dict) -> Tables:
 def _read_by(stage: str, tables: Tables) -> list[list[dict]]:
     """The tables whose rows a stage encodes."""
     judged = stage == "evaluation"
-    names = [name for name in tables if name.endswith(JUDGED) == judged]
+    names = [name for name in tables if name.endswith(EVALUATED_SUFFIXES) == judged]
     return [tables[name] for name in names if name not in OF_SCRATCH]
 
 

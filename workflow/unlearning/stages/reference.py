@@ -6,7 +6,7 @@ from pathlib import Path
 
 from unlearning.data.tables import read_table
 from unlearning.evaluation.likelihood import Likelihood
-from unlearning.evaluation.sharing import gather_sharded
+from unlearning.evaluation.processes import gather_sharded
 from unlearning.files import write_json
 from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import load_model, load_tokenizer

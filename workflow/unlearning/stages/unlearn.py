@@ -14,8 +14,8 @@ from unlearning.data.encoding import Encoder, Example
 from unlearning.data.tables import read_table
 from unlearning.errors import UserError
 from unlearning.evaluation.likelihood import Likelihood
+from unlearning.evaluation.processes import gather_sharded
 from unlearning.evaluation.records import trajectory_point
-from unlearning.evaluation.sharing import gather_sharded
 from unlearning.files import read_json, write_json
 from unlearning.methods.objective import Objective, build_objective
 from unlearning.models.encoder import make_encoder
