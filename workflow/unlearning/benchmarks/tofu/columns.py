@@ -12,7 +12,8 @@ from unlearning.reporting.results import Results
 
 PARTS = PARTS  # of utility
 _FORGET = ("rouge", "probability", "truth_ratio", "truth_ratio_median")
-MAIN = ("forget_quality", "log10_forget_quality", "ks_statistic", "model_utility")
+MAIN = ("forget_quality", "log10_forget_quality", "ks_statistic", "truth_ratio_shift")
+MAIN += ("model_utility",)
 MAIN += (*(f"forget_{name}" for name in _FORGET), *PARTS)
 _MEMORIZATION = ("extraction_strength", "exact_memorization")
 _FORGOTTEN = ("one_minus_rouge", "one_minus_probability", "one_minus_extraction_strength")

@@ -26,6 +26,7 @@ class Tofu(Benchmark):
     data_seeds = (("mini", "seed"),)
     sections = ("overview", "brief", "results", "fq_mu", "trajectories", "peaks", "grids")
     sections += ("relearning", "strata", "weights", "reference", "divergence", "variance")
+    sections += ("limits",)
     sections += ("harness", "answers", "claims", "published", "losses", "cost", "provenance")
     sections += ("cite",)
     reads_logs = True

@@ -70,7 +70,11 @@ class TofuComparison(Comparison):
 
     def model(self, model: Evaluation) -> Compared:
         """Forget quality and membership; UserError for other questions."""
-        return self._against(model, list(self.others))
+        runs = list(self.others)
+        ratios = self.details.setdefault("log_truth_ratios", {})
+        pair = (self._ratio(model.rows), self.ratios[runs[0]])
+        ratios.setdefault((self.split, model.run), pair)  # those of the first draw that is read
+        return self._against(model, runs)
 
     def retrained(self, model: Evaluation) -> Compared:
         """Of a further retrained model against the first: the noise floor."""
@@ -132,6 +136,8 @@ class TofuComparison(Comparison):
             tests = [compare(log_ratio[rows], self.ratios[run][rows]).metrics() for run in runs]
             mean = mean_of(tests)
             mean["forget_quality"] = 10 ** mean["log10_forget_quality"]
+            if self.logged:
+                del mean["truth_ratio_shift"]  # of log x, and these are 1/x
             suffix = f"@{name}" if name else ""
             found |= {f"{k}{suffix}": v for k, v in mean.items() if f"{k}{suffix}" in METRICS}
             if not name and len(runs) > 1:

@@ -13,7 +13,9 @@ from unlearning.reporting.inference import (
     COMPONENTS,
     DRAW,
     MOST_DRAWS,
+    REMAINDER,
     RETRAINED,
+    SEED,
     Components,
     components,
     draws_needed,
@@ -33,12 +35,12 @@ PAIRED = "two methods of the same draws (median pair)"
 HEADER = ["split", "label", "metric", "component", "variance", "share", "draws", "retrained"]
 HEADER += ["seeds"]
 PLAN_HEADER = ["split", "label", "retrained", "seeds", "draws"]
-TITLES = {DRAW: "draw", RETRAINED: "retr.", "seed": "seed", "remainder": "rest"}
+TITLES = {DRAW: "draw", RETRAINED: "retr.", SEED: "seed", REMAINDER: "rest"}
 EXPLANATIONS = {
     DRAW: "world, base model, target: everything that is random before unlearning",
     RETRAINED: "which retrained model it is compared with",
-    "seed": "seed of the unlearning run",
-    "remainder": "this run beside this retrained model, and rounding",
+    SEED: "seed of the unlearning run",
+    REMAINDER: "this run beside this retrained model, and rounding",
 }
 
 
@@ -87,7 +89,7 @@ def _components(rows: pandas.DataFrame) -> Components:
 
 
 def _lines(piece: Components) -> list[list]:
-    shares, counts = piece.shares, [piece.counts[key] for key in (DRAW, RETRAINED, "seed")]
+    shares, counts = piece.shares, [piece.counts[key] for key in (DRAW, RETRAINED, SEED)]
     return [[name, v, shares.get(name), *counts] for name, v in piece.variances.items()]
 
 
@@ -144,7 +146,7 @@ def _plan(quality: pandas.DataFrame, parts: dict[tuple[str, str], Components]) -
     lines = []
     for label, several in pieces.items():
         retrained = max(piece.counts[RETRAINED] for piece in several)
-        for seeds in SEEDS:
+        for seeds in SEEDS if several[0].counts[SEED] > 1 else SEEDS[:1]:
             variances = [p.of_draw(retrained, seeds) for p in several if DRAW in p.variances]
             if variances:
                 median = float(pandas.Series(variances).median())
@@ -159,5 +161,6 @@ def _plan_table(split: str, plan: list[list]) -> Table:
         text = f"> {MOST_DRAWS}" if draws is None else str(draws)
         rows.setdefault(label, []).append(Cell(text, MOST_DRAWS + 1 if draws is None else draws))
     caption = f"Draws that show an order of magnitude of FQ on {split}"
-    lines = [Row(label, cells) for label, cells in rows.items()]
+    empty = [Cell()] * len(SEEDS)  # of more seeds nothing is known where each draw has one
+    lines = [Row(label, (cells + empty)[: len(SEEDS)]) for label, cells in rows.items()]
     return Table(f"power-{split}", caption, heads, lines)
