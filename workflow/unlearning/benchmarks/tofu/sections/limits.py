@@ -32,7 +32,7 @@ FIGURES = {
     "numbers of forget rows; dots are medians over parts of the rows."
 }
 NOTE = "No unlearned model was compared with a retrained one."
-SIZES = (10, 20, 40, 80, 160, 400, 1000, 4000)  # rows; TOFU's forget01 has 40, forget10 400
+SIZES = (10, 40, 100, 400, 1000, 4000)  # rows; TOFU's forget01 has 40, forget10 400
 SHOWN_SIZES = (40, 400)
 PARTS = (4, 2)  # a quarter and a half of the rows
 SUBSETS = 100
@@ -143,26 +143,27 @@ def _sizes_table(report, split: str, sizes: pandas.DataFrame) -> Table:
 
 
 def _panel(report, split: str, sizes: pandas.DataFrame) -> Panel:
-    marks = [
-        {"label": row.label, "n": row.n, "log10_fq": short(row.log10_forget_quality)}
-        | {"part": row.source == "part"}
-        for row in sizes.itertuples()
-    ]
+    """Lines by the mean effect, dots of random parts."""
     labels = set(sizes["label"])
     look = channels({k: style for k, style in report.styles.items() if k in labels})
+    effects, parts = (_marks(sizes[sizes["source"] == source]) for source in ("effect", "part"))
     scale = altair.Scale(type="log", nice=False)
     x = altair.X("n:Q", title="Forget rows", scale=scale, axis=altair.Axis(values=[*SIZES]))
-    y = log_fq_axis([mark["log10_fq"] for mark in marks])
-    base = altair.Chart(inline_data(marks))
+    y = log_fq_axis([mark["log10_fq"] for mark in (*effects, *parts)])
     tooltip = ["label:N", "n:Q", altair.Tooltip("log10_fq:Q", title="log10 FQ", format=".2f")]
-    lines = base.transform_filter("!datum.part").mark_line(strokeWidth=1.6)
-    dots = base.transform_filter("datum.part").mark_point(filled=True, size=40)
-    layers = [
-        threshold(),
-        lines.encode(x=x, y=y, opacity=emphasis(0.9, 0.1), tooltip=tooltip, **look),
-        dots.encode(x=x, y=y, opacity=emphasis(0.9, 0.1), tooltip=tooltip, color=look["color"]),
-    ]
+    where = {"x": x, "y": y, "opacity": emphasis(0.9, 0.1), "tooltip": tooltip}
+    lines = altair.Chart(inline_data(effects)).mark_line(strokeWidth=1.6)
+    dots = altair.Chart(inline_data(parts)).mark_point(filled=True, size=40)
+    layers = [threshold(), lines.encode(**where, **look)]
+    layers.append(dots.encode(**where, color=look["color"]))
     return Panel(split, altair.layer(*layers), height=320)
+
+
+def _marks(sizes: pandas.DataFrame) -> list[dict]:
+    return [
+        {"label": row.label, "n": row.n, "log10_fq": short(row.log10_forget_quality)}
+        for row in sizes.itertuples()
+    ]
 
 
 def _agreement(report, split: str) -> pandas.DataFrame:

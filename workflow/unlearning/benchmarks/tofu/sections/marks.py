@@ -10,7 +10,7 @@ from unlearning.reporting.frame import unit_of, units
 from unlearning.reporting.inference import DRAW
 from unlearning.reporting.labels import p_value, run_title
 
-FIELDS = {"log10_forget_quality": "log10_fq", "forget_quality": "fq", "model_utility": "mu"}
+FIELDS = {"log10_forget_quality": "log10_fq", "model_utility": "mu"}
 TOOLTIP = [
     altair.Tooltip("label:N", title="Model"),
     altair.Tooltip("seed:N", title="Seed"),
@@ -23,7 +23,7 @@ TOOLTIP = [
 def marks(
     rows: pandas.DataFrame, by: list[str], fields: Iterable[str] = ("log10_fq",)
 ) -> list[dict]:
-    """One mark for each group: the columns in `by`, log10 FQ, FQ and MU as far as measured, and
+    """One mark for each group: the columns in `by`, log10 FQ and MU as far as measured, and
     whether several seeds or draws are averaged in it (`seed`). Groups without one of `fields` have
     none.
 
@@ -41,8 +41,7 @@ def marks(
     for mark in found.values():
         if "log10_fq" in mark:
             quality = 10 ** mark["log10_fq"]  # the geometric mean, as everywhere
-            mark |= {"log10_fq": short(mark["log10_fq"]), "fq": short(quality)}
-            mark["fq_text"] = p_value(quality)
+            mark |= {"log10_fq": short(mark["log10_fq"]), "fq_text": p_value(quality)}
         if "mu" in mark:
             mark["mu"] = short(mark["mu"])
         mark["seed"] = run_title(mark.pop("draw"), mark["seed"]) if "draw" in mark else mark["seed"]
