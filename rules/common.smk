@@ -21,7 +21,7 @@ from unlearning.config.reading import read_experiment, ready_experiment
 from unlearning.errors import UserError
 from unlearning.fingerprint import fingerprint
 from unlearning.methods.references import PATTERN as REFERENCES
-from unlearning.outside import content
+from unlearning.outside import digests_text
 from unlearning.reporting.section import sections
 
 
@@ -59,6 +59,8 @@ RESOURCES = EXPERIMENT.config["resources"]
 ASSETS = EXPERIMENT.assets  # what comes from the hub
 # of the report's page
 SECTIONS = sections(EXPERIMENT.benchmark.name, EXPERIMENT.benchmark.sections)
+# no message: the last line that workflow/snakemake_logger_plugin_unlearning prints
+logger.info("", extra={"report": f"{LAYOUT.report}/index.html"})
 RUN = "{method}/{variant}/seed={seed}"  # an unlearning run inside its split and stage
 
 SPLIT = EXPERIMENT.benchmark.split_pattern  # of forget splits
@@ -189,7 +191,7 @@ def held(files):
 @cache
 def contents(*files):
     """Digests of files: one look at each, however many jobs read it."""
-    return content(files)
+    return digests_text(files)
 
 
 def held_start(wildcards):

@@ -14,7 +14,7 @@ from folders import ROOT
 from hold import PATIENCE, held_process, holding, state_of_step, until
 from project import micro
 from unlearning.config.experiment import load_experiment
-from unlearning.worker import ASKED, through_worker
+from unlearning.worker import WORKER_VARIABLE, run_in_worker
 from warm import Warm, warm
 
 PYTHON = (sys.executable, "-m", "unlearning")
@@ -32,7 +32,7 @@ class Cell:
         """Start it. held: pattern of the file at which it stops."""
         self.folder.mkdir(exist_ok=True)
         words = [*self.words, "--out", self.folder / "model", "--state", self.folder / "state"]
-        environment = self.environment | ({ASKED: str(workers)} if workers else {})
+        environment = self.environment | ({WORKER_VARIABLE: str(workers)} if workers else {})
         with self.log.open("w") as log:
             return subprocess.Popen(
                 [*PYTHON, *map(str, words)],
@@ -210,6 +210,6 @@ def test_a_worker_takes_so_many_cells_and_ends_with_its_snakemake(
 
 
 def test_several_processes_pass_the_worker_by(monkeypatch):
-    monkeypatch.setenv(ASKED, "/nowhere:1:100")
-    assert through_worker(["--processes", "2", "unlearn"]) is None
-    assert ASKED not in os.environ  # nor do these processes ask
+    monkeypatch.setenv(WORKER_VARIABLE, "/nowhere:1:100")
+    assert run_in_worker(["--processes", "2", "unlearn"]) is None
+    assert WORKER_VARIABLE not in os.environ  # nor do these processes ask

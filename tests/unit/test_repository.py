@@ -97,7 +97,7 @@ def test_versions_agree():
 
 
 def recipe_examples() -> list[tuple[str, int]]:
-    """Examples of the recipes in CONTRIBUTING.md that have a name, and the number of their files."""
+    """Named examples of the recipes in CONTRIBUTING.md, and the number of their files."""
     rows = re.findall(
         r"^\| an? [\w ]+ \| `([\w-]+)` \| (\d+) \|", text("CONTRIBUTING.md"), re.MULTILINE
     )

@@ -54,7 +54,7 @@ def test_an_interrupted_save_leaves_the_old_folder(saved, monkeypatch):
     def disk_full(_):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(folder, "_speak_to_transformers_4", disk_full)
+    monkeypatch.setattr(folder, "_add_transformers_4_names", disk_full)
     with pytest.raises(OSError, match="no space"):
         save_model(path, model, load_tokenizer(path), {"stage": "other"})
     assert (path / "run.json").read_text() == before

@@ -18,7 +18,7 @@ from unlearning.config.stated import known_methods
 from unlearning.methods.own import hyper_block, own_methods
 from unlearning.methods.patterns import llama_names, matching, no_match
 from unlearning.methods.references import ReferenceChoice, can_be_replaced
-from unlearning.methods.registry import Losses, hyper_parameters, known, names, terms
+from unlearning.methods.registry import Losses, describe_names, hyper_parameters, names, terms
 from unlearning.methods.terms import AnyHyper, Choice, Hyper
 
 # Unlearning runs and attacks of an experiment. Each is a job or several; Snakemake plans as many in
@@ -29,7 +29,7 @@ Stated = AnyHyper | ReferenceChoice
 # hooks that reach into a model's own weights
 WEIGHTS = {"trains": "chooses the weights that it trains", "after": "combines whole models"}
 _OVERRIDES = {"epochs": Hyper(0, above=0), "lr": Hyper(0, above=0)}
-_OVERRIDES |= {"max_steps": Hyper(0, at_least=1, whole=True)}
+_OVERRIDES |= {"max_steps": Hyper(0, at_least=1, integer=True)}
 _SCHEDULE = Choice(("linear", "constant", "cosine"), "linear")
 
 
@@ -127,7 +127,7 @@ def _methods(config: dict) -> Iterator[str]:
         elif not (isinstance(stated, dict) and "function" in stated):  # else reported above
             yield (
                 f"methods: unknown method '{name}'{did_you_mean(name, allowed)} Known: "
-                f"{known(losses)}. A method of your own names its function"
+                f"{describe_names(losses)}. A method of your own names its function"
             )
 
 

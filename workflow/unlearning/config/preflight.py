@@ -25,7 +25,7 @@ from unlearning.data.tables import QA, ColumnNames, DataError
 from unlearning.data.task_files import task_problems
 from unlearning.evaluation.harness import install_hint
 from unlearning.fingerprint import PACKAGE, fingerprint
-from unlearning.outside import content
+from unlearning.outside import digests_text
 
 PASSED = Path(".snakemake") / "judged"  # an empty file for each judgement without a problem
 PACKAGES = {"adamw8bit": "torchao", "paged_adamw_32bit": "bitsandbytes"}
@@ -142,7 +142,7 @@ def _state(folder: Path, use: dict) -> str:
     weights = [file for file in files if file.suffix == ".safetensors"]
     headers = [[str(file), file.stat().st_size, _header(file)] for file in weights]
     files += benchmark_of(use["data"]["source"]).data_files(use["data"], use["splits"])
-    held = content(sorted({file for file in files if file.exists()}.difference(weights)))
+    held = digests_text(sorted({file for file in files if file.exists()}.difference(weights)))
     code = [fingerprint("unlearning.stages.judge"), version("transformers"), version("tokenizers")]
     return hashlib.sha256(json.dumps([headers, held, code, use]).encode()).hexdigest()[:24]
 

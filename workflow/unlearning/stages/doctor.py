@@ -18,7 +18,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 
 from unlearning.machine import git_state, machine
-from unlearning.redaction import redacted
+from unlearning.redaction import redact
 
 ROOT = Path(__file__).resolve().parents[3]
 SECONDS = 60  # that another program may take to answer
@@ -64,9 +64,9 @@ def report(results: Path) -> dict[str, dict[str, str]]:
     sections = {}
     for name, part in parts.items():
         try:
-            sections[name] = redacted(part())
+            sections[name] = redact(part())
         except Exception as error:  # whatever is broken here is what the report is read for
-            sections[name] = redacted({"not known": f"{type(error).__name__}: {error}"})
+            sections[name] = redact({"not known": f"{type(error).__name__}: {error}"})
     return sections
 
 
