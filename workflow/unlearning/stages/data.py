@@ -13,10 +13,10 @@ from unlearning.stages.arguments import add_settings
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments that rule data shows."""
+    """The arguments of rule data."""
     parser.add_argument("--splits", nargs="+", help="forget splits; with --config those of it")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    # may stand without a value: only data of the hub have some
+    # no value for data that are not from the hub
     parser.add_argument("--snapshot", nargs="*", help="records of rule fetch, without data_dir")
     add_settings(parser, _settings)
 
