@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from unlearning.assets.record import resolve_snapshot
+from unlearning.assets.record import resolve_snapshots
 from unlearning.benchmark import OTHER_ANSWERS
 from unlearning.data.answers import (
     REFUSALS_TABLE,
@@ -48,7 +48,7 @@ def run(args: Namespace) -> None:
 
 
 def _refusals(args: Namespace, names: ColumnNames) -> Tables:
-    snapshots = {Path(record).stem: resolve_snapshot(record) for record in args.snapshot or []}
+    snapshots = resolve_snapshots(args.snapshot or [])
     return {REFUSALS_TABLE: refusals(args.settings, snapshots, names)}
 
 

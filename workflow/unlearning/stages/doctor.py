@@ -72,7 +72,7 @@ def report(results: Path) -> dict[str, dict[str, str]]:
 
 def text(sections: dict[str, dict[str, str]]) -> str:
     """The report as ASCII text: a heading for each section, a line for each entry."""
-    width = max(len(name) for entries in sections.values() for name in entries)
+    width = max(max(map(len, entries), default=0) for entries in sections.values())
     lines = []
     for section, entries in sections.items():
         lines.append(section)
