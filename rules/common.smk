@@ -48,9 +48,9 @@ def load():
 
 EXPERIMENT = load()
 LAYOUT = EXPERIMENT.layout
-# Draw as paths spell it -> the experiment in it. Of draw 1 alone the rules have no such wildcard.
-DRAWS = {f"/{one.layout.draw_folder}".rstrip("/"): one for one in EXPERIMENT.draws}
 SHARED = str(LAYOUT.shared)  # what all draws have in common
+# Draw as paths spell it -> the experiment in it. Of draw 1 alone the rules have no such wildcard.
+DRAWS = {str(one.layout.root).removeprefix(SHARED): one for one in EXPERIMENT.draws}
 WORLD = SHARED if [*DRAWS] == [""] else f"{SHARED}{{draw}}"
 TABLES = WORLD if EXPERIMENT.draws_tables else SHARED
 LOGS = f"{WORLD}/logs"

@@ -58,7 +58,7 @@ def test_everything_before_unlearning_is_drawn_anew(both):
     ]
     assert weights[0] != weights[1]
     target = read_json(second / "finetune" / "seed=1000042" / "model" / "run.json")
-    assert target["settings"]["seed"] == 1_000_042
+    assert target["seed"] == 1_000_042
     assert (second / "forget10" / "unlearn" / "NPO+RT" / "beta=0.1" / "seed=1").is_dir()
 
 

@@ -111,13 +111,8 @@ class Layout:
 
     @property
     def root(self) -> Path:
-        """Folder of the draw: models, evaluations, logs."""
-        return self.shared / self.draw_folder
-
-    @property
-    def draw_folder(self) -> str:
-        """Folder of the draw inside the world's; none of the first."""
-        return f"draw={self.draw}" if self.draw > 1 else ""
+        """Folder of the draw: models, evaluations, logs. The first draw's is the world's."""
+        return self.shared / f"draw={self.draw}" if self.draw > 1 else self.shared
 
     @property
     def tables(self) -> Path:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from itertools import product
 from operator import methodcaller
+from typing import Any
 
 from unlearning.data.prompts import PROMPTS, PromptFormat
 from unlearning.errors import UserError
@@ -48,7 +49,7 @@ TRIMS: tuple[Callable[[str], str], ...] = (
 class Template:
     """A tokenizer's chat template with the system text of the config, if any."""
 
-    tokenizer: object
+    tokenizer: Any
     system: str | None
 
     def __call__(self, question: str, answer: str | None = None) -> str:

@@ -15,14 +15,16 @@ from pathlib import Path
 from unlearning.errors import UserError
 from unlearning.files import check_sum
 
-QA = {"question": str, "answer": str}
-TEXT = {"text": str}  # all texts are one stream, cut into chunks
-DOCUMENT = {"document": str}  # each is one sequence
-CONTINUATION = {"prompt": str, "gt": str}
-PERTURBED = {**QA, "perturbed_answer": list}
-ALTERNATIVES = {**QA, "alternative_answer": list}
-PARAPHRASED = {**PERTURBED, "paraphrased_answer": str}
-REFUSAL = {"answer": str}
+Columns = Mapping[str, type]  # name of a column -> type of its values
+
+QA: Columns = {"question": str, "answer": str}
+TEXT: Columns = {"text": str}  # all texts are one stream, cut into chunks
+DOCUMENT: Columns = {"document": str}  # each is one sequence
+CONTINUATION: Columns = {"prompt": str, "gt": str}
+PERTURBED: Columns = {**QA, "perturbed_answer": list}
+ALTERNATIVES: Columns = {**QA, "alternative_answer": list}
+PARAPHRASED: Columns = {**PERTURBED, "paraphrased_answer": str}
+REFUSAL: Columns = {"answer": str}
 
 UNWRITABLE = re.compile("[\ud800-\udfff\0]")
 MAX_PROBLEMS = 3  # of a file, in messages
@@ -56,7 +58,7 @@ class ColumnNames:
         renames = {}
         for column in needed:
             name = self.names.get(column)
-            if name in present:
+            if name is not None and name in present:
                 renames[name] = column
         self.used.update(renames.values())
         return renames
@@ -106,7 +108,7 @@ class Table:
 
     def checked(
         self,
-        columns: Mapping[str, type],
+        columns: Columns,
         renamed: ColumnNames | None = None,
         *,
         optional: Sequence[str] = (),
@@ -149,7 +151,7 @@ def shorten(problems: list[str], path: Path) -> list[str]:
     return [*problems[:MAX_PROBLEMS], f"{path}: and {rest} more of its rows"]
 
 
-def columns_of(name: str) -> dict[str, type]:
+def columns_of(name: str) -> Columns:
     """The columns that the table `name` must have."""
     if name == "idontknow":
         return REFUSAL
@@ -162,7 +164,7 @@ def columns_of(name: str) -> dict[str, type]:
     return PARAPHRASED if name.endswith("perturbed") else QA
 
 
-def row_problem(row, columns: Mapping[str, type], blank: bool = False) -> str | None:
+def row_problem(row, columns: Columns, blank: bool = False) -> str | None:
     """The first problem of a row, or None.
 
     blank: texts may be empty.
@@ -180,7 +182,7 @@ def row_problem(row, columns: Mapping[str, type], blank: bool = False) -> str | 
         value = row[column]
         if not isinstance(value, kind) or (kind is list and not value):
             return f"{expected}, found {repr(value)[:60]}"
-        for text in value if kind is list else [value]:
+        for text in value if isinstance(value, list) else [value]:
             if not isinstance(text, str) or (not blank and is_blank(text)):
                 inside = " of non-empty texts" if kind is list else ""
                 return f"{expected}{inside}, found {repr(text)[:60]}"
@@ -317,7 +319,7 @@ def _rename_columns(row: dict, renames: Mapping[str, str]) -> dict:
     return renamed
 
 
-def _parse_lists(row: dict, columns: Mapping[str, type]) -> dict:
+def _parse_lists(row: dict, columns: Columns) -> dict:
     """A row of texts with its lists parsed from JSON; row_problem() refuses those that are not."""
     parsed = dict(row)
     for column, kind in columns.items():

@@ -6,7 +6,15 @@ from math import ceil
 from unlearning import benchmark
 from unlearning.config.experiment import Experiment
 from unlearning.methods.registry import DOWN_PROJECTIONS
-from unlearning.planning.memory import FLOAT, HALF, Pass, Step, host, most_pairs, resumable
+from unlearning.planning.memory import (
+    FLOAT,
+    HALF,
+    Pass,
+    Step,
+    host_bytes,
+    largest_micro_batch,
+    resume_bytes,
+)
 from unlearning.planning.shapes import Shape, target_shape
 from unlearning.planning.texts import SEQUENCES
 from unlearning.training.plan import Recipe, StepPlan
@@ -90,8 +98,8 @@ class CostEstimate:
 
     def host(self, stage: StageCost) -> float:
         """Bytes of host memory of a job on a GPU: models are loaded there."""
-        loaded = [held.number * self.shape.parameters for held in stage.passes]
-        return max([*loaded, host(self.shape, stage.step) if stage.step else 0.0])
+        loaded = [batch.weight_bytes * self.shape.parameters for batch in stage.passes]
+        return max([*loaded, host_bytes(self.shape, stage.step) if stage.step else 0.0])
 
     def host_advice(self, stage: StageCost) -> list[str]:
         """What to ask the scheduler for, where a job on a GPU asks for less than it fills."""
@@ -145,7 +153,7 @@ class CostEstimate:
         )
         if fit["micro_batch"] is not None:
             return step
-        micro = most_pairs(self.shape, step, batch, self.room)
+        micro = largest_micro_batch(self.shape, step, batch, self.room)
         return replace(step, micro_batch=micro, accumulates=batch > micro * self.processes)
 
     def add_run(
@@ -160,8 +168,8 @@ class CostEstimate:
         stage.flops += self.shape.parameters * length * steps * worked
         stage.updates += steps * -(-(batch + extra) // (stage.step.micro_batch * self.processes))
         stage.steps += steps
-        numbers = stage.step.numbers(self.shape)
-        stage.state = KEPT_STATES * resumable(recipe["optimizer"], stage.step.number) * numbers
+        state = resume_bytes(recipe["optimizer"], stage.step.weight_bytes)
+        stage.state = KEPT_STATES * state * stage.step.trained_parameters(self.shape)
 
     def _texts(self, section: str):
         """The texts as a section's recipe cuts them."""
@@ -291,7 +299,7 @@ class CostEstimate:
         own = {"optimizer": step.optimizer, "trained": step.trained * step.share}
         if step.adapter:
             own |= {"adapter": step.adapter, "autocast": self.half}
-        return self._batch(step.number, **own, others=others, **more)
+        return self._batch(step.weight_bytes, **own, other_models=others, **more)
 
     def _batch(self, number: int, answers: bool = True, **more) -> Pass:
         tokens = self.config["evaluation"]["batch_tokens"]

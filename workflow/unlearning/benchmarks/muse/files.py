@@ -13,6 +13,7 @@ from unlearning.data.tables import (
     QA,
     TEXT,
     ColumnNames,
+    Columns,
     DataError,
     Table,
     decode_utf8,
@@ -20,10 +21,10 @@ from unlearning.data.tables import (
 
 FORGET = "forget"  # also the first fold of scal and of sust, as released
 # larger forget sets (each holds the one before) and later ones (one request after the other)
-FOLDS = tuple(f"{kind}{fold}" for kind in ("scal", "sust") for fold in (2, 3, 4))
+FOLDS = ("scal2", "scal3", "scal4", "sust2", "sust3", "sust4")
 ALL_FOLDS = "scal/forget_4"  # every text that the target is to forget in some run
 # table -> stem of its file and the columns that are read
-FILES: dict[str, tuple[str, dict[str, type]]] = {
+FILES: dict[str, tuple[str, Columns]] = {
     FORGET: ("raw/forget", TEXT),
     "retain1": ("raw/retain1", TEXT),
     "retain2": ("raw/retain2", TEXT),
@@ -44,10 +45,10 @@ EARLIER_STEMS = {
 # Subsets whose texts are joined before they are cut, so that empty ones, as News has, are allowed.
 JOINED = ("raw", "scal", "sust")
 
-Reader = Callable[[str, dict[str, type]], list[dict]]
+Reader = Callable[[str, Columns], list[dict]]
 
 
-def table_files(splits: list[str], with_folds: bool) -> dict[str, tuple[str, dict[str, type]]]:
+def table_files(splits: list[str], with_folds: bool) -> dict[str, tuple[str, Columns]]:
     """Table -> (stem, columns) of everything that an experiment over `splits` reads."""
     files = dict(FILES)
     for split in splits:
@@ -102,7 +103,7 @@ def read_from(folder: Path, splits: list[str]) -> list[Path]:
 def folder_reader(folder: Path, renamed: ColumnNames) -> Reader:
     """Reader of a folder in the hub's layout: raw/forget.json or, for texts, raw/forget.txt."""
 
-    def read(stem: str, columns: dict[str, type]) -> list[dict]:
+    def read(stem: str, columns: Columns) -> list[dict]:
         path = folder / f"{stem}.json"
         if stem in EARLIER_STEMS:
             earlier = folder / f"{EARLIER_STEMS[stem]}.json"
@@ -142,7 +143,7 @@ def split_before(split: str) -> str | None:
 def snapshot_reader(folder: Path, renamed: ColumnNames) -> Reader:
     """Reader of the hub's repository of a corpus, whose README.md names its parquet files."""
 
-    def read(stem: str, columns: dict[str, type]) -> list[dict]:
+    def read(stem: str, columns: Columns) -> list[dict]:
         # not needed, and maybe not installed, on a GPU node
         from datasets import get_dataset_split_names, load_dataset
 
@@ -162,9 +163,7 @@ def snapshot_reader(folder: Path, renamed: ColumnNames) -> Reader:
     return read
 
 
-def check_rows(
-    table: Table, stem: str, columns: dict[str, type], renamed: ColumnNames
-) -> list[dict]:
+def check_rows(table: Table, stem: str, columns: Columns, renamed: ColumnNames) -> list[dict]:
     """The rows of a file with these columns alone; DataError names file and row of what is wrong.
 
     Texts that are joined may be empty, as one of MUSE-News is, but not all of them.

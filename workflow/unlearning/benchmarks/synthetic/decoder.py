@@ -23,8 +23,8 @@ class Layer(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(B, T, width) to the same shape. Scores are divided by sqrt(width), as always."""
-        projections = (part(hidden) for part in (self.query, self.key, self.value))
-        attention = scaled_dot_product_attention(*projections, is_causal=True)
+        query, key, value = self.query(hidden), self.key(hidden), self.value(hidden)
+        attention = scaled_dot_product_attention(query, key, value, is_causal=True)
         hidden = self.after_attention(hidden + attention)
         return self.after_mlp(hidden + self.mlp(hidden))
 

@@ -35,18 +35,8 @@ _REHEARSAL_CHAINS = {
 }
 # Methods whose losses a study can compute: they need log-probabilities of labels, and on Gaussian
 # points those of both classes.
-_ON_POINTS = (
-    "GA",
-    "GA+RT",
-    "GA+KL",
-    "IDK+RT",
-    "DPO",
-    "DPO+RT",
-    "DPO+KL",
-    "NPO",
-    "NPO+RT",
-    "NPO+KL",
-)
+_ON_POINTS = ("GA", "GA+RT", "GA+KL", "IDK+RT", "DPO", "DPO+RT", "DPO+KL")
+_ON_POINTS += ("NPO", "NPO+RT", "NPO+KL")
 _ON_CHAINS = ("GA", "GA+RT", "NPO", "NPO+RT", "SimNPO", "SimNPO+RT")
 METHODS = {**dict.fromkeys(GAUSSIAN, _ON_POINTS), MARKOV: _ON_CHAINS}
 # Keys of section synthetic.markov that a job gets as they are.
