@@ -72,9 +72,9 @@ def note(results: Results) -> str:
     return (
         "Forget quality (FQ) is the p-value of a Kolmogorov–Smirnov test between the truth ratios "
         "of a model and of a retrained model on the forget set. Everywhere in this report it is "
-        f"averaged over {over} and retrained models as 10 to the mean of its logarithm (a geometric "
-        "mean, with its deviation as a factor), so that one lucky seed does not lift the mean. "
-        "Compare it with the noise floor, which the row Retrained shows in place of "
+        f"averaged over {over} and retrained models as 10 to the mean of its logarithm (a "
+        "geometric mean, with its deviation as a factor), so that one lucky seed does not lift the "
+        "mean. Compare it with the noise floor, which the row Retrained shows in place of "
         f"the 1 that a retrained model scores against itself: {', '.join(floors)}. Truth ratios, "
         "and probabilities among choices, follow the variant "
         f"“{results.experiment.config['evaluation']['variant']}”."
