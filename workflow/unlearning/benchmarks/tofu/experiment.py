@@ -22,9 +22,12 @@ class Tofu(Benchmark):
     name, title = "tofu", "TOFU"
     split_pattern = r"forget\d\d"
     generated = ("mini",)
+    data_seeds = (("mini", "seed"),)
     sections = ("overview", "brief", "results", "fq_mu", "trajectories", "peaks", "grids")
-    sections += ("relearning", "strata", "weights", "reference", "divergence", "harness")
-    sections += ("answers", "claims", "published", "losses", "cost", "provenance", "cite")
+    sections += ("relearning", "strata", "weights", "reference", "divergence", "variance")
+    sections += ("limits",)
+    sections += ("harness", "answers", "claims", "published", "losses", "cost", "provenance")
+    sections += ("cite",)
     reads_logs = True
 
     def checks(self, sections: Collection[str]) -> list[Check]:
