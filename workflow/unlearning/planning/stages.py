@@ -51,6 +51,11 @@ class StageCost:
     timed: bool = True
     adaptable: bool = True
 
+    def times(self, draws: int) -> "StageCost":
+        """The stage in several draws."""
+        totals = ("jobs", "flops", "updates", "steps", "decoded", "disk")
+        return replace(self, **{name: draws * getattr(self, name) for name in totals})
+
 
 class CostEstimate:
     """The stages of an experiment, in the DAG's order. room: bytes of a GPU."""
@@ -66,7 +71,11 @@ class CostEstimate:
         self.processes = max(1, self.config["resources"]["gpus"])
 
     def stages(self) -> list[StageCost]:
-        """Every kind of job that touches a model."""
+        """Every kind of job that touches a model, in all draws: they differ in seeds alone."""
+        draws = len(self.experiment.draws)
+        return [stage.times(draws) for stage in self._stages_of_a_draw()]
+
+    def _stages_of_a_draw(self) -> list[StageCost]:
         first = [self._pretrain()] if self.experiment.from_scratch else []
         unlearnt = [self._unlearn(method) for method in self.experiment.methods]
         last = [*self._relearn(), *self._evaluate(), *self._harness()]
@@ -102,8 +111,10 @@ class CostEstimate:
     def jobs(self) -> dict[str, int]:
         """Jobs of each rule, as Snakemake counts them for an empty results folder."""
         fetched = len(self.experiment.assets)
-        counts = {**({"fetch": fetched} if fetched else {}), "data": 1}
-        if answers := len(self.experiment.answers()):
+        draws = self.experiment.draws
+        worlds = draws if self.experiment.draws_tables else draws[:1]
+        counts = {**({"fetch": fetched} if fetched else {}), "data": len(worlds)}
+        if answers := len({folder for drawn in worlds for folder in drawn.answers()}):
             counts["answers"] = answers
         counts |= {"restore": 1} if self.experiment.restored else {}
         if logs := len(self.experiment.log_splits()):

@@ -22,6 +22,7 @@ class Tofu(Benchmark):
     name, title = "tofu", "TOFU"
     split_pattern = r"forget\d\d"
     generated = ("mini",)
+    data_seeds = (("mini", "seed"),)
     sections = ("overview", "brief", "results", "fq_mu", "trajectories", "peaks", "grids")
     sections += ("relearning", "strata", "weights", "reference", "divergence", "harness")
     sections += ("answers", "claims", "published", "losses", "cost", "provenance", "cite")

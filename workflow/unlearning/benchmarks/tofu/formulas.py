@@ -114,21 +114,23 @@ def normalised_probability(rows: dict, variant: str = OFFICIAL) -> ndarray:
 
 def set_metrics(name: str, rows: dict, variant: str = OFFICIAL) -> dict[str, float]:
     """rouge, probability and truth ratio of one evaluation set, means over rows."""
-    log_ratio = log_truth_ratio(rows, variant)
     values = {}
-    if name == "forget":
-        values["truth_ratio"] = forget_truth_ratio(log_ratio, variant)
-    else:
-        values["truth_ratio"] = utility_truth_ratio(log_ratio)
     if name in ("forget", "retain"):
         values["probability"] = probability(rows)
     else:
         values["probability"] = normalised_probability(rows, variant)
+    log_ratio = log_truth_ratio(rows, variant)
+    if name == "forget":
+        values["truth_ratio"] = forget_truth_ratio(log_ratio, variant)
+    else:
+        values["truth_ratio"] = utility_truth_ratio(log_ratio)
+    # open-unlearning reports these three as well.
     values["truth_share"] = truth_share(rows)
     perturbed = [numpy.exp(-numpy.array(losses)).mean() for losses in rows["perturbed_loss"]]
     values["perturbed_probability"] = numpy.array(perturbed)
     if "paraphrase_loss" in rows:
         values["paraphrase_probability"] = numpy.exp(-numpy.array(rows["paraphrase_loss"]))
+    # ROUGE-L of the generated answer against the true one and, if evaluated, other ones.
     for column, metric in ROUGE.items():
         if column in rows:
             values[metric] = numpy.asarray(rows[column], dtype=float)

@@ -55,6 +55,7 @@ def log_problems(
             "needs; remove reference there, or name the model in path"
         )
     most = evaluation["rows"]
+    # The tables may not exist yet; rule import_log compares the rows again once they do.
     if tables is not None:
         problems += _error(check_rows, log, tables[TABLE.format(split=split)], most, split)
         if non_members is None:

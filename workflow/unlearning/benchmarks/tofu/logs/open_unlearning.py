@@ -15,6 +15,7 @@ from numpy import ndarray
 
 from unlearning.benchmarks.tofu import formulas as tofu
 from unlearning.benchmarks.tofu.forget_quality import compare
+from unlearning.benchmarks.tofu.formulas import EPSILON
 from unlearning.benchmarks.tofu.logs.log import (
     Log,
     by_row_number,
@@ -30,7 +31,6 @@ NAME = "open-unlearning"
 FILE = "TOFU_EVAL.json"
 SUMMARY_FILE = "TOFU_SUMMARY.json"
 DESCRIPTION = f"{FILE} of open-unlearning (forget_truth_ratio, model_utility, retain_Q_A_Prob, …)"
-SMALL = 1e-10
 RATIOS = "open_unlearning_truth_ratio"  # column of a log's truth ratios, wrong/true
 TOLERANCE = 1e-6  # relative difference between a logged aggregate and that of its rows
 PREFIX = {"forget": "forget", "retain": "retain", "real_authors": "ra", "world_facts": "wf"}
@@ -56,7 +56,7 @@ SECTION_OF = {name: _metric(name, "truth_ratio") for name in PREFIX}
 def aggregate(name: str, part: str, values: ndarray) -> float:
     """The aggregate of a metric's rows: a mean, of truth ratios after a formula of their set."""
     if part == "truth_ratio" and name == "forget":
-        values = numpy.minimum(values, 1 / (values + SMALL))
+        values = numpy.minimum(values, 1 / (values + EPSILON))
     elif part == "truth_ratio":
         values = numpy.maximum(0, 1 - values)
     return float(numpy.mean(values))
@@ -71,6 +71,7 @@ def read(content: dict, path: Path, sets: Sequence[str]) -> Log:
     parts = {(name, part): _metric(name, part) for name, part in product(sets, VALUE)}
     optional = {("forget", "probability"), ("forget", "rouge")}
     require(content, [m for key, m in parts.items() if key not in optional], str(path))
+    # Metrics of each set, each checked against its rows.
     metrics, rows = {}, {}
     for (name, part), metric in parts.items():
         if metric not in content:
@@ -82,6 +83,7 @@ def read(content: dict, path: Path, sets: Sequence[str]) -> Log:
         rows[name] = len(values)
         if metric == "forget_truth_ratio":
             truth_ratio = values
+    # Model utility follows from its parts; a log may state it.
     if all(part in metrics for part in tofu.PARTS):
         metrics["model_utility"] = tofu.model_utility(metrics)
         if "model_utility" in content:
@@ -156,7 +158,7 @@ def _values(result, where: str, field: str, limits: tuple[float, float]) -> dict
 
 def _check_aggregate(result: dict, expected: float, where: str) -> None:
     logged = check_number(result.get("agg_value"), f"{where}, agg_value")
-    if abs(logged - expected) > TOLERANCE * max(abs(expected), SMALL):
+    if abs(logged - expected) > TOLERANCE * max(abs(expected), EPSILON):
         raise UserError(
             f"{where}: agg_value is {logged!r}, but its rows give {expected!r}. The log was "
             "edited, or its version of open-unlearning has other formulas"
@@ -194,6 +196,7 @@ def write(rows: dict[str, dict], retained: dict | None = None) -> dict[str, dict
     for name, part in product(tofu.UTILITY_SETS, VALUE):
         parts[f"{name}_{part}"] = log[_metric(name, part)]["agg_value"]
     log["model_utility"] = {"agg_value": tofu.model_utility(parts)}
+    # Numbers that compare with the retrained model.
     quality = None
     if retained is not None:
         quality = compare(truth_ratio(rows["forget"]), truth_ratio(retained["forget"])).p_value
@@ -233,7 +236,7 @@ def truth_ratio(columns: dict) -> ndarray:
     probability of the paraphrase (of the answer, if a set has no paraphrases)."""
     true = columns.get("paraphrase_loss", columns["answer_loss"])
     wrong = [numpy.mean(losses) for losses in columns["perturbed_loss"]]
-    return numpy.exp(-numpy.array(wrong)) / (numpy.exp(-numpy.array(true)) + SMALL)
+    return numpy.exp(-numpy.array(wrong)) / (numpy.exp(-numpy.array(true)) + EPSILON)
 
 
 def _set_metrics(name: str, columns: dict) -> dict[str, dict]:
@@ -248,13 +251,16 @@ def _set_metrics(name: str, columns: dict) -> dict[str, dict]:
     }
     if "paraphrase_loss" in columns:
         log[f"{prefix}_PARA_Prob"] = _probability(columns["paraphrase_loss"])
+    # Real authors and world facts: probability among the multiple choices.
     if name not in ("forget", "retain"):
         false = [numpy.exp(-numpy.array(losses)).sum() for losses in wrong]
         true = numpy.exp(-numpy.array(columns["answer_loss"]))
-        normalised = true / (true + false + SMALL)
+        normalised = true / (true + false + EPSILON)
         log[_metric(name, "probability")] = _scores(normalised, "prob")
+    # The aggregate of truth ratios is no mean.
     ratios = log[_metric(name, "truth_ratio")]
     ratios["agg_value"] = aggregate(name, "truth_ratio", truth_ratio(columns))
+    # Rows too short for a score have null and do not count in the mean.
     for metric in MEMORIZATION:
         if name == "forget" and metric in columns:
             values = columns[metric]
