@@ -203,7 +203,7 @@ def test_a_worker_takes_so_many_cells_and_ends_with_its_snakemake(
     until(lambda: not workers.workers())
     client, stage = cell.start_training(workers)
     assert len(workers.workers()) == 1
-    workers.end()
+    workers.snakemake.kill()  # and not waited for: a zombie has ended, too
     stage.send_signal(signal.SIGUSR2)  # it has been held for long enough
     assert client.wait(PATIENCE) == 0
     until(lambda: not workers.workers() and not workers.folder.exists())

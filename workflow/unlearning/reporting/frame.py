@@ -33,7 +33,8 @@ COLUMNS = {
 }
 FINAL, COURSE, RELEARN = "final", "course", "relearn"
 VARIANT = ["split", "method", "variant", "label"]
-MODEL = [*VARIANT, "seed"]
+RUN = ["draw", "seed"]  # tells the runs of a variant apart
+MODEL = [*VARIANT, *RUN]
 LEVEL = 0.95  # of intervals
 
 

@@ -7,7 +7,7 @@ so a peak is optimistic; the last epoch is not.
 
 import pandas
 
-from unlearning.reporting.frame import COURSE, LOG10, VARIANT
+from unlearning.reporting.frame import COURSE, LOG10, MODEL, VARIANT
 
 QUALITY = f"{LOG10}forget_quality"
 
@@ -19,10 +19,9 @@ def states(frame: pandas.DataFrame) -> pandas.DataFrame:
     was. No state stands at the odd epoch where only such a run was evaluated.
     """
     course = frame[frame["phase"] == COURSE]
-    runs = [*VARIANT, "seed"]
-    ends = course.groupby(runs, sort=False)["epoch"].max()
+    ends = course.groupby(MODEL, sort=False)["epoch"].max()
     last = ends.groupby(VARIANT, sort=False).max()
-    ended = course.join(ends.rename("end"), on=runs).join(last.rename("last"), on=VARIANT)
+    ended = course.join(ends.rename("end"), on=MODEL).join(last.rename("last"), on=VARIANT)
     early = ended["end"] < ended["last"]
     rows = ended[~early | (ended["epoch"] < ended["end"])]
     final = ended[early & (ended["epoch"] == ended["end"])]

@@ -21,8 +21,6 @@ from unlearning.methods import references
 from unlearning.reporting.frame import COURSE, FINAL, RELEARN, finals, relearned, tidy
 from unlearning.reporting.labels import RETRAIN, TARGET, model_label
 
-DRAW = 1  # everything that is random before unlearning is drawn once
-
 
 @dataclass(frozen=True)
 class Variant:
@@ -78,7 +76,7 @@ class Results:
     @property
     def models(self) -> pandas.DataFrame:
         """One row for each finished model."""
-        return finals(self.frame).drop_duplicates(["split", "run", "label"])
+        return finals(self.frame).drop_duplicates(["split", "draw", "run", "label"])
 
     @property
     def tasks(self) -> list[str]:
@@ -134,7 +132,7 @@ class Comparison:
 
 
 class Reader:
-    """Reads evaluations, trajectories and accuracies of all runs of an experiment."""
+    """Reads evaluations, trajectories and accuracies of all runs of one draw of an experiment."""
 
     retrained_needed = True  # whether a report without any retrained model makes no sense
 
@@ -148,30 +146,45 @@ class Reader:
         self.harness: dict[Path, dict] = {}
 
     def read(self, metrics: dict[str, Metric], study: str | None = None) -> Results:
-        """Everything; UserError if the target or the main reference is missing."""
+        """Everything of all draws; UserError if the target or the main reference of one is missing.
+
+        Models are compared with those of their own draw alone. Sizes and documents are those of the
+        first draw: the draws' tables differ in content.
+        """
+        readers = []
+        for experiment in self.experiment.draws:
+            reader = type(self)(experiment, self.comparison)
+            reader.details = self.details
+            reader.read_draw()
+            readers.append(reader)
+        frame = tidy(row for reader in readers for row in reader.rows)
+        frame = pandas.concat([frame, relearned(frame)], ignore_index=True)
+        order = {split: place for place, split in enumerate(self.experiment.splits)}
+        frame = frame.sort_values("split", key=lambda names: names.map(order), kind="stable")
+        first = readers[0]
+        records = [record for reader in readers for record in reader.harness.values()]
+        return Results(
+            self.experiment,
+            frame.reset_index(drop=True),
+            metrics | first.task_metrics(),
+            self._variants(),
+            {study: self.experiment.own_splits},
+            [path for reader in readers for path in reader.missing],
+            first.sizes,
+            first.documents(),
+            sorted({record["lm_eval"] for record in records}),
+            self.details,
+        )
+
+    def read_draw(self) -> None:
+        """Read the runs of the draw; UserError as of read()."""
         splits = self.experiment.own_splits
         compare = {split: self._references(split) for split in splits}
         for cell in self.experiment.cells():
             self._cell(cell, compare.get(cell.split, compare[splits[0]]))
         for cell, attack in self.experiment.attacks():
             self._attack(cell, attack, compare[cell.split])
-        frame = tidy(self.rows)
-        documents = self._documents()
-        frame = pandas.concat([frame, relearned(frame)], ignore_index=True)
-        order = {split: place for place, split in enumerate(self.experiment.splits)}
-        frame = frame.sort_values("split", key=lambda names: names.map(order), kind="stable")
-        return Results(
-            self.experiment,
-            frame.reset_index(drop=True),
-            metrics | self._task_metrics(),
-            self._variants(),
-            {study: splits},
-            self.missing,
-            self.sizes,
-            documents,
-            sorted({record["lm_eval"] for record in self.harness.values()}),
-            self.details,
-        )
+        self.check_questions()
 
     # --- what a benchmark may take from elsewhere ---
 
@@ -220,7 +233,8 @@ class Reader:
 
     def _model(self, split, method, hyper, model, metrics, compare, **run) -> None:
         label = model_label(method, hyper)
-        key = (split, method, run.get("variant", ""), label, seed_of(model.run), DRAW, model.run)
+        draw = self.experiment.draw
+        key = (split, method, run.get("variant", ""), label, seed_of(model.run), draw, model.run)
         collapsed = run.get("collapsed") is not None or compare.collapsed(metrics)
         metrics = metrics | self._accuracies(split, model.run)
         self._add(key, FINAL, "", run.get("epoch"), run.get("step"), collapsed, metrics)
@@ -264,7 +278,7 @@ class Reader:
 
     def _key(self, cell: UnlearnRun) -> tuple:
         label = model_label(cell.method, dict(cell.hyper))
-        return (cell.split, cell.method, cell.variant, label, cell.seed, DRAW, cell.run)
+        return (cell.split, cell.method, cell.variant, label, cell.seed, cell.draw, cell.run)
 
     def _add(self, key, phase, attack, epoch, step, collapsed, metrics: dict[str, float]) -> None:
         place = (*key, phase, attack, epoch, step, collapsed)
@@ -303,21 +317,27 @@ class Reader:
         tasks = self.harness[path]["tasks"]
         return {accuracy_of(task): scores["accuracy"] for task, scores in tasks.items()}
 
-    def _task_metrics(self) -> dict[str, Metric]:
+    def task_metrics(self) -> dict[str, Metric]:
+        """The accuracies of the draw's models as metrics."""
         return {
             accuracy_of(task): task_metric(task, scores.get("better", ""))
             for record in self.harness.values()
             for task, scores in record["tasks"].items()
         }
 
-    def _documents(self) -> dict[str, int]:
-        """Task -> number of its questions; UserError if models were asked different ones, as after
-        a change of a hub's dataset. A tag stands for several tasks: the records know them."""
+    def documents(self) -> dict[str, int]:
+        """Task -> number of its questions. A tag stands for several tasks: records know them."""
         documents: dict[str, int] = {}
+        for record in self.harness.values():
+            documents |= {task: scores["documents"] for task, scores in record["tasks"].items()}
+        return documents
+
+    def check_questions(self) -> None:
+        """UserError if models were asked different questions, as after a change of a hub's
+        dataset."""
         asked: dict[str, dict[str, Path]] = {}
         for path, record in self.harness.items():
             for task, scores in record["tasks"].items():
-                documents[task] = scores["documents"]
                 asked.setdefault(task, {}).setdefault(scores["asked"], path)
         for task, paths in asked.items():
             if len(paths) > 1:
@@ -326,7 +346,6 @@ class Reader:
                     f"harness task '{task}' asked other questions in {one} than in {other}: delete "
                     "the older files and run again"
                 )
-        return documents
 
 
 def accuracy_of(task: str) -> str:

@@ -10,8 +10,8 @@ from scipy.stats import ks_2samp
 from unlearning.benchmarks.tofu.formulas import OFFICIAL, log_truth_ratio
 from unlearning.errors import UserError
 
-# The test itself, without scipy's handling of missing values and several axes, which takes three to
-# seven times as long as the test: evaluations hold no missing value, and a report takes thousands.
+# The test without scipy's wrapper for missing values and several axes, which takes three to seven
+# times as long as the test. Evaluations have no missing values, and a report runs thousands.
 _two_sample_test = inspect.unwrap(ks_2samp)
 SMALLEST = 5e-324  # log10 of an underflown p-value stays finite
 
@@ -26,7 +26,7 @@ class ForgetQuality:
     rows: int
 
     def metrics(self) -> dict[str, float]:
-        """Under the names of metrics.METRICS."""
+        """The numbers by the names of metrics.METRICS."""
         return {
             "forget_quality": self.p_value,
             "log10_forget_quality": self.log10_p,
@@ -50,14 +50,14 @@ def check_same_rows(forget: dict, retrained: dict, names: tuple[str, str]) -> No
     ours, theirs = forget["question"], retrained["question"]
     if ours == theirs:
         return
-    what = f"{len(ours)} and {len(theirs)} rows"
-    for place, (a, b) in enumerate(zip(ours, theirs, strict=False)):
-        if a != b:
-            what += f"; the first to differ is row {place}: {a!r} and {b!r}"
+    difference = f"{len(ours)} and {len(theirs)} rows"
+    for row, (question, other_question) in enumerate(zip(ours, theirs, strict=False)):
+        if question != other_question:
+            difference += f"; the first to differ is row {row}: {question!r} and {other_question!r}"
             break
     raise UserError(
         f"forget quality compares the same questions under two models, but {names[0]} and "
-        f"{names[1]} hold other rows ({what}). Evaluate both on the same forget split"
+        f"{names[1]} hold other rows ({difference}). Evaluate both on the same forget split"
     )
 
 

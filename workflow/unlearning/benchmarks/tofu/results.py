@@ -84,7 +84,7 @@ class TofuComparison(Comparison):
 
     def unlearned(self, cell: UnlearnRun, record: dict, model: Evaluation) -> dict[str, float]:
         """Gradient weights and the divergence of a run, where its loss and recipe tell them."""
-        course = self.weights.course(cell, record, model.rows["forget"])
+        course = self.weights.trajectory(cell, record, model.rows["forget"])
         if course:
             self.details["weights"].append(course)
         self.details["losses"].append((cell, record["losses"]))

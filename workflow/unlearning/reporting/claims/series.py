@@ -1,4 +1,4 @@
-"""What a claim compares: a metric of one variant, seed by seed, taken from the frame."""
+"""What a claim compares: a metric of one variant, run by run, taken from the frame."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,12 +16,12 @@ CONSTANT = None  # the "seed" of a value that no unlearning seed changes
 
 @dataclass(frozen=True)
 class Series:
-    """A metric of one variant: seed -> value. attack: the relearning attack, or "". unstated: the
-    hyper-parameters that the claim leaves open."""
+    """A metric of one variant: (draw, seed) -> value. attack: the relearning attack, or "".
+    unstated: the hyper-parameters that the claim leaves open."""
 
     label: str
     attack: str
-    values: dict[int | None, float]
+    values: dict[tuple[int, int] | None, float]
     unstated: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -52,12 +52,12 @@ def series(selection: Selection, metric: str, results: Results, split: str) -> l
         best = tuned(states)
         states = states[states["label"].isin([best])]
     rows = states[(states["metric"] == metric) & states["attack"].str.startswith(selection.attack)]
-    return [
-        Series(
-            label, attack, dict(zip(seeds["seed"], seeds["value"], strict=True)), matching[label]
-        )
-        for (label, attack), seeds in rows.groupby(["label", "attack"], sort=False)
-    ]
+    found = []
+    for (label, attack), runs in rows.groupby(["label", "attack"], sort=False):
+        keys = zip(runs["draw"], runs["seed"], strict=True)
+        values = dict(zip(keys, runs["value"], strict=True))
+        found.append(Series(label, attack, values, matching[label]))
+    return found
 
 
 def _matches(selection: Selection, variant: Variant) -> bool:

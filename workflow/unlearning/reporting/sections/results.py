@@ -50,7 +50,7 @@ def main_csv(report):
     """One line per split, variant and metric; with what is published of it."""
     models = finals(report.frame)
     table = average(models, VARIANT)
-    runs = models.drop_duplicates(["split", "label", "run"])
+    runs = models.drop_duplicates(["split", "draw", "label", "run"])
     collapsed = runs.groupby(VARIANT, sort=False)["collapsed"].sum().reset_index()
     table = table.merge(collapsed, on=VARIANT)
     published = beside(report.beside)
@@ -84,7 +84,7 @@ def metric_row(report, rows, keys: Sequence[str], first: Sequence[Cell] = ()) ->
         good = good and key in means and means[key].mean > MEANINGFUL
         note = "" if known is None else known.note
         cells.append(number(key, means.get(key), metrics[key], note=note, good=good))
-    runs = rows.drop_duplicates("run")
+    runs = rows.drop_duplicates(["draw", "run"])
     cells.append(Cell(str(len(runs)), len(runs)))
     variant = report.results.variants.get(split, {}).get(label)
     note = _floor(method, keys) if variant is None else (variant.note, "")

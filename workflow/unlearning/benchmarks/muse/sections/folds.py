@@ -7,7 +7,7 @@ from unlearning.benchmarks.muse.files import FORGET
 from unlearning.benchmarks.muse.metrics import METRICS
 from unlearning.reporting.charts.palette import channels
 from unlearning.reporting.charts.specs import Panel, emphasis, inline_data
-from unlearning.reporting.frame import finals
+from unlearning.reporting.frame import RUN, finals
 from unlearning.reporting.labels import NAMES, RETRAIN, TARGET
 from unlearning.reporting.section import Content, Figure
 from unlearning.reporting.sections.results import metric_row
@@ -53,8 +53,8 @@ def models_by_fold(models: pandas.DataFrame, prefix: str) -> pandas.DataFrame:
     """Finished models of the splits of one kind with their number of folds or requests, `fold`;
     fold 1 is the forget run of the same seeds."""
     further = models[models["split"].str.startswith(prefix)]
-    runs = further[["label", "seed"]].drop_duplicates()
-    forget = models[models["split"] == FORGET].merge(runs, on=["label", "seed"])
+    runs = further[["label", *RUN]].drop_duplicates()
+    forget = models[models["split"] == FORGET].merge(runs, on=["label", *RUN])
     numbers = further["split"].str[-1].astype(int)
     rows = pandas.concat([forget.assign(fold=1), further.assign(fold=numbers)])
     # Labels keep the order in which the report lists them.

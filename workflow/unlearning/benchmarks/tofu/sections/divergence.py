@@ -35,7 +35,7 @@ def content(report) -> Content:
     lines = []
     for cell, curves in report.results.details.get("divergence", []):
         label = model_label(cell.method, dict(cell.hyper))
-        key = (cell.split, cell.method, cell.variant, label, cell.seed)
+        key = (cell.split, cell.method, cell.variant, label, cell.draw, cell.seed)
         for values in zip(*(curves[name] for name in names), strict=True):
             lines.append((*key, *values))
     runs = pandas.DataFrame(lines, columns=[*MODEL, *names])

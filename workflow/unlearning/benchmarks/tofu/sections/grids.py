@@ -7,7 +7,7 @@ import pandas
 
 from unlearning.benchmarks.tofu.sections.marks import marks
 from unlearning.reporting.charts.specs import Panel, inline_data, log_fq_axis, threshold
-from unlearning.reporting.frame import finals
+from unlearning.reporting.frame import RUN, finals
 from unlearning.reporting.grids import RULE, Grid, grids
 from unlearning.reporting.labels import compact
 from unlearning.reporting.section import Content, Figure
@@ -62,7 +62,7 @@ def _placed(grid: Grid, found: list[dict]) -> list[dict]:
 def _over_one(report, grid: Grid, rows) -> list[Panel]:
     name = TITLES.get(grid.axes[0], grid.axes[0])
     colour = report.styles[grid.variants[0].label].colour
-    seeds = _placed(grid, marks(rows, ["seed"], ["log10_fq", "mu"]))
+    seeds = _placed(grid, marks(rows, RUN, ["log10_fq", "mu"]))
     means = _placed(grid, marks(rows, [], ["log10_fq", "mu"]))
     x = altair.X("axis0:Q", title=name)
     quality = log_fq_axis([mark["log10_fq"] for mark in seeds])

@@ -6,7 +6,7 @@ import altair
 import pandas
 
 from unlearning.reporting.charts.bands import short
-from unlearning.reporting.labels import p_value
+from unlearning.reporting.labels import p_value, run_title
 
 FIELDS = {"log10_forget_quality": "log10_fq", "forget_quality": "fq", "model_utility": "mu"}
 TOOLTIP = [
@@ -24,7 +24,7 @@ def marks(
     """One mark for each group: the columns in `by`, log10 FQ, FQ and MU as far as measured, and
     whether several seeds are averaged in it (`seed`). Groups without one of `fields` have none.
 
-    by: with the seed, each run; without, means over seeds.
+    by: with RUN, each run; without, means over seeds.
     """
     wanted = rows[rows["metric"].isin(FIELDS)]
     keys = list(dict.fromkeys(["label", *by]))
@@ -42,5 +42,5 @@ def marks(
             mark["fq_text"] = p_value(quality)
         if "mu" in mark:
             mark["mu"] = short(mark["mu"])
-        mark["seed"] = str(mark["seed"])
+        mark["seed"] = run_title(mark.pop("draw"), mark["seed"]) if "draw" in mark else mark["seed"]
     return [mark for mark in found.values() if all(field in mark for field in fields)]
