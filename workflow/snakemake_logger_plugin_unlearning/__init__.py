@@ -35,6 +35,7 @@ CHATTER = (
     "Group jobs: inactive",
     "Job rate limit reached",
     "No SLURM account given",
+    "No account was given",
     "Removing output files of failed job",
     "Removing temporary output",
     "SLURM run ID:",
