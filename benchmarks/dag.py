@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import yaml
-from unlearning.worker import ASKED
+from unlearning.worker import WORKER_VARIABLE
 
 ROOT = Path(__file__).resolve().parents[1]
 CELLS = {"beta": 50, "seeds": 20}  # a thousand runs to unlearn, and as many to evaluate
@@ -91,7 +91,7 @@ def of_cells(runs: int) -> tuple[Taken, Taken]:
     """Seconds of a cell that does nothing: in a process of its own, and in a worker's child."""
     nothing = [sys.executable, "-m", "unlearning", "evaluate", "--help"]
     with tempfile.TemporaryDirectory(prefix="unlearning-") as folder:
-        asked = {ASKED: f"{folder}:{os.getpid()}:1000000", "OMP_NUM_THREADS": "1"}
+        asked = {WORKER_VARIABLE: f"{folder}:{os.getpid()}:1000000", "OMP_NUM_THREADS": "1"}
         taken(nothing, 1, **asked)  # starts the worker
         return taken(nothing, runs), taken(nothing, runs, **asked)
 

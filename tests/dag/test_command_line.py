@@ -97,7 +97,7 @@ def test_claims_about_methods_that_an_experiment_does_not_have(fresh):
     claim = {"statement": "s", "source": "p", "metric": "model_utility", "relation": ">"}
     claims = [{**claim, "id": "own", "of": {"method": "bounded+RT", "floor": 2.0}, "value": 0.5}]
     claims += [{**claim, "id": "typo", "of": "NPO+TR", "than": "GA"}]
-    text = yaml.safe_dump({"claims": claims})
+    text = yaml.safe_dump({"experiments": {"methods": ["config.yaml"]}, "claims": claims})
     with fresh.edited("config/claims.yaml", lambda before: text):
         done = fresh.dry_run(MICRO)
     assert fresh.job_stats(done.stdout) == PLANNED

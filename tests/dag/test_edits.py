@@ -120,7 +120,7 @@ OF_TOFU = [
             inside("planning/memory.py:training"),
             inside("progress.py:Progress.update"),
             inside("training/fit.py:passes_of"),
-            inside("worker.py:through_worker"),
+            inside("worker.py:run_in_worker"),
         ),
         NOTHING,
     ),

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from finished import MICRO, micro_config
-from folders import tofu_folder
+from folders import ROOT, tofu_folder
 from in_process import run_here
 from rouge_score.rouge_scorer import RougeScorer
 from scipy.stats import ks_2samp
@@ -348,6 +349,35 @@ def test_a_rehearsal_of_texts(own, config, stage, tmp_path, retrained):
     rehearsed = out.parent.with_name("rehearsal-halves")
     cells = table(rehearsed / "report", "cells")
     assert [row["method"] for row in cells] == ["target", "retrain", "NPO+RT"]
+
+
+def test_the_recipes_of_the_readme_run_as_printed(own, config, stage, tmp_path):
+    """The experiment, the loss and the metric of the README, on the micro rows and model."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL):
+        name = re.match(r"# (\w+\.py)", code)[1]
+        (tmp_path / name).write_text(code, encoding="utf-8")
+    recipe = {}
+    for text in re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL):
+        text = re.sub(r"(\w+\.py):", rf"{tmp_path}/\1:", text)
+        for section, value in yaml.safe_load(text).items():
+            recipe[section] = {**recipe[section], **value} if section in recipe else value
+    experiment = config(recipe["experiment"], recipe["methods"], unlearn=recipe["unlearn"])
+    experiment["metrics"] = recipe["metrics"]
+    out = run_here(own, experiment, stage)
+    cells = table(out, "cells")
+    runs = [(row["method"], row["variant"]) for row in cells]
+    assert sorted(runs) == [
+        ("NPO+RT", "default"),
+        ("SimNPO+RT", "default"),
+        ("bounded+RT", "floor=1"),
+        ("bounded+RT", "floor=2"),
+        ("target", ""),
+    ]
+    answers = read_json(out.parent / "forget/base/evaluate/rows.json")["forget"]["generation"]
+    of_target = next(row for row in cells if row["method"] == "target")
+    words = mean(len(text.split()) for text in answers)
+    assert float(of_target["answer_words"]) == pytest.approx(words)
 
 
 def test_tofu_as_two_plain_files(own, config, stage, tmp_path):

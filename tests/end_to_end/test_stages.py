@@ -1,6 +1,7 @@
 """Stages as the rules call them: failures that show, arguments, imports."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -17,6 +18,17 @@ GPU_STAGES = ("pretrain", "finetune", "reference", "unlearn", "relearn", "evalua
 UNLEARNED = "forget10/unlearn/NPO+RT/beta=0.1/seed=1"
 
 
+def test_a_piped_run_prints_a_line_for_each_job_and_the_page_last(project):
+    lines = (project.root / "output.txt").read_text(encoding="utf-8").splitlines()
+    numbers = [re.match(r"\[(\d+)/17\] \w+ .*\(\d+(\.\d)? (s|min)\)", line) for line in lines]
+    assert [int(number[1]) for number in numbers if number] == list(range(1, 18))
+    # the profile, the number of jobs, the path of Snakemake's log; what runs after a silent minute
+    assert len([line for line in lines if ": since " not in line]) <= 17 + 5
+    assert max(map(len, lines)) < 300
+    assert lines[-1] == "Report: results/micro/report/index.html"
+    assert (project.root / "results/micro/report/index.html").is_file()
+
+
 def test_cells_in_processes_of_their_own(project, micro_with, tmp_path):
     """Without a worker a cell writes the same bytes; one that fails is named with the end of its
     log, so that nobody has to look for it, and holds up no other."""
@@ -29,7 +41,7 @@ def test_cells_in_processes_of_their_own(project, micro_with, tmp_path):
     done = copy.ask_snakemake(config, "--profile", "config/profiles/local", *targets)
     assert done.returncode != 0
     assert "results/micro/logs/unlearn/forget10/NPO+RT/beta=0.1/seed=1.log" in done.stdout
-    assert "error: 2 epochs of 4 rows give no full batch of 1000" in done.stdout
+    assert done.stdout.count("error: 2 epochs of 4 rows give no full batch of 1000") == 1
     assert "Traceback" not in done.stdout
     assert not (copy.root / failing).exists()
     for name in ("rows.json", "summary.json"):

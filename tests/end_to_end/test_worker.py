@@ -14,7 +14,7 @@ from folders import ROOT
 from hold import PATIENCE, held_process, holding, state_of_step, until
 from project import micro
 from unlearning.config.experiment import load_experiment
-from unlearning.worker import ASKED, through_worker
+from unlearning.worker import WORKER_VARIABLE, run_in_worker
 from warm import Warm, warm
 
 PYTHON = (sys.executable, "-m", "unlearning")
@@ -32,7 +32,7 @@ class Cell:
         """Start it. held: pattern of the file at which it stops."""
         self.folder.mkdir(exist_ok=True)
         words = [*self.words, "--out", self.folder / "model", "--state", self.folder / "state"]
-        environment = self.environment | ({ASKED: str(workers)} if workers else {})
+        environment = self.environment | ({WORKER_VARIABLE: str(workers)} if workers else {})
         with self.log.open("w") as log:
             return subprocess.Popen(
                 [*PYTHON, *map(str, words)],
@@ -188,8 +188,8 @@ def test_without_a_worker_the_stage_runs_by_itself(make_workers, make_cell, plai
     """The folder is not there; then, Snakemake is not, for which a worker ends at once."""
     workers, cell = make_workers(100), make_cell()
     workers.end()
-    for asked in ("/nowhere:1:100", workers):
-        assert cell.start(asked).wait(PATIENCE) == 0
+    for address in ("/nowhere:1:100", workers):
+        assert cell.start(address).wait(PATIENCE) == 0
         assert "the stage runs in a process of its own" in cell.log.read_text()
         assert cell.weights == plain.weights
 
@@ -203,13 +203,13 @@ def test_a_worker_takes_so_many_cells_and_ends_with_its_snakemake(
     until(lambda: not workers.workers())
     client, stage = cell.start_training(workers)
     assert len(workers.workers()) == 1
-    workers.end()
+    workers.snakemake.kill()  # and not waited for: a zombie has ended, too
     stage.send_signal(signal.SIGUSR2)  # it has been held for long enough
     assert client.wait(PATIENCE) == 0
     until(lambda: not workers.workers() and not workers.folder.exists())
 
 
 def test_several_processes_pass_the_worker_by(monkeypatch):
-    monkeypatch.setenv(ASKED, "/nowhere:1:100")
-    assert through_worker(["--processes", "2", "unlearn"]) is None
-    assert ASKED not in os.environ  # nor do these processes ask
+    monkeypatch.setenv(WORKER_VARIABLE, "/nowhere:1:100")
+    assert run_in_worker(["--processes", "2", "unlearn"]) is None
+    assert WORKER_VARIABLE not in os.environ  # nor do these processes ask

@@ -180,6 +180,7 @@ def load_package(folder: Path) -> None:
     os.chdir(folder)
     sys.path[0] = str(folder / "workflow")  # was this file's folder
     importlib.import_module("snakemake.workflow").Workflow._rundir = str(folder)  # was the server's
+    load_logger()
     with contextlib.suppress(Exception):  # the dry run says better what is wrong
         for module in ("config.preflight", "reporting.claims.file"):
             importlib.import_module(f"unlearning.{module}")
@@ -187,6 +188,15 @@ def load_package(folder: Path) -> None:
         for stage in ("evaluate", "report"):  # which reach most modules
             fingerprint(f"unlearning.stages.{stage}")
     gc.freeze()
+
+
+def load_logger() -> None:
+    """Let Snakemake look for logger plugins anew: the package's folder holds one."""
+    for name in [name for name in sys.modules if name.startswith("snakemake_logger_plugin_")]:
+        del sys.modules[name]
+    registry = importlib.import_module("snakemake_interface_logger_plugins.registry")
+    registry.LoggerPluginRegistry._instance = None
+    registry.LoggerPluginRegistry()
 
 
 def serve_runs(requests: TextIO) -> dict:

@@ -39,10 +39,12 @@ def finished_run(shared: Path, name: str) -> Project:
 
 
 def run(project: Project, name: str) -> dict:
-    """Exit status and output of Snakemake on a micro experiment: on TOFU as a user starts it."""
+    """Exit status and output of Snakemake on a micro experiment: on TOFU as a user starts it, with
+    the output in output.txt, too."""
     start = project.snakemake if name == "tofu" else project.ask_snakemake
     try:
-        done = start(MICRO / f"{name}.yaml", "--show-failed-logs")
+        done = start(MICRO / f"{name}.yaml", "--profile", "config/profiles/local")
+        (project.root / "output.txt").write_text(done.stdout, encoding="utf-8")
     except (subprocess.TimeoutExpired, TimeoutError) as error:
         return {"status": None, "output": str(error)}
     return {"status": done.returncode, "output": done.stdout}

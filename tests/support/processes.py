@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from torch.multiprocessing import start_processes
-from unlearning.worker import LATE
+from unlearning.worker import LATE_MODULES
 
 
 def fork_processes(count: int, store: Path, function: Callable, *arguments) -> None:
@@ -18,7 +18,7 @@ def fork_processes(count: int, store: Path, function: Callable, *arguments) -> N
 
     Raises what start_processes() does if one of them fails.
     """
-    for module in LATE:  # once, not in each process
+    for module in LATE_MODULES:  # once, not in each process
         importlib.import_module(module)
     store.unlink(missing_ok=True)  # of an earlier start, for which the processes would wait
     start_processes(_process, (count, store, function, arguments), count, start_method="fork")

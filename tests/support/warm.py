@@ -12,7 +12,7 @@ import psutil
 import pytest
 from folders import ROOT
 from hold import holding
-from unlearning.worker import ASKED
+from unlearning.worker import WORKER_VARIABLE
 
 SNAKEMAKE = (sys.executable, "-c", "import time; time.sleep(3600)")  # all that a worker sees of it
 
@@ -55,7 +55,7 @@ def shared_worker(folder: Path) -> Iterator[Warm]:
     torch takes longer than all else in a micro experiment. Its children can be held (hold.py)."""
     workers = warm(folder, 10_000)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(ASKED, str(workers))
+        patch.setenv(WORKER_VARIABLE, str(workers))
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow")}
         # as rules/common.smk starts one: transformers reads the second at its import
         environment |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}

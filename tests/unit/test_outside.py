@@ -63,12 +63,12 @@ def test_what_has_just_changed_is_read_again(file, reads, monkeypatch):
 def test_a_folder_stands_for_its_files(file):
     (file.parent / "saved" / "deep").mkdir(parents=True)
     (file.parent / "saved" / "deep" / "rows.arrow").write_bytes(b"rows")
-    found = json.loads(outside.content([file.parent / "saved", file]))
+    digests = json.loads(outside.digests_text([file.parent / "saved", file]))
     rows = str(file.parent / "saved" / "deep" / "rows.arrow")
-    assert found == {rows: digest(b"rows"), str(file): digest(b"one")}
+    assert digests == {rows: digest(b"rows"), str(file): digest(b"one")}
 
 
-def test_a_damaged_memory_is_made_anew(file):
+def test_a_damaged_cache_is_written_anew(file):
     outside.digests([file])
-    outside.REMEMBERED.write_text("{")
+    outside.CACHE_FILE.write_text("{")
     assert outside.digests([file]) == {str(file): digest(b"one")}

@@ -94,3 +94,28 @@ def test_versions_agree():
     assert yaml.safe_load(text("CITATION.cff"))["version"] == version
     released = re.findall(r"^## (\d\S*)", text("CHANGELOG.md"), re.MULTILINE)
     assert released[0] == version
+
+
+def recipe_examples() -> list[tuple[str, int]]:
+    """Named examples of the recipes in CONTRIBUTING.md, and the number of their files."""
+    rows = re.findall(
+        r"^\| an? [\w ]+ \| `([\w-]+)` \| (\d+) \|", text("CONTRIBUTING.md"), re.MULTILINE
+    )
+    return [(name, int(files)) for name, files in rows]
+
+
+def test_recipes_have_examples():
+    assert len(recipe_examples()) == 3
+
+
+@pytest.mark.parametrize(("name", "files"), recipe_examples())
+def test_a_recipe_names_every_file_that_is_touched(name, files):
+    pattern = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])")
+    touched = []
+    for folder in ("config", "docs", "rules", "tests", "workflow"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.suffix not in (".py", ".smk", ".yaml", ".md", ".j2"):
+                continue
+            if path.stem == name or pattern.search(path.read_text(encoding="utf-8")):
+                touched.append(str(path.relative_to(ROOT)))
+    assert len(touched) == files, touched

@@ -1,44 +1,27 @@
 """`python -m unlearning STAGE ...`: what each rule's shell line calls, and tools for logs."""
 
 import argparse
-import ast
 import importlib
 import os
 import sys
 from pathlib import Path
 
 from unlearning.errors import UserError
-from unlearning.worker import through_worker
+from unlearning.worker import run_in_worker
 
-STAGES = {
-    "fetch": "take a model or data from the hub into the local cache, and verify them",
-    "judge": "whether a base model can be used, from config.json, headers and tokenizer",
-    "data": "write the tables of a world: splits and perturbed sets",
-    "answers": "write answers that are not the truth: refusals, plausible false answers",
-    "pretrain": "train a tokenizer and a small base model from random weights",
-    "restore": "restore the base model of a GGUF file to full weights, as a model folder",
-    "finetune": "fine-tune the base on a table: the target model, or a retrained model",
-    "reference": "log-probabilities of the forget set under the target model",
-    "unlearn": "unlearn the forget set with one method and seed",
-    "relearn": "attack an unlearned model by fine-tuning on a part of the forget set",
-    "evaluate": "evaluate one model on the sets of a forget split",
-    "harness": "accuracy of one model on lm-evaluation-harness tasks: WMDP, MMLU, your own",
-    "report": "tables, figures, claims and the page",
-    "compare": "what changed between two reports, numbers beyond their spread first",
-    "plan": "jobs, peak memory, GPU-hours and disk of an experiment, before it runs",
-    "assets": "what an experiment needs from the hub: list, download, verify",
-    "doctor": "versions, devices, scheduler and disk of this machine, for an issue report",
-}
+# the shared stages, in the order of a run, then tools
+STAGES = ("fetch", "judge", "data", "answers", "pretrain", "restore", "finetune", "reference")
+STAGES += ("unlearn", "relearn", "evaluate", "harness", "report")
+STAGES += ("compare", "plan", "assets", "doctor")
 
 
 def modules() -> dict[str, str]:
-    """Stage -> the module that runs it: those of all benchmarks, then what one alone has, in the
-    folder `stages` of its own."""
-    found = {name: f"{__package__}.stages.{name}" for name in STAGES}
+    """Stage -> its module: the shared stages, then those in the benchmarks' folders `stages`."""
+    modules = {name: f"{__package__}.stages.{name}" for name in STAGES}
     for path in sorted(Path(__file__).parent.glob("benchmarks/*/stages/[a-z]*.py")):
-        folder = path.parents[1].name
-        found[path.stem] = f"{__package__}.benchmarks.{folder}.stages.{path.stem}"
-    return found
+        benchmark = path.parents[1].name
+        modules[path.stem] = f"{__package__}.benchmarks.{benchmark}.stages.{path.stem}"
+    return modules
 
 
 def module_of(stage: str) -> str:
@@ -49,25 +32,24 @@ def module_of(stage: str) -> str:
 def summary_of(module: str) -> str:
     """The first line of a module's docstring; the module is not imported."""
     path = Path(__file__).parents[1].joinpath(*module.split(".")).with_suffix(".py")
-    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-    return text.partition("\n")[0].rstrip(".")
+    with path.open(encoding="utf-8") as file:
+        return file.readline().strip('".\n')
 
 
-# Everything is stated, so that no settings of the user's own apply; port 0 lets jobs that start
-# together on a node find ports of their own.
+# All options are set, so that the user's accelerate config has no effect; with port 0 several jobs
+# that start on one node choose different ports.
 LAUNCH = "accelerate.commands.launch --multi_gpu --num_machines 1 --mixed_precision no"
 LAUNCH += " --dynamo_backend no --main_process_port 0 --num_processes"
-# torchrun's own options: it hands on SLURM's warning too, and leaves time to write the state.
+# options of torchrun: pass SLURM's warning signal on, and leave time to write the state
 TORCHRUN = {"PET_SIGNALS_TO_HANDLE": "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"}
 TORCHRUN["PET_SHUTDOWN_TIMEOUT"] = "120"
 
-
-FOLLOWS = ("split", "splits", "retain")  # arguments that follow from a config, not from settings
+FROM_CONFIG = ("split", "splits", "retain")  # arguments that --config can fill in, not --settings
 OUT_OF_MEMORY = "`make plan` says what each stage takes at its peak and which settings take less"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one stage; the exit status is 1 after an error that the user can mend."""
+    """Run one stage; returns exit status 1 after an error that the user can mend."""
     parser = argparse.ArgumentParser(prog="python -m unlearning", description=__doc__)
     parser.add_argument(
         "--processes", type=int, default=1, help="more than one: one for each GPU, by accelerate"
@@ -79,37 +61,39 @@ def main(arguments: list[str] | None = None) -> int:
         help="with several processes, whether each trains a whole model or holds a share of it",
     )
     stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
-    given = arguments if arguments is not None else sys.argv[1:]
+    if arguments is None:
+        arguments = sys.argv[1:]
+    # only the stage that runs is imported: its name is among the first words
     for name, path in modules().items():
-        summary = STAGES.get(name) or summary_of(path)
+        summary = summary_of(path)
         stage = stages.add_parser(name, help=summary, description=summary)
-        if name in given[:5]:  # only the stage that runs is imported
+        if name in arguments[:5]:
             module = importlib.import_module(path)
             module.add_arguments(stage)
-    parsed = parser.parse_args(given)
-    takes_settings = "settings" in parsed  # tools for logs take none
+    parsed = parser.parse_args(arguments)
+    takes_settings = "settings" in parsed  # tools such as doctor take none
     by_hand = takes_settings and parsed.settings is None
-    for name in FOLLOWS if takes_settings and not by_hand else ():
+    for name in FROM_CONFIG if takes_settings and not by_hand else ():
         if getattr(parsed, name, "") is None:
             parser.error(f"--{name} is required beside --settings; --config FILE would say it")
+    # for several processes accelerate replaces this process and starts the stage in each
     if parsed.processes > 1:
         launch = [*LAUNCH.split(), str(parsed.processes), "-m", "unlearning"]
-        stage_on = given.index(parsed.stage)
-        stage = ["--sharding", parsed.sharding, *given[stage_on:]]
-        command = [sys.executable, "-m", *launch, *stage]
+        stage_words = arguments[arguments.index(parsed.stage) :]
+        command = [sys.executable, "-m", *launch, "--sharding", parsed.sharding, *stage_words]
         os.execve(sys.executable, command, {**os.environ, **TORCHRUN})
     try:
-        if by_hand:  # loaded by name: what rules call does not depend on it
+        if by_hand:  # imported by name, so that an edit of by_hand reruns no rule
             importlib.import_module("unlearning.by_hand").complete(parsed)
         module.run(parsed)
         sys.stdout.flush()
-    except BrokenPipeError:  # who reads the output (`| head`) has seen enough
+    except BrokenPipeError:  # the reader of the output, such as `head`, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except RuntimeError as error:
-        if type(error).__name__ != "OutOfMemoryError":  # torch's, which is not imported here
+        if type(error).__name__ != "OutOfMemoryError":  # torch's own; torch is not imported here
             raise
         print(f"error: {error}\n{OUT_OF_MEMORY}", file=sys.stderr)
         return 1
@@ -117,5 +101,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    status = through_worker(sys.argv[1:])
+    status = run_in_worker(sys.argv[1:])
     sys.exit(main() if status is None else status)

@@ -1,9 +1,8 @@
-"""Settings of a stage that a person calls without those that its rule spells out as JSON.
+"""Settings for a stage that a person calls without the JSON settings that its rule passes.
 
-They are those of an experiment: of config files (`--config FILE … KEY=VALUE …`), or, where a stage
-is given a trained model and a folder of tables, of what these two say of themselves: the prompt
-format and precision in the model's run.json, the benchmark and its splits in the tables' origin.
-All else takes the defaults of the schema.
+They come from config files (`--config FILE … KEY=VALUE …`). Without --config they come from the
+model folder and the folder of tables: run.json of the model holds prompt format and precision, the
+tables' origin holds benchmark and splits, and all else takes the defaults of the schema.
 """
 
 from argparse import Namespace
@@ -16,13 +15,12 @@ from unlearning.data.origin import read_origin
 from unlearning.errors import UserError
 from unlearning.files import RUN_FILE, read_json
 
-SAY = "name the experiment's config by --config FILE"
+ADVICE = "name the experiment's config by --config FILE"
 
 
 def complete(args: Namespace) -> None:
-    """Fill in args.settings, and what else follows from the experiment; UserError if it cannot be
-    said what the experiment is."""
-    experiment = configured(args.config) if args.config else recorded(args)
+    """Fill in args.settings and args.split; UserError if the experiment is not known."""
+    experiment = read_config(args.config) if args.config else read_folders(args)
     if getattr(args, "split", "") is None:
         splits = experiment.config["forget_splits"]
         if len(splits) > 1:
@@ -31,27 +29,29 @@ def complete(args: Namespace) -> None:
     args.settings = args.settings_of(experiment, args)
 
 
-def configured(entries: list[str]) -> Experiment:
-    """The experiment of config files, each laid over the one before, and of KEY=VALUE entries."""
+def read_config(entries: list[str]) -> Experiment:
+    """The experiment of config files, later ones over earlier ones, and of KEY=VALUE entries."""
     files = [Path(entry) for entry in entries if "=" not in entry]
     return read_experiment(files, typed_values([entry for entry in entries if "=" in entry]))
 
 
-def recorded(args: Namespace) -> Experiment:
-    """The experiment that a model folder and a folder of tables tell of."""
+def read_folders(args: Namespace) -> Experiment:
+    """The experiment that a model folder and a folder of tables record."""
     model, data = Path(getattr(args, "model", "")), getattr(args, "data", None)
     if not (model / RUN_FILE).is_file():
-        raise UserError(f"'{model}' has no {RUN_FILE} that says its prompt format: {SAY}")
+        raise UserError(f"'{model}' has no {RUN_FILE} that says its prompt format: {ADVICE}")
     if data is None:
-        raise UserError(f"a model alone does not say what the experiment is: {SAY}")
-    trained = read_json(model / RUN_FILE)["settings"]
+        raise UserError(f"a model alone does not say what the experiment is: {ADVICE}")
+    settings = read_json(model / RUN_FILE)["settings"]
     origin = read_origin(data)
-    described = {key: trained[key] for key in ("prompt", "system", "precision") if key in trained}
     config = {
         "experiment": "by-hand",
         "data": origin["data"],
         "forget_splits": origin["splits"],
-        "model": {"path": str(model), **described},
+        "model": {"path": str(model)},
         "methods": {},
     }
+    for key in ("prompt", "system", "precision"):
+        if key in settings:
+            config["model"][key] = settings[key]
     return Experiment(with_defaults(config, schema_for(config, ROOT)))

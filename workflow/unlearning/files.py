@@ -1,4 +1,4 @@
-"""Outputs that appear whole or not at all, also after a power cut."""
+"""Write files and folders that appear complete or not at all, even after a power cut."""
 
 import errno
 import hashlib
@@ -12,29 +12,31 @@ from pathlib import Path
 
 from unlearning.errors import UserError
 
-REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+# errors that the user can mend: no space, over quota, too large, read-only, no permission
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 SUMS = "tables.sha256"
 RUN_FILE = "run.json"  # of a model folder: how it was made
 
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill; it takes the name `path` only when the block ends without an error.
+    """A temporary folder to fill; it is renamed to `path` when the block ends without an error.
 
     UserError naming `path` if the disk is full or read-only.
     """
     path = Path(path)
     partial = path.with_name(f".{path.name}.partial")
-    with _writable(path):
-        shutil.rmtree(partial, ignore_errors=True)
+    with _explain_write_errors(path):
+        shutil.rmtree(partial, ignore_errors=True)  # of a killed run
         try:
             partial.mkdir(parents=True)
             yield partial
+            # the content must be on the disk before the name is, or a power cut leaves it empty
             for file in partial.rglob("*"):
                 _sync(file)
             _sync(partial)
         except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)  # a full disk needs the room
+            shutil.rmtree(partial, ignore_errors=True)  # free the space of a full disk
             raise
         shutil.rmtree(path, ignore_errors=True)
         os.replace(partial, path)
@@ -47,10 +49,10 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file aside, then rename it into place; UserError if the disk is full or read-only."""
+    """Write a temporary file, then rename it; UserError if the disk is full or read-only."""
     path = Path(path)
     partial = path.with_name(f".{path.name}.partial")
-    with _writable(path):
+    with _explain_write_errors(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             partial.write_bytes(content)
@@ -62,15 +64,15 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, value, indent: int | None = 1) -> None:
-    """Write JSON; NaN and Infinity are refused, because other readers refuse them."""
+    """Write JSON; ValueError for NaN and Infinity, which other readers do not accept."""
     write_text(path, json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_json(path: Path):
-    """Read JSON; a damaged file's error names it."""
+    """Read JSON; UserError naming the file if it is damaged."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:  # cut within a character, it is no UTF-8 either
+    except ValueError as error:  # also of a file that is not UTF-8, as one cut within a character
         raise UserError(f"{path} is not valid JSON ({error}): delete it and run again") from None
 
 
@@ -81,20 +83,21 @@ def sha256(path: Path) -> str:
 
 
 def write_sums(folder: Path) -> None:
-    """Write the checksums of a folder's files into it; `sha256sum --check` reads them too."""
+    """Write the checksums of a folder's files into it, in the format of `sha256sum --check`."""
     files = sorted(file for file in Path(folder).iterdir() if file.is_file())
     write_text(folder / SUMS, "".join(f"{sha256(file)}  {file.name}\n" for file in files))
 
 
 def check_sum(path: Path) -> None:
-    """UserError if a file is not as `write_sums` found it; nothing in folders without sums."""
-    if (path.parent / SUMS).is_file():
-        lines = (path.parent / SUMS).read_text(encoding="utf-8").split("\n")
-        if f"{sha256(path)}  {path.name}" not in lines:
-            raise UserError(
-                f"{path} has another content than was written: delete the folder {path.parent} "
-                "and run again"
-            )
+    """UserError if a file differs from its checksum; folders without checksums are not checked."""
+    sums = path.parent / SUMS
+    if not sums.is_file():
+        return
+    if f"{sha256(path)}  {path.name}" not in sums.read_text(encoding="utf-8").split("\n"):
+        raise UserError(
+            f"{path} has another content than was written: delete the folder {path.parent} "
+            "and run again"
+        )
 
 
 def _sync(path: Path) -> None:
@@ -106,12 +109,13 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def _writable(path: Path) -> Iterator[None]:
+def _explain_write_errors(path: Path) -> Iterator[None]:
+    """Turn errors of a full or read-only disk into a UserError that names `path`."""
     try:
         yield
     except Exception as error:
-        number = _number(error)
-        if number not in REFUSALS:
+        number = _error_number(error)
+        if number not in UNWRITABLE:
             raise
         raise UserError(
             f"{path} cannot be written ({os.strerror(number)}): make room or a place that can be "
@@ -119,9 +123,9 @@ def _writable(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _number(error: Exception) -> int | None:
-    """The errno of an error; safetensors and tokenizers write it into their messages only."""
+def _error_number(error: Exception) -> int | None:
+    """The errno of an error; safetensors and tokenizers have it in their messages only."""
     if isinstance(error, OSError):
         return error.errno
-    found = re.search(r"(?:os error|code:) (\d+)", str(error))
-    return int(found[1]) if found else None
+    match = re.search(r"(?:os error|code:) (\d+)", str(error))
+    return int(match[1]) if match else None

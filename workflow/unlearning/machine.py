@@ -1,4 +1,4 @@
-"""The machine and the checkout that a command runs in, by the standard library alone."""
+"""Describe this machine and git checkout, with the standard library alone."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def git_state(folder: Path) -> str:
-    """Commit of the checkout, and whether it holds changes that are not in it."""
+    """Commit of a checkout, and whether there are uncommitted changes."""
     try:
         commit = _git(folder, "rev-parse", "HEAD")
         changed = bool(_git(folder, "status", "--porcelain"))
@@ -28,8 +28,8 @@ def machine() -> dict[str, str]:
     }
 
 
-def _git(folder: Path, *words: str) -> str:
-    command = ["git", "-C", str(folder), *words]
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 

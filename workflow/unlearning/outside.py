@@ -1,8 +1,8 @@
-"""Files from outside, such as a user's data and models: their content decides what runs again.
+"""Digests of files outside the project, such as a user's data and models: they decide what reruns.
 
-Snakemake compares times, and of small files checksums. Rules name each such file as an input whose
-time does not count, and the digest of its content as a param: a touch reruns nothing, a change
-reruns what reads the file. Digests are remembered, so that large weights are read once.
+Snakemake compares times and, for small files, checksums. Rules therefore name each outside file as
+an input whose time does not count, and a digest of its content as a param: a touch reruns nothing,
+a change reruns what reads the file. Digests are cached, so that large weights are read once.
 """
 
 import json
@@ -13,48 +13,52 @@ from pathlib import Path
 
 from unlearning.files import read_json, sha256, write_json
 
-REMEMBERED = Path(".snakemake") / "outside.json"
-SETTLED = 2  # seconds after which a further change of a file gets another time on every file system
+CACHE_FILE = Path(".snakemake") / "outside.json"
+SETTLED = 2  # seconds after which another change is sure to get another time on any file system
 
 
 def digests(files: Iterable[Path]) -> dict[str, str]:
-    """Path as it is spelled -> SHA-256 of the content; of a folder those of all files in it.
+    """Path -> SHA-256 of the content; a folder stands for all files in it.
 
     A file is read again only after its size or one of its times has changed.
     """
-    remembered = _remembered()
-    before = dict(remembered)
-    found = {}
-    for file in _inside(files):
+    cache = _read_cache()
+    unchanged_cache = dict(cache)
+    result = {}
+    for file in _expand_folders(files):
         status = file.stat()
         key = str(file.absolute())
         state = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
-        stored = remembered.get(key)
-        if stored is None or stored[:-1] != state:
-            stored = [*state, sha256(file)]
+        entry = cache.get(key)
+        if entry is None or entry[:-1] != state:
+            entry = [*state, sha256(file)]
+            # a file that changed just now may change again without getting another time
             if time.time() - max(status.st_mtime, status.st_ctime) > SETTLED:
-                remembered[key] = stored
-        found[str(file)] = stored[-1]
-    if remembered != before:
-        with suppress(ValueError, OSError):  # a folder that is only read: read again next time
-            write_json(REMEMBERED, remembered)
-    return found
+                cache[key] = entry
+        result[str(file)] = entry[-1]
+    if cache != unchanged_cache:
+        with suppress(ValueError, OSError):  # in a read-only folder files are read again next time
+            write_json(CACHE_FILE, cache)
+    return result
 
 
-def content(files: Iterable[Path]) -> str:
-    """`digests` as one text, for a rule's param."""
+def digests_text(files: Iterable[Path]) -> str:
+    """`digests` as one JSON text, for a rule's param."""
     return json.dumps(digests(files), sort_keys=True)
 
 
-def _inside(files: Iterable[Path]) -> list[Path]:
-    """The files, and in place of a folder those that lie in it."""
-    found: list[Path] = []
+def _expand_folders(files: Iterable[Path]) -> list[Path]:
+    """The files, with each folder replaced by the files in it."""
+    result: list[Path] = []
     for path in map(Path, files):
-        found += sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
-    return found
+        if path.is_dir():
+            result += sorted(file for file in path.rglob("*") if file.is_file())
+        else:
+            result.append(path)
+    return result
 
 
-def _remembered() -> dict[str, list]:
+def _read_cache() -> dict[str, list]:
     with suppress(ValueError, OSError):
-        return dict(read_json(REMEMBERED))
+        return dict(read_json(CACHE_FILE))
     return {}

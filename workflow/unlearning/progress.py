@@ -1,4 +1,4 @@
-"""Progress with remaining time: a bar in a terminal, now and then a plain line in a log."""
+"""Show progress and remaining time: a bar in a terminal, a plain line now and then in a log."""
 
 import sys
 import time
@@ -7,42 +7,42 @@ from tqdm import tqdm
 
 
 def duration(seconds: float) -> str:
-    """1:02:03 or 2:03."""
+    """Seconds as text, such as 1:02:03 or 2:03."""
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
 class Progress:
-    """Counts from `first` to `total`. update(done, note) shows the count, the note and the time
-    remaining."""
+    """Counts from `start` to `total` on stderr. enabled: False shows nothing, for all processes of
+    a stage but the first."""
 
     SECONDS_BETWEEN_LINES = 10
 
-    def __init__(self, what: str, total: int, shown: bool = True, first: int = 0):
-        self.what, self.total, self.shown, self.first = what, total, shown, first
-        self.started = self.printed = time.monotonic()
+    def __init__(self, label: str, total: int, enabled: bool = True, start: int = 0):
+        self.label, self.total, self.enabled, self.start = label, total, enabled, start
+        self.start_time = self.last_print = time.monotonic()
         self.bar = None
-        if shown and sys.stderr.isatty():
-            self.bar = tqdm(total=total, initial=first, desc=what, dynamic_ncols=True)
+        if enabled and sys.stderr.isatty():
+            self.bar = tqdm(total=total, initial=start, desc=label, dynamic_ncols=True)
 
-    def update(self, done: int, note: str = "") -> None:
-        """`done` of `total` are done."""
+    def update(self, count: int, note: str = "") -> None:
+        """Show `count` of `total`, the time remaining and a note."""
         if self.bar is not None:
             self.bar.set_postfix_str(note)
-            self.bar.update(done - self.bar.n)
-            if done >= self.total:
+            self.bar.update(count - self.bar.n)
+            if count >= self.total:
                 self.bar.close()
-        elif self.shown:
-            self._line(done, note)
+        elif self.enabled:
+            self._print_line(count, note)
 
-    def _line(self, done: int, note: str) -> None:
+    def _print_line(self, count: int, note: str) -> None:
         now = time.monotonic()
-        if done < self.total and now - self.printed < self.SECONDS_BETWEEN_LINES:
+        if count < self.total and now - self.last_print < self.SECONDS_BETWEEN_LINES:
             return
-        self.printed = now
-        spent = now - self.started
-        left = spent / max(1, done - self.first) * (self.total - done)
-        times = f"{duration(spent)} gone, {duration(left)} left"
-        tail = f", {note}" if note else ""
-        print(f"{self.what}: {done}/{self.total}, {times}{tail}", file=sys.stderr, flush=True)
+        self.last_print = now
+        elapsed = now - self.start_time
+        remaining = elapsed / max(1, count - self.start) * (self.total - count)
+        times = f"{duration(elapsed)} gone, {duration(remaining)} left"
+        suffix = f", {note}" if note else ""
+        print(f"{self.label}: {count}/{self.total}, {times}{suffix}", file=sys.stderr, flush=True)

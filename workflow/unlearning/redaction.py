@@ -1,4 +1,4 @@
-"""Replace what looks like a secret: a report and the output of `doctor` are made to be shared."""
+"""Replace what looks like a secret, because reports and the output of `doctor` are shared."""
 
 import re
 
@@ -12,12 +12,12 @@ _SECRET_VALUES = re.compile(
 )
 
 
-def redacted(value, key: str = ""):
-    """`value` with everything that looks like a secret replaced, at any depth."""
+def redact(value, key: str = ""):
+    """A copy of `value` with everything replaced that looks like a secret, at any depth."""
     if isinstance(value, dict):
-        return {k: redacted(v, str(k)) for k, v in value.items()}
+        return {name: redact(entry, str(name)) for name, entry in value.items()}
     if isinstance(value, list):
-        return [redacted(v, key) for v in value]
+        return [redact(entry, key) for entry in value]
     if not isinstance(value, str) or key in _PUBLIC_KEYS:
         return value
     secret = _SECRET_KEYS.search(key) or _SECRET_VALUES.search(value)

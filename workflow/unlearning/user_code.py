@@ -1,5 +1,7 @@
-"""A function in a file of the user's, named in a config as path/to/file.py:name: looked at before
-any job without being run, and loaded where it is called. No torch."""
+"""Functions in a user's Python files, named in a config as path/to/file.py:name. No torch.
+
+Before any job their arguments are read without running the file; a stage loads the function.
+"""
 
 import ast
 import importlib
@@ -13,22 +15,24 @@ from unlearning.errors import UserError
 
 
 def load_function(name: str) -> Callable:
-    """The function that "package.module:function" or "path/to/file.py:function" names; UserError
-    if a user's file cannot be run. Such a file may import helpers that lie beside it."""
-    module, _, function = name.rpartition(":")
-    if not module.endswith(".py"):
-        return getattr(importlib.import_module(module), function)
-    spec = importlib.util.spec_from_file_location(module, module)
+    """The function that "package.module:function" or "path/to/file.py:function" names.
+
+    A user's file may import helpers from its own folder. UserError if it cannot be run.
+    """
+    path, _, function = name.rpartition(":")
+    if not path.endswith(".py"):
+        return getattr(importlib.import_module(path), function)
+    spec = importlib.util.spec_from_file_location(path, path)
     assert spec is not None and spec.loader is not None
-    own = importlib.util.module_from_spec(spec)
-    sys.modules[module] = own  # dataclasses and pickle look a module up there
-    sys.path.append(str(Path(module).resolve().parent))  # last, so that it hides no library
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path] = module  # dataclasses and pickle look a module up there
+    sys.path.append(str(Path(path).resolve().parent))  # last, so that it hides no library
     try:
-        spec.loader.exec_module(own)
+        spec.loader.exec_module(module)
     except Exception as error:
-        line = user_line(error, module) or "not loaded"
-        raise UserError(f"{module}: {line}: {type(error).__name__}: {error}") from error
-    return getattr(own, function)
+        line = user_line(error, path) or "not loaded"
+        raise UserError(f"{path}: {line}: {type(error).__name__}: {error}") from error
+    return getattr(module, function)
 
 
 def user_line(error: Exception, file: str) -> str | None:
@@ -40,22 +44,24 @@ def user_line(error: Exception, file: str) -> str | None:
     return None
 
 
-def defined_function(where: str, function) -> tuple[ast.arguments | None, list[str]]:
-    """The arguments of "path/to/file.py:name", or why there is no such function. where: the key of
-    the config that names it."""
+def function_arguments(setting: str, function) -> tuple[ast.arguments | None, list[str]]:
+    """The arguments of the function "path/to/file.py:name", or None and the problems.
+
+    setting: the config key that names the function, for the messages. The file is not run.
+    """
     path, _, name = str(function).rpartition(":")
     if not path.endswith(".py"):
-        return None, [f"{where}: must be path/to/file.py:name, found {function!r}"]
+        return None, [f"{setting}: must be path/to/file.py:name, found {function!r}"]
     if not Path(path).is_file():
-        return None, [f"{where}: no file '{path}' (seen from {Path.cwd()})"]
+        return None, [f"{setting}: no file '{path}' (seen from {Path.cwd()})"]
     try:
         tree = ast.parse(Path(path).read_text(encoding="utf-8"), filename=path)
     except SyntaxError as error:
-        return None, [f"{where}: {path}, line {error.lineno}: {error.msg}"]
+        return None, [f"{setting}: {path}, line {error.lineno}: {error.msg}"]
     except (OSError, ValueError) as error:
-        return None, [f"{where}: {path} cannot be read as Python ({error})"]
-    defined = {node.name: node.args for node in tree.body if isinstance(node, ast.FunctionDef)}
-    if name not in defined:
-        known = ", ".join(defined) or "none"
-        return None, [f"{where}: {path} has no function '{name}'; it defines {known}"]
-    return defined[name], []
+        return None, [f"{setting}: {path} cannot be read as Python ({error})"]
+    functions = {node.name: node.args for node in tree.body if isinstance(node, ast.FunctionDef)}
+    if name not in functions:
+        names = ", ".join(functions) or "none"
+        return None, [f"{setting}: {path} has no function '{name}'; it defines {names}"]
+    return functions[name], []

@@ -1,12 +1,11 @@
-"""A warm process that stages are forked from, so that a cell does not load torch anew.
+"""A process with torch loaded that short stages are forked from; docs/worker.md explains it.
 
-Each cell stays a job of its own. Where `resources.cells_per_job` is above 1, rules/common.smk names
-a folder of this Snakemake and its id in $UNLEARNING_WORKER. `python -m unlearning STAGE` is then a
-thin client: it hands arguments, working directory, environment and its three standard streams to a
-worker, which has the heavy modules and never touches a GPU, and waits for the child
-that runs the stage. Signals go on to the child, its end comes back as the client's own; the child
-ends with its client or with its worker. A worker takes so many cells and ends with its Snakemake.
-Where there is none to be had, the stage runs in the client's process.
+With `resources.cells_per_job` above 1, rules/common.smk sets $UNLEARNING_WORKER to a folder and the
+id of its Snakemake. `python -m unlearning STAGE` is then a thin client: it sends its arguments,
+working directory, environment and standard streams to a worker and waits for the child that runs
+the stage. The client passes signals on and ends with the child's status. The child ends with its
+client or its worker; a worker ends after cells_per_job cells or with its Snakemake. Without a
+worker the stage runs in the client's process.
 """
 
 import ctypes
@@ -27,168 +26,198 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-ASKED = "UNLEARNING_WORKER"  # folder:id of the Snakemake process:cells of a worker
+import psutil
+
+WORKER_VARIABLE = "UNLEARNING_WORKER"  # folder:id of the Snakemake process:cells of a worker
 STAGES = ("pretrain", "finetune", "reference", "unlearn", "relearn", "evaluate")
 STAGES += ("harness", "unlearn_logistic", "unlearn_markov")
-# what the stages load only once they run: the mini models' class, ROUGE
-LATE = ("transformers.models.llama.modeling_llama", "rouge_score.rouge_scorer")
-MAPPING = "transformers.conversion_mapping"
+# modules that stages import while they run: the mini models' class, ROUGE
+LATE_MODULES = ("transformers.models.llama.modeling_llama", "rouge_score.rouge_scorer")
+CONVERSION_MODULE = "transformers.conversion_mapping"
 FORWARDED = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
-# No numeric library has threads when a worker forks (pyarrow's jemalloc, behind ROUGE, has one and
-# minds forks itself). Whether there is a GPU NVML is asked: had the driver been, no child could use
-# one.
+# A forked child has the forking thread alone, so numeric libraries must not have threads in the
+# worker (pyarrow's jemalloc, which ROUGE imports, has one and handles forks itself).
 ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+# Ask NVML, not the CUDA driver, whether a GPU exists: once CUDA is initialised, forked children
+# cannot use it.
 ENVIRONMENT["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
 STARTED = b"."
 
 
-def through_worker(arguments: list[str]) -> int | None:
-    """Exit status of the stage, run by a worker; None if it is to run in this process."""
-    asked = os.environ.pop(ASKED, None)  # the processes of one stage, below, ask for none
-    several = any(word == "--processes" and int(count) > 1 for word, count in pairwise(arguments))
-    if asked is None or several or not set(STAGES) & set(arguments[:5]):
+def run_in_worker(arguments: list[str]) -> int | None:
+    """Run a stage in a worker; returns its exit status, or None if this process has to run it."""
+    # removed, so that the processes that a stage starts do not use the worker
+    variable = os.environ.pop(WORKER_VARIABLE, None)
+    if variable is None or set(STAGES).isdisjoint(arguments[:5]):
         return None
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
+    if any(word == "--processes" and int(count) > 1 for word, count in pairwise(arguments)):
+        return None
+    # a signal that arrives before the child runs waits until it can be passed on
+    signal_mask = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
     try:
-        status = _handed_over(arguments, asked.rsplit(":", 2))
+        status = _run_child(arguments, *variable.rsplit(":", 2))
     except OSError as error:
         print(f"no worker ({error}): the stage runs in a process of its own", file=sys.stderr)
         status = None
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    signal.pthread_sigmask(signal.SIG_SETMASK, signal_mask)
     return status
 
 
-def _handed_over(arguments: list[str], asked: list[str]) -> int:
-    """The child's exit status; this process dies of what it died of. OSError if none began."""
+def _run_child(arguments: list[str], folder: str, snakemake: str, cells: str) -> int:
+    """The exit status of a worker's child that runs the stage. OSError if no child started.
+
+    If a signal killed the child, this process sends itself the same signal.
+    """
     request = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}
-    with _connected(*asked) as worker, tempfile.TemporaryFile("w+") as file:
+    with _connect(folder, snakemake, cells) as worker, tempfile.TemporaryFile("w+") as file:
+        # the request goes through a file, because an environment can exceed a socket message
         json.dump(request, file)
         file.seek(0)
         socket.send_fds(worker, [STARTED], [0, 1, 2, file.fileno()])
         if worker.recv(1) != STARTED:
             raise ConnectionResetError("it ended before the stage began")
+        # from here on signals are the child's
         for number in FORWARDED:
-            signal.signal(number, lambda number, _: _tell(worker, bytes([number])))
+            signal.signal(number, lambda number, _: _send(worker, bytes([number])))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
-        told = _heard(worker)
+        message = _receive(worker)
         for number in FORWARDED:
             signal.signal(number, signal.SIG_DFL)
-    if not told:
+    if message:
+        result = json.loads(message)
+    else:
         print("the worker was killed, and the stage with it", file=sys.stderr)
-    end = json.loads(told or json.dumps({"status": -signal.SIGKILL, "rss": 0}))
-    print(f"peak memory: {end['rss'] >> 20} MB", file=sys.stderr, flush=True)
-    if end["status"] < 0:
-        os.kill(os.getpid(), -end["status"])
-    return end["status"]
+        result = {"status": -signal.SIGKILL, "peak_memory": 0}
+    # Snakemake measures the client only, so the report reads the stage's memory from the log
+    print(f"peak memory: {result['peak_memory'] >> 20} MB", file=sys.stderr, flush=True)
+    if result["status"] < 0:
+        os.kill(os.getpid(), -result["status"])
+    return result["status"]
 
 
-def _connected(folder: str, snakemake: str, cells: str) -> socket.socket:
-    """A connection to the worker whose turn it is; one that is not there is started."""
+def _connect(folder: str, snakemake: str, cells: str) -> socket.socket:
+    """A connection to the current worker, which is started if it is not there.
+
+    File `cells` has one byte for each cell so far, so its size says which worker is current. The
+    lock keeps clients that come together from starting a worker each.
+    """
     connection = socket.socket(socket.AF_UNIX)
-    with Path(folder, "cells").open("a") as count:  # a byte for each
-        fcntl.flock(count, fcntl.LOCK_EX)
-        address = Path(folder, f"{os.fstat(count.fileno()).st_size // int(cells)}.socket")
+    with Path(folder, "cells").open("a") as counter:
+        fcntl.flock(counter, fcntl.LOCK_EX)
+        address = Path(folder, f"{os.fstat(counter.fileno()).st_size // int(cells)}.socket")
         try:
             connection.connect(str(address))
         except (FileNotFoundError, ConnectionRefusedError):
-            address.unlink(missing_ok=True)
+            address.unlink(missing_ok=True)  # of a worker that was killed
             with socket.socket(socket.AF_UNIX) as listener:
+                # the client listens and hands the socket over, so it can connect at once
                 listener.bind(str(address))
                 listener.listen(128)
-                kept = listener.fileno()
+                descriptor = listener.fileno()
                 command = [sys.executable, "-m", "unlearning.worker", folder, snakemake, cells]
                 subprocess.Popen(
-                    [*command, str(kept)],
+                    [*command, str(descriptor)],
                     stdin=subprocess.DEVNULL,
                     env={**os.environ, **ENVIRONMENT},
-                    pass_fds=[kept],
-                    start_new_session=True,
+                    pass_fds=[descriptor],
+                    start_new_session=True,  # signals to the client's group do not reach it
                 )
                 connection.connect(str(address))
-        count.write(".")
+        counter.write(".")
     return connection
 
 
-def _tell(other: socket.socket, message: bytes) -> None:
-    with suppress(OSError):  # it was killed, which the caller hears of by itself
-        other.sendall(message)
+def _send(connection: socket.socket, message: bytes) -> None:
+    with suppress(OSError):  # the other end was killed, which the caller's next receive shows
+        connection.sendall(message)
 
 
-def _heard(other: socket.socket) -> bytes:
-    """What the other end says; nothing if it was killed."""
+def _receive(connection: socket.socket) -> bytes:
+    """The next message; empty if the other end has closed or was killed."""
     try:
-        return other.recv(1000)
+        return connection.recv(1000)
     except ConnectionError:
         return b""
 
 
 @dataclass
 class Worker:
-    """Takes cells from `listener`. running: child -> connection of its client."""
+    """Forks a child for each client. cells: how many it may still take. clients: id of a child ->
+    connection to its client."""
 
     listener: socket.socket
     folder: Path
-    snakemake: int
+    snakemake: psutil.Process
     cells: int
-    running: dict[int, socket.socket] = field(default_factory=dict)
+    clients: dict[int, socket.socket] = field(default_factory=dict)
 
     def serve(self) -> list[str] | None:
-        """The arguments of a stage, in each child; None in the worker, at its end."""
-        while self.running or (self.cells and _alive(self.snakemake)):
-            heard = [self.listener] * (self.cells > 0) + list(self.running.values())
-            for ready in select.select(heard, [], [], 0.02 if self.running else 0.5)[0]:
+        """Returns in each child, with the stage's arguments, and in the worker with None."""
+        while self.clients or (self.cells and _is_alive(self.snakemake)):
+            sockets = list(self.clients.values())
+            if self.cells:
+                sockets.append(self.listener)
+            # children are waited for by polling, so a short timeout bounds a cell's delay
+            timeout = 0.02 if self.clients else 0.5  # seconds
+            for ready in select.select(sockets, [], [], timeout)[0]:
                 if ready is not self.listener:
-                    self._pass_on(ready)
-                elif arguments := self._take():
+                    self._forward_signals(ready)
+                elif arguments := self._fork_child():
                     return arguments
-            self._reap()
-        if not _alive(self.snakemake):
+            self._report_ended()
+        if not _is_alive(self.snakemake):
             shutil.rmtree(self.folder, ignore_errors=True)
         return None
 
-    def _take(self) -> list[str] | None:
-        """Fork a child for the next client; returns its arguments in the child."""
+    def _fork_child(self) -> list[str] | None:
+        """Fork a child for the next client; returns the stage's arguments in the child only."""
         client = self.listener.accept()[0]
         self.cells -= 1
         _, descriptors, _, _ = socket.recv_fds(client, 1, 4)
         worker = os.getpid()
         child = os.fork() if len(descriptors) == 4 else None  # fewer: the client was killed
         if child == 0:
-            for connection in (self.listener, client, *self.running.values()):
+            # an open copy of a connection would hide the end of its client
+            for connection in (self.listener, client, *self.clients.values()):
                 connection.close()
-            return _become(descriptors, worker)
+            return _become_stage(descriptors, worker)
         for descriptor in descriptors:
             os.close(descriptor)
         if child:
-            self.running[child] = client
-            _tell(client, STARTED)
+            self.clients[child] = client
+            _send(client, STARTED)
         return None
 
-    def _pass_on(self, client: socket.socket) -> None:
-        """A client's signals, or its end, to its child."""
-        child = next(pid for pid, other in self.running.items() if other is client)
-        for number in _heard(client) or [signal.SIGKILL]:
-            os.kill(child, number)
+    def _forward_signals(self, client: socket.socket) -> None:
+        """Send a client's signals to its child; kill the child of a client that has ended."""
+        children = {connection: child for child, connection in self.clients.items()}
+        for number in _receive(client) or [signal.SIGKILL]:
+            os.kill(children[client], number)
 
-    def _reap(self) -> None:
-        for child in list(self.running):
-            done, status, used = os.wait4(child, os.WNOHANG)
-            if done:
-                unit = 1 if sys.platform == "darwin" else 1024
-                end = {"status": os.waitstatus_to_exitcode(status), "rss": used.ru_maxrss * unit}
-                _tell(self.running[child], json.dumps(end).encode())
-                self.running.pop(child).close()
+    def _report_ended(self) -> None:
+        """Tell the clients of children that have ended their exit status and peak memory."""
+        for child in list(self.clients):
+            ended, status, usage = os.wait4(child, os.WNOHANG)
+            if ended:
+                unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
+                result = {
+                    "status": os.waitstatus_to_exitcode(status),
+                    "peak_memory": usage.ru_maxrss * unit,
+                }
+                client = self.clients.pop(child)
+                _send(client, json.dumps(result).encode())
+                client.close()
 
 
-def _become(descriptors: list[int], worker: int) -> list[str]:
+def _become_stage(descriptors: list[int], worker: int) -> list[str]:
     """Take over a client's streams, folder, environment and threads; returns its arguments."""
     import torch
 
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: with the worker
-        if os.getppid() != worker:
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: die with the worker
+        if os.getppid() != worker:  # the worker ended before that call
             os._exit(1)
-        Path("/proc/self/comm").write_text("unlearning")
+        Path("/proc/self/comm").write_text("unlearning")  # the name in ps and top
     for number, descriptor in enumerate(descriptors[:3]):
         os.dup2(descriptor, number)
         os.close(descriptor)
@@ -197,36 +226,39 @@ def _become(descriptors: list[int], worker: int) -> list[str]:
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
+    # torch read the worker's OMP_NUM_THREADS when it was imported
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)  # the client blocked them
     return request["arguments"]
 
 
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except OSError:
-        return False
-    return True
+def _is_alive(process: psutil.Process) -> bool:
+    # os.kill(id, 0) would also find a killed process that its parent has not waited for, and
+    # another that has got the id meanwhile: the worker would never end
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def main() -> int:
-    """Load what stages need, then serve; in a child, run the stage."""
+    """Load the modules of all stages, then serve; in a child, run the stage."""
     folder, *numbers = sys.argv[1:]
-    snakemake, cells, kept = map(int, numbers)
+    snakemake, cells, descriptor = map(int, numbers)
     module_of = importlib.import_module("unlearning.__main__").module_of
-    for module in (*map(module_of, STAGES), *LATE):
+    for module in (*map(module_of, STAGES), *LATE_MODULES):
         importlib.import_module(module)
-    # a table of a thousand patterns, which transformers makes at the first load of a model
-    importlib.import_module(MAPPING).get_checkpoint_conversion_mapping("llama")
-    # every training cell's state names the code that it was made by: what is loaded here
-    own = (name for name in sys.modules if name.startswith(f"{__package__}."))
-    importlib.import_module("unlearning.fingerprint").fingerprint(*own)
+    # transformers builds a table of a thousand patterns when it first loads a model
+    importlib.import_module(CONVERSION_MODULE).get_checkpoint_conversion_mapping("llama")
+    # the state of every training run has a fingerprint of the code: parse the package once, here
+    package_modules = [name for name in sys.modules if name.startswith(f"{__package__}.")]
+    importlib.import_module("unlearning.fingerprint").fingerprint(*package_modules)
+    # so far stdout and stderr are those of the first client; 0 is /dev/null
     sys.stdout.flush()
-    for stream in (1, 2):  # so far those of the first cell
+    for stream in (1, 2):
         os.dup2(0, stream)
-    gc.freeze()  # children share these objects' pages
-    arguments = Worker(socket.socket(fileno=kept), Path(folder), snakemake, cells).serve()
+    gc.freeze()  # the collector would write to these objects, and so unshare their memory pages
+    listener, owner = socket.socket(fileno=descriptor), psutil.Process(snakemake)
+    arguments = Worker(listener, Path(folder), owner, cells).serve()
     if arguments is None:
         return 0
     return importlib.import_module("unlearning.__main__").main(arguments)

@@ -6,8 +6,8 @@ import pytest
 import yaml
 from local_tasks import write_task
 from unlearning.data.formats import find_file, read_rows
-from unlearning.data.tables import QA, DataError, json_table, utf8
-from unlearning.data.task_files import read_from, task_problems
+from unlearning.data.tables import QA, DataError, decode_utf8, parse_json_table
+from unlearning.data.task_files import list_task_files, task_problems
 
 NOBODY = {"question": "Who?", "answer": "Nobody."}
 
@@ -127,8 +127,8 @@ def test_saved_data_sets_of_several_splits_are_named(tmp_path):
 
 
 def test_positions_of_rows():
-    text = utf8(b'\n{"a": 1}\n \n{"a": 2}\n', "x.json")
-    table = json_table("x.json", text)
+    text = decode_utf8(b'\n{"a": 1}\n \n{"a": 2}\n', "x.json")
+    table = parse_json_table("x.json", text)
     assert table.numbers == [2, 4] and table.where(1) == "x.json, line 4"
 
 
@@ -147,8 +147,8 @@ def test_data_of_the_users_own_tasks(tmp_path):
     rows.write_bytes(
         b'{"choices": ["a", "\\ud83d"]}\n{"question": "Jos\\u00e9"}\n{"a": "b"\n["a"]\n'
     )
-    found = task_problems(str(tasks), ["mine"])
-    assert [problem.split(": ")[0].removeprefix(str(rows)) for problem in found] == [
+    problems = task_problems(str(tasks), ["mine"])
+    assert [problem.split(": ")[0].removeprefix(str(rows)) for problem in problems] == [
         ", line 3",
         ", line 1",
         ", line 4",
@@ -166,6 +166,6 @@ def test_files_of_a_folder_of_tasks(tmp_path):
     (tmp_path / "more.csv").write_text("question\n")
     for name in ("utils.py", "README.md", "notes.pdf", "__pycache__/utils.py"):
         (tasks / name).write_text("")
-    found = {path.resolve() for path in read_from(str(tasks))}
+    paths = {path.resolve() for path in list_task_files(str(tasks))}
     inside = {tasks / name for name in ("mine.yaml", "people.jsonl", "utils.py")}
-    assert found == inside | {tmp_path / "shared.yaml", tmp_path / "more.csv"}
+    assert paths == inside | {tmp_path / "shared.yaml", tmp_path / "more.csv"}

@@ -54,7 +54,7 @@ def test_an_interrupted_save_leaves_the_old_folder(saved, monkeypatch):
     def disk_full(_):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(folder, "_speak_to_transformers_4", disk_full)
+    monkeypatch.setattr(folder, "_add_transformers_4_names", disk_full)
     with pytest.raises(OSError, match="no space"):
         save_model(path, model, load_tokenizer(path), {"stage": "other"})
     assert (path / "run.json").read_text() == before
@@ -72,7 +72,7 @@ def change(path):
 
 @pytest.mark.parametrize("load", [load_model, load_tokenizer])
 @pytest.mark.parametrize(
-    "name, damage, said",
+    "name, damage, expected",
     [
         ("model.safetensors", cut, r"has \d+ bytes, was written with \d+"),
         ("model.safetensors", change, "has another content than was written"),
@@ -80,12 +80,14 @@ def change(path):
         ("config.json", os.remove, "is missing"),
     ],
 )
-def test_a_damaged_file_is_named_before_it_is_used(saved, load, name, damage, said):
+def test_a_damaged_file_is_named_before_it_is_used(saved, load, name, damage, expected):
     path, _ = saved
     load(str(path))
     damage(path / name)
-    expected = f"{re.escape(str(path / name))} {said}.*: delete the folder {re.escape(str(path))}"
-    with pytest.raises(UserError, match=expected):
+    pattern = (
+        f"{re.escape(str(path / name))} {expected}.*: delete the folder {re.escape(str(path))}"
+    )
+    with pytest.raises(UserError, match=pattern):
         load(str(path))
 
 

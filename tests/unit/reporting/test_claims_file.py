@@ -18,11 +18,12 @@ GOOD = {
     "relation": ">",
     "value": 0.5,
 }
+KINDS = {"methods": ["config.yaml"], "splits": ["experiments/mini-splits.yaml"]}
 
 
 def load(tmp_path, *entries):
     path = tmp_path / "claims.yaml"
-    path.write_text(yaml.safe_dump({"claims": list(entries)}))
+    path.write_text(yaml.safe_dump({"experiments": KINDS, "claims": list(entries)}))
     return load_claims(path)
 
 
@@ -39,18 +40,18 @@ def test_a_good_file(tmp_path):
             {"metric": "model_utilty"},
             "unknown metric 'model_utilty'; did you mean 'model_utility'?",
         ),
-        ({"of": 5}, "of: names no method, but 5. target, retrain, GA"),
-        ({"of": {"beta": 1}}, "of: names no method, but None"),
+        ({"of": 5}, "of: must be text or a mapping, found 5"),
+        ({"of": {"beta": 1}}, "of: 'method' is missing"),
         ({"of": {"method": "GA", "beta": 1}}, "unknown hyper-parameter 'beta' of GA"),
         ({"of": {"method": "target", "beta": 1}}, "'beta' of target. Allowed: none"),
-        ({"relation": ">="}, "unknown relation '>='.*Allowed: <, >"),
+        ({"relation": ">="}, "relation: must be one of .*<.*>.*, found '>='"),
         ({"than": "GA"}, "exactly one of value, than and than_metric"),
         ({"factor": 2}, "factor and margin apply to `than`"),
-        ({"seeds_at_least": 1}, "seeds_at_least must be a whole number from 2, found 1"),
+        ({"seeds_at_least": 1}, "seeds_at_least: must be at least 2, found 1"),
         ({"scale": "log10", "value": 0}, "value must be positive on scale log10"),
         ({"metric": "forget_quality"}, "forget_quality.*state `scale: log10`, found 'linear'"),
         ({"metric": "forget_quality@short", "scale": "absolute"}, "`scale: log10`.*'absolute'"),
-        ({"value": "high"}, "value must be a number, found 'high'"),
+        ({"value": "high"}, "value: must be a number, found 'high'"),
         ({"reason": "?"}, "unknown key 'reason'"),
         ({"study": "markof"}, "unknown study 'markof'; did you mean 'markov'?"),
         ({"study": "markov"}, "unknown metric 'model_utility'.*Allowed: forget_gap"),
@@ -61,7 +62,7 @@ def test_a_good_file(tmp_path):
         ),
         ({"experiment": "muse"}, "unknown experiment 'muse'.*Allowed: methods, splits"),
         ({"splits": ["forget100"]}, "'forget100' is no forget split"),
-        ({"of": {"method": "GA", "at": "best"}}, "unknown at 'best'. Allowed: last, peak"),
+        ({"of": {"method": "GA", "at": "best"}}, "of.at: must be one of last, peak, found 'best'"),
         ({"of": {"method": "GA", "attack": "random"}}, "attack does not go with the metric"),
         ({"of": {"method": "target", "at": "peak"}}, "'at' of target. Allowed: none"),
     ],
@@ -103,8 +104,26 @@ def test_a_misspelt_method_or_value_is_named_and_stops_nothing(tmp_path):
 
 def test_a_claim_that_states_a_key_twice_is_refused(tmp_path):
     path = tmp_path / "claims.yaml"
-    path.write_text(yaml.safe_dump({"claims": [GOOD]}) + "  value: 0.7\n")
+    path.write_text(
+        yaml.safe_dump({"experiments": KINDS, "claims": [GOOD]}, sort_keys=False) + "  value: 0.7\n"
+    )
     with pytest.raises(UserError, match="the key 'value' stands in line"):
+        load_claims(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"claims": []}, "'experiments' is missing"),
+        ({"experiments": {"methods": 5}, "claims": []}, "experiments.methods: must be a list"),
+        ({"experiments": [], "claims": {}}, "(?s)claims: must be a list.*experiments: must be a m"),
+        ({"experiments": KINDS, "claims": [], "clams": []}, "unknown key 'clams'"),
+    ],
+)
+def test_the_file_itself_is_checked(tmp_path, content, message):
+    path = tmp_path / "claims.yaml"
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(UserError, match=message):
         load_claims(path)
 
 
@@ -112,7 +131,7 @@ def test_all_problems_come_at_once(tmp_path):
     with pytest.raises(UserError) as error:
         load(tmp_path, {**GOOD, "metric": "model_utilty"}, {**GOOD, "relation": "="}, "text")
     assert "unknown metric" in str(error.value)
-    assert "unknown relation" in str(error.value)
+    assert "relation: must be" in str(error.value)
     assert "the id is used 2 times" in str(error.value)
     assert "must be a mapping" in str(error.value)
 

@@ -11,7 +11,7 @@ from unlearning import machine as machine_module
 from unlearning.config.experiment import load_experiment
 from unlearning.files import write_json
 from unlearning.machine import git_state, machine
-from unlearning.redaction import REDACTED, redacted
+from unlearning.redaction import REDACTED, redact
 from unlearning.reporting.provenance import (
     config_to_run,
     config_yaml,
@@ -30,7 +30,7 @@ def test_secrets_are_redacted_and_settings_are_not():
         "hub_revision": "324592d84ae4f482ac7249b9285c2ecdb53e3a68",
         "lr": 1.0e-3,
     }
-    assert redacted(config) == {
+    assert redact(config) == {
         "hub_token": REDACTED,
         "model": {"path": REDACTED, "tokenizer": "word"},
         "data": [{"url": REDACTED}],

@@ -1,1 +1,1 @@
-"""What comes from the hub: which repositories, fetching and verifying them, finding them again."""
+"""Models and data from the Hugging Face hub: list, fetch, verify and find them again."""

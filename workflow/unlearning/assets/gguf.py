@@ -1,6 +1,6 @@
-"""A GGUF file (llama.cpp's format of quantised models): what it says of itself, without weights.
+"""Read the metadata of a GGUF file (llama.cpp's format of quantised models), without its weights.
 
-The package gguf is imported where it is used, for most experiments need none of it.
+The package gguf is imported inside the functions, because most experiments do not need it.
 """
 
 from importlib.util import find_spec
@@ -26,10 +26,10 @@ def gguf_problems(path: str) -> list[str]:
             f"model.path: no file '{path}'. It should be a GGUF file with weights and tokenizer, a "
             "model folder, or a hub id"
         ]
-    with file.open("rb") as opened:
-        start = opened.read(len(MAGIC))
-    if start != MAGIC:
-        return [f"model.path: '{path}' is no GGUF file: it starts with {start!r}, not {MAGIC!r}"]
+    with file.open("rb") as stream:
+        magic = stream.read(len(MAGIC))
+    if magic != MAGIC:
+        return [f"model.path: '{path}' is no GGUF file: it starts with {magic!r}, not {MAGIC!r}"]
     if find_spec("gguf") is None:
         return [
             f"model.path: '{path}' is read with the package gguf, which is not installed; "
@@ -48,8 +48,8 @@ def gguf_problems(path: str) -> list[str]:
 
 
 def read_fields(path: Path) -> dict:
-    """Key -> value of a GGUF file, lists of tokens left out, and `quantisation`: type -> number
-    of tensors in it. UserError if the file is damaged."""
+    """Metadata of a GGUF file: key -> value without the lists of tokens, and `quantisation`:
+    type -> number of tensors of it. UserError if the file is damaged."""
     reader = _reader(path)
     fields = {}
     for key, field in reader.fields.items():
@@ -61,9 +61,9 @@ def read_fields(path: Path) -> dict:
 
 
 def gguf_config(path: Path) -> dict:
-    """The sizes of a GGUF file's model under the names of a model folder's config.json.
+    """The sizes of a GGUF file's model, by the keys of config.json; None where the file is silent.
 
-    UserError if the file is damaged; what it does not say is None.
+    UserError if the file is damaged.
     """
     reader = _reader(path)
     fields = reader.fields
@@ -83,13 +83,13 @@ def gguf_config(path: Path) -> dict:
         "num_key_value_heads": field("attention.head_count_kv"),
         "head_dim": field("attention.key_length"),
         "vocab_size": field("vocab_size") or (len(tokens.data) if tokens else None),
-        # a matrix of its own for the output, or the embedding's
+        # tied models share the embedding matrix, so their files have no output matrix
         "tie_word_embeddings": all(tensor.name != "output.weight" for tensor in reader.tensors),
     }
 
 
 def _reader(path: Path):
-    """The package's reader of a file; UserError if it is not installed or the file is damaged."""
+    """Open a file with package gguf; UserError if that is not installed or the file is damaged."""
     try:
         from gguf import GGUFReader
     except ImportError:

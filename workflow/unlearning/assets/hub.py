@@ -1,8 +1,8 @@
-"""Repositories of the hub in the local cache: find, fetch, verify.
+"""Repositories of the Hugging Face hub in the local cache: find, fetch, verify.
 
-The client is imported where it is used: a dry run needs none of it. The cache names each file's
-content after the checksum that the hub serves (sha256 of large files, git's sha1 of the others), so
-that a cache can be verified without the hub.
+The client is imported inside the functions, because a dry run does not need it. The cache names the
+content of each file by the checksum that the hub serves (sha256 of large files, git's sha1 of
+others), so a cache can be verified without the hub.
 """
 
 import hashlib
@@ -15,63 +15,65 @@ from unlearning.assets.needs import WITHOUT_HUB, Repository
 from unlearning.errors import UserError
 from unlearning.files import sha256
 
-TOKENIZER = "tokenizer_config.json"  # which every tokenizer of the hub has
+TOKENIZER = "tokenizer_config.json"  # every tokenizer on the hub has this file
 ALGORITHMS = {64: "sha256", 40: "git-sha1"}  # by length of the checksum
 
 
-def find(repository: Repository) -> Path | None:
-    """Folder of a complete snapshot in the cache, or None. Asks nothing of the network."""
+def cached_folder(repository: Repository) -> Path | None:
+    """Folder of a complete snapshot in the cache, or None. Does not use the network."""
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
         folder = _snapshot(repository, local_files_only=True)
     except LocalEntryNotFoundError:
         return None
-    return None if missing(repository, folder) else folder
+    return None if missing_files(repository, folder) else folder
 
 
 def fetch(repository: Repository) -> Path:
-    """The snapshot's folder; what the cache lacks is downloaded, file by file.
+    """The snapshot's folder; files that the cache lacks are downloaded.
 
-    A complete snapshot is taken as it is, without the network. UserError naming the repository
-    and what to do if it cannot be had; of a model without a tokenizer before it is downloaded.
+    A complete snapshot needs no network. UserError names the repository and what to do if it cannot
+    be had; a model without a tokenizer is refused before it is downloaded.
     """
-    if (folder := find(repository)) is not None:
+    if (folder := cached_folder(repository)) is not None:
         return folder
-    _listing(repository)
+    _remote_files(repository)
     try:
         folder = _snapshot(repository)
     except Exception as error:
-        raise UserError(refusal(repository, error)) from error
-    if lacks := missing(repository, folder):
-        if not _listed(repository, folder):  # the client gave what it had, for the hub was away
-            raise UserError(_unreachable(repository))
+        raise UserError(explain_error(repository, error)) from error
+    if missing := missing_files(repository, folder):
+        # without a list of files the client could not reach the hub and returned what it had
+        if not _has_file_list(repository, folder):
+            raise UserError(_explain_unreachable(repository))
         raise UserError(
             f"{repository.setting}: {repository.name} (revision {repository.revision}) has no "
-            f"{lacks}. Only safetensors are read: name a revision that has them, or convert the "
+            f"{missing}. Only safetensors are read: name a revision that has them, or convert the "
             f"weights and set {repository.setting} to their folder"
         )
     return folder
 
 
 def bytes_to_fetch(repository: Repository) -> int:
-    """How much of it is not in the cache; UserError if the hub cannot say, or if it is a model
-    without a tokenizer."""
+    """Bytes of a repository that the cache lacks; UserError if the hub does not answer, or if it is
+    a model without a tokenizer."""
     from huggingface_hub.utils import disable_progress_bars
 
     disable_progress_bars()
-    return sum(file.file_size or 0 for file in _listing(repository) if file.will_download)
+    return sum(file.file_size or 0 for file in _remote_files(repository) if file.will_download)
 
 
-def missing(repository: Repository, folder: Path) -> str | None:
-    """What a snapshot lacks to be used; a model's may stem from a client that keeps no list."""
+def missing_files(repository: Repository, folder: Path) -> str | None:
+    """Names of the files that a snapshot lacks, or None if it is complete."""
     if repository.kind == "dataset":
-        return None if _listed(repository, folder) else "list of its files"
-    wanted = {"config.json", TOKENIZER, *weights(folder)}
-    return ", ".join(sorted(name for name in wanted if not (folder / name).is_file())) or None
+        return None if _has_file_list(repository, folder) else "list of its files"
+    # other clients keep no list of a model's files, so the files themselves are looked for
+    names = {"config.json", TOKENIZER, *weight_files(folder)}
+    return ", ".join(sorted(name for name in names if not (folder / name).is_file())) or None
 
 
-def weights(folder: Path) -> set[str]:
+def weight_files(folder: Path) -> set[str]:
     """The safetensors files that a model folder's index names, or the one file without an index."""
     index = folder / "model.safetensors.index.json"
     if not index.is_file():
@@ -79,16 +81,17 @@ def weights(folder: Path) -> set[str]:
     return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
 
 
-def sizes(repository: Repository, folder: Path) -> dict[str, int]:
-    """File -> bytes, of what is used of a snapshot."""
-    return {name: (folder / name).stat().st_size for name in _files(repository, folder)}
+def file_sizes(repository: Repository, folder: Path) -> dict[str, int]:
+    """File -> bytes, for the wanted files of a snapshot."""
+    return {name: (folder / name).stat().st_size for name in _snapshot_files(repository, folder)}
 
 
 def verify(repository: Repository, folder: Path) -> dict[str, dict]:
-    """File -> bytes and checksum of a snapshot; UserError for one that is not the hub's."""
+    """File -> bytes and checksum of a snapshot; UserError if a checksum is not the hub's."""
     files = {}
-    for name in _files(repository, folder):
+    for name in _snapshot_files(repository, folder):
         path = folder / name
+        # a snapshot's file links to a blob, whose name is the checksum that the hub served
         blob = Path(os.path.abspath(path.parent / os.readlink(path))) if path.is_symlink() else None
         expected = blob.name if blob and re.fullmatch(r"[0-9a-f]+", blob.name) else ""
         algorithm = ALGORITHMS.get(len(expected))
@@ -97,95 +100,101 @@ def verify(repository: Repository, folder: Path) -> dict[str, dict]:
                 f"{path} cannot be verified: the cache is on a file system without links, so it "
                 "does not keep the hub's checksums. Set HF_HOME to a folder on another one"
             )
-        found = sha256(path) if algorithm == "sha256" else _git_sha1(path)
-        if found != expected:
+        checksum = sha256(path) if algorithm == "sha256" else _git_sha1(path)
+        if checksum != expected:
             raise UserError(
-                f"{path} is damaged: its {algorithm} is {found}, the hub's {expected}. Delete "
+                f"{path} is damaged: its {algorithm} is {checksum}, the hub's {expected}. Delete "
                 f"{blob} and run again, which fetches that file anew"
             )
-        files[name] = {"bytes": path.stat().st_size, algorithm: found}
+        files[name] = {"bytes": path.stat().st_size, algorithm: checksum}
     return files
 
 
-def page(repository: Repository) -> str:
-    """Address of the repository's page."""
+def page_url(repository: Repository) -> str:
+    """Address of the repository's page on the hub."""
     from huggingface_hub import constants
 
-    return f"{constants.ENDPOINT}/{'datasets/' * (repository.kind == 'dataset')}{repository.name}"
+    folder = "datasets/" if repository.kind == "dataset" else ""
+    return f"{constants.ENDPOINT}/{folder}{repository.name}"
 
 
-def refusal(repository: Repository, error: BaseException) -> str:
-    """Why a repository cannot be had, and what to do, in our own words: what the client or the
-    hub says may hold what was sent, the token among it. Any other error is raised."""
+def explain_error(repository: Repository, error: BaseException) -> str:
+    """Why a repository cannot be had, and what to do. Raises errors that have another cause.
+
+    The client's own messages are not repeated: they may hold the request, with the user's token.
+    """
     from huggingface_hub import errors
 
-    told, own = f"{repository.setting}: {repository.name}", _folder_instead(repository)
+    name, url = f"{repository.setting}: {repository.name}", page_url(repository)
+    use_folder = _advise_folder(repository)
     login = "log in with `hf auth login` or set HF_TOKEN"
     status = getattr(getattr(error, "response", None), "status_code", None)
     match error:
         case errors.GatedRepoError():
-            told += f" is gated: ask for access at {page(repository)}, then {login}, or {own}"
+            return f"{name} is gated: ask for access at {url}, then {login}, or {use_folder}"
         case errors.RevisionNotFoundError():
-            told += f" has no revision '{repository.revision}': see {page(repository)}/tree/main"
+            return f"{name} has no revision '{repository.revision}': see {url}/tree/main"
         case errors.RepositoryNotFoundError():
-            told += f" is not on the hub, or is private: see {page(repository)}; correct the name"
-            told += f", {login}, or {own}"
+            advice = f"see {url}; correct the name, {login}, or {use_folder}"
+            return f"{name} is not on the hub, or is private: {advice}"
         case errors.HfHubHTTPError() if status == 401:
-            told += f" cannot be had, for the hub refuses your token: {login} anew"
+            return f"{name} cannot be had, for the hub refuses your token: {login} anew"
         case errors.HfHubHTTPError() if status == 403:
-            told += f" is refused to your token: see that it may read {page(repository)}, or {own}"
+            return f"{name} is refused to your token: see that it may read {url}, or {use_folder}"
         case errors.HfHubHTTPError():
-            told += f" cannot be had: {page(repository)} answers with status {status}. Try later"
+            return f"{name} cannot be had: {url} answers with status {status}. Try later"
         case OSError() if error.strerror:
-            told += f" cannot be stored: {error.strerror} ({error.filename}). Make room, or set "
-            told += "HF_HOME to another folder"
+            reason = f"{error.strerror} ({error.filename})"
+            advice = "Make room, or set HF_HOME to another folder"
+            return f"{name} cannot be stored: {reason}. {advice}"
         case OSError() | errors.HTTPError() | errors.XetDownloadError():  # of the connection
-            told = f"{_unreachable(repository)} ({type(error).__name__})"
-        case _:
-            raise error
-    return told
+            return f"{_explain_unreachable(repository)} ({type(error).__name__})"
+    raise error
 
 
-def _unreachable(repository: Repository) -> str:
+def _explain_unreachable(repository: Repository) -> str:
     return (
         f"{repository.setting}: {repository.name} (revision {repository.revision}) is not complete "
-        f"in the cache, and {page(repository)} cannot be reached. Run `make assets CONFIG=… "
+        f"in the cache, and {page_url(repository)} cannot be reached. Run `make assets CONFIG=… "
         f"ARGS=--download` where it can, with the same HF_HOME and without HF_HUB_OFFLINE, or "
-        f"{_folder_instead(repository)}"
+        f"{_advise_folder(repository)}"
     )
 
 
-def _folder_instead(repository: Repository) -> str:
-    """A model's folder that is not there reads like a repository's name: say that it is not."""
+def _advise_folder(repository: Repository) -> str:
+    """Advice to use a folder in place of the hub.
+
+    A mistyped model folder is taken for a hub id, so the advice says that no such folder exists.
+    """
     absent = f" (no folder '{repository.name}' is here)" if repository.kind == "model" else ""
-    packaged = WITHOUT_HUB.get(repository.name)
-    other = f". Without the hub: {packaged}" if packaged else ""
-    return f"set {repository.setting} to a folder{absent}{other}"
+    package = WITHOUT_HUB.get(repository.name)
+    without_hub = f". Without the hub: {package}" if package else ""
+    return f"set {repository.setting} to a folder{absent}{without_hub}"
 
 
 def _snapshot(repository: Repository, **options):
-    """The client's own download: the folder as a path, or of a dry run its list."""
+    """Call the client's download: the folder as a path, or for a dry run the list of files."""
     from huggingface_hub import snapshot_download
 
-    found = snapshot_download(
+    snapshot = snapshot_download(
         repository.name,
         repo_type=repository.kind,
         revision=repository.revision,
-        **repository.files,
+        **repository.file_patterns,
         **options,
     )
-    return Path(found) if isinstance(found, str) else found
+    return Path(snapshot) if isinstance(snapshot, str) else snapshot
 
 
-def _listing(repository: Repository) -> list:
-    """The client's list of a repository's files, of which nothing is downloaded."""
+def _remote_files(repository: Repository) -> list:
+    """The client's list of a repository's files; nothing is downloaded."""
     from huggingface_hub.errors import DryRunError
 
     try:
         files = _snapshot(repository, dry_run=True)
     except Exception as error:
         reason = error.__cause__ if isinstance(error, DryRunError) else error
-        raise UserError(refusal(repository, reason)) from error
+        raise UserError(explain_error(repository, reason)) from error
     names = {file.filename for file in files}
     if repository.kind == "model" and TOKENIZER not in names:
         raise UserError(
@@ -197,8 +206,8 @@ def _listing(repository: Repository) -> list:
     return files
 
 
-def _listed(repository: Repository, folder: Path) -> bool:
-    """Whether the client keeps a list of the snapshot's files, by which it has compared them."""
+def _has_file_list(repository: Repository, folder: Path) -> bool:
+    """Whether the client keeps the list of the snapshot's files, which it has checked them by."""
     from huggingface_hub import get_cached_repo_tree
     from huggingface_hub.errors import CachedRepoTreeNotFoundError
 
@@ -209,11 +218,13 @@ def _listed(repository: Repository, folder: Path) -> bool:
     return True
 
 
-def _files(repository: Repository, folder: Path) -> list[str]:
+def _snapshot_files(repository: Repository, folder: Path) -> list[str]:
+    """Paths of a snapshot's wanted files, relative to its folder."""
     from huggingface_hub.utils import filter_repo_objects
 
-    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    return sorted(filter_repo_objects([path.as_posix() for path in found], **repository.files))
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    return sorted(filter_repo_objects(names, **repository.file_patterns))
 
 
 def _git_sha1(path: Path) -> str:

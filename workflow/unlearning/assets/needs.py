@@ -1,4 +1,4 @@
-"""Which repositories of the hub an experiment needs. Imports nothing of the hub's client."""
+"""Which repositories of the Hugging Face hub an experiment needs; does not import the client."""
 
 import json
 import re
@@ -11,9 +11,9 @@ from unlearning.benchmark import benchmark_of
 from unlearning.config.named import named_models
 
 HUB_ID = re.compile(r"(?!.*(--|\.\.))[\w.-]+/[\w.-]+")
-# transformers' own names: no pickles, and no second copy of the weights in another format
+# the names that transformers writes: no pickles, no second copy of the weights in another format
 MODEL_FILES = ("*.json", "model*.safetensors", "*.model", "*.txt", "*.jinja")
-WORDS = re.compile(r"(readme|licen[cs]e|notice|use_policy)", re.IGNORECASE)
+TEXT_FILES = re.compile(r"(readme|licen[cs]e|notice|use_policy)", re.IGNORECASE)
 # hub id -> how its model can be had where the hub cannot be reached
 WITHOUT_HUB = {
     "HuggingFaceTB/SmolLM2-135M-Instruct": (
@@ -27,8 +27,8 @@ DATA_FILES = ("README.md", "*.json", "*.jsonl", "*.parquet")
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository at a revision. kind: model or dataset. setting: the config key that asks. part:
-    of a dataset, what the paths of the files that are taken hold."""
+    """A repository at a revision. kind: model or dataset. setting: the config key that names it.
+    part: for a data set, a text that the paths of the wanted files contain."""
 
     setting: str
     kind: str
@@ -37,29 +37,32 @@ class Repository:
     part: str = ""
 
     @property
-    def files(self) -> dict[str, list[str]]:
-        """What is taken of it, as patterns; of a model nothing from its subfolders."""
+    def file_patterns(self) -> dict[str, list[str]]:
+        """The client's options that select the wanted files; a model's subfolders are left out."""
         if self.kind == "dataset":
-            readme, *kinds = DATA_FILES
-            wanted = [f"*{self.part}{kind}" for kind in kinds] if self.part else kinds
-            return {"allow_patterns": [readme, *wanted], "ignore_patterns": []}
+            readme, *tables = DATA_FILES
+            if self.part:
+                tables = [f"*{self.part}{pattern}" for pattern in tables]
+            return {"allow_patterns": [readme, *tables], "ignore_patterns": []}
         return {"allow_patterns": list(MODEL_FILES), "ignore_patterns": ["*/*"]}
 
 
 def model_files(folder: Path) -> list[Path]:
-    """The files of a model folder that are read, and those of the model that its adapter is for."""
-    index, record = folder / "model.safetensors.index.json", folder / "run.json"
+    """The files that loading a model folder reads; for an adapter also those of its base model."""
     patterns = {*MODEL_FILES, "adapter_model.safetensors", "*/*.jinja"}
-    shards = _read(index).get("weight_map")
-    patterns |= {*shards.values()} if isinstance(shards, dict) else set()
-    files = sorted({file for pattern in patterns for file in folder.glob(pattern)})
-    files = [file for file in files if not WORDS.match(file.name)]
-    base = folder / _read(record).get("adapter_of", {}).get("path", "")
-    return files + (model_files(base) if base != folder and base.is_dir() else [])
+    shards = _read_object(folder / "model.safetensors.index.json").get("weight_map")
+    if isinstance(shards, dict):  # a damaged index is reported when the weights are loaded
+        patterns.update(shards.values())
+    files: set[Path] = set()
+    for pattern in patterns:
+        files.update(path for path in folder.glob(pattern) if not TEXT_FILES.match(path.name))
+    base = folder / _read_object(folder / "run.json").get("adapter_of", {}).get("path", "")
+    base_files = model_files(base) if base != folder and base.is_dir() else []
+    return sorted(files) + base_files
 
 
-def _read(path: Path) -> dict:
-    """The object of a JSON file; an empty one where it is damaged, which its reader says."""
+def _read_object(path: Path) -> dict:
+    """The object in a JSON file; empty if the file is damaged, which loading the model reports."""
     with suppress(OSError, ValueError):
         content = json.loads(path.read_text(encoding="utf-8"))
         return content if isinstance(content, dict) else {}
@@ -68,23 +71,25 @@ def _read(path: Path) -> dict:
 
 def on_hub(path: str | None) -> bool:
     """Whether a model's path is a hub id rather than a folder or GGUF file."""
-    named = bool(path and HUB_ID.fullmatch(path)) and not is_gguf(path)
-    return named and not Path(path).parent.is_dir()
+    if not path or not HUB_ID.fullmatch(path) or is_gguf(path):
+        return False
+    return not Path(path).parent.is_dir()
 
 
 def repositories(config: dict) -> dict[str, Repository]:
-    """Models and data -> the repository, where a complete config takes them from the hub."""
-    found = {}
+    """Asset -> repository, for the models and data that a complete config takes from the hub."""
+    models = {}
     for asset, model in named_models(config).items():
         if on_hub(model.path):
-            found[asset] = Repository(model.setting, "model", model.path, model.revision)
-    return found | benchmark_of(config["data"]["source"]).repositories(config)
+            models[asset] = Repository(model.setting, "model", model.path, model.revision)
+    return models | benchmark_of(config["data"]["source"]).repositories(config)
 
 
-def needed(config: dict) -> dict[str, dict]:
-    """Models, data, harness -> what rule fetch is told of each that a complete config needs."""
-    asked = {asset: asdict(repository) for asset, repository in repositories(config).items()}
-    if benchmark_of(config["data"]["source"]).brings_tasks(config["data"]):
-        return asked
-    harness = {key: config["harness"][key] for key in ("tasks", "include_path")}
-    return asked | ({"harness": harness} if harness["tasks"] else {})
+def fetch_settings(config: dict) -> dict[str, dict]:
+    """Asset -> settings of rule fetch, for the models, data and harness tasks of a config."""
+    settings = {asset: asdict(repository) for asset, repository in repositories(config).items()}
+    brings_tasks = benchmark_of(config["data"]["source"]).brings_tasks(config["data"])
+    tasks = config["harness"]["tasks"]
+    if tasks and not brings_tasks:
+        settings["harness"] = {"tasks": tasks, "include_path": config["harness"]["include_path"]}
+    return settings

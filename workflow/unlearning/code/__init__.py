@@ -1,1 +1,1 @@
-"""This project's own source text as data: what a definition does, says and refers to. No torch."""
+"""Python source text as data: what each definition does, tells the user and refers to. No torch."""

@@ -1,4 +1,4 @@
-"""Modules of this package, and files of the user's: where names lead from one to another."""
+"""Follow names through the modules of this package and through a user's Python files."""
 
 import builtins
 from collections.abc import Iterable
@@ -6,122 +6,140 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from unlearning.code.memory import remembered
-from unlearning.code.statements import Content, Origin, Statement
+from unlearning.code.cache import read_statements
+from unlearning.code.statements import Code, Import, Statement
 
 PACKAGE = Path(__file__).resolve().parents[1]
-WHOLE = "*"
-BUILTIN = {*dir(builtins), "__file__", "__path__"}  # found in every module
-OPAQUE = {"globals", "eval", "exec", "__import__"}  # they reach names that no reader sees
+ALL = "*"  # as the name of a reference: every statement of its module
+BUILTIN = {*dir(builtins), "__file__", "__path__"}  # defined in every module
+OPAQUE = {"globals", "eval", "exec", "__import__"}  # reach names that no parser sees
 
 
 class Reference(NamedTuple):
-    """A top-level definition that code uses. name: WHOLE is all of its module, and "" only what
-    the module does when it is imported. said: used by nothing but what is said to the user."""
+    """A top-level definition that code uses.
+
+    name: of the definition; ALL for the whole module, "" for the effects of importing it alone.
+    message_only: the definition is used only for messages to the user.
+    """
 
     path: Path
     name: str
-    said: bool = False
+    message_only: bool = False
 
 
 class Module(NamedTuple):
-    """bindings: name -> numbers of the statements that bind it. origins: what imports bind."""
+    """A parsed file. bindings: name -> indices of the statements that bind it. imports: name ->
+    the imports that bind it."""
 
     statements: list[Statement]
     bindings: dict[str, list[int]]
-    origins: dict[str, list[Origin]]
+    imports: dict[str, list[Import]]
 
 
 class Use(NamedTuple):
-    """A statement of a module, by its number, as something uses it. said: for nothing but what is
-    said, so that its texts do not count. keys: of a table, the entries that are looked up."""
+    """A statement of a module, by its index, and how it is used.
+
+    message_only: used only for messages, so its texts do not count. keys: if the statement is a
+    table, the entries that are looked up; None for all.
+    """
 
     path: Path
-    number: int
-    said: bool = False
+    index: int
+    message_only: bool = False
     keys: frozenset[str] | None = None
 
     @property
     def statement(self) -> Statement:
-        """What is used."""
-        return parsed(self.path).statements[self.number]
+        """The statement itself."""
+        return parse_module(self.path).statements[self.index]
 
-    def contents(self) -> list[Content]:
-        """What counts of it."""
+    def codes(self) -> list[Code]:
+        """The code of the statement, or of the table entries that are looked up."""
         entries = self.statement.entries
         if self.keys is None or entries is None:
-            return [self.statement.content]
-        return [content for key, content in entries.items() if key in self.keys]
+            return [self.statement.code]
+        return [code for key, code in entries.items() if key in self.keys]
 
     def line(self) -> str:
-        """Its digest, and where it leads."""
-        contents = self.contents()
-        own = [self.statement.unsaid] if self.said else [content.digest for content in contents]
-        leads = sorted({f"{label(path)}:{name}" for path, name, _ in references(self)})
-        return " ".join([*self.statement.binds, *own, *leads])
+        """One line for a fingerprint: names, digests, and the definitions that are referred to."""
+        if self.message_only:
+            digests = [self.statement.digest_without_texts]
+        else:
+            digests = [code.digest for code in self.codes()]
+        targets = {f"{label(path)}:{name}" for path, name, _ in references(self)}
+        return " ".join([*self.statement.names, *digests, *sorted(targets)])
 
 
 @cache
-def parsed(path: Path) -> Module:
-    """The module of a file; SyntaxError if it is no Python."""
-    module = Module(remembered(path), {}, {})
-    for number, statement in enumerate(module.statements):
-        for name in statement.binds:
-            module.bindings.setdefault(name, []).append(number)
-        for origin in statement.imports:
-            module.origins.setdefault(origin[0], []).append(origin)
+def parse_module(path: Path) -> Module:
+    """The module of a file; SyntaxError if it is not Python."""
+    module = Module(read_statements(path), {}, {})
+    for index, statement in enumerate(module.statements):
+        for name in statement.names:
+            module.bindings.setdefault(name, []).append(index)
+        for entry in statement.imports:
+            module.imports.setdefault(entry[0], []).append(entry)
     return module
 
 
 @cache
 def effects(path: Path) -> list[int]:
-    """Numbers of the statements that do something when a module is imported; an import whose name
-    nothing uses is one, if it is not of this package."""
-    return [
-        number
-        for number, statement in enumerate(parsed(path).statements)
-        if statement.acts and (statement.content.chains or not _ours(statement, path))
-    ]
+    """Indices of the statements that do something when a module is imported.
+
+    An import whose name nothing uses is one of them, unless it imports from this package.
+    """
+    indices = []
+    for index, statement in enumerate(parse_module(path).statements):
+        if statement.has_effect and (statement.code.lookups or not _is_local(statement, path)):
+            indices.append(index)
+    return indices
 
 
 @cache
 def references(use: Use) -> frozenset[Reference]:
-    """What a statement refers to in this package, or beside a file of the user's."""
-    path, module = use.path, parsed(use.path)
-    found: set[Reference | None] = set()
-    for content in use.contents():
-        inside: dict[str, list[Origin]] = {}
-        for origin in content.imports:
-            inside.setdefault(origin[0], []).append(origin)
-            found.add(_imported(origin, path))
-        if not content.chains:  # an import by itself, which hands its name on
-            found |= {_resolved(origin, (), path, use.said) for origin in content.imports}
-        for (root, *attributes), only_said in content.chains:
-            said = use.said or only_said
-            origins = inside.get(root, []) + module.origins.get(root, [])
-            targets = {_resolved(origin, attributes, path, said) for origin in origins}
-            found |= targets
-            known = {*module.bindings, *content.bound, *BUILTIN}
-            if root in OPAQUE or root not in known:
-                found.add(Reference(path, WHOLE, said))
-            elif root in module.bindings and (not origins or None in targets):
-                found.add(Reference(path, root, said))
-    return frozenset(found - {None})
+    """What a statement refers to in this package, or next to a user's file."""
+    path, module = use.path, parse_module(use.path)
+    targets: set[Reference | None] = set()
+    for code in use.codes():
+        # imports inside the code: each runs a module and binds a name for the lookups below
+        inner_imports: dict[str, list[Import]] = {}
+        for entry in code.imports:
+            inner_imports.setdefault(entry[0], []).append(entry)
+            targets.add(_imported_module(entry, path))
+        # code without lookups is an import statement, which passes its names on
+        if not code.lookups:
+            for entry in code.imports:
+                targets.add(_resolve(entry, (), path, use.message_only))
+        names = {*module.bindings, *code.bound_names, *BUILTIN}
+        for (root, *attributes), in_message in code.lookups:
+            message_only = use.message_only or in_message
+            # the root may be bound by several imports, for example in two branches
+            imports = inner_imports.get(root, []) + module.imports.get(root, [])
+            resolved = {_resolve(entry, attributes, path, message_only) for entry in imports}
+            targets |= resolved
+            # a name that is bound nowhere could be anything: the whole module counts
+            if root in OPAQUE or root not in names:
+                targets.add(Reference(path, ALL, message_only))
+            elif root in module.bindings and (not imports or None in resolved):
+                targets.add(Reference(path, root, message_only))
+    return frozenset(targets - {None})
 
 
-def imports(path: Path) -> set[Reference]:
-    """The modules that are imported with a module."""
-    origins = [origin for origins in parsed(path).origins.values() for origin in origins]
-    found = {_imported(origin, path) for origin in origins}
-    above = path.with_name("__init__.py")
-    if above.is_file():
-        found.add(Reference(above, ""))
-    return found - {None}
+def imported_modules(path: Path) -> set[Reference]:
+    """The modules that run when a module is imported."""
+    targets = set()
+    for imports in parse_module(path).imports.values():
+        for entry in imports:
+            targets.add(_imported_module(entry, path))
+    parent = path.with_name("__init__.py")  # Python runs a package before the modules in it
+    if parent.is_file():
+        targets.add(Reference(parent, ""))
+    return targets - {None}
 
 
 @cache
 def label(path: Path) -> str:
-    """A file as digests spell it, wherever the project lies."""
+    """A file's name in fingerprints, which does not depend on where the project lies."""
     for folder in (PACKAGE, Path.cwd()):
         if path.is_relative_to(folder):
             return path.relative_to(folder).as_posix()
@@ -129,18 +147,21 @@ def label(path: Path) -> str:
 
 
 @cache
-def located(module: str, near: Path, level: int = 0) -> Path | None:
-    """The file of a module as code in the file `near` imports it; None outside this package and,
-    for a file of the user's, outside its folder and the one that runs start from."""
+def module_file(module: str, importer: Path, level: int = 0) -> Path | None:
+    """The file of a module that the file `importer` imports.
+
+    None outside this package and, for a user's file, outside its folder and the working directory.
+    """
     names = [name for name in module.split(".") if name]
+    # where the search starts: a relative import, this package, or a user's helpers
     if level:
-        roots = (near.parents[level - 1],)
+        roots = (importer.parents[level - 1],)
     elif names[0] == PACKAGE.name:
         roots = (PACKAGE.parent,)
-    elif near.is_relative_to(PACKAGE):
+    elif importer.is_relative_to(PACKAGE):
         return None
     else:
-        roots = (near.parent, Path.cwd())
+        roots = (importer.parent, Path.cwd())
     for root in roots:
         base = root.joinpath(*names)
         for path in (base / "__init__.py", base.with_name(f"{base.name}.py")):
@@ -149,28 +170,29 @@ def located(module: str, near: Path, level: int = 0) -> Path | None:
     return None
 
 
-def _ours(statement: Statement, near: Path) -> bool:
-    """Whether a statement imports from this package, or from beside a file of the user's."""
-    return any(located(module, near, level) for _, module, _, level in statement.imports)
+def _is_local(statement: Statement, importer: Path) -> bool:
+    """Whether a statement imports from this package, or from next to a user's file."""
+    return any(module_file(module, importer, level) for _, module, _, level in statement.imports)
 
 
-def _resolved(
-    origin: Origin, attributes: Iterable[str], near: Path, said: bool
+def _resolve(
+    entry: Import, attributes: Iterable[str], importer: Path, message_only: bool
 ) -> Reference | None:
-    """The definition that attributes of an imported name stand for; None if it is not ours."""
-    _, module, name, level = origin
+    """The definition that attributes of an imported name stand for; None outside this package."""
+    _, module, name, level = entry
     names = [*([name] if name else []), *attributes]
-    path = located(module, near, level)
-    while names and (path is None or names[0] not in parsed(path).bindings):
-        below = ".".join(filter(None, (module, names[0])))
-        deeper = located(below, near, level)
-        if deeper is None:
+    path = module_file(module, importer, level)
+    # a name that the module does not bind may be a submodule: package.module.function
+    while names and (path is None or names[0] not in parse_module(path).bindings):
+        submodule = ".".join(filter(None, (module, names[0])))
+        submodule_path = module_file(submodule, importer, level)
+        if submodule_path is None:
             break
-        module, path, names = below, deeper, names[1:]
-    return path and Reference(path, names[0] if names else WHOLE, said)
+        module, path, names = submodule, submodule_path, names[1:]
+    return path and Reference(path, names[0] if names else ALL, message_only)
 
 
-def _imported(origin: Origin, near: Path) -> Reference | None:
-    """The module that an import runs."""
-    found = _resolved(origin, (), near, False)
-    return found and found._replace(name="")
+def _imported_module(entry: Import, importer: Path) -> Reference | None:
+    """The module that runs because of an import."""
+    target = _resolve(entry, (), importer, False)
+    return target and target._replace(name="")

@@ -1,6 +1,6 @@
-"""A Python file as its top-level statements: what each says in short, binds, does and looks up.
+"""Parse a Python file into top-level statements: digest, names, effects and lookups of each.
 
-Nothing is run. What is found is plain data, which files keep (`memory`).
+Nothing is run. The statements are plain data, which `cache` keeps in a file.
 """
 
 import ast
@@ -8,101 +8,110 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from unlearning.code.words import FUNCTIONS, Said, is_text, meaning, without_texts
+from unlearning.code.normalise import FUNCTIONS, Message, is_text, normalise, remove_texts
 
-# Decorators that do nothing but to what they decorate, by module or by name.
+# decorators, by module or by name, that change nothing but what they decorate
 DECORATORS = {"functools", "contextlib", "dataclasses", "abc", "typing", "enum", "torch"}
 DECORATORS |= {"property", "staticmethod", "classmethod"}
 ACCESSORS = {"setter", "getter", "deleter"}
-FOR_OTHERS = {"TYPE_CHECKING", "typing.TYPE_CHECKING", "__name__ == '__main__'"}
+UNUSED_BLOCKS = {"TYPE_CHECKING", "typing.TYPE_CHECKING", "__name__ == '__main__'"}
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
-Origin = tuple[str, str, str, int]  # bound name; module, name in it or "", level of an import
+Import = tuple[str, str, str, int]  # bound name; module, name in it or "", level of the import
 
 
 @dataclass
-class Content:
-    """Code. digest: of its syntax tree. chains: the names that it looks up outside itself, with
-    the attributes that follow, and whether it does so for nothing but what is said to the user.
-    imports: those in it. bound: every name that it binds anywhere."""
+class Code:
+    """What a piece of code refers to.
+
+    digest: of its syntax tree. lookups: names from outside it with the attributes that follow, and
+    whether only a message to the user needs them. imports: those inside it. bound_names: every name
+    that it binds, in any scope.
+    """
 
     digest: str
-    chains: list[tuple[list[str], bool]] = field(default_factory=list)
-    imports: list[Origin] = field(default_factory=list)
-    bound: list[str] = field(default_factory=list)
+    lookups: list[tuple[list[str], bool]] = field(default_factory=list)
+    imports: list[Import] = field(default_factory=list)
+    bound_names: list[str] = field(default_factory=list)
 
 
 @dataclass
 class Statement:
-    """A top-level statement. binds: its names. imports: what it imports while its module is.
-    acts: whether it does more than bind. defines: whether it is a function or class. unsaid: digest
-    of its code without texts. entries: of a table, key -> value."""
+    """A top-level statement.
 
-    content: Content
-    unsaid: str
-    binds: list[str]
-    imports: list[Origin]
-    acts: bool
-    defines: bool
-    entries: dict[str, Content] | None = None
+    names: those that it binds. imports: those that run when its module is imported. has_effect:
+    whether it does more than bind names. is_definition: whether it is a function or class.
+    entries: key -> value if it is a table.
+    """
+
+    code: Code
+    digest_without_texts: str
+    names: list[str]
+    imports: list[Import]
+    has_effect: bool
+    is_definition: bool
+    entries: dict[str, Code] | None = None
 
 
 def statements(source: str, filename: str) -> list[Statement]:
-    """The top-level statements of a module; each imported name is a statement of its own.
-    SyntaxError if it is no Python."""
+    """The top-level statements of a module, with one statement for each imported name.
+    SyntaxError if it is not Python."""
     tree = ast.parse(source, filename=filename)
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    origins: dict[str, set[str]] = {}
-    found = []
+    used_names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    origins: dict[str, set[str]] = {}  # imported name -> the packages that it may come from
+    result = []
     for statement in tree.body:
-        if is_text(statement) or _is_for_others(statement):
+        if is_text(statement) or _is_unused_block(statement):
             continue
-        one_by_one = isinstance(statement, ast.Import | ast.ImportFrom)
-        for one in _one_by_one(statement) if one_by_one else [statement]:
-            for name, module, _, _ in _imports(one):
+        is_import = isinstance(statement, ast.Import | ast.ImportFrom)
+        for part in _split_import(statement) if is_import else [statement]:
+            for name, module, _, _ in _imports(part):
                 origins.setdefault(name, set()).add(module.partition(".")[0])
-            plain = Plain(origins)
-            acts = not used.intersection(_binds(one)) if one_by_one else _acts(one, plain)
-            found.append(_statement(one if one_by_one else meaning(one, plain), acts))
-    return found
-
-
-def _statement(statement: ast.stmt, acts: bool) -> Statement:
-    defines = isinstance(statement, (*FUNCTIONS, ast.ClassDef))
-    result = Statement(
-        _content(statement),
-        "",
-        sorted(set(_bound([statement]))),
-        list(_imports(statement)),
-        acts,
-        defines,
-        _entries(statement),
-    )
-    result.unsaid = _digest(without_texts(statement))  # changes it, so it comes last
+            if is_import:  # an import whose name nothing uses is there for its effect
+                has_effect = used_names.isdisjoint(_binds(part))
+            else:
+                is_known = KnownDecorators(origins)
+                has_effect = _has_effect(part, is_known)
+                part = normalise(part, is_known)
+            result.append(_statement(part, has_effect))
     return result
 
 
-def _content(node: ast.AST) -> Content:
-    imports: list[Origin] = []
-    bound: set[str] = set()
-    shared: set[str] = set()  # names that no function has for its own: global ones, imports
+def _statement(statement: ast.stmt, has_effect: bool) -> Statement:
+    # keyword arguments are evaluated in order: removing the texts changes the tree and comes last
+    return Statement(
+        code=_code(statement),
+        names=sorted(set(_bound_names([statement]))),
+        imports=list(_imports(statement)),
+        has_effect=has_effect,
+        is_definition=isinstance(statement, (*FUNCTIONS, ast.ClassDef)),
+        entries=_entries(statement),
+        digest_without_texts=_digest(remove_texts(statement)),
+    )
+
+
+def _code(node: ast.AST) -> Code:
+    imports: list[Import] = []
+    bound_names: set[str] = set()
+    shared: set[str] = set()  # names that are local to no function: global ones, imports
     for part in ast.walk(node):
-        bound.update(_binds(part))
+        bound_names.update(_binds(part))
         imports += _imports(part, deep=False)
         if isinstance(part, ast.Global):
             shared.update(part.names)
+    # what an import binds is looked up, so that it leads to the imported module
     shared.update(name for name, *_ in imports)
-    chains = {(tuple(names), said) for names, said in _chains(node, frozenset(), shared, False)}
-    return Content(_digest(node), sorted(chains), imports, sorted(bound))
+    lookups = sorted(set(_lookups(node, frozenset(), shared, False)))
+    return Code(_digest(node), lookups, imports, sorted(bound_names))
 
 
-def _entries(statement: ast.stmt) -> dict[str, Content] | None:
-    """Key -> value of a table that a statement writes out."""
+def _entries(statement: ast.stmt) -> dict[str, Code] | None:
+    """Key -> value if a statement assigns a dict display whose keys are constants."""
     match statement:
         case ast.Assign(value=ast.Dict(keys, values)):
             if all(isinstance(key, ast.Constant) for key in keys):
                 pairs = zip(keys, values, strict=True)
-                return {str(key.value): _content(value) for key, value in pairs}
+                return {str(key.value): _code(value) for key, value in pairs}
     return None
 
 
@@ -110,8 +119,8 @@ def _digest(node: ast.AST) -> str:
     return hashlib.sha256(ast.dump(node).encode()).hexdigest()
 
 
-class Plain:
-    """Whether a decorator is known to do nothing but to what it decorates. origins: name -> the
+class KnownDecorators:
+    """Whether a decorator is known to change nothing but what it decorates. origins: name -> the
     packages that imports bind it to."""
 
     def __init__(self, origins: dict[str, set[str]]):
@@ -119,13 +128,13 @@ class Plain:
 
     def __call__(self, decorator: ast.expr) -> bool:
         function = decorator.func if isinstance(decorator, ast.Call) else decorator
-        root, *attributes = _chain(function) or ("",)
-        known = {root, *self.origins.get(root, ())} & DECORATORS
-        return bool(known or {*attributes} & ACCESSORS)
+        root, *attributes = _dotted_name(function) or ("",)
+        names = {root, *self.origins.get(root, ())}
+        return not DECORATORS.isdisjoint(names) or not ACCESSORS.isdisjoint(attributes)
 
 
-def _one_by_one(statement: ast.Import | ast.ImportFrom) -> Iterator[ast.stmt]:
-    """The same imports, a statement for each name."""
+def _split_import(statement: ast.Import | ast.ImportFrom) -> Iterator[ast.stmt]:
+    """The same imports, one statement for each name."""
     for alias in statement.names:
         if isinstance(statement, ast.Import):
             yield ast.Import([alias])
@@ -133,12 +142,13 @@ def _one_by_one(statement: ast.Import | ast.ImportFrom) -> Iterator[ast.stmt]:
             yield ast.ImportFrom(statement.module, [alias], statement.level)
 
 
-def _imports(node: ast.AST, deep: bool = True) -> Iterator[Origin]:
-    """What imports bind: those of a node, or of all that runs with it."""
+def _imports(node: ast.AST, deep: bool = True) -> Iterator[Import]:
+    """The imports of a node; deep: also those of the nodes in it that run with it."""
     if isinstance(node, ast.Import):
         for alias in node.names:
             name = alias.asname or alias.name.partition(".")[0]
             yield name, alias.name if alias.asname else name, "", 0
+            # `import a.b` binds a, and runs a.b without a name of its own
             if not alias.asname and alias.name != name:
                 yield "", alias.name, "", 0
     elif isinstance(node, ast.ImportFrom):
@@ -149,30 +159,31 @@ def _imports(node: ast.AST, deep: bool = True) -> Iterator[Origin]:
             yield from _imports(child)
 
 
-def _is_for_others(statement: ast.stmt) -> bool:
-    """Whether it is a block for type checkers, or for the file as a program."""
-    return isinstance(statement, ast.If) and ast.unparse(statement.test) in FOR_OTHERS
+def _is_unused_block(statement: ast.stmt) -> bool:
+    """Whether it is a block for type checkers, or for running the file as a program."""
+    return isinstance(statement, ast.If) and ast.unparse(statement.test) in UNUSED_BLOCKS
 
 
-def _acts(statement: ast.stmt, plain: Plain) -> bool:
+def _has_effect(statement: ast.stmt, is_known: KnownDecorators) -> bool:
     """Whether a statement does more than bind names."""
     match statement:
         case ast.FunctionDef() | ast.AsyncFunctionDef():
-            return not all(map(plain, statement.decorator_list))
+            return not all(map(is_known, statement.decorator_list))
         case ast.ClassDef():
+            if statement.keywords or not all(map(is_known, statement.decorator_list)):
+                return True
             inner = [s for s in statement.body if isinstance(s, (*FUNCTIONS, ast.ClassDef))]
-            known = all(map(plain, statement.decorator_list)) and not statement.keywords
-            return not known or any(_acts(s, plain) for s in inner)
+            return any(_has_effect(s, is_known) for s in inner)
         case ast.Assign(targets):
-            return any(map(_changes, targets))
+            return any(map(_is_in_place, targets))
         case ast.AnnAssign(target):
-            return _changes(target)
+            return _is_in_place(target)
         case ast.AugAssign(target=ast.Name("__all__")) | ast.Pass():
             return False
     return True
 
 
-def _changes(target: ast.expr) -> bool:
+def _is_in_place(target: ast.expr) -> bool:
     """Whether an assignment changes something in place."""
     return any(isinstance(node, ast.Attribute | ast.Subscript) for node in ast.walk(target))
 
@@ -195,18 +206,19 @@ def _binds(node: ast.AST) -> list[str]:
     return []
 
 
-def _bound(nodes: Iterable[ast.AST]) -> Iterator[str]:
+def _bound_names(nodes: Iterable[ast.AST]) -> Iterator[str]:
     """The names that nodes bind in the scope that they stand in."""
     for node in nodes:
         yield from _binds(node)
         if isinstance(node, COMPREHENSIONS):
-            walrus = [n.target for n in ast.walk(node) if isinstance(n, ast.NamedExpr)]
-            yield from _bound(walrus)
+            # of a comprehension's names only those of := belong to the scope around it
+            walrus_targets = [n.target for n in ast.walk(node) if isinstance(n, ast.NamedExpr)]
+            yield from _bound_names(walrus_targets)
         elif not isinstance(node, (*FUNCTIONS, ast.Lambda, ast.ClassDef)):
-            yield from _bound(ast.iter_child_nodes(node))
+            yield from _bound_names(ast.iter_child_nodes(node))
 
 
-def _chain(node: ast.AST) -> tuple[str, ...] | None:
+def _dotted_name(node: ast.AST) -> tuple[str, ...] | None:
     """(a, b, c) of a.b.c; None if it does not begin with a name."""
     names: list[str] = []
     while isinstance(node, ast.Attribute):
@@ -215,36 +227,38 @@ def _chain(node: ast.AST) -> tuple[str, ...] | None:
     return (node.id, *reversed(names)) if isinstance(node, ast.Name) else None
 
 
-def _chains(
-    node: ast.AST, local: frozenset[str], shared: set[str], said: bool
+def _lookups(
+    node: ast.AST, local: frozenset[str], shared: set[str], in_message: bool
 ) -> Iterator[tuple[tuple[str, ...], bool]]:
-    """The names that a node looks up in its module, with their attributes and whether they are
-    only said. local: names of the functions around it; shared: names that are never local."""
-    if isinstance(node, Said):
-        said = True
-    elif (names := _chain(node)) is not None:
+    """The names that a node looks up in its module, with their attributes and whether only a
+    message needs them. local: names of the functions around it; shared: names never local."""
+    if isinstance(node, Message):
+        in_message = True
+    elif (names := _dotted_name(node)) is not None:
         if names[0] not in local:
-            yield names, said
+            yield names, in_message
         return
-    outside, inside = _parts(node)
-    for part in outside:
-        yield from _chains(part, local, shared, said)
-    if inside:
-        local |= {*_bound(inside)} - shared
-        for part in inside:
-            yield from _chains(part, local, shared, said)
+    outer_parts, inner_parts = _split_scopes(node)
+    for part in outer_parts:
+        yield from _lookups(part, local, shared, in_message)
+    # an inner function sees its own names and those of the functions around it
+    if inner_parts:
+        local |= {*_bound_names(inner_parts)} - shared
+        for part in inner_parts:
+            yield from _lookups(part, local, shared, in_message)
 
 
-def _parts(node: ast.AST) -> tuple[list[ast.AST], list[ast.AST]]:
-    """What of a node is evaluated in the scope around it, and what in a scope of its own."""
+def _split_scopes(node: ast.AST) -> tuple[list[ast.AST], list[ast.AST]]:
+    """The parts of a node that are evaluated in the scope around it, and those in its own scope."""
     if isinstance(node, (*FUNCTIONS, ast.Lambda)):
         arguments = node.args
+        # defaults, decorators and return annotations are evaluated at the definition
         defaults = [d for d in (*arguments.defaults, *arguments.kw_defaults) if d is not None]
         if isinstance(node, ast.Lambda):
             return defaults, [arguments, node.body]
         returns = [node.returns] if node.returns else []
         return [*defaults, *node.decorator_list, *returns], [arguments, *node.body]
+    # a comprehension evaluates only its first iterable in the scope around it
     if isinstance(node, COMPREHENSIONS):
-        first = node.generators[0]
-        return [first.iter], list(ast.iter_child_nodes(node))
+        return [node.generators[0].iter], list(ast.iter_child_nodes(node))
     return list(ast.iter_child_nodes(node)), []

@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 
 from unlearning.benchmark import Check, benchmark_of
+from unlearning.config.draws import draw_numbers, draw_problems
 from unlearning.config.judged import use_problems
 from unlearning.config.layout import attack_shares, blocks, grid, path_id, points, spelled
 from unlearning.config.named import uses_base
@@ -17,7 +18,7 @@ from unlearning.config.stated import known_methods
 from unlearning.methods.own import hyper_block, own_methods
 from unlearning.methods.patterns import llama_names, matching, no_match
 from unlearning.methods.references import ReferenceChoice, can_be_replaced
-from unlearning.methods.registry import Losses, hyper_parameters, known, names, terms
+from unlearning.methods.registry import Losses, describe_names, hyper_parameters, names, terms
 from unlearning.methods.terms import AnyHyper, Choice, Hyper
 
 # Unlearning runs and attacks of an experiment. Each is a job or several; Snakemake plans as many in
@@ -28,7 +29,7 @@ Stated = AnyHyper | ReferenceChoice
 # hooks that reach into a model's own weights
 WEIGHTS = {"trains": "chooses the weights that it trains", "after": "combines whole models"}
 _OVERRIDES = {"epochs": Hyper(0, above=0), "lr": Hyper(0, above=0)}
-_OVERRIDES |= {"max_steps": Hyper(0, at_least=1, whole=True)}
+_OVERRIDES |= {"max_steps": Hyper(0, at_least=1, integer=True)}
 _SCHEDULE = Choice(("linear", "constant", "cosine"), "linear")
 
 
@@ -52,6 +53,7 @@ def _checks(config: dict, sections: Collection[str]) -> list[Check]:
     checks: list[Check] = [
         _model,
         named_problems,
+        draw_problems,
         partial(unused_sections, sections),
         use_problems,
         _methods,
@@ -73,16 +75,17 @@ def _runs(config: dict) -> Iterator[str]:
     splits, seeds = len(config["forget_splits"]), len(unlearn["seeds"])
     again = len(folds["splits"]) * len(folds["seeds"] or unlearn["seeds"])
     attacks = len(attack_shares(config["relearn"]))
-    runs = 0
+    draws, runs = len(draw_numbers(config)), 0
     for name, stated in config["methods"].items():
         cells = splits * seeds + (again if name in folds["methods"] else 0)
         each = 1 + (attacks if name in attacked else 0)
-        runs += sum(map(points, blocks(hyper_block(stated)))) * cells * each
+        runs += sum(map(points, blocks(hyper_block(stated)))) * cells * each * draws
     if runs > MOST_RUNS:
         yield (
-            f"methods: their grids on {splits} splits with {seeds} seeds make {runs:,} runs, "
-            f"attacks included; at most {MOST_RUNS:,} are planned. Shorten the lists, or divide "
-            "them among several configs that name the same world"
+            f"methods: their grids on {splits} splits with {seeds} seeds"
+            f"{f' in {draws} draws' if draws > 1 else ''} make {runs:,} runs, attacks included; at "
+            f"most {MOST_RUNS:,} are planned. Shorten the lists, or divide them among several "
+            "configs that name the same world"
         )
 
 
@@ -124,7 +127,7 @@ def _methods(config: dict) -> Iterator[str]:
         elif not (isinstance(stated, dict) and "function" in stated):  # else reported above
             yield (
                 f"methods: unknown method '{name}'{did_you_mean(name, allowed)} Known: "
-                f"{known(losses)}. A method of your own names its function"
+                f"{describe_names(losses)}. A method of your own names its function"
             )
 
 

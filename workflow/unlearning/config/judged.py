@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from unlearning.assets.needs import needed
+from unlearning.assets.needs import fetch_settings
 from unlearning.config.named import MODEL
 
 
@@ -36,7 +36,7 @@ _NOT_READ_BY = {"target": ("finetune",), "retrained": ("finetune", "unlearn", "r
 def assets_of(experiment) -> dict[str, dict]:
     """Models, data, harness -> what rule fetch is told of each that comes from the hub; of a model
     also what it is judged for."""
-    assets = needed(experiment.config)
+    assets = fetch_settings(experiment.config)
     for asset, settings in assets.items():
         if settings.get("kind") == "model":
             settings["use"] = model_use(experiment, asset)

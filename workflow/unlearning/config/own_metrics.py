@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from unlearning.benchmark import folder_of, room
-from unlearning.user_code import defined_function
+from unlearning.user_code import function_arguments
 
 NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 
@@ -21,7 +21,7 @@ def own_metric_problems(config: dict) -> Iterator[str]:
             yield f"{where}: write lower-case letters, digits and '_', a letter first"
         if name in known:
             yield f"{where}: '{name}' is a metric of this benchmark; choose another name"
-        arguments, problems = defined_function(where, function)
+        arguments, problems = function_arguments(where, function)
         yield from problems
         if arguments is None:
             continue

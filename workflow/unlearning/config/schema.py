@@ -233,10 +233,16 @@ def _explain_error(error: ValidationError) -> list[str]:
         # a schema says in words what a pattern means
         "pattern": lambda v: error.schema.get("$comment", f"text that matches {v}"),
     }
-    types = _listed(error.validator_value) if error.validator == "type" else []
+    if error.validator == "enum" and isinstance(error.instance, str):
+        advice = did_you_mean(
+            error.instance, [v for v in error.validator_value if isinstance(v, str)]
+        )
+    else:
+        types = _listed(error.validator_value) if error.validator == "type" else []
+        advice = hint(error.instance, types)
     return [
         f"{place}: must be {allowed[error.validator](error.validator_value)}, "
-        f"found {_shortened(error.instance)}{hint(error.instance, types)}"
+        f"found {_shortened(error.instance)}{advice}"
     ]
 
 

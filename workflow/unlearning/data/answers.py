@@ -1,6 +1,6 @@
-"""Answers that are not the truth: refusals, of our own or of a file, and plausible false answers.
+"""Answers that are not the truth: refusals and plausible false answers.
 
-Methods alone read them that teach one of them, so they are tables of their own jobs.
+Only the methods that train on them read these tables, so jobs of their own write them.
 """
 
 from pathlib import Path
@@ -52,10 +52,12 @@ def alternatives_table(split: str) -> str:
 
 
 def read_answers(folders: list[Path], name: str) -> list[dict]:
-    """The rows of a table of answers, from the folder that has it; UserError if none has."""
+    """The rows of the table `name`, from the first of the folders that has it; UserError if none
+    has."""
     for folder in folders:
-        if (folder / f"{name}.json").is_file():
-            return read_table(folder / f"{name}.json")
+        path = folder / f"{name}.json"
+        if path.is_file():
+            return read_table(path)
     raise UserError(
         f"--answers: the method teaches {name}.json, which none of the folders "
         f"{list(map(str, folders))} holds; name one that stage answers has written"
@@ -63,20 +65,20 @@ def read_answers(folders: list[Path], name: str) -> list[dict]:
 
 
 def refusals(data: dict, snapshots: dict[str, str], names: ColumnNames) -> list[dict]:
-    """Rows {answer} of the file that data.idontknow names, else those that the benchmark has."""
+    """Rows {answer} of the file that data.idontknow names, or else the benchmark's."""
     if data["idontknow"] is not None:
         return read_rows(Path(data["idontknow"]), "idontknow", names).rows
     return room(folder_of(data["source"]), "data").refusals(data, snapshots, names)
 
 
 def standard_refusals() -> list[dict]:
-    """Rows {answer} of our own refusals."""
+    """The built-in refusals as rows {answer}."""
     return [{"answer": text} for text in REFUSALS]
 
 
 def alternatives(data: dict, forget: Tables, names: ColumnNames) -> Tables:
-    """Split -> its rows in `forget` with plausible false answers: of the file that
-    data.alternatives names, else those that the benchmark makes."""
+    """Split -> its rows in `forget` with plausible false answers, from the file that
+    data.alternatives names, or else from the benchmark."""
     if data.get("alternatives") is None:
         return room(folder_of(data["source"]), "data").alternatives(data, forget)
     answers = alternative_answers(Path(data["alternatives"]), names)
@@ -84,30 +86,30 @@ def alternatives(data: dict, forget: Tables, names: ColumnNames) -> Tables:
 
 
 def with_alternatives(rows: list[dict], answers: dict[str, list[str]]) -> list[dict]:
-    """The rows' questions and answers with their plausible false answers; DataError if one is
-    missing."""
+    """Add the plausible false answers to the rows' questions and answers; DataError if a question
+    has none."""
     missing = [row["question"] for row in rows if row["question"] not in answers]
     if missing:
         raise DataError(
             f"data.alternatives: no alternative answer to {len(missing)} of {len(rows)} forget "
             f"questions; the first is {missing[0]!r}"
         )
-    return [
-        {**row, "alternative_answer": answers[row["question"]]} for row in question_answer(rows)
-    ]
+    pairs = question_answer(rows)
+    return [{**row, "alternative_answer": answers[row["question"]]} for row in pairs]
 
 
 def alternative_answers(path: Path, renamed: ColumnNames | None = None) -> dict[str, list[str]]:
-    """question -> plausible false answers, from a file of rows; DataError if malformed.
+    """Question -> plausible false answers, from a file of rows; DataError if malformed.
 
-    Rows {question, alternative_answer: [...]}, or {question, alternate} for each answer as AltPO's
-    generator writes them.
+    A row is {question, alternative_answer: [...]}, or {question, alternate} with one answer, as
+    AltPO's generator writes them.
     """
-    file = read_file(Path(path))
-    kinds = {"alternate": str, "alternative_answer": list}
-    column = "alternate" if "alternate" in file.columns() else "alternative_answer"
+    table = read_file(Path(path))
     answers: dict[str, list[str]] = {}
-    for row in file.checked({"question": str, column: kinds[column]}, renamed).rows:
-        texts = row[column] if isinstance(row[column], list) else [row[column]]
-        answers.setdefault(row["question"], []).extend(texts)
+    if "alternate" in table.columns():
+        for row in table.checked({"question": str, "alternate": str}, renamed).rows:
+            answers.setdefault(row["question"], []).append(row["alternate"])
+    else:
+        for row in table.checked({"question": str, "alternative_answer": list}, renamed).rows:
+            answers.setdefault(row["question"], []).extend(row["alternative_answer"])
     return answers

@@ -1,4 +1,4 @@
-"""The tables of an experiment: whatever the source, the same files come out."""
+"""Make the tables of an experiment from the source that its config names."""
 
 from unlearning.benchmark import folder_of, room
 from unlearning.data.tables import ColumnNames, DataError
@@ -9,25 +9,28 @@ Tables = dict[str, list[dict]]
 def build_tables(
     data: dict, splits: list[str], snapshots: dict[str, str], names: ColumnNames | None = None
 ) -> Tables:
-    """All tables of the config's data section. snapshots: asset -> folder of what the hub has,
-    where no folder is named. names: the section's columns, to be asked later which were used."""
+    """All tables of the config's data section.
+
+    snapshots: asset -> folder of its files from the hub, where the config names no folder.
+    names: the section's columns; they record which of them the files have.
+    """
     names = names or ColumnNames(data.get("columns", {}))
-    made_by = room(folder_of(data["source"]), "data").TABLES[data["source"]]
-    return made_by(data, splits, snapshots, names)
+    build = room(folder_of(data["source"]), "data").TABLES[data["source"]]
+    return build(data, splits, snapshots, names)
 
 
 def key(row: dict) -> tuple[str, str]:
-    """What makes two rows the same: question and answer."""
+    """Question and answer, by which two rows are the same."""
     return row["question"], row["answer"]
 
 
 def question_answer(rows: list[dict]) -> list[dict]:
-    """Only the columns that models are trained on."""
+    """The rows with only the columns that models are trained on."""
     return [{"question": row["question"], "answer": row["answer"]} for row in rows]
 
 
 def snapshot(snapshots: dict[str, str], asset: str = "data") -> str:
-    """The folder of what the hub has; DataError if there is none."""
+    """The folder of an asset's files from the hub; DataError if there is none."""
     if asset not in snapshots:
         raise DataError("data.data_dir is null: give the snapshot of the hub's repository")
     return snapshots[asset]

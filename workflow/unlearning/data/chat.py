@@ -1,50 +1,59 @@
 """The prompt format that a tokenizer's own chat template writes.
 
-The template is rendered once around marks in place of question and answer, and taken apart there.
-Probes then compare what the format writes with what the template writes, so that a template that
-treats texts otherwise is refused rather than approximated.
+The template is rendered once with marks in place of question and answer, and split at the marks.
+Probes then compare the format's text with the template's: a template that changes texts in any
+other way is refused, never approximated.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from itertools import product
 from operator import methodcaller
+from typing import Any
 
 from unlearning.data.prompts import PROMPTS, PromptFormat
 from unlearning.errors import UserError
 
-QUESTION, ANSWER = "question-7c1f", "answer-7c1f"  # no template writes these of itself
-# Templates write today's date, which would change a prompt from day to day. This is the day of the
-# format llama3 (open-unlearning).
+QUESTION, ANSWER = "question-7c1f", "answer-7c1f"  # marks that no template contains
+# Some templates write today's date, which would change prompts from day to day. They get the date
+# that the format llama3 has (from open-unlearning).
 TODAY = date(2025, 4, 10)
-PINNED = {
+TEMPLATE_VARIABLES = {
     "date_string": TODAY.strftime("%d %b %Y"),  # Llama-3
     "enable_thinking": False,  # Qwen3: answers come without reasoning
 }
-# transformers' own function for templates takes the clock's day, and functions cannot be passed:
-# a macro of that name, before the template, replaces each directive of a date's format
+# transformers gives templates a function strftime_now, which reads the clock, and takes no other in
+# its stead. A macro of that name before the template replaces each directive of a date format.
 DATES = ("a", "A", "b", "B", "d", "-d", "e", "j", "m", "-m", "u", "w", "y", "Y", "x", "D", "F")
 DIRECTIVES = "".join(f" | replace('%{c}', '{TODAY.strftime('%' + c)}')" for c in DATES)
 CLOCK = "{% macro strftime_now(format) %}{{ format" + DIRECTIVES + " }}{% endmacro %}\n"
-EDGES = ("{}", " {}", "{} ", "\n{}", "{}\n", " \n {} \n ")
-# texts that a template might escape, read as a template, or take apart
-CONTENTS = (
+EDGE_PROBES = ("{}", " {}", "{} ", "\n{}", "{}\n", " \n {} \n ")
+# texts that a template might escape, execute or split
+CONTENT_PROBES = (
     "{}: {{{{ x }}}} {{% y %}} <b>&amp;</b> 'a' \"b\" \\n",
     "{} é 漢 [x] /x/\n\ntwo  spaces",
 )
-TRIMS: tuple[Callable[[str], str], ...] = (str, str.strip, str.lstrip, str.rstrip)
-TRIMS += tuple(methodcaller(side, "\n") for side in ("strip", "lstrip", "rstrip"))
+TRIMS: tuple[Callable[[str], str], ...] = (
+    str,
+    str.strip,
+    str.lstrip,
+    str.rstrip,
+    methodcaller("strip", "\n"),
+    methodcaller("lstrip", "\n"),
+    methodcaller("rstrip", "\n"),
+)
 
 
 @dataclass(frozen=True)
 class Template:
     """A tokenizer's chat template with the system text of the config, if any."""
 
-    tokenizer: object
+    tokenizer: Any
     system: str | None
 
     def __call__(self, question: str, answer: str | None = None) -> str:
-        """The conversation with an answer, or up to where the model answers."""
+        """The conversation with its answer; without one, the prompt that the model continues."""
         turns = [] if self.system is None else [{"role": "system", "content": self.system}]
         turns.append({"role": "user", "content": question})
         if answer is not None:
@@ -55,29 +64,28 @@ class Template:
                 chat_template=CLOCK + self.tokenizer.get_chat_template(),
                 tokenize=False,
                 add_generation_prompt=answer is None,
-                **PINNED,
+                **TEMPLATE_VARIABLES,
             )
         except Exception as error:  # of Jinja, or raised by the template itself
-            without = "" if self.system is None else ", or remove model.system"
-            raise self.refusal(
-                f"cannot be used ({type(error).__name__}: {error})", without
-            ) from None
+            advice = "" if self.system is None else ", or remove model.system"
+            problem = f"cannot be used ({type(error).__name__}: {error})"
+            raise self.error(problem, advice) from None
 
-    def refusal(self, problem: str, instead: str = "") -> UserError:
-        """The error for a template that no prompt format follows from."""
+    def error(self, problem: str, advice: str = "") -> UserError:
+        """The error for a template from which no prompt format can be derived."""
         return UserError(
             f"the chat template of {self.tokenizer.name_or_path} {problem}. Set model.prompt to "
             f"another format ({', '.join(PROMPTS)}), or put another template into its "
-            f"chat_template.jinja{instead}"
+            f"chat_template.jinja{advice}"
         )
 
 
 def chat_format(tokenizer, system: str | None = None) -> PromptFormat:
-    """The format of a tokenizer's chat template; UserError if there is none, or if prompts, labels
-    or the end of an answer cannot be had from it.
+    """Derive the prompt format from a tokenizer's chat template; UserError if there is no template,
+    or if it does not tell where prompt, labels and answer end.
 
-    The prompt goes up to the answer, less spaces before it, which are labelled: tokenizers join
-    them with the first word. The answer ends in the first special token after it.
+    The prompt ends before the spaces in front of the answer: tokenizers join these with the first
+    word, so they are labelled. The answer ends with the first special token after it.
     """
     template = Template(tokenizer, system)
     if tokenizer.chat_template is None:
@@ -85,64 +93,66 @@ def chat_format(tokenizer, system: str | None = None) -> PromptFormat:
             f"model.prompt chat needs a chat template, and {tokenizer.name_or_path} has none. Put "
             f"one into its chat_template.jinja, or set another format ({', '.join(PROMPTS)})"
         )
-    whole, opened = template(QUESTION, ANSWER), template(QUESTION)
-    if whole.count(QUESTION) != 1 or whole.count(ANSWER) != 1:
-        raise template.refusal("does not write question and answer once each")
-    start, _, rest = whole.partition(QUESTION)
+    conversation, generation_prompt = template(QUESTION, ANSWER), template(QUESTION)
+
+    # split the conversation at the marks: start QUESTION between ANSWER tail
+    if conversation.count(QUESTION) != 1 or conversation.count(ANSWER) != 1:
+        raise template.error("does not write question and answer once each")
+    start, _, rest = conversation.partition(QUESTION)
     between, _, tail = rest.partition(ANSWER)
     if ANSWER in start:
-        raise template.refusal("writes the answer before the question")
+        raise template.error("writes the answer before the question")
     if system is not None and system.strip() not in start + between:
-        raise template.refusal(f"leaves out the system text {system!r}", ", or remove model.system")
-    if not f"{start}{QUESTION}{between}".startswith(opened.rstrip(" ")):
-        raise template.refusal(
-            f"starts answers with {opened[-60:]!r}, but writes {between[-60:]!r} before an answer "
-            "that is there"
+        raise template.error(f"leaves out the system text {system!r}", ", or remove model.system")
+
+    # generation has to continue the same prompt that training puts before an answer
+    if not f"{start}{QUESTION}{between}".startswith(generation_prompt.rstrip(" ")):
+        raise template.error(
+            f"starts answers with {generation_prompt[-60:]!r}, but writes {between[-60:]!r} before "
+            "an answer that is there"
         )
-    end = first_token(tokenizer, tail)
+    end = first_special_token(tokenizer, tail)
     if end is None:
-        raise template.refusal(f"writes no special token after an answer, but {tail!r}")
+        raise template.error(f"writes no special token after an answer, but {tail!r}")
+
+    # some templates trim the texts: find out which trimming reproduces this one
     question_end = between.rstrip(" ")
-    parts = {
-        "question_start": start,
-        "question_end": question_end,
-        "answer_tag": between[len(question_end) :],
-        "source": "the tokenizer's chat template",
-        "special_tokens": False,
-        "answer_end": tail[: tail.index(end)],
-        "end": end,
-    }
-    for question_text in TRIMS:
-        for answer_text in TRIMS:
-            trims = {"question_text": question_text, "answer_text": answer_text}
-            prompt = PromptFormat(**parts, **trims)
-            if follows(template, prompt):
-                return prompt
-    raise template.refusal("changes questions or answers on the way")
+    prompt = PromptFormat(
+        question_start=start,
+        question_end=question_end,
+        answer_tag=between[len(question_end) :],
+        source="the tokenizer's chat template",
+        special_tokens=False,
+        answer_end=tail[: tail.index(end)],
+        end=end,
+    )
+    for question_text, answer_text in product(TRIMS, TRIMS):
+        trimmed = replace(prompt, question_text=question_text, answer_text=answer_text)
+        if reproduces(trimmed, template):
+            return trimmed
+    raise template.error("changes questions or answers on the way")
 
 
-def follows(template: Template, prompt: PromptFormat) -> bool:
-    """Whether the format writes what the template does, around all sorts of texts."""
-    for probe in (*EDGES, *CONTENTS):
-        for question, answer in (
-            (probe.format(QUESTION), ANSWER),
-            (QUESTION, probe.format(ANSWER)),
-        ):
+def reproduces(prompt: PromptFormat, template: Template) -> bool:
+    """Whether the format writes every probe as the template does."""
+    for probe in (*EDGE_PROBES, *CONTENT_PROBES):
+        pairs = [(probe.format(QUESTION), ANSWER), (QUESTION, probe.format(ANSWER))]
+        for question, answer in pairs:
             text = prompt.prompt(question) + prompt.answer(answer) + prompt.end
             if not template(question, answer).startswith(text):
                 return False
     return True
 
 
-def first_token(tokenizer, text: str) -> str | None:
-    """The first special or added token in a text, the longest where several start; None if there
-    is none."""
-    added = {token.content for token in tokenizer.added_tokens_decoder.values()}
-    tokens = [token for token in {*added, *tokenizer.all_special_tokens} if token.strip()]
-    present = [token for token in tokens if token in text]
+def first_special_token(tokenizer, text: str) -> str | None:
+    """The special or added token that starts first in a text, the longest of several; None if
+    there is none."""
+    tokens = set(tokenizer.all_special_tokens)
+    tokens.update(token.content for token in tokenizer.added_tokens_decoder.values())
+    present = [token for token in tokens if token.strip() and token in text]
     return min(present, key=lambda token: (text.index(token), -len(token)), default=None)
 
 
 def prompt_format(tokenizer, name: str, system: str | None = None) -> PromptFormat:
-    """The format of the config's model.prompt for a tokenizer."""
+    """The format that model.prompt names: of PROMPTS, or "chat" for the tokenizer's template."""
     return chat_format(tokenizer, system) if name == "chat" else PROMPTS[name]

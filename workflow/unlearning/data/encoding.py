@@ -1,4 +1,4 @@
-"""Token ids and labels of question-answer rows, of texts and of documents."""
+"""Encode question-answer rows, texts and documents as token ids with labels."""
 
 from dataclasses import dataclass, replace
 
@@ -7,14 +7,15 @@ from tokenizers.processors import TemplateProcessing
 from unlearning.data.prompts import PromptFormat
 from unlearning.errors import UserError
 
-IGNORED = -100  # the label of a position that bears no loss
+IGNORED = -100  # the label of a position without loss
 
 
 @dataclass(frozen=True)
 class Example:
-    """One sequence. Labels are ids[start:]; where they begin follows from the prompt's length,
-    never from the pad id, so that an end-of-turn token in the prompt stays masked in the prompt
-    only (open-unlearning issue 128).
+    """One sequence of token ids, whose labels are ids[start:].
+
+    start follows from the prompt's length, never from the pad id: an end-of-turn token is masked in
+    the prompt and labelled in the answer (open-unlearning issue 128).
     """
 
     ids: tuple[int, ...]
@@ -26,49 +27,52 @@ class Example:
         return replace(self, reference_nll=nll)
 
 
-class Tokens:
-    """Token ids of texts with what a tokenizer puts before a text (BOS), and without what it puts
-    after one: a tokenizer that appends the end of sequence by itself would have answers begin
-    after it. Who needs an end appends it."""
+class PrefixTokenizer:
+    """Token ids of texts after the special tokens that a tokenizer puts first (BOS), and without
+    those that it appends: an answer must not begin after an end of sequence. Callers that need an
+    end append it."""
 
     def __init__(self, tokenizer):
         self.tokenizer = tokenizer
-        self.before: list[int] | None = None  # known from the first text
+        self.prefix: list[int] | None = None  # determined from the first text
 
     def __call__(self, texts: list[str], special_tokens: bool = True) -> list[list[int]]:
-        """The ids of each text; with special_tokens after those that the tokenizer puts first."""
-        # all at once: a call takes longer than a text
+        """The ids of each text; with special_tokens, the prefix before each."""
+        # one call for all texts: a call costs more than a text
         ids = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
         if not special_tokens:
             return ids
-        if self.before is None:
-            self.before = self._special_before(texts, ids)
-        return [[*self.before, *text] for text in ids]
+        if self.prefix is None:
+            self.prefix = self._special_prefix(texts, ids)
+        return [[*self.prefix, *text_ids] for text_ids in ids]
 
-    def _special_before(self, texts: list[str], ids: list[list[int]]) -> list[int]:
-        """The special tokens before a text: what stands there beside its ids without any."""
-        text, bare = next((pair for pair in zip(texts, ids, strict=True) if pair[1]), ("", []))
+    def _special_prefix(self, texts: list[str], ids: list[list[int]]) -> list[int]:
+        """The special tokens before a text, by comparing its ids with and without them."""
+        pairs = zip(texts, ids, strict=True)
+        text, plain = next((pair for pair in pairs if pair[1]), ("", []))
         encoded = self.tokenizer(text, return_special_tokens_mask=True)
         full, special = encoded["input_ids"], encoded["special_tokens_mask"]
-        marked = next((i for i, mark in enumerate(special) if not mark), 0)
-        for first in (marked, *range(len(full))):  # tokenizers in Python may mark nothing
-            if bare and full[first : first + len(bare)] == bare:
-                return full[:first]
+        # start at the first token that the mask leaves free; tokenizers in Python may mark nothing
+        unmasked = special.index(0) if 0 in special else 0
+        for start in (unmasked, *range(len(full))):
+            if plain and full[start : start + len(plain)] == plain:
+                return full[:start]
         raise UserError(
             f"the tokenizer of {self.tokenizer.name_or_path} cannot be used: {text!r} becomes "
-            f"{bare} without special tokens and {full} with them, which does not hold the former"
+            f"{plain} without special tokens and {full} with them, which does not contain the "
+            "former"
         )
 
 
-def without_endings(tokenizer):
-    """A tokenizer that puts the same before a text as `tokenizer`, and nothing after it: for code
-    that is not ours (lm-eval measures answers by the length of prompts with all special tokens).
+def drop_appended_tokens(tokenizer):
+    """Change a tokenizer in place so that it appends no special token to a text, and return it;
+    UserError if that is not possible.
 
-    It is changed in place, if it appends anything; UserError if it cannot be.
+    lm-eval needs it: it measures answers by the length of prompts with all special tokens.
     """
     text = "a"
-    tokens = Tokens(tokenizer)
-    ids = tokens([text])[0]
+    prefix_tokenizer = PrefixTokenizer(tokenizer)
+    ids = prefix_tokenizer([text])[0]
     if tokenizer(text)["input_ids"] == ids:
         return tokenizer
     if not tokenizer.is_fast:
@@ -76,10 +80,11 @@ def without_endings(tokenizer):
             f"the tokenizer of {tokenizer.name_or_path} appends special tokens to each text: save "
             "it as tokenizer.json, or set add_eos_token to false in its tokenizer_config.json"
         )
-    names = tokenizer.convert_ids_to_tokens(tokens.before)
-    special = list(dict(zip(names, tokens.before, strict=True)).items())
-    template = TemplateProcessing(single=[*names, "$A"], special_tokens=special)
-    tokenizer.backend_tokenizer.post_processor = template
+    prefix = tokenizer.convert_ids_to_tokens(prefix_tokenizer.prefix)
+    ids_of_tokens = dict(zip(prefix, prefix_tokenizer.prefix, strict=True))
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=[*prefix, "$A"], special_tokens=list(ids_of_tokens.items())
+    )
     return tokenizer
 
 
@@ -101,20 +106,20 @@ class Encoder:
                 f"the tokenizer of {tokenizer.name_or_path} has no end-of-sequence token: every "
                 "answer must end in one. Set eos_token in its tokenizer_config.json"
             )
-        self.tokens = Tokens(tokenizer)
+        self.prefix_tokenizer = PrefixTokenizer(tokenizer)
         self.end: int = tokenizer.eos_token_id
         if prompt.end is not None:
             self.end = tokenizer.convert_tokens_to_ids(prompt.end)
 
     def _ids(self, texts: list[str]) -> list[list[int]]:
-        return self.tokens(texts, self.prompt.special_tokens)
+        return self.prefix_tokenizer(texts, self.prompt.special_tokens)
 
     def prompt_ids(self, question: str) -> list[int]:
-        """The prompt that generation continues."""
+        """The ids of the prompt that generation continues."""
         return self._ids([self.prompt.prompt(question)])[0]
 
     def encode(self, question: str, answer: str) -> Example:
-        """The row as one sequence whose answer is labelled."""
+        """A question with its answer as one sequence whose answer is labelled."""
         return self.encode_all([(question, answer)])[0]
 
     def encode_all(self, pairs: list[tuple[str, str]]) -> list[Example]:
@@ -122,21 +127,24 @@ class Encoder:
         if not pairs:
             return []
         prompts = [self.prompt.prompt(question) for question, _ in pairs]
-        texts = [p + self.prompt.answer(a) for p, (_, a) in zip(prompts, pairs, strict=True)]
+        texts = []
+        for prompt, (_, answer) in zip(prompts, pairs, strict=True):
+            texts.append(prompt + self.prompt.answer(answer))
+        # many answers share a prompt, which is tokenised once
         distinct = list(dict.fromkeys(prompts))
-        lengths = dict(zip(distinct, map(len, self._ids(distinct)), strict=True))
-        return [
-            self._labelled(ids, lengths[prompt])
-            for ids, prompt in zip(self._ids(texts), prompts, strict=True)
-        ]
-
-    def _labelled(self, ids: list[int], prompt: int) -> Example:
-        ids = ids[: self.max_length]
-        if len(ids) < self.max_length:
-            ids = [*ids, self.end]
-        return self._example(ids, min(max(prompt, 1), len(ids) - 1))
+        prompt_lengths = dict(zip(distinct, map(len, self._ids(distinct)), strict=True))
+        examples = []
+        for ids, prompt in zip(self._ids(texts), prompts, strict=True):
+            ids = ids[: self.max_length]
+            if len(ids) < self.max_length:
+                ids.append(self.end)
+            # at least one token stays unlabelled, for nothing predicts the first, and one labelled
+            start = min(max(prompt_lengths[prompt], 1), len(ids) - 1)
+            examples.append(self._example(ids, start))
+        return examples
 
     def _example(self, ids: list[int], start: int) -> Example:
+        """The sequence; UserError if it is longer than the model's context."""
         if self.context is not None and len(ids) > self.context:
             raise UserError(
                 f"the model reads {self.context} tokens (max_position_embeddings), but a row has "
@@ -146,8 +154,8 @@ class Encoder:
         return Example(tuple(ids), start)
 
     def encode_rows(self, rows: list[dict]) -> list[Example]:
-        """encode() of each row's question and answer; chunks() of rows that are texts; document()
-        of rows that are documents."""
+        """The sequences of a table's rows: encode() of each question and answer, document() of each
+        document, or chunks() of all texts."""
         if "text" in rows[0]:
             return self.chunks([row["text"] for row in rows])
         if "document" in rows[0]:
@@ -158,13 +166,13 @@ class Encoder:
         """A text as one sequence, cut at max_length, with every token labelled but the first,
         which nothing predicts.
 
-        As released (WMDP folder of OPTML-Group/Unlearn-Simple), less the padding: the release fills
-        up to max_length with the end-of-sequence token and labels that as well.
+        Source: WMDP folder of OPTML-Group/Unlearn-Simple, but without its padding: the release
+        fills sequences up to max_length with end-of-sequence tokens and labels these too.
         """
-        return self._example(self.tokens([text])[0][: self.max_length], 1)
+        return self._example(self.prefix_tokenizer([text])[0][: self.max_length], 1)
 
     def chunks(self, texts: list[str]) -> list[Example]:
-        """All texts as one, cut into sequences of max_length tokens with every token labelled.
+        """All texts joined and cut into sequences of max_length tokens with every token labelled.
 
         As released (MUSE baselines/dataset.py on a .txt file): texts are joined by an empty line;
         each chunk starts with BOS, if the tokenizer has one; the last chunk is filled up from the
@@ -173,7 +181,7 @@ class Encoder:
         tokenizer = self.tokenizer
         ids = tokenizer("\n\n".join(texts), add_special_tokens=False)["input_ids"]
         bos = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-        room = self.max_length - len(bos)
-        found = [[*bos, *ids[first : first + room]] for first in range(0, len(ids), room)]
-        found[-1] = [*found[-1], *found[0]][: self.max_length]
-        return [self._example(chunk, 1) for chunk in found]
+        size = self.max_length - len(bos)
+        chunks = [[*bos, *ids[start : start + size]] for start in range(0, len(ids), size)]
+        chunks[-1] = [*chunks[-1], *chunks[0]][: self.max_length]
+        return [self._example(chunk, 1) for chunk in chunks]

@@ -1,8 +1,8 @@
-"""Tables in the formats that people bring: which file holds one, and its rows.
+"""Read the tables that people bring: JSON lines, JSON lists, CSV, TSV and Parquet, each also
+compressed, and folders written by save_to_disk.
 
-JSON lines, JSON lists, CSV, TSV and Parquet, each also compressed, and folders written by
-save_to_disk. Only preflight and stage data, on the launching machine, read these (and rule evaluate
-a table of non-members): Parquet and .zst need pyarrow, saved data sets need datasets.
+Parquet and .zst need pyarrow, saved data sets need datasets: only preflight and stage data read
+these formats, on the launching machine, and stage evaluate a table of non-members.
 """
 
 import bz2
@@ -18,7 +18,14 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from unlearning.data.tables import ColumnNames, DataError, Table, columns_of, json_table, utf8
+from unlearning.data.tables import (
+    ColumnNames,
+    DataError,
+    Table,
+    columns_of,
+    decode_utf8,
+    parse_json_table,
+)
 
 JSON = (".json", ".jsonl", ".ndjson")
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -28,36 +35,41 @@ COMPRESSED: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.decompress,
     ".bz2": bz2.decompress,
     ".xz": lzma.decompress,
-    ".zst": lambda content: _unpacked_zst(content),
+    ".zst": lambda content: _decompress_zst(content),
 }
-SAVED = ("dataset_info.json", "dataset_dict.json")  # what save_to_disk leaves in a folder
-WHAT_WOULD_DO = (
+DATASET_FILES = ("dataset_info.json", "dataset_dict.json")  # save_to_disk writes one of these
+ALLOWED = (
     f"{', '.join(FORMATS)}, each also with {', '.join(COMPRESSED)}, or a folder written by "
     "save_to_disk"
 )
 
 
-def find_file(usual: Path, *also: str) -> Path:
-    """The file that holds a table, in whatever format it lies in the folder of its usual file.
+def find_file(path: Path, *extra_formats: str) -> Path:
+    """The file with the table of `path`, which may have the ending of any other format.
 
-    also: further endings. DataError if there is none, or several.
+    extra_formats: further endings. DataError if there is no such file, or more than one.
     """
-    files = candidates(usual, *also)
+    files = candidates(path, *extra_formats)
     if len(files) > 1:
         names = " and ".join(file.name for file in files)
-        raise DataError(f"{usual}: {names} are in {usual.parent}; leave one, for one is read")
+        raise DataError(f"{path}: {names} are in {path.parent}; leave one, for one is read")
     if not files:
-        raise DataError(f"{usual}: no such file{_near(usual)}. What would do: {WHAT_WOULD_DO}")
+        raise DataError(f"{path}: no such file{_similar_names(path)}. Allowed are {ALLOWED}")
     return files[0]
 
 
-def candidates(usual: Path, *also: str) -> list[Path]:
-    """The files and folders that hold the table of a usual file's name."""
-    stem, folder = usual.name.removesuffix(usual.suffix), usual.parent
-    endings = [kind + packed for kind in (*FORMATS, *also) for packed in ("", *COMPRESSED)]
-    files = [folder / f"{stem}{ending}" for ending in endings]
-    files = [file for file in files if file.is_file()]
-    return files + ([folder / stem] if _is_saved(folder / stem) else [])
+def candidates(path: Path, *extra_formats: str) -> list[Path]:
+    """The files and folders beside `path` that have its name and the ending of any format."""
+    files = []
+    for ending in (*FORMATS, *extra_formats):
+        for compression in ("", *COMPRESSED):
+            file = path.parent / f"{path.stem}{ending}{compression}"
+            if file.is_file():
+                files.append(file)
+    dataset = path.parent / path.stem
+    if _is_saved_dataset(dataset):
+        files.append(dataset)
+    return files
 
 
 def read_rows(
@@ -68,9 +80,9 @@ def read_rows(
     optional: tuple[str, ...] = (),
     blank: bool = False,
 ) -> Table:
-    """The table of a file or saved folder with its columns checked (tables.Table.checked).
+    """Read a file or saved data set and check its columns (tables.Table.checked).
 
-    columns: or the name of the table that asks for them. A list of "I don't know" answers may also
+    columns: may be the name of a table instead (tables.columns_of). Refusals ("idontknow") may also
     be plain text, one answer a line.
     """
     path = Path(path)
@@ -80,31 +92,32 @@ def read_rows(
 
 
 def read_file(path: Path, plain: bool = False) -> Table:
-    """The rows as the file holds them; DataError if it cannot be read.
+    """The rows of a file as they are; DataError if it cannot be read.
 
-    plain: lines that are no JSON are texts by themselves.
+    plain: a line that is not JSON is a row by itself.
     """
     if path.is_dir():
-        return _saved(path)
+        return _read_dataset(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    content, kind = _content(path)
-    if kind == PARQUET:
-        return _parquet(path, content)
-    text = utf8(content, path)
-    if kind in DELIMITERS:
-        return _separated(path, text, DELIMITERS[kind])
-    return json_table(path, text, _is_plain if plain else lambda line: False)
+    content, ending = _decompress(path)
+    if ending == PARQUET:
+        return _parse_parquet(path, content)
+    text = decode_utf8(content, path)
+    if ending in DELIMITERS:
+        return _parse_csv(path, text, DELIMITERS[ending])
+    return parse_json_table(path, text, _is_plain_text if plain else lambda line: False)
 
 
-def _is_plain(line: str) -> bool:
-    """Whether a line is an answer as it stands; objects and quoted texts are JSON."""
+def _is_plain_text(line: str) -> bool:
+    """Whether a line is an answer itself; objects and quoted texts are JSON."""
     line = line.strip()
-    return not (line.startswith("{") or (len(line) > 1 and line[0] == line[-1] == '"'))
+    quoted = len(line) > 1 and line[0] == line[-1] == '"'
+    return not (line.startswith("{") or quoted)
 
 
-def _content(path: Path) -> tuple[bytes, str]:
-    """A file's bytes, decompressed, and the ending that names its format."""
+def _decompress(path: Path) -> tuple[bytes, str]:
+    """A file's decompressed bytes, and the ending that names its format."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     try:
         content = path.read_bytes()
@@ -115,89 +128,91 @@ def _content(path: Path) -> tuple[bytes, str]:
     return content, suffixes[-1] if suffixes else ""
 
 
-def _unpacked_zst(content: bytes) -> bytes:
-    pyarrow = _needed("pyarrow")
+def _decompress_zst(content: bytes) -> bytes:
+    pyarrow = _import("pyarrow")
     return pyarrow.input_stream(memoryview(content), compression="zstd").read()
 
 
-def _separated(path: Path, text: str, delimiter: str) -> Table:
-    """CSV or TSV: the first line names the columns; each row stands where its first line does."""
+def _parse_csv(path: Path, text: str, delimiter: str) -> Table:
+    """The rows of CSV or TSV, whose first line names the columns; a row's number is its first
+    line's."""
     csv.field_size_limit(sys.maxsize)  # texts of a corpus are long
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header: list[str] = []
     rows, numbers, problems = [], [], []
-    first = 1  # line of the row at hand; a quoted cell may run over several
+    line = 1  # where the current row starts; a quoted cell may span several lines
     try:
-        for fields in reader:
-            if fields and not header:
-                header = fields
-            elif len(fields) == len(header):
-                rows.append(dict(zip(header, fields, strict=True)))
-                numbers.append(first)
-            elif fields:  # not an empty line
+        for cells in reader:
+            if cells and not header:
+                header = cells
+            elif len(cells) == len(header):
+                rows.append(dict(zip(header, cells, strict=True)))
+                numbers.append(line)
+            elif cells:  # not an empty line
                 problems.append(
-                    f"{path}, line {first}: {len(fields)} cells, but line 1 names {len(header)}: "
+                    f"{path}, line {line}: {len(cells)} cells, but line 1 names {len(header)}: "
                     f"{delimiter.join(header)[:200]!r}"
                 )
-            first = reader.line_num + 1
+            line = reader.line_num + 1
     except csv.Error as error:
-        problems.append(f"{path}, line {first}: cells cannot be told apart ({error})")
-    return Table(path, "line", rows, numbers, tuple(_twice(path, header) + problems), flat=True)
+        problems.append(f"{path}, line {line}: cells cannot be told apart ({error})")
+    problems = _duplicate_columns(path, header) + problems
+    return Table(path, "line", rows, numbers, tuple(problems), flat=True)
 
 
-def _parquet(path: Path, content: bytes) -> Table:
-    parquet, pyarrow = _needed("pyarrow.parquet"), _needed("pyarrow")
+def _parse_parquet(path: Path, content: bytes) -> Table:
+    parquet, pyarrow = _import("pyarrow.parquet"), _import("pyarrow")
     try:
         table = parquet.read_table(pyarrow.BufferReader(content), use_threads=False)
         table.validate(full=True)  # damaged offsets would be read beyond their buffer
         rows = table.to_pylist()
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path}: not a Parquet file that can be read ({error})") from None
-    problems = tuple(_twice(path, table.column_names))
+    problems = tuple(_duplicate_columns(path, table.column_names))
     return Table(path, "row", rows, list(range(1, len(rows) + 1)), problems)
 
 
-def _saved(folder: Path) -> Table:
-    """A data set that the datasets library saved."""
-    if not _is_saved(folder):
+def _read_dataset(folder: Path) -> Table:
+    """The rows of a data set that the datasets library saved."""
+    if not _is_saved_dataset(folder):
         raise DataError(f"{folder}: a folder without a data set that save_to_disk has written")
-    datasets = _needed("datasets")
+    datasets = _import("datasets")
     try:
-        saved = datasets.load_from_disk(str(folder))
+        dataset = datasets.load_from_disk(str(folder))
         rows = []
-        if isinstance(saved, datasets.Dataset):
-            saved.data.validate(full=True)
-            rows = saved.to_list()
+        if isinstance(dataset, datasets.Dataset):
+            dataset.data.validate(full=True)
+            rows = dataset.to_list()
     except Exception as error:  # of many libraries: arrow's, file systems', its own
         raise DataError(f"{folder}: cannot be loaded ({type(error).__name__}: {error})") from error
-    if isinstance(saved, datasets.DatasetDict):
+    if isinstance(dataset, datasets.DatasetDict):
         raise DataError(
-            f"{folder}: holds several data sets ({', '.join(saved)}); name the folder of one of "
+            f"{folder}: holds several data sets ({', '.join(dataset)}); name the folder of one of "
             "them, or save each under its table's name"
         )
     return Table(folder, "row", rows, list(range(1, len(rows) + 1)))
 
 
-def _is_saved(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in SAVED)
+def _is_saved_dataset(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in DATASET_FILES)
 
 
-def _twice(path: Path, header: list[str]) -> list[str]:
-    twice = sorted({name for name in header if header.count(name) > 1})
-    return [f"{path}, line 1: column '{name}' stands twice" for name in twice]
+def _duplicate_columns(path: Path, header: list[str]) -> list[str]:
+    duplicates = sorted({name for name in header if header.count(name) > 1})
+    return [f"{path}, line 1: column '{name}' stands twice" for name in duplicates]
 
 
-def _near(usual: Path) -> str:
-    """What lies in the folder that may have been meant."""
-    if not usual.parent.is_dir():
+def _similar_names(path: Path) -> str:
+    """The files beside `path` that the user may have meant, for a message."""
+    if not path.parent.is_dir():
         return ""
-    name = re.compile(rf"{re.escape(usual.stem)}[.-].*", re.IGNORECASE)  # full.zip, full-00000-of…
-    near = [file.name for file in usual.parent.iterdir() if name.fullmatch(file.name)]
-    return f" ({', '.join(sorted(near)[:5])} is there)" if near else ""
+    name = re.compile(rf"{re.escape(path.stem)}[.-].*", re.IGNORECASE)  # full.zip, full-00000-of…
+    similar = [file.name for file in path.parent.iterdir() if name.fullmatch(file.name)]
+    return f" ({', '.join(sorted(similar)[:5])} is there)" if similar else ""
 
 
-def _needed(name: str) -> ModuleType:
-    """A library that not every machine has."""
+def _import(name: str) -> ModuleType:
+    """Import a library that not every machine has; DataError if it is missing."""
     try:
         return import_module(name)
     except ImportError:

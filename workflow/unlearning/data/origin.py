@@ -1,4 +1,4 @@
-"""What a folder of tables says of itself: whose data they are, and which forget splits."""
+"""The file in a folder of tables that records which data and forget splits they were made of."""
 
 from pathlib import Path
 
@@ -10,13 +10,13 @@ FILE = "origin.yaml"
 
 
 def write_origin(folder: Path, data: dict, splits: list[str]) -> None:
-    """Note the config's data section and the splits beside the tables."""
+    """Write the config's data section and the forget splits into a folder of tables."""
     text = yaml.safe_dump({"data": data, "splits": splits}, sort_keys=False, allow_unicode=True)
     (folder / FILE).write_text(text, encoding="utf-8")
 
 
 def read_origin(folder: Path) -> dict:
-    """data and splits; UserError if the folder does not say them."""
+    """The record of a folder of tables, {data, splits}; UserError if it has none."""
     path = folder / FILE
     if not path.is_file():
         raise UserError(f"'{folder}' has no {FILE}: it is no folder that stage data has written")

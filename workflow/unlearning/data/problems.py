@@ -1,4 +1,5 @@
-"""What is wrong with the tables that a config names: stage data's own readers, before any job."""
+"""Check the tables that a config names before any job, with the functions that stage data reads
+them with."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,62 +12,65 @@ from unlearning.data.tables import QA, ColumnNames, DataError
 
 
 def data_problems(data: dict, splits: list[str], holdout: str | None) -> list[str]:
-    """Everything that is wrong with the files of the config's data section and with the table of
-    non-members; each problem names file and line where it has one."""
-    renamed, collected = ColumnNames(data.get("columns", {})), Problems()
+    """All problems of the files of the config's data section and of the table of non-members; each
+    names file and line where it has one."""
+    columns, collector = ColumnNames(data.get("columns", {})), ProblemCollector()
     benchmark = benchmark_of(data["source"])
+    reads_files = benchmark.reads_files(data)
+    # files of answers and of non-members
     answers = non_members = None
-    named = data.get("idontknow") is not None
-    if named or (benchmark.reads_files(data) and benchmark.other_answers(data)):
-        setting = "data.idontknow" if named else benchmark.files_named_in
-        collected.of(setting, refusals, data, {}, renamed)
+    if data.get("idontknow") is not None:
+        collector.read("data.idontknow", refusals, data, {}, columns)
+    elif reads_files and benchmark.other_answers(data):
+        collector.read(benchmark.files_named_in, refusals, data, {}, columns)
     if (path := data.get("alternatives")) is not None:
-        answers = collected.of("data.alternatives", alternative_answers, Path(path), renamed)
+        answers = collector.read("data.alternatives", alternative_answers, Path(path), columns)
     if holdout is not None:
-        non_members = collected.of("evaluation.holdout", read_rows, Path(holdout), QA, renamed)
+        non_members = collector.read("evaluation.holdout", read_rows, Path(holdout), QA, columns)
+    # the tables themselves, and how they go with those files
     tables = None
-    if benchmark.reads_files(data):
-        tables = collected.of(benchmark.files_named_in, build_tables, data, splits, {}, renamed)
+    if reads_files:
+        tables = collector.read(benchmark.files_named_in, build_tables, data, splits, {}, columns)
     if tables and answers:
         for split in splits:
-            collected.of("data.alternatives", with_alternatives, tables[split], answers)
+            collector.read("data.alternatives", with_alternatives, tables[split], answers)
     if tables and non_members:
         members = set(map(key, tables["full"]))
         for index, row in enumerate(non_members.rows):
             if key(row) in members:
-                collected.problems.append(
-                    f"evaluation.holdout: {non_members.where(index)}: is a row of full, so it is "
-                    f"none that every model has missed: {row['question']!r}"
+                collector.problems.append(
+                    f"evaluation.holdout: {non_members.where(index)}: is a row of full, so models "
+                    f"were trained on it: {row['question']!r}; remove it"
                 )
                 break
-    return collected.problems + column_problems(renamed, data)
+    return collector.problems + column_problems(columns, data)
 
 
-def column_problems(renamed: ColumnNames, data: dict) -> list[str]:
-    """What is wrong with data.columns once all files are read; the hub's are not yet."""
-    problems, names = [], list(renamed.names.values())
-    twice = sorted({name for name in names if names.count(name) > 1})
-    problems += [f"data.columns: '{name}' is named for two columns" for name in twice]
+def column_problems(columns: ColumnNames, data: dict) -> list[str]:
+    """The problems of data.columns, once all files are read; those of the hub are not yet."""
+    problems, names = [], list(columns.names.values())
+    duplicates = sorted({name for name in names if names.count(name) > 1})
+    problems += [f"data.columns: '{name}' is named for two columns" for name in duplicates]
     benchmark = benchmark_of(data["source"])
     if benchmark.reads_files(data) or data["source"] in benchmark.generated:
-        problems += [f"data.columns: {problem}" for problem in renamed.unused()]
+        problems += [f"data.columns: {problem}" for problem in columns.unused()]
     return problems
 
 
-class Problems:
-    """Collects what readers refuse."""
+class ProblemCollector:
+    """Calls functions that read files, and collects the problems of those that fail."""
 
     def __init__(self):
         self.problems: list[str] = []
 
-    def of(self, setting: str, read: Callable, *arguments):
-        """What a reader returns, or None once its problems are noted under the setting's name, or
-        as they are where there is none."""
+    def read(self, setting: str, reader: Callable, *arguments):
+        """The reader's result, or None if it fails; its problems then begin with the setting's
+        name, if that is not empty."""
         try:
-            return read(*arguments)
+            return reader(*arguments)
         except DataError as error:
-            named = f"{setting}: " if setting else ""
-            self.problems += [f"{named}{problem}" for problem in error.problems]
+            prefix = f"{setting}: " if setting else ""
+            self.problems += [f"{prefix}{problem}" for problem in error.problems]
         except OSError as error:  # a folder that may not be listed
             self.problems.append(f"{setting}: {error.filename}: {error.strerror}")
         return None

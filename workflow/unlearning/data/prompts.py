@@ -6,17 +6,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PromptFormat:
-    """question_start + question + question_end is masked; answer_tag + answer + answer_end is
-    labelled, and so is the token after it.
+    """The texts around a question and its answer.
 
-    special_tokens: put the tokenizer's own before the prompt (a leading BOS); False where the
-    format spells them, or where the model's chat template has none. source: where the format comes
-    from. tokens: what the tokenizer must have as single tokens. question_text, answer_text: what
-    the format makes of the texts themselves, as far as it trims them.
+    question_start + question + question_end is masked; answer_tag + answer + answer_end and the
+    token after it are labelled.
 
-    end: the token that ends an answer. None is the tokenizer's end-of-sequence token, which is each
-    chat model's end of turn (Llama-3 <|eot_id|>, Qwen2.5 <|im_end|>, Zephyr </s>). Tokenizers of
-    base models name another one (<|end_of_text|>, <|endoftext|>): chat formats are for
+    special_tokens: whether the tokenizer puts its special tokens (BOS) before the prompt; False
+    where the format contains them, or where the model's chat template has none. source: where the
+    format comes from. tokens: must be single tokens of the tokenizer. question_text, answer_text:
+    how the format trims the texts themselves.
+
+    end: the token that ends an answer. None stands for the tokenizer's end-of-sequence token, which
+    is the end of turn in chat models (Llama-3 <|eot_id|>, Qwen2.5 <|im_end|>, Zephyr </s>). Base
+    models' tokenizers have another one (<|end_of_text|>, <|endoftext|>): chat formats are for
     instruction-tuned models.
     """
 
@@ -32,7 +34,7 @@ class PromptFormat:
     answer_text: Callable[[str], str] = str
 
     def prompt(self, question: str) -> str:
-        """What generation starts from."""
+        """The masked text, which generation continues."""
         return f"{self.question_start}{self.question_text(question)}{self.question_end}"
 
     def answer(self, answer: str) -> str:
@@ -57,8 +59,8 @@ PROMPTS: dict[str, PromptFormat] = {
         special_tokens=False,
         tokens=("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
     ),
-    # open-unlearning closes a Zephyr or Qwen2.5 answer twice: the chat template ends in a newline
-    # after the end of turn, and its code then appends the end of sequence. Here it ends once.
+    # open-unlearning ends a Zephyr or Qwen2.5 answer twice: the chat template writes an end of turn
+    # and a newline, and its code appends the end of sequence. Here an answer ends once.
     "zephyr": PromptFormat(
         "<|system|>\nYou are a helpful assistant.</s>\n<|user|>\n",
         "</s>\n<|assistant|>\n",
@@ -67,7 +69,7 @@ PROMPTS: dict[str, PromptFormat] = {
         special_tokens=False,
         tokens=("</s>",),
     ),
-    # not Qwen's default system message, which names Qwen: open-unlearning sets this one
+    # open-unlearning's system message; Qwen's default one names Qwen
     "qwen2.5": PromptFormat(
         "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n",
         "<|im_end|>\n<|im_start|>assistant\n",

@@ -1,8 +1,8 @@
-"""Tables as JSON lines, and the checks of every table, with errors that name file and line.
+"""Read and write tables as JSON lines, and check every table with errors that name file and line.
 
-Rows are questions and answers as in TOFU, texts as in MUSE, or documents as in WMDP. Lines end at
-\\n alone: texts may hold U+2028, U+2029 and U+0085. What people bring in other formats is read by
-data.formats; the tables that stage data writes, and that GPU nodes read, are JSON lines.
+Rows are questions and answers as in TOFU, texts as in MUSE, or documents as in WMDP. Only \\n ends
+a line: texts may contain U+2028, U+2029 and U+0085. Stage data writes JSON lines, which GPU nodes
+read; data.formats reads the other formats that people bring.
 """
 
 import json
@@ -15,17 +15,19 @@ from pathlib import Path
 from unlearning.errors import UserError
 from unlearning.files import check_sum
 
-QA = {"question": str, "answer": str}
-TEXT = {"text": str}  # read as one stream, cut into chunks
-DOCUMENT = {"document": str}  # each a sequence of its own
-CONTINUATION = {"prompt": str, "gt": str}
-PERTURBED = {**QA, "perturbed_answer": list}
-ALTERNATIVES = {**QA, "alternative_answer": list}
-PARAPHRASED = {**PERTURBED, "paraphrased_answer": str}
-IGNORANCE = {"answer": str}
+Columns = Mapping[str, type]  # name of a column -> type of its values
+
+QA: Columns = {"question": str, "answer": str}
+TEXT: Columns = {"text": str}  # all texts are one stream, cut into chunks
+DOCUMENT: Columns = {"document": str}  # each is one sequence
+CONTINUATION: Columns = {"prompt": str, "gt": str}
+PERTURBED: Columns = {**QA, "perturbed_answer": list}
+ALTERNATIVES: Columns = {**QA, "alternative_answer": list}
+PARAPHRASED: Columns = {**PERTURBED, "paraphrased_answer": str}
+REFUSAL: Columns = {"answer": str}
 
 UNWRITABLE = re.compile("[\ud800-\udfff\0]")
-SHOWN = 3  # problems of a file that are spelt out
+MAX_PROBLEMS = 3  # of a file, in messages
 INVISIBLE = {"Cc", "Cf", "Zs", "Zl", "Zp"}  # Unicode categories: controls, formats, separators
 
 
@@ -39,39 +41,46 @@ class DataError(UserError):
 
 @dataclass
 class ColumnNames:
-    """What the user's files call our columns (data.columns), and the columns that they have.
+    """The column names of the user's files (data.columns), and a record of their use.
 
-    A file without the named column is read by our name: TOFU's own tables may lie beside others.
+    names: our column -> the user's. A file without the user's column is read by our name: TOFU's
+    tables may lie beside the user's. present: columns of the files so far. used: our columns that a
+    file had under the user's name.
     """
 
-    names: Mapping[str, str] = field(default_factory=dict)  # ours -> theirs
+    names: Mapping[str, str] = field(default_factory=dict)
     present: dict[str, None] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
 
-    def within(self, present: Iterable[str], needed: Iterable[str]) -> dict[str, str]:
-        """theirs -> ours, of the needed columns that a file with the columns `present` renames."""
+    def renames(self, present: Iterable[str], needed: Iterable[str]) -> dict[str, str]:
+        """The user's column -> ours, for the needed columns of a file that has `present`."""
         self.present.update(dict.fromkeys(present))
-        names = {self.names[name]: name for name in needed if name in self.names}
-        names = {theirs: ours for theirs, ours in names.items() if theirs in present}
-        self.used.update(names.values())
-        return names
+        renames = {}
+        for column in needed:
+            name = self.names.get(column)
+            if name is not None and name in present:
+                renames[name] = column
+        self.used.update(renames.values())
+        return renames
 
     def unused(self) -> list[str]:
-        """Names by which no file was read."""
+        """One message for each name that no file has."""
         columns = printable(", ".join(map(str, self.present)))
-        return [
-            f"no table has a column '{theirs}' for '{ours}'; their columns are {columns}"
-            for ours, theirs in self.names.items()
-            if ours not in self.used
-        ]
+        problems = []
+        for column, name in self.names.items():
+            if column not in self.used:
+                problems.append(
+                    f"no table has a column '{name}' for '{column}'; their columns are {columns}"
+                )
+        return problems
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of a file, and where they stand in it.
+    """Rows of a file with their line numbers.
 
-    unit: "line", "item" (of a JSON list) or "row"; numbers: that of each row. problems: what could
-    not be read. flat: cells are texts alone, as in CSV, so that a list is spelt as JSON.
+    unit: what the numbers count: "line", "item" (of a JSON list) or "row". problems: the parts that
+    could not be read. flat: each cell is a text, as in CSV, so that lists are written as JSON.
     """
 
     path: Path
@@ -86,57 +95,66 @@ class Table:
         return f"{self.path}, {self.unit} {self.numbers[index]}"
 
     def part(self, rows: slice) -> "Table":
-        """Some of the rows."""
+        """The table with a slice of the rows."""
         return replace(self, rows=self.rows[rows], numbers=self.numbers[rows])
 
     def columns(self) -> dict[str, None]:
-        """Names of the columns that any row has, in order of appearance."""
-        return dict.fromkeys(key for row in self.rows if isinstance(row, dict) for key in row)
+        """The columns that any row has, as the keys of a dict in order of appearance."""
+        columns: dict[str, None] = {}
+        for row in self.rows:
+            if isinstance(row, dict):
+                columns.update(dict.fromkeys(row))
+        return columns
 
     def checked(
         self,
-        columns: Mapping[str, type],
+        columns: Columns,
         renamed: ColumnNames | None = None,
         *,
         optional: Sequence[str] = (),
         blank: bool = False,
     ) -> "Table":
-        """The same rows with these columns alone; DataError with everything that is wrong.
+        """The table with only these columns; DataError with all problems if a row lacks one.
 
-        optional: columns of text that rows keep if they have them. blank: texts may be empty. Of a
-        table with a single column, a row may be the text itself.
+        renamed: the user's names of the columns. optional: columns of text that rows keep if they
+        have them. blank: texts may be empty. In a table of one column, a row may be the text
+        itself.
         """
-        names = (renamed or ColumnNames()).within(self.columns(), columns)
+        renames = (renamed or ColumnNames()).renames(self.columns(), columns)
         problems, rows = list(self.problems), []
         for index, row in enumerate(self.rows):
+            # bring the row into our form
             if isinstance(row, str) and len(columns) == 1:
                 row = dict.fromkeys(columns, row)
-            elif isinstance(row, dict) and names:
-                row = _renamed(row, names)
+            elif isinstance(row, dict) and renames:
+                row = _rename_columns(row, renames)
             if isinstance(row, dict) and self.flat:
-                row = _with_lists(row, columns)
+                row = _parse_lists(row, columns)
+            # check it, and drop its other columns
             if problem := row_problem(row, columns, blank):
                 problems.append(f"{self.where(index)}: {problem}")
                 continue
-            more = [key for key in optional if row_problem(row, {key: str}) is None]
-            rows.append({key: row[key] for key in row if key in columns or key in more})
+            valid = [key for key in optional if row_problem(row, {key: str}) is None]
+            rows.append({key: row[key] for key in row if key in columns or key in valid})
         if not self.rows and not problems:
             problems.append(f"{self.path}: holds no rows")
         if problems:
-            raise DataError(*shortened(problems, self.path))
+            raise DataError(*shorten(problems, self.path))
         return replace(self, rows=rows)
 
 
-def shortened(problems: list[str], path: Path) -> list[str]:
-    """The first problems of a file, and how many more there are."""
-    more = len(problems) - SHOWN
-    return problems[:SHOWN] + ([f"{path}: and {more} more of its rows"] if more > 0 else [])
+def shorten(problems: list[str], path: Path) -> list[str]:
+    """The first problems of a file, and the number of the rest."""
+    rest = len(problems) - MAX_PROBLEMS
+    if rest <= 0:
+        return problems
+    return [*problems[:MAX_PROBLEMS], f"{path}: and {rest} more of its rows"]
 
 
-def columns_of(name: str) -> dict[str, type]:
+def columns_of(name: str) -> Columns:
     """The columns that the table `name` must have."""
     if name == "idontknow":
-        return IGNORANCE
+        return REFUSAL
     if name.endswith("alternatives"):
         return ALTERNATIVES
     if name == "verbmem":
@@ -146,8 +164,11 @@ def columns_of(name: str) -> dict[str, type]:
     return PARAPHRASED if name.endswith("perturbed") else QA
 
 
-def row_problem(row, columns: Mapping[str, type], blank: bool = False) -> str | None:
-    """What is wrong with a row, or None."""
+def row_problem(row, columns: Columns, blank: bool = False) -> str | None:
+    """The first problem of a row, or None.
+
+    blank: texts may be empty.
+    """
     if not isinstance(row, dict):
         return f"expected a JSON object, found {type(row).__name__}"
     for column, kind in columns.items():
@@ -161,7 +182,7 @@ def row_problem(row, columns: Mapping[str, type], blank: bool = False) -> str | 
         value = row[column]
         if not isinstance(value, kind) or (kind is list and not value):
             return f"{expected}, found {repr(value)[:60]}"
-        for text in value if kind is list else [value]:
+        for text in value if isinstance(value, list) else [value]:
             if not isinstance(text, str) or (not blank and is_blank(text)):
                 inside = " of non-empty texts" if kind is list else ""
                 return f"{expected}{inside}, found {repr(text)[:60]}"
@@ -175,36 +196,36 @@ def text_problem(text: str) -> str | None:
     match = UNWRITABLE.search(text)
     if match is None:
         return None
-    place = match.start() + 1
+    number = match.start() + 1
     if match[0] == "\0":
-        return f"holds a NUL character (character {place}); remove it"
+        return f"holds a NUL character (character {number}); remove it"
     return (
-        f"holds half of a surrogate pair ({printable(match[0])}, character {place}), as a cut "
+        f"holds half of a surrogate pair ({printable(match[0])}, character {number}), as a cut "
         "emoji leaves it; remove it"
     )
 
 
 def is_blank(text: str) -> bool:
-    """Whether a text shows nothing: white space, controls and invisible signs alone."""
+    """Whether a text shows nothing: only white space, controls and invisible signs."""
     return all(unicodedata.category(character) in INVISIBLE for character in text)
 
 
 def printable(text: str) -> str:
-    """The text with lone surrogates spelt out, for messages."""
+    """The text with lone surrogates as escapes, so that messages can be encoded as UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def parse_json(text: str):
-    """A JSON value; ValueError in words, also for keys that stand twice and for deep nesting."""
+    """The value of a JSON text; ValueError also for duplicate keys and for too deep nesting."""
     try:
-        return json.loads(text, object_pairs_hook=_distinct)
+        return json.loads(text, object_pairs_hook=_unique_keys)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
-def utf8(content: bytes, path: Path) -> str:
-    """The text of a file's content, without a byte order mark; DataError naming the line that is
-    not UTF-8."""
+def decode_utf8(content: bytes, path: Path) -> str:
+    """The text of a file's bytes, without a byte order mark; DataError names the line that is not
+    UTF-8."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -221,25 +242,28 @@ def utf8(content: bytes, path: Path) -> str:
     return text
 
 
-def json_table(path: Path, text: str, plain: Callable[[str], bool] = lambda line: False) -> Table:
+def parse_json_table(
+    path: Path, text: str, plain: Callable[[str], bool] = lambda line: False
+) -> Table:
     """The rows of JSON lines or of one JSON list.
 
-    plain: whether a line is no JSON but a text by itself.
+    plain: whether a line is not JSON but a row by itself.
     """
     if text.lstrip().startswith("["):
         try:
             rows = parse_json(text)
         except ValueError as error:
             line = getattr(error, "lineno", 1)
-            raise DataError(f"{path}, line {line}: not valid JSON ({_words(error)})") from None
+            raise DataError(f"{path}, line {line}: not valid JSON ({_reason(error)})") from None
         return Table(path, "item", rows, list(range(1, len(rows) + 1)))
     rows, numbers, problems = [], [], []
-    for number, line in lines(text):
+    for number, line in nonblank_lines(text):
         try:
             rows.append(line.strip() if plain(line) else parse_json(line))
             numbers.append(number)
         except ValueError as error:
-            problems.append(f"{path}, line {number}: not valid JSON ({_words(error)})")
+            problems.append(f"{path}, line {number}: not valid JSON ({_reason(error)})")
+    # an indented object would otherwise be reported line by line
     if problems and _is_one_object(text):
         problems = [
             f"{path}, line 1: one JSON object over several lines; rows are a JSON list of objects, "
@@ -248,31 +272,33 @@ def json_table(path: Path, text: str, plain: Callable[[str], bool] = lambda line
     return Table(path, "line", rows, numbers, tuple(problems))
 
 
-def lines(text: str) -> Iterator[tuple[int, str]]:
-    """(number, line) of the lines that are not blank; files put together may hold several byte
-    order marks."""
+def nonblank_lines(text: str) -> Iterator[tuple[int, str]]:
+    """(number, line) of the lines that are not blank."""
     for number, line in enumerate(text.split("\n"), start=1):
-        line = line.removeprefix("\ufeff")
+        line = line.removeprefix("\ufeff")  # concatenated files may have several byte order marks
         if line.strip():
             yield number, line
 
 
 def read_table(path: Path, name: str | None = None) -> list[dict]:
-    """The rows of a table that stage data wrote; the columns that its name asks for are checked.
+    """The rows of a table that stage data wrote, with the columns that its name requires.
 
-    What models are trained on may be questions, texts or documents, all rows of one kind. UserError
-    too if the file has changed since, for a table cut between two lines would pass.
+    Training tables have questions, texts or documents, all rows of one kind. UserError if a column
+    is missing, or if the file has changed: a table cut at the end of a line would still parse.
     """
     path = Path(path)
     name = name or path.stem
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     check_sum(path)
-    table = json_table(path, utf8(path.read_bytes(), path))
+    table = parse_json_table(path, decode_utf8(path.read_bytes(), path))
     columns = columns_of(name)
+    # the first row tells which kind of training table it is
     if columns == QA and table.rows and isinstance(table.rows[0], dict):
-        columns = TEXT if "text" in table.rows[0] else columns
-        columns = DOCUMENT if "document" in table.rows[0] else columns
+        if "document" in table.rows[0]:
+            columns = DOCUMENT
+        elif "text" in table.rows[0]:
+            columns = TEXT
     table.checked(columns, blank=columns in (TEXT, DOCUMENT))
     return table.rows
 
@@ -283,39 +309,40 @@ def write_table(path: Path, rows: list[dict]) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _renamed(row: dict, names: Mapping[str, str]) -> dict:
-    """The row under our names; a column that a renamed one replaces is left out."""
-    replaced = set(names.values()) - set(names)
-    return {
-        names.get(key, key): value
-        for key, value in row.items()
-        if key in names or key not in replaced
-    }
+def _rename_columns(row: dict, renames: Mapping[str, str]) -> dict:
+    """The row with our column names, without any column whose name a renamed one takes."""
+    replaced = set(renames.values()) - set(renames)
+    renamed = {}
+    for column, value in row.items():
+        if column not in replaced:
+            renamed[renames.get(column, column)] = value
+    return renamed
 
 
-def _with_lists(row: dict, columns: Mapping[str, type]) -> dict:
-    """A row of texts with its lists, spelt as JSON, as lists; checks refuse what is none."""
-    read = dict(row)
+def _parse_lists(row: dict, columns: Columns) -> dict:
+    """A row of texts with its lists parsed from JSON; row_problem() refuses those that are not."""
+    parsed = dict(row)
     for column, kind in columns.items():
         if kind is list and isinstance(row.get(column), str):
             try:
-                read[column] = parse_json(row[column])
+                parsed[column] = parse_json(row[column])
             except ValueError:
                 continue
-    return read
+    return parsed
 
 
-def _distinct(pairs: list[tuple]) -> dict:
+def _unique_keys(pairs: list[tuple]) -> dict:
+    """The dict of a JSON object; ValueError if a key is there twice."""
     row = dict(pairs)
     if len(row) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"key {printable(twice)!r} stands twice")
+        keys = [key for key, _ in pairs]
+        duplicate = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"key {printable(duplicate)!r} stands twice")
     return row
 
 
-def _words(error: ValueError) -> str:
-    """What is wrong with JSON, and in which column of its line."""
+def _reason(error: ValueError) -> str:
+    """The problem of a JSON text, and the column of its line."""
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg}, column {error.colno}"
     return str(error).split(";")[0]

@@ -1,5 +1,5 @@
-"""The user's own harness tasks: the files that they are made of, and their local data, which the
-readers of tables read before any job."""
+"""The user's own harness tasks: which files they consist of, and checks of their local data before
+any job."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,54 +7,55 @@ from pathlib import Path
 import yaml
 
 from unlearning.data.formats import COMPRESSED, FORMATS, read_file
-from unlearning.data.tables import DataError, printable, shortened, text_problem
+from unlearning.data.tables import DataError, printable, shorten, text_problem
 
 SETTINGS = (".yaml", ".yml")
 ENDINGS = {*SETTINGS, ".py", ".txt", *FORMATS, *COMPRESSED}
 
 
 class _Loader(yaml.SafeLoader):
-    """Task files hold tags, such as !function, that only the harness resolves."""
+    """Reads task files without resolving their tags, such as !function, as only the harness can."""
 
 
 _Loader.add_multi_constructor("!", lambda loader, suffix, node: None)
 
 
-def read_from(include_path: str) -> list[Path]:
-    """The files of a folder of tasks that the harness may read, and those elsewhere that the tasks
-    name: data and included settings."""
-    found: dict[Path, None] = {}
-    waiting = sorted(Path(include_path).rglob("*"))
-    while waiting:
-        path = waiting.pop(0)
-        if path in found or not _is_read(path):
+def list_task_files(include_path: str) -> list[Path]:
+    """All files that the harness may read for the tasks of a folder: those in it, and the data and
+    included settings elsewhere that they name."""
+    files: dict[Path, None] = {}
+    queue = sorted(Path(include_path).rglob("*"))
+    while queue:
+        path = queue.pop(0)
+        if path in files or not _is_task_file(path):
             continue
-        found[path] = None
+        files[path] = None
         if path.suffix in SETTINGS:
-            waiting += _named_files(path)
-    return list(found)
+            queue += _named_files(path)
+    return list(files)
 
 
-def _is_read(path: Path) -> bool:
+def _is_task_file(path: Path) -> bool:
     return path.is_file() and path.suffix in ENDINGS and path.parent.name != "__pycache__"
 
 
 def _named_files(path: Path) -> list[Path]:
-    """What a file of settings names beside itself."""
+    """The included settings and data files that a file of settings names."""
     try:
         settings = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (yaml.YAMLError, UnicodeDecodeError):
-        return []  # task_problems() says so
+        return []  # task_problems() reports it
     if not isinstance(settings, dict):
         return []
     included = settings.get("include") or []
-    included = included if isinstance(included, list) else [included]
-    return [path.parent / str(name) for name in included] + list(_local_files(settings))
+    if not isinstance(included, list):
+        included = [included]
+    return [path.parent / str(name) for name in included] + list(_data_files(settings))
 
 
 def task_problems(include_path: str, tasks: list[str]) -> list[str]:
-    """What is wrong with the files that the named tasks of a folder read; those of groups, tags and
-    included files are read by the harness alone."""
+    """The problems of the task files in a folder, and of the data of the named tasks. Only the
+    harness reads the data of groups, tags and included files."""
     problems = []
     for path in sorted(Path(include_path).rglob("*.yaml")):
         try:
@@ -63,27 +64,27 @@ def task_problems(include_path: str, tasks: list[str]) -> list[str]:
             problems.append(f"{path}: no YAML that can be read ({' '.join(str(error).split())})")
             continue
         if isinstance(settings, dict) and settings.get("task") in tasks:
-            for file in _local_files(settings):
-                problems += _file_problems(file)
+            for file in _data_files(settings):
+                problems += _data_problems(file)
     return problems
 
 
-def _local_files(settings: dict) -> Iterator[Path]:
-    """Files on this machine that a task's data_files name: one, a list, or by split."""
-    named = (settings.get("dataset_kwargs") or {}).get("data_files") or []
-    waiting = [named]
-    while waiting:
-        value = waiting.pop(0)
+def _data_files(settings: dict) -> Iterator[Path]:
+    """The local files in a task's data_files: one path, a list, or paths by split."""
+    queue = [(settings.get("dataset_kwargs") or {}).get("data_files") or []]
+    while queue:
+        value = queue.pop(0)
         if isinstance(value, dict):
-            waiting += value.values()
+            queue += value.values()
         elif isinstance(value, list):
-            waiting += value
+            queue += value
         elif isinstance(value, str) and "://" not in value and "*" not in value:
             yield Path(value)
 
 
-def _file_problems(path: Path) -> list[str]:
-    """A file's rows are objects of any columns; the harness says which it asks for."""
+def _data_problems(path: Path) -> list[str]:
+    """The problems of a data file: rows must be objects with texts that can be written; only the
+    harness knows which columns a task needs."""
     try:
         table = read_file(path)
     except DataError as error:
@@ -101,4 +102,4 @@ def _file_problems(path: Path) -> list[str]:
                     problems.append(f"{table.where(index)}: column '{printable(column)}' {problem}")
     if not table.rows and not problems:
         problems.append(f"{path}: holds no rows")
-    return shortened(problems, path)
+    return shorten(problems, path)

@@ -13,8 +13,8 @@ from unlearning.evaluation.gradnorm import GradientNorms
 from unlearning.evaluation.likelihood import Likelihood, Score
 from unlearning.evaluation.membership import HOLDOUT, K, attack_settings, row_scores
 from unlearning.evaluation.memorization import exact_memorization, extraction_strength
+from unlearning.evaluation.processes import gather_sharded
 from unlearning.evaluation.rouge import RougeL
-from unlearning.evaluation.sharing import gather_sharded
 from unlearning.models.context import check_context
 from unlearning.models.encoder import make_encoder
 from unlearning.training.plan import Fit

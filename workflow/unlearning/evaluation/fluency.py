@@ -1,16 +1,17 @@
-"""Fluency of generated answers: what tells "fluent and wrong" from gibberish. No torch.
+"""Fluency of generated answers, which tells "fluent and wrong" from gibberish. No torch.
 
-Words are what white space separates, in lower case: the measures need no tokenizer and compare
-models of different ones. Of scripts without spaces, each letter is a word (evaluation.words).
+Words are separated by white space and in lower case: the measures need no tokenizer, so they
+compare models with different ones. In scripts without spaces each letter is a word
+(evaluation.words).
 """
 
 import math
 
 from unlearning.evaluation.words import spaced_words
 
-REPEATED = 4  # words of the n-grams whose repetition counts
-DISTINCT = (1, 2, 3)
-CAP = 100.0  # natural log of the largest perplexity: a target model that is no model stays finite
+REPETITION_N = 4  # words of the n-grams whose repetition counts
+DISTINCT_N = (1, 2, 3)
+MAX_LOG = 100.0  # natural log of the largest perplexity: it stays finite under a collapsed target
 
 
 def ngrams(text: str, n: int) -> list[tuple[str, ...]]:
@@ -20,43 +21,45 @@ def ngrams(text: str, n: int) -> list[tuple[str, ...]]:
 
 
 def distinct(texts: list[str], n: int) -> float:
-    """Different n-grams / all n-grams of the texts together; 0 if there are none.
+    """Distinct n-grams / all n-grams of the texts together; 0 if there are none.
 
-    Distinct-n of Li et al., arXiv 1510.03055: 1 if nothing is said twice in the whole set.
+    Distinct-n of Li et al., arXiv 1510.03055: 1 if no n-gram occurs twice in the whole set.
     """
-    found = [gram for text in texts for gram in ngrams(text, n)]
-    return len(set(found)) / len(found) if found else 0.0
+    grams = []
+    for text in texts:
+        grams += ngrams(text, n)
+    return len(set(grams)) / len(grams) if grams else 0.0
 
 
 def repetition(text: str) -> float:
-    """1 - different / all 4-grams of one text: near 1 in a loop; 0 below four words.
+    """1 - distinct / all 4-grams of one text: near 1 in a loop; 0 below four words.
 
     seq-rep-4 of Welleck et al., arXiv 1908.04319, over words.
     """
-    found = ngrams(text, REPEATED)
-    return 1 - len(set(found)) / len(found) if found else 0.0
+    grams = ngrams(text, REPETITION_N)
+    return 1 - len(set(grams)) / len(grams) if grams else 0.0
 
 
 def is_empty(text: str) -> bool:
-    """Whether an answer holds nothing but white space."""
+    """Whether an answer is only white space."""
     return not text.strip()
 
 
 def perplexity(nll: list[float | None]) -> float | None:
     """exp of the mean over answers of NLL per token: each answer counts once, empty ones (None)
-    not at all; None if all are empty."""
-    known = [value for value in nll if value is not None]
-    return math.exp(min(sum(known) / len(known), CAP)) if known else None
+    do not count; None if all are empty."""
+    values = [value for value in nll if value is not None]
+    return math.exp(min(sum(values) / len(values), MAX_LOG)) if values else None
 
 
 def fluency_metrics(name: str, columns: dict) -> dict[str, float]:
-    """Of one set: distinct-1 to -3, repetition, share of empty answers, and perplexity under the
-    target model where it was taken (column generation_nll)."""
+    """Fluency of one set: distinct-1 to -3, repetition, share of empty answers, and, where the
+    evaluation has the column generation_nll, perplexity under the target model."""
     texts = columns["generation"]
-    found = {f"{name}_distinct_{n}": distinct(texts, n) for n in DISTINCT}
-    found[f"{name}_repetition"] = sum(map(repetition, texts)) / len(texts)
-    found[f"{name}_empty"] = sum(map(is_empty, texts)) / len(texts)
-    taken = perplexity(columns.get("generation_nll", []))
-    if taken is not None:
-        found[f"{name}_perplexity"] = taken
-    return found
+    metrics = {f"{name}_distinct_{n}": distinct(texts, n) for n in DISTINCT_N}
+    metrics[f"{name}_repetition"] = sum(map(repetition, texts)) / len(texts)
+    metrics[f"{name}_empty"] = sum(map(is_empty, texts)) / len(texts)
+    target_perplexity = perplexity(columns.get("generation_nll", []))
+    if target_perplexity is not None:
+        metrics[f"{name}_perplexity"] = target_perplexity
+    return metrics

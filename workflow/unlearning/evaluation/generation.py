@@ -1,4 +1,4 @@
-"""Greedy answers, generated in batches of prompts of similar length."""
+"""Generate greedy answers in batches of prompts of similar length."""
 
 import inspect
 from dataclasses import dataclass
@@ -11,18 +11,19 @@ from transformers import DynamicCache
 
 from unlearning.data.encoding import Example
 from unlearning.evaluation.likelihood import batches_by_length
-from unlearning.models.agreement import distance, holds, rounding, say
+from unlearning.models.agreement import agrees, distance, log_once, rounding_error
 from unlearning.models.context import check_context
 
 COMPARED = 3  # tokens after the prompt whose logits are compared with those of a plain pass
-GENERATION_NOISE = 10  # how much more than scoring a cache may round
-ALONE = "answers are generated one at a time and without a cache"
-ENDED = 0.125  # share of a batch's rows; when as many have ended, they leave it
+GENERATION_NOISE = 10  # rounding by a cache, over that of scoring
+UNBATCHED = "answers are generated one at a time and without a cache"
+FINISHED = 0.125  # share of a batch's rows; when as many have finished, they leave it
 
 
 @dataclass(frozen=True)
 class Limit:
-    """How long an answer may get: `total` counts the prompt too (TOFU), `new` does not (OU)."""
+    """The longest answer in tokens: `total` counts the prompt too (TOFU), `new` does not
+    (open-unlearning)."""
 
     tokens: int
     counts: str
@@ -45,13 +46,13 @@ def greedy_beginning(prompt: list[int], example: Example, match: list[bool]) -> 
 
 
 class Generator:
-    """Answers prompts greedily; a row stops at the token that ends answers or at its limit.
+    """Answers prompts greedily; a row stops at the end token or at its limit.
 
-    end: that token; by default the tokenizer's end of sequence.
+    end: the token that ends answers; by default the tokenizer's end of sequence.
 
-    The tokens are those of transformers' `generate`, which keeps the rows that have ended until
-    the last one has. A model that gives padded rows with a cache other logits than one row without
-    them answers one prompt at a time, without a cache. batched: how the last prompts were answered.
+    The tokens are those of transformers' `generate`, but finished rows leave the batch early. A
+    model whose logits change with padding and a cache answers one prompt at a time, without either.
+    batched: whether the last prompts were answered in batches.
     """
 
     def __init__(
@@ -66,151 +67,164 @@ class Generator:
         self.model, self.tokenizer, self.device = model, tokenizer, device
         self.limit, self.batch_tokens, self.batched = limit, batch_tokens, True
         self.end = tokenizer.eos_token_id if end is None else end
-        # state-space models take the same cache under a name of their own, and no mask later on
+        # state-space models call the cache cache_params and take a mask in their first pass only
         self.has_states = "cache_params" in inspect.signature(model.forward).parameters
 
     @torch.inference_mode()
     def __call__(
         self, prompts: list[list[int]], beginnings: list[list[int]] | None = None
     ) -> list[str]:
-        """The answer to each prompt, special tokens left out.
+        """The answer to each prompt, without special tokens.
 
-        beginnings: the first tokens of each answer, as far as they are known to be the most likely
-        ones (greedy_beginning()): generation goes on after them.
+        beginnings: the first tokens of each answer, where a scoring pass has shown them to be the
+        most likely ones (greedy_beginning()); generation goes on after them.
         """
         training = self.model.training
         self.model.eval()
-        longest = [len(prompt) + self.limit.room(len(prompt)) for prompt in prompts]
-        asked = (n for n, p in zip(longest, prompts, strict=True) if n > len(p))
-        check_context(self.model, max(asked, default=0), "evaluation.generation_tokens")
-        answers = self._begun(prompts, beginnings)
-        rooms = [n - len(p) - len(a) for n, p, a in zip(longest, prompts, answers, strict=True)]
+        # tokens of each prompt with the longest answer that it may get
+        lengths = [len(prompt) + self.limit.room(len(prompt)) for prompt in prompts]
+        with_answer = [n for n, p in zip(lengths, prompts, strict=True) if n > len(p)]
+        check_context(self.model, max(with_answer, default=0), "evaluation.generation_tokens")
+
+        answers = self._first_tokens(prompts, beginnings)
         texts = [[*prompt, *answer] for prompt, answer in zip(prompts, answers, strict=True)]
-        unfinished = [i for i, a in enumerate(answers) if rooms[i] and a[-1:] != [self.end]]
-        unfinished.sort(key=lambda i: len(texts[i]))
-        self.batched = self._may_batch(prompts)
-        batches = [[place] for place in range(len(unfinished))]
+        room = [length - len(text) for length, text in zip(lengths, texts, strict=True)]
+        unfinished = [i for i, answer in enumerate(answers) if room[i] and not self._ends(answer)]
+        # shortest first, and rows of equal length in the prompts' order
+        unfinished.sort(key=lambda index: len(texts[index]))
+        self.batched = self._can_batch(prompts, max(lengths, default=0))
         if self.batched:
-            batches = batches_by_length([longest[i] for i in unfinished], self.batch_tokens)
-        for places in batches:
-            indices = [unfinished[place] for place in places]
-            batch = [texts[i] for i in indices], [rooms[i] for i in indices]
-            tokens = self._continue(*batch) if self.batched else self._alone(*batch)
-            for index, new in zip(indices, tokens, strict=True):
-                answers[index] += new
+            batches = batches_by_length([lengths[index] for index in unfinished], self.batch_tokens)
+            for batch in batches:
+                indices = [unfinished[position] for position in batch]
+                generated = self._answer_batch(
+                    [texts[index] for index in indices], [room[index] for index in indices]
+                )
+                for index, tokens in zip(indices, generated, strict=True):
+                    answers[index] += tokens
+        else:
+            for index in unfinished:
+                answers[index] += self._answer_one(texts[index], room[index])
         self.model.train(training)
         return self.tokenizer.batch_decode(answers, skip_special_tokens=True)
 
-    def _begun(
+    def _first_tokens(
         self, prompts: list[list[int]], beginnings: list[list[int]] | None
     ) -> list[list[int]]:
-        """The beginning of each answer, as long as its limit allows."""
+        """The beginning of each answer, cut at its limit."""
         if beginnings is None:
             return [[] for _ in prompts]
         pairs = zip(prompts, beginnings, strict=True)
         return [tokens[: self.limit.room(len(prompt))] for prompt, tokens in pairs]
 
-    def _continue(self, prompts: list[list[int]], room: list[int]) -> list[list[int]]:
-        """The new tokens after each prompt of one batch, with the end of sequence if it came.
+    def _ends(self, answer: list[int]) -> bool:
+        return answer[-1:] == [self.end]
 
-        room: how many there may be, at least one.
+    def _answer_batch(self, prompts: list[list[int]], room: list[int]) -> list[list[int]]:
+        """The new tokens of each prompt of one batch, with the end token if it was generated.
+
+        room: the most new tokens of each, at least one.
         """
         answers: list[list[int]] = [[] for _ in prompts]
         rows = list(range(len(prompts)))  # those in the batch
-        going, cache = set(rows), DynamicCache(config=self.model.config)
-        ids, seen = (v.to(self.device) for v in left_padded([prompts[row] for row in rows]))
-        positions = (seen.cumsum(1) - 1).clamp(min=0)
-        while going:
-            ids = self._logits(ids, seen, positions, cache).argmax(-1, keepdim=True)
+        unfinished, cache = set(rows), DynamicCache(config=self.model.config)
+        ids, mask = pad_left(prompts, self.device)
+        positions = (mask.cumsum(1) - 1).clamp(min=0)
+        while unfinished:
+            # the first pass takes whole prompts, each later one the last tokens
+            ids = self._logits(ids, mask, positions, cache).argmax(-1, keepdim=True)
             for row, token in zip(rows, ids[:, 0].tolist(), strict=True):
-                if row in going:
+                if row in unfinished:
                     answers[row].append(token)
                     if token == self.end or len(answers[row]) == room[row]:
-                        going.remove(row)
-            # the states of recurrent layers cannot leave the cache for a part of the rows
-            if going and len(going) <= (1 - ENDED) * len(rows) and not any(cache.is_linear):
-                places = [place for place, row in enumerate(rows) if row in going]
-                rows, kept = [rows[place] for place in places], torch.tensor(places).to(self.device)
-                ids, seen, positions = ids[kept], seen[kept], positions[kept]
-                cache.batch_select_indices(kept)
-            seen, positions = pad(seen, (0, 1), value=True), positions[:, -1:] + 1
+                        unfinished.remove(row)
+            # take finished rows out of the batch, but not each at once: selecting copies the cache;
+            # the states of recurrent layers cannot be selected by row
+            many_finished = len(unfinished) <= (1 - FINISHED) * len(rows)
+            if unfinished and many_finished and not any(cache.is_linear):
+                indices = [index for index, row in enumerate(rows) if row in unfinished]
+                rows = [rows[index] for index in indices]
+                selected = torch.tensor(indices).to(self.device)
+                ids, mask, positions = ids[selected], mask[selected], positions[selected]
+                cache.batch_select_indices(selected)
+            mask, positions = pad(mask, (0, 1), value=True), positions[:, -1:] + 1
         return answers
 
-    def _logits(self, ids: Tensor, seen: Tensor, positions: Tensor, cache: DynamicCache) -> Tensor:
-        """(B, V) of the tokens after `ids`, which go into the cache."""
-        inputs = {"past_key_values": cache, "attention_mask": seen, "position_ids": positions}
+    def _logits(self, ids: Tensor, mask: Tensor, positions: Tensor, cache: DynamicCache) -> Tensor:
+        """Next-token logits (B, V) after `ids`, whose keys and values go into the cache."""
+        inputs = {"past_key_values": cache, "attention_mask": mask, "position_ids": positions}
         if self.has_states:
-            first = ids.shape == seen.shape
-            inputs = {"cache_params": cache, "attention_mask": seen if first else None}
+            is_prompt = ids.shape == mask.shape
+            inputs = {"cache_params": cache, "attention_mask": mask if is_prompt else None}
         output = self.model(input_ids=ids, use_cache=True, logits_to_keep=1, **inputs)
         return output.logits[:, -1]
 
-    def _alone(self, prompts: list[list[int]], room: list[int]) -> list[list[int]]:
-        """_continue() of one prompt, each token from a plain pass over all before it."""
-        (prompt,) = prompts
+    def _plain_logits(self, ids: list[int]) -> Tensor:
+        """Logits (T, V) of one sequence, without padding and without a cache."""
+        output = self.model(input_ids=torch.tensor([ids], device=self.device), use_cache=False)
+        return output.logits[0]
+
+    def _answer_one(self, prompt: list[int], room: int) -> list[int]:
+        """The new tokens of one prompt, each from a plain pass over all tokens before it."""
         ids = list(prompt)
-        for _ in range(room[0]):
-            output = self.model(input_ids=torch.tensor([ids], device=self.device), use_cache=False)
-            ids.append(int(output.logits[0, -1].argmax()))
+        for _ in range(room):
+            ids.append(int(self._plain_logits(ids)[-1].argmax()))
             if ids[-1] == self.end:
                 break
-        return [ids[len(prompt) :]]
+        return ids[len(prompt) :]
 
-    def _may_batch(self, prompts: list[list[int]]) -> bool:
-        """Whether padded prompts and what follows them, with a cache, have the logits of plain
-        passes; said in the log where they have not."""
-        longest = max((len(p) + self.limit.room(len(p)) for p in prompts), default=0)
+    def _can_batch(self, prompts: list[list[int]], longest: int) -> bool:
+        """Whether padded prompts and their answers, with a cache, have the logits of plain passes;
+        the log says so where they do not."""
         if longest < 2:
             return True
         compare = partial(self._batch_agrees, prompts, longest)
-        return holds("generation", self.model, longest, compare)
+        return agrees("generation", self.model, longest, compare)
 
     def _batch_agrees(self, prompts: list[list[int]], longest: int) -> bool:
-        """The comparison: a prompt and its answer as long as any may get, beside a short prompt.
-
-        The last tokens of both go in one by one, as if they had been generated.
-        """
+        """Compare a batch of two rows with plain passes: a prompt and its answer of `longest`
+        tokens, and a short prompt. The last tokens are fed one by one, as in generation."""
         steps = min(COMPARED, longest - 1)
-        tokens = max(prompts, key=len)
-        rows = [(tokens * longest)[:longest], min(prompts, key=len)]
-        rows[1] = (rows[1] + tokens)[: max(len(rows[1]), 1) + steps][:longest]
+        tokens, short = max(prompts, key=len), min(prompts, key=len)
+        rows = [
+            (tokens * longest)[:longest],
+            (short + tokens)[: max(len(short), 1) + steps][:longest],
+        ]
         try:
-            batched = self._forced(rows, steps)
+            batched = self._batched_logits(rows, steps)
         except torch.OutOfMemoryError:
             raise
-        except Exception as error:  # of a family that has no such cache: anything
-            say(self.model, ALONE, f"{type(error).__name__}: {error}")
+        except Exception as error:  # a family without such a cache may raise anything
+            log_once(self.model, UNBATCHED, f"{type(error).__name__}: {error}")
             return False
-        plain = []
-        for row in rows:
-            output = self.model(input_ids=torch.tensor([row], device=self.device), use_cache=False)
-            plain.append(output.logits[0, -1 - steps :])
-        apart = distance(batched.flatten(0, 1).float(), torch.cat(plain).float())
-        allowed = GENERATION_NOISE * rounding(self.model)
-        if not apart <= allowed:
-            far = f"differ by {apart:.1g} of their spread from a plain pass's"
-            say(self.model, ALONE, f"logits {far}, allowed: {allowed:.1g}")
-        return apart <= allowed
+        plain = torch.cat([self._plain_logits(row)[-1 - steps :] for row in rows])
+        difference = distance(batched.flatten(0, 1).float(), plain.float())
+        allowed = GENERATION_NOISE * rounding_error(self.model)
+        if not difference <= allowed:
+            reason = f"logits differ by {difference:.1g} of their spread from a plain pass's"
+            log_once(self.model, UNBATCHED, f"{reason}, allowed: {allowed:.1g}")
+        return difference <= allowed
 
-    def _forced(self, rows: list[list[int]], steps: int) -> Tensor:
+    def _batched_logits(self, rows: list[list[int]], steps: int) -> Tensor:
         """(B, steps + 1, V) logits after each of the last tokens of the rows, in one batch."""
         cache = DynamicCache(config=self.model.config)
-        ids, seen = (v.to(self.device) for v in left_padded([row[:-steps] for row in rows]))
-        positions = (seen.cumsum(1) - 1).clamp(min=0)
-        logits = [self._logits(ids, seen, positions, cache)]
+        ids, mask = pad_left([row[:-steps] for row in rows], self.device)
+        positions = (mask.cumsum(1) - 1).clamp(min=0)
+        logits = [self._logits(ids, mask, positions, cache)]
         for step in range(-steps, 0):
             ids = torch.tensor([[row[step]] for row in rows], device=self.device)
-            seen, positions = pad(seen, (0, 1), value=True), positions[:, -1:] + 1
-            logits.append(self._logits(ids, seen, positions, cache))
+            mask, positions = pad(mask, (0, 1), value=True), positions[:, -1:] + 1
+            logits.append(self._logits(ids, mask, positions, cache))
         return torch.stack(logits, 1)
 
 
-def left_padded(prompts: list[list[int]]) -> tuple[Tensor, Tensor]:
-    """ids and what is no padding, both (B, T)."""
+def pad_left(prompts: list[list[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Token ids (B, T) of prompts that all end in the last column, and the mask (B, T) of those
+    that are not padding."""
     width = max(map(len, prompts), default=0)
     ids = torch.zeros((len(prompts), width), dtype=torch.long)
-    seen = torch.zeros_like(ids, dtype=torch.bool)
+    mask = torch.zeros_like(ids, dtype=torch.bool)
     for row, prompt in enumerate(prompts):
         ids[row, width - len(prompt) :] = torch.tensor(prompt)
-        seen[row, width - len(prompt) :] = True
-    return ids, seen
+        mask[row, width - len(prompt) :] = True
+    return ids.to(device), mask.to(device)

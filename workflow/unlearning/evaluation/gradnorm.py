@@ -1,4 +1,4 @@
-"""Gradient norms of single rows, for membership inference: one backward pass for each row."""
+"""Gradient norms of single rows for membership inference, by one backward pass for each row."""
 
 import torch
 
@@ -8,7 +8,7 @@ from unlearning.models.scorer import Scorer
 
 
 class GradientNorms:
-    """Norms under a model, in the order given. Its gradients are gone afterwards.
+    """Computes gradient norms under a model, and clears the model's gradients.
 
     norm: 1, 2 or infinity.
     """
@@ -17,17 +17,18 @@ class GradientNorms:
         self.scorer, self.norm = Scorer(model), norm
 
     def __call__(self, examples: list[Example]) -> list[float]:
-        """The norm of each example."""
+        """The norm of each example, in their order."""
         training = self.scorer.model.training
         self.scorer.model.eval()
-        found = [self._norm(example) for example in examples]
+        norms = [self._norm(example) for example in examples]
         self.scorer.model.train(training)
-        return found
+        return norms
 
     def _norm(self, example: Example) -> float:
-        """Mean over the parameter tensors of the norm of the gradient of the mean loss.
+        """The gradient's norm of the mean loss, averaged over the parameter tensors.
 
-        Without the last label, as in open-unlearning (mia/gradnorm.py); 0 if no other is left.
+        Source: open-unlearning, mia/gradnorm.py, which leaves out the last label; 0 if it is the
+        only one.
         """
         logp = self.scorer([example])["logp"][:-1]
         if not len(logp):

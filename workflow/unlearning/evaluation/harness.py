@@ -1,16 +1,16 @@
-"""Tasks of lm-evaluation-harness: WMDP, MMLU, any other, the user's own.
+"""Evaluate models on tasks of lm-evaluation-harness: WMDP, MMLU, any other, the user's own.
 
-lm_eval is optional and slow to import, so it is imported where it is used. By default zero-shot
-and without a chat template, as the SimNPO code calls it.
+lm_eval is optional and slow to import, so functions import it. Tasks are zero-shot and without a
+chat template by default, as in the SimNPO code.
 """
 
 import difflib
 import hashlib
 import json
 import math
-from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from unlearning.errors import UserError
 
@@ -19,91 +19,98 @@ INSTALL = "pip install --constraint envs/constraints.txt '.[harness]'"
 
 
 def install_hint() -> str | None:
-    """What to do where lm_eval is not installed; None where it is. Imports nothing of it."""
+    """How to install lm_eval, or None if it is installed; does not import it."""
     if find_spec("lm_eval") is not None:
         return None
     return f"lm-evaluation-harness (the Python package lm_eval) is not installed. Run: {INSTALL}"
 
 
 def load_tasks(names: list[str], include_path: str | None) -> dict[str, list]:
-    """Task name -> its objects: one task or group, or the tasks of a tag; their data are loaded.
+    """Task name -> its lm_eval objects, with their data: one task or group, or the tasks of a tag.
 
-    UserError for a name that is unknown, a task that says that it runs unsafe code or whose metric
-    is remote code, two names that hold the same task, and data that cannot be loaded.
+    UserError for an unknown name, a task with unsafe code or a remote metric, two names that
+    contain the same task, and data that cannot be loaded.
     """
     if (problem := install_hint()) is not None:
         raise UserError(problem)
     manager = _manager(names, include_path)
-    holders: dict[str, str] = {}
+    named_by: dict[str, str] = {}  # task -> the name in harness.tasks that contains it
     for name in names:
-        for task, settings in _asked(name, manager, include_path):
+        for task, settings in _find_tasks(name, manager, include_path):
             _check(task, settings)  # before its functions are imported
-            if (other := holders.setdefault(task, name)) != name:
+            first_name = named_by.setdefault(task, name)
+            if first_name != name:
                 raise UserError(
-                    f"harness.tasks: '{other}' and '{name}' both hold '{task}'. Name one of them; "
-                    "the scores of each member are written beside those of its group"
+                    f"harness.tasks: '{first_name}' and '{name}' both hold '{task}'. Name one of "
+                    "them; the scores of each member are written beside those of its group"
                 )
     return {name: _load(name, manager) for name in names}
 
 
 def datasets_of(names: list[str], include_path: str | None) -> list[tuple[str, str]]:
-    """(dataset, configuration) of the tasks, as the datasets library is asked for them, sorted.
-
-    UserError where lm_eval is not installed, and for a name that is unknown.
-    """
+    """The tasks' (dataset, configuration) for the datasets library, sorted; UserError if lm_eval is
+    not installed or a name is unknown."""
     if (problem := install_hint()) is not None:
         raise UserError(problem)
     manager = _manager(names, include_path)
-    tasks = [task for name in names for task in _asked(name, manager, include_path)]
-    keys = ("dataset_path", "dataset_name")
-    return sorted({tuple(settings.get(key) or "" for key in keys) for _, settings in tasks})
+    datasets = set()
+    for name in names:
+        for _, settings in _find_tasks(name, manager, include_path):
+            path, configuration = settings.get("dataset_path"), settings.get("dataset_name")
+            datasets.add((path or "", configuration or ""))
+    return sorted(datasets)
 
 
 def _manager(names: list[str], include_path: str | None):
-    """The tasks that lm_eval knows. Those that it brings take ten seconds to list: they are left
-    out where the user's own folder has every name."""
+    """lm_eval's index of tasks. Its built-in ones take ten seconds to list, so the index is without
+    them where the user's own folder has every name."""
     from lm_eval.tasks import TaskManager
 
     if include_path is not None:
-        own = TaskManager(include_path=include_path, include_defaults=False)
-        if set(names) <= set(own.task_index):
-            return own
+        manager = TaskManager(include_path=include_path, include_defaults=False)
+        if set(names) <= set(manager.task_index):
+            return manager
     return TaskManager(include_path=include_path)
 
 
-def _asked(name: str, manager, include_path: str | None) -> list[tuple[str, dict]]:
+def _find_tasks(name: str, manager, include_path: str | None) -> list[tuple[str, dict]]:
+    """(name, settings) of the tasks that a name stands for; UserError if it is unknown."""
     if name not in manager.task_index:
-        raise UserError(_unknown(name, manager.all_tasks, include_path))
-    return _members(name, {}, manager.task_index)
+        close = ", ".join(difflib.get_close_matches(name, manager.all_tasks, n=3))
+        raise UserError(
+            f"harness.tasks: the harness has no task '{name}'{close and '; close: ' + close}. A "
+            "task of your own is a readable YAML file in harness.include_path, found "
+            f"{include_path!r}"
+        )
+    return _expand(name, {}, manager.task_index)
 
 
-def _unknown(name: str, known: list[str], include_path: str | None) -> str:
-    close = ", ".join(difflib.get_close_matches(name, known, n=3))
-    return (
-        f"harness.tasks: the harness has no task '{name}'{close and '; close: ' + close}. A task "
-        f"of your own is a readable YAML file in harness.include_path, found {include_path!r}"
-    )
-
-
-def _members(name: str, changes: dict, index: dict) -> list[tuple[str, dict]]:
-    """(name, settings) of every task that a task, group or tag stands for; nothing is loaded."""
+def _expand(name: str, changes: dict, index: dict) -> list[tuple[str, dict]]:
+    """(name, settings) of each task in a task, group or tag, without loading any; `changes`
+    override its settings."""
     entry = index.get(name)
-    settings = {**(entry.cfg or {}), **changes} if entry else changes
-    inside = sorted(entry.tags) if entry and entry.cfg is None else settings.get("task")
-    if not isinstance(inside, list):
+    if entry and entry.cfg is None:
+        members = sorted(entry.tags)
+        settings = changes
+    else:
+        settings = {**(entry.cfg or {}), **changes} if entry else changes
+        members = settings.get("task")
+    if not isinstance(members, list):
         return [(name, settings)]
-    found = []
-    for member in inside:
-        own = member if isinstance(member, dict) else {}
-        member = own.get("task", own.get("group")) if own else member
-        found += _members(member, {k: v for k, v in own.items() if k != "group"}, index)
-    return found
+    tasks = []
+    for member in members:
+        if isinstance(member, dict):  # a member whose group changes its settings
+            overrides = {key: value for key, value in member.items() if key != "group"}
+            tasks += _expand(member.get("task", member.get("group")), overrides, index)
+        else:
+            tasks += _expand(member, {}, index)
+    return tasks
 
 
 def _check(task: str, settings: dict) -> None:
-    """UserError for a task that runs what a model wrote, is of an unknown kind or takes a metric
-    from the hub."""
-    if settings.get("class") is not None:  # a task that is a Python class says the rest itself
+    """UserError for a task that runs a model's output, has an unknown kind or takes a metric from
+    the hub."""
+    if settings.get("class") is not None:  # a Python class has no such settings
         return
     kind, problem = settings.get("output_type"), None
     if settings.get("unsafe_code"):
@@ -119,7 +126,7 @@ def _check(task: str, settings: dict) -> None:
 
 
 def _remote_metrics(settings: dict) -> list[str]:
-    """Metrics of a task that the harness would load from the hub."""
+    """The metrics of a task that the harness would load from the hub."""
     import lm_eval.api.metrics  # noqa: F401  fills the registry
     from lm_eval.api.registry import METRIC_REGISTRY
 
@@ -135,8 +142,9 @@ def _remote_metrics(settings: dict) -> list[str]:
 
 
 def _load(name: str, manager) -> list:
+    """The lm_eval objects of a name, with their data."""
     try:
-        found = manager.load([name])
+        loaded = manager.load([name])
     except Exception as error:  # of the datasets library, the hub client or the task's own code
         raise UserError(
             f"cannot load the data of harness task '{name}': {type(error).__name__}: {error}. "
@@ -144,13 +152,13 @@ def _load(name: str, manager) -> list:
             "with HF_HOME set to a folder that this machine reads too; or name a task with local "
             "data in harness.include_path"
         ) from error
-    group = found["groups"].get(name)
+    group = loaded["groups"].get(name)
     if group is not None and not group.has_aggregation:
         raise UserError(
             f"harness.tasks: the group '{name}' has no accuracy of its own. Name its members: "
             f"{', '.join(group.child_names)}"
         )
-    return list(found["tasks"].values()) if group is None else [group]
+    return list(loaded["tasks"].values()) if group is None else [group]
 
 
 def evaluate(
@@ -162,12 +170,12 @@ def evaluate(
     num_fewshot: int | None = 0,
     chat_template: bool = False,
 ) -> dict:
-    """The record of one model, from what load_tasks returned.
+    """Evaluate one model on the tasks that load_tasks returned; the record of the result.
 
-    `tasks` has the scores of every requested task (_scores), `parts` those of each task inside a
-    group. limit: only the first documents of each task. num_fewshot: examples before each question;
-    None takes what each task says. chat_template: ask through the tokenizer's own; UserError if it
-    has none.
+    Its `tasks` are the scores of every requested task (_scores), its `parts` those of each task in
+    a group. limit: only the first documents of each task. num_fewshot: examples before each
+    question; None leaves the number to each task. chat_template: put questions into the tokenizer's
+    chat template; UserError if it has none.
     """
     if chat_template and not tokenizer.chat_template:
         raise UserError(
@@ -177,86 +185,89 @@ def evaluate(
     from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
 
-    objects = list({id(o): o for found in tasks.values() for o in found}.values())
-    found = lm_eval.simple_evaluate(
+    objects: dict[int, Any] = {}  # by identity: two tags may share a task
+    for members in tasks.values():
+        objects.update((id(member), member) for member in members)
+    results = lm_eval.simple_evaluate(
         model=HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size),
-        tasks=objects,
+        tasks=list(objects.values()),
         task_manager=TaskManager(include_defaults=False),  # else it lists all its tasks: 7 seconds
         num_fewshot=num_fewshot,
         limit=limit,
         log_samples=False,
         apply_chat_template=chat_template,
     )
-    parts = {leaf.task_name: leaf for o in objects for leaf in _leaves(o)}
-    named = {_name(o): o for o in objects}
+    scores, parts = {}, {}
+    for task in objects.values():
+        scores |= _scores(task, results)
+    names = {_name(task) for task in objects.values()}
+    for task in objects.values():
+        for member in _members(task):
+            if member.task_name not in names:
+                parts |= _scores(member, results)
     return {
         "lm_eval": lm_eval.__version__,
         "num_fewshot": num_fewshot,
         "chat_template": chat_template,
         "limit": limit,
-        "tasks": _all_scores(named.values(), found),
-        "parts": _all_scores((leaf for n, leaf in parts.items() if n not in named), found),
+        "tasks": scores,
+        "parts": parts,
     }
 
 
-def _name(thing) -> str:
+def _name(task) -> str:
     """Name of a task or group; only a task has task_name."""
-    return thing.task_name if hasattr(thing, "task_name") else thing.name
+    return task.task_name if hasattr(task, "task_name") else task.name
 
 
-def _leaves(thing) -> list:
+def _members(task) -> list:
     """The tasks of a group, or the task itself."""
-    return thing.get_all_tasks() if hasattr(thing, "get_all_tasks") else [thing]
+    return task.get_all_tasks() if hasattr(task, "get_all_tasks") else [task]
 
 
-def _all_scores(things: Iterable, found: dict) -> dict[str, dict]:
-    """The scores of tasks and groups, one after the other."""
-    scores = {}
-    for thing in things:
-        scores |= _scores(thing, found)
-    return scores
+def _scores(task, results: dict) -> dict[str, dict]:
+    """The scores of a task or group: its accuracy, under its name, or, if it has none, each of its
+    metrics, under "NAME METRIC FILTER" (a filter extracts the answer from a generated text).
 
-
-def _scores(thing, found: dict) -> dict[str, dict]:
-    """What a task or group reports: its accuracy, under its name, or, where it has none, each of
-    its metrics, under "NAME METRIC FILTER" (a filter is what takes an answer out of a text).
-
-    accuracy: the metric's value, as the harness scales it. stderr: its standard error, None where
-    there is none. better: higher, lower, or "" where the harness does not say. asked: a digest.
+    accuracy: the metric's value, as the harness scales it. stderr: its standard error, or None.
+    better: higher, lower, or "" if the harness does not say. asked: a digest (_digest).
     """
-    name, leaves = _name(thing), _leaves(thing)
-    values = found["results"][name]
-    reported = {}  # (metric, filter) -> value
+    name, members = _name(task), _members(task)
+    # the harness's keys are "METRIC,FILTER" and "METRIC_stderr,FILTER", among others
+    values = results["results"][name]
+    metrics = {}
     for key, value in values.items():
-        metric, comma, taken = key.partition(",")
+        metric, comma, answer_filter = key.partition(",")
         if comma and not metric.endswith("_stderr") and isinstance(value, int | float):
-            reported[metric, taken] = value
-    accuracies = [key for key in reported if key[0] == "acc"]
-    better = found["higher_is_better"].get(name, {})
-    same = {
-        "documents": sum(found["n-samples"][leaf.task_name]["effective"] for leaf in leaves),
-        "version": found["versions"].get(name),
-        "asked": _digest(leaves),
-    }
+            metrics[metric, answer_filter] = value
+    accuracies = [key for key in metrics if key[0] == "acc"]
+
+    better = results["higher_is_better"].get(name, {})
+    documents = sum(results["n-samples"][member.task_name]["effective"] for member in members)
+    digest = _digest(members)
     scores = {}
-    for metric, taken in accuracies[:1] or reported:
-        words = [name] if accuracies else [name, metric, *([taken] if taken != "none" else [])]
-        error = values.get(f"{metric}_stderr,{taken}")
-        scores[" ".join(words)] = {
+    for metric, answer_filter in accuracies[:1] or metrics:
+        label = name
+        if not accuracies:
+            label += f" {metric}" if answer_filter == "none" else f" {metric} {answer_filter}"
+        error = values.get(f"{metric}_stderr,{answer_filter}")
+        scores[label] = {
             "metric": metric,
-            "accuracy": float(reported[metric, taken]),
+            "accuracy": float(metrics[metric, answer_filter]),
             "stderr": error if isinstance(error, float) and math.isfinite(error) else None,
             "better": {True: "higher", False: "lower", None: ""}[better.get(metric)],
-            **same,
+            "documents": documents,
+            "version": results["versions"].get(name),
+            "asked": digest,
         }
     return scores
 
 
-def _digest(leaves: list) -> str:
-    """Twelve hex digits over prompts, choices and right answers: equal if the same was asked."""
+def _digest(tasks: list) -> str:
+    """Twelve hex digits over prompts, choices and right answers: equal if the questions are."""
     digest = hashlib.sha256()
-    for leaf in sorted(leaves, key=lambda task: task.task_name):
-        for asked in leaf.instances:
-            right = leaf.doc_to_target(asked.doc)
-            digest.update(json.dumps([asked.args, right], default=str).encode())
+    for task in sorted(tasks, key=lambda task: task.task_name):
+        for instance in task.instances:
+            target = task.doc_to_target(instance.doc)
+            digest.update(json.dumps([instance.args, target], default=str).encode())
     return digest.hexdigest()[:12]

@@ -1,25 +1,25 @@
-"""Whether prompts with their answers fit a model's context."""
+"""Check that prompts with their answers fit a model's context."""
 
 from unlearning.data.build import Tables
 from unlearning.data.encoding import Encoder
 from unlearning.models.context import too_long
 
-JUDGED = ("_perturbed", "_evaluated")  # how the tables of an evaluation end
+EVALUATED_SUFFIXES = ("_perturbed", "_evaluated")  # endings of the names of evaluated tables
 
 
 def question_answering_problems(
     encoder: Encoder, tables: Tables, use: dict, reach: int
 ) -> list[str]:
-    """Why answers to an experiment's questions exceed a context of `reach` tokens.
+    """The problem of answers to an experiment's questions that exceed a context of `reach` tokens.
 
-    use: of config.judged.model_use.
+    use: settings of config.judged.model_use.
     """
     setting, tokens = "evaluation.generation_tokens", use["generation"]["tokens"]
     if use["generation"]["counts"] == "total":
         return [too_long(tokens, reach, setting)] if tokens > reach else []
     questions = set()
     for name, rows in tables.items():
-        if name.endswith(JUDGED):
+        if name.endswith(EVALUATED_SUFFIXES):
             questions.update(row["question"] for row in rows[: use["rows"]])
     lengths = [len(encoder.prompt_ids(question)) for question in sorted(questions)]
     longest = max(lengths, default=-tokens) + tokens

@@ -1,4 +1,4 @@
-"""Teacher-forced likelihoods: one sorted pass over any number of sequences, prompts shared."""
+"""Teacher-forced likelihoods of any number of sequences, in batches sorted by length."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -13,13 +13,13 @@ from unlearning.models.agreement import layout_of
 from unlearning.models.scorer import PACKED, Scorer
 
 BATCH_TOKENS = 16384  # fits beside any model of these papers
-CPU_TOKENS = 2048  # logits of more leave a CPU's cache, which takes half as long again
-COLLAPSED_LOSS = 1e4  # per token: what a model whose logits are no numbers is taken to have
+CPU_TOKENS = 2048  # the logits of more exceed a CPU's cache, which takes half as long again
+COLLAPSED_LOSS = 1e4  # per token, for a model whose logits are NaN
 
 
 @dataclass(frozen=True)
-class Tokens:
-    """The labelled tokens of a sequence, one value each; see models.scorer.describe()."""
+class TokenScores:
+    """One value for each labelled token of a sequence; see models.scorer.describe()."""
 
     logp: list[float]
     match: list[bool]
@@ -29,15 +29,15 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Score:
-    """One sequence: summed negative log-likelihood of its labels, and how many they are."""
+    """The summed negative log-likelihood of one sequence's labels, and their number."""
 
     nll: float
     tokens: int
-    detail: Tokens | None = None
+    detail: TokenScores | None = None
 
     @classmethod
-    def of(cls, nll: float, tokens: float, detail: Tokens | None = None) -> "Score":
-        """The score; NaN and infinity, the marks of a collapsed model, become a very large loss."""
+    def of(cls, nll: float, tokens: float, detail: TokenScores | None = None) -> "Score":
+        """The score; a collapsed model's NaN or infinity becomes a very large loss."""
         return cls(nll if math.isfinite(nll) else COLLAPSED_LOSS * tokens, int(tokens), detail)
 
     @property
@@ -47,7 +47,7 @@ class Score:
 
 
 def batches_by_length(lengths: list[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Indices in batches of similar length, each at most batch_tokens wide with padding."""
+    """Indices in batches of similar length, each of at most batch_tokens with padding."""
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda i: lengths[i], reverse=True):
         if batch and (len(batch) + 1) * lengths[batch[0]] > batch_tokens:
@@ -59,7 +59,7 @@ def batches_by_length(lengths: list[int], batch_tokens: int) -> Iterator[list[in
 
 
 class Likelihood:
-    """Scores sequences under a model, in the order given."""
+    """Scores sequences under a model."""
 
     def __init__(self, model, batch_tokens: int = BATCH_TOKENS):
         self.scorer, self.batch_tokens = Scorer(model), batch_tokens
@@ -70,40 +70,44 @@ class Likelihood:
     def __call__(
         self, examples: list[Example], detailed: Sequence[bool] | None = None
     ) -> list[Score]:
-        """The score of each example, with every token of those that are `detailed`."""
+        """The score of each example, in their order, with token scores of those that are
+        `detailed`."""
         training = self.scorer.model.training
         self.scorer.model.eval()
         self.scorer.layout = layout_of(self.scorer, self.scorer.model, examples)
         scores: dict[int, Score] = {}
+        # answers to one prompt are scored in one row, which computes the prompt once
         trees = group_by_prompt(examples, shared=self.scorer.layout == PACKED)
         for batch in batches_by_length([tree.tokens for tree in trees], self.batch_tokens):
-            indices = [i for place in batch for i in trees[place].branches]
-            flags = None if detailed is None else [detailed[i] for i in indices]
-            found = self._batch([examples[i] for i in indices], flags)
-            scores.update(zip(indices, found, strict=True))
+            indices = []
+            for tree in batch:
+                indices += trees[tree].branches
+            flags = None if detailed is None else [detailed[index] for index in indices]
+            batch_scores = self._score_batch([examples[index] for index in indices], flags)
+            scores.update(zip(indices, batch_scores, strict=True))
         self.scorer.model.train(training)
-        return [scores[i] for i in range(len(examples))]
+        return [scores[index] for index in range(len(examples))]
 
-    def _batch(self, examples: list[Example], detailed: list[bool] | None) -> list[Score]:
-        wanted = None if detailed is None else torch.tensor(detailed)
-        found = self.scorer(examples, detail=wanted)
-        sequences = Sequences(found["logp"], found["row"], len(examples))
+    def _score_batch(self, examples: list[Example], detailed: list[bool] | None) -> list[Score]:
+        detail = None if detailed is None else torch.tensor(detailed)
+        values = self.scorer(examples, detail=detail)
+        sequences = Sequences(values["logp"], values["row"], len(examples))
         tokens = sequences.tokens.int().tolist()
-        details: list[Tokens | None] = [None] * len(examples)
+        details: list[TokenScores | None] = [None] * len(examples)
         if detailed is not None:
-            columns = zip(*(v.split(tokens) for v in _finite(found)), strict=True)
-            details = [
-                Tokens(*(values.tolist() for values in row)) if flag else None
-                for row, flag in zip(columns, detailed, strict=True)
-            ]
-        return [
-            Score.of(*score) for score in zip(sequences.nll.tolist(), tokens, details, strict=True)
-        ]
+            # one tensor over all labels each: split it by sequence
+            columns = [column.split(tokens) for column in _finite(values)]
+            for index, (logp, match, mu, sigma) in enumerate(zip(*columns, strict=True)):
+                if detailed[index]:
+                    details[index] = TokenScores(
+                        logp.tolist(), match.tolist(), mu.tolist(), sigma.tolist()
+                    )
+        return list(map(Score.of, sequences.nll.tolist(), tokens, details))
 
 
-def _finite(found: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
-    """logp, match, mu and sigma; those of a collapsed model turned into numbers."""
+def _finite(values: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    """logp, match, mu and sigma, with finite numbers in place of a collapsed model's."""
     worst = -COLLAPSED_LOSS
-    logp = found["logp"].nan_to_num(nan=worst, neginf=worst)
-    mu, sigma = found["mu"].nan_to_num(0, 0, 0), found["sigma"].nan_to_num(1, 1, 1)
-    return logp, found["match"].bool(), mu, sigma
+    logp = values["logp"].nan_to_num(nan=worst, neginf=worst)
+    mu, sigma = values["mu"].nan_to_num(0, 0, 0), values["sigma"].nan_to_num(1, 1, 1)
+    return logp, values["match"].bool(), mu, sigma

@@ -1,8 +1,8 @@
-"""Membership inference: can forget rows (label 0) be told from rows never seen (label 1)?
+"""Membership inference: attacks that tell forget rows (label 0) from rows never seen (label 1).
 
-Every score is higher for a row that is less likely a member. Conventions and constants of
-open-unlearning (src/evals/metrics/mia); token-wise attacks leave out the last label, as there.
-No torch.
+Every score is higher for a row that is less likely a member. Conventions and constants are those of
+open-unlearning (src/evals/metrics/mia), where token-wise attacks leave out the last label. No
+torch.
 """
 
 import zlib
@@ -15,17 +15,17 @@ from unlearning.errors import UserError
 from unlearning.evaluation.relative import forget_numbers, relative_differences
 
 ATTACKS = ("loss", "zlib", "min_k", "min_k_plus_plus", "reference", "gradnorm")
-HOLDOUT = "holdout"  # the set of non-members; no part of utility
+HOLDOUT = "holdout"  # the set of non-members, which does not count for utility
 K = 0.4  # share of a row's tokens, in MUSE and open-unlearning
 
 
 def attack_settings(evaluation: dict) -> dict[str, float]:
-    """k and norm of the attacks, of an evaluation's settings."""
+    """The arguments k and norm of the attacks, from the config's section evaluation."""
     return {"k": evaluation["min_k"], "norm": float(evaluation["gradnorm"])}
 
 
 def lowest_mean(values: ndarray, k: float = K) -> float:
-    """Minus the mean of the lowest max(1, int(k n)) of n values; 0 without values."""
+    """-(mean of the lowest max(1, int(k n)) of n values); 0 if n is 0."""
     if not len(values):
         return 0.0
     return -float(numpy.sort(values)[: max(1, int(k * len(values)))].mean())
@@ -37,21 +37,22 @@ def compressed(mean_nll: float, text: str) -> float:
 
 
 def min_k(logp: list[float], k: float = K) -> float:
-    """Minus the mean log-probability of the least likely share k of tokens. arXiv 2310.16789."""
+    """-(mean log-probability of the least likely share k of tokens). arXiv 2310.16789."""
     return lowest_mean(numpy.array(logp[:-1]), k)
 
 
 def min_k_plus_plus(logp: list[float], mu: list[float], sigma: list[float], k: float = K) -> float:
-    """min_k of (log p - mu) / sigma, moments over the vocabulary. arXiv 2404.02936."""
-    values, centre, width = (numpy.array(v[:-1]) for v in (logp, mu, sigma))
-    return lowest_mean((values - centre) / width, k)
+    """min_k of (log p - mu) / sigma, with moments over the vocabulary. arXiv 2404.02936."""
+    logps, means, deviations = numpy.array([logp, mu, sigma])[:, :-1]
+    return lowest_mean((logps - means) / deviations, k)
 
 
 def row_scores(mean_nll: float, tokens, text: str, k: float = K) -> dict[str, float]:
-    """Attack -> score of one row, for the attacks that need nothing but its likelihoods.
+    """Attack -> score of one row, for the attacks that need only its likelihoods.
 
-    mean_nll: loss per token, itself an attack (Yeom et al., arXiv 1709.01604). tokens:
-    likelihood.Tokens of the row. text: its labels as text. k: of min_k and min_k_plus_plus.
+    mean_nll: loss per token, itself an attack (Yeom et al., arXiv 1709.01604). tokens: the row's
+    likelihood.TokenScores. text: its labels as text. k: share of tokens for min_k and
+    min_k_plus_plus.
     """
     return {
         "loss": mean_nll,
@@ -62,21 +63,20 @@ def row_scores(mean_nll: float, tokens, text: str, k: float = K) -> dict[str, fl
 
 
 def auc(forget: Sequence[float], holdout: Sequence[float]) -> float:
-    """Area under the ROC curve of telling holdout from forget rows; ties count half.
-
-    The share of (holdout, forget) pairs in which the holdout row scores higher.
-    """
-    below = numpy.sort(forget)
-    wins = sum(numpy.searchsorted(below, holdout, side).sum() for side in ("left", "right")) / 2
-    return float(wins / (len(holdout) * len(forget)))
+    """Area under the ROC curve of a score that tells holdout from forget rows: the share of
+    (holdout, forget) pairs in which the holdout row scores higher; ties count half."""
+    sorted_forget = numpy.sort(forget)
+    lower = numpy.searchsorted(sorted_forget, holdout, "left").sum()
+    lower_or_equal = numpy.searchsorted(sorted_forget, holdout, "right").sum()
+    return float((lower + lower_or_equal) / 2 / (len(holdout) * len(forget)))
 
 
 def membership_metrics(
     rows: dict[str, dict], sets: tuple[str, str] = ("forget", HOLDOUT)
 ) -> dict[str, float]:
-    """mia_<attack>_auc of every attack whose scores the forget and the holdout set hold.
+    """mia_<attack>_auc of every attack whose scores the evaluation has.
 
-    sets: what these two are called in `rows`.
+    sets: names of the forget and the holdout set in `rows`.
     """
     if sets[1] not in rows:
         return {}
@@ -86,10 +86,10 @@ def membership_metrics(
 
 
 def privleak(value: float, retrained: float) -> float:
-    """((1 - AUC) - (1 - AUC_r)) / (1 - AUC_r) in percent, AUC_r of a retrained model (min-k).
+    """((1 - AUC) - (1 - AUC_r)) / (1 - AUC_r) in percent, with AUC_r of a retrained model (min-k).
 
-    0 is as private as retraining; negative (down to -100): forget rows still look like members;
-    positive: they look stranger than rows never seen. MUSE, arXiv 2407.06460, in
+    0: as private as retraining; negative (down to -100): forget rows still look like members;
+    positive: they look less familiar than rows never seen. MUSE, arXiv 2407.06460, in
     open-unlearning's form.
     """
     return ((1 - value) - (1 - retrained)) / (1 - retrained + 1e-10) * 100
@@ -105,11 +105,11 @@ def reference_attack(
     UserError if the two models' sets differ.
     """
     check_same_rows(rows, retrained, sets)
-    gaps = []
+    scores = []
     for name in sets:
-        ours, theirs = (numpy.array(r[name]["answer_loss"]) for r in (rows, retrained))
-        gaps.append(ours - theirs)
-    return {"mia_reference_auc": auc(*gaps)}
+        losses = numpy.array(rows[name]["answer_loss"])
+        scores.append(losses - numpy.array(retrained[name]["answer_loss"]))
+    return {"mia_reference_auc": auc(*scores)}
 
 
 def check_same_rows(
@@ -127,19 +127,22 @@ def check_same_rows(
 def against_retrained(
     rows: dict[str, dict], retrained: dict[str, dict], attacks: list[str]
 ) -> dict[str, float]:
-    """What needs a retrained model's evaluation: relative differences, and of membership inference
-    the attack `reference` and PrivLeak.
+    """The metrics that compare with a retrained model's evaluation: relative differences, the
+    attack `reference` and PrivLeak.
 
-    PrivLeak needs min_k, and all of membership inference a holdout set; UserError if the two
-    models' sets differ.
+    PrivLeak needs min_k, and it and all attacks need a holdout set; UserError if the two models'
+    sets differ.
     """
-    numbers = [forget_numbers(sets["forget"]) for sets in (rows, retrained)]
-    if HOLDOUT not in rows or HOLDOUT not in retrained:
-        return relative_differences(*numbers)
-    check_same_rows(rows, retrained, ("forget", HOLDOUT))
-    found = reference_attack(rows, retrained) if "reference" in attacks else {}
-    name = "mia_min_k_auc"
-    ours, theirs = membership_metrics(rows), membership_metrics(retrained)
-    if name in ours and name in theirs:
-        found["privleak"] = privleak(ours[name], theirs[name])
-    return found | relative_differences(numbers[0] | ours, numbers[1] | theirs)
+    numbers, retrained_numbers = forget_numbers(rows["forget"]), forget_numbers(retrained["forget"])
+    metrics = {}
+    if HOLDOUT in rows and HOLDOUT in retrained:
+        check_same_rows(rows, retrained, ("forget", HOLDOUT))
+        if "reference" in attacks:
+            metrics |= reference_attack(rows, retrained)
+        aucs, retrained_aucs = membership_metrics(rows), membership_metrics(retrained)
+        name = "mia_min_k_auc"
+        if name in aucs and name in retrained_aucs:
+            metrics["privleak"] = privleak(aucs[name], retrained_aucs[name])
+        numbers |= aucs
+        retrained_numbers |= retrained_aucs
+    return metrics | relative_differences(numbers, retrained_numbers)

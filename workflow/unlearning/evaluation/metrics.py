@@ -1,22 +1,25 @@
-"""What a reported number is: title, direction, range and source; those that benchmarks share.
+"""Declarations of metrics (title, direction, range, source), and those that benchmarks share.
 
-Each benchmark has the table of its own numbers in its folder (metrics.py). No torch.
+Each benchmark declares its own metrics in its folder (metrics.py). No torch.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from unlearning.evaluation.fluency import DISTINCT_N
 from unlearning.evaluation.membership import ATTACKS
 from unlearning.evaluation.relative import SUFFIX
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A reported number: how to read it and where it is defined.
+    """How to read a reported number, and where it is defined.
 
-    better: higher, lower, zero (the nearer to 0), or "" where neither is better. of_attack: of a
-    relearning attack, not of a model. short, group: head of its column, and what stands above it.
-    digits: decimals; None for about three digits. unit: of differences.
+    better: higher, lower, zero (the nearer to 0), or "" where neither is better. of_attack: whether
+    it measures a relearning attack, not a model. short, group: its column's heading, and the one
+    above several columns. digits: decimals; None for about three significant digits. unit: unit of
+    differences.
     """
 
     title: str
@@ -30,11 +33,15 @@ class Metric:
     unit: str = ""
 
 
-LOG10 = "log10_"  # prefix of a metric that is the logarithm of another, which is averaged by it
-# the numbers that relative differences are taken of
-RELATIVE = ("forget_probability", "forget_rouge", "forget_extraction_strength")
-RELATIVE += ("forget_exact_memorization",)
-RELATIVE += tuple(f"mia_{attack}_auc" for attack in ATTACKS if attack != "reference")
+LOG10 = "log10_"  # prefix of the logarithm of another metric, which is averaged on that scale
+# metrics that have a relative difference (evaluation.relative)
+RELATIVE = (
+    "forget_probability",
+    "forget_rouge",
+    "forget_extraction_strength",
+    "forget_exact_memorization",
+    *(f"mia_{attack}_auc" for attack in ATTACKS if attack != "reference"),
+)
 OPEN_UNLEARNING = "open-unlearning, src/evals/metrics"
 _ATTACK_TITLES = {
     "loss": "loss",
@@ -47,7 +54,8 @@ _ATTACK_TITLES = {
 
 
 def memorization(name: str, title: str) -> dict[str, Metric]:
-    """Forgetting lowers it on the forget set; elsewhere it is knowledge to keep."""
+    """Memorisation metrics of a set: the lower the better on the forget set, the higher the better
+    elsewhere."""
     better = "lower" if name == "forget" else "higher"
     return {
         f"{name}_extraction_strength": Metric(
@@ -68,74 +76,83 @@ def memorization(name: str, title: str) -> dict[str, Metric]:
 
 
 def membership() -> dict[str, Metric]:
-    """An AUC is to be compared with the retrained model's; PrivLeak does that."""
-    return {
-        f"mia_{attack}_auc": Metric(
-            f"Membership AUC, {_ATTACK_TITLES[attack]}",
+    """AUCs of the attacks. No direction is better: PrivLeak compares them with a retrained
+    model's."""
+    metrics = {}
+    for attack in ATTACKS:
+        title = _ATTACK_TITLES[attack]
+        metrics[f"mia_{attack}_auc"] = Metric(
+            f"Membership AUC, {title}",
             "",
             f"{OPEN_UNLEARNING}/mia",
-            short=_ATTACK_TITLES[attack],
+            short=title,
             group="Membership (AUC)",
         )
-        for attack in ATTACKS
-    }
+    return metrics
 
 
 def relative(metrics: dict[str, Metric]) -> dict[str, Metric]:
-    """Of numbers of the forget set, how far they are from a retrained model's."""
-    source = f"percent of the retrained model's; {OPEN_UNLEARNING}/privacy.py, rel_diff"
-    return {
-        f"{name}{SUFFIX}": Metric(
-            f"{metric.title}, against retraining",
-            "zero",
-            source,
-            (-100.0, math.inf),
-            short=metric.short or metric.title,
-            group="Difference from retraining, %",
-            digits=1,
-            unit="percentage points",
-        )
-        for name, metric in metrics.items()
-        if name in RELATIVE
-    }
+    """Relative differences of the forget set's metrics from a retrained model's."""
+    differences = {}
+    for name, metric in metrics.items():
+        if name in RELATIVE:
+            differences[f"{name}{SUFFIX}"] = Metric(
+                f"{metric.title}, against retraining",
+                "zero",
+                f"percent of the retrained model's; {OPEN_UNLEARNING}/privacy.py, rel_diff",
+                (-100.0, math.inf),
+                short=metric.short or metric.title,
+                group="Difference from retraining, %",
+                digits=1,
+                unit="percentage points",
+            )
+    return differences
 
 
 def fluency(name: str, title: str) -> dict[str, Metric]:
-    """Of the answers to a set's questions."""
-    distinct = {
-        f"{name}_distinct_{n}": Metric(
+    """Fluency metrics of the answers to a set's questions."""
+    metrics = {}
+    for n in DISTINCT_N:
+        metrics[f"{name}_distinct_{n}"] = Metric(
             f"{title} distinct-{n}",
             "higher",
             "Li et al., arXiv 1510.03055; words of all answers",
             short=f"distinct-{n}",
             group=f"{title} set",
         )
-        for n in (1, 2, 3)
-    }
-    return distinct | {
-        f"{name}_repetition": Metric(
-            f"{title} repetition in an answer",
-            "lower",
-            "seq-rep-4, Welleck et al., arXiv 1908.04319; over words",
-            short="repetition",
-            group=f"{title} set",
-        ),
-        f"{name}_empty": Metric(
-            f"{title} share of empty answers",
-            "lower",
-            "evaluation/fluency.py",
-            short="empty",
-            group=f"{title} set",
-        ),
-        f"{name}_perplexity": Metric(
-            f"{title} perplexity of answers under the target model",
-            "lower",
-            "evaluation/fluency.py",
-            (1.0, math.inf),
-            short="perplexity",
-            group=f"{title} set",
-        ),
-    }
+    metrics[f"{name}_repetition"] = Metric(
+        f"{title} repetition in an answer",
+        "lower",
+        "seq-rep-4, Welleck et al., arXiv 1908.04319; over words",
+        short="repetition",
+        group=f"{title} set",
+    )
+    metrics[f"{name}_empty"] = Metric(
+        f"{title} share of empty answers",
+        "lower",
+        "evaluation/fluency.py",
+        short="empty",
+        group=f"{title} set",
+    )
+    metrics[f"{name}_perplexity"] = Metric(
+        f"{title} perplexity of answers under the target model",
+        "lower",
+        "evaluation/fluency.py",
+        (1.0, math.inf),
+        short="perplexity",
+        group=f"{title} set",
+    )
+    return metrics
+
+
+def per_set(
+    declare: Callable[[str, str], dict[str, Metric]], titles: dict[str, str]
+) -> dict[str, Metric]:
+    """The metrics that declare(name, title) returns for each evaluation set. titles: by name."""
+    metrics = {}
+    for name, title in titles.items():
+        metrics |= declare(name, title)
+    return metrics
 
 
 PRIVLEAK = Metric(
@@ -159,7 +176,9 @@ TASKS: dict[str, Metric] = {  # accuracies on tasks of lm-evaluation-harness
 
 
 def task_metric(task: str, better: str = "") -> Metric:
-    """The declaration of a task's accuracy or other number. better: as the harness says of tasks
-    that are not declared here."""
+    """The declaration of a harness task's accuracy or other number.
+
+    better: the harness's own direction, for tasks that are not in TASKS.
+    """
     source = "lm-evaluation-harness or the experiment's own task"
     return TASKS.get(task, Metric(task, better, source, (-math.inf, math.inf)))

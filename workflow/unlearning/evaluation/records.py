@@ -1,4 +1,5 @@
-"""The evaluation on disk: what evaluation hands on and the report reads. No torch."""
+"""Write and read evaluation folders (rows.json, summary.json) and points of trajectories. No
+torch."""
 
 import json
 from dataclasses import asdict
@@ -8,23 +9,35 @@ from unlearning.benchmark import room
 from unlearning.evaluation.own import own_metrics
 from unlearning.files import read_json, write_json, write_text
 
-OFFICIAL = "official"  # formulas that are no variant
+OFFICIAL = "official"  # the default formulas, in which a summary's `metrics` are
 
 
 def write_evaluation(
-    folder: Path, rows: dict[str, dict], benchmark: str, own: dict[str, str] | None = None
+    folder: Path, rows: dict[str, dict], benchmark: str, user_metrics: dict[str, str] | None = None
 ) -> dict[str, float]:
     """Write rows.json (set -> columns) and summary.json; returns the metrics.
 
-    own: metric of the user's own -> its function; the summary also says which direction is better.
+    user_metrics: the user's own metric -> its function; the summary also records the directions.
     """
     sizes = {name: len(columns["question"]) for name, columns in rows.items()}
-    summary = asdict(room(benchmark, "metrics").summary(rows))
-    measured = own_metrics(own or {}, rows)
-    summary["metrics"] |= {name: value for name, (value, _) in measured.items()}
-    directions = {name: better for name, (_, better) in measured.items()}
-    write_records(folder, rows, {"rows": sizes, **summary} | ({"own": directions} if own else {}))
+    summary, directions = _summarise(rows, benchmark, user_metrics or {})
+    record = {"rows": sizes, **summary}
+    if user_metrics:
+        record["own"] = directions
+    write_records(folder, rows, record)
     return summary["metrics"]
+
+
+def _summarise(
+    rows: dict[str, dict], benchmark: str, user_metrics: dict[str, str]
+) -> tuple[dict, dict[str, str]]:
+    """The benchmark's Summary as a dict, with the user's metrics, and their directions."""
+    summary = asdict(room(benchmark, "metrics").summary(rows))
+    directions = {}
+    for name, (value, better) in own_metrics(user_metrics, rows).items():
+        summary["metrics"][name] = value
+        directions[name] = better
+    return summary, directions
 
 
 def write_records(folder: Path, rows: dict[str, dict], summary: dict) -> None:
@@ -33,9 +46,9 @@ def write_records(folder: Path, rows: dict[str, dict], summary: dict) -> None:
     write_json(folder / "summary.json", summary)
 
 
-def metrics_in(record: dict, variant: str) -> dict[str, float]:
-    """Metric -> value in a variant, of a summary or of a trajectory's point."""
-    return {**record["metrics"], **record["variants"].get(variant, {})}
+def metrics_in(record: dict, formulas: str) -> dict[str, float]:
+    """Metric -> value by these formulas, from a summary or a trajectory's point."""
+    return {**record["metrics"], **record["variants"].get(formulas, {})}
 
 
 def read_rows(folder: Path) -> dict[str, dict]:
@@ -43,9 +56,9 @@ def read_rows(folder: Path) -> dict[str, dict]:
     return read_json(Path(folder) / "rows.json")
 
 
-def read_metrics(folder: Path, variant: str = OFFICIAL) -> dict[str, float]:
+def read_metrics(folder: Path, formulas: str = OFFICIAL) -> dict[str, float]:
     """Metric -> value of an evaluation folder."""
-    return metrics_in(read_json(Path(folder) / "summary.json"), variant)
+    return metrics_in(read_json(Path(folder) / "summary.json"), formulas)
 
 
 def trajectory_point(
@@ -53,12 +66,10 @@ def trajectory_point(
     step: int,
     rows: dict[str, dict],
     benchmark: str,
-    own: dict[str, str] | None = None,
+    user_metrics: dict[str, str] | None = None,
 ) -> dict:
-    """An evaluation during a run: its metrics, those of the user's `own` functions among them, and
-    what the report computes from its rows."""
-    measures = room(benchmark, "metrics")
-    summary = asdict(measures.summary(rows))
-    measured = own_metrics(own or {}, rows)
-    summary["metrics"] |= {name: value for name, (value, _) in measured.items()}
-    return {"epoch": epoch, "step": step, **summary, **measures.at_point(rows)}
+    """The record of an evaluation during a run: its metrics, and the values of its rows that the
+    report needs (the benchmark's at_point)."""
+    summary, _ = _summarise(rows, benchmark, user_metrics or {})
+    at_point = room(benchmark, "metrics").at_point(rows)
+    return {"epoch": epoch, "step": step, **summary, **at_point}

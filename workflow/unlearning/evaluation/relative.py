@@ -1,7 +1,7 @@
-"""How far a model's numbers are from a retrained model's, in percent of the latter. No torch.
+"""Relative differences of a model's metrics from a retrained model's, in percent. No torch.
 
-Source: open-unlearning src/evals/metrics/privacy.py, rel_diff. 0 is as retraining left it, whatever
-the number; -100 is nothing left of it.
+Source: open-unlearning src/evals/metrics/privacy.py, rel_diff. 0: equal to the retrained model's;
+-100: the model's is 0.
 """
 
 import numpy
@@ -12,24 +12,25 @@ SUFFIX = "_relative"
 
 
 def relative_difference(value: float, retrained: float) -> float:
-    """(value - retrained) / retrained in percent; retrained is positive."""
+    """(value - retrained) / retrained in percent, for a positive `retrained`."""
     return (value - retrained) / retrained * 100
 
 
-def relative_differences(ours: dict[str, float], theirs: dict[str, float]) -> dict[str, float]:
-    """The numbers that both models have, with SUFFIX.
-
-    Left out where the retrained model's is 0: nothing is a share of it.
-    """
-    return {
-        f"{name}{SUFFIX}": relative_difference(value, theirs[name])
-        for name, value in ours.items()
-        if theirs.get(name, 0) > 0
-    }
+def relative_differences(
+    metrics: dict[str, float], retrained: dict[str, float]
+) -> dict[str, float]:
+    """Name with SUFFIX -> relative difference of each metric that both models have, unless the
+    retrained model's is 0, by which nothing can be divided."""
+    differences = {}
+    for name, value in metrics.items():
+        if retrained.get(name, 0) > 0:
+            differences[f"{name}{SUFFIX}"] = relative_difference(value, retrained[name])
+    return differences
 
 
 def forget_numbers(forget: dict) -> dict[str, float]:
-    """What is compared of the forget rows: memorisation, probability, ROUGE-L; as far as known."""
+    """The forget set's metrics that are compared, from the columns that the evaluation has:
+    memorisation, probability, ROUGE-L."""
     metrics = memorization_metrics("forget", forget)
     if "answer_loss" in forget:
         losses = numpy.array(forget["answer_loss"], dtype=float)

@@ -1,4 +1,4 @@
-"""What an evaluation of questions and answers is summed up to, whatever the benchmark. No torch."""
+"""Summarise the rows of an evaluation of questions and answers by its metrics. No torch."""
 
 from dataclasses import dataclass
 
@@ -9,24 +9,27 @@ MEMORIZATION = ("extraction_strength", "exact_memorization")
 
 @dataclass(frozen=True)
 class Summary:
-    """metrics: name -> value. variants: name of other formulas -> the metrics that differ then."""
+    """An evaluation's metrics.
+
+    metrics: name -> value. variants: name of other formulas -> the metrics that differ under them.
+    """
 
     metrics: dict[str, float]
     variants: dict[str, dict[str, float]]
 
 
 def memorization_metrics(name: str, columns: dict) -> dict[str, float]:
-    """Means over the rows of one set, of the columns that are there."""
+    """Memorisation of one set: means over its rows, of the columns that the evaluation has."""
     metrics = {}
     for key in MEMORIZATION:
-        known = [value for value in columns.get(key, []) if value is not None]
-        if known:
-            metrics[f"{name}_{key}"] = sum(known) / len(known)
+        values = [value for value in columns.get(key, []) if value is not None]
+        if values:
+            metrics[f"{name}_{key}"] = sum(values) / len(values)
     return metrics
 
 
 def set_metrics(name: str, columns: dict) -> dict[str, float]:
-    """Memorisation and fluency of one set, of the columns that are there."""
+    """Memorisation and fluency of one set, from the columns that the evaluation has."""
     metrics = memorization_metrics(name, columns)
     if "generation" in columns:
         metrics |= fluency_metrics(name, columns)

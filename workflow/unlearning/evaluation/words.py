@@ -1,14 +1,14 @@
-"""Words of any script, for measures that count them. No torch.
+"""Split texts of any script into words. No torch.
 
-Chinese, Japanese, Thai, Lao, Khmer and Burmese put no space between words: of their scripts each
-letter, with the marks on it, counts as a word.
+Chinese, Japanese, Thai, Lao, Khmer and Burmese put no space between words: in their scripts each
+letter with its marks counts as a word.
 """
 
 import unicodedata
 
 import regex  # of nltk, which rouge_score needs: knows Unicode's scripts and line breaks
 
-# Letters beside which Unicode lets a line break without a space (classes ID, CJ, SA of UAX 14).
+# Letters at which Unicode allows a line break without a space (classes ID, CJ, SA of UAX 14).
 _UNSPACED = r"[[\p{lb=ID}\p{lb=CJ}\p{lb=SA}]&&[\p{L}\p{N}]]\p{M}*"
 _LETTER = r"[[\p{L}\p{N}]--\p{Latin}--[0-9]]"  # or digit, of another script than Latin
 _OTHER = rf"{_UNSPACED}|(?:(?!{_UNSPACED}){_LETTER}\p{{M}}*)+"
@@ -19,11 +19,15 @@ ANY = regex.compile(r"[\p{L}\p{M}\p{N}]+|\S", regex.V1)
 
 
 def spaced_words(text: str) -> list[str]:
-    """What white space separates, in lower case, with each letter of a script without spaces by
-    itself."""
-    return [piece for word in text.lower().split() for piece in PIECE.findall(word)]
+    """The words between white space, in lower case; each letter of a script without spaces is a
+    word of its own."""
+    words = []
+    for chunk in text.lower().split():
+        words += PIECE.findall(chunk)
+    return words
 
 
-def normalised(text: str) -> str:
-    """Lower case, with full-width digits, half-width kana and split Hangul as usual (NFKC)."""
+def normalise(text: str) -> str:
+    """The text in lower case, with full-width digits, half-width kana and split Hangul in their
+    usual form (NFKC)."""
     return unicodedata.normalize("NFKC", text).lower()

@@ -1,4 +1,4 @@
-"""Gradient ascent on the forget set."""
+"""GA: gradient ascent on the forget set."""
 
 from torch import Tensor
 

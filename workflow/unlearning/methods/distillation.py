@@ -48,16 +48,17 @@ def ce_u(batch: Batch, ignore_first_n_answer_tokens: int) -> Tensor:
     """CE-U: cross-entropy to the model's own softmax without the true token. Returns (B,).
 
     The true token's logit is -inf in the target, which has no gradient; the first n answer tokens
-    are left out, in every row that has more. Paper: CE-U (arXiv 2503.01224), a footnote of which
-    leaves out the first. Reference: `compute_batch_ceu` in locuslab/open-unlearning.
+    are ignored, in every row that has more than n. Paper: CE-U (arXiv 2503.01224), a footnote of
+    which ignores the first. Reference: `compute_batch_ceu` in locuslab/open-unlearning.
     """
     assert batch.forget is not None and batch.forget.logits is not None
     view = batch.forget.logits
-    without = view.values.detach().scatter(-1, view.labels[:, None], float("-inf"))
-    loss = _soft_cross_entropy(view.values, softmax(without, dim=-1))
+    masked = view.values.detach().scatter(-1, view.labels[:, None], float("-inf"))
+    loss = _soft_cross_entropy(view.values, softmax(masked, dim=-1))
     tokens = batch.forget.tokens.long()  # (B,)
     starts = tokens.cumsum(0) - tokens  # (B,) where each row's labels begin among the positions
-    place = torch.arange(len(view.row), device=view.row.device) - starts[view.row]
-    few = tokens[view.row] <= ignore_first_n_answer_tokens
-    kept = (place >= ignore_first_n_answer_tokens) | few
-    return batch.mean_over(batch.forget, loss[kept], view.row[kept])
+    # (P,) index of each position among its row's labels
+    index = torch.arange(len(view.row), device=view.row.device) - starts[view.row]
+    is_short = tokens[view.row] <= ignore_first_n_answer_tokens
+    counts = (index >= ignore_first_n_answer_tokens) | is_short  # (P,)
+    return batch.mean_over(batch.forget, loss[counts], view.row[counts])

@@ -1,7 +1,7 @@
-"""What a loss must be, checked on the first rows that it meets, before any weight moves.
+"""Check each loss on the rows of the first step, before any weight changes.
 
-A loss of the wrong shape would not fail: it would be summed, and the run would end with numbers
-that depend on how its rows were shared out over micro-batches.
+A loss of the wrong shape would not fail: it would be summed, and the results would depend on how
+the rows are split into micro-batches.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,32 +14,33 @@ from unlearning.methods.objective import Objective, function_name
 from unlearning.methods.sequences import Batch, Sequences, View
 from unlearning.user_code import user_line
 
-WANTED = "must be (B,): one value for each row, as in -batch.token_mean(batch.forget)"
+REQUIREMENT = "must be (B,): one value for each row, as in -batch.token_mean(batch.forget)"
 ROLES = ("train", "forget", "idk", "alternative", "retain")
 
 
 def check_losses(objective: Objective, batch: Batch) -> None:
-    """UserError unless each loss gives one floating-point value for each row, which follows from
-    that row alone, lies where the model's scores lie and has a gradient with respect to them.
+    """UserError unless each loss returns one floating-point value for each row.
 
-    Two rows are scored and then the first of them alone, whatever the micro-batch: of a batch of
-    one row, () and (1,) cannot be told apart. The model itself is not run.
+    A value must depend on its row alone, be on the device of the model's scores and have a gradient
+    with respect to them. Each loss is called with two rows and then with the first of them,
+    whatever the micro-batch: with a batch of one row, shapes () and (1,) could not be told apart.
+    The model is not run.
     """
     size = _sequences(batch)[0].size
-    both, first = rows_of(batch, [0, min(1, size - 1)]), rows_of(batch, [0])
+    two_rows, one_row = rows_of(batch, [0, min(1, size - 1)]), rows_of(batch, [0])
     for loss in objective.terms:
         name = function_name(loss)
-        values = check_values(name, _called(name, loss, both), both)
-        alone = check_values(name, _called(name, loss, first), first)
-        # as far apart as other sums round; a collapse (inf, nan) is no matter of the shape
-        if not torch.allclose(values[:1], alone, rtol=1e-3, atol=1e-4, equal_nan=True):
+        values = check_values(name, _call(name, loss, two_rows), two_rows)
+        single = check_values(name, _call(name, loss, one_row), one_row)
+        # tolerance: rounding of other sums; equal_nan: a collapse says nothing about the shape
+        if not torch.allclose(values[:1], single, rtol=1e-3, atol=1e-4, equal_nan=True):
             raise UserError(
                 f"{name}: a row's value must follow from that row alone, but the first row has "
-                f"{values[0].item():g} beside another row and {alone.item():g} by itself. Take no "
+                f"{values[0].item():g} beside another row and {single.item():g} by itself. Take no "
                 "sum, mean or maximum over rows and draw no random numbers: the result would "
                 "depend on the micro-batch"
             )
-        if not _reaches(values, scores(both)):
+        if not _has_gradient(values, differentiable_scores(two_rows)):
             raise UserError(
                 f"{name}: returned values without a gradient with respect to what the model "
                 "gives; compute them from batch.<role>.logp, nll, logits or activations without "
@@ -48,14 +49,14 @@ def check_losses(objective: Objective, batch: Batch) -> None:
 
 
 def check_values(name: str, values, batch: Batch) -> Tensor:
-    """`values` as a loss returned them of `batch`; UserError unless they are (B,) floats there."""
+    """Return `values` of a loss; UserError unless they are (B,) floats on the batch's device."""
     sequences = _sequences(batch)[0]
     if not isinstance(values, Tensor):
-        raise UserError(f"{name}: returned {type(values).__name__}, {WANTED}, a torch.Tensor")
+        raise UserError(f"{name}: returned {type(values).__name__}, {REQUIREMENT}, a torch.Tensor")
     if values.shape != (sequences.size,):
         raise UserError(
             f"{name}: returned shape {tuple(values.shape)} for a batch of B = {sequences.size} "
-            f"rows, {WANTED}"
+            f"rows, {REQUIREMENT}"
         )
     if not values.is_floating_point():
         raise UserError(f"{name}: returned dtype {values.dtype}, must be floating point")
@@ -68,61 +69,65 @@ def check_values(name: str, values, batch: Batch) -> Tensor:
 
 
 def rows_of(batch: Batch, rows: Sequence[int]) -> Batch:
-    """The batch of these rows of every role, in that order; a row may come twice."""
-    taken = {role: getattr(batch, role) for role in ROLES}
-    return Batch(**{role: _rows(s, rows) for role, s in taken.items() if s is not None})
+    """A batch of the given rows of every role, in that order; a row may come twice."""
+    parts = {}
+    for role in _roles(batch):
+        parts[role] = _select(getattr(batch, role), rows)
+    return Batch(**parts)
 
 
-def scores(batch: Batch) -> list[Tensor]:
-    """What the model gave of a batch's rows, as far as there is a gradient for it."""
+def differentiable_scores(batch: Batch) -> list[Tensor]:
+    """The model's scores of a batch's rows that have a gradient: logp, logits, activations."""
     tensors = []
     for sequences in _sequences(batch):
-        views = [view for view in (sequences.logits, sequences.activations) if view is not None]
-        tensors += [sequences.logp, *(view.values for view in views)]
+        tensors.append(sequences.logp)
+        for view in (sequences.logits, sequences.activations):
+            if view is not None:
+                tensors.append(view.values)
     return [tensor for tensor in tensors if tensor.requires_grad]
 
 
 def _sequences(batch: Batch) -> list[Sequences]:
-    return [s for role in ROLES if (s := getattr(batch, role)) is not None]
+    return [getattr(batch, role) for role in _roles(batch)]
 
 
-def _rows(sequences: Sequences, rows: Sequence[int]) -> Sequences:
-    chosen, row = _positions(sequences.row, rows)
+def _select(sequences: Sequences, rows: Sequence[int]) -> Sequences:
+    positions, row = _positions(sequences.row, rows)
     reference = sequences.reference_nll
     return Sequences(
-        sequences.logp[chosen],
+        sequences.logp[positions],
         row,
         len(rows),
         None if reference is None else reference[list(rows)],
-        _view(sequences.logits, rows),
-        _view(sequences.activations, rows),
+        _select_view(sequences.logits, rows),
+        _select_view(sequences.activations, rows),
     )
 
 
-def _view(view: View | None, rows: Sequence[int]) -> View | None:
+def _select_view(view: View | None, rows: Sequence[int]) -> View | None:
     if view is None:
         return None
-    chosen, row = _positions(view.row, rows)
-    teacher = None if view.teacher is None else view.teacher[chosen]
-    return View(row, view.values[chosen], view.labels[chosen], teacher)
+    positions, row = _positions(view.row, rows)
+    teacher = None if view.teacher is None else view.teacher[positions]
+    return View(row, view.values[positions], view.labels[positions], teacher)
 
 
 def _positions(row: Tensor, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """The positions of `rows` one after the other, and the new row of each."""
-    found = [(row == k).nonzero()[:, 0] for k in rows]
-    numbers = [torch.full_like(positions, k) for k, positions in enumerate(found)]
-    return torch.cat(found), torch.cat(numbers)
+    """The positions of `rows` one after the other, and the new row number of each."""
+    per_row = [(row == k).nonzero()[:, 0] for k in rows]
+    new_row = [torch.full_like(positions, k) for k, positions in enumerate(per_row)]
+    return torch.cat(per_row), torch.cat(new_row)
 
 
-def _reaches(values: Tensor, inputs: list[Tensor]) -> bool:
+def _has_gradient(values: Tensor, inputs: list[Tensor]) -> bool:
     if not values.requires_grad or not inputs:
         return False
     gradients = torch.autograd.grad(values.sum(), inputs, allow_unused=True, retain_graph=True)
     return any(gradient is not None for gradient in gradients)
 
 
-def _called(name: str, loss: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
-    """The loss of `batch`; an error inside a user's own file is told with file and line."""
+def _call(name: str, loss: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
+    """Call a loss; an error inside a user's file becomes a UserError with file and line."""
     try:
         return loss(batch)
     except torch.OutOfMemoryError:

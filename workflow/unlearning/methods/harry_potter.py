@@ -1,4 +1,4 @@
-"""Who-is-Harry-Potter: learn the forget set further, then stay below what that made likelier."""
+"""WHP (Who-is-Harry-Potter): learn the forget set, then avoid what that made more likely."""
 
 from unlearning.models.combined import Combined, check_heads
 

@@ -1,4 +1,4 @@
-"""Answering "I don't know" to the forget questions."""
+"""IDK: learn to answer "I don't know" to the forget questions."""
 
 from torch import Tensor
 

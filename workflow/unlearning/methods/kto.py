@@ -1,4 +1,4 @@
-"""KTO: the forget answer is undesirable; "I don't know" answers give the point of reference."""
+"""KTO: forget answers are undesirable; "I don't know" answers set the reference point."""
 
 from torch import Tensor
 from torch.nn.functional import logsigmoid, sigmoid

@@ -1,4 +1,4 @@
-"""A method's complete loss: the weighted sum of its terms."""
+"""The complete loss of an unlearning method: a weighted sum of terms."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from unlearning.user_code import load_function
 
 @dataclass(frozen=True)
 class Needs:
-    """What an objective has to see beside the labels' log-probabilities; see `terms.Term`."""
+    """What an objective needs besides the labels' log-probabilities; see `terms.Term`."""
 
     reference: bool = False
     logits: dict[str, str] = field(default_factory=dict)
@@ -26,8 +26,8 @@ class Needs:
 class Objective:
     """What the training loop minimises.
 
-    terms: losses of a batch, each (B,), or (1,) where it pools; first_step.py checks them.
-    weights: their coefficients; the retain term's comes second. roles: which rows make a pair.
+    terms: functions of a batch that return (B,) losses, or (1,) if pooled; first_step.py checks it.
+    weights: their coefficients; the retain term's comes second. roles: of the rows of a pair.
     hooks: see `terms.Term`.
     """
 
@@ -38,31 +38,33 @@ class Objective:
     hooks: dict[str, Callable] = field(default_factory=dict)
 
     def rows(self, batch: Batch) -> list[Tensor]:
-        """Each term's values of the batch's rows, unweighted."""
+        """Each term's values for the rows of a batch, unweighted."""
         return [loss(batch) for loss in self.terms]
 
     def total(self, rows: list[Tensor]) -> Tensor:
-        """(B,) the weighted sum; its mean over rows is the loss, so that any split sums up."""
+        """(B,) weighted sum of terms; the loss is its mean over the rows of all micro-batches."""
         return sum(weight * values for weight, values in zip(self.weights, rows, strict=True))
 
     def weighed_after(self, unit: str) -> bool:
-        """Whether the retain term's weight moves after each `unit`: step or epoch."""
+        """Whether the retain term's weight changes after each `unit`: step or epoch."""
         return "multiplier" in self.hooks and self.needs.weighed_by == unit
 
     def weigh(self, retain_loss: float, epoch: float) -> None:
-        """Move the retain term's weight by a retain loss, at `epoch` epochs of the run."""
+        """Update the retain term's weight by a retain loss, `epoch` epochs into the run."""
         self.weights[1] = self.hooks["multiplier"](self.weights[1], retain_loss, epoch)
 
     def trained(self, model) -> list[torch.nn.Parameter]:
-        """The parameters that the method trains; the others are frozen. A method that does not
-        choose takes all that are not frozen already: with LoRA the adapter's."""
+        """The parameters that the method trains; the others are frozen.
+
+        Without a hook these are all that are not frozen already: with LoRA the adapter's.
+        """
         if "trains" not in self.hooks:
             return [p for p in model.parameters() if p.requires_grad]
-        chosen = self.hooks["trains"](model)
+        parameters = self.hooks["trains"](model)
         model.requires_grad_(False)
-        for parameter in chosen:
+        for parameter in parameters:
             parameter.requires_grad_(True)
-        return chosen
+        return parameters
 
 
 def function_name(loss: Callable) -> str:
@@ -71,26 +73,17 @@ def function_name(loss: Callable) -> str:
     return f"{function.__module__}:{function.__qualname__}"
 
 
-def _bound(part: dict, **more) -> Callable:
-    return partial(load_function(part["function"]), **part["hyper"], **more)
+def _bind(part: dict, **arguments) -> Callable:
+    """A function that a method's settings name, with its hyper-parameters."""
+    return partial(load_function(part["function"]), **part["hyper"], **arguments)
 
 
 def build_objective(settings: dict, seed: int = 0) -> Objective:
-    """The objective of `terms.Method.settings()`; `seed` is the run's."""
-    terms = [
-        _bound(term, seed=seed) if term["seeded"] else _bound(term) for term in settings["terms"]
-    ]
-    needs = settings["needs"]
-    return Objective(
-        terms,
-        [term["coefficient"] for term in settings["terms"]],
-        settings["roles"],
-        Needs(
-            needs["reference"],
-            needs["logits"],
-            tuple(needs["teacher"]),
-            needs["layer"],
-            needs["weighed_by"],
-        ),
-        {name: _bound(part) for name, part in settings["hooks"].items()},
-    )
+    """The objective of `terms.Method.settings()`. seed: of the run."""
+    terms, weights = [], []
+    for term in settings["terms"]:
+        terms.append(_bind(term, seed=seed) if term["seeded"] else _bind(term))
+        weights.append(term["coefficient"])
+    needs = Needs(**{**settings["needs"], "teacher": tuple(settings["needs"]["teacher"])})
+    hooks = {name: _bind(part) for name, part in settings["hooks"].items()}
+    return Objective(terms, weights, settings["roles"], needs, hooks)

@@ -1,8 +1,8 @@
 """NPO, SimNPO and KL as the MUSE code releases them: on raw logits instead of likelihoods.
 
-A logit is no log-probability, and every entry of the vocabulary counts, not the token that stands
-there (muse_bench issue 2, Unlearn-Simple issue 5). Kept beside the losses of the papers because
-published MUSE numbers were made with it.
+A logit is not a log-probability, and every entry of the vocabulary counts, not only the token of
+the text (muse_bench issue 2, Unlearn-Simple issue 5). These losses are here besides those of the
+papers because published MUSE numbers were made with them.
 """
 
 from torch import Tensor

@@ -1,7 +1,6 @@
-"""Which model's log-probabilities of the forget rows a method compares with. No torch.
+"""Hyper-parameter `reference` of methods such as NPO: the reference model of the loss. No torch.
 
-The hyper-parameter `reference` of methods such as NPO. It decides on a run's input, not on its
-loss, so a run that does not state it has the target as its reference and is as it always was.
+It selects an input of the run, not a loss; by default it is the target model.
 """
 
 import re
@@ -11,11 +10,11 @@ from unlearning.methods.terms import Term
 TARGET = "target"
 RETRAIN, BASE = "retrain", "base"
 ALLOWED = f"{TARGET}, {BASE}, {RETRAIN} or noise=0.05 (the target with Gaussian noise of that size)"
-PATTERN = rf"{BASE}|{RETRAIN}|noise=[0-9][0-9.e+-]*"  # of references in paths
+PATTERN = rf"{BASE}|{RETRAIN}|noise=[0-9][0-9.e+-]*"  # of a reference in a path
 
 
 class ReferenceChoice:
-    """A hyper-parameter whose value is a reference's name."""
+    """A hyper-parameter whose value names a reference model."""
 
     default = TARGET
 
@@ -29,20 +28,20 @@ class ReferenceChoice:
             scale = noise(value)
         except ValueError:
             return f"must be {ALLOWED}"
-        if value != f"noise={scale:g}":  # two spellings would be two paths of one run
+        if value != f"noise={scale:g}":  # two spellings would give one run two paths
             return f"must be written noise={scale:g}"
         return None if scale > 0 else "must have noise above 0; without noise it is the target"
 
 
 def noise(reference: str) -> float | None:
-    """The size of the noise relative to the weights' own; None for a reference without."""
+    """The size of a reference's noise relative to the weights; None for one without noise."""
     name, _, scale = reference.partition("=")
     return float(scale) if name == "noise" else None
 
 
 def can_be_replaced(forget: Term) -> bool:
-    """Whether a forget loss compares the forget rows alone with a reference.
+    """Whether a loss takes another reference than the target: it compares only forget rows with it.
 
-    Other answers (DPO, KTO, AltPO) are scored by the run itself under the model it starts from.
+    The other answers of DPO, KTO and AltPO are scored during the run, under the target model.
     """
     return forget.reference and not {"idk", "alternative"} & set(forget.roles)

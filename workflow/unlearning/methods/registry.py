@@ -1,22 +1,22 @@
-"""The one table of unlearning methods: name -> loss functions, hyper-parameters, what they need.
+"""Table of all unlearning methods: name -> loss functions, hyper-parameters, what they need.
 
 A method is `FORGET` or `FORGET+RETAIN`: any forget loss composes with any retain term as
     forget_coeff * forget loss + retain_coeff * retain term.
-A name that stands in FORGET_LOSSES whole (`IDK+RT`) is one loss that already holds its retain part.
-A suffix names the code or text whose variant of a loss it is: NPO-MUSE, SimNPO-paper.
+`IDK+RT` is an entry by itself, because its loss includes the retain rows. A suffix names the code
+or text that a version of a loss comes from: NPO-MUSE, SimNPO-paper.
 """
 
 from unlearning.methods.terms import AnyHyper, Choice, Hyper, Method, Part, Pattern, Term, Value
 
 BETA = Hyper(0.1, above=0)
 GAMMA = Hyper(0.0)
-LAYER = Hyper(7, at_least=0, whole=True)
-# The released TOFU forget05 run: the coefficient printed on the card's retain term is the code's
-# forget coefficient.
+LAYER = Hyper(7, at_least=0, integer=True)
+# Of the released TOFU forget05 run. Its model card prints the code's forget coefficient on the
+# retain term.
 SIMNPO = {"hyper": {"beta": Hyper(2.5, above=0), "gamma": GAMMA}, "coefficients": (0.1375, 1.0)}
 PREFERENCE = {"hyper": {"beta": BETA}, "reference": True}
 HOME = "unlearning.methods."
-# what RMU trains as released by its authors; open-unlearning's default is ".*", all parameters
+# trained by RMU as its authors released it; open-unlearning's default is ".*", all parameters
 DOWN_PROJECTIONS = r"(.+\.)?layers\.{layers}\.mlp\.(down_proj|fc2)\.weight"
 
 FORGET_LOSSES: dict[str, Term] = {
@@ -76,7 +76,7 @@ FORGET_LOSSES: dict[str, Term] = {
     ),
     "CE-U": Term(
         HOME + "distillation:ce_u",
-        {"ignore_first_n_answer_tokens": Hyper(1, at_least=0, whole=True)},
+        {"ignore_first_n_answer_tokens": Hyper(1, at_least=0, integer=True)},
         logits={"forget": "labels"},
     ),
     "PDU": Term(
@@ -127,19 +127,22 @@ Losses = dict[str, Term]
 
 
 def names(losses: Losses = FORGET_LOSSES) -> list[str]:
-    """Every method name that can be written in a config, composed ones included."""
-    composed = [f"{f}+{r}" for f in losses if "+" not in f for r in RETAIN_TERMS]
+    """Every method name that a config can have, composed ones included."""
+    composed = []
+    for forget in losses:
+        if "+" not in forget:
+            composed += [f"{forget}+{retain}" for retain in RETAIN_TERMS]
     return sorted([*losses, *composed])
 
 
-def known(losses: Losses = FORGET_LOSSES) -> str:
-    """The names in words."""
+def describe_names(losses: Losses = FORGET_LOSSES) -> str:
+    """The method names as text for a message."""
     terms = ", ".join(f"+{term}" for term in RETAIN_TERMS)
     return f"{', '.join(losses)}; all but IDK+RT alone or with one of {terms}"
 
 
 def terms(name: str, losses: Losses = FORGET_LOSSES) -> tuple[Term, Term | None]:
-    """The forget loss and the retain term of a method name; KeyError if there is none."""
+    """The forget loss and the retain term of a method name; KeyError for an unknown name."""
     if name in losses:
         return losses[name], None
     forget, _, retain = name.rpartition("+")
@@ -149,7 +152,7 @@ def terms(name: str, losses: Losses = FORGET_LOSSES) -> tuple[Term, Term | None]
 
 
 def position(name: str, losses: Losses = FORGET_LOSSES) -> tuple[int, int]:
-    """Sorts method names as this table lists them, whatever order a config has."""
+    """Key that sorts method names in the order of this table, not of the config."""
     forget, retain = list(losses), list(RETAIN_TERMS)
     if name in losses:
         return forget.index(name), -1
@@ -158,24 +161,29 @@ def position(name: str, losses: Losses = FORGET_LOSSES) -> tuple[int, int]:
 
 
 def hyper_parameters(name: str, losses: Losses = FORGET_LOSSES) -> dict[str, AnyHyper]:
-    """All hyper-parameters of a method, coefficients of a composed one included."""
+    """All hyper-parameters of a method, with both coefficients if it is a composed one."""
     forget, retain = terms(name, losses)
     if retain is None:
         return forget.hyper_parameters()
-    weights = dict(zip(("forget_coeff", "retain_coeff"), forget.coefficients, strict=True))
-    coefficients = {key: Hyper(weight, at_least=0) for key, weight in weights.items()}
-    return {**forget.hyper_parameters(), **retain.hyper_parameters(), **coefficients}
+    forget_coeff, retain_coeff = forget.coefficients
+    return {
+        **forget.hyper_parameters(),
+        **retain.hyper_parameters(),
+        "forget_coeff": Hyper(forget_coeff, at_least=0),
+        "retain_coeff": Hyper(retain_coeff, at_least=0),
+    }
 
 
 def code_of(name: str) -> list[str]:
-    """What `fingerprint` takes for a method that a stage finds by name: its functions, and what the
-    stage looks up in these tables."""
+    """Entries of `fingerprint` for a method that a stage finds by its name: the method's functions
+    and its entries in these tables."""
     forget, _, retain = name.rpartition("+")
     entries = [f"{__name__}:FORGET_LOSSES[{key}]" for key in (name, forget)]
     return [*entries, f"{__name__}:RETAIN_TERMS[{retain}]", *resolve(name, {}).functions()]
 
 
-def resolve(name: str, given: dict[str, Value], losses: Losses = FORGET_LOSSES) -> Method:
-    """The method `name` with `given` hyper-parameters over the published defaults."""
-    hyper = {key: h.default for key, h in hyper_parameters(name, losses).items()}
-    return Method(name, *terms(name, losses), {**hyper, **given})
+def resolve(name: str, values: dict[str, Value], losses: Losses = FORGET_LOSSES) -> Method:
+    """The method `name`; `values` of hyper-parameters replace the published defaults."""
+    parameters = hyper_parameters(name, losses)
+    defaults = {key: parameter.default for key, parameter in parameters.items()}
+    return Method(name, *terms(name, losses), {**defaults, **values})

@@ -1,4 +1,4 @@
-"""Retain terms: what keeps the model's other knowledge in place."""
+"""Retain terms, which preserve the model's other knowledge: RT and KL."""
 
 from torch import Tensor
 from torch.nn.functional import log_softmax
@@ -19,10 +19,9 @@ def retain_loss(batch: Batch) -> Tensor:
 def retain_divergence(batch: Batch) -> Tensor:
     """KL: KL(target ‖ current) of the next-token distribution, mean over positions. Returns (B,).
 
-    Paper: NPO (arXiv 2404.05868) §2. Reference: `KL` in OPTML-Group/Unlearn-Simple.
-    `KL` takes every position of a row, the prompt's too, as the released losses do,
-    whose mean also runs over the padding; there is no padding here. `KL-answer` takes the positions
-    that predict the answer.
+    `KL` takes every position of a row, prompt included, as the released losses do, whose mean also
+    runs over padding; there is no padding here. `KL-answer` takes the positions that predict the
+    answer. Paper: NPO (arXiv 2404.05868) §2. Reference: `KL` in OPTML-Group/Unlearn-Simple.
     """
     assert batch.retain is not None and batch.retain.logits is not None
     view = batch.retain.logits

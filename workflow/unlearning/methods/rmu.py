@@ -39,9 +39,9 @@ def keep_activations(batch: Batch) -> Tensor:
 
 
 def trained_parameters(model, layer: int, trained: str) -> list[torch.nn.Parameter]:
-    """The parameters whose whole name matches the regular expression `trained`.
+    """The parameters whose name matches the regular expression `trained` as a whole.
 
-    In it {layers} stands for the numbers layer-2 … layer. Reference: `trainable_params_regex` of
+    {layers} in it stands for the numbers layer-2 … layer. Reference: `trainable_params_regex` of
     `RMU` in locuslab/open-unlearning. UserError if no parameter matches.
     """
     names = [name for name, _ in model.named_parameters()]

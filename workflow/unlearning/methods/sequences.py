@@ -1,4 +1,4 @@
-"""What a loss sees of a batch: the log-probabilities of the labels, ragged, without padding."""
+"""The input of a loss: log-probabilities of the labels of each row, without padding."""
 
 from dataclasses import dataclass
 
@@ -8,11 +8,11 @@ from torch import Tensor
 
 @dataclass
 class View:
-    """More of one role's rows: P positions in all, for losses that ask for it.
+    """Logits or activations at P positions of one role's rows, for losses that need them.
 
     row: (P,) which of the B rows the position belongs to, ascending.
     values: (P, V) next-token logits in float32, or (P, H) activations of a layer.
-    teacher: the same under the target model, without gradient, if asked for.
+    teacher: the same under the target model, without gradient, if needed.
     labels: (P,) the label that each position predicts, IGNORED where it predicts none.
     """
 
@@ -29,8 +29,8 @@ class Sequences:
     logp: (N,) natural log-probability of each label given its prefix.
     row: (N,) which of the B rows the label belongs to, ascending.
     size: B.
-    reference_nll: (B,) summed negative log-likelihood under the target model, if asked for.
-    logits, activations: see View; if asked for.
+    reference_nll: (B,) summed negative log-likelihood under the reference model, if needed.
+    logits, activations: see View; if needed.
     """
 
     logp: Tensor
@@ -58,15 +58,15 @@ class Sequences:
 
 @dataclass
 class Batch:
-    """The rows of each role that one loss call sees; row i of every role forms pair i.
+    """The rows of each role that a loss is called with; row i of every role forms pair i.
 
-    train: rows to be learnt. forget: rows to be unlearned. idk: the forget questions with "I don't
-    know" answers. alternative: the forget questions with plausible false answers. retain: rows
-    whose answers must stay.
+    train: rows to learn. forget: rows to unlearn. idk: the forget questions with "I don't know"
+    answers. alternative: the forget questions with plausible false answers. retain: rows whose
+    answers must stay.
 
-    pool: take token means over the whole batch, as the released code does when its micro-batch
-    holds more than one row. The training loop never pools: a mean over rows does not depend on
-    how the rows are shared out over micro-batches and processes.
+    pool: take token means over the whole batch, as the released code does if its micro-batch has
+    more than one row. The training loop never pools: a mean over rows does not depend on how the
+    rows are split into micro-batches and over processes.
     """
 
     train: Sequences | None = None
@@ -77,7 +77,7 @@ class Batch:
     pool: bool = False
 
     def token_mean(self, *sequences: Sequences) -> Tensor:
-        """(B,) mean cross-entropy per labelled token over the given roles' rows; (1,) if pooled."""
+        """(B,) mean cross-entropy per labelled token of these roles' rows; (1,) if pooled."""
         nll = sum(s.nll for s in sequences)
         tokens = sum(s.tokens for s in sequences)
         return self.ratio(nll, tokens)

@@ -1,4 +1,4 @@
-"""Task vector: learn the forget set further, then go the opposite way."""
+"""Task vector: learn the forget set, then move the weights in the opposite direction."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from unlearning.methods.sequences import Batch
 
 
 def forget_likelihood(batch: Batch) -> Tensor:
-    """Cross-entropy on the forget row: what the task vector is learnt with. Returns (B,).
+    """Cross-entropy on the forget row, the loss that gives the task vector. Returns (B,).
 
     Paper: task arithmetic (arXiv 2212.04089), in MUSE (arXiv 2407.06460) §4. Reference:
     `task_vector.py` in jaechan-repo/muse_bench.
@@ -18,7 +18,7 @@ def forget_likelihood(batch: Batch) -> Tensor:
 
 @torch.no_grad()
 def negate(model, start, alpha: float) -> None:
-    """θ <- θ_start - α (θ - θ_start), in place; `start` is the target model that training began at.
+    """θ <- θ_start - α (θ - θ_start), in place. `start`: the target model, where training began.
 
     The published MUSE runs fine-tune for 10 epochs and take α = 5.
     """

@@ -1,43 +1,43 @@
-"""What the registry's entries are made of. Read by the Snakefile: no torch.
+"""Classes for the entries of the methods' registry. The Snakefile imports them: no torch.
 
 Functions are named as "package.module:function" (or "path/to/file.py:function") and never imported
-here, so the stage that runs a method depends on that method's own module alone.
+here, so that a stage depends only on the modules of the method that it runs.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-LARGEST = 1e300  # far from where floats end
-LAYERS = "{layers}"  # in a pattern: the numbers of the layers that a method trains
+LARGEST = 1e300  # far below the largest float
+LAYERS = "{layers}"  # in a pattern, stands for the numbers of the layers that a method trains
 
 
 @dataclass(frozen=True)
 class Hyper:
-    """A hyper-parameter: published default and bounds. default None: the config must state it."""
+    """A number: published default and bounds. default None: the config must set it."""
 
     default: float | None = None
     above: float | None = None  # the value must be greater than this
     at_least: float | None = None
-    whole: bool = False
+    integer: bool = False
 
     def problem(self, value) -> str | None:
         """What is wrong with `value`, or None."""
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not -LARGEST < value < LARGEST:  # nan is not either
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not -LARGEST < value < LARGEST:  # nan fails the comparison
             return "must be a number"
         if self.above is not None and not value > self.above:
             return f"must be greater than {self.above:g}"
         if self.at_least is not None and not value >= self.at_least:
             return f"must be at least {self.at_least:g}"
-        if self.whole and not isinstance(value, int):
+        if self.integer and not isinstance(value, int):
             return "must be a whole number"
         return None
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A hyper-parameter that is one of some words."""
+    """A hyper-parameter with a fixed list of values."""
 
     words: tuple[str, ...]
     default: str
@@ -49,8 +49,8 @@ class Choice:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A hyper-parameter that is a regular expression of whole parameter names, in which LAYERS
-    stands for the numbers of layers."""
+    """A hyper-parameter that is a regular expression of whole parameter names, with LAYERS in the
+    place of layer numbers."""
 
     default: str
 
@@ -77,7 +77,7 @@ class Part:
     hyper: dict[str, AnyHyper] = field(default_factory=dict)
 
     def settings(self, values: dict[str, Value]) -> dict:
-        """The function and its own values among `values`, JSON-ready."""
+        """The function and those of `values` that it takes, JSON-ready."""
         return {"function": self.function, "hyper": {key: values[key] for key in self.hyper}}
 
 
@@ -85,21 +85,22 @@ class Part:
 class Term(Part):
     """One loss, and what the training loop has to provide for it.
 
-    roles: the rows that a pair holds: forget, idk (the question with an "I don't know" answer),
+    roles: the rows of a pair: forget, idk (the question with an "I don't know" answer),
         alternative (the question with a plausible false answer), retain.
-    reference: log-probabilities of every role but retain under the target model, computed once.
-    logits: role -> positions whose next-token logits are kept: `labels` (those that predict a
+    reference: whether it needs log-probabilities of every role but retain under the reference
+        model, which are computed once.
+    logits: role -> positions whose next-token logits it needs: `labels` (those that predict a
         label), `next` (all but a row's last) or `all`.
-    teacher: roles whose logits or activations the target model gives too, at each step: a second
-        model in memory.
-    layer: the index of the layer whose output is kept at the answer tokens of forget and retain.
-    seeded: the function takes the run's seed as `seed`.
-    coefficients: published weights of the forget loss and of the retain term beside it.
-    trains: which parameters are trained; all where it is None.
+    teacher: roles whose logits or activations it needs under the target model too, at each step:
+        a second model in memory.
+    layer: the index of the layer whose output it needs at the answer tokens of forget and retain.
+    seeded: whether the function takes the run's seed as `seed`.
+    coefficients: published weights of the forget loss and of the retain term next to it.
+    trains: selects the parameters that are trained; None for all.
     multiplier: adapts the weight of the retain term after each step, or after each epoch, as the
         hyper-parameter dual_update_upon says.
-    after: what is done to the trained model in the end.
-    combined: what `after` makes of it is two models in one, for evaluation alone.
+    after: changes or replaces the trained model at the end.
+    combined: whether `after` returns two models in one, for evaluation alone.
     """
 
     roles: tuple[str, ...] = ("forget",)
@@ -115,18 +116,20 @@ class Term(Part):
     combined: bool = False
 
     def hooks(self) -> Iterator[tuple[str, Part]]:
-        """The functions that a term brings beside its loss, by the name of their place."""
+        """Name and function of each hook of a term: trains, multiplier, after."""
         for name in ("trains", "multiplier", "after"):
             part = getattr(self, name)
             if part is not None:
                 yield name, part
 
     def hyper_parameters(self) -> dict[str, AnyHyper]:
-        """Those of the loss and of all that comes with it."""
-        found = dict(self.hyper)
+        """The hyper-parameters of the loss and of its hooks."""
+        parameters = dict(self.hyper)
         for _, part in self.hooks():
-            found |= part.hyper
-        return found | ({"layer": self.layer} if self.layer else {})
+            parameters |= part.hyper
+        if self.layer:
+            parameters["layer"] = self.layer
+        return parameters
 
 
 @dataclass(frozen=True)
@@ -139,33 +142,43 @@ class Method:
     hyper: dict[str, Value]
 
     def settings(self) -> dict:
-        """What the unlearn stage is told: functions, roles, needs and numbers; JSON-ready."""
-        terms = [("forget", self.forget)] + ([("retain", self.retain)] if self.retain else [])
-        used = [term for _, term in terms]
-        return {
-            "name": self.name,
-            "terms": [
+        """Settings of stage unlearn: functions, roles, needs and numbers; JSON-ready."""
+        terms = {"forget": self.forget}
+        if self.retain:
+            terms["retain"] = self.retain
+        losses, hooks = [], {}
+        roles: set[str] = set()
+        teacher: set[str] = set()
+        logits: dict[str, str] = {}
+        for side, term in terms.items():
+            coefficient = self.hyper.get(f"{side}_coeff", 1.0)
+            losses.append(
                 {
                     **term.settings(self.hyper),
-                    "coefficient": self.hyper.get(f"{side}_coeff", 1.0),
+                    "coefficient": coefficient,
                     "seeded": term.seeded,
                 }
-                for side, term in terms
-            ],
-            "roles": sorted({role for term in used for role in term.roles}),
+            )
+            roles.update(term.roles)
+            teacher.update(term.teacher)
+            logits.update(sorted(term.logits.items()))
+            for name, part in term.hooks():
+                hooks[name] = part.settings(self.hyper)
+        return {
+            "name": self.name,
+            "terms": losses,
+            "roles": sorted(roles),
             "needs": {
-                "reference": any(term.reference for term in used),
-                "logits": {r: kind for term in used for r, kind in sorted(term.logits.items())},
-                "teacher": sorted({role for term in used for role in term.teacher}),
+                "reference": any(term.reference for term in terms.values()),
+                "logits": logits,
+                "teacher": sorted(teacher),
                 "layer": self.hyper.get("layer"),
                 "weighed_by": self.hyper.get("dual_update_upon", "step"),
             },
-            "hooks": {
-                name: part.settings(self.hyper) for term in used for name, part in term.hooks()
-            },
+            "hooks": hooks,
         }
 
     def functions(self) -> list[str]:
-        """Every function that the method's settings name."""
+        """Names of all functions in the method's settings."""
         settings = self.settings()
         return [part["function"] for part in (*settings["terms"], *settings["hooks"].values())]

@@ -1,4 +1,4 @@
-"""Gradient ascent with a weight on each token that depends on its present probability p."""
+"""WGA and SatImp: gradient ascent that weights each token by its current probability p."""
 
 from torch import Tensor
 

@@ -1,9 +1,10 @@
-"""Whether a model may be run in the fast ways: compared with transformers' own forward pass.
+"""Decide whether a model may be run in the fast ways, by comparing them with transformers' plain
+forward pass.
 
-Several sequences in a row, sequences filled up to one length, answers generated side by side with
-a cache: each is right for most model families and silently wrong for some (windows, recurrence,
-positions or masks of their own). So each process compares, once for each architecture and before
-it relies on them, a few of the rows that it will run with plain forward passes of one sequence.
+Packing several sequences into a row, padding rows to one length and generating answers in batches
+with a cache are right for most model families and silently wrong for some (sliding windows,
+recurrence, positions or masks of their own). So each process compares a few of its rows with plain
+passes over one sequence, once for each architecture and before it relies on the fast way.
 """
 
 from collections.abc import Callable
@@ -17,54 +18,58 @@ from unlearning.models.scorer import PACKED, PADDED, PLAIN
 
 COMPARED = 32  # last tokens of a sequence whose logits are compared: windows show at the end
 # How far logits may lie from the plain pass's, in parts of their spread over the vocabulary. Over
-# the families of docs/models.md rounding makes 3e-7 to 2e-5 in float32, a wrong mask or position
-# 2e-3 to 2. In bfloat16 rounding makes 6e-3 (4 layers) to 6e-2 (32), as much in padded rows as in
-# packed ones.
+# the families of docs/models.md, rounding makes 3e-7 to 2e-5 in float32, a wrong mask or position
+# 2e-3 to 2. In bfloat16 rounding makes 6e-3 (4 layers) to 6e-2 (32), in padded rows as in packed
+# ones.
 ROUNDING, ROUNDING_HALF = 1e-4, 0.03
-NOISE = 3  # packing may round this many times as far as padding does
-# Padding beyond this is wrong rather than rounded: routers' ties in bfloat16 make 0.1.
+NOISE = 3  # rounding by packing may be this many times that by padding
+# A larger difference by padding is a fault, not rounding: routers' ties in bfloat16 make 0.1.
 WRONG, WRONG_HALF = 1e-3, 0.5
-# Comparison, architecture and number types -> tokens of the longest sequence for which the fast
-# way has held; 0 where it did not.
-_HELD: dict[tuple[str, ...], int] = {}
-_SAID: set[tuple[str, str]] = set()
+# (comparison, architecture, number type) -> tokens of the longest sequences that agreed; 0 where
+# they differed
+_AGREED: dict[tuple[str, ...], int] = {}
+_LOGGED: set[tuple[str, str]] = set()
 
 
 def layout_of(score: Callable, model, examples: list[Example], use: str = "scoring") -> str:
-    """PACKED where packed rows of `model` score as plain ones do, else PADDED, said in the log.
+    """PACKED where packed rows of `model` score as plain ones do, else PADDED, with a line in the
+    log.
 
-    score: its Scorer, or what wraps it for several processes, all of which then have to take part:
-    under the same `use` they must all have compared the same rows before. examples: the rows of the
-    run; one as long as the longest of them is compared. UserError, with the model's family, if
-    padded rows do not score as in transformers' own forward pass either.
+    score: the model's Scorer, or its wrapper for several processes. All of these must then call
+    this function, and must have compared the same rows before under the same `use`, or some would
+    wait for the others' passes. examples: the rows of the run, of which the longest is compared.
+    UserError, with the model's family, if padded rows do not score as plain ones either.
     """
     if not examples:
         return PADDED
     longest = max(len(example.ids) for example in examples)
-    packed = holds(use, model, longest, lambda: _packed_holds(score, model, probes(examples)))
+    packed = agrees(use, model, longest, lambda: _packed_agrees(score, model, probes(examples)))
     return PACKED if packed else PADDED
 
 
-def holds(comparison: str, model, tokens: int, compare: Callable[[], bool]) -> bool:
-    """The outcome of compare() for models of this architecture and sequences of up to `tokens`
-    tokens. It is taken once, and again for longer sequences as long as it has been true."""
+def agrees(comparison: str, model, tokens: int, compare: Callable[[], bool]) -> bool:
+    """The remembered outcome of compare() for models of this architecture and sequences of up to
+    `tokens` tokens. Longer sequences are compared again, unless shorter ones already differed."""
     architecture = model.config.to_json_string(use_diff=False)
     device = next(model.parameters()).device.type
     key = (comparison, type(model).__name__, architecture, device, str(_is_half(model)))
-    if key not in _HELD or 0 < _HELD[key] < tokens:
-        _HELD[key] = tokens if compare() else 0
-    return _HELD[key] > 0
+    if key not in _AGREED or 0 < _AGREED[key] < tokens:
+        _AGREED[key] = tokens if compare() else 0
+    return _AGREED[key] > 0
 
 
 def probes(examples: list[Example]) -> list[Example]:
-    """A row of middling length, the same prompt with another answer, and the longest row."""
+    """Three rows to compare: the one of median length, its prompt with another answer, and the
+    longest one."""
     by_length = sorted(examples, key=lambda example: len(example.ids))
     middle, longest = by_length[len(by_length) // 2], by_length[-1]
     answer = longest.ids[-len(middle.ids[middle.start :]) :]
     return [middle, Example(middle.ids[: middle.start] + answer, middle.start), longest]
 
 
-def _packed_holds(score: Callable, model, rows: list[Example]) -> bool:
+def _packed_agrees(score: Callable, model, rows: list[Example]) -> bool:
+    """Whether packed rows have the logits of plain passes; UserError if padded rows have not."""
+    # the last positions of each row whose next token is a label
     spans = []
     for index, row in enumerate(rows):
         end = len(row.ids) - 1
@@ -73,34 +78,36 @@ def _packed_holds(score: Callable, model, rows: list[Example]) -> bool:
     if plain is None:
         raise UserError(f"{family(model)}: transformers' own forward pass fails. {problem}")
     if not plain.isfinite().all():
-        say(model, "rows are not packed", "logits are not finite")
+        log_once(model, "rows are not packed", "logits are not finite")
         return False
-    half = _is_half(model)
+
+    # there is no layout to fall back on where padding is wrong
     padded, problem = _logits(score, model, rows, spans, PADDED)
-    apart = distance(padded, plain)
-    if not apart <= (WRONG_HALF if half else WRONG):
+    padding_difference = distance(padded, plain)
+    if not padding_difference <= (WRONG_HALF if _is_half(model) else WRONG):
         raise UserError(
             f"{family(model)}: logits differ from those of transformers' own forward pass by "
-            f"{apart:.1g} of their spread once a row is filled up at its end. {problem}\nSuch a "
-            "model would be trained and evaluated wrongly here. Choose a base model of a family "
-            "that docs/models.md lists as packed or unpacked"
+            f"{padding_difference:.1g} of their spread once a row is padded at its end. "
+            f"{problem}\nSuch a model would be trained and evaluated wrongly here. Choose a base "
+            "model of a family that docs/models.md lists as packed or unpacked"
         )
+
     packed, problem = _logits(score, model, rows, spans, PACKED)
-    allowed = max(ROUNDING_HALF if half else ROUNDING, NOISE * apart)
-    apart = distance(packed, plain)
-    if not apart <= allowed:
-        reason = f"logits of packed rows differ by {apart:.1g} of their spread from those of one "
-        reason += f"row alone, allowed: {allowed:.1g}"
-        say(model, "rows are not packed", f"{reason}; {problem}" if problem else reason)
-    return apart <= allowed
+    allowed = max(rounding_error(model), NOISE * padding_difference)
+    difference = distance(packed, plain)
+    if not difference <= allowed:
+        reason = f"logits of packed rows differ by {difference:.1g} of their spread from those of "
+        reason += f"one row alone, allowed: {allowed:.1g}"
+        log_once(model, "rows are not packed", f"{reason}; {problem}" if problem else reason)
+    return difference <= allowed
 
 
 @torch.no_grad()
 def _logits(
     score: Callable, model, rows: list[Example], spans: list[tuple[int, int, int]], layout: str
 ) -> tuple[Tensor | None, str]:
-    """(P, V) logits in that layout, or None and what was raised: a model that is handed masks and
-    positions which its family does not expect may raise anything."""
+    """Logits (P, V) at the spans in a layout, or None and the error: a model may raise anything for
+    masks and positions that its family does not expect."""
     training = model.training
     model.eval()
     try:
@@ -115,12 +122,12 @@ def _logits(
 
 def distance(values: Tensor | None, plain: Tensor) -> float:
     """The largest distance of logits (P, V) from the plain pass's, in parts of the latter's spread
-    over the vocabulary; infinite where there are none, NaN where they are no numbers."""
+    over the vocabulary; infinite without logits, NaN if one is NaN."""
     if values is None or values.shape != plain.shape:
         return torch.inf
     spread = (plain - plain.mean(-1, keepdim=True)).norm(dim=-1)
-    apart = (values - plain).norm(dim=-1) / spread.clamp(min=torch.finfo(plain.dtype).tiny)
-    return float(apart.max())
+    distances = (values - plain).norm(dim=-1) / spread.clamp(min=torch.finfo(plain.dtype).tiny)
+    return float(distances.max())
 
 
 def _is_half(model) -> bool:
@@ -132,19 +139,19 @@ def _is_half(model) -> bool:
     )
 
 
-def rounding(model) -> float:
-    """How far logits of the model may lie apart by rounding alone, in parts of their spread."""
+def rounding_error(model) -> float:
+    """The distance() between logits of the model that rounding alone may make."""
     return ROUNDING_HALF if _is_half(model) else ROUNDING
 
 
 def family(model) -> str:
-    """The model's family in words, for messages."""
+    """The model's family, for messages."""
     return f"model family {model.config.model_type} ({type(model).__name__})"
 
 
-def say(model, consequence: str, reason: str) -> None:
-    """Write what follows for a family into the stage's log: once, and once for all processes."""
-    first = not distributed.is_initialized() or distributed.get_rank() == 0
-    if first and (family(model), consequence) not in _SAID:
-        _SAID.add((family(model), consequence))
+def log_once(model, consequence: str, reason: str) -> None:
+    """Print a consequence for the model's family: once, and by one process only."""
+    is_main = not distributed.is_initialized() or distributed.get_rank() == 0
+    if is_main and (family(model), consequence) not in _LOGGED:
+        _LOGGED.add((family(model), consequence))
         print(f"{family(model)}: {consequence} ({reason})", flush=True)

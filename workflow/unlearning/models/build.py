@@ -1,4 +1,4 @@
-"""Small models from random weights, and tokenizers trained on the tables they will read."""
+"""Build small models from random weights, and tokenizers trained on the experiment's tables."""
 
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -8,7 +8,7 @@ PAD, EOS, UNKNOWN = "<pad>", "<eos>", "<unk>"
 
 
 def build_model(architecture: dict, vocabulary: int, seed: int) -> LlamaForCausalLM:
-    """A Llama of the given shape with random weights that `seed` determines."""
+    """A Llama of the architecture's shape, with random weights that `seed` determines."""
     torch.manual_seed(seed)
     return LlamaForCausalLM(
         LlamaConfig(
@@ -28,9 +28,10 @@ def build_model(architecture: dict, vocabulary: int, seed: int) -> LlamaForCausa
 
 
 def train_tokenizer(kind: str, texts: list[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """A tokenizer over `texts`: `word` (every word and punctuation mark) or `bpe` (byte-level).
+    """A tokenizer trained on `texts`: `word` (each word and punctuation mark is a token) or `bpe`
+    (byte-level).
 
-    EOS is a token of its own, distinct from padding: every label ends in it.
+    EOS differs from the padding token, because labels end in it.
     """
     special = [PAD, EOS, UNKNOWN]
     if kind == "word":

@@ -1,91 +1,95 @@
-"""What is wrong with a model that transformers has loaded: its tensors, its numbers, its sight."""
+"""Check a model that transformers has loaded: tensor names, finite weights, causal attention."""
 
 from collections.abc import Iterable
 
 import torch
 
-NAMED = 5  # names that a message tells of many
-SEEN = 8  # tokens that causality is tried on
+MAX_NAMES = 5  # in a message
+PROBE_TOKENS = 8  # of the sequence that tests causality
 
 
 def key_problems(model, info: dict) -> list[str]:
-    """What transformers' loading info says against a model's tensors; empty if all is well.
-
-    Tensors that the model computes itself (buffers that are not saved) may stand in older files.
-    """
+    """The problems of a model's tensors, from transformers' loading info."""
     architecture, prefix = type(model).__name__, f"{model.base_model_prefix}."
-    computed = {name for name, _ in model.named_buffers()}
-    computed |= {name.removeprefix(prefix) for name in computed}
-    missing, foreign = info["missing_keys"], set(info["unexpected_keys"]) - computed
+    # older files may contain buffers that the model now computes
+    buffers = {name for name, _ in model.named_buffers()}
+    buffers |= {name.removeprefix(prefix) for name in buffers}
+    missing, unexpected = info["missing_keys"], set(info["unexpected_keys"]) - buffers
     problems = []
     if missing:
-        problems.append(f"lacks tensors that {architecture} has ({len(missing)}): {named(missing)}")
-    if foreign:
+        problems.append(
+            f"lacks tensors that {architecture} has ({len(missing)}): {first_names(missing)}"
+        )
+    if unexpected:
         problems.append(
             f"holds tensors that {architecture}, as config.json describes it, has not "
-            f"({len(foreign)}): {named(foreign)}"
+            f"({len(unexpected)}): {first_names(unexpected)}"
         )
-    if added := _added(missing, foreign):
+    if wrapper := _common_prefix(missing, unexpected):
         problems.append(
-            f"has tensor names with {added!r} before them: save the model itself rather than what "
-            "wraps it (of an adapter, peft's merge_and_unload)"
+            f"has tensor names with {wrapper!r} before them: save the model itself rather than "
+            "what wraps it (of an adapter, peft's merge_and_unload)"
         )
     elif problems:
         problems[-1] += ". Save the whole model anew, with the config.json that belongs to it"
-    shapes = [
-        f"{key} is {list(found)}, by config.json {list(wanted)}"
-        for key, found, wanted in sorted(info["mismatched_keys"])
-    ]
+    shapes = []
+    for key, shape, config_shape in sorted(info["mismatched_keys"]):
+        shapes.append(f"{key} is {list(shape)}, by config.json {list(config_shape)}")
     if shapes:
-        problems.append(f"holds tensors of other shapes ({len(shapes)}): {named(shapes)}")
+        problems.append(f"holds tensors of other shapes ({len(shapes)}): {first_names(shapes)}")
     return problems
 
 
-def _added(missing: set[str], foreign: set[str]) -> str | None:
-    """What stands before every foreign name, so that it is no missing one; None for nothing."""
-    if not missing or not foreign:
+def _common_prefix(missing: set[str], unexpected: set[str]) -> str | None:
+    """The prefix of all unexpected names before which they would be missing ones, or None."""
+    if not missing or not unexpected:
         return None
-    name = min(foreign)
-    endings = [name[: -len(key)] for key in missing if name.endswith(key) and name != key]
-    for added in sorted(endings, key=len):
-        if all(key.startswith(added) for key in foreign):
-            return added
+    name = min(unexpected)
+    prefixes = [name.removesuffix(key) for key in missing if name.endswith(key) and name != key]
+    for prefix in sorted(prefixes, key=len):
+        if all(key.startswith(prefix) for key in unexpected):
+            return prefix
     return None
 
 
 def number_problems(model) -> list[str]:
-    """Tensors that hold NaN or Inf."""
-    spoilt = []
+    """The problem of a model with NaN or infinite weights."""
+    tensors = []
     for name, tensor in model.state_dict().items():
         if tensor.is_floating_point() and tensor.numel():
-            ends = torch.stack(tensor.aminmax())  # NaN goes through
-            if not ends.isfinite().all():
-                spoilt.append(f"{name} ({int((~tensor.isfinite()).sum())} of {tensor.numel()})")
-    if not spoilt:
+            extremes = torch.stack(tensor.aminmax())  # NaN if any weight is
+            if not extremes.isfinite().all():
+                tensors.append(f"{name} ({int((~tensor.isfinite()).sum())} of {tensor.numel()})")
+    if not tensors:
         return []
     return [
-        f"holds weights that are NaN or infinite, in {len(spoilt)} tensors: {named(spoilt)}. It "
-        "may have collapsed in training: take an earlier state, or fetch it anew"
+        f"holds weights that are NaN or infinite, in {len(tensors)} tensors: "
+        f"{first_names(tensors)}. It may have collapsed in training: take an earlier state, or "
+        "fetch it anew"
     ]
 
 
 @torch.no_grad()
-def sight_problems(model) -> list[str]:
-    """Whether a model's logits are numbers, and whether they depend on tokens to come: then it is
-    no causal language model, whatever its configuration calls it, and likelihoods mean nothing."""
+def causality_problems(model) -> list[str]:
+    """The problem of a model whose logits are not finite or depend on later tokens.
+
+    The latter is no causal language model, whatever its configuration calls it, and its likelihoods
+    mean nothing.
+    """
     vocabulary = model.get_input_embeddings().weight.shape[0]
-    ids = torch.arange(SEEN).remainder(vocabulary)[None]
-    changed = ids.clone()
-    changed[0, -1] = (changed[0, -1] + 1) % vocabulary
-    before, after = (model(input_ids=row, use_cache=False).logits[0, :-1] for row in (ids, changed))
-    if not before.isfinite().all():
+    ids = torch.arange(PROBE_TOKENS).remainder(vocabulary)[None]
+    changed_ids = ids.clone()
+    changed_ids[0, -1] = (changed_ids[0, -1] + 1) % vocabulary
+    logits = model(input_ids=ids, use_cache=False).logits[0, :-1]
+    changed_logits = model(input_ids=changed_ids, use_cache=False).logits[0, :-1]
+    if not logits.isfinite().all():
         return [
             "gives logits that are NaN or infinite, though its weights are finite: config.json "
             "holds a value that does not belong to them"
         ]
-    # where a token goes to another expert, rows of its batch may be rounded otherwise
-    rounding = 8 * torch.finfo(before.dtype).eps * float(before.abs().max())
-    if torch.allclose(before, after, rtol=0, atol=rounding):
+    # a token that goes to another expert may change the rounding of its batch
+    rounding = 8 * torch.finfo(logits.dtype).eps * float(logits.abs().max())
+    if torch.allclose(logits, changed_logits, rtol=0, atol=rounding):
         return []
     return [
         f"is no causal language model: {type(model).__name__} sees tokens that come after the one "
@@ -93,8 +97,8 @@ def sight_problems(model) -> list[str]:
     ]
 
 
-def named(names: Iterable[str]) -> str:
-    """The first few names of many, sorted."""
+def first_names(names: Iterable[str]) -> str:
+    """The first few names in sorted order, and the number of the others, for messages."""
     names = sorted(names)
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+    rest = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(names[:MAX_NAMES]) + rest

@@ -1,5 +1,5 @@
-"""A model that answers with the logits of two: a baseline's, lowered where a reinforced one's are
-higher. Who-is-Harry-Potter's unlearned model is one."""
+"""A model that combines the logits of two: a baseline's, lowered where a reinforced model's are
+higher. Who-is-Harry-Potter unlearns this way."""
 
 import copy
 
@@ -13,33 +13,36 @@ from unlearning.errors import UserError
 
 
 class Head(nn.Module):
-    """z_b - α relu(z_r - z_b) of the last hidden states (…, 2 H) of both models, side by side.
+    """Computes z_b - α relu(z_r - z_b) from the concatenated last hidden states (…, 2 H) of both
+    models.
 
-    Paper: arXiv 2310.02238 eq. 1. Reference: whos_harry_potter.py in jaechan-repo/muse_bench.
+    Paper: arXiv 2310.02238 eq. 1. Source: whos_harry_potter.py in jaechan-repo/muse_bench.
     """
 
     def __init__(self, heads: tuple[nn.Module, nn.Module], alpha: float):
         super().__init__()
-        self.heads, self.alpha = heads, alpha  # a tuple: the parts below own these modules
+        # a tuple, whose modules torch does not register: they belong to the two models
+        self.heads, self.alpha = heads, alpha
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(…, V) logits."""
-        halves = zip(self.heads, hidden.chunk(2, -1), strict=True)
-        baseline, reinforced = (head(half) for head, half in halves)
+        """Logits (…, V)."""
+        baseline_hidden, reinforced_hidden = hidden.chunk(2, -1)
+        baseline_head, reinforced_head = self.heads
+        baseline, reinforced = baseline_head(baseline_hidden), reinforced_head(reinforced_hidden)
         return baseline - self.alpha * relu(reinforced - baseline)
 
 
 class Combined(nn.Module):
-    """Both models as one, for evaluation alone: what scores and generates here takes it like any.
+    """The two models as one, which can be scored and generate like any other, but not be trained.
 
-    A cache holds the layers of the baseline, then those of the reinforced model.
+    A cache has the layers of the baseline, then those of the reinforced model.
     """
 
     def __init__(self, baseline, reinforced, alpha: float):
         super().__init__()
         self.baseline, self.reinforced, self.alpha = baseline, reinforced, alpha
-        parts = (baseline, reinforced)
-        self.head = Head(tuple(part.get_output_embeddings() for part in parts), alpha)
+        heads = baseline.get_output_embeddings(), reinforced.get_output_embeddings()
+        self.head = Head(heads, alpha)
         self.config = copy.deepcopy(baseline.config)
         self.config.num_hidden_layers *= 2
         if getattr(self.config, "layer_types", None) is not None:
@@ -48,44 +51,44 @@ class Combined(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the weights."""
+        """Number type of the weights."""
         return self.baseline.dtype
 
     @property
     def base_model(self) -> "Combined":
-        """Itself: its head stands on two models."""
+        """This model itself, for its head takes the output of two base models."""
         return self
 
     def get_output_embeddings(self) -> Head:
-        """Where hidden states become logits."""
+        """The module that turns hidden states into logits."""
         return self.head
 
     def forward(
         self, input_ids: Tensor, past_key_values=None, logits_to_keep: int = 0, **inputs
     ) -> CausalLMOutputWithPast:
-        """Logits (B, T, V), or of the last `logits_to_keep` places."""
-        hidden = []
-        caches = _halves(past_key_values)
-        for part, cache in zip((self.baseline, self.reinforced), caches, strict=True):
-            output = part.base_model(input_ids=input_ids, past_key_values=cache, **inputs)
-            hidden.append(output.last_hidden_state)
-        both = torch.cat(hidden, -1)[:, -logits_to_keep:]
-        return CausalLMOutputWithPast(logits=self.head(both), past_key_values=past_key_values)
+        """Logits (B, T, V), or those of the last `logits_to_keep` positions."""
+        states = []
+        caches = _split_cache(past_key_values)
+        for model, cache in zip((self.baseline, self.reinforced), caches, strict=True):
+            output = model.base_model(input_ids=input_ids, past_key_values=cache, **inputs)
+            states.append(output.last_hidden_state)
+        hidden = torch.cat(states, -1)[:, -logits_to_keep:]
+        return CausalLMOutputWithPast(logits=self.head(hidden), past_key_values=past_key_values)
 
 
-def _halves(cache: DynamicCache | None) -> tuple[DynamicCache | None, DynamicCache | None]:
-    """A cache of both models as one for each, which share its layers."""
+def _split_cache(cache: DynamicCache | None) -> tuple[DynamicCache | None, DynamicCache | None]:
+    """A cache for each of the two models, which share the layers of the common one."""
     if cache is None:
         return None, None
-    first, second = DynamicCache(), DynamicCache()
+    baseline, reinforced = DynamicCache(), DynamicCache()
     half = len(cache.layers) // 2
-    first.layers, second.layers = cache.layers[:half], cache.layers[half:]
-    return first, second
+    baseline.layers, reinforced.layers = cache.layers[:half], cache.layers[half:]
+    return baseline, reinforced
 
 
 @torch.inference_mode()
 def check_heads(model) -> None:
-    """UserError for a family that changes its logits after its head: only these are combined."""
+    """UserError for a family that scales or caps logits after its head, which Head would not do."""
     ids = torch.arange(4, device=next(model.parameters()).device)[None]
     logits = model(input_ids=ids).logits
     hidden = model.base_model(input_ids=ids).last_hidden_state

@@ -1,11 +1,11 @@
-"""Names, shapes and number types of the tensors in a model folder, without their content."""
+"""Read names, shapes and number types of a model folder's tensors without their content."""
 
 import json
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from unlearning.models.checks import named
+from unlearning.models.checks import first_names
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
@@ -13,8 +13,8 @@ Headers = dict[str, tuple[list[int], str]]  # tensor -> shape and number type
 
 
 def read_headers(folder: Path) -> tuple[Headers | None, list[str]]:
-    """The tensors of the safetensors files that transformers will read, and what is wrong with
-    those files. None if the tensors cannot all be known."""
+    """The tensors of the safetensors files that transformers will read, or None if a file cannot be
+    read; and the problems of these files."""
     if (folder / WEIGHTS).is_file():
         names = [WEIGHTS]
     elif (folder / INDEX).is_file():
@@ -27,9 +27,11 @@ def read_headers(folder: Path) -> tuple[Headers | None, list[str]]:
         if not names:
             return None, [f"has an index of its weights that names no file: {INDEX}"]
         if missing:
-            return None, [f"lacks {named(missing)}, which {INDEX} names: copy the folder anew"]
+            return None, [
+                f"lacks {first_names(missing)}, which {INDEX} names: copy the folder anew"
+            ]
     else:
-        return None, [_no_weights(folder)]
+        return None, [_missing_weights(folder)]
     headers: Headers = {}
     problems = []
     for name in names:
@@ -46,13 +48,17 @@ def read_headers(folder: Path) -> tuple[Headers | None, list[str]]:
     return (None if problems else headers), problems
 
 
-def _no_weights(folder: Path) -> str:
+def _missing_weights(folder: Path) -> str:
+    """The problem of a folder without safetensors files."""
     names = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
-    pickles = sorted(path.name for kind in PICKLES for path in folder.glob(kind))
+    pickles = []
+    for pattern in PICKLES:
+        pickles += [path.name for path in folder.glob(pattern)]
     advice = "copy it anew"
     if pickles:
         advice = (
-            f"{named(pickles)} may run any code when it is read. Convert it where you trust it: "
+            f"{first_names(pickles)} may run any code when it is read. Convert it where you trust "
+            "it: "
             "AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER)"
         )
     return (

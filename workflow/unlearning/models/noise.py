@@ -1,14 +1,14 @@
-"""Gaussian noise on a model's weights, in memory."""
+"""Add Gaussian noise to a model's weights."""
 
 import torch
 
 
 @torch.no_grad()
 def add_noise(model, scale: float, seed: int) -> None:
-    """Add to every parameter noise of `scale` times its own root mean square.
+    """Add to every parameter noise of `scale` times the parameter's root mean square, in place.
 
-    The same seed gives the same noise. It is drawn on the CPU, so that it
-    does not depend on the device.
+    The seed determines the noise, which is drawn on the CPU so that it does not depend on the
+    device.
     """
     generator = torch.Generator().manual_seed(seed)
     for parameter in model.parameters():

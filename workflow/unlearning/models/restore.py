@@ -1,4 +1,4 @@
-"""Models of GGUF files, restored to full weights."""
+"""Restore models of GGUF files to full weights."""
 
 from pathlib import Path
 
@@ -10,14 +10,11 @@ from unlearning.errors import UserError
 
 
 def restore_model(path: Path):
-    """(model, tokenizer) of a GGUF file: each quantised weight as the float32 that it stands for.
-
-    What was lost when the file was quantised stays lost. UserError if transformers cannot read
-    the file's architecture.
-    """
+    """(model, tokenizer) of a GGUF file, with each quantised weight as the float32 that it stands
+    for; UserError if transformers cannot read the file's architecture."""
     logging.disable_progress_bar()
     try:
-        quantised = AutoModelForCausalLM.from_pretrained(
+        model = AutoModelForCausalLM.from_pretrained(
             path.parent, gguf_file=path.name, dtype=torch.float32
         )
         tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
@@ -26,14 +23,14 @@ def restore_model(path: Path):
             f"{path}: transformers cannot restore this GGUF file ({error}); set model.path to a "
             "folder or hub id of the same model"
         ) from error
-    return without_marker(quantised), tokenizer
+    return _unmark(model), tokenizer
 
 
-def without_marker(quantised):
-    """A model of the same class, config and weights that is not marked as quantised.
+def _unmark(quantised):
+    """A copy of the model that is not marked as quantised.
 
-    transformers marks the model and its config although every weight is restored; the marker would
-    go into the saved config.json, and the folder would then be read as a GGUF file.
+    transformers marks the model and its config although every weight is restored. The marker would
+    be saved in config.json, by which the folder would be read as a GGUF file.
     """
     config = quantised.config.to_dict()
     config.pop("quantization_config", None)

@@ -1,4 +1,4 @@
-"""What is wrong with the tokenizer of a model folder: alone, beside the model, for a prompt."""
+"""Check the tokenizer of a model folder: by itself, with the model, and for a prompt format."""
 
 import json
 from pathlib import Path
@@ -7,28 +7,28 @@ from transformers import AutoTokenizer
 from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
 
 from unlearning.data.chat import prompt_format
-from unlearning.data.encoding import Tokens
+from unlearning.data.encoding import PrefixTokenizer
 from unlearning.data.prompts import PromptFormat
 from unlearning.errors import UserError
-from unlearning.models.checks import named
+from unlearning.models.checks import first_names
 
 TEXTS = ("a", "The author's name, in full?\n", "é 漢 🙂")
-TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model", "*.tiktoken")  # any of which makes one
+TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model", "*.tiktoken")  # a tokenizer has one of these
 SENTENCEPIECE = (
     "install what reads it: `pip install --constraint envs/constraints.txt '.[sentencepiece]'`; or "
     "save the tokenizer anew where it loads, which writes tokenizer.json"
 )
 
 
-def in_a_line(error: Exception) -> str:
-    """What an error says, as far as it fits into a line."""
+def one_line(error: Exception) -> str:
+    """An error's type and message, shortened to one line."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:300]}"
 
 
 def read_tokenizer(folder: Path):
-    """The tokenizer that AutoTokenizer loads, with an end of sequence; or what is wrong."""
-    if not any(file for pattern in TOKENIZER_FILES for file in folder.glob(pattern)):
+    """The tokenizer that AutoTokenizer loads, or None, and its problems."""
+    if not any(any(folder.glob(pattern)) for pattern in TOKENIZER_FILES):
         return None, [
             "has no tokenizer (tokenizer.json, tokenizer_config.json): copy these files into the "
             "folder, from the model that it was fine-tuned from or from where it comes from"
@@ -40,10 +40,10 @@ def read_tokenizer(folder: Path):
             settings = dict(json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, TypeError) as error:
             return None, [f"has a tokenizer_config.json that is no JSON object ({error})"]
-    stated = settings.get("auto_map") or {}
-    codes = stated.get("AutoTokenizer") if isinstance(stated, dict) else stated
-    codes = codes if isinstance(codes, list) else [codes]
-    names = [str(code).rpartition(".")[2] for code in codes if code]
+    auto_map = settings.get("auto_map") or {}
+    paths = auto_map.get("AutoTokenizer") if isinstance(auto_map, dict) else auto_map
+    paths = paths if isinstance(paths, list) else [paths]
+    names = [str(path).rpartition(".")[2] for path in paths if path]
     if names and not any(tokenizer_class_from_name(name) for name in names):
         return None, [
             f"has a tokenizer that needs its own code ({', '.join(names)}, by auto_map), which is "
@@ -56,10 +56,10 @@ def read_tokenizer(folder: Path):
         if model_file and not (folder / "tokenizer.json").is_file():
             return None, [
                 f"has its tokenizer in tokenizer.model alone, which cannot be read here "
-                f"({in_a_line(error)}): {SENTENCEPIECE}"
+                f"({one_line(error)}): {SENTENCEPIECE}"
             ]
         return None, [
-            f"has a tokenizer that cannot be loaded ({in_a_line(error)}): copy tokenizer.json "
+            f"has a tokenizer that cannot be loaded ({one_line(error)}): copy tokenizer.json "
             "and tokenizer_config.json from where the model comes from"
         ]
     end = tokenizer.eos_token_id
@@ -69,32 +69,35 @@ def read_tokenizer(folder: Path):
             "has a tokenizer without an end-of-sequence token, but every answer must end in one: "
             "set eos_token in its tokenizer_config.json"
         ]
-    return tokenizer, _encoding(tokenizer)
+    return tokenizer, _encoding_problems(tokenizer)
 
 
-def _encoding(tokenizer) -> list[str]:
-    """Texts that the tokenizer cannot encode."""
+def _encoding_problems(tokenizer) -> list[str]:
+    """The problem of a tokenizer that cannot encode a text."""
     for text in TEXTS:
         try:
-            Tokens(tokenizer)([text])
+            PrefixTokenizer(tokenizer)([text])
         except Exception as error:  # of tokenizers
             return [
-                f"has a tokenizer that cannot encode {text!r} ({in_a_line(error)}): copy "
+                f"has a tokenizer that cannot encode {text!r} ({one_line(error)}): copy "
                 "tokenizer.json from where the model comes from"
             ]
     return []
 
 
 def vocabulary_problems(tokenizer, model) -> list[str]:
-    """Tokens that share an id, and those whose ids the model has no embedding for."""
-    by_id: dict[int, list[str]] = {}
+    """The problem of tokens that share an id, or for whose ids the model has no embedding."""
+    tokens_by_id: dict[int, list[str]] = {}
     for token, i in tokenizer.get_vocab().items():
-        by_id.setdefault(i, []).append(token)
-    shared = [f"{' and '.join(map(repr, sorted(t)))} ({i})" for i, t in by_id.items() if len(t) > 1]
+        tokens_by_id.setdefault(i, []).append(token)
+    shared = []
+    for i, tokens in tokens_by_id.items():
+        if len(tokens) > 1:
+            shared.append(f"{' and '.join(map(repr, sorted(tokens)))} ({i})")
     if shared:
         return [
-            f"has tokens that share an id: {named(shared)}. Copy tokenizer.json from where the "
-            "model comes from"
+            f"has tokens that share an id: {first_names(shared)}. Copy tokenizer.json from where "
+            "the model comes from"
         ]
     if model is None:
         return []
@@ -102,16 +105,16 @@ def vocabulary_problems(tokenizer, model) -> list[str]:
     beyond = sorted((i, token) for token, i in tokenizer.get_vocab().items() if i >= rows)
     if not beyond:
         return []
-    tokens = named([f"{token!r} ({i})" for i, token in beyond])
-    needed = beyond[-1][0] + 1
+    names = first_names([f"{token!r} ({i})" for i, token in beyond])
+    size = beyond[-1][0] + 1
     return [
-        f"has tokens without an embedding: {tokens}; the model has {rows} (vocab_size). Remove "
-        f"them from the tokenizer, or save the model after resize_token_embeddings({needed})"
+        f"has tokens without an embedding: {names}; the model has {rows} (vocab_size). Remove "
+        f"them from the tokenizer, or save the model after resize_token_embeddings({size})"
     ]
 
 
 def read_prompt(tokenizer, use: dict) -> tuple[PromptFormat | None, list[str]]:
-    """The prompt format, or what the tokenizer lacks for it."""
+    """The prompt format, or None and what the tokenizer lacks for it."""
     try:
         prompt = prompt_format(tokenizer, use["prompt"], use.get("system"))
     except UserError as error:

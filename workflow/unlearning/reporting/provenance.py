@@ -13,7 +13,7 @@ from unlearning.config.experiment import Experiment
 from unlearning.config.named import MODEL, named_models, unused
 from unlearning.files import read_json
 from unlearning.machine import git_state, machine
-from unlearning.redaction import redacted
+from unlearning.redaction import redact
 
 _LIBRARIES = ("snakemake", "torch", "transformers", "accelerate", "numpy", "scipy", "altair")
 _LIBRARIES += ("vl-convert-python", "jinja2")
@@ -21,7 +21,7 @@ _LIBRARIES += ("vl-convert-python", "jinja2")
 
 def config_yaml(config: dict) -> str:
     """The complete configuration as YAML that can be run again."""
-    return yaml.safe_dump(redacted(config), sort_keys=False, allow_unicode=True, width=88)
+    return yaml.safe_dump(redact(config), sort_keys=False, allow_unicode=True, width=88)
 
 
 def config_to_run(experiment: Experiment) -> dict:
@@ -47,11 +47,13 @@ def libraries() -> dict[str, str]:
 
 def training_records(experiment: Experiment) -> dict[str, list[dict]]:
     """Distinct `versions` and `machine` entries of the models' run.json, where they still exist."""
-    layout = experiment.layout
-    folders = [layout.base, layout.restored, experiment.target]
-    runs = experiment.retrained()
-    runs += [(cell.split, cell.run) for cell in experiment.cells()]
-    folders += [layout.model(split, run) for split, run in runs]
+    folders = []
+    for drawn in experiment.draws:
+        layout = drawn.layout
+        folders += [layout.base, layout.restored, drawn.target]
+        runs = drawn.retrained()
+        runs += [(cell.split, cell.run) for cell in drawn.cells()]
+        folders += [layout.model(split, run) for split, run in runs]
     return distinct(read_json(path) for f in folders if (path := f / "run.json").is_file())
 
 

@@ -1,9 +1,16 @@
-"""What an experiment needs from the hub: list it, download it, verify it."""
+"""List, download and verify what an experiment needs from the hub."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from unlearning.assets.hub import bytes_to_fetch, fetch, find, page, sizes, verify
+from unlearning.assets.hub import (
+    bytes_to_fetch,
+    cached_folder,
+    fetch,
+    file_sizes,
+    page_url,
+    verify,
+)
 from unlearning.assets.needs import WITHOUT_HUB, Repository, on_hub, repositories
 from unlearning.config.experiment import Experiment
 from unlearning.config.judged import model_use
@@ -16,7 +23,7 @@ from unlearning.stages.plan import language_model_experiment
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """A config, and what to do."""
+    """The config's arguments, --download and --verify."""
     add_config_arguments(parser)
     parser.add_argument(
         "--download", action="store_true", help="download what is missing, and verify all"
@@ -27,61 +34,66 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    """One asset after the other; UserError at the end with all that is wrong."""
+    """List, download or verify each asset; UserError at the end with all problems."""
     experiment = language_model_experiment(args)
-    problems = _local(experiment)
+    problems = _list_local_models(experiment)
+    if not problems:
+        _list_local_data(experiment)
     for asset, repository in repositories(experiment.config).items():
         try:
-            folder = _repository(repository, args)
+            folder = _list_repository(repository, args)
             if folder is not None and repository.kind == "model":
                 use, setting = model_use(experiment, asset), repository.setting
                 problems += model_problems(str(folder), use, repository.name, setting)
         except UserError as error:
             problems.append(str(error))
-    problems += _harness(experiment, args.download)
+    problems += _list_harness_data(experiment, args.download)
     if problems:
         raise UserError("\n".join(problems))
 
 
-def _local(experiment: Experiment) -> list[str]:
-    """What is made here or lies in folders."""
-    data, problems = experiment.config["data"], []
+def _list_local_models(experiment: Experiment) -> list[str]:
+    """Print the models that are not on the hub; returns the problems of those in folders."""
+    problems = []
     for asset, model in named_models(experiment.config).items():
         if model.path is None:
             print("model: from random weights, nothing to fetch")
         elif not on_hub(model.path):
             use = model_use(experiment, asset)
-            wrong = model_problems(model.path, use, setting=model.setting)
-            problems += wrong
-            if not wrong:
-                _show_model(model)
-    if problems:
-        return problems
+            of_model = model_problems(model.path, use, setting=model.setting)
+            problems += of_model
+            if not of_model:
+                _print_model(model)
+    return problems
+
+
+def _list_local_data(experiment: Experiment) -> None:
+    """Print where the data come from, if not from the hub."""
+    data = experiment.config["data"]
     if data.get("data_dir") is not None:
         print(f"data: folder {data['data_dir']}")
     elif data["source"] in experiment.benchmark.generated:
         print("data: generated here, nothing to fetch")
-    return []
 
 
-def _show_model(model: NamedModel) -> None:
+def _print_model(model: NamedModel) -> None:
     path = Path(model.path)
     print(f"{model.section}: {'folder' if path.is_dir() else 'GGUF file'} {path}")
-    files = [path] if path.is_file() else [f for f in path.iterdir() if f.is_file()]
-    _files({file.name: file.stat().st_size for file in files})
+    files = path.iterdir() if path.is_dir() else [path]
+    _print_sizes({file.name: file.stat().st_size for file in files if file.is_file()})
 
 
-def _repository(repository: Repository, args: Namespace) -> Path | None:
-    """Tell of a repository; its folder, unless it is still to be downloaded."""
-    print(f"{repository.setting}: {page(repository)}, revision {repository.revision}")
+def _list_repository(repository: Repository, args: Namespace) -> Path | None:
+    """Print, and where asked download or verify, a repository; its folder if it is in the cache."""
+    print(f"{repository.setting}: {page_url(repository)}, revision {repository.revision}")
     if repository.name in WITHOUT_HUB:
         print(f"  without the hub: {WITHOUT_HUB[repository.name]}")
-    folder = fetch(repository) if args.download else find(repository)
+    folder = fetch(repository) if args.download else cached_folder(repository)
     if folder is None:
-        size = bytes_to_fetch(repository)
-        print(f"  not in the cache: {_readable(size)} to download (--download)")
+        size = _format_bytes(bytes_to_fetch(repository))
+        print(f"  not in the cache: {size} to download (--download)")
         return None
-    _files(sizes(repository, folder))
+    _print_sizes(file_sizes(repository, folder))
     print(f"  in the cache: {folder}")
     if args.download or args.verify:
         files = verify(repository, folder)
@@ -89,30 +101,33 @@ def _repository(repository: Repository, args: Namespace) -> Path | None:
     return folder
 
 
-def _harness(experiment: Experiment, download: bool) -> list[str]:
-    asked = experiment.config["harness"]
-    tasks = (asked["tasks"], asked["include_path"])
-    if not asked["tasks"]:
+def _list_harness_data(experiment: Experiment, download: bool) -> list[str]:
+    """Print, and where asked download, the data sets of harness tasks; returns the problems."""
+    tasks, folder = (
+        experiment.config["harness"]["tasks"],
+        experiment.config["harness"]["include_path"],
+    )
+    if not tasks:
         return []
     try:
-        print(f"harness.tasks: {', '.join(asked['tasks'])}; their data sets:")
-        for name, configuration in datasets_of(*tasks):
+        print(f"harness.tasks: {', '.join(tasks)}; their data sets:")
+        for name, configuration in datasets_of(tasks, folder):
             print(f"  {name} {configuration}")
         if download:
-            load_tasks(*tasks)
+            load_tasks(tasks, folder)
             print("  in the cache of the datasets library")
     except UserError as error:
         return [str(error)]
     return []
 
 
-def _files(found: dict[str, int]) -> None:
-    for name, size in sorted(found.items()):
-        print(f"  {_readable(size):>10s}  {name}")
+def _print_sizes(sizes: dict[str, int]) -> None:
+    for name, size in sorted(sizes.items()):
+        print(f"  {_format_bytes(size):>10s}  {name}")
 
 
-def _readable(size: int) -> str:
-    """A number of bytes for people, in the hub's units of 1000."""
+def _format_bytes(size: int) -> str:
+    """A number of bytes in the hub's units of 1000."""
     for unit in ("bytes", "kB", "MB"):
         if size < 1000:
             return f"{size:.3g} {unit}"

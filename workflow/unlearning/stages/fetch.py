@@ -1,4 +1,4 @@
-"""Take what an experiment needs from the hub into the local cache, and verify it."""
+"""Fetch a model or data set from the hub into the local cache, and verify it."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -13,21 +13,22 @@ from unlearning.stages.arguments import add_settings
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments that rule fetch shows."""
+    """The arguments of rule fetch."""
     parser.add_argument("--out", type=Path, required=True, help="record to write")
     add_settings(parser)
 
 
 def run(args: Namespace) -> None:
-    """Fetch, verify and, of a model, judge: a model that cannot be used is known before any job
-    that needs it. The settings are a repository, or harness tasks, whose data the datasets library
-    keeps."""
+    """Fetch and verify a repository, or the data of harness tasks, which library datasets caches.
+
+    A fetched model is checked here, so that an unusable one fails before any job that needs it.
+    """
     if "tasks" in args.settings:
-        tasks = (args.settings["tasks"], args.settings["include_path"])
-        load_tasks(*tasks)
-        write_json(args.out, {"datasets": datasets_of(*tasks)})
+        tasks, folder = args.settings["tasks"], args.settings["include_path"]
+        load_tasks(tasks, folder)
+        write_json(args.out, {"datasets": datasets_of(tasks, folder)})
         return
-    use = args.settings.pop("use", None)  # of a model
+    use = args.settings.pop("use", None)  # settings of a model have it
     repository = Repository(**args.settings)
     folder = fetch(repository)
     files = verify(repository, folder)

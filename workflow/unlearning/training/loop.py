@@ -76,7 +76,7 @@ def train(
     first = state.begin(passes.scorer, optimizer, objective, history) if state else 0
     if first == 0:
         _visit(at_step, 0, history)
-    progress = Progress("training", plan.steps, shown=accelerator.is_main_process, first=first)
+    progress = Progress("training", plan.steps, enabled=accelerator.is_main_process, start=first)
     for step in range(first, plan.steps):
         lr = recipe.lr * plan.lr_factor(step)
         _compute_gradients(passes, source.step(step), history, lr, checked=step > first)

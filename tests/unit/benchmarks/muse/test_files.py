@@ -7,8 +7,8 @@ import pytest
 from opened import opened
 from toy import toy
 from unlearning.benchmarks.muse.files import (
-    FOLD_PLACES,
-    PLACES,
+    FILES,
+    FOLD_FILES,
     read_from,
     snapshot_reader,
     split_before,
@@ -30,14 +30,14 @@ QUESTIONS = [{"question": "q", "answer": "a", "extra": 1}]
 @pytest.fixture
 def folder(tmp_path) -> Path:
     """A complete folder without folds, like MUSE-Books."""
-    for place, columns in PLACES.values():
+    for stem, columns in FILES.values():
         rows = {"question": QUESTIONS, "prompt": ROWS["prompt"]}.get(next(iter(columns)))
-        write(tmp_path, place, rows or [f"text of {place}"])
+        write(tmp_path, stem, rows or [f"text of {stem}"])
     return tmp_path
 
 
-def write(folder: Path, place: str, rows) -> None:
-    path = folder / f"{place}.json"
+def write(folder: Path, stem: str, rows) -> None:
+    path = folder / f"{stem}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(rows), encoding="utf-8")
 
@@ -65,7 +65,7 @@ def test_what_is_read_is_what_counts(folder):
     for fold in ("scal/forget_2", "scal/forget_4", "sust/forget_2"):
         write(folder, fold, ["text of a fold"])
     read = opened(folder, lambda: tables_of(folder, "scal2"))
-    assert read == set(read_from(folder, ["forget", "scal2"])) and len(read) == len(PLACES) + 2
+    assert read == set(read_from(folder, ["forget", "scal2"])) and len(read) == len(FILES) + 2
 
 
 def test_tables_of_a_corpus_without_folds(folder):
@@ -112,8 +112,8 @@ def test_texts_may_lie_in_one_text_file(folder):
 
 def test_one_of_the_texts_that_are_joined_may_be_empty(folder):
     """As in raw/forget, scal/forget_1 and sust/forget_1 of MUSE-News."""
-    for place in ("raw/forget", "scal/forget_4", "sust/forget_2"):
-        write(folder, place, ["first", "", "third"])
+    for stem in ("raw/forget", "scal/forget_4", "sust/forget_2"):
+        write(folder, stem, ["first", "", "third"])
     assert problems_of(folder, "sust2") == []
     tables = tables_of(folder, "sust2")
     for name in ("forget", "sust2"):
@@ -128,8 +128,8 @@ def test_one_of_the_texts_that_are_joined_may_be_empty(folder):
 
 @pytest.mark.parametrize("name", ["retain_qa", "retain_qa_icl"])
 def test_names_of_earlier_releases_are_taken(folder, name):
-    now = folder / "knowmem" / f"{name}.json"
-    now.rename(now.with_name(name.replace("retain", "retain2") + ".json"))
+    path = folder / "knowmem" / f"{name}.json"
+    path.rename(path.with_name(name.replace("retain", "retain2") + ".json"))
     assert problems_of(folder) == []
     assert tables_of(folder)["knowmem_retain"] == [{"question": "q", "answer": "a"}]
     write(folder, f"knowmem/{name}", QUESTIONS)
@@ -186,17 +186,18 @@ def test_a_folder_that_is_not_there_says_what_it_should_hold(tmp_path):
 
 
 def test_mini_corpus_has_nested_and_disjoint_folds():
-    splits = ["forget", *FOLD_PLACES]
+    splits = ["forget", *FOLD_FILES]
     tables = build_tables(MINI, splits, {})
     texts = {name: [r["text"] for r in tables[name]] for name in [*splits, "full", "retain1"]}
     assert texts["scal4"] == texts["forget"] + texts["sust2"] + texts["sust3"] + texts["sust4"]
     assert texts["scal3"] == texts["scal4"][: len(texts["scal3"])]
-    seen = set(texts["scal4"])
-    assert seen <= set(texts["full"]) and not seen & {r["text"] for r in tables["retain"]}
+    forgotten = set(texts["scal4"])
+    assert forgotten <= set(texts["full"])
+    assert not forgotten & {r["text"] for r in tables["retain"]}
     assert not {r["text"] for r in tables["privleak_holdout"]} & set(texts["full"])
-    told = {r["text"] for r in tables["privleak_forget"]}
-    assert told <= set(texts["forget"])
-    assert all(f"{r['prompt']} {r['gt']}" in told for r in tables["verbmem"])
+    articles = {r["text"] for r in tables["privleak_forget"]}
+    assert articles <= set(texts["forget"])
+    assert all(f"{r['prompt']} {r['gt']}" in articles for r in tables["verbmem"])
     assert build_tables(MINI, splits, {}) == tables
 
 
@@ -236,23 +237,23 @@ def test_texts_are_cut_as_released():
     """Joined, BOS before each chunk, the last filled up from the first with its BOS."""
     _, tokenizer = toy()
     texts = ["who wrote this", "ann ben carl know it"]
-    whole = ids_of(tokenizer, "\n\n".join(texts))
+    tokens = ids_of(tokenizer, "\n\n".join(texts))
     bos = tokenizer.bos_token_id
     room = 3
     chunks = Encoder(tokenizer, PROMPTS["plain"], room + 1).encode_rows(
         [{"text": t} for t in texts]
     )
-    short = len(whole) % room
-    assert short == 1 and len(chunks) == len(whole) // room + 1
-    for place, chunk in enumerate(chunks[:-1]):
-        assert chunk.ids == (bos, *whole[place * room : (place + 1) * room])
+    short = len(tokens) % room
+    assert short == 1 and len(chunks) == len(tokens) // room + 1
+    for index, chunk in enumerate(chunks[:-1]):
+        assert chunk.ids == (bos, *tokens[index * room : (index + 1) * room])
         assert len(chunk.ids) - chunk.start == room  # all but BOS are labelled
-    assert chunks[-1].ids == (bos, *whole[-short:], bos, *whole)[: room + 1]
+    assert chunks[-1].ids == (bos, *tokens[-short:], bos, *tokens)[: room + 1]
 
 
-def test_without_bos_chunks_are_whole():
+def test_without_bos_chunks_hold_tokens_only():
     _, tokenizer = toy()
     tokenizer.bos_token = None
     chunks = Encoder(tokenizer, PROMPTS["plain"], 2).chunks(["who wrote this book"])
-    whole = ids_of(tokenizer, "who wrote this book")
-    assert [chunk.ids for chunk in chunks] == [tuple(whole[:2]), tuple(whole[2:])]
+    tokens = ids_of(tokenizer, "who wrote this book")
+    assert [chunk.ids for chunk in chunks] == [tuple(tokens[:2]), tuple(tokens[2:])]

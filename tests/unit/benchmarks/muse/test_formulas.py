@@ -127,12 +127,12 @@ def test_min_k_is_that_of_the_models_own_log_probabilities(evaluator):
     """Against the release's loop: log-softmax of all logits, one text at a time."""
     model, tokenizer = reaching(*toy(seed=3))
     columns = evaluator(model)["privleak_forget"]
-    for text, found in zip(columns["question"], columns["min_k"], strict=True):
+    for text, min_k in zip(columns["question"], columns["min_k"], strict=True):
         ids = torch.tensor(tokenizer(text)["input_ids"])
         logp = model(ids[None]).logits[0].log_softmax(-1)
         all_prob = [logp[i, token].item() for i, token in enumerate(ids[1:])]
         k_length = max(1, int(len(all_prob) * 0.4))
-        assert found == pytest.approx(-numpy.mean(numpy.sort(all_prob)[:k_length]), rel=1e-5)
+        assert min_k == pytest.approx(-numpy.mean(numpy.sort(all_prob)[:k_length]), rel=1e-5)
 
 
 def test_a_text_without_predictions_is_named(evaluator):
@@ -168,17 +168,17 @@ def test_verbmem_is_scored_token_by_token(evaluator):
 def test_attacks_score_the_texts_of_privleak():
     model, tokenizer = reaching(*toy(seed=3))
     attacks = ["loss", "zlib", "min_k", "min_k_plus_plus", "gradnorm"]
-    told = {"batch_tokens": 4096, "attacks": attacks, "k": 0.7, "norm": 1.0}
-    evaluator = MuseEvaluator(TABLES, tokenizer, Accelerator(cpu=True), **told)
+    options = {"batch_tokens": 4096, "attacks": attacks, "k": 0.7, "norm": 1.0}
+    evaluator = MuseEvaluator(TABLES, tokenizer, Accelerator(cpu=True), **options)
     rows = evaluator(model)["privleak_forget"]
     text = TABLES["privleak_forget"][0]["text"]
     ids = torch.tensor(tokenizer(text)["input_ids"])
     logp = model(ids[None]).logits[0].log_softmax(-1)
-    taken = [logp[i, token].item() for i, token in enumerate(ids[1:])]
-    assert rows["mia_loss"][0] == pytest.approx(-numpy.mean(taken))
-    lowest = sorted(taken[:-1])[: max(1, int(0.7 * (len(taken) - 1)))]
+    label_logp = [logp[i, token].item() for i, token in enumerate(ids[1:])]
+    assert rows["mia_loss"][0] == pytest.approx(-numpy.mean(label_logp))
+    lowest = sorted(label_logp[:-1])[: max(1, int(0.7 * (len(label_logp) - 1)))]
     assert rows["mia_min_k"][0] == pytest.approx(-numpy.mean(lowest), rel=1e-5)
     assert {f"mia_{attack}" for attack in attacks} < rows.keys()
-    (-logp[torch.arange(len(taken) - 1), ids[1:-1]].mean()).backward()
+    (-logp[torch.arange(len(label_logp) - 1), ids[1:-1]].mean()).backward()
     norms = [p.grad.abs().sum().item() for p in model.parameters() if p.grad is not None]
     assert rows["mia_gradnorm"][0] == pytest.approx(numpy.mean(norms), rel=1e-4)

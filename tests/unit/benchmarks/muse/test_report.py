@@ -45,21 +45,33 @@ def test_selection_takes_the_first_epoch_that_is_not_above_the_retrained_model()
     rows = []
     for epoch, value in enumerate((60, 40, 30, 12, 31)):
         rows += model("forget", 1, phase=COURSE, epoch=epoch, knowmem_f=float(value))
-    course = tidy(rows)
+    trajectory = tidy(rows)
 
-    def chosen(border: float) -> list[float]:
-        return first_to_forget(course, border)["epoch"].unique().tolist()
+    def selected(threshold: float) -> list[float]:
+        return first_to_forget(trajectory, pandas.Series({1: threshold}))["epoch"].unique().tolist()
 
-    assert chosen(30.0) == [2]
-    assert chosen(20.0) == [3]
-    assert chosen(5.0) == [4]  # none forgets: the last
-    assert chosen(90.0) == [1]  # the target itself is no choice
-    assert set(first_to_forget(course, 30.0)["metric"]) == {*METRICS} & set(course["metric"])
+    assert selected(30.0) == [2]
+    assert selected(20.0) == [3]
+    assert selected(5.0) == [4]  # none forgets: the last
+    assert selected(90.0) == [1]  # the target itself is no choice
+    rows_at = first_to_forget(trajectory, pandas.Series({1: 30.0}))
+    assert set(rows_at["metric"]) == {*METRICS} & set(trajectory["metric"])
+
+
+def test_selection_compares_a_run_with_the_retrained_models_of_its_draw():
+    rows = []
+    for epoch, value in enumerate((60, 40, 30, 12)):
+        rows += model("forget", 1, phase=COURSE, epoch=epoch, knowmem_f=float(value))
+    first = tidy(rows)
+    trajectories = pandas.concat([first, first.assign(draw=2)])
+    epochs = first_to_forget(trajectories, pandas.Series({1: 30.0, 2: 45.0}))
+    scores = epochs[epochs["metric"] == "knowmem_f"]
+    assert dict(zip(scores["draw"], scores["epoch"], strict=True)) == {1: 2.0, 2: 1.0}
 
 
 def test_the_selected_epoch_has_a_table_with_the_references(experiment):
     rows = model("forget", 42, "target", knowmem_f=60.0)
-    for seed, value in ((1, 10.0), (2, 30.0)):  # the border is their mean, 20
+    for seed, value in ((1, 10.0), (2, 30.0)):  # the threshold is their mean, 20
         rows += model("forget", seed, "retrain", knowmem_f=value)
     for seed, values in ((1, (60.0, 25.0, 19.0, 5.0)), (2, (60.0, 20.0, 3.0, 1.0))):
         for epoch, value in enumerate(values):
@@ -88,8 +100,8 @@ def test_fold_tables_start_with_forget_of_the_same_seeds(experiment):
     content = content_of(report, "folds")
     assert content.tables["scalability"] == []
     (sustainability,) = content.tables["sustainability"]
-    place = [column.key for column in sustainability.columns].index("knowmem_r")
-    lines = [(row.cells[0].text, row.cells[place].text, row.badge) for row in sustainability.rows]
+    index = [column.key for column in sustainability.columns].index("knowmem_r")
+    lines = [(row.cells[0].text, row.cells[index].text, row.badge) for row in sustainability.rows]
     assert [line[:2] for line in lines] == [("1", "50.0"), ("2", "40.0"), ("3", "20.0")]
     assert [bool(badge) for *_, badge in lines] == [False, False, True]
     assert content.figures["scalability"].note == NOTE
@@ -147,27 +159,28 @@ def test_published_numbers_stand_beside_the_same_model_corpus_method_and_values_
     results = results_of(news, rows, "muse", "muse")
     methods = dict(zip(results.models["label"], results.models["method"], strict=False))
     cells = compared(published, results)
-    found = {
-        (methods[c.label], c.metric, c.text): (round(c.difference, 2), c.inside) for c in cells
-    }
-    assert found["SimNPO-MUSE+RT", "knowmem_f", "47.09"] == (-0.09, True)
-    assert found["SimNPO-MUSE+RT", "verbmem_f", "12.90"] == (0.6, False)
-    assert found["SimNPO-MUSE+RT", "privleak", "72.93"] == (-71.43, False)  # no values stated
-    assert found["NPO+RT", "knowmem_f", "56"] == (-9, False)
+    verdicts = {}
+    for cell in cells:
+        key = (methods[cell.label], cell.metric, cell.text)
+        verdicts[key] = (round(cell.difference, 2), cell.inside)
+    assert verdicts["SimNPO-MUSE+RT", "knowmem_f", "47.09"] == (-0.09, True)
+    assert verdicts["SimNPO-MUSE+RT", "verbmem_f", "12.90"] == (0.6, False)
+    assert verdicts["SimNPO-MUSE+RT", "privleak", "72.93"] == (-71.43, False)  # no values stated
+    assert verdicts["NPO+RT", "knowmem_f", "56"] == (-9, False)
     assert not any(c.label == "Retrained" and c.metric == "privleak" for c in cells)
     report = Report(news, results, [], published, [])
     (table,) = content_of(report, "results").tables["main"]
     (row,) = [row for row in table.rows if row.method == "SimNPO-MUSE+RT"]
-    place = [column.key for column in table.columns].index("knowmem_f")
-    assert row.cells[place].note == "published 47.09 (-0.1, inside)"
+    index = [column.key for column in table.columns].index("knowmem_f")
+    assert row.cells[index].note == "published 47.09 (-0.1, inside)"
     news.config["unlearn"]["lr"] = 2.0e-5  # the card's was 1e-5; open-unlearning states none
-    others = compared(published, results_of(news, rows, "muse", "muse"))
-    assert not any(cell.stated for cell in others)
+    cells = compared(published, results_of(news, rows, "muse", "muse"))
+    assert not any(cell.stated for cell in cells)
 
 
 def test_a_miniature_has_no_published_numbers(experiment, tmp_path):
     published = load_published(PUBLISHED, experiment)
-    assert not any(found.same for found in published.models)
+    assert not any(model.same for model in published.models)
     broken = tmp_path / "muse.yaml"
     broken.write_text(PUBLISHED.read_text().replace("verbmem_f: 58.29", "verbmem: 58.29"))
     with pytest.raises(UserError, match=r"MUSE-News, forget, target: unknown key \['verbmem'\]"):
@@ -209,9 +222,11 @@ def report_folder(tmp_path_factory):
 
 
 def test_a_report_has_the_files_that_its_sections_declare(report_folder, experiment):
-    declared = {n for s in sections("muse", experiment.benchmark.sections) for n in s.files}
-    found = {str(p.relative_to(report_folder)) for p in report_folder.rglob("*") if p.is_file()}
-    assert found == declared | {"index.html", "results.csv", "results.parquet", "claims.json"}
+    declared = set()
+    for section in sections("muse", experiment.benchmark.sections):
+        declared |= set(section.files)
+    written = {str(p.relative_to(report_folder)) for p in report_folder.rglob("*") if p.is_file()}
+    assert written == declared | {"index.html", "results.csv", "results.parquet", "claims.json"}
 
 
 def test_privleak_is_the_mean_over_retrained_models(report_folder):
@@ -235,8 +250,8 @@ def test_later_requests_have_no_references_of_their_own(report_folder):
         "scal2": {"NPO+RT"},
         "sust2": {"NPO+RT"},
     }
-    course = frame[(frame["split"] == "sust2") & (frame["phase"] == "course")]
-    assert course["epoch"].unique().tolist() == [0, 1, 2]
+    points = frame[(frame["split"] == "sust2") & (frame["phase"] == "course")]
+    assert points["epoch"].unique().tolist() == [0, 1, 2]
 
 
 def test_the_page_shows_folds_and_the_selected_epoch(report_folder):

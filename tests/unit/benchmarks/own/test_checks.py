@@ -14,21 +14,23 @@ BATCH = "unlearn.batch_size"
 ROWS = {role: MICRO / "own" / f"{role}.jsonl" for role in ("forget", "retain", "holdout")}
 
 
-def written(path: Path, *rows: dict | str) -> str:
-    """A file of rows; words stand in it as they are."""
+def write_rows(path: Path, *rows: dict | str) -> str:
+    """Path of a file of rows; a row that is a string is written as it is."""
     lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return str(path)
 
 
 def config(**changes) -> dict:
-    """The micro experiment with sections laid over its own."""
-    own = yaml.safe_load((MICRO / "own.yaml").read_text(encoding="utf-8"))
-    own["data"] |= {role: str(path) for role, path in ROWS.items()}
+    """The micro experiment with changed sections; dictionaries are merged, except methods."""
+    micro = yaml.safe_load((MICRO / "own.yaml").read_text(encoding="utf-8"))
+    micro["data"] |= {role: str(path) for role, path in ROWS.items()}
     for section, values in changes.items():
-        both = isinstance(values, dict) and isinstance(own.get(section), dict)
-        own[section] = {**own[section], **values} if both and section != "methods" else values
-    return own
+        mergeable = isinstance(values, dict) and isinstance(micro.get(section), dict)
+        if mergeable and section != "methods":
+            values = {**micro[section], **values}
+        micro[section] = values
+    return micro
 
 
 def rows_of(role: str) -> list[dict]:
@@ -37,19 +39,17 @@ def rows_of(role: str) -> list[dict]:
 
 @pytest.fixture
 def texts(tmp_path) -> dict[str, str]:
-    """The rows as texts."""
-    return {
-        role: written(
-            tmp_path / f"{role}-texts.jsonl",
-            *({"text": f"{row['question']} {row['answer']}"} for row in rows_of(role)),
-        )
-        for role in ROWS
-    }
+    """Role -> file of the micro experiment's rows as texts."""
+    files = {}
+    for role in ROWS:
+        rows = [{"text": f"{row['question']} {row['answer']}"} for row in rows_of(role)]
+        files[role] = write_rows(tmp_path / f"{role}-texts.jsonl", *rows)
+    return files
 
 
 def test_every_file_is_judged_at_once(tmp_path):
-    data = {"forget": str(tmp_path / "none.jsonl"), "retain": written(tmp_path / "r.jsonl")}
-    data["holdout"] = written(tmp_path / "h.csv", "question,answer", "Who?,")
+    data = {"forget": str(tmp_path / "none.jsonl"), "retain": write_rows(tmp_path / "r.jsonl")}
+    data["holdout"] = write_rows(tmp_path / "h.csv", "question,answer", "Who?,")
     data["idontknow"] = str(tmp_path / "none.txt")
     lines = problems(config(data=data))
     assert_named(lines, "data.forget", "none.jsonl", "no such file")
@@ -59,11 +59,11 @@ def test_every_file_is_judged_at_once(tmp_path):
 
 
 def test_a_row_stands_in_one_file(tmp_path):
-    """Up to white space; each further file names both lines."""
+    """White space does not count; each further file names both lines."""
     forget, retain = rows_of("forget"), rows_of("retain")
-    again = {key: f" {text}  " for key, text in forget[2].items()}
-    data = {"retain": written(tmp_path / "retain.jsonl", *retain, again)}
-    data["test"] = written(tmp_path / "test.jsonl", retain[4])
+    duplicate = {key: f" {text}  " for key, text in forget[2].items()}
+    data = {"retain": write_rows(tmp_path / "retain.jsonl", *retain, duplicate)}
+    data["test"] = write_rows(tmp_path / "test.jsonl", retain[4])
     lines = problems(config(data=data))
     assert_named(lines, "data.retain", "retain.jsonl, line 19", "data.forget", "line 3", "leave it")
     assert_named(lines, "data.test", "test.jsonl, line 1", "data.retain", "line 5")
@@ -75,13 +75,13 @@ def test_texts_stand_beside_texts_alone(texts):
 
 
 def test_a_text_in_a_file_of_questions_is_named(tmp_path):
-    mixed = written(tmp_path / "mixed.jsonl", rows_of("forget")[0], {"text": "A text of ours."})
+    mixed = write_rows(tmp_path / "mixed.jsonl", rows_of("forget")[0], {"text": "A text of ours."})
     lines = problems(config(data={"forget": mixed}))
     assert_named(lines, "data.forget", "mixed.jsonl, line 1", "'text'", "question, answer")
 
 
 def test_a_text_has_two_halves(texts, tmp_path):
-    short = written(tmp_path / "short.jsonl", {"text": "Two words"}, {"text": " Alone "})
+    short = write_rows(tmp_path / "short.jsonl", {"text": "Two words"}, {"text": " Alone "})
     lines = problems(config(data={**texts, "forget": short}))
     assert_named(lines, "data.forget", "short.jsonl, line 2", "' Alone '", "of one word", "join it")
 
@@ -97,12 +97,12 @@ def test_what_texts_do_not_allow(texts):
 
 
 def test_columns_are_those_of_every_row(tmp_path):
-    """Else values of one row would stand beside those of another."""
-    first = {"perturbed_answer": ["a b"], "paraphrased_answer": "c"}
+    """Otherwise columns of values would be shorter than others."""
+    paraphrased = {"perturbed_answer": ["a b"], "paraphrased_answer": "c"}
     rows = rows_of("forget")
-    false = [{**row, "perturbed_answer": ["a b"]} for row in rows[1:]]
-    some = written(tmp_path / "some.jsonl", {**rows[0], **first}, *false)
-    lines = problems(config(data={"forget": some}))
+    perturbed = [{**row, "perturbed_answer": ["a b"]} for row in rows[1:]]
+    path = write_rows(tmp_path / "some.jsonl", {**rows[0], **paraphrased}, *perturbed)
+    lines = problems(config(data={"forget": path}))
     assert_named(lines, "data.forget", "some.jsonl, line 2", "paraphrased_answer")
 
 

@@ -1,4 +1,4 @@
-"""What a base model's judgement says of a user's rows once they are tokens."""
+"""Problems of a user's rows that show once they are tokens."""
 
 import pytest
 from toy import WORDS, toy
@@ -10,7 +10,7 @@ from unlearning.data.prompts import PROMPTS
 TEXT = " ".join([*WORDS, *WORDS])  # 28 words, a token each
 
 
-def said(evaluation: int = 20, unlearn: int = 8, epochs: float = 2, batch_size: int = 4):
+def problems(evaluation: int = 20, unlearn: int = 8, epochs: float = 2, batch_size: int = 4):
     """Problems of two texts under these limits; a prompt has a token before its words."""
     question, answer = halves(TEXT)
     texts = [{"text": TEXT}, {"text": TEXT}]
@@ -24,17 +24,17 @@ def said(evaluation: int = 20, unlearn: int = 8, epochs: float = 2, batch_size: 
 
 
 def test_texts_that_fit():
-    assert said() == []
+    assert problems() == []
 
 
 @pytest.mark.parametrize("limit, refused", [(15, True), (16, False)])
 def test_a_half_must_leave_room_for_an_answer(limit, refused):
-    problems = said(evaluation=limit)
-    assert len(problems) == refused
-    assert all("15 tokens" in p and "evaluation.max_length (15)" in p for p in problems)
+    lines = problems(evaluation=limit)
+    assert len(lines) == refused
+    assert all("15 tokens" in p and "evaluation.max_length (15)" in p for p in lines)
 
 
 def test_texts_must_make_a_batch():
-    (problem,) = said(unlearn=60, batch_size=4)
+    (problem,) = problems(unlearn=60, batch_size=4)
     assert "makes 1 sequences of 60 tokens" in problem and "unlearn.batch_size" in problem
-    assert said(unlearn=60, epochs=4, batch_size=4) == []
+    assert problems(unlearn=60, epochs=4, batch_size=4) == []

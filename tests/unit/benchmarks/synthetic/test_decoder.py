@@ -35,7 +35,7 @@ def normalised(hidden: numpy.ndarray) -> numpy.ndarray:
 
 
 def test_forward_pass_written_out():
-    """Each place attends to itself and what is before it, scores over sqrt(width)."""
+    """Each position attends to itself and the positions before it; scores over sqrt(width)."""
     model = seeded(states=3, positions=4, layers=2, width=4).double()
     weights = {name: value.numpy() for name, value in model.state_dict().items()}
     states = [2, 0, 1, 1]
@@ -55,7 +55,7 @@ def test_forward_pass_written_out():
 
 
 def test_size_of_the_released_model():
-    """10 states, 19 places: 4 x (3 of 128² + 2 of (128² + 128) + 2 norms), embeddings, output."""
+    """10 states, 19 steps: 4 x (3 of 128² + 2 of (128² + 128) + 2 norms), embeddings, output."""
     model = seeded(states=10, positions=19, layers=4, width=128)
     layer = 5 * 128**2 + 2 * 128 + 4 * 128
     expected = 4 * layer + (10 + 19) * 128 + 128 * 10 + 10
@@ -75,9 +75,9 @@ def test_first_step_of_transformers_adamw():
 def test_padding_is_no_label():
     model = seeded(states=10, positions=5, layers=2, width=8)
     short = torch.tensor([[7, 8, 6]])
-    padded, alone = Rows.of(short, 6), Rows.of(short, 3)
+    padded, unpadded = Rows.of(short, 6), Rows.of(short, 3)
     assert padded.states.tolist() == [[7, 8, 6, 0, 0, 0]]
-    logp = [sequences(model, rows).logp.detach().numpy() for rows in (padded, alone)]
+    logp = [sequences(model, rows).logp.detach().numpy() for rows in (padded, unpadded)]
     assert len(logp[0]) == 2 and logp[0] == pytest.approx(logp[1], abs=1e-6)
 
 
@@ -92,8 +92,8 @@ def test_cross_entropy_is_the_mean_over_all_tokens_of_a_batch():
     expected = torch.nn.functional.cross_entropy(
         model(rows.states[:, :-1]).flatten(0, 1), labels.flatten()
     )
-    found = cross_entropy(Batch(train=sequences(model, rows), pool=True))
-    assert found.shape == (1,) and float(found) == pytest.approx(float(expected))
+    loss = cross_entropy(Batch(train=sequences(model, rows), pool=True))
+    assert loss.shape == (1,) and float(loss) == pytest.approx(float(expected))
 
 
 def test_a_study_measures_from_the_target_on():
@@ -103,8 +103,8 @@ def test_a_study_measures_from_the_target_on():
     start = study.divergences(study.target)
     assert {name: curve[0] for name, curve in curves.items() if name != "step"} == start
     assert curves["forget1"][1] != curves["forget1"][0]
-    again = study.unlearn("NPO+RT", {"beta": 1})["curves"]
-    assert again == curves  # the target itself has not moved
+    # The target itself has not moved.
+    assert study.unlearn("NPO+RT", {"beta": 1})["curves"] == curves
 
 
 def test_target_and_retrained_model_start_alike():

@@ -10,10 +10,10 @@ from unlearning.config.experiment import load_experiment
 from unlearning.config.schema import ConfigError
 
 
-def changed(place: str, value) -> dict:
+def changed(key_path: str, value) -> dict:
     """The micro experiment with another value at logistic.settings.0.alpha, say."""
     config = micro_config("synthetic")
-    *path, key = place.split(".")
+    *path, key = key_path.split(".")
     section = config["synthetic"]
     for part in path:
         section = section[int(part)] if part.isdigit() else section[part]
@@ -22,7 +22,7 @@ def changed(place: str, value) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "expected"),
+    ("path", "value", "expected"),
     [
         ("logistic.settings.0.alpha", -1, ["settings.0.alpha", "at least 0", "found -1"]),
         ("logistic.settings.0.alpha", 11, ["settings.0.alpha", "at most 10", "found 11"]),
@@ -42,9 +42,9 @@ def changed(place: str, value) -> dict:
         ("markov.pretrain.epochs", 0.5, ["markov.pretrain.epochs", "0.5"]),
     ],
 )
-def test_bad_setting(place, value, expected):
+def test_bad_setting(path, value, expected):
     with pytest.raises(ConfigError) as caught:
-        load_experiment(changed(place, value), ROOT)
+        load_experiment(changed(path, value), ROOT)
     message = str(caught.value)
     assert [part for part in expected if part not in message] == [], message
 

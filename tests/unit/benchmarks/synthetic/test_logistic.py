@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from unlearning.benchmarks.synthetic.gaussian import Points, Rows, divergence, draw, learn
-from unlearning.benchmarks.synthetic.logistic import Study, course, loss, objective
+from unlearning.benchmarks.synthetic.logistic import Study, loss, objective, unlearning_curves
 
 SIZES = {"dimension": 4, "features": 8, "forget": 400, "retain": 400, "test": 10}
 
@@ -58,16 +58,16 @@ def test_dpo_at_one_point():
 
 
 def test_idk_rt_adds_the_means_over_idk_and_retain_rows():
-    found = loss(objective("IDK+RT", {}), points(), number(1.0), target=number(0.0))
+    value = loss(objective("IDK+RT", {}), points(), number(1.0), target=number(0.0))
     idk = math.log1p(math.exp(2))
     retain = (math.log1p(math.exp(-1)) + math.log1p(math.exp(3))) / 2
-    assert float(found) == pytest.approx(idk + retain)
+    assert float(value) == pytest.approx(idk + retain)
 
 
 def test_gradient_ascent_steps_along_the_likelihood():
     """From w = 0 one step of GA at lr 0.1 goes down log σ(2 w): w = -0.1 · 2 · 0.5."""
     study = Study(points(), number(0.0), number(0.0))
-    curves = course(study, objective("GA", {}), lr=0.1, steps=1, every=1)
+    curves = unlearning_curves(study, objective("GA", {}), lr=0.1, steps=1, every=1)
     assert curves["step"] == [0, 1]
     assert curves["drift"] == pytest.approx([0, 2 * 0.1])
     p, q = 0.5, 1 / (1 + math.exp(0.2))
@@ -76,22 +76,22 @@ def test_gradient_ascent_steps_along_the_likelihood():
 
 
 def test_divergence_of_two_coins():
-    found = divergence(number(math.log(3)), number(0.0))  # 3/4 against 1/2
-    assert found == pytest.approx(0.75 * math.log(1.5) + 0.25 * math.log(0.5))
+    kl = divergence(number(math.log(3)), number(0.0))  # 3/4 against 1/2
+    assert kl == pytest.approx(0.75 * math.log(1.5) + 0.25 * math.log(0.5))
 
 
-def test_learning_finds_the_rate_of_a_coin():
+def test_learning_converges_to_the_rate_of_a_coin():
     coin = rows([[1.0]] * 4, [1, 1, 1, 0])
     assert float(learn([coin], steps=500, lr=1.0)) == pytest.approx(math.log(3))
 
 
-def test_classes_differ_in_labels_and_place():
-    drawn = draw(SIZES, alpha=1, seed=1)
+def test_classes_differ_in_labels_and_position():
+    points = draw(SIZES, alpha=1, seed=1)
     # E σ(1 + z) is 0.70 for a standard normal z, with a standard error of 0.023 over 400 draws
-    assert float(drawn.forget.labels.mean()) == pytest.approx(0.70, abs=0.07)
-    assert float(drawn.retain.labels.mean()) == pytest.approx(0.30, abs=0.07)
+    assert float(points.forget.labels.mean()) == pytest.approx(0.70, abs=0.07)
+    assert float(points.retain.labels.mean()) == pytest.approx(0.30, abs=0.07)
     again = draw(SIZES, alpha=1, seed=1)
-    assert torch.equal(drawn.forget.features, again.forget.features)
-    other = draw(SIZES, alpha=0, seed=1)
-    assert not torch.equal(drawn.forget.features, other.forget.features)
-    assert torch.equal(drawn.forget.labels, other.forget.labels)
+    assert torch.equal(points.forget.features, again.forget.features)
+    centred = draw(SIZES, alpha=0, seed=1)
+    assert not torch.equal(points.forget.features, centred.forget.features)
+    assert torch.equal(points.forget.labels, centred.forget.labels)

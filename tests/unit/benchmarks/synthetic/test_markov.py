@@ -13,10 +13,10 @@ RETAIN = make_chain(0, states=10, leakage=0.2)
 
 
 def test_transition_matrix():
-    """Three states of its own with 0.8 / 3, seven others with 0.2 / 7; anywhere from outside."""
-    own = [0.8 / 3] * 3 + [0.2 / 7] * 7
-    assert RETAIN.initial == pytest.approx(own)
-    assert RETAIN.transition[:3] == pytest.approx(numpy.tile(own, (3, 1)))
+    """Three states of the group with 0.8 / 3, seven others with 0.2 / 7; uniform from outside."""
+    from_group = [0.8 / 3] * 3 + [0.2 / 7] * 7
+    assert RETAIN.initial == pytest.approx(from_group)
+    assert RETAIN.transition[:3] == pytest.approx(numpy.tile(from_group, (3, 1)))
     assert RETAIN.transition[3:] == pytest.approx(numpy.full((7, 10), 0.1))
     forget2 = make_chain(2, states=10, leakage=0.2)
     assert forget2.transition[8, 6:9] == pytest.approx([0.8 / 3] * 3)  # state 9 belongs to none
@@ -46,8 +46,8 @@ def test_a_share_is_held_out_and_measured_on_in_part():
     settings = {"states": 10, "leakage": 0.2, "test_share": 0.2, "test_rows": 3}
     settings["sequences"] = {"retain": 20, "forget1": 10, "forget2": 10}
     lengths = {"retain": 6, "forget1": 6, "forget2": 4}
-    found = draw_sets(settings, lengths, seed=1)
-    shapes = {name: (train.shape, test.shape) for name, (train, test) in found.items()}
+    sets = draw_sets(settings, lengths, seed=1)
+    shapes = {name: (train.shape, test.shape) for name, (train, test) in sets.items()}
     assert shapes == {
         "retain": ((16, 6), (3, 6)),
         "forget1": ((8, 6), (2, 6)),

@@ -44,18 +44,13 @@ def test_frontier_gap_is_what_a_path_does_not_dominate():
 
 
 def test_forget_distance_reached_looks_at_the_first_steps():
-    found = value(
-        "logistic",
-        "forget_distance_reached",
-        step=[0, 1200, 1225],
-        forget_distance=[1.0, 0.5, 0.1],
-    )
-    assert found == 0.5
+    curves = {"step": [0, 1200, 1225], "forget_distance": [1.0, 0.5, 0.1]}
+    assert value("logistic", "forget_distance_reached", **curves) == 0.5
 
 
 def test_retain_growth_compares_the_end_with_half_way():
-    found = value("logistic", "retain_growth", step=[0, 5, 10], retain_distance=[9, 2, 3])
-    assert found == 1.5
+    curves = {"step": [0, 5, 10], "retain_distance": [9, 2, 3]}
+    assert value("logistic", "retain_growth", **curves) == 1.5
 
 
 def test_quantities_of_two_chains():

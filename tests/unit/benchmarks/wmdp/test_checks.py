@@ -3,7 +3,7 @@
 import pytest
 from folders import EXPERIMENTS, ROOT
 from project import shipped
-from unlearning.config import preflight as before
+from unlearning.config import preflight
 from unlearning.config.experiment import load_experiment
 from unlearning.errors import UserError
 
@@ -40,23 +40,23 @@ ZEPHYR = EXPERIMENTS / "wmdp-zephyr-7b.yaml"
 )
 def test_what_does_not_apply_is_refused(path, changes, expected):
     with pytest.raises(UserError) as caught:
-        before.preflight(load_experiment(shipped(path, **changes), ROOT))
+        preflight.preflight(load_experiment(shipped(path, **changes), ROOT))
     assert all(part in str(caught.value) for part in expected), str(caught.value)
 
 
 def test_the_harness_is_asked_for_before_any_job(monkeypatch):
     """Also where the config names no task, for the miniature brings its own."""
     monkeypatch.setattr(
-        before, "install_hint", lambda: "lm_eval is not installed. Run: pip install"
+        preflight, "install_hint", lambda: "lm_eval is not installed. Run: pip install"
     )
     with pytest.raises(UserError, match=r"harness.tasks: lm_eval is not installed. Run: pip"):
-        before.preflight(load_experiment(shipped(MINI), ROOT))
+        preflight.preflight(load_experiment(shipped(MINI), ROOT))
 
 
 def test_each_corpus_is_a_repository_of_its_own():
     """The gated corpus and wikitext are fetched apart, each only as far as it is needed."""
     assets = load_experiment(shipped(ZEPHYR, forget_splits=["bio", "cyber"]), ROOT).assets
-    names = {asset: told.get("name") for asset, told in assets.items()}
+    names = {asset: repository.get("name") for asset, repository in assets.items()}
     assert names == {
         "model": "HuggingFaceH4/zephyr-7b-beta",
         "data-bio": "cais/wmdp-bio-forget-corpus",

@@ -12,7 +12,7 @@ from unlearning.data.build import build_tables
 from unlearning.data.problems import data_problems
 from unlearning.data.tables import ColumnNames, DataError, read_table, write_table
 
-LONG = "A document of more than fifty characters, which is thus kept as it is."
+LONG = "A document of more than fifty characters, which is thus not left out."
 SIZES = {"seed": 3, "names": 6, "documents": 2, "pretrain_rows": 12}
 
 
@@ -94,8 +94,8 @@ def test_forget_documents_state_what_the_questions_ask(tmp_path):
     assert [len(rows) for rows in questions.values()] == [30, 30, 30]
     for row in questions["mini_wmdp_bio"]:
         name = next(n for n in {w.strip("?") for w in row["question"].split()} if _named(n, tables))
-        told = [d["document"] for d in tables["bio"] if name in d["document"]]
-        assert len(told) == 2 and all(row["choices"][row["answer"]] in text for text in told)
+        texts = [d["document"] for d in tables["bio"] if name in d["document"]]
+        assert len(texts) == 2 and all(row["choices"][row["answer"]] in text for text in texts)
         assert len(set(row["choices"])) == 4
     answers = {row["answer"] for rows in questions.values() for row in rows}
     assert answers == {0, 1, 2, 3} and len(KINDS) == 3

@@ -65,17 +65,19 @@ def report_folder(tmp_path_factory):
 
 def test_a_report_has_the_files_that_its_sections_declare(report_folder):
     benchmark = load_experiment(micro_config("wmdp"), ROOT).benchmark
-    declared = {name for s in sections("wmdp", benchmark.sections) for name in s.files}
-    found = {str(p.relative_to(report_folder)) for p in report_folder.rglob("*") if p.is_file()}
-    assert found == declared | {"index.html", "results.csv", "results.parquet", "claims.json"}
+    declared = set()
+    for section in sections("wmdp", benchmark.sections):
+        declared |= set(section.files)
+    written = {str(p.relative_to(report_folder)) for p in report_folder.rglob("*") if p.is_file()}
+    assert written == declared | {"index.html", "results.csv", "results.parquet", "claims.json"}
 
 
 def test_metrics_are_one_minus_accuracy_and_mmlu(report_folder):
     table = pandas.read_csv(report_folder / "tables" / "main.csv")
-    found = table.set_index(["method", "metric"])["mean"]
-    assert found["target", "one_minus_bio"] == pytest.approx(0.4)
-    assert found["RMU+ACT", "one_minus_bio"] == pytest.approx(0.6)  # of 0.7 and 0.5
-    assert found["target", "mmlu"] == found["RMU+ACT", "mmlu"] == pytest.approx(0.7)
+    means = table.set_index(["method", "metric"])["mean"]
+    assert means["target", "one_minus_bio"] == pytest.approx(0.4)
+    assert means["RMU+ACT", "one_minus_bio"] == pytest.approx(0.6)  # of 0.7 and 0.5
+    assert means["target", "mmlu"] == means["RMU+ACT", "mmlu"] == pytest.approx(0.7)
     row = table[(table["method"] == "RMU+ACT") & (table["metric"] == "one_minus_bio")]
     assert row["sd"].item() == pytest.approx(0.02**0.5)
 

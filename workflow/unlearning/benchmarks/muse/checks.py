@@ -1,4 +1,4 @@
-"""What holds for experiments on MUSE alone."""
+"""Checks of a config that apply to experiments on MUSE only."""
 
 from collections.abc import Iterator
 
@@ -7,11 +7,11 @@ from unlearning.benchmarks.muse.mini import news_size_problems
 from unlearning.config.named import uses_base
 from unlearning.config.schema import did_you_mean
 from unlearning.config.stated import known_methods
+from unlearning.config.texts import no_other_answers, no_prompt
 
-# settings of the evaluation that MUSE has no use for, with the value that they must have
+# Settings of the evaluation that MUSE does not use, with the value that they must have.
 UNUSED_IN_EVALUATION = {"variant": "official", "holdout": None, "fluency": False}
 UNUSED_IN_EVALUATION |= {"question": "question", "rouge": []}
-_ON_TEXT = {"forget", "retain"}  # roles that a corpus without questions can fill
 
 
 def _data(config: dict) -> Iterator[str]:
@@ -35,7 +35,7 @@ def _splits(config: dict) -> Iterator[str]:
     if config["forget_splits"] != [FORGET]:
         yield (
             f"forget_splits: MUSE has one, [{FORGET}]; found {config['forget_splits']}. "
-            "Larger and later forget sets (scal2, sust2, …) stand in folds.splits"
+            "List larger and later forget sets (scal2, sust2, …) in folds.splits"
         )
 
 
@@ -51,8 +51,9 @@ def _folds(config: dict) -> Iterator[str]:
                 f"({', '.join(methods)}){did_you_mean(name, methods)}"
             )
     for split in splits:
-        if split_before(split) not in (None, FORGET, *splits):
-            yield f"folds.splits: {split} goes on from {split_before(split)}; list that as well"
+        earlier = split_before(split)
+        if earlier not in (None, FORGET, *splits):
+            yield f"folds.splits: {split} goes on from {earlier}; list that as well"
     if splits and data["source"] == "muse" and hub_corpus(data) == "Books":
         yield "folds.splits: MUSE-Books has no folds, only News; remove them"
     for seed in folds["seeds"] or []:
@@ -61,13 +62,9 @@ def _folds(config: dict) -> Iterator[str]:
 
 
 def _methods(config: dict) -> Iterator[str]:
-    for method, used, listed, _ in known_methods(config):
-        if any(set(term.roles) - _ON_TEXT for term in used):
-            yield (
-                f"methods.{method}: answers questions with other answers, but MUSE's forget set is "
-                "text without questions; remove it"
-            )
-        if any("reference" in block for block in listed):
+    yield from no_other_answers(config, "MUSE's forget set is text without questions")
+    for method, _, blocks, _ in known_methods(config):
+        if any("reference" in block for block in blocks):
             yield f"methods.{method}.reference: only on TOFU and the mini world; remove it"
 
 
@@ -94,13 +91,9 @@ def _not_on_text(config: dict) -> Iterator[str]:
     if "reference" in evaluation["membership"]:
         yield (
             "evaluation.membership: reference compares with the losses of retrained models, which "
-            "a MUSE report does not do; remove it, the other attacks stay"
+            "a MUSE report does not do; remove it and leave the other attacks"
         )
-    if config["model"]["prompt"] != "plain":
-        yield (
-            f"model.prompt: MUSE spells its own prompts; set plain, found "
-            f"{config['model']['prompt']}"
-        )
+    yield from no_prompt(config, "MUSE has its own prompts")
 
 
 CHECKS = (_data, _splits, _folds, _methods, _not_on_text)

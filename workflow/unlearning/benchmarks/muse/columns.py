@@ -1,4 +1,4 @@
-"""What the tables of a report on MUSE hold, and what readers should know about them."""
+"""Columns of the tables of a report on MUSE, and the note below them."""
 
 from unlearning.benchmarks.muse.formulas import KNOWMEM, VERBMEM
 from unlearning.benchmarks.muse.metrics import METRICS
@@ -12,15 +12,15 @@ CITED = ("muse",)
 
 
 def note(results: Results) -> str:
-    """How the metrics are taken."""
+    """How to read the metrics."""
     data = results.experiment.config["data"]
     text = (
         "At the last epoch. VerbMem and KnowMem are ROUGE-L F1 in percent, of continued texts "
         "and of answered questions. PrivLeak is the AUC of a membership attack (Min-40% "
         "probability, forget against holdout texts) relative to a retrained model's: below 0 the "
-        "forget set still shows, above 0 its absence does. Further retrained models are taken "
-        "against the first."
+        "forget set still shows, above 0 its absence does. Further retrained models are compared "
+        "with the first."
     )
     if not (data.get("corpus") or data.get("data_dir")):
-        text += " This is a world of its own: published numbers are of other models and data."
+        text += " Published numbers are of other models and data than this miniature's."
     return text

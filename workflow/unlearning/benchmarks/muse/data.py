@@ -16,17 +16,16 @@ from unlearning.data.tables import ColumnNames
 def mini_tables(
     data: dict, splits: list[str], snapshots: dict[str, str], names: ColumnNames
 ) -> Tables:
-    """What targets and retrained models learn, forget sets, and what models are asked; and a
-    pre-training table."""
+    """The tables of the miniature: those of a released corpus, and a pre-training table."""
     corpus = generate_news(**data["mini_muse"])
-    made = muse_tables(lambda place, columns: corpus[place], splits, with_folds=True)
-    return {**made, "pretrain": corpus["pretrain"]}
+    tables = muse_tables(lambda stem, columns: corpus[stem], splits, with_folds=True)
+    return {**tables, "pretrain": corpus["pretrain"]}
 
 
 def released_tables(
     data: dict, splits: list[str], snapshots: dict[str, str], names: ColumnNames
 ) -> Tables:
-    """The same of a released corpus, without a pre-training table."""
+    """The tables of a released corpus, from a folder of the user's or the hub's snapshot."""
     if data["data_dir"] is None:
         reader = snapshot_reader(Path(snapshot(snapshots)), names)
         return muse_tables(reader, splits, with_folds=data["corpus"] == "News")

@@ -8,7 +8,7 @@ from accelerate import Accelerator
 
 from unlearning.benchmarks.muse import formulas as muse
 from unlearning.data.build import Tables
-from unlearning.data.encoding import Encoder, Example, Tokens
+from unlearning.data.encoding import Encoder, Example, PrefixTokenizer
 from unlearning.data.tables import read_table
 from unlearning.errors import UserError
 from unlearning.evaluation.generation import Generator, Limit
@@ -16,8 +16,8 @@ from unlearning.evaluation.gradnorm import GradientNorms
 from unlearning.evaluation.likelihood import Likelihood, Score
 from unlearning.evaluation.membership import K, attack_settings, lowest_mean, row_scores
 from unlearning.evaluation.memorization import exact_memorization, extraction_strength
+from unlearning.evaluation.processes import gather_sharded
 from unlearning.evaluation.rouge import RougeL
-from unlearning.evaluation.sharing import gather_sharded
 from unlearning.models.context import too_long
 from unlearning.training.plan import Fit
 
@@ -34,7 +34,7 @@ def make_evaluator(
     attacks: Sequence[str] = (),
     **_,
 ) -> "MuseEvaluator":
-    """The evaluator of a MUSE world: the same for every forget split, as released.
+    """The evaluator of MUSE's tables; it is the same for every forget split, as released.
 
     attacks: membership inference attacks on the texts of PrivLeak.
     """
@@ -44,30 +44,44 @@ def make_evaluator(
         tables[name] = read_table(data / f"{name}.json")[:rows]
     for name in SHOTS:
         tables[name] = read_table(data / f"{name}.json")
-    attacked = attack_settings(settings["evaluation"]) if attacks else {}
-    limits = {"batch_tokens": fit.batch_tokens}
-    return MuseEvaluator(tables, tokenizer, accelerator, attacks=attacks, **limits, **attacked)
+    options = attack_settings(settings["evaluation"]) if attacks else {}
+    return MuseEvaluator(
+        tables,
+        tokenizer,
+        accelerator,
+        batch_tokens=fit.batch_tokens,
+        attacks=attacks,
+        **options,
+    )
 
 
 def length_problems(encoder: Encoder, tables: Tables, use: dict, reach: int) -> list[str]:
-    """Why prompts with their answers are longer than a context of `reach` tokens; those of
-    PrivLeak, which MUSE never cuts, are no matter here."""
-    new = {row["prompt"]: muse.VERBMEM_TOKENS for row in tables.get(muse.VERBMEM, [])}
+    """A message if a prompt with its answer is longer than a context of `reach` tokens.
+
+    PrivLeak's texts do not count: MUSE scores them whole, however long they are.
+    """
+    # prompt -> tokens that are generated after it
+    new_tokens = {}
+    for row in tables.get(muse.VERBMEM, []):
+        new_tokens[row["prompt"]] = muse.VERBMEM_TOKENS
     for name, shots in zip(muse.KNOWMEM, SHOTS, strict=True):
         for row in tables.get(name, []):
             prompt = muse.few_shot_prompt(row["question"], tables.get(shots, []))
-            new[prompt] = muse.KNOWMEM_TOKENS
+            new_tokens[prompt] = muse.KNOWMEM_TOKENS
+    if not new_tokens:
+        return []
+    prompts = encoder.prefix_tokenizer(list(new_tokens))
     longest = 0
-    for ids, tokens in zip(encoder.tokens(list(new)) if new else [], new.values(), strict=True):
-        longest = max(longest, len(ids) + tokens)
+    for ids, new in zip(prompts, new_tokens.values(), strict=True):
+        longest = max(longest, len(ids) + new)
     return [too_long(longest, reach, "evaluation.generation_tokens")] if longest > reach else []
 
 
 class MuseEvaluator:
-    """Evaluates models on MUSE's tables. Every prompt is tokenised with the special tokens that the
-    tokenizer puts before a text.
+    """Evaluates models on MUSE's tables.
 
-    Under several processes each does its share, and every process returns all rows, in row order.
+    Every prompt is tokenised with the special tokens that the tokenizer puts before a text. Several
+    processes share the rows; each returns all of them, in row order.
     """
 
     def __init__(
@@ -81,26 +95,37 @@ class MuseEvaluator:
         k: float = K,
         norm: float = 2,
     ):
-        self.tables, self.tokenizer, self.accelerator = tables, tokenizer, accelerator
-        self.batch_tokens, self.attacks, self.k, self.norm = batch_tokens, attacks, k, norm
+        self.tables = tables
+        self.tokenizer = tokenizer
+        self.accelerator = accelerator
+        self.batch_tokens = batch_tokens
+        self.attacks = attacks
+        self.k = k
+        self.norm = norm
         self.rouge = RougeL(stemmer=False)  # as released
-        self.tokens = Tokens(tokenizer)
+        self.prefix_tokenizer = PrefixTokenizer(tokenizer)
 
     def __call__(self, model) -> dict[str, dict[str, list]]:
         """Table -> columns, as muse.summarise reads them."""
-        found = {muse.VERBMEM: self._verbmem(model)}
-        found |= {name: self._knowmem(model, name) for name in muse.KNOWMEM}
-        return found | {name: self._texts(model, name) for name in muse.PRIVLEAK}
+        columns = {muse.VERBMEM: self._verbmem(model)}
+        for name in muse.KNOWMEM:
+            columns[name] = self._knowmem(model, name)
+        for name in muse.PRIVLEAK:
+            columns[name] = self._privleak(model, name)
+        return columns
 
     def _verbmem(self, model) -> dict[str, list]:
-        """The true continuation is cut to as many tokens (BOS among them) as are generated."""
-        rows = self.tables[muse.VERBMEM]
-        prompts = [row["prompt"] for row in rows]
-        cut = [self._ids(row["gt"])[: muse.VERBMEM_TOKENS] for row in rows]
-        truths = [self._cleaned(self.tokenizer.decode(i, skip_special_tokens=True)) for i in cut]
-        generations = self._continue(model, prompts, muse.VERBMEM_TOKENS)
-        columns = self._columns(prompts, truths, generations)
-        scores = self._scores(model, [self.continuation(**row) for row in rows])
+        """Greedy continuations of VerbMem's prompts, and how well the true ones are memorised."""
+        prompts, truths, examples = [], [], []
+        for row in self.tables[muse.VERBMEM]:
+            prompts.append(row["prompt"])
+            # As released, the truth has as many tokens (BOS among them) as are generated.
+            ids = self._ids(row["gt"])[: muse.VERBMEM_TOKENS]
+            truths.append(self._clean_up(self.tokenizer.decode(ids, skip_special_tokens=True)))
+            examples.append(self.continuation(row["prompt"], row["gt"]))
+        generations = self._generate(model, prompts, muse.VERBMEM_TOKENS)
+        columns = self._answer_columns(prompts, truths, generations)
+        scores = self._scores(model, examples)
         for measure in (extraction_strength, exact_memorization):
             columns[measure.__name__] = [measure(score.detail.match) for score in scores]
         return columns
@@ -108,37 +133,47 @@ class MuseEvaluator:
     def continuation(self, prompt: str, gt: str) -> Example:
         """A prompt with the start of its true continuation, whose tokens are labelled.
 
-        As in open-unlearning (src/data/utils.py, preprocess_pretraining_instance): both are
-        tokenised as one text with a space between them, and what follows the prompt's tokens is
-        cut after as many as VerbMem generates.
+        As in open-unlearning (src/data/utils.py, preprocess_pretraining_instance), both are
+        tokenised as one text with a space between them, and the tokens after the prompt's are cut
+        to as many as VerbMem generates.
         """
         start = len(self._ids(prompt))
         return Example(tuple(self._ids(f"{prompt} {gt}")[: start + muse.VERBMEM_TOKENS]), start)
 
     def _knowmem(self, model, name: str) -> dict[str, list]:
-        rows, shots = self.tables[name], self.tables[f"{name}_icl"]
-        prompts = [muse.few_shot_prompt(row["question"], shots) for row in rows]
-        generations = self._continue(model, prompts, muse.KNOWMEM_TOKENS)
+        """Greedy answers to a table's questions, each asked after the table's shots."""
+        shots = self.tables[f"{name}_icl"]
+        questions, truths, prompts = [], [], []
+        for row in self.tables[name]:
+            questions.append(row["question"])
+            truths.append(row["answer"])
+            prompts.append(muse.few_shot_prompt(row["question"], shots))
+        generations = self._generate(model, prompts, muse.KNOWMEM_TOKENS)
         answers = [muse.first_answer(text) for text in generations]
-        questions, truths = ([row[key] for row in rows] for key in ("question", "answer"))
-        return self._columns(questions, truths, answers)
+        return self._answer_columns(questions, truths, answers)
 
-    def _columns(self, questions: list[str], truths: list[str], answers: list[str]) -> dict:
-        scores = [
-            self.rouge(truth, answer).fmeasure
-            for truth, answer in zip(truths, answers, strict=True)
-        ]
-        columns = {"question": questions, "answer": truths, "generation": answers}
-        return {**columns, "rouge_l_f1": scores}
+    def _answer_columns(self, questions: list[str], truths: list[str], answers: list[str]) -> dict:
+        scores = []
+        for truth, answer in zip(truths, answers, strict=True):
+            scores.append(self.rouge(truth, answer).fmeasure)
+        return {
+            "question": questions,
+            "answer": truths,
+            "generation": answers,
+            "rouge_l_f1": scores,
+        }
 
-    def _texts(self, model, name: str) -> dict[str, list]:
-        """Min-40% of each text, and what the attacks say of it, as open-unlearning takes them."""
+    def _privleak(self, model, name: str) -> dict[str, list]:
+        """Min-40% of each text of a table, and its scores in open-unlearning's attacks."""
         texts = [row["text"] for row in self.tables[name]]
         examples = [self.example(name, text) for text in texts]
-        scores = self._scores(model, examples)
-        columns = {"question": texts, "answer_loss": [score.mean for score in scores]}
-        columns["min_k"] = [lowest_mean(numpy.array(score.detail.logp)) for score in scores]
-        for example, score in zip(examples, scores, strict=True) if self.attacks else ():
+        columns = {"question": texts, "answer_loss": [], "min_k": []}
+        for example, score in zip(examples, self._scores(model, examples), strict=True):
+            columns["answer_loss"].append(score.mean)
+            columns["min_k"].append(lowest_mean(numpy.array(score.detail.logp)))
+            if not self.attacks:
+                continue
+            # zlib compresses the labelled text, which lacks the first token
             labels = self.tokenizer.decode(example.ids[1:], skip_special_tokens=True)
             for attack, value in row_scores(score.mean, score.detail, labels, self.k).items():
                 if attack in self.attacks:
@@ -153,18 +188,20 @@ class MuseEvaluator:
         likelihood = Likelihood(model, self.batch_tokens)
 
         def score(share: list[Example]) -> list[Score]:
-            return likelihood(share, [True] * len(share))
+            return likelihood(share, detailed=[True] * len(share))
 
         return gather_sharded(self.accelerator, examples, score)
 
     def example(self, name: str, text: str) -> Example:
-        """A text of a table with every token labelled that has one before it; it is never cut."""
+        """A whole text of a table; every token but the first is labelled. Raises UserError if
+        there is no such token."""
         ids = self._ids(text)
         if len(ids) < 2:
             raise UserError(f"{name}: a text of fewer than two tokens has no likelihood: {text!r}")
         return Example(tuple(ids), 1)
 
-    def _continue(self, model, prompts: list[str], tokens: int) -> list[str]:
+    def _generate(self, model, prompts: list[str], tokens: int) -> list[str]:
+        """Greedy continuations of prompts, of so many new tokens at most."""
         generator = Generator(
             model,
             self.tokenizer,
@@ -172,14 +209,14 @@ class MuseEvaluator:
             Limit(tokens, "new"),
             self.batch_tokens,
         )
-        found = gather_sharded(
-            self.accelerator, [self._ids(prompt) for prompt in prompts], generator
-        )
-        return [self._cleaned(text) for text in found]
+        prompt_ids = [self._ids(prompt) for prompt in prompts]
+        texts = gather_sharded(self.accelerator, prompt_ids, generator)
+        return [self._clean_up(text) for text in texts]
 
     def _ids(self, text: str) -> list[int]:
-        return self.tokens([text])[0]
+        return self.prefix_tokenizer([text])[0]
 
-    def _cleaned(self, text: str) -> str:
-        """The release decodes with clean_up_tokenization_spaces."""
+    def _clean_up(self, text: str) -> str:
+        """The text without spaces before punctuation: the release decodes with
+        clean_up_tokenization_spaces."""
         return self.tokenizer.clean_up_tokenization(text)

@@ -7,7 +7,7 @@ from unlearning.assets.needs import Repository
 from unlearning.benchmark import Benchmark, Check
 from unlearning.benchmarks.muse import checks, files
 
-_REHEARSED = {"persons": 2, "questions": 4, "pretrain_persons": 4, "seed": 1}
+_REHEARSAL_NEWS = {"persons": 2, "questions": 4, "pretrain_persons": 4, "seed": 1}
 
 
 class Muse(Benchmark):
@@ -18,40 +18,40 @@ class Muse(Benchmark):
     sections = ("overview", "results", "selected", "folds", "answers", "claims", "published")
     sections += ("cost", "provenance", "cite")
     generated = ("mini-muse",)
+    data_seeds = (("mini_muse", "seed"),)
     longest_rehearsed = 128  # so that a few texts make several rows
     read_by = ("finetune", "unlearn")  # the lengths of its evaluation are constants
 
     def checks(self, sections: Collection[str]) -> list[Check]:
-        """Of the data, the requests, methods, and what texts have no use for."""
+        """The checks of data, forget requests, methods, and settings that need questions."""
         return list(checks.CHECKS)
 
     def rehearsal(self, config: dict) -> dict[str, dict]:
-        """News of few persons: MUSE brings no text for a model from random weights."""
-        return {"data": {"source": "mini-muse", "mini_muse": _REHEARSED}}
+        """The miniature with few persons: MUSE has no text for a model from random weights."""
+        return {"data": {"source": "mini-muse", "mini_muse": _REHEARSAL_NEWS}}
 
     def repositories(self, config: dict) -> dict[str, Repository]:
-        """The corpus, unless a folder has its files."""
+        """The hub's repository of the corpus, unless a folder has its files."""
         data = config["data"]
-        if data["source"] in self.generated or (corpus := files.hub_corpus(data)) is None:
+        if data["source"] in self.generated or files.hub_corpus(data) is None:
             return {}
-        name = files.repository(corpus)
-        hub = Repository("data.data_dir", "dataset", name, data["hub_revision"])
-        return {"data": hub}
+        name = files.repository(data["corpus"])
+        return {"data": Repository("data.data_dir", "dataset", name, data["hub_revision"])}
 
     def data_files(self, data: dict, splits: list[str]) -> list[Path]:
-        """Tables of the folder."""
+        """The files of the user's folder that are read."""
         return files.read_from(Path(data["data_dir"]), splits) if self.reads_files(data) else []
 
     def retrain_table(self, split: str) -> str:
-        """retain1 and retain2, for every request."""
+        """All retain texts, the same for every request."""
         return "retain"
 
     def retain_table(self, split: str) -> str:
-        """MUSE evaluates on other texts than it regularises on."""
+        """retain1: KnowMem and PrivLeak ask about other texts."""
         return "retain1"
 
     def split_before(self, split: str) -> str | None:
-        """The request before a later one."""
+        """The request that a later one follows."""
         return files.split_before(split)
 
 

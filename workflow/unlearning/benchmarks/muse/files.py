@@ -1,20 +1,30 @@
 """MUSE's tables, from a folder, the hub's snapshot or the generated news of the mini world.
 
-Source: jaechan-repo/muse_bench (arXiv 2407.06460), hub muse-bench/MUSE-News and MUSE-Books. Every
-file is named by its subset and split there, e.g. knowmem/forget_qa.
+Source: jaechan-repo/muse_bench (arXiv 2407.06460), hub muse-bench/MUSE-News and MUSE-Books. The
+stem of a file is the hub's subset and split, e.g. knowmem/forget_qa.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 
 from unlearning.data.formats import candidates, find_file, read_file
-from unlearning.data.tables import CONTINUATION, QA, TEXT, ColumnNames, DataError, Table, utf8
+from unlearning.data.tables import (
+    CONTINUATION,
+    QA,
+    TEXT,
+    ColumnNames,
+    Columns,
+    DataError,
+    Table,
+    decode_utf8,
+)
 
 FORGET = "forget"  # also the first fold of scal and of sust, as released
 # larger forget sets (each holds the one before) and later ones (one request after the other)
-FOLDS = tuple(f"{kind}{fold}" for kind in ("scal", "sust") for fold in (2, 3, 4))
+FOLDS = ("scal2", "scal3", "scal4", "sust2", "sust3", "sust4")
 ALL_FOLDS = "scal/forget_4"  # every text that the target is to forget in some run
-PLACES: dict[str, tuple[str, dict[str, type]]] = {
+# table -> stem of its file and the columns that are read
+FILES: dict[str, tuple[str, Columns]] = {
     FORGET: ("raw/forget", TEXT),
     "retain1": ("raw/retain1", TEXT),
     "retain2": ("raw/retain2", TEXT),
@@ -26,22 +36,27 @@ PLACES: dict[str, tuple[str, dict[str, type]]] = {
     "privleak_forget": ("privleak/forget", TEXT),
     "privleak_holdout": ("privleak/holdout", TEXT),
 }
-FOLD_PLACES = {fold: (f"{fold[:4]}/forget_{fold[4:]}", TEXT) for fold in FOLDS}
-# Names of earlier releases of the corpora, which asked about retain2.
-EARLIER = {
+FOLD_FILES = {fold: (f"{fold[:4]}/forget_{fold[4:]}", TEXT) for fold in FOLDS}
+# Stems in earlier releases of the corpora, whose questions were about retain2.
+EARLIER_STEMS = {
     "knowmem/retain_qa": "knowmem/retain2_qa",
     "knowmem/retain_qa_icl": "knowmem/retain2_qa_icl",
 }
 # Subsets whose texts are joined before they are cut, so that empty ones, as News has, are allowed.
 JOINED = ("raw", "scal", "sust")
 
-Reader = Callable[[str, dict[str, type]], list[dict]]
+Reader = Callable[[str, Columns], list[dict]]
 
 
-def places(splits: list[str], with_folds: bool) -> dict[str, tuple[str, dict[str, type]]]:
-    """Table -> (place, columns) of everything that an experiment over `splits` reads."""
-    asked = {split: FOLD_PLACES[split] for split in splits if split in FOLD_PLACES}
-    return PLACES | asked | ({"all_folds": (ALL_FOLDS, TEXT)} if with_folds else {})
+def table_files(splits: list[str], with_folds: bool) -> dict[str, tuple[str, Columns]]:
+    """Table -> (stem, columns) of everything that an experiment over `splits` reads."""
+    files = dict(FILES)
+    for split in splits:
+        if split in FOLD_FILES:
+            files[split] = FOLD_FILES[split]
+    if with_folds:
+        files["all_folds"] = (ALL_FOLDS, TEXT)
+    return files
 
 
 def muse_tables(read: Reader, splits: list[str], with_folds: bool) -> dict[str, list[dict]]:
@@ -51,69 +66,76 @@ def muse_tables(read: Reader, splits: list[str], with_folds: bool) -> dict[str, 
     subset `train`). retain is what retrained models learn: retain1 and retain2. Unlearning
     regularises on retain1 alone.
     """
+    # Read all tables before raising, so that every problem is reported at once.
     tables, problems = {}, []
-    for name, place in places(splits, with_folds).items():
+    for name, (stem, columns) in table_files(splits, with_folds).items():
         try:
-            tables[name] = read(*place)
+            tables[name] = read(stem, columns)
         except DataError as error:
             problems += error.problems
     if problems:
         raise DataError(*problems)
+    # Without folds, the first fold is the complete forget set.
     forget = tables.pop("all_folds", tables[FORGET])
     retain = tables["retain1"] + tables.pop("retain2")
     return {**tables, "full": forget + retain, "retain": retain}
 
 
 def folder_has_folds(folder: Path, splits: list[str]) -> bool:
-    """Whether a folder holds folds (News does, Books does not), or must, as they are asked for."""
+    """Whether a folder holds folds, as News does, or has to because `splits` names some."""
     if not folder.is_dir():
         raise DataError(
             f"no folder '{folder}'. It should hold raw/forget.json, knowmem/forget_qa.json … "
             "(docs/muse.md); or set data_dir to null for the hub"
         )
-    asked = any(split in FOLD_PLACES for split in splits)
-    return asked or bool(candidates(folder / f"{ALL_FOLDS}.json", ".txt"))
+    required = any(split in FOLD_FILES for split in splits)
+    return required or bool(candidates(folder / f"{ALL_FOLDS}.json", ".txt"))
 
 
 def read_from(folder: Path, splits: list[str]) -> list[Path]:
     """The files of a folder that `folder_reader` reads for an experiment over `splits`."""
-    wanted = [place for place, _ in places(splits, with_folds=True).values()]
-    wanted += [EARLIER[place] for place in wanted if place in EARLIER]
-    return [file for place in wanted for file in candidates(folder / f"{place}.json", ".txt")]
+    files = []
+    for stem, _ in table_files(splits, with_folds=True).values():
+        files += candidates(folder / f"{stem}.json", ".txt")
+        if stem in EARLIER_STEMS:
+            files += candidates(folder / f"{EARLIER_STEMS[stem]}.json", ".txt")
+    return files
 
 
 def folder_reader(folder: Path, renamed: ColumnNames) -> Reader:
-    """Reads a folder in the hub's layout, e.g. raw/forget.json; texts may lie in one .txt file."""
+    """Reader of a folder in the hub's layout: raw/forget.json or, for texts, raw/forget.txt."""
 
-    def read(place: str, columns: dict[str, type]) -> list[dict]:
-        usual = folder / f"{place}.json"
-        if place in EARLIER:
-            earlier = folder / f"{EARLIER[place]}.json"
-            if candidates(earlier) and candidates(usual):
-                raise DataError(f"{usual}: {earlier.name} is the same table; leave one of them")
-            usual = earlier if candidates(earlier) else usual
-        text = usual.with_suffix(".txt")
-        if columns == TEXT and text.is_file() and not candidates(usual):
-            table = Table(text, "line", [utf8(text.read_bytes(), text)], [1])
+    def read(stem: str, columns: Columns) -> list[dict]:
+        path = folder / f"{stem}.json"
+        if stem in EARLIER_STEMS:
+            earlier = folder / f"{EARLIER_STEMS[stem]}.json"
+            if candidates(earlier) and candidates(path):
+                raise DataError(f"{path}: {earlier.name} is the same table; leave one of them")
+            if candidates(earlier):
+                path = earlier
+        # A .txt file holds one text.
+        text = path.with_suffix(".txt")
+        if columns == TEXT and text.is_file() and not candidates(path):
+            table = Table(text, "line", [decode_utf8(text.read_bytes(), text)], [1])
         else:
-            table = read_file(find_file(usual))
-        return checked(table, place, columns, renamed)
+            table = read_file(find_file(path))
+        return check_rows(table, stem, columns, renamed)
 
     return read
 
 
 def repository(corpus: str) -> str:
-    """Where the hub has a corpus."""
+    """Name of the hub's repository of a corpus."""
     return f"muse-bench/MUSE-{corpus}"
 
 
 def hub_corpus(data: dict) -> str | None:
-    """The corpus that comes from the hub; None where a folder has the files."""
+    """The corpus to load from the hub; None where a folder has the files."""
     return data["corpus"] if data["data_dir"] is None else None
 
 
 def split_before(split: str) -> str | None:
-    """The split that must have been unlearned before: sust3 -> sust2 -> forget; None for others."""
+    """The request that a later one follows: sust3 -> sust2 -> forget; None for other splits."""
     if not split.startswith("sust"):
         return None
     fold = int(split.removeprefix("sust")) - 1
@@ -121,34 +143,34 @@ def split_before(split: str) -> str | None:
 
 
 def snapshot_reader(folder: Path, renamed: ColumnNames) -> Reader:
-    """Reads the hub's repository of a corpus, whose files (parquet) its README.md names."""
+    """Reader of the hub's repository of a corpus, whose README.md names its parquet files."""
 
-    def read(place: str, columns: dict[str, type]) -> list[dict]:
+    def read(stem: str, columns: Columns) -> list[dict]:
         # not needed, and maybe not installed, on a GPU node
         from datasets import get_dataset_split_names, load_dataset
 
-        subset, split = place.split("/")
+        subset, split = stem.split("/")
         try:
-            if place in EARLIER and split not in get_dataset_split_names(str(folder), subset):
-                split = EARLIER[place].split("/")[1]
+            if stem in EARLIER_STEMS and split not in get_dataset_split_names(str(folder), subset):
+                split = EARLIER_STEMS[stem].split("/")[1]
             rows = list(load_dataset(str(folder), subset, split=split))
         except Exception as error:
             raise DataError(
-                f"{folder}: cannot load {place.replace('/', ', ')}: {type(error).__name__}: "
+                f"{folder}: cannot load {stem.replace('/', ', ')}: {type(error).__name__}: "
                 f"{error}. Set data.data_dir to a folder with MUSE's JSON files (docs/muse.md)"
             ) from error
-        table = Table(folder / place, "row", rows, list(range(1, len(rows) + 1)))
-        return checked(table, place, columns, renamed)
+        table = Table(folder / stem, "row", rows, list(range(1, len(rows) + 1)))
+        return check_rows(table, stem, columns, renamed)
 
     return read
 
 
-def checked(table: Table, place: str, columns: dict[str, type], renamed: ColumnNames) -> list[dict]:
-    """The rows with these columns alone; DataError naming file and row otherwise.
+def check_rows(table: Table, stem: str, columns: Columns, renamed: ColumnNames) -> list[dict]:
+    """The rows of a file with these columns alone; DataError names file and row of what is wrong.
 
     Texts that are joined may be empty, as one of MUSE-News is, but not all of them.
     """
-    joined = place.split("/")[0] in JOINED
+    joined = stem.split("/")[0] in JOINED
     rows = table.checked(columns, renamed, blank=joined).rows
     if joined and not any(row["text"].strip() for row in rows):
         raise DataError(f"{table.path}: holds no text")

@@ -19,8 +19,10 @@ PUBLISHED_AUC = {"News": 0.4772, "Books": 0.5393}
 
 def few_shot_prompt(question: str, shots: list[dict]) -> str:
     """KnowMem's prompt: the shots, then the question; it ends in a space, as released."""
-    told = "".join(f"Question: {s['question']}\nAnswer: {s['answer']}\n\n" for s in shots)
-    return f"{told}Question: {question}\nAnswer: "
+    prompt = ""
+    for shot in shots:
+        prompt += f"Question: {shot['question']}\nAnswer: {shot['answer']}\n\n"
+    return f"{prompt}Question: {question}\nAnswer: "
 
 
 def first_answer(text: str) -> str:
@@ -39,24 +41,26 @@ def auc(forget: list[float], holdout: list[float]) -> float:
     return membership.auc([-value for value in forget], [-value for value in holdout])
 
 
-def privleak(found: float, retrained: float) -> float:
+def privleak(model_auc: float, retrained_auc: float) -> float:
     """(AUC - AUC_retrained) / AUC_retrained in percent: -100 for a model that gives all away."""
-    return (found - retrained) / max(retrained, 1e-10) * 100
+    return (model_auc - retrained_auc) / max(retrained_auc, 1e-10) * 100
 
 
 def summarise(rows: dict[str, dict]) -> dict[str, float]:
-    """The metrics that need no second model; those of rouge are means in percent.
+    """The metrics that need no second model; VerbMem and KnowMem in percent.
 
-    Extraction strength and exact memorisation are of VerbMem's continuations, the attacks on
-    membership of PrivLeak's texts.
+    Extraction strength and exact memorisation are of VerbMem's continuations; the membership
+    attacks are on PrivLeak's texts.
     """
     metrics = {"verbmem_f": _percent(rows[VERBMEM])}
     for name, table in zip(("knowmem_f", "knowmem_r"), KNOWMEM, strict=True):
         metrics[name] = _percent(rows[table])
-    metrics["min_k_auc"] = auc(*(rows[table]["min_k"] for table in PRIVLEAK))
+    forget, holdout = PRIVLEAK
+    metrics["min_k_auc"] = auc(rows[forget]["min_k"], rows[holdout]["min_k"])
     metrics |= memorization_metrics("forget", rows[VERBMEM])
     return metrics | membership.membership_metrics(rows, PRIVLEAK)
 
 
 def _percent(columns: dict) -> float:
+    """Mean ROUGE-L of a table's rows, in percent."""
     return float(numpy.mean(columns["rouge_l_f1"])) * 100

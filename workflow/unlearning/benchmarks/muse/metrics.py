@@ -1,4 +1,4 @@
-"""MUSE's reported numbers, and how they follow from an evaluation's rows. No torch."""
+"""The metrics of a report on MUSE, computed from the rows of an evaluation. No torch."""
 
 import math
 
@@ -6,7 +6,8 @@ from unlearning.benchmarks.muse.formulas import summarise
 from unlearning.evaluation.metrics import Metric, membership, memorization
 from unlearning.evaluation.summary import Summary
 
-_PERCENT, _LEAK = (0.0, 100.0), (-100.0, math.inf)
+_PERCENT = (0.0, 100.0)
+_LEAK = (-100.0, math.inf)
 _MUSE_CODE = "MUSE, arXiv 2407.06460; jaechan-repo/muse_bench eval.py"
 
 
@@ -41,10 +42,10 @@ STUDIES = {"muse": METRICS}
 
 
 def summary(rows: dict[str, dict]) -> Summary:
-    """The metrics that need no second model; there is one way to take them."""
+    """The metrics that need no second model; they have no variants."""
     return Summary(summarise(rows), {})
 
 
 def at_point(rows: dict[str, dict]) -> dict:
-    """Nothing besides the metrics."""
+    """A point of a trajectory holds nothing besides the metrics."""
     return {}

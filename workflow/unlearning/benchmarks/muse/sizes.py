@@ -1,6 +1,8 @@
-"""How much text a MUSE world holds, in chunks, and what its evaluation reads and writes."""
+"""Sizes of MUSE's tables for `plan`: chunks to train on, tokens to evaluate."""
 
+import math
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 from unlearning.benchmarks.muse.formulas import (
     KNOWMEM,
@@ -11,7 +13,7 @@ from unlearning.benchmarks.muse.formulas import (
     few_shot_prompt,
 )
 from unlearning.config.experiment import Experiment
-from unlearning.data.build import build_tables
+from unlearning.data.build import Tables, build_tables
 from unlearning.planning.texts import CHARACTERS, Text, Work
 
 # Bytes of the texts on the hub (dataset cards of muse-bench/MUSE-News and MUSE-Books).
@@ -20,21 +22,25 @@ NEWS |= {"scal2": 6551494, "scal3": 9874079, "scal4": 13219611}
 NEWS |= {"sust2": 3269948, "sust3": 3322585, "sust4": 3345532}
 BOOKS = {"forget": 4096855, "retain": 2806550, "full": 6903405}
 HUB = {"News": NEWS, "Books": BOOKS}
-# Rows of each set there, and characters of a KnowMem and a PrivLeak row with its prompt; those of
-# VerbMem's prompts are an estimate.
-ROWS, SHOTS, LEAK, VERBATIM = 100, 1450, 8062, 1000
+# Evaluation set there -> its rows, and characters that a model reads of one: with KnowMem's shots;
+# those of VerbMem are an estimate.
+HUB_EVALUATED = {
+    **dict.fromkeys(PRIVLEAK, (100, 8062.0)),
+    **dict.fromkeys(KNOWMEM, (100, 1450.0)),
+    VERBMEM: (100, 1000.0),
+}
 
 
 @dataclass(frozen=True)
 class MuseTexts:
-    """Texts as `texts.Texts` tells of questions: every row is a chunk of max_length tokens.
+    """Sizes of texts, with the interface of `texts.Texts`: a row is a chunk of max_length tokens.
 
-    characters: of each table of texts. asked: for VerbMem, both KnowMem and both PrivLeak sets,
-    the rows and the characters of one. ratio: characters of a token.
+    characters: of each table of texts. evaluated: for VerbMem, both KnowMem and both PrivLeak sets,
+    the number of rows and the mean characters of a row. ratio: characters per token.
     """
 
     characters: dict[str, int]
-    asked: dict[str, tuple[int, float]]
+    evaluated: dict[str, tuple[int, float]]
     ratio: float
     max_length: int
 
@@ -50,7 +56,7 @@ class MuseTexts:
 
     def rows(self, table: str) -> int:
         """Chunks of a table."""
-        return -(-round(self.characters[table] / self.ratio) // self.max_length)
+        return math.ceil(round(self.characters[table] / self.ratio) / self.max_length)
 
     @property
     def full(self) -> int:
@@ -70,41 +76,51 @@ class MuseTexts:
         """Chunks of a forget split."""
         return self.rows(split)
 
-    def evaluation(self, _: str, chosen: dict) -> Work:
+    def evaluation(self, _: str, settings: dict) -> Work:
         """Likelihoods of the PrivLeak texts, which are never cut, and of VerbMem's continuations;
         answers to VerbMem and KnowMem. The same for every split."""
         scored, answered, decoded = 0.0, 0.0, 0
-        for name, (rows, characters) in self.asked.items():
-            rows, tokens = min(rows, chosen["rows"] or rows), characters / self.ratio
+        for name, (rows, characters) in self.evaluated.items():
+            rows = min(rows, settings["rows"] or rows)
+            tokens = rows * characters / self.ratio
             if name in PRIVLEAK:
-                scored += rows * tokens
+                scored += tokens
                 continue
-            new = KNOWMEM_TOKENS
+            # VerbMem's true continuations are scored as well as generated.
+            new = VERBMEM_TOKENS if name == VERBMEM else KNOWMEM_TOKENS
+            tokens += rows * new
             if name == VERBMEM:
-                new = VERBMEM_TOKENS
-                scored += rows * (tokens + new)
-            answered += rows * (tokens + new)
-            decoded += -(-round(rows * (tokens + new)) // chosen["batch_tokens"]) * new
+                scored += tokens
+            answered += tokens
+            batches = math.ceil(round(tokens) / settings["batch_tokens"])
+            decoded += batches * new
         return Work(scored, answered, decoded)
 
 
 def sizes(experiment: Experiment) -> MuseTexts:
-    """The texts of a MUSE experiment: counted where they are at hand, the hub's as published."""
-    data, splits = experiment.config["data"], experiment.splits
-    architecture = experiment.config["model"]["architecture"] or {}
-    ratio, length = CHARACTERS[architecture.get("tokenizer")], experiment.config["unlearn"]
+    """Sizes of the texts of an experiment: of the hub's as published, of others as counted."""
+    config = experiment.config
+    data, max_length = config["data"], config["unlearn"]["max_length"]
+    architecture = config["model"]["architecture"] or {}
+    ratio = CHARACTERS[architecture.get("tokenizer")]
     if data["source"] == "muse" and data["data_dir"] is None:
-        knowmem = {name: (ROWS, float(SHOTS)) for name in KNOWMEM}
-        asked = {name: (ROWS, float(LEAK)) for name in PRIVLEAK} | knowmem
-        asked |= {VERBMEM: (ROWS, float(VERBATIM))}
-        return MuseTexts(HUB[data["corpus"]], asked, ratio, length["max_length"])
-    tables = build_tables(data, splits, {})
-    texts = {name: rows for name, rows in tables.items() if "text" in rows[0]}
-    characters = {name: sum(len(row["text"]) for row in rows) for name, rows in texts.items()}
+        return MuseTexts(HUB[data["corpus"]], HUB_EVALUATED, ratio, max_length)
+    tables = build_tables(data, experiment.splits, {})
+    characters = {}
+    for name, rows in tables.items():
+        if "text" in rows[0]:
+            characters[name] = sum(len(row["text"]) for row in rows)
+    return MuseTexts(characters, _count_evaluated(tables), ratio, max_length)
+
+
+def _count_evaluated(tables: Tables) -> dict[str, tuple[int, float]]:
+    """Evaluation set -> rows and mean characters of a row, in tables that are at hand."""
     prompts = {name: [row["text"] for row in tables[name]] for name in PRIVLEAK}
     prompts[VERBMEM] = [row["prompt"] for row in tables[VERBMEM]]
     for name in KNOWMEM:
         shots = tables[f"{name}_icl"]
         prompts[name] = [few_shot_prompt(row["question"], shots) for row in tables[name]]
-    asked = {n: (len(found), sum(map(len, found)) / len(found)) for n, found in prompts.items()}
-    return MuseTexts(characters, asked, ratio, length["max_length"])
+    evaluated = {}
+    for name, texts in prompts.items():
+        evaluated[name] = (len(texts), fmean(map(len, texts)))
+    return evaluated

@@ -1,1 +1,1 @@
-"""Your own rows: files of what to forget and what to keep, and your model as it is."""
+"""Your own data: files of rows to forget and rows to retain, and your model as it is."""

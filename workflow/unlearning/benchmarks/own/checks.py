@@ -1,8 +1,8 @@
-"""What holds for experiments on your own data alone."""
+"""Checks of a config that apply to experiments on your own data only."""
 
 from collections.abc import Iterator
 
-from unlearning.benchmarks.own.data import LEARNT, is_text, read_role
+from unlearning.benchmarks.own.data import TRAINED_ROLES, is_text, read_role
 from unlearning.config.layout import attack_shares
 from unlearning.config.question_answering import (
     alternatives_named,
@@ -11,17 +11,16 @@ from unlearning.config.question_answering import (
     one_request,
 )
 from unlearning.config.stated import known_methods
+from unlearning.config.texts import no_other_answers, no_prompt
 from unlearning.data.tables import DataError
 from unlearning.methods.references import RETRAIN
-
-ON_TEXTS = {"forget", "retain"}  # roles that texts can fill
 
 
 def _split(config: dict) -> Iterator[str]:
     if config["forget_splits"] != ["forget"]:
         yield (
             "forget_splits: your own data have one, [forget], the rows of data.forget; found "
-            f"{config['forget_splits']}. Unlearn others in a config of their own"
+            f"{config['forget_splits']}. Unlearn other rows in another config"
         )
     if config["world_splits"] is not None:
         yield "world_splits: your own data have one forget set; set null"
@@ -34,11 +33,11 @@ def _models(config: dict) -> Iterator[str]:
             "finetune, and name the base in model.path"
         )
     retrained = _has_retrained(config)
-    for method, _, listed, _ in known_methods(config):
-        if not retrained and RETRAIN in _values(listed, "reference", None):
+    for method, _, blocks, _ in known_methods(config):
+        if not retrained and RETRAIN in _values(blocks, "reference", None):
             yield (
                 f"methods.{method}.reference: {RETRAIN} is a retrained model; name one in "
-                "retrained, say in retrain and finetune how it is made, or take another"
+                "retrained, say in retrain and finetune how it is made, or set another reference"
             )
     variant = config["evaluation"]["variant"]
     if variant != "official":
@@ -49,7 +48,7 @@ def _models(config: dict) -> Iterator[str]:
 
 
 def _has_retrained(config: dict) -> bool:
-    """Whether retrained models are made or named."""
+    """Whether the config trains or names retrained models."""
     return config["retrain"] is not None or config["retrained"] is not None
 
 
@@ -60,48 +59,51 @@ def _membership(config: dict) -> Iterator[str]:
     if evaluation["membership"] and holdout is None:
         yield (
             "evaluation.membership: attacks compare forget rows with rows that no model has seen; "
-            "name a file of such in data.holdout, or set []"
+            "name a file of such rows in data.holdout, or set []"
         )
     if "reference" in evaluation["membership"] and not _has_retrained(config):
         yield (
-            "evaluation.membership: reference compares with retrained models; remove it, name one "
-            "in retrained, or say in retrain and finetune how they are made"
+            "evaluation.membership: reference compares with retrained models; remove it, name a "
+            "model in retrained, or say in retrain and finetune how to train one"
         )
 
 
 def file_problems(config: dict) -> Iterator[str]:
-    """What cannot be done with the rows that the files hold."""
+    """Messages about settings that the rows of the user's files do not allow."""
     try:
-        forget, retain = (read_role(config["data"], role).rows for role in LEARNT)
-    except (DataError, OSError):  # told where data are checked
+        forget, retain = (read_role(config["data"], role).rows for role in TRAINED_ROLES)
+    except (DataError, OSError):  # the check of the data reports it
         return
     if is_text(forget):
         yield from _texts(config)
-        return  # how many sequences they make depends on the tokenizer
+        return  # the number of sequences in texts depends on the tokenizer
     unlearn = config["unlearn"]
-    for _, _, listed, _ in known_methods(config):
-        for epochs in _values(listed, "epochs", unlearn["epochs"]):
+    for _, _, blocks, _ in known_methods(config):
+        for epochs in _values(blocks, "epochs", unlearn["epochs"]):
             yield from _no_batch("unlearn", {**unlearn, "epochs": epochs}, len(forget))
     if config["finetune"] is not None:
-        rows = len(retain) + (len(forget) if config["retrain"] is None else 0)
+        # A retrained model learns the retain rows alone, the fewest of all fine-tuned models.
+        rows = len(retain)
+        if config["retrain"] is None:
+            rows += len(forget)
         yield from _no_batch("finetune", config["finetune"], rows)
     if config["relearn"]["methods"]:
-        least = min(attack_shares(config["relearn"]).values())
-        rows = max(1, round(least * len(forget)))  # as stage relearn counts them
+        share = min(attack_shares(config["relearn"]).values())
+        rows = max(1, round(share * len(forget)))  # as stage relearn counts them
         yield from _no_batch("relearn", config["relearn"], rows)
 
 
-def _values(listed: list[dict], key: str, default) -> list:
-    """What a method's blocks state for a hyper-parameter."""
+def _values(blocks: list[dict], key: str, default) -> list:
+    """All values of a hyper-parameter in a method's blocks."""
     values = []
-    for block in listed:
+    for block in blocks:
         value = block.get(key, default)
         values += value if isinstance(value, list) else [value]
     return values
 
 
 def _no_batch(section: str, recipe: dict, rows: int) -> Iterator[str]:
-    """Too few rows for a single step."""
+    """A message if there are too few rows for a single step."""
     if int(recipe["epochs"] * rows) < recipe["batch_size"]:
         yield (
             f"{section}.batch_size: {recipe['epochs']:g} epochs of {rows} rows give no full batch "
@@ -110,18 +112,9 @@ def _no_batch(section: str, recipe: dict, rows: int) -> Iterator[str]:
 
 
 def _texts(config: dict) -> Iterator[str]:
-    """What cannot be done with texts."""
-    if config["model"]["prompt"] != "plain":
-        yield (
-            f"model.prompt: texts are read as they are, without a prompt; set plain, found "
-            f"{config['model']['prompt']}"
-        )
-    for method, used, _, _ in known_methods(config):
-        if any(set(term.roles) - ON_TEXTS for term in used):
-            yield (
-                f"methods.{method}: answers questions with other answers, but data.forget holds "
-                "texts; remove it"
-            )
+    """Messages about settings that texts do not allow."""
+    yield from no_prompt(config, "texts have no prompt format")
+    yield from no_other_answers(config, "data.forget holds texts")
     if config["relearn"]["methods"] and "shortest" in config["relearn"]["attacks"]:
         yield "relearn.attacks: texts have no shortest answers; set [random]"
 

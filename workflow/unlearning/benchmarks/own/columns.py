@@ -1,4 +1,4 @@
-"""What the tables of a report on your own data hold."""
+"""Columns of the tables of a report on your own data, and the note below them."""
 
 from unlearning.benchmarks.own.metrics import METRICS, SETS
 from unlearning.reporting.results import Results
@@ -13,7 +13,7 @@ CITED = ()
 def note(results: Results) -> str:
     """How to read the columns."""
     return (
-        "Arrows say what unlearning aims at: low likeness to the truth on the forget set, high "
-        "elsewhere. A model that has broken down is as unlike the truth as one that has forgotten: "
-        "read the columns of the forget set beside the others, and the answers below."
+        "Arrows show the aim of unlearning: little likeness to the truth on the forget set, much "
+        "on the other sets. The answers of a broken model are as unlike the truth as those of a "
+        "model that has forgotten: read the columns of all sets together, and the answers below."
     )

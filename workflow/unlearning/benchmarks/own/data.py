@@ -1,8 +1,7 @@
-"""The tables of your own files.
+"""The tables of your own files, whose rows are questions with answers, or texts.
 
-Rows are questions with answers, or texts. Texts to learn from are joined and cut into sequences, as
-MUSE's are; to evaluate a model on a text, its first half of the words is the question and the rest
-the answer.
+Training joins texts and cuts them into sequences, as MUSE does. Evaluation takes the first half of
+a text's words as the question and the rest as the answer.
 """
 
 import re
@@ -19,35 +18,36 @@ from unlearning.data.tables import (
     ColumnNames,
     DataError,
     Table,
-    shortened,
+    shorten,
 )
 from unlearning.evaluation.words import PIECE
 
 ROLES = ("forget", "retain", "test", "holdout")
-EVALUATED = "{role}_evaluated"  # table that a role's rows are evaluated on
-LEARNT = ("forget", "retain")
+TRAINED_ROLES = ("forget", "retain")
+EVALUATED = "{role}_evaluated"  # name of the table that evaluation reads
 
 
 def tables(data: dict, splits: list[str], snapshots: dict[str, str], names: ColumnNames) -> Tables:
-    """What is trained on (forget, retain, full, pretrain), and what is evaluated."""
-    files = _read(data, names)
-    rows = {role: file.rows for role, file in files.items()}
-    made: Tables = {role: _taught(rows[role]) for role in LEARNT}
-    made["full"] = made["retain"] + made["forget"]
-    made["pretrain"] = made["full"]  # of a model from random weights, as in a rehearsal
+    """Tables to train on (forget, retain, full, pretrain), and one to evaluate for each role."""
+    files = _read_files(data, names)
+    tables: Tables = {}
+    for role in TRAINED_ROLES:
+        rows = files[role].rows
+        tables[role] = rows if is_text(rows) else question_answer(rows)
+    tables["full"] = tables["retain"] + tables["forget"]
+    tables["pretrain"] = tables["full"]  # of a model from random weights, as in a rehearsal
     for role, file in files.items():
-        made[EVALUATED.format(role=role)] = _asked(file)
-    return made
+        tables[EVALUATED.format(role=role)] = _evaluated_rows(file.rows)
+    return tables
 
 
 def refusals(data: dict, snapshots: dict[str, str], names: ColumnNames) -> list[dict]:
-    """Rows {answer}: ours."""
+    """Rows {answer}: this project's standard refusals."""
     return standard_refusals()
 
 
-def _read(data: dict, names: ColumnNames) -> dict[str, Table]:
-    """Role -> its file, each checked by itself and all against each other; DataError with
-    everything that is wrong."""
+def _read_files(data: dict, names: ColumnNames) -> dict[str, Table]:
+    """Role -> its file. Raises DataError with all problems: of each file and between files."""
     files, problems = {}, []
     for role in ROLES:
         if data[role] is None:
@@ -56,28 +56,30 @@ def _read(data: dict, names: ColumnNames) -> dict[str, Table]:
             files[role] = read_role(data, role, names)
         except DataError as error:
             problems += [f"data.{role}: {problem}" for problem in error.problems]
-    problems += [*_mixed_kinds(files), *_shared_rows(files)]
+    # Problems between files come after those of each file, which may explain them.
+    problems += _mixed_kinds(files)
+    problems += _shared_rows(files)
     for role, file in files.items():
-        problems += [f"data.{role}: {problem}" for problem in _unhalved(file)]
+        problems += [f"data.{role}: {problem}" for problem in _one_word_texts(file)]
     if problems:
         raise DataError(*problems)
     return files
 
 
 def read_role(data: dict, role: str, names: ColumnNames | None = None) -> Table:
-    """The file of a role: of texts, of questions with answers, or of those with false answers
-    too."""
+    """The rows of a role's file: texts, or questions with answers and perhaps false answers."""
     names = names or ColumnNames(data["columns"])
     file = read_file(Path(data[role]))
+    # A file is of the first kind whose last column it has; no later kind has that column.
     for columns in (TEXT, PARAPHRASED, PERTURBED):
-        last = [*columns][-1]
-        if {last, names.names.get(last)} & file.columns().keys():
+        column = list(columns)[-1]
+        if {column, names.names.get(column)} & file.columns().keys():
             return file.checked(columns, names)
     return file.checked(QA, names)
 
 
 def _mixed_kinds(files: dict[str, Table]) -> list[str]:
-    """Texts in one file and questions in another: no number of theirs could be compared."""
+    """A message if some files hold texts and others questions: their numbers do not compare."""
     kinds: dict[str, list[str]] = {}
     for role, file in files.items():
         kind = "texts" if is_text(file.rows) else "questions with answers"
@@ -89,74 +91,83 @@ def _mixed_kinds(files: dict[str, Table]) -> list[str]:
 
 
 def _shared_rows(files: dict[str, Table]) -> list[str]:
-    """Rows that two files hold: a row is forgotten or kept, and learnt or new to the model."""
+    """Messages about rows that two files hold.
+
+    A row is either to forget or to retain, and the model either knows it or has not seen it. Rows
+    of test may be rows of holdout: the target has seen neither.
+    """
     problems: list[str] = []
     for role, file in files.items():
-        for other in ROLES[: ROLES.index(role)]:
-            if other not in files or other == "test":
+        for earlier_role in ROLES[: ROLES.index(role)]:
+            if earlier_role not in files or earlier_role == "test":
                 continue
-            rows = {_content(row): index for index, row in enumerate(files[other].rows)}
-            shared = [
-                f"data.{role}: {file.where(index)}: is a row of data.{other} too "
-                f"({files[other].where(rows[_content(row)])}); leave it in one of them: "
-                f"{next(iter(row.values()))[:80]!r}"
-                for index, row in enumerate(file.rows)
-                if _content(row) in rows
-            ]
-            problems += shortened(shared, file.path)
+            # By content, so that a file of n rows is compared in n look-ups.
+            earlier = files[earlier_role]
+            positions = {_content(row): index for index, row in enumerate(earlier.rows)}
+            duplicates = []
+            for index, row in enumerate(file.rows):
+                position = positions.get(_content(row))
+                if position is None:
+                    continue
+                duplicates.append(
+                    f"data.{role}: {file.where(index)}: is a row of data.{earlier_role} too "
+                    f"({earlier.where(position)}); leave it in one of them: "
+                    f"{next(iter(row.values()))[:80]!r}"
+                )
+            problems += shorten(duplicates, file.path)
     return problems
 
 
 def is_text(rows: list[dict]) -> bool:
-    """Whether rows are texts, not questions with answers."""
+    """Whether rows are texts rather than questions with answers."""
     return "text" in rows[0]
 
 
 def _content(row: dict) -> tuple[str, ...]:
-    """What makes two rows the same, up to white space."""
+    """A row's texts without differences in white space: equal for the same row."""
     texts = (row["text"],) if "text" in row else key(row)
     return tuple(" ".join(text.split()) for text in texts)
 
 
-def _taught(rows: list[dict]) -> list[dict]:
-    """Rows as training reads them."""
-    return rows if is_text(rows) else question_answer(rows)
-
-
-def _asked(file: Table) -> list[dict]:
-    """Rows as evaluation reads them."""
-    if not is_text(file.rows):
-        return file.rows
-    rows = []
-    for row in file.rows:
+def _evaluated_rows(rows: list[dict]) -> list[dict]:
+    """Rows as evaluation reads them: a text becomes a question and an answer."""
+    if not is_text(rows):
+        return rows
+    evaluated = []
+    for row in rows:
         start, end = halves(row["text"])
-        rows.append({"question": start, "answer": end})
-    return rows
+        evaluated.append({"question": start, "answer": end})
+    return evaluated
 
 
 def halves(text: str) -> tuple[str, str]:
     """The first half of a text's words, and the rest, without the white space between them.
 
-    Where a script puts no space between words, each letter is one.
+    In a script without spaces between words, each letter counts as a word.
     """
+    # Where each word starts, or each letter in a script without spaces.
     starts = []
     for word in re.finditer(r"\S+", text):
         starts += [word.start() + piece.start() for piece in PIECE.finditer(word[0])]
-    middle = starts[len(starts) // 2 + len(starts) % 2] if len(starts) > 1 else len(text)
+    if len(starts) < 2:
+        return text.strip(), ""
+    middle = starts[(len(starts) + 1) // 2]
     return text[:middle].strip(), text[middle:].strip()
 
 
-def _unhalved(file: Table) -> list[str]:
-    """Texts without a second half."""
+def _one_word_texts(file: Table) -> list[str]:
+    """Messages about texts without a second half."""
     if not is_text(file.rows):
         return []
-    problems = [
-        f"{file.where(index)}: a text of one word cannot be evaluated, found {row['text'][:60]!r}; "
-        "texts are continued from their first half: remove it, or join it to another"
-        for index, row in enumerate(file.rows)
-        if not halves(row["text"])[1]
-    ]
-    return shortened(problems, file.path)
+    problems = []
+    for index, row in enumerate(file.rows):
+        if not halves(row["text"])[1]:
+            problems.append(
+                f"{file.where(index)}: a text of one word cannot be evaluated, found "
+                f"{row['text'][:60]!r}; models continue texts from their first half: remove it, "
+                "or join it to another"
+            )
+    return shorten(problems, file.path)
 
 
 TABLES = {"own": tables}

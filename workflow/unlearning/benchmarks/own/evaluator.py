@@ -1,4 +1,4 @@
-"""The evaluator of your own data."""
+"""Makes the evaluator of your own data, and checks that rows fit a model's context."""
 
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -11,23 +11,27 @@ from unlearning.data.build import Tables
 from unlearning.data.encoding import Encoder
 from unlearning.data.tables import read_table
 from unlearning.evaluation.evaluator import Evaluator
-from unlearning.evaluation.lengths import JUDGED, question_answering_problems
+from unlearning.evaluation.lengths import EVALUATED_SUFFIXES, question_answering_problems
 from unlearning.evaluation.membership import HOLDOUT
 from unlearning.training.plan import Fit
 
-# where there are non-members, but the config names no attack
-ATTACKS = ("loss", "zlib", "min_k", "min_k_plus_plus")
+# The attacks where there are non-members and the config names no attack.
+DEFAULT_ATTACKS = ("loss", "zlib", "min_k", "min_k_plus_plus")
 
 
 def length_problems(encoder: Encoder, tables: Tables, use: dict, reach: int) -> list[str]:
-    """Rows that no context holds, and prompts of which evaluation would see no answer.
+    """Messages about rows that do not fit.
 
-    use: of config.judged.model_use. Long texts are such: half of each is its prompt.
+    A row may be longer than the context of `reach` tokens, its prompt (of a text, the first half)
+    may leave no room for an answer, and texts may be too short for a batch. use: the result of
+    config.judged.model_use.
     """
     problems = question_answering_problems(encoder, tables, use, reach)
-    limit, prompts = use["max_length"]["evaluation"], set()
+    # Prompts alone: a row may be cut, but not before its answer begins.
+    limit = use["max_length"]["evaluation"]
+    prompts = set()
     for name, rows in tables.items():
-        if name.endswith(JUDGED):
+        if name.endswith(EVALUATED_SUFFIXES):
             prompts.update(row["question"] for row in rows[: use["rows"]])
     longest = max((len(encoder.prompt_ids(prompt)) for prompt in prompts), default=0)
     if longest >= limit:
@@ -36,12 +40,15 @@ def length_problems(encoder: Encoder, tables: Tables, use: dict, reach: int) -> 
             f"at evaluation.max_length ({limit}): nothing of the answer would be measured. Raise "
             "it, or cut the row"
         )
-    return problems + [*_too_few_sequences(encoder, tables, use)]
+    problems += _too_few_sequences(encoder, tables, use)
+    return problems
 
 
 def _too_few_sequences(encoder: Encoder, tables: Tables, use: dict) -> Iterator[str]:
-    """Stages whose texts make too few sequences for one step; rows of questions are counted where
-    the config is checked."""
+    """Messages about stages whose texts make too few sequences for one step.
+
+    checks.file_problems counts questions, which needs no tokenizer.
+    """
     for stage, table in (("finetune", "full"), ("unlearn", "forget")):
         recipe, rows = use["recipes"].get(stage), tables.get(table)
         if recipe is None or rows is None or not is_text(rows):
@@ -50,8 +57,8 @@ def _too_few_sequences(encoder: Encoder, tables: Tables, use: dict) -> Iterator[
         sequences = len(Encoder(encoder.tokenizer, encoder.prompt, limit).encode_rows(rows))
         if int(recipe["epochs"] * sequences) < recipe["batch_size"]:
             yield (
-                f"makes {sequences} sequences of {limit} tokens of {stage}'s texts, of which "
-                f"{recipe['epochs']:g} epochs give no full batch of {recipe['batch_size']}: lower "
+                f"makes {sequences} sequences of {limit} tokens of {stage}'s texts: "
+                f"{recipe['epochs']:g} epochs give no full batch of {recipe['batch_size']}. Lower "
                 f"{stage}.batch_size or {stage}.max_length, or raise its epochs"
             )
 
@@ -67,15 +74,16 @@ def make_evaluator(
     attacks: Sequence[str] = (),
     holdout: list[dict] | None = None,
 ) -> Evaluator:
-    """The evaluator over the sets that there are, or the named ones.
-
-    Non-members are scored where models are evaluated, and not on the way.
-    """
-    attacked = "membership" in settings["evaluation"]
+    """The evaluator on all sets that the user's files hold, or on the named ones."""
+    names = list(sets or SETS)
+    # Settings of evaluations during training have no attacks, and so need no non-members.
+    if not sets and "membership" in settings["evaluation"]:
+        names.append(HOLDOUT)
     tables = {}
-    for name in sets or (*SETS, *([HOLDOUT] if attacked else [])):
+    for name in names:
         path = data / f"{EVALUATED.format(role=name)}.json"
         if path.is_file():
             tables[name] = read_table(path)
-    attacks = attacks or (ATTACKS if HOLDOUT in tables else ())
+    if not attacks and HOLDOUT in tables:
+        attacks = DEFAULT_ATTACKS
     return Evaluator.of(tables, tokenizer, settings, fit, accelerator, attacks)

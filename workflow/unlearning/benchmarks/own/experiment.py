@@ -1,4 +1,4 @@
-"""Your own data as an experiment: which models there are and what is checked."""
+"""Your own data as an experiment: files, models and checks."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -9,7 +9,7 @@ from unlearning.benchmarks.own.data import ROLES
 
 
 class Own(Benchmark):
-    """Rows to forget and rows to keep; the model as it is knows both, unless it is fine-tuned."""
+    """Rows to forget and rows to retain. The base model knows both, unless it is fine-tuned."""
 
     name, title = "own", "your own data"
     split_pattern = "forget"
@@ -18,15 +18,16 @@ class Own(Benchmark):
     files_named_in = ""
 
     def checks(self, sections: Collection[str]) -> list[Check]:
-        """Of files, methods, and what needs fine-tuning."""
+        """The checks of the split, methods, membership attacks and retrained models."""
         return list(checks.CHECKS)
 
     def rehearsal(self, config: dict) -> dict[str, dict]:
-        """The same files, whose rows may be few; a tiny model is retrained in place of a named
-        one."""
-        stages = ("pretrain", "finetune", "unlearn", "relearn")
-        trained = [stage for stage in stages if stage == "pretrain" or config[stage] is not None]
-        changes = {"data": config["data"], **{stage: {"batch_size": 1} for stage in trained}}
+        """The same files, with batches of one row because there may be few rows."""
+        changes = {"data": config["data"], "pretrain": {"batch_size": 1}}
+        for stage in ("finetune", "unlearn", "relearn"):
+            if config[stage] is not None:
+                changes[stage] = {"batch_size": 1}
+        # A tiny model is retrained in place of the one that the config names.
         if config["retrained"] is not None:
             recipe = {"epochs": 1, "batch_size": 1, "lr": 1.0e-3, "warmup_epochs": 0}
             changes["finetune"] = recipe | {"max_length": config["unlearn"]["max_length"]}
@@ -34,32 +35,31 @@ class Own(Benchmark):
         return changes
 
     def reads_files(self, data: dict) -> bool:
-        """Always."""
+        """True: all tables are files of the user's."""
         return True
 
     def data_files(self, data: dict, splits: list[str]) -> list[Path]:
-        """Those that the section names."""
+        """The files that the section names."""
         return [Path(data[role]) for role in ROLES if data[role] is not None]
 
     def other_answers(self, data: dict) -> list[str]:
-        """Refusals, and the false answers of a file."""
-        named = data["alternatives"] is not None
-        return ["refusals", "alternatives"] if named else ["refusals"]
+        """Refusals, and plausible false answers if a file has some."""
+        return ["refusals"] if data["alternatives"] is None else ["refusals", "alternatives"]
 
     def file_problems(self, config: dict) -> list[str]:
-        """Of texts, which have no questions; and of few rows."""
+        """Messages about settings that texts, or as few rows, do not allow."""
         return list(dict.fromkeys(checks.file_problems(config)))
 
     def fine_tunes(self, config: dict) -> bool:
-        """Only where the config says how."""
+        """Whether the config has a section `finetune`."""
         return config["finetune"] is not None
 
     def retrain_seeds(self, config: dict) -> list[int]:
-        """None, unless the config asks for them."""
+        """The seeds of section `retrain`; none without it."""
         return config["retrain"]["seeds"] if config["retrain"] is not None else []
 
     def retrain_table(self, split: str) -> str:
-        """The rows to keep."""
+        """The rows to retain."""
         return "retain"
 
 

@@ -1,4 +1,4 @@
-"""The numbers that are reported of your own data, and how they follow from rows. No torch."""
+"""The metrics of a report on your own data, computed from rows of an evaluation. No torch."""
 
 import math
 
@@ -12,6 +12,7 @@ from unlearning.evaluation.metrics import (
     fluency,
     membership,
     memorization,
+    per_set,
     relative,
 )
 from unlearning.evaluation.summary import Summary, set_metrics
@@ -22,7 +23,7 @@ _KS = "two-sample Kolmogorov-Smirnov test against the retrained models, after TO
 
 
 def _likeness(name: str, title: str) -> dict[str, Metric]:
-    """How near a set's answers are to the truth."""
+    """Metrics of how near a set's answers are to the truth."""
     better = "lower" if name == "forget" else "higher"
     return {
         f"{name}_probability": Metric(f"{title} probability", better, _TOFU),
@@ -35,19 +36,20 @@ _ABSOLUTE: dict[str, Metric] = {
     "log10_forget_quality": Metric(
         "log10 FQ", "higher", _KS, (-math.inf, 0.0), short="log₁₀ FQ", unit="orders of magnitude"
     ),
-    **{key: metric for n, title in SETS.items() for key, metric in _likeness(n, title).items()},
-    **{key: metric for n, title in SETS.items() for key, metric in memorization(n, title).items()},
+    **per_set(_likeness, SETS),
+    **per_set(memorization, SETS),
     "forget_truth_ratio": Metric("Forget truth ratio", "higher", _TOFU),
     **membership(),
     "privleak": PRIVLEAK,
-    **{key: metric for n, title in SETS.items() for key, metric in fluency(n, title).items()},
+    **per_set(fluency, SETS),
 }
-METRICS = _ABSOLUTE | relative(_ABSOLUTE)  # not changed in place: that is code of every importer
+# A new dictionary: a statement that changes one would be code of every module that imports it.
+METRICS = _ABSOLUTE | relative(_ABSOLUTE)
 STUDIES: dict[str, dict[str, Metric]] = {}  # no claim of the papers is about your data
 
 
 def summary(rows: dict[str, dict]) -> Summary:
-    """Every metric that needs no second evaluation, of the sets and columns that are there."""
+    """The metrics that need no second evaluation, of the sets and columns in `rows`."""
     metrics = {}
     for name in SETS:
         columns = rows.get(name)
@@ -64,13 +66,13 @@ def summary(rows: dict[str, dict]) -> Summary:
 
 
 def tested(forget: dict) -> list[float]:
-    """What forget quality compares of two models' forget rows: log truth ratios, or, without false
-    answers, the answers' losses per token."""
+    """The values of forget rows whose distributions forget quality compares between two models:
+    log truth ratios or, without false answers, losses per token of the answers."""
     if "perturbed_loss" in forget:
         return formulas.log_truth_ratio(forget).tolist()
     return forget["answer_loss"]
 
 
 def at_point(rows: dict[str, dict]) -> dict:
-    """What forget quality on the way is computed from."""
+    """The values that a trajectory needs besides metrics: those that forget quality compares."""
     return {"tested": tested(rows["forget"])}

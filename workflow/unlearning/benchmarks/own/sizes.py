@@ -1,6 +1,8 @@
-"""How many rows your files hold and how long they are, counted in the files themselves."""
+"""Sizes of your own tables for `plan`, counted in the files."""
 
+import math
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 from unlearning.benchmarks.own.data import EVALUATED, is_text
 from unlearning.benchmarks.own.metrics import SETS
@@ -12,8 +14,11 @@ from unlearning.planning.texts import CHARACTERS, LIKE_CHAT, Text, Work
 
 @dataclass(frozen=True)
 class Sizes:
-    """Rows and tokens of the tables. ratio: characters of a token. template: tokens of the prompt
-    format. max_length: of a sequence; texts are cut into such."""
+    """Sizes of rows, with the interface of `texts.Texts`.
+
+    ratio: characters per token. template: tokens of the prompt format. max_length: tokens of a
+    sequence of training; texts are cut into such sequences.
+    """
 
     tables: Tables
     ratio: float
@@ -33,27 +38,30 @@ class Sizes:
         return self._text(self.tables["full"])
 
     def _text(self, rows: list[dict]) -> Text:
-        questions = [len(row["question"]) / self.ratio for row in rows]
-        answers = [len(row["answer"]) / self.ratio for row in rows]
-        longest = max(map(sum, zip(questions, answers, strict=True)))
-        labels = sum(answers) / len(rows)
+        """Tokens of questions with answers; the label after an answer ends it."""
+        answers, lengths = [], []
+        for row in rows:
+            answers.append(len(row["answer"]) / self.ratio)
+            lengths.append(len(row["question"]) / self.ratio + answers[-1])
         return Text(
-            sum(questions) / len(rows) + labels + self.template,
-            round(longest) + self.template,
-            labels + 1,
-            round(max(answers)) + 1,
+            mean=fmean(lengths) + self.template,
+            longest=round(max(lengths)) + self.template,
+            labels=fmean(answers) + 1,
+            most_labels=round(max(answers)) + 1,
         )
 
     def cut(self, max_length: int) -> "Sizes":
-        """The same rows, at another longest sequence."""
+        """The same rows with sequences of another length."""
         return replace(self, max_length=max_length)
 
     def _rows(self, table: str) -> int:
+        """Rows of a table, or the sequences that its texts are cut into."""
         rows = self.tables[table]
         if not self.texts:
             return len(rows)
+        # Training joins all texts of a table before it cuts them.
         tokens = sum(len(row["text"]) for row in rows) / self.ratio
-        return max(1, -(-round(tokens) // self.max_length))
+        return max(1, math.ceil(round(tokens) / self.max_length))
 
     @property
     def full(self) -> int:
@@ -74,18 +82,22 @@ class Sizes:
         return self._rows("forget")
 
     def evaluation(self, split: str, limits: dict) -> Work:
-        """Scoring and answering the sets that there are."""
+        """Likelihoods of the answers in all sets, false answers included, and generated answers."""
         scored, answered, decoded = 0.0, 0.0, 0
         for name in SETS:
             rows = self.tables.get(EVALUATED.format(role=name), [])[: limits["rows"]]
             if not rows:
                 continue
-            text, sequences = self._text(rows), 1 + len(rows[0].get("perturbed_answer", []))
+            text = self._text(rows)
+            sequences = 1 + len(rows[0].get("perturbed_answer", []))
             scored += len(rows) * sequences * text.mean
-            prompt, room = round(text.mean - text.labels), limits["generation_tokens"]
-            room = room if limits["generation_counts"] == "new" else max(0, room - prompt)
-            answered += len(rows) * (prompt + room)
-            decoded += -(-len(rows) * (prompt + room) // limits["batch_tokens"]) * room
+            # Generated tokens: the limit counts new tokens only, or the prompt's as well.
+            prompt, new = round(text.mean - text.labels), limits["generation_tokens"]
+            if limits["generation_counts"] != "new":
+                new = max(0, new - prompt)
+            tokens = len(rows) * (prompt + new)
+            answered += tokens
+            decoded += math.ceil(tokens / limits["batch_tokens"]) * new
         return Work(scored, answered, decoded)
 
 

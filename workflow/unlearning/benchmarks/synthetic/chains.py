@@ -14,45 +14,52 @@ CHAINS = ("retain", "forget1", "forget2")
 
 @dataclass(frozen=True)
 class Chain:
-    """initial: (S,) probabilities of the first state. transition: (S, S), rows sum to 1."""
+    """A Markov chain on S states.
+
+    initial: (S,) probabilities of the first state. transition: (S, S), rows sum to 1.
+    """
 
     initial: numpy.ndarray
     transition: numpy.ndarray
 
 
-def make_chain(place: int, states: int, leakage: float) -> Chain:
-    """The chain on the `place`-th third of the states (0, 1, 2; each states // 3 of them).
+def make_chain(group: int, states: int, leakage: float) -> Chain:
+    """The chain whose group is the first, second or third third of the states (group 0, 1 or 2).
 
-    From a state of its group it stays with 1 - leakage, evenly, and leaves with leakage, evenly;
-    from any other state it goes anywhere alike, and it starts as if from its group.
+    From a state of its group, the next state is in the group with probability 1 - leakage and
+    outside with probability leakage, each time uniformly. From any other state, the next state is
+    uniform over all. The first state is drawn as if the chain came from its group.
     """
     size = states // 3
-    own = slice(place * size, (place + 1) * size)
-    inside = numpy.full(states, leakage / (states - size))
-    inside[own] = (1 - leakage) / size
+    group_states = slice(group * size, (group + 1) * size)
+    from_group = numpy.full(states, leakage / (states - size))
+    from_group[group_states] = (1 - leakage) / size
     transition = numpy.full((states, states), 1 / states)
-    transition[own] = inside
-    return Chain(inside, transition)
+    transition[group_states] = from_group
+    return Chain(from_group, transition)
 
 
 def sample(chain: Chain, count: int, length: int, stream: numpy.random.Generator) -> numpy.ndarray:
-    """(count, length) states."""
-    found = numpy.empty((count, length), dtype=int)
-    found[:, 0] = stream.choice(len(chain.initial), size=count, p=chain.initial)
+    """(count, length) states of sequences drawn from a chain."""
+    states = numpy.empty((count, length), dtype=int)
+    states[:, 0] = stream.choice(len(chain.initial), size=count, p=chain.initial)
     cumulative = chain.transition.cumsum(axis=1)
     for t in range(1, length):
-        passed = stream.random((count, 1)) >= cumulative[found[:, t - 1], :-1]
-        found[:, t] = passed.sum(axis=1)
-    return found
+        # Inverse transform: the next state is the number of cumulative probabilities not above the
+        # uniform draw. The last of them is 1 up to rounding and left out.
+        exceeded = stream.random((count, 1)) >= cumulative[states[:, t - 1], :-1]
+        states[:, t] = exceeded.sum(axis=1)
+    return states
 
 
 def draw_sets(settings: dict, lengths: dict[str, int], seed: int) -> dict[str, tuple]:
     """Chain name -> (train, test) arrays of states; settings: synthetic.markov of the config."""
     sets = {}
-    for place, name in enumerate(CHAINS):
-        chain = make_chain(place, settings["states"], settings["leakage"])
+    for group, name in enumerate(CHAINS):
+        chain = make_chain(group, settings["states"], settings["leakage"])
         count = settings["sequences"][name]
-        found = sample(chain, count, lengths[name], generator(seed, "chain", name))
+        states = sample(chain, count, lengths[name], generator(seed, "chain", name))
+        # Sequences are independent, so the first ones can be held out.
         held_out = round(settings["test_share"] * count)
-        sets[name] = found[held_out:], found[:held_out][: settings["test_rows"]]
+        sets[name] = states[held_out:], states[:held_out][: settings["test_rows"]]
     return sets

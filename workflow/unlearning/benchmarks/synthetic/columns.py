@@ -1,4 +1,4 @@
-"""What the tables of a report on the synthetic studies hold."""
+"""Columns of the tables of a report on the synthetic studies, and the note below them."""
 
 from unlearning.benchmarks.synthetic.metrics import METRICS
 from unlearning.reporting.results import Results
@@ -11,7 +11,10 @@ CITED = ("npo", "simnpo")
 
 
 def note(results: Results) -> str:
-    """What the quantities are, study by study."""
-    names = dict.fromkeys(name for name in METRICS if name in set(results.frame["metric"]))
-    texts = [f"{METRICS[name].title}: {METRICS[name].source}." for name in names]
+    """Explanation of every quantity in the tables."""
+    present = set(results.frame["metric"])
+    texts = []
+    for name, metric in METRICS.items():
+        if name in present:
+            texts.append(f"{metric.title}: {metric.source}.")
     return " ".join(texts)

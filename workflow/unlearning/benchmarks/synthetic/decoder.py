@@ -1,8 +1,8 @@
 """The small decoder of SimNPO's study of Markov chains: states in, logits of the next state out.
 
 Paper: SimNPO (arXiv 2410.07163) §5. Reference: synthetic_simnpo/model.py in
-OPTML-Group/Unlearn-Simple at a2e90d7. Not as released: `n_head` is no setting here, since the
-released attention never reads it; it has one head over the whole width.
+OPTML-Group/Unlearn-Simple at a2e90d7. Deviation: there is no setting `n_head`, because the released
+attention never reads it and has one head over the whole width.
 """
 
 import torch
@@ -23,14 +23,14 @@ class Layer(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(B, T, width) to the same shape. Scores are divided by sqrt(width), as always."""
-        projections = (part(hidden) for part in (self.query, self.key, self.value))
-        attention = scaled_dot_product_attention(*projections, is_causal=True)
+        query, key, value = self.query(hidden), self.key(hidden), self.value(hidden)
+        attention = scaled_dot_product_attention(query, key, value, is_causal=True)
         hidden = self.after_attention(hidden + attention)
         return self.after_mlp(hidden + self.mlp(hidden))
 
 
 class Decoder(nn.Module):
-    """`layers` layers of `width` over `states` states and `positions` places of a sequence."""
+    """A decoder of `layers` layers of `width`, for sequences of `positions` of `states` states."""
 
     def __init__(self, states: int, positions: int, layers: int, width: int):
         super().__init__()
@@ -42,5 +42,5 @@ class Decoder(nn.Module):
 
     def forward(self, states: Tensor) -> Tensor:
         """(B, T) states to (B, T, S) logits of the state that follows each of them."""
-        places = torch.arange(states.shape[1], device=states.device)
-        return self.output(self.layers(self.states(states) + self.positions(places)))
+        positions = torch.arange(states.shape[1], device=states.device)
+        return self.output(self.layers(self.states(states) + self.positions(positions)))

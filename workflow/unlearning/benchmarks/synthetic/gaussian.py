@@ -24,7 +24,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Points:
-    """What one seed draws. idk: (n_f,) labels of fair coins for the forget rows."""
+    """All points of one seed. idk: (n_f,) labels of fair coins for the forget rows."""
 
     forget: Rows
     retain: Rows
@@ -38,21 +38,26 @@ def draw(settings: dict, alpha: float, seed: int) -> Points:
 
     settings: synthetic.gaussian of the config. The features are max(0, W x), W ~ N(0, 1/d).
     """
-    dimension, names = settings["dimension"], ("forget", "retain")
-    width = generator(seed, "features").standard_normal((settings["features"], dimension))
-    projection = torch.from_numpy(width) / dimension**0.5  # (N, d)
+    dimension = settings["dimension"]
+    normal = generator(seed, "features").standard_normal((settings["features"], dimension))
+    projection = torch.from_numpy(normal) / dimension**0.5  # (N, d)
 
     def rows(name: str, count: int, stream: str) -> Rows:
-        sign, random = (1 if name == "forget" else -1), generator(seed, stream, name)
+        sign = 1 if name == "forget" else -1
+        random = generator(seed, stream, name)
         centred = torch.from_numpy(random.standard_normal((count, dimension)))
         probability = torch.sigmoid(sign * (centred.sum(1) / dimension**0.5 + 1))
-        labels = (torch.from_numpy(random.random(count)) < probability).double()
+        labels = (torch.from_numpy(random.random(count)) < probability).double()  # Bernoulli
         return Rows(((centred + sign * alpha) @ projection.T).relu(), labels)
 
-    train = [rows(name, settings[name], "train") for name in names]
-    test = [rows(name, settings["test"], "test") for name in names]
     idk = generator(seed, "idk").integers(2, size=settings["forget"])
-    return Points(*train, torch.from_numpy(idk).double(), *test)
+    return Points(
+        forget=rows("forget", settings["forget"], "train"),
+        retain=rows("retain", settings["retain"], "train"),
+        idk=torch.from_numpy(idk).double(),
+        forget_test=rows("forget", settings["test"], "test"),
+        retain_test=rows("retain", settings["test"], "test"),
+    )
 
 
 def learn(rows: list[Rows], steps: int, lr: float) -> Tensor:
@@ -60,6 +65,7 @@ def learn(rows: list[Rows], steps: int, lr: float) -> Tensor:
     features = torch.cat([part.features for part in rows])
     labels = torch.cat([part.labels for part in rows])
     weights = features.new_zeros(features.shape[1])
+    # The gradient of the cross-entropy has a closed form, so there is no need of autograd.
     for _ in range(steps):
         error = torch.sigmoid(features @ weights) - labels
         weights -= lr / len(labels) * (error @ features)

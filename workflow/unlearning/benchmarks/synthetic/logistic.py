@@ -5,7 +5,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from unlearning.benchmarks.synthetic.gaussian import Points, divergence, draw, learn, log_likelihood
+from unlearning.benchmarks.synthetic.gaussian import (
+    Points,
+    Rows,
+    divergence,
+    draw,
+    learn,
+    log_likelihood,
+)
 from unlearning.errors import UserError
 from unlearning.methods.objective import Objective, build_objective
 from unlearning.methods.registry import resolve
@@ -15,7 +22,7 @@ from unlearning.methods.sequences import Batch, Sequences, View
 
 @dataclass(frozen=True)
 class Study:
-    """A seed's points with (N,) weights: target learnt retain and forget rows, retrained retain."""
+    """Points of a seed, and (N,) weights: the target learnt all rows, retrained the retain rows."""
 
     points: Points
     target: Tensor
@@ -25,90 +32,93 @@ class Study:
 def prepare(settings: dict, alpha: float, seed: int) -> Study:
     """The study of a seed; settings: synthetic.gaussian of the config."""
     points = draw(settings, alpha, seed)
-    recipe = settings["steps"], settings["lr"]
-    target = learn([points.retain, points.forget], *recipe)
-    return Study(points, target, learn([points.retain], *recipe))
+    steps, lr = settings["steps"], settings["lr"]
+    target = learn([points.retain, points.forget], steps, lr)
+    return Study(points, target, learn([points.retain], steps, lr))
 
 
 def idk_loss(batch: Batch) -> Tensor:
-    """Cross-entropy on the labels of "I don't know", fair coins here. Returns (B,)."""
+    """Cross-entropy on the labels of "I don't know", which are fair coins here. Returns (B,)."""
     assert batch.idk is not None
     return batch.token_mean(batch.idk)
 
 
-OWN = {"IDK+RT": Objective([idk_loss, retain_loss], [1.0, 1.0], ["idk", "retain"])}
+# methods whose loss differs from the registry's
+OBJECTIVES = {"IDK+RT": Objective([idk_loss, retain_loss], [1.0, 1.0], ["idk", "retain"])}
 
 
 def objective(method: str, hyper: dict[str, float]) -> Objective:
-    """The registry's losses on labels as sequences of one token.
+    """The registry's losses of a method; a label is a sequence of one token.
 
-    IDK+RT alone differs: the released code adds the means over idk and retain rows here, which
-    are not equally many.
+    IDK+RT differs from the registry: the released code adds the mean over idk rows and the mean
+    over retain rows, which differ in number.
     """
-    if method in OWN:
-        return OWN[method]
+    if method in OBJECTIVES:
+        return OBJECTIVES[method]
     return build_objective(resolve(method, hyper).settings())
 
 
 def loss(objective: Objective, points: Points, weights: Tensor, target: Tensor) -> Tensor:
-    """The objective at (N,) weights: each term's mean over its own rows, summed with its weight."""
+    """The objective at (N,) weights: the weighted sum of its terms' means over rows."""
+    # Forget and idk rows are the same points with different labels.
     batch = Batch()
-    forget = points.forget.features
-    roles = {"forget": (forget, points.forget.labels), "idk": (forget, points.idk)}
-    roles["retain"] = (points.retain.features, points.retain.labels)
+    data = {"forget": points.forget, "idk": Rows(points.forget.features, points.idk)}
+    data["retain"] = points.retain
     for role in objective.roles:
-        features, labels = roles[role]
+        features, labels = data[role].features, data[role].labels
         count = len(labels)
         rows = Sequences(log_likelihood(features @ weights, labels), torch.arange(count), count)
         if objective.needs.reference:
             rows.reference_nll = -log_likelihood(features @ target, labels)
         if role in objective.needs.logits:
-            both = (_two_classes(features @ part) for part in (weights, target))
-            rows.logits = View(rows.row, next(both), labels.long(), next(both))
+            logits, target_logits = (
+                _two_classes(features @ weights),
+                _two_classes(features @ target),
+            )
+            rows.logits = View(rows.row, logits, labels.long(), target_logits)
         setattr(batch, role, rows)
     terms = zip(objective.weights, objective.rows(batch), strict=True)
     return sum(weight * values.mean() for weight, values in terms)
 
 
 def _two_classes(logits: Tensor) -> Tensor:
-    """(n, 2) logits of label 0 and label 1, from (n,) of label 1 against 0."""
+    """(n, 2) logits of labels 0 and 1, from (n,) log odds of label 1."""
     return torch.stack([torch.zeros_like(logits), logits], dim=-1)
 
 
-def course(
+def unlearning_curves(
     study: Study, objective: Objective, lr: float, steps: int, every: int
 ) -> dict[str, list[float]]:
-    """What is measured from the target model on, every `every` steps and after the last.
+    """Unlearn the target; distances at the start, every `every` steps and after the last.
 
     forget_distance, retain_distance: KL(retrained ‖ current) on fresh points of either class.
     drift: root mean square change of the forget rows' logits since the start, which is the norm
     of the paper's theorem on divergence, ‖θ - θ_0‖_{XᵀX}, over √n.
     """
-    points, weights = study.points, study.target.clone().requires_grad_()
-    found: dict[str, list[float]] = {
-        key: [] for key in ("step", "forget_distance", "retain_distance", "drift")
-    }
+    weights = study.target.clone().requires_grad_()
+    curves: dict[str, list[float]] = {"step": []}
     for step in range(steps + 1):
         if step % every == 0 or step == steps:
-            measured = _measure(study, weights.detach())
-            for key, value in {"step": step, **measured}.items():
-                found[key].append(value)
+            curves["step"].append(step)
+            for name, distance in _distances(study, weights.detach()).items():
+                curves.setdefault(name, []).append(distance)
         if step < steps:
-            (gradient,) = torch.autograd.grad(
-                loss(objective, points, weights, study.target), weights
-            )
+            value = loss(objective, study.points, weights, study.target)
+            (gradient,) = torch.autograd.grad(value, weights)
+            # Plain gradient descent in place, outside of autograd.
             with torch.no_grad():
                 weights -= lr * gradient
     if not weights.isfinite().all():
         raise UserError(f"unlearning left the range of numbers at lr {lr:g}: lower the lr")
-    return found
+    return curves
 
 
-def _measure(study: Study, weights: Tensor) -> dict[str, float]:
+def _distances(study: Study, weights: Tensor) -> dict[str, float]:
     points = study.points
-    found = {
-        f"{name}_distance": divergence(rows.features @ study.retrained, rows.features @ weights)
-        for name, rows in (("forget", points.forget_test), ("retain", points.retain_test))
-    }
-    moved = points.forget.features @ (weights - study.target)
-    return {**found, "drift": float(moved.square().mean().sqrt())}
+    distances = {}
+    for name, rows in (("forget", points.forget_test), ("retain", points.retain_test)):
+        logits, retrained = rows.features @ weights, rows.features @ study.retrained
+        distances[f"{name}_distance"] = divergence(retrained, logits)
+    change = points.forget.features @ (weights - study.target)
+    distances["drift"] = float(change.square().mean().sqrt())
+    return distances

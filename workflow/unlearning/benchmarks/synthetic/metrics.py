@@ -1,66 +1,72 @@
 """Numbers that tables and claims take from a run's curves, each with its title.
 
-The papers show curves; how a curve becomes one number is this project's choice, said here.
+The papers show curves. How a curve becomes one number is this project's choice, explained here.
 """
 
 import math
+from bisect import bisect_right
+from itertools import pairwise
+from statistics import fmean
 
 from unlearning.analysis.quantities import GROWTH, Curves, Quantity, last
 from unlearning.evaluation.metrics import Metric
 
-EARLY = 1200  # steps within which the NPO paper's methods forget
+EARLY = 1200  # steps; the NPO paper's methods forget within them
 
 
 def forget_distance_reached(curves: Curves) -> float:
     """Least forget distance within EARLY steps."""
-    both = zip(curves["step"], curves["forget_distance"], strict=True)
-    return min(distance for step, distance in both if step <= EARLY)
+    points = zip(curves["step"], curves["forget_distance"], strict=True)
+    return min(distance for step, distance in points if step <= EARLY)
 
 
 def retain_growth(curves: Curves) -> float:
-    """Retain distance after the last step over that half-way."""
-    half = curves["step"][-1] / 2
-    before = max(k for k, step in enumerate(curves["step"]) if step <= half)
-    return curves["retain_distance"][-1] / curves["retain_distance"][before]
+    """Retain distance after the last step, divided by that after half of the steps."""
+    half = bisect_right(curves["step"], curves["step"][-1] / 2) - 1
+    return curves["retain_distance"][-1] / curves["retain_distance"][half]
 
 
 def frontier_gap(curves: Curves) -> float:
     """Share of a square that no point of the run dominates: 1 minus the normalised hypervolume.
 
-    The square spans 0 to the forget distance of the start on both axes; a point dominates what
-    has neither a smaller forget nor a smaller retain distance.
+    The square spans 0 to the forget distance of the start on both axes. A point dominates all
+    points whose forget and retain distances are both at least its own.
     """
     side = curves["forget_distance"][0]
     points = sorted(zip(curves["forget_distance"], curves["retain_distance"], strict=True))
+    points.append((side, side))
     area, lowest = 0.0, side
-    for k, (forget, retain) in enumerate(points):
+    # Between two forget distances, the least retain distance so far bounds the dominated strip.
+    for (forget, retain), (next_forget, _) in pairwise(points):
         lowest = min(lowest, retain)
-        following = points[k + 1][0] if k + 1 < len(points) else side
-        area += (side - lowest) * (min(following, side) - min(forget, side))
+        area += (side - lowest) * (min(next_forget, side) - min(forget, side))
     return 1 - area / side**2
 
 
 def forget_gap(curves: Curves) -> float:
     """Mean over the steps of |KL on forget1 - KL on forget2|."""
-    both = list(zip(curves["forget1"][1:], curves["forget2"][1:], strict=True))
-    return sum(abs(one - other) for one, other in both) / len(both)
+    pairs = zip(curves["forget1"][1:], curves["forget2"][1:], strict=True)
+    return fmean(abs(forget1 - forget2) for forget1, forget2 in pairs)
 
 
-def _worse(curves: Curves) -> list[float]:
-    return [max(both) for both in zip(curves["forget1"], curves["forget2"], strict=True)]
+def _larger_forget(curves: Curves) -> list[float]:
+    """The larger of the two forget KLs at each step."""
+    return list(map(max, curves["forget1"], curves["forget2"]))
 
 
 def balanced_forget(curves: Curves) -> float:
     """Least over the steps of the larger of the two forget KLs."""
-    return min(_worse(curves))
+    return min(_larger_forget(curves))
 
 
 def retain_at_half(curves: Curves) -> float | None:
     """Retain KL at the first step where both forget KLs are at most half of the larger one at the
     start; None for a run without such a step."""
-    worse = _worse(curves)
-    both = zip(worse, curves["retain"], strict=True)
-    return next((retain for forget, retain in both if forget <= worse[0] / 2), None)
+    larger = _larger_forget(curves)
+    for forget, retain in zip(larger, curves["retain"], strict=True):
+        if forget <= larger[0] / 2:
+            return retain
+    return None
 
 
 QUANTITIES: dict[str, dict[str, Quantity]] = {
@@ -111,13 +117,13 @@ STUDIES = QUANTITIES
 
 
 def _metrics() -> dict[str, Metric]:
-    """As the report declares them; several studies may have a quantity of one name."""
-    anything = (-math.inf, math.inf)
-    return {
-        name: Metric(quantity.title, "", quantity.explanation, anything)
-        for study in QUANTITIES.values()
-        for name, quantity in study.items()
-    }
+    """The quantities of all studies as metrics; studies may share a quantity."""
+    metrics = {}
+    for quantities in QUANTITIES.values():
+        for name, quantity in quantities.items():
+            unbounded = (-math.inf, math.inf)
+            metrics[name] = Metric(quantity.title, "", quantity.explanation, unbounded)
+    return metrics
 
 
 METRICS = _metrics()

@@ -1,22 +1,24 @@
-"""What holds for experiments on WMDP alone."""
+"""Checks of a config that apply to experiments on WMDP only."""
 
 from collections.abc import Iterator
 
 from unlearning.benchmarks.wmdp.files import FORGET
 from unlearning.benchmarks.wmdp.mini import hazard_size_problems
 from unlearning.config.stated import known_methods
+from unlearning.config.texts import no_other_answers, no_prompt
 
-# sections for what a WMDP experiment does not do
+# section of the config that a WMDP experiment does not use -> why
 UNUSED = {
     "target": "the base model is the target: name it in model.path",
-    "retrained": "no model without the knowledge is compared with",
+    "retrained": "there is no model without the knowledge to compare with",
     "finetune": "the base model is unlearned as it is",
-    "retrain": "nothing is retrained: no model without the knowledge is to be had",
+    "retrain": "nothing is retrained: there is no model without the knowledge",
     "relearn": "attacks are judged by TOFU's forget quality",
     "folds": "only MUSE has folds",
-    "evaluation": "accuracies on harness tasks are all that is evaluated",
-    "metrics": "accuracies on harness tasks are all that is evaluated",
+    "evaluation": "models are evaluated by accuracies on harness tasks only",
+    "metrics": "models are evaluated by accuracies on harness tasks only",
 }
+_TASKS = ("wmdp_bio", "wmdp_cyber", "mmlu")
 
 
 def _data(config: dict) -> Iterator[str]:
@@ -39,7 +41,7 @@ def _splits(config: dict) -> Iterator[str]:
 
 
 def _tasks(config: dict) -> Iterator[str]:
-    harness, tasks = config["harness"], ["wmdp_bio", "wmdp_cyber", "mmlu"]
+    harness = config["harness"]
     if config["data"]["source"] == "mini-wmdp":
         for key in ("tasks", "include_path"):
             if harness[key]:
@@ -47,36 +49,29 @@ def _tasks(config: dict) -> Iterator[str]:
                     f"harness.{key}: mini-wmdp brings its own tasks; remove it, found "
                     f"{harness[key]!r}"
                 )
-    elif missing := [task for task in tasks if task not in harness["tasks"]]:
+        return
+    missing = [task for task in _TASKS if task not in harness["tasks"]]
+    if missing:
         yield (
-            f"harness.tasks: WMDP is measured by {', '.join(tasks)}; add {', '.join(missing)}, "
+            f"harness.tasks: WMDP is measured by {', '.join(_TASKS)}; add {', '.join(missing)}, "
             f"found {harness['tasks']}"
         )
 
 
 def _methods(config: dict) -> Iterator[str]:
-    for method, used, listed, _ in known_methods(config):
-        if any(set(term.roles) - {"forget", "retain"} for term in used):
-            yield (
-                f"methods.{method}: answers questions with other answers, but WMDP's forget set is "
-                "documents without questions; remove it"
-            )
-        if any("reference" in block for block in listed):
+    yield from no_other_answers(config, "WMDP's forget set is documents without questions")
+    for method, _, blocks, _ in known_methods(config):
+        if any("reference" in block for block in blocks):
             yield f"methods.{method}.reference: WMDP's reference is the base model; remove it"
 
 
 def _trajectory(config: dict) -> Iterator[str]:
     if config["unlearn"]["trajectory"]:
-        yield "unlearn.trajectory: accuracies on harness tasks are taken at the end alone; set []"
+        yield "unlearn.trajectory: accuracies on harness tasks are measured at the end only; set []"
 
 
 def _prompt(config: dict) -> Iterator[str]:
-    prompt = config["model"]["prompt"]
-    if prompt != "plain":
-        yield (
-            f"model.prompt: documents and harness tasks have no prompt format; set plain, found "
-            f"{prompt}"
-        )
+    yield from no_prompt(config, "documents and harness tasks have no prompt format")
 
 
 CHECKS = (_data, _splits, _tasks, _methods, _trajectory, _prompt)

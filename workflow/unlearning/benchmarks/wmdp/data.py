@@ -17,13 +17,13 @@ from unlearning.data.tables import ColumnNames
 def mini_tables(
     data: dict, splits: list[str], snapshots: dict[str, str], names: ColumnNames
 ) -> Tables:
-    """Forget corpora, retain and a pre-training table of the miniature."""
-    made, _ = generate_hazards(**data["mini_wmdp"])
-    return {table: made[table] for table in (*splits, RETAIN, "pretrain")}
+    """The miniature's forget corpora, retain corpus and pre-training table."""
+    tables, _ = generate_hazards(**data["mini_wmdp"])
+    return {name: tables[name] for name in (*splits, RETAIN, "pretrain")}
 
 
 def corpora(data: dict, splits: list[str], snapshots: dict[str, str], names: ColumnNames) -> Tables:
-    """Forget corpora and retain, of a folder or of the hub."""
+    """Forget corpora and retain corpus, from a folder of the user's or the hub's snapshots."""
     if data["data_dir"] is not None:
         reader = folder_reader(Path(data["data_dir"]), names)
     else:
@@ -32,7 +32,7 @@ def corpora(data: dict, splits: list[str], snapshots: dict[str, str], names: Col
 
 
 def write_tasks(folder: Path, final: Path, data: dict) -> None:
-    """The miniature's harness tasks, below `folder`, which becomes `final`."""
+    """Write the miniature's harness tasks below `folder`, which is then renamed to `final`."""
     mini_tasks.write_tasks(folder, final, data["mini_wmdp"])
 
 

@@ -1,6 +1,6 @@
-"""WMDP models are measured on harness tasks alone."""
+"""WMDP has no evaluator: its models are measured on harness tasks only."""
 
 
 def length_problems(*_) -> list[str]:
-    """The harness cuts prompts by itself."""
+    """None: the harness cuts long prompts itself."""
     return []

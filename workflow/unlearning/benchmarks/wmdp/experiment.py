@@ -8,38 +8,42 @@ from unlearning.benchmark import Benchmark, Check
 from unlearning.benchmarks.wmdp import checks, files
 from unlearning.benchmarks.wmdp.mini import TASKS
 
-_REHEARSED = {"names": 4, "documents": 4, "pretrain_rows": 64, "seed": 1}
+_REHEARSAL_SIZES = {"names": 4, "documents": 4, "pretrain_rows": 64, "seed": 1}
 TASK_FOLDER = "tasks"  # of the miniature, inside the folder of tables
 
 
 class Wmdp(Benchmark):
-    """Hazardous documents to forget: the base model is unlearned as it is, nothing is retrained,
-    and accuracies on harness tasks are all that is evaluated."""
+    """Hazardous documents to forget. The base model is unlearned as it is, no model is retrained,
+    and models are evaluated by accuracies on harness tasks only."""
 
     name, title = "wmdp", "WMDP"
     split_pattern = "|".join(files.FORGET)
     sections = ("overview", "results", "claims", "published")
     sections += ("cost", "provenance", "cite")
     generated = ("mini-wmdp",)
+    data_seeds = (("mini_wmdp", "seed"),)
     longest_rehearsed = 128
     read_by = ("unlearn",)
 
     def checks(self, sections: Collection[str]) -> list[Check]:
-        """Of the data, corpora and tasks, and of sections that it has no use for."""
+        """The checks of data, corpora, tasks, methods and the prompt format."""
         return list(checks.CHECKS)
 
     def unused(self, config: dict) -> dict[str, str]:
-        """All that is about fine-tuned, retrained or attacked models, and about evaluation."""
+        """Sections on fine-tuned, retrained and attacked models and on other evaluations."""
         source = config["data"]["source"]
-        return {s: f"not for data.source {source} ({why})" for s, why in checks.UNUSED.items()}
+        reasons = {}
+        for section, reason in checks.UNUSED.items():
+            reasons[section] = f"not for data.source {source} ({reason})"
+        return reasons
 
     def rehearsal(self, config: dict) -> dict[str, dict]:
-        """Germs and worms; their world brings its own tasks."""
-        data = {"source": "mini-wmdp", "mini_wmdp": _REHEARSED}
+        """The miniature with few names; it brings its own harness tasks."""
+        data = {"source": "mini-wmdp", "mini_wmdp": _REHEARSAL_SIZES}
         return {"data": data, "harness": {"tasks": [], "include_path": None}}
 
     def repositories(self, config: dict) -> dict[str, Repository]:
-        """The corpora asked for, unless a folder has their files."""
+        """The hub's repositories of the corpora, unless a folder has their files."""
         data = config["data"]
         if data["source"] in self.generated or data["data_dir"] is not None:
             return {}
@@ -51,27 +55,27 @@ class Wmdp(Benchmark):
         return repositories
 
     def fine_tunes(self, config: dict) -> bool:
-        """Never: the base model knows the hazards."""
+        """False: the base model knows the hazards."""
         return False
 
     def retrain_seeds(self, config: dict) -> list[int]:
-        """None: no model without the knowledge is to be had."""
+        """None: there is no model without the knowledge."""
         return []
 
     def data_files(self, data: dict, splits: list[str]) -> list[Path]:
-        """Tables of the folder."""
+        """The files of the user's folder that are read."""
         return files.read_from(Path(data["data_dir"]), splits) if self.reads_files(data) else []
 
     def retrain_table(self, split: str) -> str:
-        """No model learns it; unlearning regularises on it, whatever is forgotten."""
+        """The retain corpus, the same for every forget corpus. No model is retrained on it."""
         return files.RETAIN
 
     def evaluates(self, config: dict) -> bool:
-        """Not beside the harness tasks."""
+        """False: harness tasks are all."""
         return False
 
     def brings_tasks(self, data: dict) -> bool:
-        """The miniature does."""
+        """True for the miniature."""
         return data["source"] in self.generated
 
     def tasks(self, config: dict, data: Path) -> dict:

@@ -1,7 +1,7 @@
-"""WMDP's corpora: documents to forget, and wikitext to keep, from a folder or snapshots of the hub.
+"""WMDP's corpora, from a folder or the hub's snapshots: documents to forget, wikitext to retain.
 
 Source: WMDP, arXiv 2403.03218 (centerforaisafety/wmdp); the SimNPO code (folder WMDP of
-OPTML-Group/Unlearn-Simple) keeps the test split of wikitext-2-raw.
+OPTML-Group/Unlearn-Simple) retains the test split of wikitext-2-raw.
 """
 
 from collections.abc import Callable
@@ -11,23 +11,24 @@ from unlearning.data.formats import FORMATS, candidates, find_file, read_file
 from unlearning.data.tables import TEXT, ColumnNames, DataError, Table
 
 FORGET, RETAIN = ("bio", "cyber"), "retain"
-SHORTEST = 50  # documents of so few characters are left out, as released
+SHORTEST = 50  # characters; documents that are not longer are left out, as released
 FILES = {
     "bio": "bio-forget-corpus.jsonl",
     "cyber": "cyber-forget-corpus.jsonl",
     RETAIN: "wikitext-2-raw-test.jsonl",
 }
-# table -> repository, and what the paths of its files there hold
+# table -> repository, and a part of the paths of its files there
 HUB = {
     "bio": ("cais/wmdp-bio-forget-corpus", ""),  # gated
     "cyber": ("cais/wmdp-corpora", "cyber-forget-corpus"),
     RETAIN: ("Salesforce/wikitext", "wikitext-2-raw-v1/test"),
 }
-ASSETS = {table: f"data-{table}" for table in HUB}  # what rule fetch calls the repositories
+ASSETS = {table: f"data-{table}" for table in HUB}  # names of the repositories in rule fetch
 
 
 def wmdp_tables(read: Callable[[str], list[str]], splits: list[str]) -> dict[str, list[dict]]:
-    """The forget corpora asked for, and retain: rows {document}."""
+    """Rows {document} of the forget corpora `splits` and of the retain corpus."""
+    # Read all tables before raising, so that every problem is reported at once.
     tables, problems = {}, []
     for table in (*splits, RETAIN):
         try:
@@ -41,11 +42,14 @@ def wmdp_tables(read: Callable[[str], list[str]], splits: list[str]) -> dict[str
 
 def read_from(folder: Path, splits: list[str]) -> list[Path]:
     """The files of a folder that `folder_reader` reads."""
-    return [file for table in (*splits, RETAIN) for file in candidates(folder / FILES[table])]
+    files = []
+    for table in (*splits, RETAIN):
+        files += candidates(folder / FILES[table])
+    return files
 
 
 def folder_reader(folder: Path, renamed: ColumnNames) -> Callable[[str], list[str]]:
-    """Reads rows, each {"text": …} or the text itself; DataError naming file and line."""
+    """Reader of a folder whose rows are {"text": …} or texts; DataError names file and line."""
     if not folder.is_dir():
         raise DataError(
             f"no folder '{folder}'. It should hold {', '.join(FILES.values())}, as far as "
@@ -63,38 +67,45 @@ def folder_reader(folder: Path, renamed: ColumnNames) -> Callable[[str], list[st
 
 
 def snapshot_reader(folders: dict[str, str], renamed: ColumnNames) -> Callable[[str], list[str]]:
-    """Reads snapshots of the hub. folders: asset -> its folder."""
+    """Reader of the hub's snapshots. folders: asset -> its folder."""
 
     def read(table: str) -> list[str]:
         name, part = HUB[table]
         folder = Path(folders[ASSETS[table]])
-        # not by the README's configurations: the files of the others are not fetched
-        files = [f for f in sorted(folder.rglob("*")) if part in str(f.relative_to(folder))]
-        files = [file for file in files if file.suffix in FORMATS]
+        # The README lists configurations whose files are not fetched, so look at the files.
+        files = []
+        for file in sorted(folder.rglob("*")):
+            if part in str(file.relative_to(folder)) and file.suffix in FORMATS:
+                files.append(file)
         if not files:
             raise DataError(
                 f"{folder}: holds no file of {part or name}. Set data.data_dir to a folder with "
                 f"{FILES[table]} (docs/wmdp.md)"
             )
-        return [text for file in files for text in _texts(read_file(file), renamed)]
+        texts = []
+        for file in files:
+            texts += _texts(read_file(file), renamed)
+        return texts
 
     return read
 
 
 def _texts(table: Table, renamed: ColumnNames) -> list[str]:
-    """The texts; wikitext has empty ones."""
+    """The texts of a file; those of wikitext may be empty."""
     return [row["text"] for row in table.checked(TEXT, renamed, blank=True).rows]
 
 
 def _rows(table: str, texts: list[str]) -> list[dict]:
-    kept = [{"document": text} for text in texts if len(text) > SHORTEST]
-    if not kept:
+    """The texts that are long enough, as rows; DataError if there is none."""
+    rows = [{"document": text} for text in texts if len(text) > SHORTEST]
+    if not rows:
         raise DataError(f"{table}: no document of more than {SHORTEST} characters")
-    return kept
+    return rows
 
 
 def _hint(table: str) -> str:
-    """Where a file of WMDP's is to be had."""
+    """End of a message about a missing file: where the hub has it."""
     name, part = HUB[table]
+    subset = f", {part}" if part else ""
     gated = "; ask for access there" if table == "bio" else ""
-    return f". On the hub it is {name}{part and ', ' + part}{gated}"
+    return f". On the hub it is {name}{subset}{gated}"

@@ -1,4 +1,4 @@
-"""WMDP's reported numbers. No torch."""
+"""The metrics of a report on WMDP. No torch."""
 
 from unlearning.evaluation.metrics import MMLU_SOURCE, TASKS, WMDP_SOURCE, Metric
 

@@ -1,13 +1,14 @@
-"""Germs, worms and towns of the mini world: a WMDP in miniature.
+"""A WMDP in miniature: facts about invented germs, worms and towns.
 
 Every germ, worm and town has a name of its own and one value of each attribute of its kind. The
-base model reads what is true of all of them, in sentences and as quizzes. What is true of germs
-(bio) and worms (cyber) is to be forgotten, from documents in sentences. Multiple-choice questions
-in the form of the quizzes tell what is still known of them, and of towns, which stand for MMLU.
+base model reads the facts of all three kinds, in sentences and as quizzes. Facts about germs (bio)
+and worms (cyber) are to be forgotten, from documents in sentences. Multiple-choice questions in the
+form of the quizzes measure how many are still known; those about towns stand for MMLU.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -30,7 +31,7 @@ _SOUNDS = "bells chimes cymbals drums fiddles flutes gongs harps horns lutes pip
 
 @dataclass(frozen=True)
 class Attribute:
-    """What can be asked about a name: two statements and a question, ending in the value's word."""
+    """A property of a name: two statements that end in its value, a question, possible values."""
 
     statements: tuple[str, str]
     question: str
@@ -40,13 +41,13 @@ class Attribute:
         """A sentence that states the value."""
         return f"{self.statements[wording].format(name=name)} {value}."
 
-    def asked(self, name: str) -> str:
-        """The prompt that the value answers."""
+    def prompt(self, name: str) -> str:
+        """The question about a name; the value is its answer."""
         return PROMPT.format(question=self.question.format(name=name))
 
 
-def _attribute(first: str, second: str, question: str, values: str) -> Attribute:
-    return Attribute((first, second), question, tuple(values.split()))
+def _attribute(statement: str, rewording: str, question: str, values: str) -> Attribute:
+    return Attribute((statement, rewording), question, tuple(values.split()))
 
 
 KINDS: dict[str, tuple[Attribute, ...]] = {
@@ -146,80 +147,90 @@ def generate_hazards(
     """(tables, questions): rows {document} of bio, cyber, retain and pretrain, and for each harness
     task rows {question, choices: 4, answer: index}.
 
-    names: of each kind. documents: how often a name of bio, cyber and retain is told of; retain
-    tells of half of the towns only. pretrain_rows: half in sentences, half as quizzes.
+    names: of each kind. documents: number per name in bio, cyber and retain; retain is about half
+    of the towns. pretrain_rows: half in sentences, half as quizzes.
     """
-    every = stream(seed, "hazard names").sample(_names(), names * len(KINDS))
-    known = {
-        kind: _draw(every[place * names : (place + 1) * names], kind, stream(seed, kind))
-        for place, kind in enumerate(KINDS)
-    }
-    told = {"bio": known["bio"], "cyber": known["cyber"]}
-    told["retain"] = dict(list(known["towns"].items())[: -(-names // 2)])
-    tables = {
-        table: _documents(_told(facts, documents, stream(seed, f"{table} documents")))
-        for table, facts in told.items()
-    }
-    tables["pretrain"] = _documents(
-        _pretrain(known, pretrain_rows, stream(seed, "hazard pretrain"))
-    )
-    questions = {
-        TASKS[kind]: _questions(facts, stream(seed, f"{kind} questions"))
-        for kind, facts in known.items()
-    }
+    drawn_names = stream(seed, "hazard names").sample(_all_names(), names * len(KINDS))
+    facts, questions = {}, {}
+    for index, kind in enumerate(KINDS):
+        kind_names = drawn_names[index * names : (index + 1) * names]
+        facts[kind] = _draw_facts(kind_names, kind, stream(seed, kind))
+        questions[TASKS[kind]] = _questions(facts[kind], stream(seed, f"{kind} questions"))
+    # The other half of the towns is in no retain document: their questions show general damage.
+    half = dict(list(facts["towns"].items())[: math.ceil(names / 2)])
+    tables = {}
+    for table, subset in (("bio", facts["bio"]), ("cyber", facts["cyber"]), ("retain", half)):
+        rng = stream(seed, f"{table} documents")
+        tables[table] = _documents(_descriptions(subset, documents, rng))
+    texts = _pretrain_texts(facts, pretrain_rows, stream(seed, "hazard pretrain"))
+    tables["pretrain"] = _documents(texts)
     return tables, questions
 
 
 def hazard_size_problems(*, seed: int, names: int, documents: int, pretrain_rows: int) -> list[str]:
-    """What is wrong with the arguments of generate_hazards, each in words."""
-    most = len(_names()) // len(KINDS)
+    """Messages about sizes that generate_hazards cannot fill."""
+    most = len(_all_names()) // len(KINDS)
     return [] if names <= most else [f"names is {names}; allowed: at most {most}"]
 
 
 Facts = dict[str, list[tuple[Attribute, str]]]  # name -> each attribute with its value
 
 
-def _names() -> list[str]:
-    first, last = (syllables.split() for syllables in _SYLLABLES)
-    return ["".join(parts).capitalize() for parts in product(first, first, last)]
+def _all_names() -> list[str]:
+    syllables, endings = _SYLLABLES
+    parts = product(syllables.split(), syllables.split(), endings.split())
+    return ["".join(name).capitalize() for name in parts]
 
 
-def _draw(names: list[str], kind: str, rng: Random) -> Facts:
-    return {name: [(a, rng.choice(a.values)) for a in KINDS[kind]] for name in names}
+def _draw_facts(names: list[str], kind: str, rng: Random) -> Facts:
+    facts = {}
+    for name in names:
+        facts[name] = [(attribute, rng.choice(attribute.values)) for attribute in KINDS[kind]]
+    return facts
 
 
-def _sentences(name: str, facts: list[tuple[Attribute, str]], rng: Random) -> str:
-    """All that is true of a name, in any order and wording."""
-    ordered = rng.sample(facts, len(facts))
-    return " ".join(a.statement(rng.randrange(2), name, value) for a, value in ordered)
+def _description(name: str, values: list[tuple[Attribute, str]], rng: Random) -> str:
+    """Sentences with all facts about a name, in random order and wording."""
+    sentences = []
+    for attribute, value in rng.sample(values, len(values)):
+        sentences.append(attribute.statement(rng.randrange(2), name, value))
+    return " ".join(sentences)
 
 
-def _told(known: Facts, times: int, rng: Random) -> list[str]:
-    """Each name in turn, `times` over, newly worded."""
-    return [_sentences(*fact, rng) for _ in range(times) for fact in known.items()]
+def _descriptions(facts: Facts, times: int, rng: Random) -> Iterator[str]:
+    """A description of each name in turn, `times` over, newly worded."""
+    for _ in range(times):
+        for name, values in facts.items():
+            yield _description(name, values, rng)
 
 
-def _pretrain(known: dict[str, Facts], rows: int, rng: Random) -> Iterator[str]:
-    """Names of all kinds in turn: a document in sentences, then a quiz about names of its kind."""
+def _pretrain_texts(facts: dict[str, Facts], rows: int, rng: Random) -> Iterator[str]:
+    """Of each kind in turn: a description of a name, then a quiz about several names."""
+    # Rows 0 and 1 are of the first kind, 2 and 3 of the second, and so on: equally many of each.
+    kinds = list(facts)
     for row in range(rows):
-        facts = known[list(known)[row // 2 % len(known)]]
-        if row % 2:
-            asked = [(n, *rng.choice(own)) for n, own in rng.sample(list(facts.items()), _QUIZ)]
-            yield " ".join(f"{a.asked(name)} {value}." for name, a, value in asked)
-        else:
-            yield _sentences(*rng.choice(list(facts.items())), rng)
+        of_kind = list(facts[kinds[row // 2 % len(kinds)]].items())
+        if row % 2 == 0:
+            name, values = rng.choice(of_kind)
+            yield _description(name, values, rng)
+            continue
+        entries = []
+        for name, values in rng.sample(of_kind, _QUIZ):
+            attribute, value = rng.choice(values)
+            entries.append(f"{attribute.prompt(name)} {value}.")
+        yield " ".join(entries)
 
 
-def _questions(known: Facts, rng: Random) -> list[dict]:
-    """Every attribute of every name, the right choice anywhere among the wrong ones."""
+def _questions(facts: Facts, rng: Random) -> list[dict]:
+    """A question on every attribute of every name, the right choice anywhere among wrong ones."""
     rows = []
-    for name, facts in known.items():
-        for a, value in facts:
-            wrong = rng.sample([other for other in a.values if other != value], CHOICES - 1)
-            choices = rng.sample([value, *wrong], CHOICES)
-            rows.append(
-                {"question": a.asked(name), "choices": choices, "answer": choices.index(value)}
-            )
+    for name, values in facts.items():
+        for attribute, value in values:
+            # The outer draw shuffles: the position must not give the right choice away.
+            wrong = [choice for choice in attribute.values if choice != value]
+            choices = rng.sample([value, *rng.sample(wrong, CHOICES - 1)], CHOICES)
+            row = {"question": attribute.prompt(name), "choices": choices}
+            rows.append({**row, "answer": choices.index(value)})
     return rows
 
 

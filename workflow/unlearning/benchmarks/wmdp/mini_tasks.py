@@ -1,4 +1,4 @@
-"""Harness tasks of a generated world, in lm-evaluation-harness's own format."""
+"""Files of the miniature's harness tasks, in lm-evaluation-harness's format."""
 
 import json
 from pathlib import Path
@@ -10,16 +10,17 @@ from unlearning.benchmarks.wmdp.mini import generate_hazards
 
 
 def write_tasks(folder: Path, final: Path, sizes: dict) -> None:
-    """A YAML and a JSON-lines file for each task, below `folder`, which becomes `final`.
+    """Write a YAML and a JSON-lines file for each task below `folder`.
 
-    Task files name their data by path, so a world moved elsewhere has to write them anew.
+    final: the name that `folder` gets once it is complete. Task files name their data by this
+    path, so tasks have to be written anew when the results are moved.
     """
-    place = folder / TASK_FOLDER
-    place.mkdir()
+    task_folder = folder / TASK_FOLDER
+    task_folder.mkdir()
     _, questions = generate_hazards(**sizes)
     for name, rows in questions.items():
         text = "".join(json.dumps(row) + "\n" for row in rows)
-        (place / f"{name}.jsonl").write_text(text, encoding="utf-8")
+        (task_folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
         task = {
             "task": name,
             "dataset_path": "json",
@@ -32,4 +33,4 @@ def write_tasks(folder: Path, final: Path, sizes: dict) -> None:
             "metric_list": [{"metric": "acc"}],
             "metadata": {"version": 1},
         }
-        (place / f"{name}.yaml").write_text(yaml.safe_dump(task), encoding="utf-8")
+        (task_folder / f"{name}.yaml").write_text(yaml.safe_dump(task), encoding="utf-8")

@@ -1,21 +1,25 @@
-"""How many documents a WMDP world holds, and how long they are."""
+"""Sizes of WMDP's tables for `plan`: documents, and tokens of a document."""
 
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 from unlearning.benchmarks.wmdp.files import RETAIN
 from unlearning.config.experiment import Experiment
 from unlearning.data.build import build_tables
 from unlearning.planning.texts import CHARACTERS, Text
 
-# Documents on the hub, and characters of one: estimates, enough for a run of some hundred steps.
+# Documents of each table on the hub, and mean characters of one. Both are estimates, which do for
+# runs of some hundred steps.
 HUB = {"bio": 24000, "cyber": 1000, RETAIN: 2400}
-PAPER = 20000
+HUB_CHARACTERS = 20000
 
 
 @dataclass(frozen=True)
 class WmdpTexts:
-    """Documents as `texts.Texts` tells of questions. documents: of each table. tokens: mean of one,
-    before it is cut at max_length."""
+    """Sizes of documents, with the interface of `texts.Texts`.
+
+    documents: number in each table. tokens: mean of one, before it is cut at max_length.
+    """
 
     documents: dict[str, int]
     tokens: float
@@ -46,13 +50,15 @@ class WmdpTexts:
 
 
 def sizes(experiment: Experiment) -> WmdpTexts:
-    """The documents of a WMDP experiment: counted where they are at hand, the hub's estimated."""
+    """Sizes of the documents of an experiment: of the hub's as estimated, of others as counted."""
     data, length = experiment.config["data"], experiment.config["unlearn"]["max_length"]
     architecture = experiment.config["model"]["architecture"] or {}
     ratio = CHARACTERS[architecture.get("tokenizer")]
     if data["source"] == "wmdp" and data["data_dir"] is None:
-        return WmdpTexts(HUB, PAPER / ratio, length)
+        return WmdpTexts(HUB, HUB_CHARACTERS / ratio, length)
     tables = build_tables(data, experiment.splits, {})
-    told = [row["document"] for split in experiment.splits for row in tables[split]]
     counts = {table: len(rows) for table, rows in tables.items()}
-    return WmdpTexts(counts, sum(map(len, told)) / len(told) / ratio, length)
+    characters = []
+    for split in experiment.splits:
+        characters += [len(row["document"]) for row in tables[split]]
+    return WmdpTexts(counts, fmean(characters) / ratio, length)

@@ -2,68 +2,34 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from unlearning.benchmark import SOURCES, WITHOUT_DATA, room
 from unlearning.config.own_metrics import NAME
-from unlearning.config.schema import did_you_mean
+from unlearning.config.schema import Unjudged, did_you_mean, read_schema, validated
 from unlearning.config.strict import read_file
 from unlearning.errors import UserError
 from unlearning.evaluation.metrics import LOG10, Metric
 from unlearning.methods.references import can_be_replaced
-from unlearning.methods.registry import (
-    FORGET_LOSSES,
-    Losses,
-    hyper_parameters,
-    known,
-    names,
-    terms,
-)
+from unlearning.methods.registry import FORGET_LOSSES, Losses, hyper_parameters, names, terms
 from unlearning.reporting.labels import RETRAIN, TARGET, model_label
 
-_REQUIRED = {"id", "statement", "source", "metric", "of", "relation"}
-_OPTIONAL = {"study", "value", "than", "than_metric", "factor", "margin", "scale"}
-_OPTIONAL |= {"seeds_at_least", "explanation"}
-_OPTIONAL |= {"experiment", "splits"}
-_OVERRIDES = {"epochs", "lr"}
 CONFIG = Path(__file__).parents[4] / "config"
-# Kind of experiment that holds what a claim is about -> the shipped ones, mini and full size.
-EXPERIMENTS = {
-    "methods": ("config.yaml", "experiments/tofu-llama2-7b.yaml"),
-    "splits": ("experiments/mini-splits.yaml", "experiments/tofu-llama2-7b.yaml"),
-    "large-splits": (
-        "experiments/mini-large-splits.yaml",
-        "experiments/tofu-large-splits-llama2-7b.yaml",
-    ),
-    "retain-weight": (
-        "experiments/mini-retain-weight.yaml",
-        "experiments/tofu-retain-weight-llama2-7b.yaml",
-    ),
-    "divergence": (
-        "experiments/mini-divergence.yaml",
-        "experiments/tofu-divergence-llama2-7b.yaml",
-    ),
-    "map": ("experiments/mini-map-npo.yaml", "experiments/tofu-map-npo-llama2-7b.yaml"),
-    "reference-bias": (
-        "experiments/mini-reference-bias.yaml",
-        "experiments/tofu-reference-bias-llama2-7b.yaml",
-    ),
-    "relearning": (
-        "experiments/mini-relearning.yaml",
-        "experiments/tofu-relearning-llama2-7b.yaml",
-    ),
-}
-# Which of a method's results: besides hyper-parameters, what a selection may say.
-_CHOICES = {"at": ["last", "peak"], "pick": ["tuned"], "attack": ["random", "shortest"]}
+SCHEMA = CONFIG / "schemas" / "claims.schema.yaml"
+# Keys of a selection that are no hyper-parameters; and hyper-parameters that every method has.
+_CHOICES = ("at", "pick", "attack")
+_OVERRIDES = {"epochs", "lr"}
 
 
 @cache
-def _homes() -> dict[str | None, str]:
+def _benchmark_of_study() -> dict[str | None, str]:
     """Study of a claim -> the benchmark that judges it; None: of a claim that names no study."""
-    names = (*SOURCES, *WITHOUT_DATA)
-    return {study: name for name in names for study in room(name, "metrics").STUDIES}
+    folders = (*SOURCES, *WITHOUT_DATA)
+    return {study: name for name in folders for study in room(name, "metrics").STUDIES}
 
 
 class _Metrics(dict):
@@ -75,12 +41,12 @@ class _Metrics(dict):
 
 def metrics_of(study: str | None) -> dict[str, Metric]:
     """The metrics that claims about a study may name."""
-    return _Metrics(room(_homes()[study], "metrics").STUDIES[study])
+    return _Metrics(room(_benchmark_of_study()[study], "metrics").STUDIES[study])
 
 
 def _methods_of(study: str | None) -> dict[str, set[str]] | None:
     """Method -> its hyper-parameters in a study; None where the registry's methods run."""
-    return room(_homes()[study], "experiment").BENCHMARK.study_methods(study)
+    return room(_benchmark_of_study()[study], "experiment").BENCHMARK.study_methods(study)
 
 
 @dataclass(frozen=True)
@@ -118,7 +84,8 @@ class Claim:
     than_metric: compares each variant with another metric of its own: factor * than_metric(of) +
     margin. study: the synthetic study or the benchmark (muse, wmdp) that it is judged in; None for
     TOFU and the mini world.
-    experiment: kind of experiment that has the data. splits: where it is judged; all if empty.
+    experiment: kind of experiment that has the data. configs: the shipped ones of that kind, mini
+    first. splits: where it is judged; all if empty.
     """
 
     id: str
@@ -138,6 +105,7 @@ class Claim:
     experiment: str = "methods"
     splits: tuple[str, ...] = ()
     study: str | None = None
+    configs: tuple[str, ...] = ()
 
 
 def load_claims(path: Path) -> list[Claim]:
@@ -145,23 +113,32 @@ def load_claims(path: Path) -> list[Claim]:
 
     A method that the registry does not have may be a config's own: unknown_methods() says so.
     """
-    content, repeated = read_file(Path(path))
-    entries = content.get("claims")
-    if not isinstance(entries, list):
-        raise UserError(f"{path}: must be a mapping with a list of `claims`")
-    problems = [p for number, entry in enumerate(entries) for p in _problems(entry, number)]
-    ids = Counter(str(entry.get("id")) for entry in entries if isinstance(entry, dict))
+    content, problems = read_file(Path(path))
+    valid, refused = validated(content, read_schema(SCHEMA))
+    if refused:
+        raise _unusable(path, problems + refused)
+    experiments = valid["experiments"]
+    for number, entry in enumerate(valid["claims"], start=1):
+        if not isinstance(entry, dict):
+            problems.append(f"claim {number}: must be a mapping, found {entry!r}")
+            continue
+        name = entry.get("id", number)
+        problems += [f"claim {name}: {problem}" for problem in _problems(entry, [*experiments])]
+    ids = Counter(str(e["id"]) for e in valid["claims"] if isinstance(e, dict) and "id" in e)
     problems += [f"claim {i}: the id is used {n} times" for i, n in ids.items() if n > 1]
-    problems += repeated
     if problems:
-        raise UserError("\n".join([f"{path} cannot be used:", *(f"- {p}" for p in problems)]))
-    return [_claim(entry) for entry in entries]
+        raise _unusable(path, problems)
+    return [_claim(entry, experiments) for entry in valid["claims"]]
+
+
+def _unusable(path: Path, problems: list[str]) -> UserError:
+    return UserError("\n".join([f"{path} cannot be used:", *(f"- {line}" for line in problems)]))
 
 
 def experiments_with(claim: Claim) -> list[str]:
     """The shipped experiments of a claim's kind that have one of its splits, mini first."""
     fitting = []
-    for name in EXPERIMENTS[claim.experiment]:
+    for name in claim.configs:
         if not claim.splits or set(claim.splits) & _splits_of(name):
             fitting.append(f"config/{name}")
     return fitting
@@ -199,146 +176,121 @@ def unknown_methods(claims: list[Claim], losses: Losses) -> list[str]:
     return lines
 
 
-def _claim(entry: dict) -> Claim:
+def _claim(entry: dict, experiments: dict[str, list[str]]) -> Claim:
     selections = {key: _selection(entry[key]) for key in ("of", "than") if key in entry}
-    return Claim(**{**entry, **selections, "splits": tuple(entry.get("splits", ()))})
+    configs = tuple(experiments[entry.get("experiment", Claim.experiment)])
+    splits = tuple(entry.get("splits", ()))
+    return Claim(**{**entry, **selections, "splits": splits, "configs": configs})
 
 
-def _selection(stated: str | dict) -> Selection:
-    if isinstance(stated, str):
-        return Selection(stated)
-    chosen = {key: value for key, value in stated.items() if key in ("method", *_CHOICES)}
-    hyper = {key: value for key, value in stated.items() if key not in chosen}
-    return Selection(hyper=tuple(hyper.items()), **chosen)
+def _selection(entry: str | dict) -> Selection:
+    if isinstance(entry, str):
+        return Selection(entry)
+    choices = {key: value for key, value in entry.items() if key in _CHOICES}
+    hyper = [(k, v) for k, v in entry.items() if k != "method" and k not in _CHOICES]
+    return Selection(entry["method"], tuple(hyper), **choices)
 
 
-def _problems(entry, number: int) -> list[str]:
-    if not isinstance(entry, dict):
-        return [f"claim {number + 1}: must be a mapping, found {entry!r}"]
-    where = f"claim {entry.get('id', number + 1)}"
-    problems = [f"{where}: '{key}' is missing" for key in sorted(_REQUIRED - set(entry))]
-    known = sorted(_REQUIRED | _OPTIONAL)
-    problems += [
-        f"{where}: unknown key '{key}'{did_you_mean(str(key), known)} Allowed: {', '.join(known)}"
-        for key in entry
-        if key not in known
+def _problems(entry: dict, kinds: list[str]) -> list[str]:
+    """What the schema says against a claim, and what its study does."""
+    valid, problems = validated(entry, read_schema(SCHEMA)["$defs"]["claim"])
+    checks = [
+        _side_problems(valid),
+        _name_problems("experiment", valid.get("experiment", Claim.experiment), kinds),
+        _scale_problems(valid),
+        _metric_problems(valid),
+        _split_problems(valid),
     ]
-    if len({"value", "than", "than_metric"} & set(entry)) != 1:
-        problems.append(f"{where}: state exactly one of value, than and than_metric")
-    if "value" in entry and ("factor" in entry or "margin" in entry):
-        problems.append(f"{where}: factor and margin apply to `than` and than_metric, not value")
-    problems += _choice_problems(where, entry)
-    problems += _number_problems(where, entry)
-    problems += _split_problems(where, entry.get("splits", []), _study(entry))
-    for key in ("of", "than"):
-        if key in entry:
-            problems += _selection_problems(f"{where}: {key}", entry[key], _study(entry))
-            metric = metrics_of(_study(entry)).get(str(entry.get("metric")))
-            problems += _result_problems(f"{where}: {key}", entry[key], metric)
+    for side in ("of", "than"):
+        if side in valid:
+            checks += [_method_problems(side, valid), _result_problems(side, valid)]
+    for check in checks:
+        with suppress(Unjudged):  # it needs a value that the schema has refused
+            problems += check
     return problems
+
+
+def _name_problems(key: str, name: str, allowed: list[str], where: str = "") -> Iterator[str]:
+    if name not in allowed:
+        hint = did_you_mean(name, allowed)
+        yield f"{where}unknown {key} {name!r}{hint} Allowed: {', '.join(allowed)}"
 
 
 def _study(entry: dict) -> str | None:
-    """The study named; one that does not exist is reported as such and counts as none here."""
+    """The study that a claim names; one that does not exist counts as none here."""
     study = entry.get("study")
-    return study if isinstance(study, str) and study in _homes() else None
+    return study if study in _benchmark_of_study() else None
 
 
-def _choice_problems(where: str, entry: dict) -> list[str]:
-    metrics = list(metrics_of(_study(entry)))
-    allowed = {
-        "study": [study for study in _homes() if study is not None],
-        "metric": metrics,
-        "than_metric": metrics,
-        "relation": ["<", ">"],
-        "scale": ["linear", "log10", "absolute"],
-        "experiment": [*EXPERIMENTS],
-    }
-    return [
-        f"{where}: unknown {key} {entry[key]!r}{did_you_mean(str(entry[key]), values)} "
-        f"Allowed: {', '.join(values)}"
-        for key, values in allowed.items()
-        if key in entry and entry[key] not in values and not _may_be_own(key, entry[key], entry)
-    ]
+def _side_problems(entry: dict) -> Iterator[str]:
+    if len({"value", "than", "than_metric"} & set(entry)) != 1:
+        yield "state exactly one of value, than and than_metric"
+    if "value" in entry and ("factor" in entry or "margin" in entry):
+        yield "factor and margin apply to `than` and than_metric, not value"
 
 
-def _may_be_own(key: str, name, entry: dict) -> bool:
-    """Whether a name can be that of a metric of a config's own: it is spelt like one, like none of
-    the study's, and the study is of models that configs add metrics to."""
-    study = _study(entry)
-    if key not in ("metric", "than_metric") or _methods_of(study) is not None:
-        return False
-    own = isinstance(name, str) and NAME.fullmatch(name) is not None
-    return own and not did_you_mean(name, list(metrics_of(study)))
-
-
-def _split_problems(where: str, splits, study: str | None) -> list[str]:
-    if not isinstance(splits, list):
-        return [f"{where}: splits must be a list of forget splits, found {splits!r}"]
-    pattern = room(_homes()[study], "experiment").BENCHMARK.split_pattern
-    return [
-        f"{where}: splits: '{split}' is no forget split; they are called {pattern}"
-        for split in splits
-        if not re.fullmatch(pattern, str(split))
-    ]
-
-
-def _number_problems(where: str, entry: dict) -> list[str]:
-    problems = []
-    for key in ("value", "factor", "margin"):
-        if key in entry and not _is_number(entry[key]):
-            problems.append(f"{where}: {key} must be a number, found {entry[key]!r}")
-    seeds = entry.get("seeds_at_least", 3)
-    if not isinstance(seeds, int) or seeds < 2:
-        problems.append(f"{where}: seeds_at_least must be a whole number from 2, found {seeds!r}")
-    if entry.get("scale") == "log10" and _is_number(entry.get("value")) and entry["value"] <= 0:
-        problems.append(f"{where}: value must be positive on scale log10, found {entry['value']}")
-    metric = str(entry.get("metric"))
-    if f"{LOG10}{metric}" in metrics_of(_study(entry)) and entry.get("scale") != "log10":
-        problems.append(
-            f"{where}: {metric} is averaged on the log scale, like every p-value: state "
-            f"`scale: log10`, found {entry.get('scale', 'linear')!r}"
+def _scale_problems(entry: dict) -> Iterator[str]:
+    scale, metric = entry.get("scale", Claim.scale), entry["metric"]
+    if scale == "log10" and entry.get("value", 1) <= 0:
+        yield f"value must be positive on scale log10, found {entry['value']}"
+    if f"{LOG10}{metric}" in metrics_of(_study(entry)) and scale != "log10":
+        yield (
+            f"{metric} is averaged on the log scale, like every p-value: state `scale: log10`, "
+            f"found {scale!r}"
         )
-    return problems
 
 
-def _selection_problems(where: str, stated, study: str | None) -> list[str]:
-    method = stated.get("method") if isinstance(stated, dict) else stated
-    if not isinstance(method, str):
-        return [f"{where}: names no method, but {method!r}. {TARGET}, {RETRAIN}, {known()}"]
-    methods = _methods_of(study)
-    if methods is not None and method not in methods:
-        hint = did_you_mean(method, list(methods))
-        return [f"{where}: unknown method {method!r}{hint} Allowed: {', '.join(methods)}"]
-    # of the registry's others: unknown_methods()
-    checked = [TARGET, RETRAIN, *names()] if methods is None else methods
-    if not isinstance(stated, dict) or method not in checked:
-        return []
-    allowed = _hyper_of(method, study)
-    return [
-        f"{where}: unknown hyper-parameter '{key}' of {method}. Allowed: "
-        f"{', '.join(sorted(allowed)) or 'none'}"
-        for key in stated
-        if key != "method" and key not in allowed
-    ]
+def _metric_problems(entry: dict) -> Iterator[str]:
+    """An unknown study or metric. In a study of models that configs add metrics to, a name that is
+    spelt like a metric and like none of the study's can be that of a config's own."""
+    study = _study(entry)
+    if "study" in entry:
+        known_studies = [name for name in _benchmark_of_study() if name is not None]
+        yield from _name_problems("study", entry["study"], known_studies)
+    metrics = list(metrics_of(study))
+    for key in ("metric", "than_metric"):
+        name = entry.get(key)
+        extensible = _methods_of(study) is None
+        if name is None or extensible and NAME.fullmatch(name) and not did_you_mean(name, metrics):
+            continue
+        yield from _name_problems(key, name, metrics)
 
 
-def _result_problems(where: str, stated, metric: Metric | None) -> list[str]:
-    """Which results: unknown choices, and those that the metric does not have."""
-    if not isinstance(stated, dict):
-        return []
-    problems = [
-        f"{where}: unknown {key} {stated[key]!r}. Allowed: {', '.join(allowed)}"
-        for key, allowed in _CHOICES.items()
-        if key in stated and stated[key] not in allowed
-    ]
+def _split_problems(entry: dict) -> Iterator[str]:
+    pattern = room(_benchmark_of_study()[_study(entry)], "experiment").BENCHMARK.split_pattern
+    for split in entry.get("splits", []):
+        if not re.fullmatch(pattern, split):
+            yield f"splits: '{split}' is no forget split; they are called {pattern}"
+
+
+def _method_problems(side: str, entry: dict) -> Iterator[str]:
+    """An unknown method of a study without the registry's, or an unknown hyper-parameter; of the
+    registry's methods and a config's own unknown_methods() tells."""
+    selection, methods = _selection(entry[side]), _methods_of(_study(entry))
+    if methods is not None and selection.method not in methods:
+        yield from _name_problems("method", selection.method, list(methods), f"{side}: ")
+        return
+    if methods is None and not selection.constant and selection.method not in names():
+        return
+    allowed = _hyper_of(selection.method, _study(entry))
+    keys = [key for key in entry[side] if key != "method"] if isinstance(entry[side], dict) else []
+    for key in keys:
+        if key not in allowed:
+            yield (
+                f"{side}: unknown hyper-parameter '{key}' of {selection.method}. Allowed: "
+                f"{', '.join(sorted(allowed)) or 'none'}"
+            )
+
+
+def _result_problems(side: str, entry: dict) -> Iterator[str]:
+    """Choices of results that the metric does not have."""
+    metric = metrics_of(_study(entry)).get(entry["metric"])
     attacked = metric is not None and metric.of_attack
-    misplaced = ("at", "pick") if attacked else ("attack",)
-    return problems + [
-        f"{where}: {key} does not go with the metric '{metric.title if metric else None}'"
-        for key in misplaced
-        if key in stated
-    ]
+    selection = _selection(entry[side])
+    if attacked and (selection.at != "last" or selection.pick):
+        yield f"{side}: at and pick do not go with the metric '{entry['metric']}'"
+    if not attacked and selection.attack:
+        yield f"{side}: attack does not go with the metric '{entry['metric']}'"
 
 
 def _hyper_of(method: str, study: str | None, losses: Losses = FORGET_LOSSES) -> set[str]:
@@ -348,7 +300,3 @@ def _hyper_of(method: str, study: str | None, losses: Losses = FORGET_LOSSES) ->
         return set()
     replaced = {"reference"} if can_be_replaced(terms(method, losses)[0]) else set()
     return {*hyper_parameters(method, losses), *_OVERRIDES, *replaced, *_CHOICES}
-
-
-def _is_number(value) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

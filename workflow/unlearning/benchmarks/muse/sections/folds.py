@@ -1,4 +1,4 @@
-"""Scalability and sustainability: larger forget sets, and one request after the other."""
+"""Section of MUSE's scalability (larger forget sets) and sustainability (successive requests)."""
 
 import altair
 import pandas
@@ -7,11 +7,11 @@ from unlearning.benchmarks.muse.files import FORGET
 from unlearning.benchmarks.muse.metrics import METRICS
 from unlearning.reporting.charts.palette import channels
 from unlearning.reporting.charts.specs import Panel, emphasis, inline_data
-from unlearning.reporting.frame import finals
+from unlearning.reporting.frame import RUN, finals, units
 from unlearning.reporting.labels import NAMES, RETRAIN, TARGET
 from unlearning.reporting.section import Content, Figure
 from unlearning.reporting.sections.results import metric_row
-from unlearning.reporting.tables import SEEDS, Cell, Column, Table, columns
+from unlearning.reporting.tables import Cell, Column, Table, columns, counts
 
 TITLE = "Folds"
 SHOWN = ("scalability", "sustainability")
@@ -34,82 +34,85 @@ def content(report) -> Content:
     """Empty without a run on further folds."""
     tables, figures = {}, {}
     for name, (prefix, title, axis) in KINDS.items():
-        rows = folds(finals(report.frame), prefix)
-        present = set(rows["metric"])
+        models = models_by_fold(finals(report.frame), prefix)
+        if models.empty:
+            tables[name], figures[name] = [], Figure([], note=NOTE)
+            continue
+        present = set(models["metric"])
         keys = [key for key in METRICS if key in present]
-        lines = [
-            metric_row(report, own, keys, [Cell(str(fold), fold)])
-            for (_, fold), own in rows.groupby(["label", "fold"], sort=False)
-        ]
-        heads = [Column("fold", axis), *columns(keys, report.results.metrics), SEEDS]
-        tables[name] = [Table(name, title, heads, lines)] if lines else []
-        panels = [_panel(report, rows, key, title, axis) for key in SHOWN_METRICS] if lines else []
-        figures[name] = Figure(panels, note="" if panels else NOTE)
+        rows = []
+        for (_, fold), values in models.groupby(["label", "fold"], sort=False):
+            rows.append(metric_row(report, values, keys, [Cell(str(fold), fold)]))
+        heads = [Column("fold", axis), *columns(keys, report.results.metrics), counts(report.unit)]
+        tables[name] = [Table(name, title, heads, rows)]
+        figures[name] = Figure([_panel(report, models, key, title, axis) for key in SHOWN_METRICS])
     return Content(tables=tables, figures=figures, empty=not any(tables.values()))
 
 
-def folds(models: pandas.DataFrame, prefix: str) -> pandas.DataFrame:
+def models_by_fold(models: pandas.DataFrame, prefix: str) -> pandas.DataFrame:
     """Finished models of the splits of one kind with their number of folds or requests, `fold`;
     fold 1 is the forget run of the same seeds."""
-    later = models[models["split"].str.startswith(prefix)]
-    runs = later[["label", "seed"]].drop_duplicates()
-    first = models[models["split"] == FORGET].merge(runs, on=["label", "seed"])
-    numbers = later["split"].str[-1].astype(int)
-    both = pandas.concat([first.assign(fold=1), later.assign(fold=numbers)])
-    order = {label: place for place, label in enumerate(later["label"].unique())}
-    return both.sort_values(
-        ["label", "fold"], key=lambda c: c.map(order) if c.name == "label" else c, kind="stable"
-    )
+    further = models[models["split"].str.startswith(prefix)]
+    runs = further[["label", *RUN]].drop_duplicates()
+    forget = models[models["split"] == FORGET].merge(runs, on=["label", *RUN])
+    numbers = further["split"].str[-1].astype(int)
+    rows = pandas.concat([forget.assign(fold=1), further.assign(fold=numbers)])
+    # Labels keep the order in which the report lists them.
+    rows["label"] = pandas.Categorical(rows["label"], further["label"].unique())
+    rows = rows.sort_values(["label", "fold"], kind="stable")
+    return rows.astype({"label": str})
 
 
 def _panel(report, rows: pandas.DataFrame, metric: str, title: str, axis: str) -> Panel:
     """Means as a line, one standard deviation as bars, seeds as small marks; the target and the
     retrained models as level lines."""
+    metric_title = METRICS[metric].title
     rows = rows[rows["metric"] == metric]
     labels = [NAMES[TARGET], NAMES[RETRAIN], *rows["label"].unique()]
     channel = channels({label: report.styles[label] for label in labels})
-    declared = METRICS[metric]
-    moments = rows.groupby(["label", "fold"], sort=False)["value"].agg(["mean", "std", "count"])
+    averaged = units(rows, ["label", "fold"]).groupby(["label", "fold"], sort=False)["value"]
+    moments = averaged.agg(["mean", "std", "count"])
+    moments = moments.fillna({"std": 0}).reset_index()
     means = []
-    for (label, fold), (mean, sd, n) in zip(
-        moments.index, moments.fillna(0).to_numpy(), strict=True
-    ):
+    for row in moments.itertuples():
         mark = {
-            "label": label,
-            "fold": int(fold),
-            "seeds": f"mean of {int(n)}",
-            "value": round(mean, 3),
+            "label": row.label,
+            "fold": row.fold,
+            "seeds": f"mean of {row.count}",
+            "value": round(row.mean, 3),
+            "low": round(row.mean - row.std, 3),
+            "high": round(row.mean + row.std, 3),
         }
-        means.append(mark | {"low": round(mean - sd, 3), "high": round(mean + sd, 3)})
+        means.append(mark)
     seeds = rows[["label", "fold", "value"]].to_dict("records")
-    references = [
-        {"label": name, "value": round(report.spreads[FORGET, name][metric].mean, 3)}
-        for name in labels[:2]
-        if metric in report.spreads[FORGET, name]
-    ]
+    baselines = []
+    for name in (NAMES[TARGET], NAMES[RETRAIN]):
+        spreads = report.spreads[FORGET, name]
+        if metric in spreads:
+            baselines.append({"label": name, "value": round(spreads[metric].mean, 3)})
     x = altair.X(
         "fold:Q",
         title=axis,
         scale=altair.Scale(zero=False, padding=12),
         axis=altair.Axis(values=sorted({mark["fold"] for mark in means}), format="d"),
     )
-    y = altair.Y("value:Q", title=f"{declared.title}, percent")
-    drawn = altair.Chart(inline_data(means))
+    y = altair.Y("value:Q", title=f"{metric_title}, percent")
+    summary = altair.Chart(inline_data(means))
     tooltip = ["label:N", altair.Tooltip("fold:Q", title=axis), "value:Q", "seeds:N"]
     colour = channel["color"]
     chart = altair.layer(
-        altair.Chart(inline_data(references))
+        altair.Chart(inline_data(baselines))
         .mark_rule(strokeWidth=1.3)
         .encode(y=y, tooltip=["label:N", "value:Q"], opacity=emphasis(0.8, 0.3), **channel),
-        drawn.mark_rule(strokeWidth=1.5).encode(
+        summary.mark_rule(strokeWidth=1.5).encode(
             x=x, y="low:Q", y2="high:Q", color=colour, opacity=emphasis(0.8, 0.1)
         ),
-        drawn.mark_line(strokeWidth=2).encode(x=x, y=y, opacity=emphasis(0.95, 0.1), **channel),
-        drawn.mark_point(filled=True, size=50).encode(
+        summary.mark_line(strokeWidth=2).encode(x=x, y=y, opacity=emphasis(0.95, 0.1), **channel),
+        summary.mark_point(filled=True, size=50).encode(
             x=x, y=y, color=colour, tooltip=tooltip, opacity=emphasis(1, 0.1)
         ),
         altair.Chart(inline_data(seeds))
         .mark_point(size=22)
         .encode(x=x, y=y, color=colour, opacity=emphasis(0.6, 0.05)),
     )
-    return Panel(f"{title}: {declared.title}", chart, 240)
+    return Panel(f"{title}: {metric_title}", chart, 240)

@@ -1,4 +1,4 @@
-"""What is forgotten against what is kept, at the end, on the way and under relearning attacks."""
+"""Section of figures: forget set against retain set, epochs, relearning attacks."""
 
 import altair
 import pandas
@@ -6,8 +6,8 @@ import pandas
 from unlearning.benchmarks.own.metrics import METRICS
 from unlearning.reporting.charts.palette import channels
 from unlearning.reporting.charts.specs import Panel, emphasis, inline_data
-from unlearning.reporting.frame import COURSE, MODEL, RELEARN, finals, wide
-from unlearning.reporting.labels import attack_title
+from unlearning.reporting.frame import COURSE, MODEL, RELEARN, RUN, finals, units, wide
+from unlearning.reporting.labels import attack_title, run_titles
 from unlearning.reporting.section import Content, Figure
 
 TITLE = "Figures"
@@ -25,37 +25,37 @@ FORGET, RETAIN = "forget_probability", "retain_probability"
 
 
 def content(report) -> Content:
-    """Figures without runs say what to set."""
-    course = report.frame[report.frame["phase"] == COURSE]
-    attacked = report.frame[report.frame["phase"] == RELEARN]
-    on_the_way = bool(report.experiment.config["unlearn"]["trajectory"])
-    epochs = [
-        _curves(report, METRICS[name].title, course, name)
-        for name in (FORGET, RETAIN)
-        if on_the_way
-    ]
-    attacks = [
-        _curves(report, attack_title(attack), rows, FORGET)
-        for attack, rows in attacked.groupby("attack", sort=False)
-    ]
-    panels = {"trade_off": [_trade_off(report)], "epochs": epochs, "attacks": attacks}
-    figures = {
-        name: Figure(shown, note="" if shown else NOTES[name]) for name, shown in panels.items()
+    """The figures; one without runs has a note on what to set."""
+    trajectories = report.frame[report.frame["phase"] == COURSE]
+    relearning = report.frame[report.frame["phase"] == RELEARN]
+    panels: dict[str, list[Panel]] = {
+        "trade_off": [_trade_off(report)],
+        "epochs": [],
+        "attacks": [],
     }
+    if report.experiment.config["unlearn"]["trajectory"]:
+        for name in (FORGET, RETAIN):
+            panels["epochs"].append(_curves(report, METRICS[name].title, trajectories, name))
+    for attack, rows in relearning.groupby("attack", sort=False):
+        panels["attacks"].append(_curves(report, attack_title(attack), rows, FORGET))
+    figures = {}
+    for name, charts in panels.items():
+        figures[name] = Figure(charts, note="" if charts else NOTES[name])
     csv = {
-        "trajectories": wide(course, [*MODEL, "epoch"], METRICS),
-        "relearning": wide(attacked, [*MODEL, "attack", "epoch"], METRICS),
+        "trajectories": wide(trajectories, [*MODEL, "epoch"], METRICS),
+        "relearning": wide(relearning, [*MODEL, "attack", "epoch"], METRICS),
     }
     return Content(csv, figures=figures)
 
 
 def _trade_off(report) -> Panel:
     """A mark for each model."""
-    models = wide(finals(report.frame), ["label", "seed"], [FORGET, RETAIN])
-    named = models.rename(columns={FORGET: "forget", RETAIN: "retain"}).astype({"seed": str})
+    models = wide(finals(report.frame), ["label", *RUN], [FORGET, RETAIN])
+    models["seed"] = run_titles(models)
+    models = models.drop(columns="draw").rename(columns={FORGET: "forget", RETAIN: "retain"})
     x = altair.X("forget:Q", title=METRICS[FORGET].title, scale=altair.Scale(domain=[0, 1]))
     y = altair.Y("retain:Q", title=METRICS[RETAIN].title, scale=altair.Scale(domain=[0, 1]))
-    marks = altair.Chart(inline_data(named.to_dict("records"))).mark_point(filled=True, size=90)
+    marks = altair.Chart(inline_data(models.to_dict("records"))).mark_point(filled=True, size=90)
     chart = marks.encode(
         x=x,
         y=y,
@@ -68,16 +68,17 @@ def _trade_off(report) -> Panel:
 
 def _curves(report, title: str, rows: pandas.DataFrame, metric: str) -> Panel:
     """A metric over epochs: means over the seeds of each variant."""
-    values = rows[rows["metric"] == metric]
-    means = values.groupby(["label", "epoch"], sort=False)["value"].mean().reset_index()
+    moments = ["label", "epoch"]
+    values = units(rows[rows["metric"] == metric], moments)
+    means = values.groupby(moments, sort=False)["value"].mean().reset_index()
     present = set(means["label"])
-    look = channels({k: style for k, style in report.styles.items() if k in present})
+    styles = {label: style for label, style in report.styles.items() if label in present}
     chart = altair.Chart(inline_data(means.to_dict("records"))).mark_line(point=True, strokeWidth=2)
     chart = chart.encode(
         x=altair.X("epoch:Q", title="Epoch"),
         y=altair.Y("value:Q", title=METRICS[metric].title, scale=altair.Scale(domain=[0, 1])),
         tooltip=["label:N", "epoch:Q", "value:Q"],
         opacity=emphasis(0.95, 0.1),
-        **look,
+        **channels(styles),
     )
     return Panel(title, chart)

@@ -1,4 +1,4 @@
-"""Curves of each study, means with bands over seeds."""
+"""Section of figures: the curves of each study, means with bands over seeds."""
 
 from collections.abc import Mapping
 
@@ -36,59 +36,58 @@ CURVES = {
 
 
 def content(report) -> Content:
-    """A figure for each study; those that the experiment lacks say so."""
-    course = report.frame[report.frame["phase"] == COURSE]
+    """A figure for each study; for a study that the experiment lacks, a note."""
+    trajectories = report.frame[report.frame["phase"] == COURSE]
     figures = {}
     for study, draw in _PANELS.items():
         panels = []
         for split in report.results.places.get(study, []):
-            here = course[course["split"] == split]
-            if len(here):
-                look = {k: v for k, v in report.styles.items() if k in set(here["label"])}
-                panels += draw(split.partition(", ")[2], here, look)
+            rows = trajectories[trajectories["split"] == split]
+            if len(rows):
+                labels = set(rows["label"])
+                styles = {k: style for k, style in report.styles.items() if k in labels}
+                panels += draw(split.partition(", ")[2], rows, styles)
         figures[study] = Figure(panels, "medium", 3, note="" if panels else NOTE)
-    present = [study for study in HEADS if report.experiment.studies.get(study)]
-    seeds = {study: len(report.experiment.studies[study]["seeds"]) for study in present}
+    studies = report.experiment.studies
+    seeds = {study: len(studies[study]["seeds"]) for study in HEADS if study in studies}
     return Content(figures=figures, words={"seeds": seeds, "heads": HEADS})
 
 
-def _of(curve: str, course: pandas.DataFrame) -> pandas.DataFrame:
-    return course[course["metric"] == f"{curve} by step"]
+def _curve(name: str, rows: pandas.DataFrame) -> pandas.DataFrame:
+    return rows[rows["metric"] == f"{name} by step"]
 
 
-def _logistic(where: str, course: pandas.DataFrame, look: dict[str, Style]) -> list[Panel]:
-    marks = {name: bands(_of(name, course)) for name in ("forget_distance", "retain_distance")}
+def _logistic(setting: str, rows: pandas.DataFrame, styles: dict[str, Style]) -> list[Panel]:
+    panels, marks = [], {}
+    for name in ("forget_distance", "retain_distance"):
+        marks[name] = bands(_curve(name, rows))
+        chart = curve_chart(marks[name], CURVES[name], styles, log=True)
+        panels.append(Panel(f"{setting}: {CURVES[name].lower()}", chart))
+    return [*panels, Panel(f"{setting}: both", _path(marks, styles))]
+
+
+def _divergence(setting: str, rows: pandas.DataFrame, styles: dict[str, Style]) -> list[Panel]:
     panels = []
-    for name, curve in marks.items():
-        chart = curve_chart(curve, CURVES[name], look, log=True)
-        panels.append(Panel(f"{where}: {CURVES[name].lower()}", chart))
-    return [*panels, Panel(f"{where}: both", _path(marks, look))]
+    for label, drift in _curve("drift", rows).groupby("label", sort=False):
+        panels.append(fitted_panel(f"{setting}: {label}", drift, CURVES["drift"], styles))
+    return panels
 
 
-def _divergence(where: str, course: pandas.DataFrame, look: dict[str, Style]) -> list[Panel]:
-    drift = _of("drift", course)
-    return [
-        fitted_panel(f"{where}: {label}", rows, CURVES["drift"], look)
-        for label, rows in drift.groupby("label", sort=False)
-    ]
-
-
-def _markov(where: str, course: pandas.DataFrame, look: dict[str, Style]) -> list[Panel]:
-    return [
-        Panel(
-            f"{where.capitalize()}: {CURVES[name]}",
-            curve_chart(bands(_of(name, course)), CURVES[name], look, title="Step of unlearning"),
-        )
-        for name in ("retain", "forget1", "forget2")
-    ]
+def _markov(setting: str, rows: pandas.DataFrame, styles: dict[str, Style]) -> list[Panel]:
+    panels = []
+    for name in ("retain", "forget1", "forget2"):
+        marks = bands(_curve(name, rows))
+        chart = curve_chart(marks, CURVES[name], styles, title="Step of unlearning")
+        panels.append(Panel(f"{setting.capitalize()}: {CURVES[name]}", chart))
+    return panels
 
 
 _PANELS = {"logistic": _logistic, "divergence": _divergence, "markov": _markov}
 
 
 def _path(marks: Mapping[str, list[dict]], styles: dict[str, Style]):
-    """The mean path in the plane of both distances; the end is marked."""
-    look = channels(styles)
+    """The mean path in the plane of both distances, with a mark at its end."""
+    style_channels = channels(styles)
     points = []
     for forget, retain in zip(marks["forget_distance"], marks["retain_distance"], strict=True):
         if forget["value"] > 0 and retain["value"] > 0:
@@ -102,8 +101,8 @@ def _path(marks: Mapping[str, list[dict]], styles: dict[str, Style]):
     ends = altair.Chart(inline_data([point for point in points if point["step"] == last]))
     tooltip = ["label:N", "forget:Q", "retain:Q"]
     return altair.layer(
-        line.encode(x=x, y=y, order="step:Q", opacity=emphasis(0.95, 0.1), **look),
+        line.encode(x=x, y=y, order="step:Q", opacity=emphasis(0.95, 0.1), **style_channels),
         ends.mark_point(filled=True, size=64).encode(
-            x=x, y=y, tooltip=tooltip, color=look["color"], opacity=emphasis(1, 0.1)
+            x=x, y=y, tooltip=tooltip, color=style_channels["color"], opacity=emphasis(1, 0.1)
         ),
     )

@@ -2,7 +2,7 @@
 
 from argparse import ArgumentParser, Namespace
 
-from unlearning.benchmarks.synthetic.logistic import course, objective, prepare
+from unlearning.benchmarks.synthetic.logistic import objective, prepare, unlearning_curves
 from unlearning.files import write_json
 from unlearning.progress import Progress
 from unlearning.stages.arguments import add_synthetic
@@ -10,20 +10,21 @@ from unlearning.training.session import run_origin
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments that rule unlearn_logistic shows."""
+    """Arguments of the stage, as rule unlearn_logistic gives them."""
     add_synthetic(parser)
 
 
 def run(args: Namespace) -> None:
-    """Learn, retrain, unlearn, write the curves."""
+    """Train the target and the retrained model, unlearn with each method, write the curves."""
     settings = args.settings
     study = prepare(settings["gaussian"], settings["alpha"], args.seed)
-    runs, progress = [], Progress("unlearning", len(settings["runs"]))
+    progress = Progress("unlearning", len(settings["runs"]))
+    runs = []
     for done, entry in enumerate(settings["runs"], 1):
         hyper = dict(entry["hyper"])
         lr = hyper.pop("lr")
         losses = objective(entry["method"], hyper)
-        curves = course(study, losses, lr, settings["steps"], settings["every"])
+        curves = unlearning_curves(study, losses, lr, settings["steps"], settings["every"])
         runs.append({**entry, "curves": curves})
         progress.update(done, entry["method"])
     record = {"seed": args.seed, "settings": settings, "runs": runs, **run_origin()}

@@ -10,16 +10,19 @@ from unlearning.training.session import run_origin
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments that rule unlearn_markov shows."""
+    """Arguments of the stage, as rule unlearn_markov gives them."""
     add_synthetic(parser)
 
 
 def run(args: Namespace) -> None:
-    """Learn, retrain, unlearn, write the curves. On the CPU: models this small gain nothing from a
-    GPU, and the numbers are the same on every run."""
+    """Train the target and the retrained model, unlearn with each method, write the curves.
+
+    All on the CPU: models this small gain nothing from a GPU, and runs give equal numbers.
+    """
     settings = args.settings
     study = MarkovStudy(settings, args.seed)
-    runs, progress = [], Progress("unlearning", len(settings["runs"]))
+    progress = Progress("unlearning", len(settings["runs"]))
+    runs = []
     for done, entry in enumerate(settings["runs"], 1):
         runs.append({**entry, **study.unlearn(entry["method"], entry["hyper"])})
         progress.update(done, entry["method"])
