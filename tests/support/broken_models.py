@@ -111,7 +111,7 @@ WEIGHT_CHANGES = [
     Broken("no norm", dropped("norm.weight"), ("lacks", NORM)),
     Broken("no tensor at all", dropped("weight"), ("lacks", "tensors")),
     Broken("a layer more by config", settings(CONFIG, num_hidden_layers=3), ("layers.2.",)),
-    Broken("a layer less by config", settings(CONFIG, num_hidden_layers=1), ("do not belong", LAYER)),
+    Broken("one layer by config", settings(CONFIG, num_hidden_layers=1), ("do not belong", LAYER)),
     Broken("tied by config", settings(CONFIG, tie_word_embeddings=True), None),
     Broken("wider by config", settings(CONFIG, hidden_size=32), ("config.json", EMBEDDING)),
     Broken("feed-forward", settings(CONFIG, intermediate_size=32), ("[24, 16]", "[32, 16]")),

@@ -135,9 +135,8 @@ def _remote_metrics(settings: dict) -> list[str]:
     remote = []
     for entry in settings.get("metric_list") or []:
         name = str(entry["metric"])
-        local = (
-            name in METRIC_REGISTRY or Path(name).is_absolute()
-        )  # !function, a path in the task's folder
+        # a !function of the task's folder has become an absolute path
+        local = name in METRIC_REGISTRY or Path(name).is_absolute()
         if entry.get("hf_evaluate") or not local:
             remote.append(name)
     return remote
