@@ -14,15 +14,32 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake_executor_plugin_slurm import Executor
 from snakemake_interface_executor_plugins.settings import ExecMode
 
 from unlearning.benchmark import OTHER_ANSWERS, on_the_way
+from unlearning.cluster.cancelled import without_retries_of_cancelled_jobs
 from unlearning.config.reading import read_experiment, ready_experiment
 from unlearning.errors import UserError
 from unlearning.fingerprint import fingerprint
 from unlearning.methods.references import PATTERN as REFERENCES
 from unlearning.outside import digests_text
 from unlearning.reporting.section import sections
+
+# Of the profile: what every job asks for on this site, the names of its GPUs among it.
+DEFAULTS = workflow.resource_settings.default_resources
+SITE = dict(argument.split("=", 1) for argument in DEFAULTS.args) if DEFAULTS else {}
+
+without_retries_of_cancelled_jobs(Executor)
+
+
+def site_values():
+    """Key of the profile -> its values, for all jobs and for those of single rules."""
+    values = {key: [value] for key, value in SITE.items()}
+    for resources in workflow.resource_settings.overwrite_resources.values():
+        for key, resource in resources.items():
+            values.setdefault(key, []).append(str(resource.raw))
+    return values
 
 
 def load():
@@ -33,7 +50,7 @@ def load():
         files = map(Path, workflow.configfiles)
         if workflow.exec_mode != ExecMode.DEFAULT:  # a job of a run that has been checked
             return read_experiment(files, values, ROOT)
-        experiment = ready_experiment(files, values, ROOT)
+        experiment = ready_experiment(files, values, ROOT, site_values())
         # here, not above: it loads scipy, and a job of a cluster reads this file too
         from unlearning.evaluation.own import declare_own_metrics
         from unlearning.reporting.claims.file import load_claims, unknown_methods
@@ -77,11 +94,6 @@ shell.prefix(
     " export HUB_AS_SET=${{HF_HUB_OFFLINE:-}} HF_HUB_OFFLINE=1"
     f"{ASKED}; "
 )
-
-
-# Of the profile: what every job asks for on this site, the names of its GPUs among it.
-DEFAULTS = workflow.resource_settings.default_resources
-SITE = dict(argument.split("=", 1) for argument in DEFAULTS.args) if DEFAULTS else {}
 
 
 def drawn(wildcards):

@@ -14,13 +14,13 @@ PATH = re.compile(r"/(api/)?(models/|datasets/)?([\w.-]+/[\w.-]+)(?:/(\w+)/([^/?
 class FakeHub:
     """Repositories ("models/a/b", "datasets/a/b") -> folder; `gated` ones only list their files.
 
-    `asked` collects method and path of each request. `token` is the only one that is accepted.
+    `requests` collects method and path of each request. `token` is the only one that is accepted.
     `cut` names a file whose first download breaks off half-way.
     """
 
     def __init__(self, repositories: dict[str, Path], gated: tuple[str, ...] = ()):
         self.repositories, self.gated = repositories, gated
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.token = self.cut = None
         hub = self
 
@@ -49,7 +49,7 @@ class FakeHub:
         self.server.server_close()
 
     def answer(self, request) -> None:
-        self.asked.append(f"{request.command} {request.path}")
+        self.requests.append(f"{request.command} {request.path}")
         api, kind, name, verb, revision, file = PATH.fullmatch(request.path.split("?")[0]).groups()
         repository = f"{kind or 'models/'}{name}"
         given = (request.headers.get("Authorization") or "").removeprefix("Bearer ")

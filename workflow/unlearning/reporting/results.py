@@ -18,7 +18,7 @@ from unlearning.evaluation.metrics import Metric, task_metric
 from unlearning.evaluation.records import read_metrics, read_rows
 from unlearning.files import read_json
 from unlearning.methods import references
-from unlearning.reporting.frame import COURSE, FINAL, RELEARN, finals, relearned, tidy
+from unlearning.reporting.frame import AGAINST, COURSE, FINAL, RELEARN, finals, relearned, tidy
 from unlearning.reporting.labels import RETRAIN, TARGET, model_label
 
 
@@ -93,10 +93,15 @@ class Evaluation:
     metrics: dict[str, float]
 
 
+Compared = dict[str | tuple[str, str], float]
+
+
 class Comparison:
     """What a benchmark computes from the evaluations of two models, for each forget split.
 
-    This one compares nothing. retrained: run -> evaluation, the main reference first.
+    This one compares nothing. retrained: run -> evaluation, the main reference first. In what it
+    returns a metric is a mean over the retrained models; (metric, run) is its value beside one of
+    several alone.
     """
 
     def __init__(
@@ -110,7 +115,7 @@ class Comparison:
         self.experiment, self.split, self.target = experiment, split, target
         self.others, self.details = retrained, details
 
-    def model(self, model: Evaluation) -> dict[str, float]:
+    def model(self, model: Evaluation) -> Compared:
         """Of the target or an unlearned model."""
         return {}
 
@@ -118,7 +123,7 @@ class Comparison:
         """Of a retrained model; what it is compared with is the benchmark's choice."""
         return {}
 
-    def point(self, point: dict, name: str) -> dict[str, float]:
+    def point(self, point: dict, name: str) -> Compared:
         """All metrics of a point of a trajectory; name: for messages."""
         return point["metrics"]
 
@@ -142,7 +147,7 @@ class Reader:
         self.missing: list[Path] = []
         self.sizes: dict[str, dict[str, int]] = {}
         self.details: dict[str, Any] = {}
-        self.targets: dict[str, dict[str, float]] = {}  # split -> metrics of its target
+        self.targets: dict[str, Compared] = {}  # split -> metrics of its target
         self.harness: dict[Path, dict] = {}
 
     def read(self, metrics: dict[str, Metric], study: str | None = None) -> Results:
@@ -280,9 +285,14 @@ class Reader:
         label = model_label(cell.method, dict(cell.hyper))
         return (cell.split, cell.method, cell.variant, label, cell.seed, cell.draw, cell.run)
 
-    def _add(self, key, phase, attack, epoch, step, collapsed, metrics: dict[str, float]) -> None:
-        place = (*key, phase, attack, epoch, step, collapsed)
-        self.rows += [(*place, metric, value) for metric, value in metrics.items()]
+    def _add(self, key, phase, attack, epoch, step, collapsed, metrics: Compared) -> None:
+        moment = (epoch, step, collapsed)
+        for metric, value in metrics.items():
+            if isinstance(metric, str):
+                self.rows.append((*key, phase, attack, "", *moment, metric, value))
+            elif phase == COURSE:  # which ends with the finished model
+                name, run = metric
+                self.rows.append((*key, AGAINST, attack, run, *moment, name, value))
 
     def _there(self, *paths: Path) -> bool:
         """Whether files are there; remembered as missing otherwise."""

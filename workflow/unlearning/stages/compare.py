@@ -38,8 +38,9 @@ def text(result: Differences, most: int) -> str:
     count = numbers["kind"].value_counts().reindex([BEYOND, SINGLE, WITHIN, SAME], fill_value=0)
     lines = [
         f"{len(numbers)} numbers that both have: {count[BEYOND]} differ beyond the spread of "
-        f"their seeds (Welch's t-test, p < 0.05; one in twenty does by chance), {count[SINGLE]} "
-        f"single values differ, {count[WITHIN]} differ within their spread, {count[SAME]} are equal"
+        f"their seeds or draws (Welch's t-test, p < 0.05; one in twenty does by chance), "
+        f"{count[SINGLE]} single values differ, {count[WITHIN]} differ within their spread, "
+        f"{count[SAME]} are equal"
     ]
     changed = numbers[numbers["kind"].isin([BEYOND, SINGLE])]
     for row in changed.head(most).itertuples():

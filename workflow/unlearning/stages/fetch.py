@@ -1,4 +1,4 @@
-"""Take what an experiment needs from the hub into the local cache, and verify it."""
+"""Fetch a model or data set from the hub into the local cache, and verify it."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path

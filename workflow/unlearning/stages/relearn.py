@@ -1,4 +1,4 @@
-"""Relearning attack: fine-tune an unlearned model on a part of the forget set.
+"""Attack an unlearned model by relearning: fine-tune it on a part of the forget set.
 
 As in the SimNPO paper (arXiv 2410.07163) §6: about 20% of the forget set, random rows or those with
 the shortest answers, and forget quality after each epoch.

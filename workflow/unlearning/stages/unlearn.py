@@ -75,6 +75,7 @@ def run(args: Namespace) -> None:
     encoder = make_encoder(tokenizer, settings, recipe.max_length, model)
     source = make_source(args, model, encoder, objective, recipe, accelerator)
     show_plan(source.plan, accelerator)
+    # a second copy of the target, because training changes the first
     teacher = load_model(args.model, precision) if objective.needs.teacher else None
     adapter = add_lora(model, recipe, args.seed, settings, args.model)
     finalise = make_finalise(args, objective)
@@ -107,7 +108,7 @@ def run(args: Namespace) -> None:
         )
         record = {"stage": "unlearn", **history_record(source.plan, history)}
         write_json(args.trajectory, {**record, "points": history.points})
-    if state:
+    if state:  # not before the outputs are complete
         state.remove()
 
 

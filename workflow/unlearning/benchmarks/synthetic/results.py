@@ -49,11 +49,13 @@ def read(experiment: SyntheticExperiment) -> Results:
             steps = curves["step"]
             for name, quantity in QUANTITIES[job.study].items():
                 value = quantity.value(curves)
-                rows.append((*key, FINAL, "", None, steps[-1], collapsed, name, value))
+                rows.append((*key, FINAL, "", "", None, steps[-1], collapsed, name, value))
             for name, values in curves.items():
                 if name != "step":
                     for step, value in zip(steps, values, strict=True):
-                        rows.append((*key, COURSE, "", None, step, False, f"{name} by step", value))
+                        rows.append(
+                            (*key, COURSE, "", "", None, step, False, f"{name} by step", value)
+                        )
     if not rows:
         raise UserError(
             f"no curves under {experiment.layout.root}: run the workflow, at least one job of it"

@@ -6,6 +6,8 @@ from unlearning.benchmarks.tofu.formulas import PARTS
 from unlearning.evaluation.membership import ATTACKS
 from unlearning.evaluation.metrics import RELATIVE
 from unlearning.evaluation.relative import SUFFIX
+from unlearning.reporting.frame import unit_of
+from unlearning.reporting.inference import DRAW
 from unlearning.reporting.labels import RETRAIN, SETS
 from unlearning.reporting.labels import p_value as p_text
 from unlearning.reporting.results import Results
@@ -26,7 +28,8 @@ def _of_sets(sets: Iterable[str], measures: Iterable[str]) -> list[str]:
 
 PARTS = PARTS  # of utility
 MAIN = (
-    *("forget_quality", "log10_forget_quality", "ks_statistic", "model_utility"),
+    *("forget_quality", "log10_forget_quality", "ks_statistic", "truth_ratio_shift"),
+    "model_utility",
     *_of_sets(["forget"], ["rouge", "probability", "truth_ratio", "truth_ratio_median"]),
     *PARTS,
 )
@@ -48,6 +51,7 @@ FURTHER_NOTE = (
     "(0.5 is chance); PrivLeak compares min-k with the retrained models, →0 is as private as "
     "retraining; differences from retraining are percent of the retrained models' number."
 )
+VARIED = ("log10_forget_quality", "ks_statistic", "model_utility", "forget_truth_ratio")
 ANSWERS = SETS
 CITED = ("tofu",)
 
@@ -64,12 +68,13 @@ def note(results: Results) -> str:
     count = (results.models["method"] == RETRAIN).sum()
     if count == len(results.splits) and not results.experiment.config["retrained"]:
         floors.append("a second seed in retrain.seeds gives it")
+    over = "draws, seeds" if unit_of(results.frame) == DRAW else "seeds"
     return (
         "Forget quality (FQ) is the p-value of a Kolmogorov–Smirnov test between the truth ratios "
         "of a model and of a retrained model on the forget set. Everywhere in this report it is "
-        "averaged over seeds and retrained models as 10 to the mean of its logarithm (a geometric "
-        "mean, with its deviation as a factor), so that one lucky seed does not lift the mean. "
-        "Compare it with the noise floor, which the row Retrained shows in place of "
+        f"averaged over {over} and retrained models as 10 to the mean of its logarithm (a "
+        "geometric mean, with its deviation as a factor), so that one lucky seed does not lift the "
+        "mean. Compare it with the noise floor, which the row Retrained shows in place of "
         f"the 1 that a retrained model scores against itself: {', '.join(floors)}. Truth ratios, "
         "and probabilities among choices, follow the variant "
         f"“{results.experiment.config['evaluation']['variant']}”."

@@ -24,8 +24,10 @@ class Tofu(Benchmark):
     generated = ("mini",)
     data_seeds = (("mini", "seed"),)
     sections = ("overview", "brief", "results", "fq_mu", "trajectories", "peaks", "grids")
-    sections += ("relearning", "strata", "weights", "reference", "divergence", "harness")
-    sections += ("answers", "claims", "published", "losses", "cost", "provenance", "cite")
+    sections += ("relearning", "strata", "weights", "reference", "divergence", "variance")
+    sections += ("limits",)
+    sections += ("harness", "answers", "claims", "published", "losses", "cost", "provenance")
+    sections += ("cite",)
     reads_logs = True
 
     def checks(self, sections: Collection[str]) -> list[Check]:

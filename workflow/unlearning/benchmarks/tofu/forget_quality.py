@@ -4,7 +4,7 @@ import inspect
 import math
 from dataclasses import dataclass
 
-from numpy import ndarray
+from numpy import median, ndarray
 from scipy.stats import ks_2samp
 
 from unlearning.benchmarks.tofu.formulas import OFFICIAL, log_truth_ratio
@@ -18,12 +18,14 @@ SMALLEST = 5e-324  # log10 of an underflown p-value stays finite
 
 @dataclass(frozen=True)
 class ForgetQuality:
-    """Two-sample Kolmogorov-Smirnov test over n rows each."""
+    """Two-sample Kolmogorov-Smirnov test over n rows each. shift: median of the model's log x less
+    that of the retrained model's, the size of an effect whose p-value depends on n."""
 
     p_value: float
     log10_p: float
     ks_statistic: float
     rows: int
+    shift: float
 
     def metrics(self) -> dict[str, float]:
         """The numbers by the names of metrics.METRICS."""
@@ -31,6 +33,7 @@ class ForgetQuality:
             "forget_quality": self.p_value,
             "log10_forget_quality": self.log10_p,
             "ks_statistic": self.ks_statistic,
+            "truth_ratio_shift": self.shift,
             "forget_quality_rows": self.rows,
         }
 
@@ -42,7 +45,8 @@ def compare(log_ratio: ndarray, retrained_log_ratio: ndarray) -> ForgetQuality:
     """
     test = _two_sample_test(log_ratio, retrained_log_ratio)
     log10_p = math.log10(max(test.pvalue, SMALLEST))
-    return ForgetQuality(float(test.pvalue), log10_p, float(test.statistic), len(log_ratio))
+    shift = float(median(log_ratio) - median(retrained_log_ratio))
+    return ForgetQuality(float(test.pvalue), log10_p, float(test.statistic), len(log_ratio), shift)
 
 
 def check_same_rows(forget: dict, retrained: dict, names: tuple[str, str]) -> None:

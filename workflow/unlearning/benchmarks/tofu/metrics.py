@@ -148,6 +148,15 @@ def _other_answers(name: str, title: str) -> dict[str, Metric]:
 
 _ABSOLUTE: dict[str, Metric] = {
     **_QUALITY,
+    "truth_ratio_shift": Metric(
+        "Shift of the median log truth ratio",
+        "zero",
+        "effect size beside FQ: median of log x less that of the retrained models; " + _TOFU,
+        (-math.inf, math.inf),
+        short="shift",
+        group="Forget quality",
+        unit="nats",
+    ),
     "forget_quality_rows": Metric(
         "Rows of the FQ test", "", "n on each side of the Kolmogorov–Smirnov test", (1.0, math.inf)
     ),
@@ -181,7 +190,7 @@ _ABSOLUTE: dict[str, Metric] = {
 METRICS = _ABSOLUTE | relative(_ABSOLUTE)
 
 # Metrics that compare two models.
-COMPARED = {*_QUALITY, "privleak", "mia_reference_auc", *relative(METRICS)}
+COMPARED = {*_QUALITY, "truth_ratio_shift", "privleak", "mia_reference_auc", *relative(METRICS)}
 # study of a claim -> its metrics; None: a claim that names no study
 ATTACK_METRICS = {
     "relearning_log10_drop": Metric(

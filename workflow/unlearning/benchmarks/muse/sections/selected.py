@@ -8,7 +8,7 @@ from unlearning.reporting.frame import COURSE, MODEL, finals, wide
 from unlearning.reporting.labels import RETRAIN, TARGET
 from unlearning.reporting.section import Content
 from unlearning.reporting.sections.results import metric_row
-from unlearning.reporting.tables import SEEDS, Cell, Column, Table, columns
+from unlearning.reporting.tables import Cell, Column, Table, columns, counts
 
 TITLE = "At the selected epoch"
 TABLES = ("selected",)
@@ -32,7 +32,8 @@ def content(report) -> Content:
         text = ", ".join(f"{epoch:g}" for epoch in epochs) or "–"
         cell = Cell(text, epochs.mean() if len(epochs) else None)
         rows.append(metric_row(report, values, keys, [cell]))
-    heads = [Column("epochs", "Epochs"), *columns(keys, report.results.metrics), SEEDS]
+    heads = [Column("epochs", "Epochs"), *columns(keys, report.results.metrics)]
+    heads.append(counts(report.unit))
     table = Table("selected", "At the selected epoch", heads, rows)
     csv = wide(selected, [*MODEL, "epoch"], METRICS)
     empty = not report.experiment.config["unlearn"]["trajectory"]

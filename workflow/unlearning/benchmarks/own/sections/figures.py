@@ -6,7 +6,7 @@ import pandas
 from unlearning.benchmarks.own.metrics import METRICS
 from unlearning.reporting.charts.palette import channels
 from unlearning.reporting.charts.specs import Panel, emphasis, inline_data
-from unlearning.reporting.frame import COURSE, MODEL, RELEARN, RUN, finals, wide
+from unlearning.reporting.frame import COURSE, MODEL, RELEARN, RUN, finals, units, wide
 from unlearning.reporting.labels import attack_title, run_titles
 from unlearning.reporting.section import Content, Figure
 
@@ -68,8 +68,9 @@ def _trade_off(report) -> Panel:
 
 def _curves(report, title: str, rows: pandas.DataFrame, metric: str) -> Panel:
     """A metric over epochs: means over the seeds of each variant."""
-    values = rows[rows["metric"] == metric]
-    means = values.groupby(["label", "epoch"], sort=False)["value"].mean().reset_index()
+    moments = ["label", "epoch"]
+    values = units(rows[rows["metric"] == metric], moments)
+    means = values.groupby(moments, sort=False)["value"].mean().reset_index()
     present = set(means["label"])
     styles = {label: style for label, style in report.styles.items() if label in present}
     chart = altair.Chart(inline_data(means.to_dict("records"))).mark_line(point=True, strokeWidth=2)

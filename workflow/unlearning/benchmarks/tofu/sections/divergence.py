@@ -55,11 +55,11 @@ def content(report) -> Content:
 def _panels(report, split: str, runs: pandas.DataFrame) -> list[Panel]:
     labels = runs["label"].unique()
     look = {label: replace(report.styles[label], dash=(1, 0)) for label in labels}  # dots are a fit
-    probability = runs.rename(columns={"log_probability": "value"})
+    probability = runs.rename(columns={"log_probability": "value"}).assign(metric="log_probability")
     marks = bands(probability, floor=float("-inf"))
     together = curve_chart(marks, "Log-probability of the forget set", look)
     panels = [Panel(f"{split}: log-probability of a forget answer, nats", together)]
-    falls = runs.rename(columns={"drift": "value"})
+    falls = runs.rename(columns={"drift": "value"}).assign(metric="drift")
     for label in labels:
         own = falls[falls["label"] == label]
         panels.append(fitted_panel(f"{split}: {label}", own, FALL, look))

@@ -8,7 +8,7 @@ from unlearning.reporting.charts.specs import Panel, inline_data, log_fq_axis, t
 from unlearning.reporting.frame import RUN, finals
 from unlearning.reporting.labels import model_label, run_titles
 from unlearning.reporting.section import Content, Figure
-from unlearning.reporting.tables import SEEDS, Cell, Column, Row, Table, columns, number
+from unlearning.reporting.tables import Cell, Column, Row, Table, columns, count, counts, number
 
 TITLE = "Reference"
 SHOWN = ("reference",)
@@ -52,9 +52,13 @@ def _table(report, split: str, grouped: dict[str, dict[str, str]]) -> Table:
             spreads = report.spreads[split, label]
             cells = [Cell(reference, reference)]
             cells += [number(key, spreads.get(key), metrics[key]) for key in METRICS]
-            seeds = int(((models["split"] == split) & (models["label"] == label)).sum())
-            rows.append(Row(method, [*cells, Cell(str(seeds), seeds)]))
-    heads = [Column("reference", "Reference", number=False), *columns(METRICS, metrics), SEEDS]
+            runs = models[(models["split"] == split) & (models["label"] == label)]
+            rows.append(Row(method, [*cells, count(runs, report.unit)]))
+    heads = [
+        Column("reference", "Reference", number=False),
+        *columns(METRICS, metrics),
+        counts(report.unit),
+    ]
     caption = f"Reference models on {split}"
     return Table(f"reference-{split}", caption, heads, rows, head="Method")
 
