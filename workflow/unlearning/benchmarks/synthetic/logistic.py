@@ -60,6 +60,7 @@ def objective(method: str, hyper: dict[str, float]) -> Objective:
 
 def loss(objective: Objective, points: Points, weights: Tensor, target: Tensor) -> Tensor:
     """The objective at (N,) weights: the weighted sum of its terms' means over rows."""
+    # Forget and idk rows are the same points with different labels.
     batch = Batch()
     data = {"forget": points.forget, "idk": Rows(points.forget.features, points.idk)}
     data["retain"] = points.retain
@@ -104,6 +105,7 @@ def unlearning_curves(
         if step < steps:
             value = loss(objective, study.points, weights, study.target)
             (gradient,) = torch.autograd.grad(value, weights)
+            # Plain gradient descent in place, outside of autograd.
             with torch.no_grad():
                 weights -= lr * gradient
     if not weights.isfinite().all():
