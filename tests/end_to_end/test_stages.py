@@ -11,7 +11,8 @@ from unlearning import __main__ as command_line
 from unlearning.config.experiment import load_experiment
 
 SNAKEFILE_IMPORTS = (
-    "unlearning.benchmark, unlearning.config.reading, unlearning.errors, unlearning.fingerprint,"
+    "unlearning.benchmark, unlearning.cluster.cancelled, unlearning.config.reading, unlearning.errors,"
+    " unlearning.fingerprint,"
     " unlearning.methods.references, unlearning.outside, unlearning.reporting.section"
 )
 GPU_STAGES = ("pretrain", "finetune", "reference", "unlearn", "relearn", "evaluate", "harness")
