@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from snakemake.settings.enums import Quietness
@@ -16,6 +17,7 @@ from snakemake_logger_plugin_unlearning.jobs import job_name
 from snakemake_logger_plugin_unlearning.screens import Lines
 
 STARTED = 1_000_000.0
+CLOCK = "snakemake_logger_plugin_unlearning.screens.time"
 CELL = {"split": "forget10", "method": "NPO+RT", "variant": "beta=0.1", "seed": "1"}
 
 
@@ -202,7 +204,7 @@ def test_silence_is_broken_less_and_less_often(capsys, tmp_path, monkeypatch, pr
     run.begin(unlearn=1)
     run.start(0, 1, log=str(log))
     clock = [STARTED]
-    monkeypatch.setattr("snakemake_logger_plugin_unlearning.screens.time.time", lambda: clock[0])
+    monkeypatch.setattr(CLOCK, SimpleNamespace(time=lambda: clock[0]))
     lines = Lines(run.handler.screen.stream)
     capsys.readouterr()
     with run.handler.lock:  # its thread looks every second
@@ -230,7 +232,7 @@ def test_a_terminal_has_a_bar_for_each_stage_that_runs(pretend, tmp_path, monkey
     log.write_text("training: 2/900, 0:10 gone")
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr("sys.stderr", Screen())
-    monkeypatch.setattr("snakemake_logger_plugin_unlearning.screens.time.time", lambda: STARTED + 9)
+    monkeypatch.setattr(CLOCK, SimpleNamespace(time=lambda: STARTED + 9))
     run = pretend()
     stream = run.handler.screen.console.file
     run.begin(unlearn=3, evaluate=4)
