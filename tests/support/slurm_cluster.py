@@ -74,7 +74,7 @@ def asked(*command: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
-def until(condition: Callable, seconds: float = 120):
+def until(condition: Callable, seconds: float = 300):
     """The first true value of `condition`."""
     end = time.monotonic() + seconds
     while not (value := condition()):
