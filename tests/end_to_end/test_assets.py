@@ -157,11 +157,11 @@ def download(shelf, tmp_path_factory) -> Download:
     hub = FakeHub(shelf)
     machine = Machine(tmp_path_factory.mktemp("download"), hub)
     listing = machine.assets()
-    asked = list(hub.asked)
+    asked = list(hub.requests)
     hub.cut = "model.safetensors"
     output = machine.assets("--download")
     hub.stop()
-    return Download(machine, listing, output, asked, hub.asked[len(asked) :])
+    return Download(machine, listing, output, asked, hub.requests[len(asked) :])
 
 
 @pytest.fixture
@@ -212,7 +212,7 @@ def test_a_flipped_byte_is_found_and_the_file_fetched_alone(stocked, hub):
     (status, output), downloaded = stocked.assets_each([], ["--download"])
     assert status == 0 and output.count("not in the cache") == 2, output
     assert downloaded[0] == 0 and downloaded[1].count("verified:") == 2, downloaded[1]
-    fetched = [line for line in hub.asked if "/resolve/" in line]
+    fetched = [line for line in hub.requests if "/resolve/" in line]
     assert {line.rpartition("/")[2] for line in fetched} == {file.name for file in files}
 
 
@@ -273,7 +273,7 @@ def test_a_model_without_a_tokenizer_is_refused_before_it_is_downloaded(
         assert "model.path: org/tiny (revision main) has no tokenizer_config.json" in shown
         for advice in ("revision", "hf download org/tiny", "tokenizer.json", "set model.path to"):
             assert advice in shown
-    assert not [line for line in hub.asked if "org/tiny/resolve" in line and "GET" in line]
+    assert not [line for line in hub.requests if "org/tiny/resolve" in line and "GET" in line]
 
 
 def test_a_model_that_cannot_be_used_is_refused_when_it_is_fetched(machine, hub, shelf, tmp_path):
@@ -309,11 +309,11 @@ def test_only_the_fetching_rule_speaks_with_the_hub(machine, hub):
     assert record["commit"] == COMMIT and "sha256" in record["files"]["model.safetensors"]
     assert record["files"].keys() == {path.name for path in machine.snapshot.iterdir()}
 
-    asked = len(hub.asked)
+    asked = len(hub.requests)
     status, shown = machine.snakemake(*words, HF_TOKEN=TOKEN)
     assert status == 0 and "rule fetch" not in shown, shown
     assert (world / "report" / "index.html").is_file()
-    assert len(hub.asked) == asked, hub.asked[asked:]
+    assert len(hub.requests) == asked, hub.requests[asked:]
     written = [file for file in machine.folder.rglob("*") if file.is_file()]
     assert not [file for file in written if TOKEN.encode() in file.read_bytes()]
 

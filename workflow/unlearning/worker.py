@@ -242,6 +242,7 @@ def main() -> int:
     """Load the modules of all stages, then serve; in a child, run the stage."""
     folder, *numbers = sys.argv[1:]
     snakemake, cells, descriptor = map(int, numbers)
+    gc.disable()  # imports make many objects to search for garbage, and no garbage
     module_of = importlib.import_module("unlearning.__main__").module_of
     for module in (*map(module_of, STAGES), *LATE_MODULES):
         importlib.import_module(module)
@@ -255,6 +256,7 @@ def main() -> int:
     for stream in (1, 2):
         os.dup2(0, stream)
     gc.freeze()  # the collector would write to these objects, and so unshare their memory pages
+    gc.enable()
     arguments = Worker(socket.socket(fileno=descriptor), Path(folder), snakemake, cells).serve()
     if arguments is None:
         return 0
