@@ -26,6 +26,7 @@ localrules:
 
 
 wildcard_constraints:
+    draw="|".join(map(re.escape, DRAWS)),
     split=SPLIT,
     seed=r"\d+",
     method="|".join(map(re.escape, EXPERIMENT.config.get("methods", []))),

@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results/mini"), help="of a world")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
-    costs = costs_in(asked.results / "benchmarks", {})
+    costs = costs_in([asked.results / "benchmarks"], {})
     jobs, total = sum(c.jobs for c in costs), sum(c.total_seconds for c in costs)
     print("| stage | jobs | seconds | median | share |\n|---|---|---|---|---|")
     for c in costs:

@@ -14,15 +14,32 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake_executor_plugin_slurm import Executor
 from snakemake_interface_executor_plugins.settings import ExecMode
 
 from unlearning.benchmark import OTHER_ANSWERS, on_the_way
+from unlearning.cluster.cancelled import without_retries_of_cancelled_jobs
 from unlearning.config.reading import read_experiment, ready_experiment
 from unlearning.errors import UserError
 from unlearning.fingerprint import fingerprint
 from unlearning.methods.references import PATTERN as REFERENCES
 from unlearning.outside import digests_text
 from unlearning.reporting.section import sections
+
+# Of the profile: what every job asks for on this site, the names of its GPUs among it.
+DEFAULTS = workflow.resource_settings.default_resources
+SITE = dict(argument.split("=", 1) for argument in DEFAULTS.args) if DEFAULTS else {}
+
+without_retries_of_cancelled_jobs(Executor)
+
+
+def site_values():
+    """Key of the profile -> its values, for all jobs and for those of single rules."""
+    values = {key: [value] for key, value in SITE.items()}
+    for resources in workflow.resource_settings.overwrite_resources.values():
+        for key, resource in resources.items():
+            values.setdefault(key, []).append(str(resource.raw))
+    return values
 
 
 def load():
@@ -33,7 +50,7 @@ def load():
         files = map(Path, workflow.configfiles)
         if workflow.exec_mode != ExecMode.DEFAULT:  # a job of a run that has been checked
             return read_experiment(files, values, ROOT)
-        experiment = ready_experiment(files, values, ROOT)
+        experiment = ready_experiment(files, values, ROOT, site_values())
         # here, not above: it loads scipy, and a job of a cluster reads this file too
         from unlearning.evaluation.own import declare_own_metrics
         from unlearning.reporting.claims.file import load_claims, unknown_methods
@@ -48,9 +65,13 @@ def load():
 
 EXPERIMENT = load()
 LAYOUT = EXPERIMENT.layout
-WORLD = str(LAYOUT.root)
-LOGS = str(LAYOUT.root / "logs")
-BENCHMARKS = str(LAYOUT.root / "benchmarks")
+SHARED = str(LAYOUT.shared)  # what all draws have in common
+# Draw as paths spell it -> the experiment in it. Of draw 1 alone the rules have no such wildcard.
+DRAWS = {str(one.layout.root).removeprefix(SHARED): one for one in EXPERIMENT.draws}
+WORLD = SHARED if [*DRAWS] == [""] else f"{SHARED}{{draw}}"
+TABLES = WORLD if EXPERIMENT.draws_tables else SHARED
+LOGS = f"{WORLD}/logs"
+BENCHMARKS = f"{WORLD}/benchmarks"
 RESOURCES = EXPERIMENT.config["resources"]
 ASSETS = EXPERIMENT.assets  # what comes from the hub
 # of the report's page
@@ -75,9 +96,9 @@ shell.prefix(
 )
 
 
-# Of the profile: what every job asks for on this site, the names of its GPUs among it.
-DEFAULTS = workflow.resource_settings.default_resources
-SITE = dict(argument.split("=", 1) for argument in DEFAULTS.args) if DEFAULTS else {}
+def drawn(wildcards):
+    """The experiment in the draw of a job."""
+    return DRAWS[wildcards.get("draw", "")]
 
 
 def compute(gpus):
@@ -198,14 +219,29 @@ def model_files(*paths):
     return inputs
 
 
-def base_path(wildcards=None):
+def base_path(wildcards):
     """What fine-tuning starts from: made here, fetched, or the folder of the config."""
-    return (*asset("model"), EXPERIMENT.base)[0]
+    return (*asset("model"), drawn(wildcards).base)[0]
 
 
-def target_path(wildcards=None):
+def base_files(wildcards):
+    """That model as an input."""
+    return model_files(base_path(wildcards))
+
+
+def known_answers(wildcards):
+    """Answers that are not the truth, whose words the tokenizer knows."""
+    return list(map(str, drawn(wildcards).known_answers()))
+
+
+def target_path(wildcards):
     """The target's folder, or where it lies as it is."""
-    return str(EXPERIMENT.target)
+    return str(drawn(wildcards).target)
+
+
+def target_files(wildcards):
+    """That model as an input."""
+    return model_files(target_path(wildcards))
 
 
 def trained_on(wildcards):
@@ -221,7 +257,7 @@ def unlearning_run(wildcards):
 
 def start_of(wildcards):
     """Model that a run unlearns: the target, or its own run on the split before."""
-    return str(EXPERIMENT.starts_from(wildcards.split, unlearning_run(wildcards)))
+    return str(drawn(wildcards).starts_from(wildcards.split, unlearning_run(wildcards)))
 
 
 def start_files(wildcards):
@@ -231,21 +267,21 @@ def start_files(wildcards):
 
 def taught_answers(wildcards):
     """Answers that are not the truth, as far as the run teaches them."""
-    return list(map(str, EXPERIMENT.taught_answers(wildcards.method, wildcards.variant)))
+    return list(map(str, drawn(wildcards).taught_answers(wildcards.method, wildcards.variant)))
 
 
 def reference_of(wildcards):
     """Scores of the forget rows under that model, or under the reference that the variant names."""
     hyper = EXPERIMENT.hyper(wildcards.method, wildcards.variant)
     own = {"replaced": hyper["reference"]} if "reference" in hyper else {}
-    return str(EXPERIMENT.reference(wildcards.split, unlearning_run(wildcards), **own))
+    return str(drawn(wildcards).reference(wildcards.split, unlearning_run(wildcards), **own))
 
 
 def reference_model(wildcards):
     """Model folder or record of a reference that replaces the target."""
     if wildcards.reference == "base":
-        return base_path()
-    return EXPERIMENT.reference_model(wildcards.split, wildcards.reference)
+        return base_path(wildcards)
+    return drawn(wildcards).reference_model(wildcards.split, wildcards.reference)
 
 
 def reference_files(wildcards):
@@ -255,21 +291,22 @@ def reference_files(wildcards):
 
 def model_of(wildcards):
     """Model folder of the run that is evaluated."""
-    return EXPERIMENT.model_of(wildcards.split, wildcards.run)
+    return drawn(wildcards).model_of(wildcards.split, wildcards.run)
 
 
 def model_asked(wildcards):
     """Model of which harness tasks are asked; splits share the target's answers."""
-    if wildcards.trained == EXPERIMENT.target_run:
-        return str(EXPERIMENT.target)
+    experiment = drawn(wildcards)
+    if wildcards.trained == experiment.target_run:
+        return str(experiment.target)
     split, _, run = wildcards.trained.partition("/")
-    return EXPERIMENT.model_of(split, run)
+    return experiment.model_of(split, run)
 
 
 def judge_of_fluency(wildcards):
     """The target's model folder where the answers' perplexity is asked for."""
     asked = EXPERIMENT.config["evaluation"]["fluency"]
-    return [str(EXPERIMENT.target)] if asked else []
+    return [target_path(wildcards)] if asked else []
 
 
 def held_evaluated(wildcards):
@@ -281,7 +318,7 @@ def held_evaluated(wildcards):
 
 def state_of(wildcards, output):
     """Folder of a training run's state: Snakemake deletes the outputs of a failed job."""
-    return str(LAYOUT.state(Path(output[0]).parent))
+    return str(drawn(wildcards).layout.state(Path(output[0]).parent))
 
 
 def method_functions(wildcards):
@@ -293,50 +330,52 @@ def method_functions(wildcards):
     return [*functions, *on_the_way(EXPERIMENT.benchmark.name), *EXPERIMENT.metric_functions]
 
 
-def evaluated():
-    """(split, run) of every model of the experiment."""
-    runs = [(split, EXPERIMENT.target_run) for split in EXPERIMENT.own_splits]
-    runs += EXPERIMENT.retrained()
-    return runs + [(cell.split, cell.run) for cell in EXPERIMENT.cells()]
+def evaluated(experiment):
+    """(split, run) of every model of a draw."""
+    runs = [(split, experiment.target_run) for split in experiment.own_splits]
+    runs += experiment.retrained()
+    return runs + [(cell.split, cell.run) for cell in experiment.cells()]
 
 
-def evaluations():
+def evaluations(experiment):
     """rows.json of every model."""
-    return [str(LAYOUT.evaluation(split, run) / "rows.json") for split, run in evaluated()]
+    runs = evaluated(experiment)
+    return [str(experiment.layout.evaluation(split, run) / "rows.json") for split, run in runs]
 
 
-def harness_summaries():
+def harness_summaries(experiment):
     """Accuracies of every model, if the experiment asks for tasks; splits share the target's, and
     of a log there is no model."""
-    asked = EXPERIMENT.tasks["tasks"]
-    models = [run for run in evaluated() if EXPERIMENT.log_of(*run) is None]
-    return sorted({str(LAYOUT.harness(*run)) for run in models}) if asked else []
+    asked = experiment.tasks["tasks"]
+    models = [run for run in evaluated(experiment) if experiment.log_of(*run) is None]
+    return sorted({str(experiment.layout.harness(*run)) for run in models}) if asked else []
 
 
-def task_files():
+def task_files(wildcards):
     """Files of the user's own tasks; the data folder, if it brings them."""
     if EXPERIMENT.benchmark.brings_tasks(EXPERIMENT.config["data"]):
-        return [str(LAYOUT.data)]
+        return [str(drawn(wildcards).layout.data)]
     return outside(EXPERIMENT.task_files())
 
 
-def trajectories():
+def trajectories(experiment):
     """Trajectories of unlearning runs and of attacks."""
-    runs = [(cell.split, cell.run) for cell in EXPERIMENT.cells()]
-    runs += [(cell.split, cell.attacked_by(attack)) for cell, attack in EXPERIMENT.attacks()]
-    return [str(LAYOUT.trajectory(split, run)) for split, run in runs]
+    runs = [(cell.split, cell.run) for cell in experiment.cells()]
+    runs += [(cell.split, cell.attacked_by(attack)) for cell, attack in experiment.attacks()]
+    return [str(experiment.layout.trajectory(split, run)) for split, run in runs]
 
 
 def report_inputs():
-    """What the report reads of the runs, by kind."""
+    """What the report reads of the runs of all draws, by kind."""
     if not EXPERIMENT.on_language_model:
         return {"curves": [str(EXPERIMENT.curves(job)) for job in EXPERIMENT.jobs()]}
     measured = EXPERIMENT.benchmark.evaluates(EXPERIMENT.config)
-    return {
-        "evaluations": evaluations() if measured else [],
-        "trajectories": trajectories(),
-        "harness": harness_summaries(),
-    }
+    kinds = {"evaluations": [], "trajectories": [], "harness": []}
+    for experiment in EXPERIMENT.draws:
+        kinds["evaluations"] += evaluations(experiment) if measured else []
+        kinds["trajectories"] += trajectories(experiment)
+        kinds["harness"] += harness_summaries(experiment)
+    return kinds
 
 
 def results():

@@ -8,14 +8,14 @@ rule data:
         outside=outside(EXPERIMENT.data_files()),
         snapshot=data_records(),
     output:
-        folder=directory(f"{WORLD}/data"),
+        folder=directory(f"{TABLES}/data"),
     log:
-        f"{LOGS}/data.log",
+        f"{TABLES}/logs/data.log",
     benchmark:
-        f"{BENCHMARKS}/data/data.tsv"
+        f"{TABLES}/benchmarks/data/data.tsv"
     params:
         splits=EXPERIMENT.tables,
-        settings=as_json(EXPERIMENT.data_settings()),
+        settings=lambda wildcards: as_json(drawn(wildcards).data_settings()),
         code=code("unlearning.stages.data", *tables_code()),
         held=held(EXPERIMENT.data_files()),
     shell:
@@ -32,20 +32,20 @@ rule answers:
     input:
         outside=lambda wildcards: outside(EXPERIMENT.answer_files(wildcards.kind)),
         data=lambda wildcards: (
-            [rules.data.output.folder] if wildcards.kind == "alternatives" else []
+            [str(drawn(wildcards).layout.data)] if wildcards.kind == "alternatives" else []
         ),
         snapshot=lambda wildcards: data_records() if wildcards.kind == "refusals" else [],
     output:
-        folder=directory(f"{WORLD}/answers/{{kind}}"),
+        folder=directory(f"{TABLES}/answers/{{kind}}"),
     log:
-        f"{LOGS}/answers/{{kind}}.log",
+        f"{TABLES}/logs/answers/{{kind}}.log",
     benchmark:
-        f"{BENCHMARKS}/answers/{{kind}}.tsv"
+        f"{TABLES}/benchmarks/answers/{{kind}}.tsv"
     wildcard_constraints:
         kind="refusals|alternatives",
     params:
         splits=EXPERIMENT.tables,
-        settings=lambda wildcards: as_json(EXPERIMENT.answers_settings(wildcards.kind)),
+        settings=lambda wildcards: as_json(drawn(wildcards).answers_settings(wildcards.kind)),
         code=lambda wildcards: code("unlearning.stages.answers", *answers_code(wildcards)),
         held=lambda wildcards: held(EXPERIMENT.answer_files(wildcards.kind)),
     shell:

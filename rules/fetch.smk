@@ -6,13 +6,13 @@
 rule fetch:
     """Take it from the hub, unless the cache has it, and compare it with the hub's checksums."""
     input:
-        tasks=lambda wildcards: task_files() if wildcards.asset == "harness" else [],
+        tasks=lambda wildcards: task_files(wildcards) if wildcards.asset == "harness" else [],
     output:
         record=LAYOUT.assets / "{asset}.json",
     log:
-        f"{LOGS}/fetch/{{asset}}.log",
+        f"{SHARED}/logs/fetch/{{asset}}.log",
     benchmark:
-        f"{BENCHMARKS}/fetch/{{asset}}.tsv"
+        f"{SHARED}/benchmarks/fetch/{{asset}}.tsv"
     wildcard_constraints:
         asset="|".join(map(re.escape, ASSETS)) or "none",
     params:

@@ -5,7 +5,7 @@ rule finetune:
     """Fine-tune the base model on full: the target of unlearning."""
     input:
         data=rules.data.output.folder,
-        base=model_files(base_path()),
+        base=base_files,
     output:
         model=directory(f"{WORLD}/finetune/seed={{seed}}/model"),
     log:

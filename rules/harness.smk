@@ -5,7 +5,7 @@ rule harness:
     """Take the accuracy of the target, a retrained or an unlearned model."""
     input:
         model=lambda wildcards: model_files(model_asked(wildcards)),
-        tasks=task_files(),
+        tasks=task_files,
         data=asset("harness"),
     output:
         summary=f"{WORLD}/{{trained}}/harness/summary.json",
@@ -24,7 +24,7 @@ rule harness:
         held=lambda wildcards: held(
             [*EXPERIMENT.task_files(), *EXPERIMENT.files_of_model(model_asked(wildcards))]
         ),
-        settings=as_json(EXPERIMENT.harness_settings()),
+        settings=lambda wildcards: as_json(drawn(wildcards).harness_settings()),
         code=code("unlearning.stages.harness"),
         folder=subpath(output.summary, parent=True),
     shell:

@@ -6,7 +6,7 @@ if EXPERIMENT.from_scratch:
         """Train a tokenizer and a small base model on the world's language and facts."""
         input:
             data=rules.data.output.folder,
-            answers=list(map(str, EXPERIMENT.known_answers())),
+            answers=known_answers,
         output:
             model=directory(f"{WORLD}/pretrain/model"),
         log:
@@ -20,7 +20,7 @@ if EXPERIMENT.from_scratch:
             checkpoint_minutes=RESOURCES["checkpoint_minutes"],
         params:
             state=state_of,
-            settings=as_json(EXPERIMENT.pretrain_settings()),
+            settings=lambda wildcards: as_json(drawn(wildcards).pretrain_settings()),
             code=code("unlearning.stages.pretrain"),
         shell:
             "python -m unlearning --processes {resources.processes}"

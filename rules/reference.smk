@@ -6,7 +6,7 @@ rule reference:
     """Score the forget split under the target model."""
     input:
         data=rules.data.output.folder,
-        model=model_files(str(EXPERIMENT.target)),
+        model=target_files,
     output:
         scores=f"{WORLD}/{{split}}/reference/forget.json",
     log:
@@ -65,7 +65,7 @@ rule replaced_reference:
     params:
         model=reference_model,
         held=lambda wildcards: held(EXPERIMENT.files_of_model(reference_model(wildcards))),
-        settings=lambda wildcards: as_json(EXPERIMENT.reference_settings(wildcards.reference)),
+        settings=lambda wildcards: as_json(drawn(wildcards).reference_settings(wildcards.reference)),
         code=code("unlearning.stages.reference"),
     shell:
         "python -m unlearning --processes {resources.processes} reference"

@@ -43,7 +43,7 @@ rule report:
             if name != "tables/main.csv" and not name.endswith(".svg")
         ],
     log:
-        f"{LOGS}/report/{EXPERIMENT.config['experiment']}.log",
+        f"{SHARED}/logs/report/{EXPERIMENT.config['experiment']}.log",
     params:
         settings=as_json(EXPERIMENT.config),
         code=code(

@@ -10,9 +10,9 @@ if EXPERIMENT.restored:
         output:
             model=directory(LAYOUT.restored),
         log:
-            f"{LOGS}/restore/base.log",
+            f"{SHARED}/logs/restore/base.log",
         benchmark:
-            f"{BENCHMARKS}/restore/base.tsv"
+            f"{SHARED}/benchmarks/restore/base.tsv"
         resources:
             **compute(0),
         params:

@@ -27,6 +27,14 @@ def test_nothing_changed_runs_nothing(project):
         ),
         ({"methods": {"GA": {}}}, Counter(unlearn=1, evaluate=1, report=1)),
         ({"unlearn": {"seeds": [1, 2]}}, ALL_CELLS),
+        (
+            {"draws": 2},
+            ALL_CELLS
+            + Counter(
+                data=1, answers=2, pretrain=1, finetune=1, retrain=2, reference=1, evaluate=3
+            ),
+        ),
+        ({"draws": [1]}, REPORT),
         ({"retrain": {"seeds": [1, 2, 3]}}, Counter(retrain=1, evaluate=1, report=1)),
         ({"relearn": {"epochs": 2}}, Counter(relearn=1, report=1)),
         ({"relearn": {"fraction": [0.5, 1.0]}}, Counter(relearn=2, report=1)),

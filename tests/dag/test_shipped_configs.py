@@ -27,6 +27,11 @@ def retrained(*cells: int, splits: int = 1, references: int | None = None, **mor
     return jobs + Counter(more)
 
 
+def in_draws(draws: int, jobs: Counter) -> Counter:
+    """These jobs in several draws, each with tables of its own; the report is one."""
+    return Counter({rule: draws * count for rule, count in jobs.items()} | {"report": 1})
+
+
 def on_tasks(*cells: int, **more: int) -> Counter:
     """Jobs where the target and the unlearned models answer harness tasks."""
     unlearn = prod(cells)
@@ -38,6 +43,7 @@ JOBS = {
     "config": retrained(10, 3, **MINI, relearn=3 * 3 * 2),  # both attacks on 3 variants
     "mini-all-methods": retrained(31 + 3, 3, **MINI),  # three methods have two variants
     "mini-divergence": retrained(1 + 5, 3, **MINI),
+    "mini-draws": in_draws(5, retrained(10, 2, **MINI, relearn=3 * 2 * 2)),
     "mini-large-splits": retrained(4, 3, 4, splits=4, **MINI),
     "mini-map-npo": retrained(4 * 3, 3, **MINI),
     "mini-map-simnpo": retrained(3 * 2 * 2, 3, **MINI),

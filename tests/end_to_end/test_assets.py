@@ -63,8 +63,8 @@ def shelf(tmp_path_factory) -> dict[str, Path]:
     rows = [{"question": f"who wrote book {i} ?", "answer": "carl wrote it"} for i in range(400)]
     for name in (*TABLES, "forget10_perturbed"):
         part = rows[:40] if name == "retain_perturbed" else rows[-40:]
-        shown = rows if name == "full" else [{**row, **wrong} for row in part]
-        text = "".join(json.dumps(row) + "\n" for row in shown)
+        table = rows if name == "full" else [{**row, **wrong} for row in part]
+        text = "".join(json.dumps(row) + "\n" for row in table)
         (folder / "tofu" / f"{name}.json").write_text(text)
     return {MODEL: folder / "tiny", DATA: folder / "tofu"}
 
@@ -95,11 +95,15 @@ class Machine:
         return self.folder / "hf/hub/datasets--locuslab--TOFU/snapshots" / COMMIT
 
     def environment(self, **changes: str) -> dict[str, str]:
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-        own = {"HF_HOME": str(self.folder / "hf"), "HF_ENDPOINT": self.hub.url}
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+        variables = {"HF_HOME": str(self.folder / "hf"), "HF_ENDPOINT": self.hub.url}
         tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        own |= {"PYTHONPATH": str(ROOT / "workflow"), "PATH": tools, "CUDA_VISIBLE_DEVICES": ""}
-        return {**kept, **own, "ACCELERATE_USE_CPU": "true", **changes}
+        variables |= {
+            "PYTHONPATH": str(ROOT / "workflow"),
+            "PATH": tools,
+            "CUDA_VISIBLE_DEVICES": "",
+        }
+        return {**inherited, **variables, "ACCELERATE_USE_CPU": "true", **changes}
 
     def call(self, *command: str | Path, **environment: str) -> tuple[int, str]:
         done = subprocess.run(
@@ -142,13 +146,13 @@ def machine(tmp_path, hub) -> Machine:
 
 @dataclass(frozen=True)
 class Download:
-    """What a listing and a download into an empty cache said; what the hub was asked by each."""
+    """Output of a listing and of a download into an empty cache, and the requests of each."""
 
     machine: Machine
     listing: tuple[int, str]
     output: tuple[int, str]
-    asked_to_list: list[str]
-    asked: list[str]
+    listing_requests: list[str]
+    requests: list[str]
 
 
 @pytest.fixture(scope="module")
@@ -157,11 +161,12 @@ def download(shelf, tmp_path_factory) -> Download:
     hub = FakeHub(shelf)
     machine = Machine(tmp_path_factory.mktemp("download"), hub)
     listing = machine.assets()
-    asked = list(hub.requests)
+    listing_requests = list(hub.requests)
     hub.cut = "model.safetensors"
     output = machine.assets("--download")
     hub.stop()
-    return Download(machine, listing, output, asked, hub.requests[len(asked) :])
+    requests = hub.requests[len(listing_requests) :]
+    return Download(machine, listing, output, listing_requests, requests)
 
 
 @pytest.fixture
@@ -175,7 +180,7 @@ def test_a_list_downloads_nothing(download):
     status, output = download.listing
     assert status == 0 and output.count("to download (--download)") == 2, output
     assert f"{download.machine.hub.url}/org/tiny, revision main" in output
-    assert not any(line.startswith("GET /org/tiny/resolve") for line in download.asked_to_list)
+    assert not any(line.startswith("GET /org/tiny/resolve") for line in download.listing_requests)
 
 
 def test_a_download_is_verified_and_brings_no_pickle(download):
@@ -188,7 +193,7 @@ def test_a_download_is_verified_and_brings_no_pickle(download):
 
 def test_a_lost_connection_is_taken_up_again(download):
     assert download.machine.hub.cut is None
-    assert download.asked.count(f"GET /org/tiny/resolve/{COMMIT}/model.safetensors") == 2
+    assert download.requests.count(f"GET /org/tiny/resolve/{COMMIT}/model.safetensors") == 2
 
 
 def test_what_is_in_the_cache_needs_no_hub(download):
@@ -246,11 +251,11 @@ def test_what_cannot_be_had_is_explained(machine, hub, trouble, expected):
         hub.stop()
     else:
         environment["HF_HUB_OFFLINE"] = "1"
-    for status, shown in machine.assets_each([], ["--download"], **environment):
-        assert status == 1, shown
+    for status, output in machine.assets_each([], ["--download"], **environment):
+        assert status == 1, output
         for part in expected:
-            assert part.format(url=hub.url) in shown, shown
-        assert "Traceback" not in shown and TOKEN not in shown
+            assert part.format(url=hub.url) in output, output
+        assert "Traceback" not in output and TOKEN not in output
 
 
 def test_weights_that_are_pickles_only_are_refused(machine, hub, shelf, tmp_path):
@@ -258,8 +263,8 @@ def test_weights_that_are_pickles_only_are_refused(machine, hub, shelf, tmp_path
     shutil.copytree(shelf[MODEL], bare)
     (bare / "model.safetensors").unlink()
     hub.repositories = {**shelf, MODEL: bare}
-    status, shown = machine.assets("--download")
-    assert status == 1 and "org/tiny (revision main) has no model.safetensors. Only" in shown
+    status, output = machine.assets("--download")
+    assert status == 1 and "org/tiny (revision main) has no model.safetensors. Only" in output
 
 
 def test_a_model_without_a_tokenizer_is_refused_before_it_is_downloaded(
@@ -268,11 +273,11 @@ def test_a_model_without_a_tokenizer_is_refused_before_it_is_downloaded(
     bare = tmp_path / "bare"
     shutil.copytree(shelf[MODEL], bare, ignore=shutil.ignore_patterns("tokenizer*"))
     hub.repositories = {**shelf, MODEL: bare}
-    for status, shown in machine.assets_each([], ["--download"]):
-        assert status == 1 and "Traceback" not in shown, shown
-        assert "model.path: org/tiny (revision main) has no tokenizer_config.json" in shown
+    for status, output in machine.assets_each([], ["--download"]):
+        assert status == 1 and "Traceback" not in output, output
+        assert "model.path: org/tiny (revision main) has no tokenizer_config.json" in output
         for advice in ("revision", "hf download org/tiny", "tokenizer.json", "set model.path to"):
-            assert advice in shown
+            assert advice in output
     assert not [line for line in hub.requests if "org/tiny/resolve" in line and "GET" in line]
 
 
@@ -283,11 +288,11 @@ def test_a_model_that_cannot_be_used_is_refused_when_it_is_fetched(machine, hub,
     dropped("layers.0.mlp.up_proj.weight")(broken)
     hub.repositories = {**shelf, MODEL: broken}
     expected = "model.path: 'org/tiny' lacks tensors that LlamaForCausalLM has"
-    status, shown = machine.assets("--download")
-    assert status == 1 and expected in shown and "model.layers.0.mlp.up_proj.weight" in shown
+    status, output = machine.assets("--download")
+    assert status == 1 and expected in output and "model.layers.0.mlp.up_proj.weight" in output
     project = copied(machine.folder).root
-    status, shown = machine.snakemake("--cores", "1", "results/hub/finetune/seed=42/model")
-    assert status != 0 and expected in shown and "rule finetune" not in shown, shown
+    status, output = machine.snakemake("--cores", "1", "results/hub/finetune/seed=42/model")
+    assert status != 0 and expected in output and "rule finetune" not in output, output
     assert not (project / "results" / "hub" / "assets" / "model.json").exists()
 
 
@@ -298,22 +303,22 @@ def test_only_the_fetching_rule_speaks_with_the_hub(machine, hub):
     world = copied(machine.folder).root / "results" / "hub"
     words = ("--cores", "2", "--keep-going")
 
-    status, shown = machine.snakemake(*words)
-    assert status != 0 and f"is gated: ask for access at {hub.url}/org/tiny" in shown, shown
+    status, output = machine.snakemake(*words)
+    assert status != 0 and f"is gated: ask for access at {hub.url}/org/tiny" in output, output
     assert not (world / "finetune").exists() and (world / "data").is_dir()
 
     records = [f"results/hub/assets/{asset}.json" for asset in ("model", "data")]
-    status, shown = machine.snakemake(*words, *records, HF_TOKEN=TOKEN)
-    assert status == 0 and TOKEN not in shown, shown
+    status, output = machine.snakemake(*words, *records, HF_TOKEN=TOKEN)
+    assert status == 0 and TOKEN not in output, output
     record = json.loads((world / "assets" / "model.json").read_text())
     assert record["commit"] == COMMIT and "sha256" in record["files"]["model.safetensors"]
     assert record["files"].keys() == {path.name for path in machine.snapshot.iterdir()}
 
-    asked = len(hub.requests)
-    status, shown = machine.snakemake(*words, HF_TOKEN=TOKEN)
-    assert status == 0 and "rule fetch" not in shown, shown
+    count = len(hub.requests)
+    status, output = machine.snakemake(*words, HF_TOKEN=TOKEN)
+    assert status == 0 and "rule fetch" not in output, output
     assert (world / "report" / "index.html").is_file()
-    assert len(hub.requests) == asked, hub.requests[asked:]
+    assert len(hub.requests) == count, hub.requests[count:]
     written = [file for file in machine.folder.rglob("*") if file.is_file()]
     assert not [file for file in written if TOKEN.encode() in file.read_bytes()]
 
@@ -321,12 +326,12 @@ def test_only_the_fetching_rule_speaks_with_the_hub(machine, hub):
     path = world / "assets" / "model.json"
     locate = "import sys; from unlearning.assets.record import resolve_snapshot as snapshot; "
     locate += "print(snapshot(sys.argv[1]))"
-    status, shown = machine.call(sys.executable, "-c", locate, path, HF_HUB_OFFLINE="1")
-    assert status == 0 and shown.strip() == str(machine.snapshot)
+    status, output = machine.call(sys.executable, "-c", locate, path, HF_HUB_OFFLINE="1")
+    assert status == 0 and output.strip() == str(machine.snapshot)
     weights = (machine.snapshot / "model.safetensors").resolve()
     weights.write_bytes(weights.read_bytes()[:-8])
-    status, shown = machine.call(sys.executable, "-c", locate, path, HF_HUB_OFFLINE="1")
-    assert status != 0 and f"{path}: the cache lacks model.safetensors of org/tiny" in shown
+    status, output = machine.call(sys.executable, "-c", locate, path, HF_HUB_OFFLINE="1")
+    assert status != 0 and f"{path}: the cache lacks model.safetensors of org/tiny" in output
 
 
 def test_what_is_made_here_needs_nothing_from_the_hub(micro_with):

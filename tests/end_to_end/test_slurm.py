@@ -4,11 +4,11 @@ scenarios are in tests/soak/test_slurm.py."""
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
-from project import MICRO
-from slurm_cluster import Cluster, query, running_cluster
-from slurm_runs import STEPS, attempts, edited_profile, ended, log, slow_runs
+from slurm_cluster import Cluster, query, running_cluster, until
+from slurm_runs import PROFILE, STEPS, UNLEARNED, attempts, edited_profile, ended, log, slow_runs
 from unlearning.stages.doctor import scheduler
 
 PRETRAINED = "results/micro/pretrain/model"
@@ -70,7 +70,7 @@ def test_a_failed_job(cluster, project, micro_with, tmp_path):
     with edited_profile(copy, "gres: gpu:MODEL", "gres: gpu:fake"):
         done = cluster.run(copy, config, PRETRAINED, "--retries", "0")
     assert done.returncode == 1
-    assert "Error in rule pretrain" in done.stdout
+    assert "pretrain failed after" in done.stdout
     assert re.search(r"error: \S+/pretrain.json has another content than was written", done.stdout)
     (job,) = cluster.jobs(copy)
     assert attempts([job]) == [("FAILED", "0", "2000M")]
@@ -78,13 +78,42 @@ def test_a_failed_job(cluster, project, micro_with, tmp_path):
     assert "TresPerJob" not in job  # the same GPU asked for twice
 
 
-def test_refused(cluster, fresh, tmp_path):
-    """What SLURM says of a wrong setting is shown with the rule and the words sent to sbatch."""
-    copy = fresh.moved_to(tmp_path / "project")
-    with edited_profile(copy, "slurm_partition: PARTITION", "slurm_partition: nonesuch"):
-        done = cluster.run(copy, MICRO, "--retries", "0")
+def test_a_cancelled_job_is_named_and_stays_cancelled(cluster, project, micro_with, tmp_path):
+    """It waits in the queue, where its comment says rule and run; the profile's two retries are for
+    jobs that failed."""
+    copy = project.moved_to(tmp_path / "project")
+    shutil.rmtree(copy.root / UNLEARNED / "NPO+RT")
+    trajectory = f"{UNLEARNED}/NPO+RT/beta=0.1/seed=1/trajectory.json"
+    with copy.edited(PROFILE, lambda text: text.replace("--signal=TERM@120", "--begin=now+1hour")):
+        running = cluster.start(copy, micro_with(), trajectory)
+        (job,) = until(lambda: cluster.jobs(copy))
+        assert job["JobName"].startswith("unlearning_")
+        assert job["Comment"] == "rule_unlearn_wildcards_forget10_NPO+RT_beta=0.1_1"
+        query("scancel", job["JobId"])
+        done = running.result()
     assert done.returncode == 1
-    assert "Error in rule pretrain" in done.stdout
-    assert "invalid partition specified: nonesuch" in done.stdout
-    assert "nonesuch" in done.stdout.partition("sbatch call:")[2]
+    assert done.stdout.count("SLURM status is: 'CANCELLED'") == 1
+    assert attempts(cluster.jobs(copy)) == [("CANCELLED", "0", "2000M")]
+
+
+def test_names_that_the_site_does_not_know(cluster, fresh, micro_with, tmp_path):
+    """All of them are refused before the first job, with the names that the site knows."""
+    copy = fresh.moved_to(tmp_path / "project")
+    wrong = {
+        "slurm_partition: PARTITION": "slurm_partition: mian",
+        "gpu_model: MODEL": "gpu_model: faek",
+    }
+    with ExitStack() as edits:
+        for commented, line in wrong.items():
+            edits.enter_context(edited_profile(copy, commented, line))
+        config = copy.write(micro_with(resources={"gpus": 1}))
+        done = copy.ask("--profile", "config/profiles/slurm", "--configfile", config)
+    assert done.returncode == 1 and "Traceback" not in done.stdout
+    (partition, gpu) = re.findall(
+        r"^- (?=slurm_partition|gpu_model)(.*)", done.stdout, re.MULTILINE
+    )
+    assert (
+        "'mian'" in partition and "main, urgent" in partition and "Set slurm_partition" in partition
+    )
+    assert "'faek'" in gpu and "there are: fake" in gpu
     assert cluster.jobs(copy) == []

@@ -188,8 +188,8 @@ def test_without_a_worker_the_stage_runs_by_itself(make_workers, make_cell, plai
     """The folder is not there; then, Snakemake is not, for which a worker ends at once."""
     workers, cell = make_workers(100), make_cell()
     workers.end()
-    for asked in ("/nowhere:1:100", workers):
-        assert cell.start(asked).wait(PATIENCE) == 0
+    for address in ("/nowhere:1:100", workers):
+        assert cell.start(address).wait(PATIENCE) == 0
         assert "the stage runs in a process of its own" in cell.log.read_text()
         assert cell.weights == plain.weights
 
@@ -203,7 +203,7 @@ def test_a_worker_takes_so_many_cells_and_ends_with_its_snakemake(
     until(lambda: not workers.workers())
     client, stage = cell.start_training(workers)
     assert len(workers.workers()) == 1
-    workers.end()
+    workers.snakemake.kill()  # and not waited for: a zombie has ended, too
     stage.send_signal(signal.SIGUSR2)  # it has been held for long enough
     assert client.wait(PATIENCE) == 0
     until(lambda: not workers.workers() and not workers.folder.exists())

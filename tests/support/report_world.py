@@ -330,17 +330,20 @@ def run_rows(
     split: str = "forget10",
     phase: str = FINAL,
     attack: str = "",
+    reference: str = "",
     epoch: float | None = None,
     collapsed: bool = False,
+    draw: int = 1,
     **metrics: float,
 ) -> list[tuple]:
     """Rows of the frame of one model at one moment; steps are epochs."""
-    reference = method in (TARGET, RETRAIN)
-    variant = "" if reference else path_id(dict(hyper))
+    no_run = method in (TARGET, RETRAIN)
+    variant = "" if no_run else path_id(dict(hyper))
     label = model_label(method, dict(hyper))
-    run = f"{method}/seed={seed}" if reference else f"unlearn/{method}/{variant}/seed={seed}"
-    place = (split, method, variant, label, seed, 1, run, phase, attack, epoch, epoch, collapsed)
-    return [(*place, metric, value) for metric, value in metrics.items()]
+    run = f"{method}/seed={seed}" if no_run else f"unlearn/{method}/{variant}/seed={seed}"
+    model = (split, method, variant, label, seed, draw, run)
+    moment = (phase, attack, reference, epoch, epoch, collapsed)
+    return [(*model, *moment, metric, value) for metric, value in metrics.items()]
 
 
 def results_of(

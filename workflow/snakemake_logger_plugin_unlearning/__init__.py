@@ -34,17 +34,22 @@ CHATTER = (
     "Exiting because a job execution failed",
     "Group jobs: inactive",
     "Job rate limit reached",
+    "No SLURM account given",
+    "No account was given",
     "Removing output files of failed job",
     "Removing temporary output",
+    "SLURM run ID:",
     "Select jobs to execute",
     "Singularity containers: ignored",
     "Some jobs were triggered by provenance",
+    "Unable to guess SLURM account",
     "Using shell:",
     "Would remove temporary output",
     "WorkflowError:\nAt least one job did not complete successfully",
 )
 COMPLETE_LOG = "Complete log(s): "
 NOTHING = "Nothing to be done"
+SUBMITTED = re.compile(r"Job \d+ has been submitted")
 RESTART = re.compile(r"Trying to restart job (\d+)")
 STATUS = re.compile(r"returned non-zero exit status \d+|died with <Signals\.\w+")
 STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
@@ -206,7 +211,7 @@ class LogHandler(LogHandlerBase):
         elif restart := RESTART.match(text):
             job = self.progress.failed[int(restart[1])]
             self._line(f"{job.name} is started again")
-        elif text and text != "None" and not text.startswith(CHATTER):
+        elif text and text != "None" and not text.startswith(CHATTER) and not SUBMITTED.match(text):
             self._line(text, STYLES.get(record.levelname, ""))
 
     def _end(self) -> None:

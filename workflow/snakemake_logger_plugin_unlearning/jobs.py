@@ -35,11 +35,12 @@ class Job:
 
 
 def job_name(rule: str, wildcards: Mapping[str, str]) -> str:
-    """Rule and values of its wildcards; a number is named, for it says nothing alone."""
+    """Rule and values of its wildcards; a number is named, for it says nothing alone. A wildcard
+    for an optional folder has a slash at its start, or is empty."""
     words = [rule]
     for key, value in wildcards.items():
-        words.append(f"{key}={value}" if is_number(value) else value)
-    return " ".join(words)
+        words.append(f"{key}={value}" if is_number(value) else value.strip("/"))
+    return " ".join(filter(None, words))
 
 
 def is_number(text: str) -> bool:

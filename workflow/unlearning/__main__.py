@@ -1,7 +1,6 @@
 """`python -m unlearning STAGE ...`: what each rule's shell line calls, and tools for logs."""
 
 import argparse
-import ast
 import gc
 import importlib
 import os
@@ -12,25 +11,10 @@ from types import ModuleType
 from unlearning.errors import UserError
 from unlearning.worker import run_in_worker
 
-STAGES = {
-    "fetch": "take a model or data from the hub into the local cache, and verify them",
-    "judge": "whether a base model can be used, from config.json, headers and tokenizer",
-    "data": "write the tables of a world: splits and perturbed sets",
-    "answers": "write answers that are not the truth: refusals, plausible false answers",
-    "pretrain": "train a tokenizer and a small base model from random weights",
-    "restore": "restore the base model of a GGUF file to full weights, as a model folder",
-    "finetune": "fine-tune the base on a table: the target model, or a retrained model",
-    "reference": "log-probabilities of the forget set under the target model",
-    "unlearn": "unlearn the forget set with one method and seed",
-    "relearn": "attack an unlearned model by fine-tuning on a part of the forget set",
-    "evaluate": "evaluate one model on the sets of a forget split",
-    "harness": "accuracy of one model on lm-evaluation-harness tasks: WMDP, MMLU, your own",
-    "report": "tables, figures, claims and the page",
-    "compare": "what changed between two reports, numbers beyond their spread first",
-    "plan": "jobs, peak memory, GPU-hours and disk of an experiment, before it runs",
-    "assets": "what an experiment needs from the hub: list, download, verify",
-    "doctor": "versions, devices, scheduler and disk of this machine, for an issue report",
-}
+# the shared stages, in the order of a run, then tools
+STAGES = ("fetch", "judge", "data", "answers", "pretrain", "restore", "finetune", "reference")
+STAGES += ("unlearn", "relearn", "evaluate", "harness", "report")
+STAGES += ("compare", "plan", "assets", "doctor")
 
 
 def modules() -> dict[str, str]:
@@ -48,9 +32,10 @@ def module_of(stage: str) -> str:
 
 
 def load(path: str) -> ModuleType:
-    """A module, imported while no garbage is looked for: imports make much to search and none to
-    free. The search, then and at the end of the process, takes a quarter of a start with torch."""
+    """A stage's module."""
     if path not in sys.modules:
+        # Imports create many objects and no garbage. Collections meanwhile, and of these objects at
+        # the end of the process, took a quarter of the start of a stage with torch.
         gc.disable()
         importlib.import_module(path)
         gc.freeze()
@@ -61,8 +46,8 @@ def load(path: str) -> ModuleType:
 def summary_of(module: str) -> str:
     """The first line of a module's docstring; the module is not imported."""
     path = Path(__file__).parents[1].joinpath(*module.split(".")).with_suffix(".py")
-    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-    return docstring.partition("\n")[0].rstrip(".")
+    with path.open(encoding="utf-8") as file:
+        return file.readline().strip('".\n')
 
 
 # All options are set, so that the user's accelerate config has no effect; with port 0 several jobs
@@ -94,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
         arguments = sys.argv[1:]
     # only the stage that runs is imported: its name is among the first words
     for name, path in modules().items():
-        summary = STAGES.get(name) or summary_of(path)
+        summary = summary_of(path)
         stage = stages.add_parser(name, help=summary, description=summary)
         if name in arguments[:5]:
             module = load(path)

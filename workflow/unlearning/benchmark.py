@@ -84,6 +84,9 @@ class Benchmark:
     title: str  # in messages and reports
     split_pattern: str  # regular expression that the names of its forget splits match
     generated: tuple[str, ...] = ()  # sources whose tables are generated from a seed
+    # Keys of the `data` section, as paths in it, that hold the seeds of generated tables: each draw
+    # of an experiment has tables of its own (config.draws).
+    data_seeds: tuple[tuple[str, ...], ...] = ()
     longest_rehearsed: int | None = None  # tokens of a rehearsal's rows, where texts are long
     # Setting that messages about the user's files start with; "" where they name one themselves.
     files_named_in = "data.data_dir"

@@ -26,6 +26,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+import psutil
+
 WORKER_VARIABLE = "UNLEARNING_WORKER"  # folder:id of the Snakemake process:cells of a worker
 STAGES = ("pretrain", "finetune", "reference", "unlearn", "relearn", "evaluate")
 STAGES += ("harness", "unlearn_logistic", "unlearn_markov")
@@ -145,7 +147,7 @@ class Worker:
 
     listener: socket.socket
     folder: Path
-    snakemake: int
+    snakemake: psutil.Process
     cells: int
     clients: dict[int, socket.socket] = field(default_factory=dict)
 
@@ -230,12 +232,12 @@ def _become_stage(descriptors: list[int], worker: int) -> list[str]:
     return request["arguments"]
 
 
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except OSError:
-        return False
-    return True
+def _is_alive(process: psutil.Process) -> bool:
+    # os.kill(id, 0) would also find a killed process that its parent has not waited for, and
+    # another that has got the id meanwhile: the worker would never end
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def main() -> int:
@@ -257,7 +259,8 @@ def main() -> int:
         os.dup2(0, stream)
     gc.freeze()  # the collector would write to these objects, and so unshare their memory pages
     gc.enable()
-    arguments = Worker(socket.socket(fileno=descriptor), Path(folder), snakemake, cells).serve()
+    listener, owner = socket.socket(fileno=descriptor), psutil.Process(snakemake)
+    arguments = Worker(listener, Path(folder), owner, cells).serve()
     if arguments is None:
         return 0
     return importlib.import_module("unlearning.__main__").main(arguments)

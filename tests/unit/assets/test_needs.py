@@ -7,14 +7,14 @@ from unlearning.assets.needs import model_files
 
 READ = ("config.json", "tokenizer.json", "merges.txt", "tokenizer.model", "chat_template.jinja")
 READ += ("additional_chat_templates/rag.jinja",)
-WORDS = ("README.md", "README.txt", "LICENSE.txt", "pytorch_model.bin", "figures/loss.json")
+UNREAD = ("README.md", "README.txt", "LICENSE.txt", "pytorch_model.bin", "figures/loss.json")
 
 
 @pytest.fixture
 def folder(tmp_path):
     """A model folder beside another."""
     folder = tmp_path / "model"
-    for name in (*READ, *WORDS):
+    for name in (*READ, *UNREAD):
         path = folder / name
         path.parent.mkdir(exist_ok=True, parents=True)
         path.write_text("{}")
@@ -45,5 +45,5 @@ def test_an_adapter_counts_with_the_model_that_it_is_for(folder):
     (base / "model.safetensors").write_bytes(b"weights")
     (folder / "adapter_model.safetensors").write_bytes(b"adapter")
     (folder / "run.json").write_text(json.dumps({"adapter_of": {"path": "../base"}}))
-    found = {path.resolve() for path in model_files(folder)}
-    assert base / "model.safetensors" in found and folder / "adapter_model.safetensors" in found
+    files = {path.resolve() for path in model_files(folder)}
+    assert base / "model.safetensors" in files and folder / "adapter_model.safetensors" in files

@@ -147,8 +147,8 @@ def test_data_of_the_users_own_tasks(tmp_path):
     rows.write_bytes(
         b'{"choices": ["a", "\\ud83d"]}\n{"question": "Jos\\u00e9"}\n{"a": "b"\n["a"]\n'
     )
-    found = task_problems(str(tasks), ["mine"])
-    assert [problem.split(": ")[0].removeprefix(str(rows)) for problem in found] == [
+    problems = task_problems(str(tasks), ["mine"])
+    assert [problem.split(": ")[0].removeprefix(str(rows)) for problem in problems] == [
         ", line 3",
         ", line 1",
         ", line 4",
@@ -166,6 +166,6 @@ def test_files_of_a_folder_of_tasks(tmp_path):
     (tmp_path / "more.csv").write_text("question\n")
     for name in ("utils.py", "README.md", "notes.pdf", "__pycache__/utils.py"):
         (tasks / name).write_text("")
-    found = {path.resolve() for path in list_task_files(str(tasks))}
+    paths = {path.resolve() for path in list_task_files(str(tasks))}
     inside = {tasks / name for name in ("mine.yaml", "people.jsonl", "utils.py")}
-    assert found == inside | {tmp_path / "shared.yaml", tmp_path / "more.csv"}
+    assert paths == inside | {tmp_path / "shared.yaml", tmp_path / "more.csv"}

@@ -49,11 +49,11 @@ WRONG = {
 }
 
 
-def objective_of(folder, body, **stated) -> Objective:
+def objective_of(folder, body, **settings) -> Objective:
     """The objective of a loss in a user's file."""
     file = folder / "mine.py"
     file.write_text(f"def loss(batch):\n    {body}\n")
-    losses, problems = own_methods({"mine": {"function": f"{file}:loss", **stated}})
+    losses, problems = own_methods({"mine": {"function": f"{file}:loss", **settings}})
     assert problems == []
     return build_objective(resolve("mine", {}, losses).settings())
 

@@ -31,25 +31,25 @@ def view(values, row, labels=None, teacher=None):
 
 def test_wga_and_satimp_weigh_each_token_without_gradient():
     forget = sequences([HALF, QUARTER, HALF], [0, 0, 1])
-    found = wga(Batch(forget=forget), beta=1.0)
-    assert found.tolist() == pytest.approx([(0.5 * HALF + 0.25 * QUARTER) / 2, 0.5 * HALF])
-    found.sum().backward()
+    loss = wga(Batch(forget=forget), beta=1.0)
+    assert loss.tolist() == pytest.approx([(0.5 * HALF + 0.25 * QUARTER) / 2, 0.5 * HALF])
+    loss.sum().backward()
     assert forget.logp.grad.tolist() == pytest.approx([0.25, 0.125, 0.5])  # weight / tokens
-    found = satimp(Batch(forget=forget), beta1=2.0, beta2=1.0)
-    assert found[0].item() == pytest.approx((0.125 * HALF + 0.0625 * 0.75 * QUARTER) / 2)
+    loss = satimp(Batch(forget=forget), beta1=2.0, beta2=1.0)
+    assert loss[0].item() == pytest.approx((0.125 * HALF + 0.0625 * 0.75 * QUARTER) / 2)
 
 
 def test_undial_lowers_the_true_tokens_logit_in_the_teacher():
     # the teacher is sure of token 0 by ln 4; lowered by ln 4 it is even over both
-    own = view([[0.0, 0.0]], [0], labels=[0], teacher=[[math.log(4), 0.0]])
-    forget = sequences([HALF], [0], logits=own)
-    found = undial(Batch(forget=forget), beta=math.log(4))
-    assert found.item() == pytest.approx(math.log(2))
-    found.sum().backward()
-    assert own.values.grad.abs().max() < 1e-7  # taught already
-    teacher_unlowered = undial(Batch(forget=forget), beta=1e-6)
-    teacher_unlowered.sum().backward()
-    assert own.values.grad[0, 0] < -0.2
+    logits = view([[0.0, 0.0]], [0], labels=[0], teacher=[[math.log(4), 0.0]])
+    forget = sequences([HALF], [0], logits=logits)
+    loss = undial(Batch(forget=forget), beta=math.log(4))
+    assert loss.item() == pytest.approx(math.log(2))
+    loss.sum().backward()
+    assert logits.values.grad.abs().max() < 1e-7  # equal to its target
+    unlowered = undial(Batch(forget=forget), beta=1e-6)
+    unlowered.sum().backward()
+    assert logits.values.grad[0, 0] < -0.2
 
 
 def test_ce_u_teaches_the_rest_and_leaves_out_the_first_token():
@@ -64,28 +64,28 @@ def test_ce_u_of_a_row_with_one_token_keeps_it():
     assert ce_u(Batch(forget=forget), 1).item() == pytest.approx(math.log(3))
 
 
-def test_ce_u_leaves_out_as_many_tokens_as_it_is_told():
+def test_ce_u_leaves_out_the_first_n_tokens():
     """Row 0: three tokens over (1/2, 1/4, 1/4), (1/3, 1/3, 1/3), (1/4, 1/2, 1/4), each with token 0
     true; row 1: one token."""
     two = math.log(2)
     values = [[two, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, two, 0.0], [0.0, 0.0, 0.0]]
-    own = view(values, [0, 0, 0, 1], labels=[0, 0, 0, 0])
-    batch = Batch(forget=sequences([-1.0] * 4, [0, 0, 0, 1], logits=own))
+    logits = view(values, [0, 0, 0, 1], labels=[0, 0, 0, 0])
+    batch = Batch(forget=sequences([-1.0] * 4, [0, 0, 0, 1], logits=logits))
     # targets (0, 1/2, 1/2), (0, 1/2, 1/2), (0, 2/3, 1/3)
     losses = [math.log(4), math.log(3), (2 * math.log(2) + math.log(4)) / 3]
-    one = math.log(3)
-    assert ce_u(batch, 0).tolist() == pytest.approx([sum(losses) / 3, one])
-    assert ce_u(batch, 1).tolist() == pytest.approx([sum(losses[1:]) / 2, one])
-    assert ce_u(batch, 2).tolist() == pytest.approx([losses[2], one])
-    assert ce_u(batch, 3).tolist() == pytest.approx([sum(losses) / 3, one])  # too few to spare any
+    single = math.log(3)
+    assert ce_u(batch, 0).tolist() == pytest.approx([sum(losses) / 3, single])
+    assert ce_u(batch, 1).tolist() == pytest.approx([sum(losses[1:]) / 2, single])
+    assert ce_u(batch, 2).tolist() == pytest.approx([losses[2], single])
+    assert ce_u(batch, 3).tolist() == pytest.approx([sum(losses) / 3, single])  # too few to ignore
 
 
 def test_rmu_steers_to_one_direction_of_the_seed():
     zeros = view([[0.0, 0.0], [0.0, 0.0]], [0, 1])
     batch = Batch(forget=sequences([-1.0, -1.0], [0, 1], activations=zeros))
-    found = steer(batch, steering=6.0, seed=3)
-    assert found.tolist() == pytest.approx([18.0, 18.0])  # 6² over a width of 2
-    found.sum().backward()
+    loss = steer(batch, steering=6.0, seed=3)
+    assert loss.tolist() == pytest.approx([18.0, 18.0])  # 6² over a width of 2
+    loss.sum().backward()
     direction = -zeros.values.grad
     assert direction[0].tolist() == direction[1].tolist() and (direction > 0).all()
     zeros.values.grad = None
@@ -94,8 +94,8 @@ def test_rmu_steers_to_one_direction_of_the_seed():
 
 
 def test_rmu_keeps_retain_activations_in_place():
-    own = view([[1.0, 3.0]], [0], teacher=[[1.0, 1.0]])
-    retain = sequences([-1.0], [0], activations=own)
+    activations = view([[1.0, 3.0]], [0], teacher=[[1.0, 1.0]])
+    retain = sequences([-1.0], [0], activations=activations)
     assert keep_activations(Batch(retain=retain)).item() == pytest.approx(
         2.0
     )  # 2² over a width of 2
@@ -115,8 +115,8 @@ def test_rmu_trains_the_down_projections_of_three_layers():
 
     model = Tiny()
     down = [layer.mlp.down_proj.weight for layer in model.layers]
-    chosen = trained_parameters(model, 4, DOWN_PROJECTIONS)
-    assert [id(p) for p in chosen] == [id(p) for p in down[2:5]]
+    parameters = trained_parameters(model, 4, DOWN_PROJECTIONS)
+    assert [id(p) for p in parameters] == [id(p) for p in down[2:5]]
     assert [id(p) for p in trained_parameters(model, 0, DOWN_PROJECTIONS)] == [id(down[0])]
     up = trained_parameters(model, 4, r"layers\.(1|2)\.mlp\.up_proj\.weight")
     assert [id(p) for p in up] == [id(layer.mlp.up_proj.weight) for layer in model.layers[1:3]]
@@ -136,17 +136,17 @@ def test_pdu_flattens_logits_and_its_weight_follows_the_retain_loss():
 
 def test_altpo_is_dpo_with_a_false_answer():
     forget = sequences([-1.0], [0], reference_nll=torch.tensor([2.0]))
-    other = sequences([-3.0], [0], reference_nll=torch.tensor([1.0]))
-    found = altpo(Batch(forget=forget, alternative=other), beta=0.5)
+    false = sequences([-3.0], [0], reference_nll=torch.tensor([1.0]))
+    loss = altpo(Batch(forget=forget, alternative=false), beta=0.5)
     margin = 0.5 * ((1.0 - 3.0) - (2.0 - 1.0))
-    assert found.item() == pytest.approx(4 * math.log(1 + math.exp(-margin)))
-    assert found.item() == dpo(Batch(forget=forget, idk=other), beta=0.5).item()
+    assert loss.item() == pytest.approx(4 * math.log(1 + math.exp(-margin)))
+    assert loss.item() == dpo(Batch(forget=forget, idk=false), beta=0.5).item()
 
 
 def test_variants_of_npo_and_simnpo():
     forget = sequences([-1.0, -2.0], [0, 0], reference_nll=torch.tensor([1.0]))
-    found = npo_token_mean(Batch(forget=forget), beta=0.5)  # (3 - 1) / 2 = 1
-    assert found.item() == pytest.approx(4 * math.log(1 + math.exp(-0.5)))
+    loss = npo_token_mean(Batch(forget=forget), beta=0.5)  # (3 - 1) / 2 = 1
+    assert loss.item() == pytest.approx(4 * math.log(1 + math.exp(-0.5)))
     batch = Batch(forget=forget)
     printed = simnpo_as_printed(batch, beta=2.0, gamma=1.0)  # 2 · 1.5 - 1
     assert printed.item() == pytest.approx(math.log(1 + math.exp(-2.0)))
@@ -156,9 +156,9 @@ def test_variants_of_npo_and_simnpo():
 def test_kl_is_zero_at_the_target_and_counts_positions_per_row():
     even, sure = [0.0, 0.0], [math.log(3), 0.0]
     taught = view([even, even, even], [0, 0, 1], teacher=[even, sure, even])
-    found = retain_divergence(Batch(retain=sequences([-1.0, -1.0], [0, 1], logits=taught)))
+    loss = retain_divergence(Batch(retain=sequences([-1.0, -1.0], [0, 1], logits=taught)))
     expected = 0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5)
-    assert found.tolist() == pytest.approx([expected / 2, 0.0], abs=1e-7)
+    assert loss.tolist() == pytest.approx([expected / 2, 0.0], abs=1e-7)
 
 
 def test_a_task_vector_goes_the_opposite_way():

@@ -24,8 +24,8 @@ def file(tmp_path):
 
 
 def test_an_own_method_composes_and_runs(file):
-    stated = {"margin+RT": {"function": f"{file}:margin", "weight": 3.0}}
-    losses, problems = own_methods(stated)
+    methods = {"margin+RT": {"function": f"{file}:margin", "weight": 3.0}}
+    losses, problems = own_methods(methods)
     assert problems == []
     assert {"margin", "margin+RT", "margin+KL"} <= set(names(losses))
     assert position("margin", losses) > position("PDU+RT", losses)
@@ -35,13 +35,13 @@ def test_an_own_method_composes_and_runs(file):
     objective = build_objective(method.settings())
     assert objective.roles == ["forget", "retain"]
     rows = Sequences(torch.tensor([-1.0, -0.5]), torch.tensor([0, 1]), 2)
-    found = objective.rows(Batch(forget=rows, retain=rows))
-    assert found[0].tolist() == pytest.approx([3.0, 4.5])
+    forget_loss, _ = objective.rows(Batch(forget=rows, retain=rows))
+    assert forget_loss.tolist() == pytest.approx([3.0, 4.5])
 
 
 def test_needs_and_roles_are_handed_on(file):
-    stated = {"function": f"{file}:margin", "roles": ["forget", "idk"], "needs": ["reference"]}
-    losses, problems = own_methods({"margin": stated})
+    block = {"function": f"{file}:margin", "roles": ["forget", "idk"], "needs": ["reference"]}
+    losses, problems = own_methods({"margin": block})
     assert problems == []
     settings = resolve("margin", {"weight": 1.0}, losses).settings()
     assert settings["roles"] == ["forget", "idk"]
@@ -73,8 +73,8 @@ def test_needs_and_roles_are_handed_on(file):
 )
 def test_every_problem_is_named(file, name, change, problem):
     _, problems = own_methods({name: {"function": f"{file}:margin", **change}})
-    assert any(problem in found for found in problems), problems
-    assert all(found.startswith(f"methods.{name}") for found in problems)
+    assert any(problem in line for line in problems), problems
+    assert all(line.startswith(f"methods.{name}") for line in problems)
 
 
 def test_problems_of_the_file_are_named(file):
@@ -92,7 +92,7 @@ def test_problems_of_the_file_are_named(file):
     file.write_text("def margin():\n    pass\ndef other(batch):\n    pass\n")
     _, (problem,) = own_methods({"a": {"function": f"{file}:margin"}})
     assert "must take the batch first" in problem
-    stated = {"a": {"function": f"{file}:other"}, "a+RT": {"function": f"{file}:other"}}
-    assert own_methods(stated)[1] == []
-    stated["a+RT"]["needs"] = ["reference"]
-    assert "say them once" in own_methods(stated)[1][0]
+    methods = {"a": {"function": f"{file}:other"}, "a+RT": {"function": f"{file}:other"}}
+    assert own_methods(methods)[1] == []
+    methods["a+RT"]["needs"] = ["reference"]
+    assert "say them once" in own_methods(methods)[1][0]

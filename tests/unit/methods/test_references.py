@@ -13,39 +13,38 @@ def experiment(**methods):
     return load_experiment({**config, "methods": methods}, ROOT)
 
 
-def scores(found) -> dict[str, str]:
-    """Variant -> path of the reference's scores of a seed."""
-    return {
-        cell.variant: str(
-            found.reference(cell.split, cell.run, dict(cell.hyper).get("reference", "target"))
-        )
-        for cell in found.cells()
-    }
+def reference_paths(loaded) -> dict[str, str]:
+    """Variant -> path of its reference's log-probabilities."""
+    paths = {}
+    for cell in loaded.cells():
+        reference = dict(cell.hyper).get("reference", "target")
+        paths[cell.variant] = str(loaded.reference(cell.split, cell.run, reference))
+    return paths
 
 
 def test_it_chooses_the_scores_and_nothing_else():
     names = ["target", "base", "retrain", "noise=0.05"]
-    found = experiment(**{"NPO+RT": [{"beta": 0.1}, {"beta": 0.1, "reference": names}]})
+    loaded = experiment(**{"NPO+RT": [{"beta": 0.1}, {"beta": 0.1, "reference": names}]})
     usual = "results/mini/forget10/reference/forget.json"
-    assert scores(found) == {
+    assert reference_paths(loaded) == {
         "beta=0.1": usual,
         "beta=0.1_reference=target": usual,
         "beta=0.1_reference=base": "results/mini/forget10/reference/base/forget.json",
         "beta=0.1_reference=retrain": "results/mini/forget10/reference/retrain/forget.json",
         "beta=0.1_reference=noise=0.05": "results/mini/forget10/reference/noise=0.05/forget.json",
     }
-    told = [found.method_settings("NPO+RT", variant) for variant in scores(found)]
-    assert all(settings == told[0] for settings in told)
+    settings = [loaded.method_settings("NPO+RT", cell.variant) for cell in loaded.cells()]
+    assert settings and all(entry == settings[0] for entry in settings)
 
 
 def test_the_models_behind_the_scores():
-    found = experiment(**{"NPO+RT": {"reference": ["base", "retrain", "noise=0.05"]}})
-    model = found.reference_model
+    loaded = experiment(**{"NPO+RT": {"reference": ["base", "retrain", "noise=0.05"]}})
+    model = loaded.reference_model
     assert model("forget10", "base") == "results/mini/pretrain/model"
     assert model("forget10", "retrain") == "results/mini/forget10/retrain/seed=1/model"
     assert model("forget10", "noise=0.05") == "results/mini/finetune/seed=42/model"
-    assert found.reference_settings("noise=0.05")["noise"] == {"scale": 0.05, "seed": 42}
-    assert "noise" not in found.reference_settings("retrain")
+    assert loaded.reference_settings("noise=0.05")["noise"] == {"scale": 0.05, "seed": 42}
+    assert "noise" not in loaded.reference_settings("retrain")
 
 
 @pytest.mark.parametrize(

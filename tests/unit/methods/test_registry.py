@@ -17,16 +17,15 @@ def sequences(*rows, reference=None):
     """Rows given as lists of log-probabilities."""
     logp = torch.tensor([value for row in rows for value in row])
     row = torch.tensor([i for i, values in enumerate(rows) for _ in values])
-    found = Sequences(logp, row, len(rows))
-    found.reference_nll = None if reference is None else torch.tensor(reference)
-    return found
+    reference_nll = None if reference is None else torch.tensor(reference)
+    return Sequences(logp, row, len(rows), reference_nll)
 
 
 @pytest.mark.parametrize("term", [*FORGET_LOSSES.values(), *RETAIN_TERMS.values()])
 def test_every_entry_is_a_function_with_formula_paper_and_reference(term):
-    documented = load_function(term.function).__doc__
-    assert documented and "Returns (B,)" in documented
-    assert "Paper:" in documented and "Reference:" in documented
+    docstring = load_function(term.function).__doc__
+    assert docstring and "Returns (B,)" in docstring
+    assert "Paper:" in docstring and "Reference:" in docstring
 
 
 def test_composition_multiplies_no_classes():
@@ -40,11 +39,11 @@ def test_composition_multiplies_no_classes():
 def test_npo_and_simnpo_by_hand():
     forget = sequences([-1.0, -2.0], [-0.5], reference=[1.0, 0.5])
     # row 0: L = 3, L_ref = 1; row 1: L = L_ref, so log sigma(0) = -ln 2
-    found = npo(Batch(forget=forget), beta=0.5)
+    loss = npo(Batch(forget=forget), beta=0.5)
     sigma = 1 / (1 + math.exp(-0.5 * 2))
-    assert found.tolist() == pytest.approx([-4 * math.log(sigma), 4 * math.log(2)])
-    found = simnpo(Batch(forget=forget), beta=2.0, gamma=0.5)  # L/|y| = 1.5 and 0.5
-    assert found.tolist() == pytest.approx([math.log(1 + math.exp(-2.0)), math.log(2)])
+    assert loss.tolist() == pytest.approx([-4 * math.log(sigma), 4 * math.log(2)])
+    loss = simnpo(Batch(forget=forget), beta=2.0, gamma=0.5)  # L/|y| = 1.5 and 0.5
+    assert loss.tolist() == pytest.approx([math.log(1 + math.exp(-2.0)), math.log(2)])
 
 
 def test_dpo_prefers_ignorance():

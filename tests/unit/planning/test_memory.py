@@ -7,11 +7,11 @@ from unlearning.planning.memory import (
     SAFE,
     Pass,
     Step,
-    activations,
-    host,
+    activation_bytes,
+    host_bytes,
     inference,
+    largest_micro_batch,
     layer_activations,
-    most_pairs,
     training,
 )
 from unlearning.planning.shapes import KNOWN, Shape
@@ -27,7 +27,7 @@ def test_parts_by_hand():
     # 4 x 16 feed-forward, 2 sums of the softmax
     assert layer_activations(SMALL, half=False) == 4 * (64 + 8 + 64 + 2)
     step = Step(micro_batch=50, roles=2, width=10, labels=6, half=False)
-    assert activations(SMALL, step) == 50 * 2 * 10 * (2 * 552 + 3 * 4 * 8)
+    assert activation_bytes(SMALL, step) == 50 * 2 * 10 * (2 * 552 + 3 * 4 * 8)
     parts = training(SMALL, step)
     assert parts["weights"] == parts["gradients"] == 4 * 1992
     assert parts["optimiser"] == 8 * 1992
@@ -70,19 +70,19 @@ def test_an_adapter_leaves_frozen_layers_in_half_precision():
     assert parts["weights"] == 4 * (800 + 1000) + 2 * (1992 - 800)
     assert parts["optimiser"] == 8 * 1000
     assert parts["autocast copies"] == 2 * (1000 + 800)
-    whole = training(SMALL, replace(step, half=False))
-    assert whole["weights"] == 4 * (1992 + 1000)
+    float32 = training(SMALL, replace(step, half=False))
+    assert float32["weights"] == 4 * (1992 + 1000)
 
 
 def test_paged_states_lie_on_the_host():
     step = Step(micro_batch=1, roles=2, width=160, labels=80, optimizer="paged_adamw_32bit")
     plain = training(LLAMA, replace(step, optimizer="adamw"))
     assert plain["total"] - training(LLAMA, step)["total"] == 8 * LLAMA.parameters
-    assert host(LLAMA, step) == 12 * LLAMA.parameters
+    assert host_bytes(LLAMA, step) == 12 * LLAMA.parameters
 
 
 def test_generation_keeps_keys_and_values():
-    parts = inference(LLAMA, Pass(tokens=16384, labels=100, number=2, cached=16384))
+    parts = inference(LLAMA, Pass(tokens=16384, labels=100, weight_bytes=2, cached=16384))
     assert parts["key-value cache"] == 16384 * 2 * 32 * 4096 * 2  # 8 GiB
 
 
@@ -90,8 +90,9 @@ def test_the_largest_micro_batch_that_fits():
     step = Step(micro_batch=1, roles=2, width=200, labels=100)
 
     for micro_batch in (2, 5):
-        tried = replace(step, micro_batch=micro_batch, accumulates=True)
-        assert most_pairs(LLAMA, step, 16, training(LLAMA, tried)["total"] / SAFE) == micro_batch
-    assert most_pairs(LLAMA, step, 16, 1e15) == 16
-    assert most_pairs(LLAMA, replace(step, processes=2), 16, 1e15) == 8
-    assert most_pairs(LLAMA, step, 16, 0) == 1
+        larger = replace(step, micro_batch=micro_batch, accumulates=True)
+        room = training(LLAMA, larger)["total"] / SAFE
+        assert largest_micro_batch(LLAMA, step, 16, room) == micro_batch
+    assert largest_micro_batch(LLAMA, step, 16, 1e15) == 16
+    assert largest_micro_batch(LLAMA, replace(step, processes=2), 16, 1e15) == 8
+    assert largest_micro_batch(LLAMA, step, 16, 0) == 1

@@ -30,7 +30,7 @@ def test_memory_of_a_workers_child_is_in_its_log(tmp_path):
         path = f"evaluate/beta=0.1/seed={seed}"
         write_text(tmp_path / f"benchmarks/{path}.tsv", "s\tmax_rss\n3.0\t18.3\n")
         write_text(tmp_path / f"logs/{path}.log", log)
-    (cost,) = costs_in(tmp_path / "benchmarks", {})
+    (cost,) = costs_in([tmp_path / "benchmarks"], {})
     assert (cost.jobs, cost.max_rss_mb) == (3, 470.0)
 
 

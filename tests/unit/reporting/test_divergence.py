@@ -98,7 +98,7 @@ def test_the_section_draws_means_without_the_odd_step(contents, report_folder):
     fits = each[0].chart.layer[1:]
     assert {layer.data.values[0]["fit"] for layer in fits} == {"linear fit", "log fit"}
     lines = (report_folder / "tables" / "divergence.csv").read_text("utf-8").splitlines()
-    assert lines[0] == "split,method,variant,label,seed,step,log_probability,drift"
+    assert lines[0] == "split,method,variant,label,draw,seed,step,log_probability,drift"
     assert len(lines) == 1 + 2 * 3 * 5
     (table,) = contents["divergence"].tables["divergence"]
     ga = next(row for row in table.rows if row.label == "GA")

@@ -8,6 +8,7 @@ import pytest
 from folders import ROOT
 from report_world import run_rows
 from unlearning.reporting.frame import (
+    AGAINST,
     COLUMNS,
     FINAL,
     RELEARN,
@@ -15,10 +16,12 @@ from unlearning.reporting.frame import (
     Spread,
     average,
     finals,
+    finished_against,
     geometric,
     relearned,
     spreads,
     tidy,
+    unit_of,
     wide,
 )
 
@@ -176,3 +179,73 @@ def test_every_column_is_documented_as_it_is_declared():
     rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", text, re.M)
     documented = {name: meaning for name, meaning in rows if name in COLUMNS}
     assert documented == COLUMNS and [*documented] == [*COLUMNS]
+
+
+# --- several draws ---
+
+
+def drawn(
+    method: str, values: dict[int, list[float]], metric: str = "model_utility"
+) -> list[tuple]:
+    """Finished models of the values of each draw, with seeds from 1."""
+    rows = []
+    for draw, of_draw in values.items():
+        for seed, value in enumerate(of_draw, 1):
+            rows += run_rows(method, seed, draw=draw, **{metric: value})
+    return rows
+
+
+def test_of_several_draws_each_counts_once_however_many_seeds_it_has():
+    frame = tidy(drawn("GA", {1: [1.0, 3.0], 2: [4.0], 3: [8.0, 9.0, 10.0]}))
+    # means of draws 2, 4, 9: as the values of the first test
+    spread = spreads(frame, ["label"])["GA",]["model_utility"]
+    assert (spread.mean, spread.n, unit_of(frame)) == (5.0, 3, "draw")
+    assert spread.sd == pytest.approx(math.sqrt(13))
+    assert (spread.low, spread.high) == pytest.approx((5 - 8.956686, 5 + 8.956686), abs=1e-6)
+    (row,) = average(frame, VARIANT).to_dict("records")
+    assert (row["n"], row["unit"]) == (3, "draw")
+
+
+def test_p_values_of_a_draw_are_averaged_by_their_logarithms_before_the_draws_are():
+    rows = []
+    for draw, logs in {1: (-1.0, -3.0), 2: (-4.0,)}.items():
+        for seed, log in enumerate(logs, 1):
+            metrics = {"forget_quality": 10.0**log, "log10_forget_quality": log}
+            rows += run_rows("GA", seed, draw=draw, **metrics)
+    found = spreads(tidy(rows), ["label"])["GA",]
+    assert found["forget_quality"].mean == pytest.approx(1e-3)
+    assert (found["forget_quality"].n, found["log10_forget_quality"].mean) == (2, -3.0)
+
+
+def test_draws_that_are_told_apart_are_averaged_over_their_seeds():
+    frame = tidy(drawn("GA", {1: [1.0, 3.0], 2: [4.0]}))
+    found = spreads(frame, ["label", "draw"])
+    means = {
+        key: (spread["model_utility"].mean, spread["model_utility"].n)
+        for key, spread in found.items()
+    }
+    assert means == {("GA", 1): (2.0, 2), ("GA", 2): (4.0, 1)}
+
+
+def test_a_part_of_a_frame_of_several_draws_is_counted_by_draws():
+    part = tidy(drawn("GA", {2: [1.0, 3.0]}))
+    spread = spreads(part, ["label"], "draw")["GA",]["model_utility"]
+    assert spread == Spread(2.0, None, 1, None, None)
+
+
+def test_finished_models_beside_each_retrained_model_are_the_last_of_their_course():
+    rows = []
+    for reference, values in {
+        "retrain/seed=1": (-9.0, -2.0),
+        "retrain/seed=2": (-8.0, -4.0),
+    }.items():
+        for epoch, value in enumerate(values):
+            place = {"phase": AGAINST, "reference": reference, "epoch": epoch}
+            rows += run_rows("GA", 1, **place, log10_forget_quality=value)
+    rows += run_rows("GA", 1, log10_forget_quality=-3.0)
+    found = finished_against(tidy(rows))
+    assert found[["reference", "value"]].to_numpy().tolist() == [
+        ["retrain/seed=1", -2.0],
+        ["retrain/seed=2", -4.0],
+    ]
+    assert finals(tidy(rows))["value"].tolist() == [-3.0]

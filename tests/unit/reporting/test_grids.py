@@ -104,4 +104,5 @@ def test_three_hyper_parameters_make_maps_for_each_value_of_the_third(experiment
 def test_without_a_grid_the_figure_says_what_to_set(experiment, report_on):
     content = section.content(report_on(results_on(experiment, (1.0, 0.0, 0.5))))
     assert content.empty and "a list of values" in content.figures["grids"].note
-    assert [*content.csv["grids"].columns] == ["split", "method", "axes", "variants", "chosen"]
+    header = ["split", "method", "axes", "variants", "chosen"]
+    assert [*content.csv["grids"].columns][:5] == header

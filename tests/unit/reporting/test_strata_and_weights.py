@@ -82,9 +82,9 @@ def test_a_reference_of_other_rows_gives_no_weights(experiment, target, tmp_path
     (cell,) = [cell for cell in cells if dict(cell.hyper) == REPLACED]
     record = read_json(experiment.layout.trajectory("forget10", cell.run))
     reader = WeightReader(moved, target)
-    assert reader.course(cell, record, target) == []  # it is not there
+    assert reader.trajectory(cell, record, target) == []  # it is not there
     write_json(moved.layout.reference("forget10", "retrain"), {"nll": [1.0, 2.0], "tokens": [3, 4]})
-    assert reader.course(cell, record, target) == []
+    assert reader.trajectory(cell, record, target) == []
 
 
 def test_references_stand_side_by_side(report, contents):

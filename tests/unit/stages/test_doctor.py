@@ -112,7 +112,7 @@ def test_a_program_that_hangs(capsys, monkeypatch):
         raise subprocess.TimeoutExpired(command, timeout)
 
     monkeypatch.setattr(doctor.subprocess, "run", run)
-    assert f"no answer of sinfo within {doctor.SECONDS} s" in printed(capsys)
+    assert f"no answer of sinfo within {doctor.TIMEOUT} s" in printed(capsys)
 
 
 def test_a_part_that_breaks_hides_no_other(programs, capsys, monkeypatch, tmp_path):

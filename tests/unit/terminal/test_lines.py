@@ -219,3 +219,8 @@ def test_job_name():
     wildcards = {**CELL, "attack": "random", "fraction": "0.25"}
     expected = "relearn forget10 NPO+RT beta=0.1 seed=1 random fraction=0.25"
     assert job_name("relearn", wildcards) == expected
+    assert job_name("data", {"draw": ""}) == "data"
+    assert job_name("data", {"draw": "draw=2/"}) == "data draw=2"
+    assert job_name("unlearn", {"draw": "", **CELL}) == job_name("unlearn", CELL)
+    in_draw = "unlearn draw=2 forget10 NPO+RT beta=0.1 seed=1"
+    assert job_name("unlearn", {"draw": "/draw=2", **CELL}) == in_draw

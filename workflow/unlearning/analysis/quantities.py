@@ -1,4 +1,4 @@
-"""Numbers that tables and claims take from a run's curves: how fast it moves away."""
+"""Numbers that summarise a run's curves for tables and claims, such as how fast it diverges."""
 
 import math
 from collections.abc import Callable
@@ -11,7 +11,7 @@ Curves = dict[str, list[float]]
 
 @dataclass(frozen=True)
 class Quantity:
-    """title: on the page. explanation: how it is taken. value: of a run's curves, or None."""
+    """A number of a run. title, explanation: on the page. value: computes it from curves."""
 
     title: str
     explanation: str
@@ -28,11 +28,12 @@ def last(name: str) -> Callable[[Curves], float]:
 def late_exponent(curves: Curves) -> float:
     """Slope of log distance on log steps between half-way and the end."""
     steps, drift = curves["step"], curves["drift"]
-    before = max(k for k, step in enumerate(steps) if step <= steps[-1] / 2)
-    return math.log(drift[-1] / drift[before]) / math.log(steps[-1] / steps[before])
+    half = max(k for k, step in enumerate(steps) if step <= steps[-1] / 2)
+    return math.log(drift[-1] / drift[half]) / math.log(steps[-1] / steps[half])
 
 
-def _fit(name: str) -> Callable[[Curves], float]:
+def _of_growth(name: str) -> Callable[[Curves], float]:
+    """A function that takes a field of the fits to a run's drift."""
     return lambda curves: getattr(fit_growth(curves["step"], curves["drift"]), name)
 
 
@@ -42,12 +43,12 @@ GROWTH: dict[str, Quantity] = {
         "root mean square change of the forget points' logits after the last step",
         last("drift"),
     ),
-    "linear_r2": Quantity("R² linear", "of the fit a + b t", _fit("linear_r2")),
-    "log_r2": Quantity("R² logarithmic", "of the fit a log(1 + c t)", _fit("log_r2")),
+    "linear_r2": Quantity("R² linear", "of the fit a + b t", _of_growth("linear_r2")),
+    "log_r2": Quantity("R² logarithmic", "of the fit a log(1 + c t)", _of_growth("log_r2")),
     "log_gain": Quantity(
         "Gain of the logarithm",
         "log₁₀ of squared residuals, linear over logarithmic fit; above 0 the logarithm is closer",
-        _fit("log_gain"),
+        _of_growth("log_gain"),
     ),
     "late_exponent": Quantity(
         "Late exponent",

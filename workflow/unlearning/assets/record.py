@@ -3,10 +3,16 @@
 Later stages look the snapshot up by its commit, so a new commit on the hub changes nothing.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from unlearning.errors import UserError
 from unlearning.files import read_json
+
+
+def resolve_snapshots(records: Sequence[str]) -> dict[str, str]:
+    """Asset -> folder of its snapshot, by the records of rule fetch, which are named for assets."""
+    return {Path(record).stem: resolve_snapshot(record) for record in records}
 
 
 def resolve_snapshot(path: str) -> str:

@@ -108,7 +108,8 @@ def references(use: Use) -> frozenset[Reference]:
             targets.add(_imported_module(entry, path))
         # code without lookups is an import statement, which passes its names on
         if not code.lookups:
-            targets.update(_resolve(entry, (), path, use.message_only) for entry in code.imports)
+            for entry in code.imports:
+                targets.add(_resolve(entry, (), path, use.message_only))
         names = {*module.bindings, *code.bound_names, *BUILTIN}
         for (root, *attributes), in_message in code.lookups:
             message_only = use.message_only or in_message
@@ -128,8 +129,9 @@ def imported_modules(path: Path) -> set[Reference]:
     """The modules that run when a module is imported."""
     targets = set()
     for imports in parse_module(path).imports.values():
-        targets.update(_imported_module(entry, path) for entry in imports)
-    parent = path.with_name("__init__.py")
+        for entry in imports:
+            targets.add(_imported_module(entry, path))
+    parent = path.with_name("__init__.py")  # Python runs a package before the modules in it
     if parent.is_file():
         targets.add(Reference(parent, ""))
     return targets - {None}
@@ -151,7 +153,8 @@ def module_file(module: str, importer: Path, level: int = 0) -> Path | None:
     None outside this package and, for a user's file, outside its folder and the working directory.
     """
     names = [name for name in module.split(".") if name]
-    if level:  # a relative import
+    # where the search starts: a relative import, this package, or a user's helpers
+    if level:
         roots = (importer.parents[level - 1],)
     elif names[0] == PACKAGE.name:
         roots = (PACKAGE.parent,)

@@ -32,7 +32,7 @@ class _TextRemover(ast.NodeTransformer):
         return ast.Constant("") if isinstance(node.value, str) else node
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:
-        return ast.Tuple([self.visit(value) for value in _formatted_values(node)], ast.Load())
+        return ast.Tuple(list(map(self.visit, _formatted_values(node))), ast.Load())
 
 
 def remove_texts(statement: ast.stmt) -> ast.stmt:
@@ -50,7 +50,7 @@ class _Normaliser(ast.NodeTransformer):
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)
         body = getattr(node, "body", None)
-        if isinstance(body, list):
+        if isinstance(body, list):  # of a lambda or conditional expression it is one expression
             node.body = [s for s in body if not is_text(s)] or [ast.Pass()]
         return node
 
@@ -62,6 +62,7 @@ class _Normaliser(ast.NodeTransformer):
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
         outer, self.in_class = self.in_class, False
+        # an unknown decorator may read annotations, as those of validating libraries do
         if all(map(self.is_known, node.decorator_list)):
             node.returns = None
             for argument in ast.walk(node.args):
@@ -82,7 +83,7 @@ class _Normaliser(ast.NodeTransformer):
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
         self.generic_visit(node)
         if isinstance(call := node.exc, ast.Call):
-            call.args = [_message(argument) for argument in call.args]
+            call.args = list(map(_message, call.args))
             for keyword in call.keywords:
                 keyword.value = _message(keyword.value)
         return node
@@ -101,7 +102,7 @@ class _Normaliser(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
         if _is_message_call(node):
-            node.args = [_remove_direct_texts(argument) for argument in node.args]
+            node.args = list(map(_remove_direct_texts, node.args))
         elif _last_name(node.func) in PARSERS:
             for keyword in node.keywords:
                 if keyword.arg in HELPS:
@@ -122,6 +123,7 @@ def is_text(statement: ast.stmt) -> bool:
 def _is_message_call(call: ast.Call) -> bool:
     """Whether a call shows its arguments to the user."""
     name = _last_name(call.func)
+    # print to another file than these streams writes a result
     if name == "print":
         files = [ast.unparse(k.value) for k in call.keywords if k.arg == "file"]
         return STREAMS.issuperset(files)
@@ -164,7 +166,7 @@ def _remove_direct_texts(node: ast.expr) -> ast.expr:
             node.body = _remove_direct_texts(node.body)
             node.orelse = _remove_direct_texts(node.orelse)
         case ast.List() | ast.Tuple():
-            node.elts = [_remove_direct_texts(element) for element in node.elts]
+            node.elts = list(map(_remove_direct_texts, node.elts))
         case ast.ListComp() | ast.GeneratorExp():
             node.elt = _remove_direct_texts(node.elt)
     return node

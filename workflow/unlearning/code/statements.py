@@ -99,6 +99,7 @@ def _code(node: ast.AST) -> Code:
         imports += _imports(part, deep=False)
         if isinstance(part, ast.Global):
             shared.update(part.names)
+    # what an import binds is looked up, so that it leads to the imported module
     shared.update(name for name, *_ in imports)
     lookups = sorted(set(_lookups(node, frozenset(), shared, False)))
     return Code(_digest(node), lookups, imports, sorted(bound_names))
@@ -147,6 +148,7 @@ def _imports(node: ast.AST, deep: bool = True) -> Iterator[Import]:
         for alias in node.names:
             name = alias.asname or alias.name.partition(".")[0]
             yield name, alias.name if alias.asname else name, "", 0
+            # `import a.b` binds a, and runs a.b without a name of its own
             if not alias.asname and alias.name != name:
                 yield "", alias.name, "", 0
     elif isinstance(node, ast.ImportFrom):
@@ -239,6 +241,7 @@ def _lookups(
     outer_parts, inner_parts = _split_scopes(node)
     for part in outer_parts:
         yield from _lookups(part, local, shared, in_message)
+    # an inner function sees its own names and those of the functions around it
     if inner_parts:
         local |= {*_bound_names(inner_parts)} - shared
         for part in inner_parts:
@@ -249,11 +252,13 @@ def _split_scopes(node: ast.AST) -> tuple[list[ast.AST], list[ast.AST]]:
     """The parts of a node that are evaluated in the scope around it, and those in its own scope."""
     if isinstance(node, (*FUNCTIONS, ast.Lambda)):
         arguments = node.args
+        # defaults, decorators and return annotations are evaluated at the definition
         defaults = [d for d in (*arguments.defaults, *arguments.kw_defaults) if d is not None]
         if isinstance(node, ast.Lambda):
             return defaults, [arguments, node.body]
         returns = [node.returns] if node.returns else []
         return [*defaults, *node.decorator_list, *returns], [arguments, *node.body]
+    # a comprehension evaluates only its first iterable in the scope around it
     if isinstance(node, COMPREHENSIONS):
         return [node.generators[0].iter], list(ast.iter_child_nodes(node))
     return list(ast.iter_child_nodes(node)), []

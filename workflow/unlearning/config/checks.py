@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 
 from unlearning.benchmark import Check, benchmark_of
+from unlearning.config.draws import draw_numbers, draw_problems
 from unlearning.config.judged import use_problems
 from unlearning.config.layout import attack_shares, blocks, grid, path_id, points, spelled
 from unlearning.config.named import uses_base
@@ -52,6 +53,7 @@ def _checks(config: dict, sections: Collection[str]) -> list[Check]:
     checks: list[Check] = [
         _model,
         named_problems,
+        draw_problems,
         partial(unused_sections, sections),
         use_problems,
         _methods,
@@ -73,16 +75,17 @@ def _runs(config: dict) -> Iterator[str]:
     splits, seeds = len(config["forget_splits"]), len(unlearn["seeds"])
     again = len(folds["splits"]) * len(folds["seeds"] or unlearn["seeds"])
     attacks = len(attack_shares(config["relearn"]))
-    runs = 0
+    draws, runs = len(draw_numbers(config)), 0
     for name, stated in config["methods"].items():
         cells = splits * seeds + (again if name in folds["methods"] else 0)
         each = 1 + (attacks if name in attacked else 0)
-        runs += sum(map(points, blocks(hyper_block(stated)))) * cells * each
+        runs += sum(map(points, blocks(hyper_block(stated)))) * cells * each * draws
     if runs > MOST_RUNS:
         yield (
-            f"methods: their grids on {splits} splits with {seeds} seeds make {runs:,} runs, "
-            f"attacks included; at most {MOST_RUNS:,} are planned. Shorten the lists, or divide "
-            "them among several configs that name the same world"
+            f"methods: their grids on {splits} splits with {seeds} seeds"
+            f"{f' in {draws} draws' if draws > 1 else ''} make {runs:,} runs, attacks included; at "
+            f"most {MOST_RUNS:,} are planned. Shorten the lists, or divide them among several "
+            "configs that name the same world"
         )
 
 

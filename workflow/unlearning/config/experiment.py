@@ -15,6 +15,7 @@ from unlearning.benchmark import (
     room,
 )
 from unlearning.config.checks import cross_problems
+from unlearning.config.draws import draw_numbers, drawn, table_seed_keys
 from unlearning.config.judged import assets_of
 from unlearning.config.layout import (
     BASE,
@@ -85,16 +86,32 @@ def load_experiment(config: dict, root: Path):
 
 @dataclass(frozen=True)
 class Experiment:
-    """A complete, valid config and what follows from it."""
+    """A complete, valid config and what follows from it, in one draw of what is random before
+    unlearning. config: with the seeds of that draw."""
 
     config: dict
+    draw: int = 1
     on_language_model = True
+
+    @cached_property
+    def draws(self) -> list["Experiment"]:
+        """The experiment in each draw that is run. Ask the first draw, whose config states them."""
+        return [self._in_draw(number) for number in draw_numbers(self.config)]
+
+    def _in_draw(self, number: int) -> "Experiment":
+        return self if number == 1 else Experiment(drawn(self.config, number), number)
+
+    @property
+    def draws_tables(self) -> bool:
+        """Whether each draw has tables of its own."""
+        return bool(table_seed_keys(self.config))
 
     @property
     def layout(self) -> Layout:
         """Paths of its results."""
         name = self.config["experiment"]
-        return Layout(self.config["results"], name, self.config["world"] or name)
+        world = self.config["world"] or name
+        return Layout(self.config["results"], name, world, self.draw, self.draws_tables)
 
     @property
     def benchmark(self) -> Benchmark:
@@ -311,7 +328,7 @@ class Experiment:
 
     def _cells(self, splits: list[str], methods: list[str], seeds: list[int]) -> list[UnlearnRun]:
         return [
-            UnlearnRun(split, method, path_id(hyper), tuple(hyper.items()), seed)
+            UnlearnRun(split, method, path_id(hyper), tuple(hyper.items()), seed, self.draw)
             for split in splits
             for method in methods
             for hyper in self.variants(method)

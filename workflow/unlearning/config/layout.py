@@ -17,13 +17,15 @@ WORDS = 40  # letters of a text in a path
 
 @dataclass(frozen=True)
 class UnlearnRun:
-    """One unlearning run. hyper: the values that the config states for this variant."""
+    """One unlearning run. hyper: the values that the config states for this variant. draw: of what
+    is random before it."""
 
     split: str
     method: str
     variant: str
     hyper: tuple[tuple[str, float | str], ...]
     seed: int
+    draw: int = 1
 
     @property
     def run(self) -> str:
@@ -93,25 +95,38 @@ def attack_shares(relearn: dict) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Layout:
-    """Paths of one experiment under `results`."""
+    """Paths of one draw of an experiment under `results`. draws_tables: whether each draw has
+    tables of its own."""
 
     results: str
     experiment: str
     world: str
+    draw: int = 1
+    draws_tables: bool = False
+
+    @property
+    def shared(self) -> Path:
+        """Folder of the world: what all draws have in common, and the first draw."""
+        return Path(self.results) / self.world
 
     @property
     def root(self) -> Path:
-        """Folder of the world: data, models, evaluations."""
-        return Path(self.results) / self.world
+        """Folder of the draw: models, evaluations, logs. The first draw's is the world's."""
+        return self.shared / f"draw={self.draw}" if self.draw > 1 else self.shared
+
+    @property
+    def tables(self) -> Path:
+        """Folder of what the tables are in: the draw's, or the world's."""
+        return self.root if self.draws_tables else self.shared
 
     @property
     def data(self) -> Path:
         """Folder of tables."""
-        return self.root / "data"
+        return self.tables / "data"
 
     def answers(self, kind: str) -> Path:
         """Folder of answers that are not the truth: refusals, or false answers to all splits."""
-        return self.root / "answers" / kind
+        return self.tables / "answers" / kind
 
     @property
     def base(self) -> Path:
@@ -121,12 +136,12 @@ class Layout:
     @property
     def restored(self) -> Path:
         """Model folder of a base restored from a GGUF file."""
-        return self.root / "restore" / "model"
+        return self.shared / "restore" / "model"
 
     @property
     def assets(self) -> Path:
         """Folder of records of what came from the hub."""
-        return self.root / "assets"
+        return self.shared / "assets"
 
     @property
     def report(self) -> Path:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -14,6 +15,7 @@ from pathlib import Path
 from unlearning.assets.gguf import gguf_problems, is_gguf
 from unlearning.assets.needs import model_files, on_hub
 from unlearning.benchmark import benchmark_of, room
+from unlearning.cluster.site import site_problems
 from unlearning.config.experiment import Experiment
 from unlearning.config.judged import model_use
 from unlearning.config.named import named_models
@@ -27,13 +29,15 @@ from unlearning.evaluation.harness import install_hint
 from unlearning.fingerprint import PACKAGE, fingerprint
 from unlearning.outside import digests_text
 
+NO_SITE: Mapping[str, Iterable[str]] = {}
 PASSED = Path(".snakemake") / "judged"  # an empty file for each judgement without a problem
 PACKAGES = {"adamw8bit": "torchao", "paged_adamw_32bit": "bitsandbytes"}
 
 
-def preflight(experiment: Experiment) -> None:
-    """ConfigError with everything that is missing on this machine."""
-    problems = _results(experiment)
+def preflight(experiment: Experiment, site: Mapping[str, Iterable[str]] = NO_SITE) -> None:
+    """ConfigError with everything that is missing on this machine, or that the cluster's scheduler
+    does not know of the names in the profile."""
+    problems = site_problems(site, experiment.config["resources"]["gpus"]) + _results(experiment)
     if experiment.on_language_model:
         problems += _language_model(experiment)
     if problems:

@@ -6,7 +6,7 @@ workflow, `plan` and `assets` alike.
 """
 
 from argparse import ArgumentParser
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from unlearning.config.experiment import Experiment, load_experiment
-from unlearning.config.preflight import preflight
+from unlearning.config.preflight import NO_SITE, preflight
 from unlearning.config.scalars import core
 from unlearning.config.schema import ConfigError, schema_for
 from unlearning.config.strict import read_file
@@ -66,26 +66,31 @@ def read_experiment(files: Iterable[Path], values: dict[str, Any], root: Path = 
     return experiment
 
 
-def ready_experiment(files: Iterable[Path], values: dict[str, Any], root: Path) -> Experiment:
+def ready_experiment(
+    files: Iterable[Path],
+    values: dict[str, Any],
+    root: Path,
+    site: Mapping[str, Iterable[str]] = NO_SITE,
+) -> Experiment:
     """read_experiment(), with what must be there before the first job; ConfigError with what is
-    wrong with either."""
+    wrong with either. site: names of a cluster's in the profile (cluster.site)."""
     try:
         experiment = read_experiment(files, values, root)
     except ConfigError as error:
         missing: list[str] = []
         # what preflight() looks at may be what is refused: then the next run says the rest
         with suppress(Exception):
-            missing += missing_before(error.experiment)
+            missing += missing_before(error.experiment, site)
         raise ConfigError(error.problems + missing) from None
-    if missing := missing_before(experiment):
+    if missing := missing_before(experiment, site):
         raise ConfigError(missing)
     return experiment
 
 
-def missing_before(experiment: Experiment) -> list[str]:
+def missing_before(experiment: Experiment, site: Mapping[str, Iterable[str]]) -> list[str]:
     """What preflight() says is missing."""
     try:
-        preflight(experiment)
+        preflight(experiment, site)
     except ConfigError as error:
         return error.problems
     return []

@@ -3,7 +3,8 @@
 What stays: splits, methods, grids, retrained seeds, folds, attacks, evaluations on the way, the
 prompt format (but a chat template, which the tiny model has not), precision and adapters: every
 rule and every kind of file. What shrinks: model, rows,
-epochs, and the unlearning seeds, of which one is left (each further one repeats the same jobs).
+epochs, the unlearning seeds, of which one is left (each further one repeats the same jobs), and the
+draws, of which two are.
 What goes: all that needs the hub or a GPU. Each benchmark says which tables stand in for its own.
 Harness tasks, whose data are on the hub, stay only if they are the user's own.
 """
@@ -11,6 +12,7 @@ Harness tasks, whose data are on the hub, stay only if they are the user's own.
 from copy import deepcopy
 
 from unlearning.benchmark import benchmark_of
+from unlearning.config.draws import draw_numbers
 from unlearning.config.layout import blocks
 from unlearning.methods.own import hyper_block, own_methods
 from unlearning.methods.registry import hyper_parameters, names
@@ -36,6 +38,7 @@ def rehearsed(config: dict) -> dict:
         "revision": "main",
         "architecture": {"layers": layers, **_TINY},
     }
+    found["draws"] = draw_numbers(config)[:2]
     found |= {"target": None, "retrained": None}  # so it trains small ones instead
     if found["model"]["prompt"] == "chat":  # the tiny model's tokenizer has no chat template
         found["model"] |= {"prompt": "plain", "system": None}

@@ -4,6 +4,7 @@ Each benchmark declares its own metrics in its folder (metrics.py). No torch.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from unlearning.evaluation.fluency import DISTINCT_N
@@ -141,6 +142,16 @@ def fluency(name: str, title: str) -> dict[str, Metric]:
         short="perplexity",
         group=f"{title} set",
     )
+    return metrics
+
+
+def per_set(
+    declare: Callable[[str, str], dict[str, Metric]], titles: dict[str, str]
+) -> dict[str, Metric]:
+    """The metrics that declare(name, title) returns for each evaluation set. titles: by name."""
+    metrics = {}
+    for name, title in titles.items():
+        metrics |= declare(name, title)
     return metrics
 
 

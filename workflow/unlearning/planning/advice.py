@@ -1,4 +1,4 @@
-"""Which options would make a stage fit into a GPU's memory."""
+"""Find the options with which a stage fits into a GPU's memory."""
 
 from dataclasses import replace
 
@@ -16,128 +16,135 @@ from unlearning.planning.shapes import Shape
 from unlearning.planning.stages import StageCost
 
 LORA = {"rank": 8, "modules": "all-linear"}  # the schema's defaults
-LEAST_TOKENS = 512  # of an evaluation batch: no row is longer
+MIN_TOKENS = 512  # of an evaluation batch: no row is longer
 
 
 def peak(shape: Shape, stage: StageCost) -> dict[str, float]:
-    """Bytes by part at the stage's peak."""
-    found = [inference(shape, held) for held in stage.passes]
+    """Bytes by part at the stage's peak, and their `total`."""
+    moments = [inference(shape, batch) for batch in stage.passes]
     if stage.step is not None:
-        found.append(training(shape, stage.step))
-    return max(found, key=lambda parts: parts["total"])
+        moments.append(training(shape, stage.step))
+    return max(moments, key=lambda parts: parts["total"])
 
 
 def advice(shape: Shape, stage: StageCost, room: float) -> list[str]:
-    """What to set so that the stage takes at most `room` bytes; empty if it does already."""
+    """The options with which the stage takes at most `room` bytes; empty if it does already."""
     lines: list[str] = []
-    chosen = None
+    fitting = None
     if stage.step is not None and training(shape, stage.step)["total"] > room:
-        line, chosen = _for_step(shape, stage, room)
+        line, fitting = _advise_step(shape, stage, room)
         lines.append(line)
-        if chosen is None:
+        if fitting is None:
             return lines
-    for held in stage.passes:
-        if chosen and held.optimizer:
-            fewer = chosen.share / stage.step.share
-            copied = chosen.share * (chosen.sharded and not stage.step.sharded)
-            held = replace(
-                held,
-                optimizer=chosen.optimizer,
-                adapter=chosen.adapter,
-                autocast=bool(chosen.adapter) and chosen.half,
-                trained=held.trained * fewer,
-                others=held.others * fewer + copied,
+    for batch in stage.passes:
+        # an evaluation during the run has the advised step's states and shares in memory
+        if fitting and batch.optimizer:
+            ratio = fitting.share / stage.step.share
+            other_models = batch.other_models * ratio
+            if fitting.sharded and not stage.step.sharded:
+                other_models += fitting.share
+            batch = replace(
+                batch,
+                optimizer=fitting.optimizer,
+                adapter=fitting.adapter,
+                autocast=bool(fitting.adapter) and fitting.half,
+                trained=batch.trained * ratio,
+                other_models=other_models,
             )
-        if inference(shape, held)["total"] > room:
-            lines.append(_for_pass(shape, held, stage.rule, room))
+        if inference(shape, batch)["total"] > room:
+            lines.append(_advise_pass(shape, batch, stage.rule, room))
     return lines
 
 
-def _for_step(shape: Shape, stage: StageCost, room: float) -> tuple[str, Step | None]:
-    """The first options that fit, and the step with them, or None: those that change no number
-    come first, then those that keep the larger micro-batch."""
-    step, least = stage.step, training(shape, stage.step)["total"]
+def _advise_step(shape: Shape, stage: StageCost, room: float) -> tuple[str, Step | None]:
+    """The first options that fit, and the step with them, or None if none fit.
+
+    Options that change no number come first, then those that keep the larger micro-batch.
+    """
+    step = stage.step
+    smallest = training(shape, step)["total"]
     for changes in _alternatives(shape, stage):
         for checkpointing in sorted({step.checkpointing, True}):
             micro_batch = step.micro_batch
             while micro_batch:
-                tried = replace(
+                candidate = replace(
                     step,
                     micro_batch=micro_batch,
                     accumulates=step.accumulates or micro_batch < step.micro_batch,
                     checkpointing=checkpointing,
                     **changes,
                 )
-                total = training(shape, tried)["total"]
+                total = training(shape, candidate)["total"]
                 if total <= room:
-                    spelled = _changed(shape, step, tried, stage.section)
-                    return f"set {spelled}: {total / GIB:.1f} GiB", tried
-                least, micro_batch = min(least, total), micro_batch // 2
-    return _nothing(least), None
+                    options = _differing_options(shape, step, candidate, stage.section)
+                    return f"set {options}: {total / GIB:.1f} GiB", candidate
+                smallest, micro_batch = min(smallest, total), micro_batch // 2
+    return _no_option(smallest), None
 
 
 def _alternatives(shape: Shape, stage: StageCost) -> list[dict]:
-    """What else a step may be tried with, the options that change least first."""
-    step, found = stage.step, [{}]
+    """Changes of a step's fields to try, from none to the one that changes most."""
+    step, alternatives = stage.step, [{}]
     if step.processes > 1 and not (step.sharded or step.adapter):
-        found.append({"sharded": True})
+        alternatives.append({"sharded": True})
     if not step.sharded:
-        found.append({"optimizer": PAGED})
-    found.append({"optimizer": "adamw8bit"})
+        alternatives.append({"optimizer": PAGED})
+    alternatives.append({"optimizer": "adamw8bit"})
     if stage.adaptable and not (step.adapter or step.sharded):
-        found.append({"adapter": shape.adapter(LORA)})
-    return found
+        alternatives.append({"adapter": shape.adapter(LORA)})
+    return alternatives
 
 
-def _changed(shape: Shape, step: Step, tried: Step, section: str) -> str:
-    """The options that differ from the step's, as a config spells them."""
-    options = {
-        f"{section}.micro_batch": (step.micro_batch, tried.micro_batch),
-        f"{section}.gradient_checkpointing": (step.checkpointing, tried.checkpointing),
-        f"{section}.optimizer": (step.optimizer, tried.optimizer),
-        f"{section}.lora": (step.adapter, "{}" if tried.adapter != step.adapter else step.adapter),
-        "resources.sharding": (step.sharded, tried.sharded),
-    }
-    spelled = [
-        f"{key}: {'shard' if key == 'resources.sharding' else str(value).lower()}"
-        for key, (now, value) in options.items()
-        if value != now
-    ]
+def _differing_options(shape: Shape, step: Step, candidate: Step, section: str) -> str:
+    """The options in which a candidate differs from the step, as config keys and values, with a
+    note on what they change."""
+    options = []
+    if candidate.micro_batch != step.micro_batch:
+        options.append(f"{section}.micro_batch: {candidate.micro_batch}")
+    if candidate.checkpointing != step.checkpointing:
+        options.append(f"{section}.gradient_checkpointing: true")
+    if candidate.optimizer != step.optimizer:
+        options.append(f"{section}.optimizer: {candidate.optimizer}")
+    if candidate.adapter != step.adapter:
+        options.append(f"{section}.lora: {{}}")
+    if candidate.sharded != step.sharded:
+        options.append("resources.sharding: shard")
     note = ""
-    if tried.adapter != step.adapter:
+    if candidate.adapter != step.adapter:
         note = " (another experiment: a low-rank adapter learns)"
-    elif tried.optimizer != step.optimizer:
+    elif candidate.optimizer != step.optimizer:
         note = " (it changes the numbers a little)"
-        if tried.optimizer == PAGED:
-            states = HOST_STATES[PAGED] * tried.numbers(shape) / GIB
+        if candidate.optimizer == PAGED:
+            states = HOST_STATES[PAGED] * candidate.trained_parameters(shape) / GIB
             note = f" (the same numbers up to rounding, slower; {states:.1f} GiB on the host)"
-    return " and ".join(spelled) + note
+    return " and ".join(options) + note
 
 
-def _for_pass(shape: Shape, held: Pass, rule: str, room: float) -> str:
-    key = {
-        "reference": None,
-        "reference_on_the_way": None,
-        "harness": "harness.batch_size",
-    }.get(rule, "evaluation.batch_tokens")
-    share, least = 1.0, inference(shape, held)["total"]
-    while key is not None and held.tokens * share / 2 >= LEAST_TOKENS:
-        share /= 2
-        tried = replace(
-            held,
-            tokens=round(held.tokens * share),
-            labels=round(held.labels * share),
-            cached=round(held.cached * share),
+def _advise_pass(shape: Shape, batch: Pass, rule: str, room: float) -> str:
+    """The option of the largest batch that fits; reference stages have no option."""
+    smallest = inference(shape, batch)["total"]
+    if rule in ("reference", "reference_on_the_way", "replaced_reference"):
+        return _no_option(smallest)
+    share = 0.5
+    while batch.tokens * share >= MIN_TOKENS:
+        candidate = replace(
+            batch,
+            tokens=round(batch.tokens * share),
+            labels=round(batch.labels * share),
+            cached=round(batch.cached * share),
         )
-        least = inference(shape, tried)["total"]
-        if least <= room:
-            unit = LEAST_TOKENS if rule == "harness" else 1
-            return f"set {key}: {tried.tokens // unit}: {least / GIB:.1f} GiB"
-    return _nothing(least)
+        smallest = inference(shape, candidate)["total"]
+        if smallest <= room:
+            option = f"evaluation.batch_tokens: {candidate.tokens}"
+            if rule == "harness":
+                option = f"harness.batch_size: {candidate.tokens // MIN_TOKENS}"
+            return f"set {option}: {smallest / GIB:.1f} GiB"
+        share /= 2
+    return _no_option(smallest)
 
 
-def _nothing(least: float) -> str:
-    """What to say where no option helps."""
-    fitting = [name for name, gpu in GPUS.items() if gpu.room >= least]
-    other = f"these GPUs have it: {', '.join(fitting)}" if fitting else "no GPU of the table has it"
-    return f"no option makes it fit: at least {least / GIB:.1f} GiB is needed; {other}"
+def _no_option(smallest: float) -> str:
+    """The advice if no option helps. smallest: bytes that are needed at least."""
+    names = [name for name, gpu in GPUS.items() if gpu.room >= smallest]
+    gpus = f"these GPUs have it: {', '.join(names)}" if names else "no GPU of the table has it"
+    return f"no option makes it fit: at least {smallest / GIB:.1f} GiB is needed; {gpus}"

@@ -1,4 +1,4 @@
-"""GPUs that a plan can be made for, and what is assumed of their speed."""
+"""A table of GPUs, and the estimate of a stage's GPU-hours."""
 
 from dataclasses import dataclass, replace
 
@@ -11,8 +11,11 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Gpu:
-    """memory: bytes that nvidia-smi shows. half, single: dense FLOP/s of bfloat16 with float32
-    sums, and of float32 without TF32. bandwidth: bytes a second. None: not known."""
+    """A GPU's memory and speed.
+
+    memory: bytes that nvidia-smi shows. half, single: dense FLOP/s of bfloat16 with float32 sums,
+    and of float32 without TF32. bandwidth: bytes per second. None: not known.
+    """
 
     memory: float
     half: float | None = None
@@ -35,9 +38,9 @@ GPUS = {
     "L40S-48": Gpu(46068 * MIB, 362e12, 91.6e12, 0.864e12),
     "RTX4090-24": Gpu(24564 * MIB, 165e12, 82.6e12, 1.008e12),
 }
-MFU = 0.3  # model FLOP/s utilisation: short padded rows, no fused kernels
-LINK = 25e9  # bytes a second each way between host and GPU: PCIe 4.0, 16 lanes
-LAUNCH = 1e-3  # seconds to start one layer's kernels; thrice in a pass with gradients
+MFU = 0.3  # model FLOP/s utilisation, low for short padded rows without fused kernels
+LINK = 25e9  # bytes per second each way between host and GPU: PCIe 4.0, 16 lanes
+LAUNCH = 1e-3  # seconds to start one layer's kernels, three times in a pass with gradients
 ASSUMPTIONS = (
     f"{MFU:.0%} of the GPU's dense peak FLOP/s; 6 FLOPs a parameter and token in training (8 with "
     "gradient checkpointing, 2 less with LoRA, 2 more for the target model's pass), 2 in "
@@ -52,16 +55,22 @@ ASSUMPTIONS = (
 
 
 def hours(gpu: Gpu, shape: Shape, stage: StageCost, half: bool) -> float | None:
-    """GPU-hours of a stage's jobs; None where they cannot be said."""
+    """GPU-hours of all jobs of a stage; None if the GPU's speed or the stage's work is not
+    known."""
     speed = gpu.half if half else gpu.single
     if speed is None or gpu.bandwidth is None or not stage.timed:
         return None
+    # small models wait for kernels to start, large ones for the arithmetic
     launch = shape.layers * LAUNCH
-    read = (HALF if half else FLOAT) * shape.parameters / gpu.bandwidth
-    worked = max(stage.flops / (MFU * speed), 3 * launch * stage.updates)
-    moved = 0.0
+    computing = max(stage.flops / (MFU * speed), 3 * launch * stage.updates)
+    # a token takes a pass over all weights
+    read_weights = (HALF if half else FLOAT) * shape.parameters / gpu.bandwidth
+    decoding = stage.decoded * max(launch, read_weights)
+    # paged states that do not fit beside the rest move to the GPU and back in each step
+    paging = 0.0
     if stage.step and stage.step.optimizer == PAGED:
         resident = replace(stage.step, optimizer="adamw")
-        if training(shape, resident)["total"] > gpu.room:  # states come and go at each step
-            moved = 2 * HOST_STATES[PAGED] * stage.step.numbers(shape) * stage.steps
-    return (worked + moved / LINK + stage.decoded * max(launch, read)) / 3600
+        if training(shape, resident)["total"] > gpu.room:
+            states = HOST_STATES[PAGED] * stage.step.trained_parameters(shape)
+            paging = 2 * states * stage.steps / LINK
+    return (computing + paging + decoding) / 3600

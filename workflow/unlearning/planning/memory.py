@@ -1,8 +1,9 @@
-"""How much memory a stage takes at its peak, from the model's shape and what is in it at once.
+"""Estimate the memory of a stage at its peak, from the model's shape and the batch.
 
-The accounts follow the tensors that autograd keeps in transformers' Llama under this project's
-training loop: float32 master weights and gradients, attention without a materialised T x T matrix,
-logits at the labelled positions only. benchmarks/memory.py compares them with what is measured.
+The estimate adds up the tensors that autograd keeps for transformers' Llama under this project's
+training loop: float32 weights and gradients, attention without a materialised T x T matrix, logits
+at labelled positions only. docs/planning.md explains it; benchmarks/memory.py compares it with
+measurements.
 """
 
 from collections.abc import Collection
@@ -12,22 +13,25 @@ from unlearning.planning.shapes import Shape
 
 FLOAT, HALF = 4, 2  # bytes of a number
 GIB = 2**30
+SAFE = 0.85  # usable part of the memory, for measurements differ from estimates by up to 15%
 PAGED = "paged_adamw_32bit"
-# bytes of states on the GPU (8 bit: scale per 256); paged ones lie on the host at the peak
+# bytes of a parameter's optimiser states on the GPU (8 bit: with a scale for each 256 of them);
+# paged ones are on the host at the peak
 STATES = {"adamw": 2 * FLOAT, "adamw8bit": 2 * (1 + FLOAT / 256), PAGED: 0}
 HOST_STATES = {PAGED: 2 * FLOAT}
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one training pass holds.
+    """The properties of a training step that its memory depends on.
 
-    micro_batch: pairs in a pass, each of `roles` rows. width, labels: tokens of the longest row, in
-    all and labelled. full: positions of a pair whose logits are kept whole. teacher: a second
-    model. taught: its logits are kept too. accumulates: a batch is more than one pass. trained:
-    share of the parameters that is trained. adapter: parameters of a LoRA adapter, which then is
-    all that is trained. processes: GPUs that share a batch; sharded: each holds its share of the
-    models only. pure: weights, gradients and states in half precision.
+    micro_batch: pairs in one pass, each of `roles` rows. width, labels: tokens of the longest row,
+    in all and labelled. full: positions of a pair at which the loss takes all logits. teacher:
+    there is a second model. teacher_logits: the loss takes its logits too. accumulates: a batch
+    needs more than one pass. trained: share of the parameters that is trained. adapter: parameters
+    of a LoRA adapter, which are then the only trained ones. half: bfloat16 by autocast. pure:
+    weights, gradients and states in bfloat16. processes: GPUs that share a batch. sharded: each
+    process has only a share of the models.
     """
 
     micro_batch: int
@@ -36,7 +40,7 @@ class Step:
     labels: int
     full: int = 0
     teacher: bool = False
-    taught: bool = False
+    teacher_logits: bool = False
     accumulates: bool = True
     trained: float = 1.0
     adapter: int = 0
@@ -57,217 +61,252 @@ class Step:
         labels: int,
         **layout,
     ) -> "Step":
-        """The step of a loss that asks for these logits (role -> labels or all) and for a teacher's
-        logits of these roles. layout: the other fields."""
+        """The step of a loss that takes all logits of some roles and a teacher's logits of others.
+
+        logits: role -> at which positions: "labels", or any other word for all. layout: the other
+        fields.
+        """
         positions = [labels if kind == "labels" else width for kind in logits.values()]
-        taught = bool(set(teacher) & set(logits))
         return cls(
             roles=roles,
             width=width,
             labels=labels,
             full=sum(positions),
             teacher=bool(teacher),
-            taught=taught,
+            teacher_logits=not logits.keys().isdisjoint(teacher),
             **layout,
         )
 
     @property
     def tokens(self) -> int:
-        """Of one pass, padding included."""
+        """Tokens of one pass, padding included."""
         return self.micro_batch * self.roles * self.width
 
-    def numbers(self, shape: Shape) -> float:
-        """How many are trained."""
+    def trained_parameters(self, shape: Shape) -> float:
+        """The number of parameters that are trained."""
         return self.adapter or self.trained * shape.parameters
 
     @property
-    def number(self) -> int:
-        """Bytes of a weight and of its gradient; an adapter's are float32."""
+    def weight_bytes(self) -> int:
+        """Bytes of a trained weight, and of its gradient; an adapter's are float32."""
         return HALF if self.pure and not self.adapter else FLOAT
 
     @property
     def share(self) -> float:
-        """Part of the model that a process holds."""
+        """Part of the model that each process has."""
         return 1 / self.processes if self.sharded else 1.0
 
 
-def states(optimizer: str, number: int) -> float:
-    """Bytes of a parameter's states; AdamW's are of the kind of its weight, of `number` bytes."""
-    return STATES[optimizer] * (number / FLOAT if optimizer == "adamw" else 1)
+def state_bytes(optimizer: str, weight_bytes: int) -> float:
+    """Bytes of a parameter's optimiser states on the GPU; AdamW's have the weight's number type."""
+    factor = weight_bytes / FLOAT if optimizer == "adamw" else 1
+    return STATES[optimizer] * factor
 
 
-def weights(shape: Shape, adapter: int, half: bool, pure: bool = False) -> float:
-    """Bytes of a model in training: float32, but of the linear layers that an adapter leaves
-    frozen under half precision, and of all but the adapter under pure half precision."""
-    halved = shape.parameters - (0 if pure else shape.embedding)
-    frozen = halved if pure or (adapter and half) else 0
-    return FLOAT * (shape.parameters - frozen + adapter) + HALF * frozen
+def resume_bytes(optimizer: str, weight_bytes: int) -> float:
+    """Bytes of a trained parameter and its states, from which a killed run resumes."""
+    return weight_bytes + (HOST_STATES.get(optimizer) or state_bytes(optimizer, weight_bytes))
+
+
+def model_bytes(shape: Shape, adapter: int, half: bool, pure: bool = False) -> float:
+    """Bytes of the weights of a model in training.
+
+    Weights are float32, except all but the adapter's under pure half precision, and the linear
+    layers that an adapter leaves frozen under autocast.
+    """
+    halved = 0
+    if pure:
+        halved = shape.parameters
+    elif adapter and half:
+        halved = shape.parameters - shape.embedding
+    return FLOAT * (shape.parameters - halved + adapter) + HALF * halved
 
 
 def layer_activations(shape: Shape, half: bool, adapted: bool = False, pure: bool = False) -> int:
-    """Bytes a token that one layer keeps for its backward pass.
+    """Bytes for each token that one layer keeps for its backward pass.
 
-    float32: input, normalised input and its scaled copy of both norms; query, key, value and output
-    of attention; gate, its activation, up and their product. Under autocast the residual stream and
-    the norms stay float32, and every projection keeps a half-precision copy of its input. adapted:
-    frozen norms need no normalised input; the adapter's matrices keep the inputs that frozen layers
-    need not, the attention's output once more; what is as narrow as their rank is not counted. Pure
-    half precision: all of it in half, but the norms' float32 inputs.
+    half: autocast. adapted: with a LoRA adapter; values as narrow as its rank are not counted.
+    pure: half precision without autocast.
     """
     h, kv, f = shape.hidden, shape.key_value, shape.feed_forward
-    wide = 4 * f if shape.gated else 2 * f
+    attention = 2 * h + 2 * kv  # query and output, key and value
+    feed_forward = 4 * f if shape.gated else 2 * f  # gate, its activation, up, their product
     if pure:
-        return FLOAT * (2 * h + shape.heads) + HALF * (6 * h + 2 * kv + wide)
+        # the inputs of both norms stay float32; normalised inputs and their scaled copies do not
+        return FLOAT * (2 * h + shape.heads) + HALF * (4 * h + attention + feed_forward)
     if not half:
-        return FLOAT * ((6 if adapted else 8) * h + 2 * kv + wide + shape.heads)
-    copies = 5 * h if shape.gated else 4 * h  # inputs of query, key, value, gate and up
-    copies += h * adapted
-    norms = (4 * h if shape.gated else 3 * h) - 2 * h * adapted
-    return FLOAT * (norms + shape.heads) + HALF * (copies + 2 * h + 2 * kv + wide)
+        # of both norms: input, normalised input (which a frozen norm does not need), scaled copy
+        norms = 4 * h if adapted else 6 * h
+        return FLOAT * (norms + attention + feed_forward + shape.heads)
+    # under autocast the residual stream and the norms stay float32, and each projection keeps a
+    # half-precision copy of its input: query, key, value, gate and up
+    norms = 4 * h if shape.gated else 3 * h
+    copies = 5 * h if shape.gated else 4 * h
+    if adapted:
+        norms -= 2 * h
+        copies += h  # the adapter's matrices keep the attention's output once more
+    return FLOAT * (norms + shape.heads) + HALF * (copies + attention + feed_forward)
 
 
-def activations(shape: Shape, step: Step) -> float:
-    """Bytes that the forward pass leaves for the backward pass, logits apart."""
-    layer = FLOAT * shape.hidden
-    if not step.checkpointing:
-        layer = layer_activations(shape, step.half, step.adapter > 0, step.pure)
+def activation_bytes(shape: Shape, step: Step) -> float:
+    """Bytes that the forward pass leaves for the backward pass, without logits."""
+    layer = layer_activations(shape, step.half, step.adapter > 0, step.pure)
+    if step.checkpointing:
+        layer = FLOAT * shape.hidden  # only a layer's input is kept
     return step.tokens * (shape.layers * layer + 3 * FLOAT * shape.hidden)
 
 
-def logits(shape: Shape, step: Step) -> float:
-    """Bytes of next-token logits when they are most.
+def logit_bytes(shape: Shape, step: Step) -> float:
+    """The most bytes that logits and what is computed from them take at once.
 
-    Labels: log-probabilities, their gradient, and that of the logits. Whole positions: values,
-    log-probabilities and gradients, with the teacher's where the loss compares (methods/retain.py).
+    At labels: log-probabilities, their gradient, and that of the logits. At positions of which the
+    loss takes all logits: values, log-probabilities and gradients, and the teacher's if the loss
+    compares them (methods/retain.py).
     """
     pair = FLOAT * step.micro_batch * shape.vocabulary
-    label, full = pair * step.roles * step.labels, pair * step.full
-    kept, most = (4, 7) if step.taught else (2, 5)
-    return max(3 * label + kept * full, label + most * full)
+    labels, full = pair * step.roles * step.labels, pair * step.full
+    # copies of the full logits while those at labels have their gradients, and at their own peak
+    with_label_gradients, alone = (4, 7) if step.teacher_logits else (2, 5)
+    return max(3 * labels + with_label_gradients * full, labels + alone * full)
 
 
 def training(shape: Shape, step: Step) -> dict[str, float]:
-    """Bytes by what they are for at the peak of training: `total` is their sum.
+    """Bytes by part at the peak of training, and their `total`.
 
-    Moments compete: the start of the backward pass, its end, the optimiser's step. Autocast's
-    half-precision copies of the weights are gone with the forward pass if layers are recomputed;
-    then its end and the recomputing of a layer are moments too.
+    The peak is the largest of several moments: the start of the backward pass, its end, the
+    optimiser's update; with gradient checkpointing also the end of the forward pass and the
+    recomputing of a layer.
     """
-    trained = step.numbers(shape)
-    entire = step.trained == 1 and not step.adapter
-    share = step.share
-    second = (HALF if step.pure else FLOAT) * shape.parameters
-    held = {
-        "weights": weights(shape, step.adapter, step.half, step.pure) * share,
-        "second model": second * share * step.teacher,
-        "optimiser": trained * states(step.optimizer, step.number) * share,
-    }
-    if step.sharded:  # embeddings and two layers of each model, with gradients of the trained one
-        ends = shape.embedding * (1 if shape.tied else 2)
-        layers = 2 * (shape.parameters - ends) / shape.layers
-        held["gathered"] = step.number * (ends + layers) * (2 + step.teacher)
-    buckets = 2 if step.processes > 1 and not step.sharded else 1  # DDP's
-    gradients = {"gradients": step.number * trained * share * buckets}
-    kept = {"activations": activations(shape, step)}
-    earlier = gradients if step.accumulates else {}
-    copied = shape.multiplied
-    if step.adapter:  # the frozen layers are their own copies, but for a tied projection
-        copied = step.adapter + shape.embedding * shape.tied
-    copies = {"autocast copies": HALF * copied * step.half}
-    moments = [{**earlier, **kept, "logits": logits(shape, step)}]
+    trained = step.trained_parameters(shape)
+    activations, logits = activation_bytes(shape, step), logit_bytes(shape, step)
+
+    # what is there all the time
+    resident = {"weights": model_bytes(shape, step.adapter, step.half, step.pure) * step.share}
+    if step.teacher:
+        second_model = (HALF if step.pure else FLOAT) * shape.parameters
+        resident["second model"] = second_model * step.share
+    resident["optimiser"] = trained * state_bytes(step.optimizer, step.weight_bytes) * step.share
+    if step.sharded:
+        # FSDP gathers the embeddings and two layers of each model, with the trained one's gradients
+        embeddings = shape.embedding * (1 if shape.tied else 2)
+        layers = 2 * (shape.parameters - embeddings) / shape.layers
+        copies = 3 if step.teacher else 2
+        resident["gathered"] = step.weight_bytes * (embeddings + layers) * copies
+
+    gradients = {"gradients": step.weight_bytes * trained * step.share}
+    if step.processes > 1 and not step.sharded:
+        gradients["gradients"] *= 2  # DDP has a copy of them in its buckets
+    earlier_gradients = gradients if step.accumulates else {}
+
+    # autocast copies the weights that it multiplies with to half precision
+    autocast = {}
+    if step.half:
+        copied = shape.multiplied
+        if step.adapter:  # frozen layers are in half precision already, but not a tied projection
+            copied = step.adapter + (shape.embedding if shape.tied else 0)
+        autocast["autocast copies"] = HALF * copied
+
+    backward_start = {**earlier_gradients, "activations": activations, "logits": logits}
     if step.checkpointing:
+        # the copies are freed after the forward pass, at whose end logits have no gradients yet
+        without_gradients = (2 * FLOAT + (HALF if step.half else 0)) / (3 * FLOAT)
+        forward_end = {**backward_start, **autocast, "logits": logits * without_gradients}
         layer = step.tokens * layer_activations(shape, step.half, step.adapter > 0, step.pure)
-        moments += [
-            {**moments[0], **copies},
-            {**gradients, "activations": kept["activations"] + layer},
-        ]
-        moments[1]["logits"] *= (2 * FLOAT + HALF * step.half) / (3 * FLOAT)  # before gradients
+        recomputing = {**gradients, "activations": activations + layer}
+        moments = [backward_start, forward_end, recomputing]
     else:
-        moments[0] |= copies
-    # the gradient of the embedding, beside the one that it is added to
-    moments.append({**gradients, "temporary": step.number * shape.embedding * entire})
-    largest = min(shape.largest * share, trained)  # one tensor's update, or its paged states
-    moments.append({**gradients, "temporary": 2 * step.number * largest})
-    return _largest([{**held, **moment} for moment in moments])
+        moments = [{**backward_start, **autocast}]
+
+    # the embedding's gradient comes last, and is added to that of the tied projection
+    trains_all = step.trained == 1 and not step.adapter
+    embedding = step.weight_bytes * shape.embedding if trains_all else 0
+    moments.append({**gradients, "temporary": embedding})
+    # the optimiser updates one tensor at a time, for which paged states come to the GPU
+    largest = min(shape.largest * step.share, trained)
+    moments.append({**gradients, "temporary": 2 * step.weight_bytes * largest})
+    return _peak(resident, moments)
 
 
 @dataclass(frozen=True)
 class Pass:
-    """A batch without gradients. tokens: with padding. labels: labelled ones. number: bytes of a
-    weight. cached: tokens whose keys and values are kept, in generation. autocast: see training.
-    gradients: a row's are taken too. What a run that is evaluated on the way keeps: the states of
-    an optimiser over the share `trained`, `others` models, shares of sharded ones too, and the
-    weights beside an `adapter`."""
+    """A batch without gradients, and what else is in memory with it.
+
+    tokens: of the batch, with padding. labels: labelled ones. weight_bytes: bytes of a weight.
+    cached: tokens whose keys and values generation keeps. autocast: whether the weights are also
+    copied to half precision. gradients: whether gradients of single rows are taken.
+
+    In evaluations during a run: optimizer, whose states of the share `trained` of the parameters
+    stay; adapter: parameters of a LoRA adapter; other_models: how many further models (or shares
+    of them) there are.
+    """
 
     tokens: int
     labels: int
-    number: int
+    weight_bytes: int
     cached: int = 0
     autocast: bool = False
     gradients: bool = False
     optimizer: str | None = None
     trained: float = 1.0
     adapter: int = 0
-    others: float = 0
+    other_models: float = 0
 
 
-SAFE = 0.85  # of the room: what is predicted lies within 15% of what is measured
+def inference(shape: Shape, batch: Pass) -> dict[str, float]:
+    """Bytes by part at the peak of scoring or answering a batch, and their `total`."""
+    model = batch.weight_bytes * shape.parameters
+    resident = {"weights": model, "second model": model * batch.other_models}
+    if batch.adapter:
+        resident["weights"] = model_bytes(shape, batch.adapter, batch.autocast)
+    if batch.optimizer:
+        trained = batch.adapter or batch.trained * shape.parameters
+        resident["optimiser"] = trained * state_bytes(batch.optimizer, batch.weight_bytes)
+    if batch.gradients:
+        resident["gradients"] = model
+
+    half_logits = HALF if batch.weight_bytes == HALF or batch.autocast else 0
+    widths = 3 * shape.hidden + 3 * shape.feed_forward
+    scoring = {}
+    if batch.autocast and not batch.adapter:
+        scoring["autocast copies"] = HALF * shape.multiplied
+    scoring["activations"] = batch.tokens * max(batch.weight_bytes, FLOAT) * widths
+    # logits, in half precision first, and their log-probabilities
+    scoring["logits"] = (2 * FLOAT + half_logits) * batch.labels * shape.vocabulary
+
+    keys_and_values = 2 * shape.key_value * shape.layers * batch.weight_bytes
+    answering = {
+        "key-value cache": keys_and_values * batch.cached,
+        "activations": batch.cached * batch.weight_bytes * widths,
+    }
+    return _peak(resident, [scoring, answering])
+
+
+def _peak(resident: dict[str, float], moments: list[dict[str, float]]) -> dict[str, float]:
+    """The parts at the largest moment, without those of 0 bytes, and their total."""
+    moment = max(moments, key=lambda parts: sum(parts.values()))
+    parts = {name: size for name, size in {**resident, **moment}.items() if size}
+    return {**parts, "total": sum(parts.values())}
 
 
 def room(memory: float) -> float:
-    """Bytes for tensors of a GPU's memory: a CUDA context and the allocator's waste take 1 GiB."""
+    """Bytes of a GPU's memory for tensors: the CUDA context and fragmentation take 1 GiB."""
     return memory - GIB
 
 
-def most_pairs(shape: Shape, step: Step, batch: int, room: float) -> int:
-    """The largest micro-batch of a global batch of `batch` pairs that fits into `room` bytes; one
-    if none does."""
+def largest_micro_batch(shape: Shape, step: Step, batch: int, room: float) -> int:
+    """The largest micro-batch of a batch of `batch` pairs that fits into `room` bytes; 1 if none
+    does."""
     for micro_batch in range(-(-batch // step.processes), 1, -1):
         accumulates = batch > micro_batch * step.processes
-        tried = replace(step, micro_batch=micro_batch, accumulates=accumulates)
-        if training(shape, tried)["total"] <= SAFE * room:
+        candidate = replace(step, micro_batch=micro_batch, accumulates=accumulates)
+        if training(shape, candidate)["total"] <= SAFE * room:
             return micro_batch
     return 1
 
 
-def inference(shape: Shape, batch: Pass) -> dict[str, float]:
-    """Bytes by what they are for when a batch is scored or continued: `total` is their sum."""
-    whole = batch.number * shape.parameters
-    own = weights(shape, batch.adapter, batch.autocast) if batch.adapter else whole
-    held = {"weights": own, "second model": whole * batch.others}
-    if batch.optimizer:
-        trained = batch.adapter or batch.trained * shape.parameters
-        held["optimiser"] = trained * states(batch.optimizer, batch.number)
-    held["gradients"] = whole * batch.gradients
-    copies = HALF * shape.multiplied * batch.autocast * (not batch.adapter)
-    h, f = shape.hidden, shape.feed_forward
-    # half-precision logits, their float32 copy and its log-probabilities
-    logit = 2 * FLOAT + (HALF if batch.number == HALF or batch.autocast else 0)
-    scoring = {
-        "autocast copies": copies,
-        "activations": batch.tokens * max(batch.number, FLOAT) * (3 * h + 3 * f),
-        "logits": logit * batch.labels * shape.vocabulary,
-    }
-    stored = 2 * shape.key_value * shape.layers * batch.number * batch.cached
-    answering = {
-        "key-value cache": stored,
-        "activations": batch.cached * batch.number * (3 * h + 3 * f),
-    }
-    return _largest([{**held, **moment} for moment in (scoring, answering)])
-
-
-def host(shape: Shape, step: Step) -> float:
-    """Bytes that training takes of a GPU's host: models are loaded there, in float32; what a killed
-    run goes on from, trained weights and their states, is gathered there to be written."""
-    loaded = FLOAT * shape.parameters * (2 if step.teacher else 1)
-    return max(loaded, resumable(step.optimizer, step.number) * step.numbers(shape))
-
-
-def resumable(optimizer: str, number: int) -> float:
-    """Bytes that a killed run needs of each trained number of `number` bytes: it and its states."""
-    return number + (HOST_STATES.get(optimizer) or states(optimizer, number))
-
-
-def _largest(moments: list[dict[str, float]]) -> dict[str, float]:
-    peak = max(moments, key=lambda moment: sum(moment.values()))
-    return {**{k: v for k, v in peak.items() if v}, "total": sum(peak.values())}
+def host_bytes(shape: Shape, step: Step) -> float:
+    """Bytes of host memory that training on a GPU takes: models are loaded there in float32, and
+    the state to resume from is gathered there before it is written."""
+    models = 2 if step.teacher else 1
+    state = resume_bytes(step.optimizer, step.weight_bytes) * step.trained_parameters(shape)
+    return max(FLOAT * shape.parameters * models, state)

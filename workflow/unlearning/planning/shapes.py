@@ -1,4 +1,4 @@
-"""Shapes of language models: how many parameters, and how wide what they compute."""
+"""Shapes of language models: numbers of layers, widths and parameters."""
 
 import json
 from dataclasses import dataclass
@@ -10,8 +10,11 @@ from unlearning.errors import UserError
 
 @dataclass(frozen=True)
 class Shape:
-    """A causal decoder. key_value: width of all key heads together. gated: Llama's feed-forward
-    with three matrices and RMS norms; else Phi's with two, biases, and one layer norm a layer."""
+    """The shape of a causal decoder.
+
+    key_value: width of all key heads together. gated: with Llama's feed-forward of three matrices
+    and RMS norms; otherwise with Phi's of two, with biases, and one layer norm in each layer.
+    """
 
     layers: int
     hidden: int
@@ -29,31 +32,36 @@ class Shape:
 
     @property
     def parameters(self) -> int:
-        """All of them."""
+        """The number of all parameters."""
         h, kv, f = self.hidden, self.key_value, self.feed_forward
+        attention = 2 * h * h + 2 * h * kv
         if self.gated:
-            layer, ends = 2 * h * h + 2 * h * kv + 3 * h * f + 2 * h, h
+            layer = attention + 3 * h * f + 2 * h  # two norms
+            final = h  # norm
         else:
-            layer = 2 * h * h + 2 * h * kv + 2 * h * f + (2 * h + 2 * kv + h + f) + 2 * h
-            ends = 2 * h + self.vocabulary
-        return self.layers * layer + ends + self.embedding * (1 if self.tied else 2)
+            biases = 2 * h + 2 * kv + h + f
+            layer = attention + 2 * h * f + biases + 2 * h  # one norm with a bias
+            final = 2 * h + self.vocabulary  # norm, and the projection's bias
+        return self.layers * layer + final + self.embedding * (1 if self.tied else 2)
 
     @property
     def multiplied(self) -> int:
-        """Parameters that matrix products read: all but the table that embeds the ids."""
+        """Parameters in matrix products: all except an embedding that is only looked up."""
         return self.parameters - (0 if self.tied else self.embedding)
 
     def adapter(self, lora: dict | None) -> int:
-        """Parameters of the LoRA adapter that a recipe asks for; 0 without one."""
+        """Parameters of a recipe's LoRA adapter; 0 without one."""
         if lora is None:
             return 0
         h, kv, f = self.hidden, self.key_value, self.feed_forward
-        ends = {"q_proj": 2 * h, "k_proj": h + kv, "v_proj": h + kv}  # in and out of each layer
-        ends |= {"o_proj": 2 * h, "gate_proj": h + f, "up_proj": h + f, "down_proj": h + f}
-        if not self.gated:
-            ends = {**dict(list(ends.items())[:3]), "dense": 2 * h, "fc1": h + f, "fc2": h + f}
-        chosen = ends if lora["modules"] == "all-linear" else lora["modules"]
-        return self.layers * lora["rank"] * sum(ends.get(name, 0) for name in chosen)
+        # input and output width of each module of a layer
+        widths = {"q_proj": 2 * h, "k_proj": h + kv, "v_proj": h + kv}
+        if self.gated:
+            widths |= {"o_proj": 2 * h, "gate_proj": h + f, "up_proj": h + f, "down_proj": h + f}
+        else:
+            widths |= {"dense": 2 * h, "fc1": h + f, "fc2": h + f}
+        modules = widths if lora["modules"] == "all-linear" else lora["modules"]
+        return self.layers * lora["rank"] * sum(widths.get(module, 0) for module in modules)
 
     @property
     def largest(self) -> int:
@@ -61,7 +69,7 @@ class Shape:
         return max(self.embedding, self.hidden * self.feed_forward)
 
 
-# config.json of the shipped experiments' models and their kin, as on the hub
+# from config.json on the hub, of the shipped experiments' models and similar ones
 KNOWN = {
     "Llama-2-7b": Shape(32, 4096, 32, 4096, 11008, 32000, tied=False),
     "iclm-7b": Shape(32, 4096, 32, 4096, 11008, 32000, tied=False),  # a Llama of the first kind
@@ -73,8 +81,8 @@ KNOWN = {
 
 
 def target_shape(config: dict) -> Shape:
-    """The shape of a config's target, which a base has as well; UserError where it cannot be
-    known."""
+    """The shape of a config's target model, or else of its base, which has the same; UserError if
+    neither is known."""
     if config["target"] is None:
         return shape_of(config["model"])
     try:
@@ -86,12 +94,19 @@ def target_shape(config: dict) -> Shape:
 
 
 def shape_of(model: dict, setting: str = "model.path") -> Shape:
-    """The shape of a config's model section; UserError where it cannot be known."""
-    if model["architecture"] is not None:
-        own = model["architecture"]
-        width, feed_forward = own["width"], own["feed_forward"]
-        sizes = (own["layers"], width, own["heads"], width, feed_forward, own["vocabulary"])
-        return Shape(*sizes, tied=True)
+    """The shape of the model in a config's section; UserError if it is not known. setting: the key
+    of its path."""
+    architecture = model["architecture"]
+    if architecture is not None:
+        return Shape(
+            architecture["layers"],
+            architecture["width"],
+            architecture["heads"],
+            architecture["width"],
+            architecture["feed_forward"],
+            architecture["vocabulary"],
+            tied=True,
+        )
     if is_gguf(model["path"]) and Path(model["path"]).is_file():
         return shape_from_config(gguf_config(Path(model["path"])), model["path"])
     path = Path(model["path"]) / "config.json"
@@ -115,7 +130,7 @@ def read_config(path: Path) -> dict:
 
 
 def shape_from_config(config: dict, source: str) -> Shape:
-    """The shape that a model's configuration tells; UserError naming `source` if it does not."""
+    """The shape in a model's configuration; UserError naming `source` if it is incomplete."""
     try:
         hidden, heads = config["hidden_size"], config["num_attention_heads"]
         head = config.get("head_dim") or hidden // heads

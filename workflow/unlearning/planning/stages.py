@@ -6,7 +6,15 @@ from math import ceil
 from unlearning import benchmark
 from unlearning.config.experiment import Experiment
 from unlearning.methods.registry import DOWN_PROJECTIONS
-from unlearning.planning.memory import FLOAT, HALF, Pass, Step, host, most_pairs, resumable
+from unlearning.planning.memory import (
+    FLOAT,
+    HALF,
+    Pass,
+    Step,
+    host_bytes,
+    largest_micro_batch,
+    resume_bytes,
+)
 from unlearning.planning.shapes import Shape, target_shape
 from unlearning.planning.texts import SEQUENCES
 from unlearning.training.plan import Recipe, StepPlan
@@ -43,6 +51,11 @@ class StageCost:
     timed: bool = True
     adaptable: bool = True
 
+    def times(self, draws: int) -> "StageCost":
+        """The stage in several draws."""
+        totals = ("jobs", "flops", "updates", "steps", "decoded", "disk")
+        return replace(self, **{name: draws * getattr(self, name) for name in totals})
+
 
 class CostEstimate:
     """The stages of an experiment, in the DAG's order. room: bytes of a GPU."""
@@ -58,7 +71,11 @@ class CostEstimate:
         self.processes = max(1, self.config["resources"]["gpus"])
 
     def stages(self) -> list[StageCost]:
-        """Every kind of job that touches a model."""
+        """Every kind of job that touches a model, in all draws: they differ in seeds alone."""
+        draws = len(self.experiment.draws)
+        return [stage.times(draws) for stage in self._stages_of_a_draw()]
+
+    def _stages_of_a_draw(self) -> list[StageCost]:
         first = [self._pretrain()] if self.experiment.from_scratch else []
         unlearnt = [self._unlearn(method) for method in self.experiment.methods]
         last = [*self._relearn(), *self._evaluate(), *self._harness()]
@@ -81,8 +98,8 @@ class CostEstimate:
 
     def host(self, stage: StageCost) -> float:
         """Bytes of host memory of a job on a GPU: models are loaded there."""
-        loaded = [held.number * self.shape.parameters for held in stage.passes]
-        return max([*loaded, host(self.shape, stage.step) if stage.step else 0.0])
+        loaded = [batch.weight_bytes * self.shape.parameters for batch in stage.passes]
+        return max([*loaded, host_bytes(self.shape, stage.step) if stage.step else 0.0])
 
     def host_advice(self, stage: StageCost) -> list[str]:
         """What to ask the scheduler for, where a job on a GPU asks for less than it fills."""
@@ -94,8 +111,10 @@ class CostEstimate:
     def jobs(self) -> dict[str, int]:
         """Jobs of each rule, as Snakemake counts them for an empty results folder."""
         fetched = len(self.experiment.assets)
-        counts = {**({"fetch": fetched} if fetched else {}), "data": 1}
-        if answers := len(self.experiment.answers()):
+        draws = self.experiment.draws
+        worlds = draws if self.experiment.draws_tables else draws[:1]
+        counts = {**({"fetch": fetched} if fetched else {}), "data": len(worlds)}
+        if answers := len({folder for drawn in worlds for folder in drawn.answers()}):
             counts["answers"] = answers
         counts |= {"restore": 1} if self.experiment.restored else {}
         if logs := len(self.experiment.log_splits()):
@@ -134,7 +153,7 @@ class CostEstimate:
         )
         if fit["micro_batch"] is not None:
             return step
-        micro = most_pairs(self.shape, step, batch, self.room)
+        micro = largest_micro_batch(self.shape, step, batch, self.room)
         return replace(step, micro_batch=micro, accumulates=batch > micro * self.processes)
 
     def add_run(
@@ -149,8 +168,8 @@ class CostEstimate:
         stage.flops += self.shape.parameters * length * steps * worked
         stage.updates += steps * -(-(batch + extra) // (stage.step.micro_batch * self.processes))
         stage.steps += steps
-        numbers = stage.step.numbers(self.shape)
-        stage.state = KEPT_STATES * resumable(recipe["optimizer"], stage.step.number) * numbers
+        state = resume_bytes(recipe["optimizer"], stage.step.weight_bytes)
+        stage.state = KEPT_STATES * state * stage.step.trained_parameters(self.shape)
 
     def _texts(self, section: str):
         """The texts as a section's recipe cuts them."""
@@ -280,7 +299,7 @@ class CostEstimate:
         own = {"optimizer": step.optimizer, "trained": step.trained * step.share}
         if step.adapter:
             own |= {"adapter": step.adapter, "autocast": self.half}
-        return self._batch(step.number, **own, others=others, **more)
+        return self._batch(step.weight_bytes, **own, other_models=others, **more)
 
     def _batch(self, number: int, answers: bool = True, **more) -> Pass:
         tokens = self.config["evaluation"]["batch_tokens"]

@@ -1,17 +1,17 @@
-"""What `plan` must know of a benchmark's tables, before they are made."""
+"""The sizes of a benchmark's texts and evaluations, which `plan` needs before they exist."""
 
 from dataclasses import dataclass
 
 from unlearning.data.prompts import PROMPTS
 
-CHARACTERS = {"word": 5.2, "bpe": 3.0, None: 4.2}  # a token; 4.2: the released Llama-2 logs
-LIKE_CHAT = PROMPTS["llama3"]  # as long as chat templates are
-SEQUENCES = 7  # scored for a row: answer, paraphrase, five perturbed answers
+CHARACTERS = {"word": 5.2, "bpe": 3.0, None: 4.2}  # of a token; 4.2: in the released Llama-2 logs
+LIKE_CHAT = PROMPTS["llama3"]  # about as long as other chat templates
+SEQUENCES = 7  # scored for each row: answer, paraphrase, five perturbed answers
 
 
 @dataclass(frozen=True)
 class Text:
-    """Tokens of a kind of row: mean and most, in all and of the answer."""
+    """Tokens of one kind of row: mean and maximum, of the whole row and of its labels."""
 
     mean: float
     longest: int
@@ -21,8 +21,11 @@ class Text:
 
 @dataclass(frozen=True)
 class Work:
-    """Of evaluating one model: tokens scored, tokens answered with their prompts, and the passes
-    that generate one token of a batch."""
+    """The work of evaluating one model.
+
+    scored: tokens of scored sequences. answered: tokens of answers with their prompts. decoded:
+    passes that generate one token for a batch.
+    """
 
     scored: float
     answered: float

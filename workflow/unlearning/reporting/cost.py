@@ -38,20 +38,31 @@ class Cost:
 
 def read_costs(experiment: Experiment) -> list[Cost]:
     """The cost of every rule with benchmark files, in the order of the stages."""
-    tokens = run_tokens(experiment) if experiment.on_language_model else {}
-    return costs_in(experiment.layout.root / "benchmarks", tokens)
+    tokens: dict[str, list[int]] = {}
+    if experiment.on_language_model:
+        for drawn in experiment.draws:
+            for rule, of_runs in run_tokens(drawn).items():
+                tokens.setdefault(rule, []).extend(of_runs)
+    # the world's folder is the first draw's too
+    roots = [experiment.layout.shared, *(drawn.layout.root for drawn in experiment.draws)]
+    return costs_in([root / "benchmarks" for root in dict.fromkeys(roots)], tokens)
 
 
-def costs_in(folder: Path, tokens: dict[str, list[int]]) -> list[Cost]:
-    """The cost of every rule with benchmark files in a folder. tokens: rule -> of each run."""
-    rules = [path for path in sorted(folder.glob("*")) if path.is_dir()]
-    rules.sort(key=lambda path: STAGES.index(path.name) if path.name in STAGES else len(STAGES))
-    found = [_cost(path, tokens.get(path.name, [])) for path in rules]
+def costs_in(folders: list[Path], tokens: dict[str, list[int]]) -> list[Cost]:
+    """The cost of every rule with benchmark files in some folders. tokens: rule -> of each run."""
+    rules: dict[str, list[Path]] = {}
+    for path in (path for folder in folders for path in sorted(folder.glob("*"))):
+        if path.is_dir():
+            rules.setdefault(path.name, []).append(path)
+    order = sorted(
+        sorted(rules), key=lambda rule: STAGES.index(rule) if rule in STAGES else len(STAGES)
+    )
+    found = [_cost(rule, rules[rule], tokens.get(rule, [])) for rule in order]
     return [cost for cost in found if cost is not None]
 
 
 def run_tokens(experiment: Experiment) -> dict[str, list[int]]:
-    """Rule -> tokens of each of its runs that still has its record."""
+    """Rule -> tokens of each of its runs that still has its record, in one draw."""
     layout = experiment.layout
     retrained = [layout.model(split, run) for split, run in experiment.retrained()]
     files = {
@@ -77,22 +88,24 @@ def number(text: str | None) -> float | None:
         return None
 
 
-def _cost(folder: Path, tokens: list[int]) -> Cost | None:
-    files = sorted(folder.rglob("*.tsv"))
-    lines = [line for path in files for line in _lines(path)]
+def _cost(rule: str, folders: list[Path], tokens: list[int]) -> Cost | None:
+    lines, memory = [], []
+    for folder in folders:
+        for path in sorted(folder.rglob("*.tsv")):
+            lines += _lines(path)
+            memory.append(_memory(path, folder.parent))
     seconds = [s for line in lines if (s := number(line.get("s"))) is not None]
     if not seconds:
         return None
-    memory = [m for path in files if (m := _memory(path, folder.parent)) is not None]
     total = sum(seconds)
     # other experiments of the same world may have left jobs here whose tokens are not known
     complete = bool(tokens) and len(tokens) == len(seconds) and total > 0
     return Cost(
-        folder.name,
+        rule,
         len(seconds),
         total,
         statistics.median(seconds),
-        max(memory, default=None),
+        max((m for m in memory if m is not None), default=None),
         sum(tokens) / total if complete else None,
     )
 

@@ -8,7 +8,8 @@ from scipy.stats import ttest_ind
 
 from unlearning.errors import UserError
 from unlearning.files import read_json
-from unlearning.reporting.frame import COLUMNS, LEVEL, finals, geometric
+from unlearning.reporting.frame import COLUMNS, finals, geometric, units
+from unlearning.reporting.inference import LEVEL
 
 KEY = ["split", "label", "metric"]
 BEYOND, WITHIN, SINGLE, SAME = "beyond", "within", "single", "same"
@@ -68,10 +69,11 @@ def differences(first: Path, second: Path) -> Differences:
 
 
 def _values(frame: pandas.DataFrame) -> pandas.Series:
-    """(split, label, metric) -> values of the seeds; p-values stand as their logarithms alone."""
+    """(split, label, metric) -> values of the draws if there are several, else of the seeds;
+    p-values stand as their logarithms alone."""
     models = finals(frame)
     models = models[~models["metric"].isin(geometric(models["metric"].unique()))]
-    return models.groupby(KEY, sort=False)["value"].agg(list)
+    return units(models, ["split", "label"]).groupby(KEY, sort=False)["value"].agg(list)
 
 
 def _compared(ours: list[float], theirs: list[float]) -> tuple:

@@ -4,15 +4,15 @@ A row is one metric of one model at one moment. Everything that the report shows
 and results.parquet and results.csv hold it for whoever wants to go on by themselves.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isnan
 
 import numpy
 import pandas
-from scipy.stats import t
 
 from unlearning.evaluation.metrics import LOG10
+from unlearning.reporting.inference import DRAW, SEED, half_width
 
 COLUMNS = {
     "split": "forget split; of a synthetic experiment the study and its setting",
@@ -23,23 +23,27 @@ COLUMNS = {
     "draw": "number of the draw of everything that is random before unlearning",
     "run": "folder of the run under its split",
     "phase": "`final`: the finished model; `course`: on the way, from the target at epoch 0 to the "
-    "finished model; `relearn`: after a relearning attack's epochs",
+    "finished model; `relearn`: after a relearning attack's epochs; `against`: as `course`, beside "
+    "one retrained model, where there are several",
     "attack": "relearning attack, or empty",
+    "reference": "run of the retrained model in rows of phase `against`, else empty",
     "epoch": "epochs passed; empty for references",
     "step": "gradient steps passed; empty for references",
     "collapsed": "whether the run diverged or ended without any utility",
     "metric": "name of the metric",
-    "value": "its value, mean over the retrained models where it compares with them",
+    "value": "its value, mean over the retrained models where it compares with them; in phase "
+    "`against` that beside one of them",
 }
-FINAL, COURSE, RELEARN = "final", "course", "relearn"
+FINAL, COURSE, RELEARN, AGAINST = "final", "course", "relearn", "against"
 VARIANT = ["split", "method", "variant", "label"]
-MODEL = [*VARIANT, "seed"]
-LEVEL = 0.95  # of intervals
+RUN = ["draw", "seed"]  # tells the runs of a variant apart
+MODEL = [*VARIANT, *RUN]
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean, standard deviation and 95% interval of n values; of a single one there is a mean alone.
+    """Mean, standard deviation and 95% interval of n values, of draws if there are several, else of
+    seeds; of a single one there is a mean alone.
 
     Of a geometric mean the standard deviation is a factor: one deviation is mean × sd, mean / sd.
     """
@@ -73,21 +77,40 @@ def geometric(metrics: Iterable[str]) -> set[str]:
     return {name for name in names if LOG10 + name in names}
 
 
-def average(values: pandas.DataFrame, by: list[str]) -> pandas.DataFrame:
-    """A row for each group and metric: mean, sd (n - 1), n, and the 95% Student t interval.
+def unit_of(values: pandas.DataFrame, by: Sequence[str] = ()) -> str:
+    """What rows of the frame are averaged over and counted by: draws if they are of several and not
+    told apart, for what one draw holds has its luck in common; else seeds."""
+    return DRAW if "draw" not in by and values["draw"].nunique() > 1 else SEED
 
-    values: rows of the frame. by: columns that tell groups apart. Groups keep their order.
+
+def units(values: pandas.DataFrame, by: list[str], unit: str | None = None) -> pandas.DataFrame:
+    """A value of each unit for each group and metric: of several draws the mean of each draw, else
+    the rows themselves. No p-values: their logarithms (see `geometric`)."""
+    if (unit or unit_of(values, by)) == SEED:
+        return values
+    keys = [*by, "metric", "draw"]
+    return values.groupby(keys, sort=False, dropna=False)["value"].mean().reset_index()
+
+
+def average(values: pandas.DataFrame, by: list[str], unit: str | None = None) -> pandas.DataFrame:
+    """A row for each group and metric: mean, sd (n - 1), n, unit, and the 95% Student t interval,
+    over draws if there are several, else over seeds.
+
+    values: rows of the frame. by: columns that tell groups apart. unit: that of the whole frame,
+    where these rows are a part of it that may have a single draw. Groups keep their order.
     """
     keys = [*by, "metric"]
     logs = geometric(values["metric"].unique())
+    unit = unit or unit_of(values, by)
     table = (
-        values[~values["metric"].isin(logs)]
+        units(values[~values["metric"].isin(logs)], by, unit)
         .groupby(keys, sort=False, dropna=False)["value"]
         .agg(["mean", "std", "count"])
         .rename(columns={"std": "sd", "count": "n"})
         .reset_index()
     )
-    half = t.ppf(0.5 + LEVEL / 2, (table["n"] - 1).clip(lower=1)) * table["sd"] / table["n"] ** 0.5
+    half = half_width(table["sd"], table["n"])
+    table["unit"] = unit
     table["low"], table["high"] = table["mean"] - half, table["mean"] + half
     table["average"] = "arithmetic"
     powers = table[table["metric"].isin([LOG10 + name for name in logs])].copy()
@@ -99,10 +122,12 @@ def average(values: pandas.DataFrame, by: list[str]) -> pandas.DataFrame:
     return groups.merge(pandas.concat([powers, table]), on=by, how="left", sort=False)
 
 
-def spreads(values: pandas.DataFrame, by: list[str]) -> dict[tuple, dict[str, Spread]]:
+def spreads(
+    values: pandas.DataFrame, by: list[str], unit: str | None = None
+) -> dict[tuple, dict[str, Spread]]:
     """Group -> metric -> its spread, of `average`."""
     by_group: dict[tuple, dict[str, Spread]] = {}
-    table = average(values, by)
+    table = average(values, by, unit)
     columns = [table[name] for name in ("metric", "mean", "sd", "n", "low", "high")]
     keys = table[by].itertuples(index=False, name=None)
     for group, metric, mean, *rest in zip(keys, *columns, strict=True):
@@ -133,3 +158,9 @@ def relearned(frame: pandas.DataFrame) -> pandas.DataFrame:
     rows = last.join(before, on=MODEL, how="inner")
     rows["value"] = rows.pop("before") - rows["value"]
     return rows.assign(phase=FINAL, metric="relearning_log10_drop")
+
+
+def finished_against(frame: pandas.DataFrame) -> pandas.DataFrame:
+    """Rows of the finished models beside each retrained model: the last ones of each run."""
+    rows = frame[frame["phase"] == AGAINST]
+    return rows.drop_duplicates([*MODEL, "run", "reference", "metric"], keep="last")

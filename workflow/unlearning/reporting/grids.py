@@ -1,11 +1,13 @@
 """Grids of hyper-parameters: what a method's variants differ in, and which one the rule chooses."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas
 
 from unlearning.reporting.charts.specs import MEANINGFUL
+from unlearning.reporting.frame import units
 from unlearning.reporting.results import Results, Variant
 
 RULE = (
@@ -27,7 +29,13 @@ class Grid:
 
 def tuned(states: pandas.DataFrame) -> str:
     """The label that RULE chooses; states: rows of the frame, of one moment of each run."""
-    means = states.groupby(["label", "metric"], sort=False)["value"].mean().unstack()
+    keys = ["label", "metric"]
+    means = units(states, ["label"]).groupby(keys, sort=False)["value"].mean().unstack()
+    return best(means)
+
+
+def best(means: Mapping[str, pandas.Series]) -> str:
+    """The label that RULE chooses. means: log10 FQ and utility by label."""
     quality, utility = means["log10_forget_quality"], means["model_utility"]
     passing = quality > MEANINGFUL
     return str(utility[passing].idxmax() if passing.any() else quality.idxmax())
@@ -56,5 +64,5 @@ def _grid(split: str, variants: list[Variant], models: pandas.DataFrame) -> Grid
         return None  # variants named one by one
     if any(isinstance(first[axis], str) for axis in axes):
         return None  # references are no numbers
-    best = tuned(models[models["label"].isin([point.label for point in variants])])
-    return Grid(split, variants[0].method, axes, variants, best)
+    points = models["label"].isin([point.label for point in variants])
+    return Grid(split, variants[0].method, axes, variants, tuned(models[points]))

@@ -30,6 +30,16 @@ def model_label(method: str, hyper: dict[str, float | str]) -> str:
     return " ".join([NAMES.get(method, method), *parts])
 
 
+def run_title(draw: int, seed: int) -> str:
+    """A run among those of its variant: its seed, and its draw unless that is the first."""
+    return str(seed) if draw == 1 else f"{seed}, draw {draw}"
+
+
+def run_titles(rows) -> list[str]:
+    """That of each row of the frame."""
+    return [run_title(*run) for run in zip(rows["draw"], rows["seed"], strict=True)]
+
+
 def compact(value: float | str) -> str:
     """0.1, 2.5, 1e-5: as short as it can be; words as they are."""
     if isinstance(value, str):

@@ -7,22 +7,22 @@ so a peak is optimistic; the last epoch is not.
 
 import pandas
 
-from unlearning.reporting.frame import COURSE, LOG10, VARIANT
+from unlearning.reporting.frame import COURSE, LOG10, MODEL, VARIANT, units
 
 QUALITY = f"{LOG10}forget_quality"
 
 
-def states(frame: pandas.DataFrame) -> pandas.DataFrame:
-    """Rows of every run at every epoch that a run of its variant reached in full.
+def states(frame: pandas.DataFrame, phase: str = COURSE) -> pandas.DataFrame:
+    """Rows of every run at every epoch that a run of its variant reached in full, on its course or
+    in phase `against`.
 
     A run that ended early, in a collapse, keeps its last state: it counts at later epochs as it
     was. No state stands at the odd epoch where only such a run was evaluated.
     """
-    course = frame[frame["phase"] == COURSE]
-    runs = [*VARIANT, "seed"]
-    ends = course.groupby(runs, sort=False)["epoch"].max()
+    course = frame[frame["phase"] == phase]
+    ends = course.groupby(MODEL, sort=False)["epoch"].max()
     last = ends.groupby(VARIANT, sort=False).max()
-    ended = course.join(ends.rename("end"), on=runs).join(last.rename("last"), on=VARIANT)
+    ended = course.join(ends.rename("end"), on=MODEL).join(last.rename("last"), on=VARIANT)
     early = ended["end"] < ended["last"]
     rows = ended[~early | (ended["epoch"] < ended["end"])]
     final = ended[early & (ended["epoch"] == ended["end"])]
@@ -39,7 +39,8 @@ def peaks(frame: pandas.DataFrame) -> pandas.DataFrame:
     """
     course = states(frame)
     quality = course[(course["metric"] == QUALITY) & (course["epoch"] > 0)]
-    means = quality.groupby([*VARIANT, "epoch"], sort=False)["value"].mean().reset_index()
+    moments = [*VARIANT, "epoch"]
+    means = units(quality, moments).groupby(moments, sort=False)["value"].mean().reset_index()
     means["last"] = means.groupby(VARIANT)["epoch"].transform("max")
     several = means.groupby(VARIANT)["epoch"].transform("nunique") > 1
     ordered = means[several].sort_values(["value", "epoch"], ascending=[False, True])

@@ -47,11 +47,13 @@ def libraries() -> dict[str, str]:
 
 def training_records(experiment: Experiment) -> dict[str, list[dict]]:
     """Distinct `versions` and `machine` entries of the models' run.json, where they still exist."""
-    layout = experiment.layout
-    folders = [layout.base, layout.restored, experiment.target]
-    runs = experiment.retrained()
-    runs += [(cell.split, cell.run) for cell in experiment.cells()]
-    folders += [layout.model(split, run) for split, run in runs]
+    folders = []
+    for drawn in experiment.draws:
+        layout = drawn.layout
+        folders += [layout.base, layout.restored, drawn.target]
+        runs = drawn.retrained()
+        runs += [(cell.split, cell.run) for cell in drawn.cells()]
+        folders += [layout.model(split, run) for split, run in runs]
     return distinct(read_json(path) for f in folders if (path := f / "run.json").is_file())
 
 

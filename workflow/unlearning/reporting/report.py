@@ -17,7 +17,7 @@ from unlearning.reporting.claims.file import Claim
 from unlearning.reporting.claims.judge import Judged, judge
 from unlearning.reporting.cost import Cost, read_costs
 from unlearning.reporting.embed import content_policy, inline_script, json_block
-from unlearning.reporting.frame import Spread, finals, spreads
+from unlearning.reporting.frame import Spread, finals, spreads, unit_of
 from unlearning.reporting.published.comparison import Compared
 from unlearning.reporting.published.numbers import PublishedNumbers, compared, load_published
 from unlearning.reporting.results import Results
@@ -41,6 +41,11 @@ class Report:
     def frame(self) -> pandas.DataFrame:
         """All numbers; see frame.COLUMNS."""
         return self.results.frame
+
+    @cached_property
+    def unit(self) -> str:
+        """What numbers are averaged over and counted by: draw or seed."""
+        return unit_of(self.frame)
 
     @cached_property
     def spreads(self) -> dict[tuple, dict[str, Spread]]:

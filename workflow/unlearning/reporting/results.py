@@ -18,10 +18,8 @@ from unlearning.evaluation.metrics import Metric, task_metric
 from unlearning.evaluation.records import read_metrics, read_rows
 from unlearning.files import read_json
 from unlearning.methods import references
-from unlearning.reporting.frame import COURSE, FINAL, RELEARN, finals, relearned, tidy
+from unlearning.reporting.frame import AGAINST, COURSE, FINAL, RELEARN, finals, relearned, tidy
 from unlearning.reporting.labels import RETRAIN, TARGET, model_label
-
-DRAW = 1  # everything that is random before unlearning is drawn once
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ class Results:
     @property
     def models(self) -> pandas.DataFrame:
         """One row for each finished model."""
-        return finals(self.frame).drop_duplicates(["split", "run", "label"])
+        return finals(self.frame).drop_duplicates(["split", "draw", "run", "label"])
 
     @property
     def tasks(self) -> list[str]:
@@ -95,10 +93,15 @@ class Evaluation:
     metrics: dict[str, float]
 
 
+Compared = dict[str | tuple[str, str], float]
+
+
 class Comparison:
     """What a benchmark computes from the evaluations of two models, for each forget split.
 
-    This one compares nothing. retrained: run -> evaluation, the main reference first.
+    This one compares nothing. retrained: run -> evaluation, the main reference first. In what it
+    returns a metric is a mean over the retrained models; (metric, run) is its value beside one of
+    several alone.
     """
 
     def __init__(
@@ -112,7 +115,7 @@ class Comparison:
         self.experiment, self.split, self.target = experiment, split, target
         self.others, self.details = retrained, details
 
-    def model(self, model: Evaluation) -> dict[str, float]:
+    def model(self, model: Evaluation) -> Compared:
         """Of the target or an unlearned model."""
         return {}
 
@@ -120,7 +123,7 @@ class Comparison:
         """Of a retrained model; what it is compared with is the benchmark's choice."""
         return {}
 
-    def point(self, point: dict, name: str) -> dict[str, float]:
+    def point(self, point: dict, name: str) -> Compared:
         """All metrics of a point of a trajectory; name: for messages."""
         return point["metrics"]
 
@@ -134,7 +137,7 @@ class Comparison:
 
 
 class Reader:
-    """Reads evaluations, trajectories and accuracies of all runs of an experiment."""
+    """Reads evaluations, trajectories and accuracies of all runs of one draw of an experiment."""
 
     retrained_needed = True  # whether a report without any retrained model makes no sense
 
@@ -144,34 +147,49 @@ class Reader:
         self.missing: list[Path] = []
         self.sizes: dict[str, dict[str, int]] = {}
         self.details: dict[str, Any] = {}
-        self.targets: dict[str, dict[str, float]] = {}  # split -> metrics of its target
+        self.targets: dict[str, Compared] = {}  # split -> metrics of its target
         self.harness: dict[Path, dict] = {}
 
     def read(self, metrics: dict[str, Metric], study: str | None = None) -> Results:
-        """Everything; UserError if the target or the main reference is missing."""
+        """Everything of all draws; UserError if the target or the main reference of one is missing.
+
+        Models are compared with those of their own draw alone. Sizes and documents are those of the
+        first draw: the draws' tables differ in content.
+        """
+        readers = []
+        for experiment in self.experiment.draws:
+            reader = type(self)(experiment, self.comparison)
+            reader.details = self.details
+            reader.read_draw()
+            readers.append(reader)
+        frame = tidy(row for reader in readers for row in reader.rows)
+        frame = pandas.concat([frame, relearned(frame)], ignore_index=True)
+        order = {split: place for place, split in enumerate(self.experiment.splits)}
+        frame = frame.sort_values("split", key=lambda names: names.map(order), kind="stable")
+        first = readers[0]
+        records = [record for reader in readers for record in reader.harness.values()]
+        return Results(
+            self.experiment,
+            frame.reset_index(drop=True),
+            metrics | first.task_metrics(),
+            self._variants(),
+            {study: self.experiment.own_splits},
+            [path for reader in readers for path in reader.missing],
+            first.sizes,
+            first.documents(),
+            sorted({record["lm_eval"] for record in records}),
+            self.details,
+        )
+
+    def read_draw(self) -> None:
+        """Read the runs of the draw; UserError as of read()."""
         splits = self.experiment.own_splits
         compare = {split: self._references(split) for split in splits}
         for cell in self.experiment.cells():
             self._cell(cell, compare.get(cell.split, compare[splits[0]]))
         for cell, attack in self.experiment.attacks():
             self._attack(cell, attack, compare[cell.split])
-        frame = tidy(self.rows)
-        documents = self._documents()
-        frame = pandas.concat([frame, relearned(frame)], ignore_index=True)
-        order = {split: place for place, split in enumerate(self.experiment.splits)}
-        frame = frame.sort_values("split", key=lambda names: names.map(order), kind="stable")
-        return Results(
-            self.experiment,
-            frame.reset_index(drop=True),
-            metrics | self._task_metrics(),
-            self._variants(),
-            {study: splits},
-            self.missing,
-            self.sizes,
-            documents,
-            sorted({record["lm_eval"] for record in self.harness.values()}),
-            self.details,
-        )
+        self.check_questions()
 
     # --- what a benchmark may take from elsewhere ---
 
@@ -220,7 +238,8 @@ class Reader:
 
     def _model(self, split, method, hyper, model, metrics, compare, **run) -> None:
         label = model_label(method, hyper)
-        key = (split, method, run.get("variant", ""), label, seed_of(model.run), DRAW, model.run)
+        draw = self.experiment.draw
+        key = (split, method, run.get("variant", ""), label, seed_of(model.run), draw, model.run)
         collapsed = run.get("collapsed") is not None or compare.collapsed(metrics)
         metrics = metrics | self._accuracies(split, model.run)
         self._add(key, FINAL, "", run.get("epoch"), run.get("step"), collapsed, metrics)
@@ -264,11 +283,16 @@ class Reader:
 
     def _key(self, cell: UnlearnRun) -> tuple:
         label = model_label(cell.method, dict(cell.hyper))
-        return (cell.split, cell.method, cell.variant, label, cell.seed, DRAW, cell.run)
+        return (cell.split, cell.method, cell.variant, label, cell.seed, cell.draw, cell.run)
 
-    def _add(self, key, phase, attack, epoch, step, collapsed, metrics: dict[str, float]) -> None:
-        place = (*key, phase, attack, epoch, step, collapsed)
-        self.rows += [(*place, metric, value) for metric, value in metrics.items()]
+    def _add(self, key, phase, attack, epoch, step, collapsed, metrics: Compared) -> None:
+        moment = (epoch, step, collapsed)
+        for metric, value in metrics.items():
+            if isinstance(metric, str):
+                self.rows.append((*key, phase, attack, "", *moment, metric, value))
+            elif phase == COURSE:  # which ends with the finished model
+                name, run = metric
+                self.rows.append((*key, AGAINST, attack, run, *moment, name, value))
 
     def _there(self, *paths: Path) -> bool:
         """Whether files are there; remembered as missing otherwise."""
@@ -303,21 +327,27 @@ class Reader:
         tasks = self.harness[path]["tasks"]
         return {accuracy_of(task): scores["accuracy"] for task, scores in tasks.items()}
 
-    def _task_metrics(self) -> dict[str, Metric]:
+    def task_metrics(self) -> dict[str, Metric]:
+        """The accuracies of the draw's models as metrics."""
         return {
             accuracy_of(task): task_metric(task, scores.get("better", ""))
             for record in self.harness.values()
             for task, scores in record["tasks"].items()
         }
 
-    def _documents(self) -> dict[str, int]:
-        """Task -> number of its questions; UserError if models were asked different ones, as after
-        a change of a hub's dataset. A tag stands for several tasks: the records know them."""
+    def documents(self) -> dict[str, int]:
+        """Task -> number of its questions. A tag stands for several tasks: records know them."""
         documents: dict[str, int] = {}
+        for record in self.harness.values():
+            documents |= {task: scores["documents"] for task, scores in record["tasks"].items()}
+        return documents
+
+    def check_questions(self) -> None:
+        """UserError if models were asked different questions, as after a change of a hub's
+        dataset."""
         asked: dict[str, dict[str, Path]] = {}
         for path, record in self.harness.items():
             for task, scores in record["tasks"].items():
-                documents[task] = scores["documents"]
                 asked.setdefault(task, {}).setdefault(scores["asked"], path)
         for task, paths in asked.items():
             if len(paths) > 1:
@@ -326,7 +356,6 @@ class Reader:
                     f"harness task '{task}' asked other questions in {one} than in {other}: delete "
                     "the older files and run again"
                 )
-        return documents
 
 
 def accuracy_of(task: str) -> str:

@@ -4,8 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
+import pandas
+
 from unlearning.evaluation.metrics import Metric
 from unlearning.reporting.frame import Spread
+from unlearning.reporting.inference import DRAW, SEED
 from unlearning.reporting.labels import ARROWS, RETRAIN, TARGET, metric_text, spread_text
 
 _LATEX = {
@@ -208,7 +211,23 @@ def columns(
     return heads
 
 
-SEEDS = Column("seeds", "Seeds", explanation="Number of seeds")
+_COUNTS = {
+    SEED: Column("seeds", "Seeds", explanation="Number of seeds"),
+    DRAW: Column("seeds", "Draws × seeds", explanation="Number of draws, and of seeds in each"),
+}
+
+
+def counts(unit: str) -> Column:
+    """Head of the column that says how many runs a mean is of."""
+    return _COUNTS[unit]
+
+
+def count(runs: pandas.DataFrame, unit: str) -> Cell:
+    """How many runs a mean is of. runs: a row of the frame for each."""
+    n, draws = len(runs), runs["draw"].nunique()
+    if unit == SEED:
+        return Cell(str(n), n)
+    return Cell(f"{draws} × {n // draws}" if n % draws == 0 else f"{draws} ({n} runs)", n)
 
 
 def _title(column: Column) -> str:

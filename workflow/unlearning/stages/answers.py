@@ -1,9 +1,9 @@
-"""Write answers that are not the truth: refusals, and plausible false answers."""
+"""Write the other answers that methods train on: refusals and plausible false answers."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from unlearning.assets.record import resolve_snapshot
+from unlearning.assets.record import resolve_snapshots
 from unlearning.benchmark import OTHER_ANSWERS
 from unlearning.data.answers import (
     REFUSALS_TABLE,
@@ -18,13 +18,13 @@ from unlearning.stages.arguments import add_settings
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments that rule answers shows."""
+    """The arguments of rule answers."""
     parser.add_argument("--kinds", nargs="+", choices=OTHER_ANSWERS, help="by default all")
-    # may stand without a value: refusals take none
+    # no value for refusals, which need no tables
     parser.add_argument("--data", type=Path, nargs="?", help="folder of tables, for alternatives")
     parser.add_argument("--splits", nargs="+", help="forget splits; with --config those of it")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    # may stand without a value: only data of the hub have some
+    # no value for data that are not from the hub
     parser.add_argument("--snapshot", nargs="*", help="records of rule fetch, without data_dir")
     add_settings(parser, _settings)
 
@@ -36,7 +36,7 @@ def _settings(experiment, args: Namespace) -> dict:
 
 
 def run(args: Namespace) -> None:
-    """Make the answers and write them as JSON lines."""
+    """Build the answers and write them as JSON lines."""
     tables: Tables = {}
     for kind in args.kinds:
         tables |= TABLES[kind](args, ColumnNames(args.settings["columns"]))
@@ -48,15 +48,15 @@ def run(args: Namespace) -> None:
 
 
 def _refusals(args: Namespace, names: ColumnNames) -> Tables:
-    snapshots = {Path(record).stem: resolve_snapshot(record) for record in args.snapshot or []}
+    snapshots = resolve_snapshots(args.snapshot or [])
     return {REFUSALS_TABLE: refusals(args.settings, snapshots, names)}
 
 
 def _alternatives(args: Namespace, names: ColumnNames) -> Tables:
     forget = {split: read_table(args.data / f"{split}.json") for split in args.splits}
-    made = alternatives(args.settings, forget, names)
-    return {alternatives_table(split): rows for split, rows in made.items()}
+    per_split = alternatives(args.settings, forget, names)
+    return {alternatives_table(split): rows for split, rows in per_split.items()}
 
 
-# looked up by kind, so that an edit of one kind's code makes the other no second time
+# a table whose entries rules name, so that an edit of one kind's code does not rerun the other
 TABLES = {"refusals": _refusals, "alternatives": _alternatives}

@@ -13,9 +13,9 @@ def add_settings(
     parser: argparse.ArgumentParser,
     settings_of: Callable[[Any, argparse.Namespace], dict] | None = None,
 ) -> None:
-    """--settings, as the rule shows it, or --config, by which a person says the same.
+    """Add --settings, which rules pass, and --config, from which a person's settings come.
 
-    settings_of: (experiment, arguments) -> the stage's settings; None where only a rule calls it.
+    settings_of: (experiment, arguments) -> the stage's settings; None if only a rule calls it.
     """
     required = settings_of is None
     parser.add_argument(
@@ -35,7 +35,7 @@ def add_settings(
 
 
 def add_answers(parser: argparse.ArgumentParser, purpose: str) -> None:
-    """--answers of the stages that read answers which are not the truth; may name none."""
+    """Add --answers, for stages that read refusals or false answers; it may have no value."""
     parser.add_argument(
         "--answers",
         type=Path,
@@ -46,7 +46,7 @@ def add_answers(parser: argparse.ArgumentParser, purpose: str) -> None:
 
 
 def add_fit(parser: argparse.ArgumentParser) -> None:
-    """--fit of the stages that train or evaluate a model."""
+    """Add --fit, the memory layout, for stages that train or evaluate a model."""
     parser.add_argument(
         "--fit",
         type=lambda text: Fit(**json.loads(text)),
@@ -56,7 +56,7 @@ def add_fit(parser: argparse.ArgumentParser) -> None:
 
 
 def add_state(parser: argparse.ArgumentParser) -> None:
-    """--state and --checkpoint-minutes of the stages that train."""
+    """Add --state and --checkpoint-minutes, for stages that train."""
     parser.add_argument(
         "--state", type=Path, help="folder for what a killed run continues from; absent: none"
     )
@@ -66,7 +66,7 @@ def add_state(parser: argparse.ArgumentParser) -> None:
 
 
 def add_synthetic(parser: argparse.ArgumentParser) -> None:
-    """What a job of a synthetic study takes."""
+    """Add the arguments of a synthetic study's stage."""
     parser.add_argument("--seed", type=int, required=True, help="seed of data and training")
     parser.add_argument("--out", type=Path, required=True, help="JSON file of curves to write")
     add_settings(parser)

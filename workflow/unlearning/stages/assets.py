@@ -1,4 +1,4 @@
-"""What an experiment needs from the hub: list it, download it, verify it."""
+"""List, download and verify what an experiment needs from the hub."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Say what changed between two reports: numbers beyond their spread first."""
+"""Print what changed between two reports: numbers beyond their spread first."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -9,7 +9,7 @@ from unlearning.reporting.labels import metric_text, scientific
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Two folders and what to show of them."""
+    """The folders of two reports, and which numbers to print."""
     parser.add_argument("first", type=Path, help="folder of a report")
     parser.add_argument("second", type=Path, help="folder of the report to compare with it")
     parser.add_argument("--metric", action="append", help="only this metric; several times")
@@ -18,41 +18,42 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    """Compare and print."""
-    found = differences(args.first, args.second)
+    """Compare the reports, print the differences, write a CSV file if asked to."""
+    result = differences(args.first, args.second)
     for metric in args.metric or []:
-        known = sorted(found.numbers["metric"].unique())
-        if metric not in known:
-            raise UserError(f"--metric {metric}: neither has it. Both have: {', '.join(known)}")
+        metrics = sorted(result.numbers["metric"].unique())
+        if metric not in metrics:
+            raise UserError(f"--metric {metric}: neither has it. Both have: {', '.join(metrics)}")
     if args.metric:
-        chosen = found.numbers["metric"].isin(args.metric)
-        found = Differences(found.numbers[chosen], found.verdicts, found.only)
+        numbers = result.numbers[result.numbers["metric"].isin(args.metric)]
+        result = Differences(numbers, result.verdicts, result.only)
     if args.csv:
-        found.numbers.to_csv(args.csv, index=False, lineterminator="\n")
-    print(text(found, args.most))
+        result.numbers.to_csv(args.csv, index=False, lineterminator="\n")
+    print(text(result, args.most))
 
 
-def text(found: Differences, most: int) -> str:
-    """For people."""
-    kinds = found.numbers["kind"].value_counts()
-    count = {kind: int(kinds.get(kind, 0)) for kind in (BEYOND, SINGLE, WITHIN, SAME)}
+def text(result: Differences, most: int) -> str:
+    """The differences as text, with at most `most` lines of numbers."""
+    numbers = result.numbers
+    count = numbers["kind"].value_counts().reindex([BEYOND, SINGLE, WITHIN, SAME], fill_value=0)
     lines = [
-        f"{len(found.numbers)} numbers that both have: {count[BEYOND]} differ beyond the spread of "
-        f"their seeds (Welch's t-test, p < 0.05; one in twenty does by chance), {count[SINGLE]} "
-        f"single values differ, {count[WITHIN]} differ within their spread, {count[SAME]} are equal"
+        f"{len(numbers)} numbers that both have: {count[BEYOND]} differ beyond the spread of "
+        f"their seeds or draws (Welch's t-test, p < 0.05; one in twenty does by chance), "
+        f"{count[SINGLE]} single values differ, {count[WITHIN]} differ within their spread, "
+        f"{count[SAME]} are equal"
     ]
-    changed = found.numbers[found.numbers["kind"].isin([BEYOND, SINGLE])]
+    changed = numbers[numbers["kind"].isin([BEYOND, SINGLE])]
     for row in changed.head(most).itertuples():
-        values = [metric_text(row.metric, value) for value in (row.first, row.second)]
+        values = f"{metric_text(row.metric, row.first)} → {metric_text(row.metric, row.second)}"
         seeds = f"n {row.n_first}, {row.n_second}"
         p = "one seed" if row.kind == SINGLE else f"p {scientific(row.p)}"
-        where = f"{row.split}  {row.label}  {row.metric}"
-        lines.append(f"  {where}: {values[0]} → {values[1]} ({seeds}, {p})")
+        label = f"{row.split}  {row.label}  {row.metric}"
+        lines.append(f"  {label}: {values} ({seeds}, {p})")
     if len(changed) > most:
         lines.append(f"  … {len(changed) - most} more: --most, or --csv for all")
-    for name, (before, after) in found.verdicts.items():
-        lines.append(f"claim {name}: {before} → {after}")
-    for name, labels in zip(("first", "second"), found.only, strict=True):
+    for name, verdicts in result.verdicts.items():
+        lines.append(f"claim {name}: {' → '.join(verdicts)}")
+    for name, labels in zip(("first", "second"), result.only, strict=True):
         if labels:
             lines.append(f"only in the {name}: {'; '.join(labels)}")
     return "\n".join(lines)

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from unlearning.assets.record import resolve_snapshot
+from unlearning.assets.record import resolve_snapshots
 from unlearning.benchmark import benchmark_of, room
 from unlearning.data.build import build_tables
 from unlearning.data.origin import write_origin
@@ -13,10 +13,10 @@ from unlearning.stages.arguments import add_settings
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments that rule data shows."""
+    """The arguments of rule data."""
     parser.add_argument("--splits", nargs="+", help="forget splits; with --config those of it")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    # may stand without a value: only data of the hub have some
+    # no value for data that are not from the hub
     parser.add_argument("--snapshot", nargs="*", help="records of rule fetch, without data_dir")
     add_settings(parser, _settings)
 
@@ -28,8 +28,7 @@ def _settings(experiment, args: Namespace) -> dict:
 
 def run(args: Namespace) -> None:
     """Build the tables and write them as JSON lines."""
-    snapshots = {Path(record).stem: resolve_snapshot(record) for record in args.snapshot or []}
-    tables = build_tables(args.settings, args.splits, snapshots)
+    tables = build_tables(args.settings, args.splits, resolve_snapshots(args.snapshot or []))
     with new_folder(args.out) as folder:
         for name, rows in sorted(tables.items()):
             write_table(folder / f"{name}.json", rows)

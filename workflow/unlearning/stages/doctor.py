@@ -1,7 +1,7 @@
-"""Print what an issue report needs to say of this machine; whatever is missing is printed so.
+"""Describe this machine for an issue report: versions, devices, scheduler, disk, what is missing.
 
-This module and what it imports at the top need only the standard library, so that it also
-runs where a package is missing or broken.
+This module and what it imports at the top need only the standard library, so that it runs even if
+a package is missing or broken.
 """
 
 import json
@@ -21,9 +21,9 @@ from unlearning.machine import git_state, machine
 from unlearning.redaction import redact
 
 ROOT = Path(__file__).resolve().parents[3]
-SECONDS = 60  # that another program may take to answer
+TIMEOUT = 60  # seconds, of another program
 VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "HF_HUB_OFFLINE", "SLURM_JOB_ID")
-# In a process of its own: CUDA's context ends with it, and a driver that crashes ends it alone.
+# Runs in another process: CUDA's context ends with it, and a crash of the driver ends only it.
 TORCH = """\
 import torch
 count = torch.cuda.device_count()
@@ -34,7 +34,7 @@ print(f"built for CUDA {torch.version.cuda}, uses {count} GPUs" if torch.version
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Format, and the folder of results."""
+    """The format, and the folder of results."""
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     parser.add_argument(
         "--results", type=Path, default=Path("results"), help="folder whose disk is looked at"
@@ -48,9 +48,9 @@ def run(args: Namespace) -> None:
 
 
 def report(results: Path) -> dict[str, dict[str, str]]:
-    """Section -> name -> what was seen, without secrets.
+    """Section -> name -> description, without secrets.
 
-    A section that cannot be made says why, so that the others are still reported.
+    A section that fails has the error as its description, so that the others are still reported.
     """
     parts: dict[str, Callable[[], dict[str, str]]] = {
         "project": project,
@@ -65,14 +65,14 @@ def report(results: Path) -> dict[str, dict[str, str]]:
     for name, part in parts.items():
         try:
             sections[name] = redact(part())
-        except Exception as error:  # whatever is broken here is what the report is read for
+        except Exception as error:  # what is broken is what the reader of the report looks for
             sections[name] = redact({"not known": f"{type(error).__name__}: {error}"})
     return sections
 
 
 def text(sections: dict[str, dict[str, str]]) -> str:
-    """The report for people, in ASCII: a heading for each section, a line for each entry."""
-    width = max(len(name) for entries in sections.values() for name in entries)
+    """The report as ASCII text: a heading for each section, a line for each entry."""
+    width = max(max(map(len, entries), default=0) for entries in sections.values())
     lines = []
     for section, entries in sections.items():
         lines.append(section)
@@ -82,9 +82,9 @@ def text(sections: dict[str, dict[str, str]]) -> str:
 
 
 def project() -> dict[str, str]:
-    """Version of this project, of Python and of the system."""
+    """Versions of this project, Python and the system."""
     return {
-        "unlearning": _declared()["version"],
+        "unlearning": _metadata()["version"],
         "revision": git_state(ROOT),
         "python": platform.python_version(),
         "system": platform.platform(),
@@ -92,14 +92,14 @@ def project() -> dict[str, str]:
 
 
 def packages() -> dict[str, str]:
-    """Versions of what every stage needs."""
-    return _versions(_declared()["dependencies"])
+    """Versions of the packages that every stage needs."""
+    return _versions(_metadata()["dependencies"])
 
 
 def optional() -> dict[str, str]:
-    """Extra -> its packages with their versions, the missing ones among them."""
+    """Extra -> its packages with their versions, including the missing ones."""
     extras = {}
-    for extra, requirements in _declared()["optional-dependencies"].items():
+    for extra, requirements in _metadata()["optional-dependencies"].items():
         versions = _versions(requirements)
         extras[extra] = ", ".join(f"{name} {version}" for name, version in versions.items())
     return extras
@@ -108,55 +108,56 @@ def optional() -> dict[str, str]:
 def devices() -> dict[str, str]:
     """Processor, memory, and the GPUs that the driver and torch see."""
     entries = machine()
-    del entries["system"]
-    if sys.platform == "linux":  # a scheduler or a container may leave a process fewer
+    del entries["system"]  # section project has it
+    if sys.platform == "linux":  # a scheduler or container may restrict the process to some cores
         entries["cores"] += f", {len(os.sched_getaffinity(0))} for this process"
     query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
-    gpus = _answer(query).splitlines()
-    entries |= {f"GPU {number}" if len(gpus) > 1 else "GPU": gpu for number, gpu in enumerate(gpus)}
-    entries["torch"] = _answer([sys.executable, "-c", TORCH])
+    gpus = _output(query).splitlines()
+    for number, gpu in enumerate(gpus):
+        entries[f"GPU {number}" if len(gpus) > 1 else "GPU"] = gpu
+    entries["torch"] = _output([sys.executable, "-c", TORCH])
     return entries
 
 
 def scheduler() -> dict[str, str]:
-    """Partitions of SLURM as its controller tells them, or why there is none."""
+    """Partitions that SLURM's controller lists, or why there are none."""
     columns = "%P state=%a nodes=%D cpus=%c memory=%mMB gres=%G limit=%l"
-    partitions = _answer(["sinfo", "--noheader", f"--format={columns}"])
+    partitions = _output(["sinfo", "--noheader", f"--format={columns}"])
     if " state=" not in partitions:
         return {"SLURM": partitions or "sinfo lists no partition"}
-    entries = {"SLURM": _answer(["sinfo", "--version"])}
+    entries = {"SLURM": _output(["sinfo", "--version"])}
     for partition in partitions.splitlines():
         name, _, details = partition.partition(" state=")
         key = f"partition {name.strip()}"
-        # nodes of several kinds in one partition have a line each
+        # sinfo prints a line for each kind of node in a partition
         entries[key] = f"{entries[key]}; {details}" if key in entries else details
     return entries
 
 
 def storage(results: Path) -> dict[str, str]:
-    """Free space where results and downloaded models lie."""
-    entries = {"results": _free(results)}
+    """Free space on the disks of results and downloaded models."""
+    entries = {"results": _free_space(results)}
     try:
         cache = import_module("huggingface_hub.constants").HF_HUB_CACHE
     except ImportError as error:
         entries["hub cache"] = f"not known: {error}"
     else:
-        entries["hub cache"] = _free(Path(cache))
+        entries["hub cache"] = _free_space(Path(cache))
     return entries
 
 
 def environment() -> dict[str, str]:
-    """Variables that change what runs where."""
+    """Environment variables that affect devices, threads and downloads."""
     return {name: os.environ.get(name, "not set") for name in VARIABLES}
 
 
-def _declared() -> dict:
-    """What pyproject.toml says of the project."""
+def _metadata() -> dict:
+    """Section project of pyproject.toml."""
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
 def _versions(requirements: list[str]) -> dict[str, str]:
-    """Package -> its version, beside the tested one if that is another, or "missing"."""
+    """Package -> its version, with the tested version if they differ, or "missing"."""
     lock = (ROOT / "envs" / "constraints.txt").read_text(encoding="utf-8")
     pins = dict(re.findall(r"^([\w.-]+)==(\S+)", lock, re.MULTILINE))
     versions = {}
@@ -168,42 +169,42 @@ def _versions(requirements: list[str]) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             version = "missing"
         else:
-            # what follows "+" says for which device it was built
+            # a suffix such as +cu121 names the device that the package was built for
             if tested and version.partition("+")[0] != tested:
                 version += f" (tested: {tested})"
         versions[name] = version
     return versions
 
 
-def _free(folder: Path) -> str:
-    """Path, with ~ for the home folder, and free space of its disk; it need not exist yet."""
+def _free_space(folder: Path) -> str:
+    """A folder, which need not exist, and the free space of its disk; ~ for the home folder."""
     path = folder.absolute()
     existing = next(parent for parent in (path, *path.parents) if parent.exists())
     usage = shutil.disk_usage(existing)
     home = Path.home()
-    shown = Path("~", path.relative_to(home)) if path.is_relative_to(home) else path
-    return f"{shown}: {usage.free / 2**30:.0f} of {usage.total / 2**30:.0f} GiB free"
+    label = Path("~", path.relative_to(home)) if path.is_relative_to(home) else path
+    return f"{label}: {usage.free / 2**30:.0f} of {usage.total / 2**30:.0f} GiB free"
 
 
-def _answer(command: list[str]) -> str:
-    """What another program prints, or "no NAME: reason"."""
+def _output(command: list[str]) -> str:
+    """The output of another program, or "no NAME: reason"."""
     name = Path(command[0]).name
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=SECONDS,
+            timeout=TIMEOUT,
         )
     except FileNotFoundError:
         return f"no {name}: it is not on the PATH"
     except subprocess.TimeoutExpired:
-        return f"no answer of {name} within {SECONDS} seconds"
+        return f"no answer of {name} within {TIMEOUT} seconds"
     except OSError as error:
         return f"no {name}: {error.strerror}"
-    if done.returncode != 0:
-        message = (done.stderr or done.stdout).strip().splitlines() or ["it says nothing"]
-        return f"{name} failed with status {done.returncode}: {message[-1]}"
-    return done.stdout.strip()
+    if process.returncode != 0:
+        lines = (process.stderr or process.stdout).strip().splitlines() or ["it says nothing"]
+        return f"{name} failed with status {process.returncode}: {lines[-1]}"
+    return process.stdout.strip()

@@ -1,7 +1,7 @@
 """Evaluate one model on the four sets of a forget split.
 
-Membership inference also scores rows that no model has seen; fluency also asks the target model
-how likely the answers are.
+For membership inference, rows that no model has seen are scored too; for fluency, the target model
+scores the answers.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -19,14 +19,14 @@ from unlearning.training.session import make_accelerator
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments that rule evaluate shows."""
+    """The arguments of rule evaluate."""
     parser.add_argument("--model", required=True, help="model folder")
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     parser.add_argument("--split", help="forget split; by default the only one")
-    # both may stand without a value: a rule's optional input is then empty
+    # both may have no value, because a rule's optional input can be empty
     parser.add_argument("--target", nargs="?", help="target model folder, to judge fluency")
     parser.add_argument("--holdout", nargs="?", type=Path, help="table of non-members")
-    # not beside the model: there lies the evaluation that the experiment itself has made
+    # by default not next to the model, where the experiment has its own evaluation
     parser.add_argument(
         "--out",
         type=Path,
@@ -38,15 +38,17 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def non_members(args: Namespace) -> list[dict] | None:
-    """Rows of the user's own table that no model has seen, in any format."""
+    """Rows of the user's table of texts that no model has seen; None without --holdout."""
     if args.holdout is None:
         return None
     return read_rows(args.holdout, QA, ColumnNames(args.settings["columns"])).rows
 
 
 def run(args: Namespace) -> None:
-    """One model load, one scoring pass, one generation pass; with --target a second of the first
-    two, of the answers alone."""
+    """Load the model, score the sets, generate answers; with --target, load and score again.
+
+    The target model scores the generated answers alone.
+    """
     settings = args.settings
     accelerator = make_accelerator(settings)
     model = load_model(args.model, settings["precision"]).to(accelerator.device)

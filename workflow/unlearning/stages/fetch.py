@@ -1,4 +1,4 @@
-"""Take what an experiment needs from the hub into the local cache, and verify it."""
+"""Fetch a model or data set from the hub into the local cache, and verify it."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -13,7 +13,7 @@ from unlearning.stages.arguments import add_settings
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments that rule fetch shows."""
+    """The arguments of rule fetch."""
     parser.add_argument("--out", type=Path, required=True, help="record to write")
     add_settings(parser)
 

@@ -18,7 +18,7 @@ from unlearning.training.sources import LearnSource
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments that rules finetune and retrain show."""
+    """The arguments of rules finetune and retrain."""
     parser.add_argument(
         "--model", required=True, help="base model: a folder, record of rule fetch, or hub id"
     )
@@ -32,7 +32,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    """Load, train, save."""
+    """Load the base model, train it on the table, save it."""
     settings = args.settings
     accelerator = make_accelerator(settings)
     model, tokenizer = load_model(args.model, master_dtype(settings)), load_tokenizer(args.model)
@@ -40,8 +40,8 @@ def run(args: Namespace) -> None:
     adapter = add_lora(model, recipe, args.seed, settings, args.model)
     encoder = make_encoder(tokenizer, settings, recipe.max_length, model)
     rows = encoder.encode_rows(read_table(args.data / f"{args.table}.json"))
-    replayed = settings["replay_rows"]
-    replay = encoder.encode_rows(read_table(args.data / "replay.json")) if replayed else []
+    replay_rows = settings["replay_rows"]
+    replay = encoder.encode_rows(read_table(args.data / "replay.json")) if replay_rows else []
     plan = StepPlan.of(recipe, len(rows))
-    source = LearnSource(plan, args.seed, rows, replay, replayed)
+    source = LearnSource(plan, args.seed, rows, replay, replay_rows)
     learn_and_save(args, model, tokenizer, source, recipe, accelerator, adapter)

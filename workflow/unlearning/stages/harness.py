@@ -12,7 +12,7 @@ from unlearning.training.session import make_accelerator
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments that rule harness shows."""
+    """The arguments of rule harness."""
     parser.add_argument("--model", required=True, help="model folder")
     parser.add_argument("--out", type=Path, required=True, help="folder to write summary.json in")
     parser.add_argument(
@@ -22,8 +22,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    """Load the tasks first: what they lack should show before a large model is loaded."""
+    """Load tasks and model, evaluate, write the accuracies."""
     settings = args.settings
+    # first, so that a broken task fails before a large model is loaded
     tasks = load_tasks(settings["tasks"], settings["include_path"])
     accelerator = make_accelerator(settings)
     model = load_model(args.model, settings["precision"]).to(accelerator.device)
@@ -34,7 +35,7 @@ def run(args: Namespace) -> None:
         tasks,
         settings["limit"],
         args.batch_size,
-        settings.get("num_fewshot", 0),  # settings of a person's may leave them out
+        settings.get("num_fewshot", 0),  # settings written by a person may lack these
         settings.get("chat_template", False),
     )
     write_json(args.out / "summary.json", record)

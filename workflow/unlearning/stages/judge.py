@@ -1,4 +1,4 @@
-"""Judge a base model before it is used: config.json, safetensors headers and tokenizer."""
+"""Check a base model before any job: config.json, safetensors headers and tokenizer."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -9,14 +9,14 @@ from unlearning.stages.arguments import add_settings
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """A model folder, and what it is for."""
+    """A model folder, the output, and what the model is used for."""
     parser.add_argument("--model", type=Path, required=True, help="model folder")
     parser.add_argument("--out", type=Path, required=True, help="JSON list of problems to write")
     add_settings(parser)
 
 
 def run(args: Namespace) -> None:
-    """Write and print what is wrong with the model."""
+    """Write and print the problems of the model."""
     problems = judge(args.model, args.settings)
     write_json(args.out, problems)
     for problem in problems:

@@ -53,6 +53,7 @@ def plan(experiment: Experiment, name: str, gpu: Gpu) -> dict:
     took = [stage["gpu_hours"] for stage in stages if stage["gpu_hours"] is not None]
     return {
         "experiment": experiment.config["experiment"],
+        "draws": len(experiment.draws),
         "gpu": name,
         "memory_gib": round(gpu.memory / GIB, 1),
         "room_gib": round(gpu.room / GIB, 1),
@@ -111,7 +112,8 @@ def table(found: dict) -> str:
     """The plan for people."""
     lines = [
         f"{found['experiment']} on {found['gpu']}: {found['memory_gib']:g} GiB, of which "
-        f"{found['room_gib']:g} for tensors; {found['parameters']:,} parameters",
+        f"{found['room_gib']:g} for tensors; {found['parameters']:,} parameters"
+        + (f"; {found['draws']} draws" if found["draws"] > 1 else ""),
         "",
         "Jobs: " + ", ".join(f"{rule} {count}" for rule, count in found["jobs"].items()),
         "",

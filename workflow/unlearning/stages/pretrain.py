@@ -1,4 +1,4 @@
-"""A small base model from random weights: tokenizer, then language and facts of the world."""
+"""Train a tokenizer and a small base model from random weights on the world's language."""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from unlearning.training.sources import LearnSource
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments that rule pretrain shows."""
+    """The arguments of rule pretrain."""
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     add_answers(parser, "whose words the tokenizer is to know")
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
@@ -29,24 +29,27 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def texts(data: Path, answers: Sequence[Path] = ()) -> list[str]:
-    """What the tokenizer is trained on: all that models of this world will read; of a corpus of
-    texts its pre-training part alone, so that membership attacks meet no token of one text only.
+    """The texts that the tokenizer is trained on: all that models of this world will read.
 
-    data: the folder of tables. answers: folders of answers that are not the truth.
+    Of a corpus of texts only the pre-training part is used, so that no token occurs in one text
+    alone, which would help membership attacks. data: the folder of tables. answers: folders of
+    refusals and false answers.
     """
     tables = [data / "pretrain.json"]
     if "text" not in read_table(tables[0])[0]:
-        tables = [path for folder in (data, *answers) for path in folder.glob("*.json")]
-    collected = []
+        tables = []
+        for folder in (data, *answers):
+            tables += folder.glob("*.json")
+    result = []
     for path in sorted(tables, key=lambda path: path.name):
         for row in read_table(path):
             for value in row.values():
-                collected += value if isinstance(value, list) else [value]
-    return collected
+                result += value if isinstance(value, list) else [value]
+    return result
 
 
 def run(args: Namespace) -> None:
-    """Train the tokenizer, build, train, save."""
+    """Train the tokenizer, build the model, train it, save both."""
     settings = args.settings
     architecture = settings["architecture"]
     accelerator = make_accelerator(settings)

@@ -1,5 +1,4 @@
-"""Log-probabilities of the forget set under the target model, or another reference, computed once
-for all runs."""
+"""Compute log-probabilities of the forget set under the reference model, once for all runs."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -16,7 +15,7 @@ from unlearning.training.session import make_accelerator, master_dtype
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments that rule reference shows."""
+    """The arguments of rule reference."""
     parser.add_argument("--model", required=True, help="folder or hub id of the reference model")
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     parser.add_argument("--split", help="forget split; by default the only one")
@@ -25,7 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    """Score every forget row as unlearning will encode it."""
+    """Score the forget rows, encoded as stage unlearn encodes them."""
     settings = args.settings
     accelerator = make_accelerator(settings)
     model = load_model(args.model, master_dtype(settings))

@@ -1,7 +1,7 @@
-"""Relearning attack: fine-tune an unlearned model on a part of the forget set.
+"""Attack an unlearned model by relearning: fine-tune it on a part of the forget set.
 
-SimNPO paper (arXiv 2410.07163) §6: about 20% of the forget set, random rows or those with the
-shortest answers; forget quality after each epoch.
+As in the SimNPO paper (arXiv 2410.07163) §6: about 20% of the forget set, random rows or those with
+the shortest answers, and forget quality after each epoch.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -32,7 +32,7 @@ from unlearning.training.sources import LearnSource
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments that rule relearn shows."""
+    """The arguments of rule relearn."""
     parser.add_argument("--model", required=True, help="unlearned model folder")
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     parser.add_argument("--split", help="forget split; by default the only one")
@@ -45,12 +45,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def attacker_rows(rows: list[Example], attack: str, fraction: float, seed: int) -> list[Example]:
-    """The rows that the attacker has: at least one."""
+    """The rows that the attacker trains on: at least one."""
     count = max(1, round(fraction * len(rows)))
     if attack == "shortest":
         return sorted(rows, key=lambda row: len(row.ids) - row.start)[:count]
-    chosen = generator(seed, "attack").choice(len(rows), size=count, replace=False)
-    return [rows[i] for i in sorted(chosen)]
+    indices = generator(seed, "attack").choice(len(rows), size=count, replace=False)
+    return [rows[i] for i in sorted(indices)]
 
 
 def _settings(experiment, args: Namespace) -> dict:
@@ -59,7 +59,7 @@ def _settings(experiment, args: Namespace) -> dict:
 
 
 def run(args: Namespace) -> None:
-    """Load, evaluate, train with an evaluation after each epoch; the weights are not kept."""
+    """Evaluate the model, train it, evaluate it after each epoch; the weights are not saved."""
     settings = args.settings
     accelerator = make_accelerator(settings)
     model = load_model(args.model, master_dtype(settings))
@@ -75,14 +75,15 @@ def run(args: Namespace) -> None:
     evaluator = room(benchmark, "evaluator").make_evaluator(
         args.data, args.split, tokenizer, settings, args.fit, accelerator, sets=["forget"]
     )
-    ends = {0: 0, **plan.epoch_ends()}
+    epochs = {0: 0, **plan.epoch_ends()}  # step -> epoch that it ends
 
-    def evaluate(done: int) -> dict | None:
-        if done not in ends:
+    def evaluate(step: int) -> dict | None:
+        if step not in epochs:
             return None
-        found = full_state_model(model, accelerator)
+        full_model = full_state_model(model, accelerator)
         with autocast_if_lora(accelerator, adapter):
-            return trajectory_point(ends[done], done, evaluator(found, generate=False), benchmark)
+            rows = evaluator(full_model, generate=False)
+            return trajectory_point(epochs[step], step, rows, benchmark)
 
     source = LearnSource(plan, args.seed, rows, [], 0)
     state = make_state(args, plan, accelerator, on_the_way(benchmark))

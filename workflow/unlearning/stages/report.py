@@ -1,4 +1,4 @@
-"""Report: tables, figures, verdicts on the papers' claims, and one self-contained page."""
+"""Write the report: tables, figures, verdicts on the papers' claims, one self-contained page."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -11,17 +11,17 @@ from unlearning.stages.arguments import add_settings
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments that rule report shows; its settings are the experiment's complete config."""
+    """The arguments of rule report; its settings are the experiment's complete config."""
     parser.add_argument("--claims", type=Path, required=True, help="YAML file of claims")
-    # may stand without a value: not of every benchmark there are any
+    # no value for benchmarks without published numbers
     parser.add_argument("--published", nargs="?", type=Path, help="YAML of published numbers")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     add_settings(parser, lambda experiment, args: experiment.config)
 
 
 def run(args: Namespace) -> None:
-    """Read, judge, write."""
+    """Read the experiment's results, judge the claims, write the report."""
     experiment = experiment_of(args.settings)
-    # before the tables of metrics are read
+    # first, because later code reads the tables of metrics
     declare_own_metrics(experiment, recorded_directions(experiment))
     write(experiment, load_claims(args.claims), args.published, args.out)

@@ -12,13 +12,13 @@ from unlearning.training.session import run_origin
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments that rule restore shows."""
+    """The arguments of rule restore."""
     parser.add_argument("--gguf", type=Path, required=True, help="GGUF file of the base model")
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
 
 
 def run(args: Namespace) -> None:
-    """Read the file, save the model in float32, say in run.json where it came from."""
+    """Read the file and save the model in float32, with its source in run.json."""
     model, tokenizer = restore_model(args.gguf)
     source = {
         "file": args.gguf.name,

@@ -38,7 +38,7 @@ from unlearning.training.sources import UnlearnSource
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments that rule unlearn shows."""
+    """The arguments of rule unlearn."""
     parser.add_argument("--model", required=True, help="target model folder")
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     parser.add_argument("--split", help="forget split; by default the only one")
@@ -57,14 +57,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 def _settings(experiment, args: Namespace) -> dict:
     args.retain = args.retain or experiment.benchmark.retain_table(args.split)
     cells = {f"{cell.method}/{cell.variant}": cell for cell in experiment.cells()}
-    chosen = [c for name, c in cells.items() if args.method in (None, c.method, name)]
-    if len(chosen) != 1:
+    matches = [c for name, c in cells.items() if args.method in (None, c.method, name)]
+    if len(matches) != 1:
         raise UserError(f"--method: {args.method} is not one of {', '.join(cells)}")
-    return experiment.method_settings(chosen[0].method, chosen[0].variant, args.split)
+    return experiment.method_settings(matches[0].method, matches[0].variant, args.split)
 
 
 def run(args: Namespace) -> None:
-    """Load, train, evaluate on the way where asked, save."""
+    """Load the target model, train, evaluate after the requested epochs, save."""
     settings = args.settings
     accelerator = make_accelerator(settings)
     precision = master_dtype(settings)
@@ -75,11 +75,12 @@ def run(args: Namespace) -> None:
     encoder = make_encoder(tokenizer, settings, recipe.max_length, model)
     source = make_source(args, model, encoder, objective, recipe, accelerator)
     show_plan(source.plan, accelerator)
+    # a second copy of the target, because training changes the first
     teacher = load_model(args.model, precision) if objective.needs.teacher else None
     adapter = add_lora(model, recipe, args.seed, settings, args.model)
-    finish = make_finalise(args, objective)
-    evaluate = trajectory(args, model, tokenizer, source.plan, accelerator, finish, adapter)
-    state = make_state(args, source.plan, accelerator, found_by_name(settings))
+    finalise = make_finalise(args, objective)
+    evaluate = make_evaluate(args, model, tokenizer, source.plan, accelerator, finalise, adapter)
+    state = make_state(args, source.plan, accelerator, named_functions(settings))
     history = train(
         model,
         source,
@@ -98,83 +99,84 @@ def run(args: Namespace) -> None:
         record = run_record("unlearn", args.seed, settings, source.plan, history)
         save_model(
             args.out,
-            finish(model),
+            finalise(model),
             tokenizer,
             record,
             settings["precision"],
             adapter,
             start=args.model,
         )
-        path = {"stage": "unlearn", **history_record(source.plan, history)}
-        write_json(args.trajectory, {**path, "points": history.points})
-    if state:
+        record = {"stage": "unlearn", **history_record(source.plan, history)}
+        write_json(args.trajectory, {**record, "points": history.points})
+    if state:  # not before the outputs are complete
         state.remove()
 
 
-def found_by_name(settings: dict) -> list[str]:
-    """The method's functions, and what evaluates the run on the way."""
+def named_functions(settings: dict) -> list[str]:
+    """Functions that the run finds by name: the method's, and those that evaluate on the way."""
     method = settings["method"]
-    parts = [*method["terms"], *method["hooks"].values()]
-    measures: list[str] = []
+    functions = [part["function"] for part in (*method["terms"], *method["hooks"].values())]
     if settings["trajectory"]:
-        measures = [*on_the_way(settings["evaluation"]["benchmark"]), *settings["metrics"].values()]
-    return [*(part["function"] for part in parts), *measures]
+        functions += on_the_way(settings["evaluation"]["benchmark"])
+        functions += settings["metrics"].values()
+    return functions
 
 
 def make_finalise(args: Namespace, objective: Objective) -> Callable:
-    """What turns the trained model into the unlearned one: itself, for most methods."""
+    """A function from the trained model to the unlearned one; most methods return it unchanged."""
     after = objective.hooks.get("after")
     if after is None:
         return lambda model: model
 
-    def finish(model):
+    def finalise(model):
+        # on a copy, because training may go on after an evaluation
         unlearned = copy.deepcopy(model)
         start = load_model(args.model).to(next(model.parameters()).device)
-        replacement = after(unlearned, start)  # None where the model was changed in place
+        replacement = after(unlearned, start)  # None if the model was changed in place
         return unlearned if replacement is None else replacement
 
-    return finish
+    return finalise
 
 
 def check_layer(layer: int | None, model) -> None:
-    """UserError if a method asks for a layer that the model has not."""
-    last = model.config.num_hidden_layers - 2  # the last layer's output is not kept unnormalised
+    """UserError if a method needs a layer that the model does not have."""
+    # transformers gives the last layer's output only after the final normalisation
+    last = model.config.num_hidden_layers - 2
     if layer is not None and layer > last:
         raise UserError(f"layer {layer} of {last + 2}: the method's layer must be 0 to {last}")
 
 
-def trajectory(
+def make_evaluate(
     args: Namespace,
     model,
     tokenizer,
     plan: StepPlan,
     accelerator: Accelerator,
-    finish: Callable,
+    finalise: Callable,
     adapter: Adapter | None,
 ) -> Callable[[int], dict | None]:
-    """What evaluates after the asked-for epochs, as the training loop calls it.
+    """A function that the training loop calls at each step: a trajectory's point, or None.
 
-    The last epoch has no point: its evaluation is that of the saved model.
+    The last epoch has no point, because the saved model is evaluated by itself.
     """
-    wanted = {
-        step: epoch
-        for step, epoch in plan.epoch_ends().items()
-        if epoch in args.settings["trajectory"] and step < plan.steps
-    }
-    if not wanted:
-        return lambda done: None
+    epochs = {}  # step -> epoch that it ends
+    for step, epoch in plan.epoch_ends().items():
+        if epoch in args.settings["trajectory"] and step < plan.steps:
+            epochs[step] = epoch
+    if not epochs:
+        return lambda step: None
     benchmark = args.settings["evaluation"]["benchmark"]
     evaluator = room(benchmark, "evaluator").make_evaluator(
         args.data, args.split, tokenizer, args.settings, args.fit, accelerator
     )
 
-    def evaluate(done: int) -> dict | None:
-        if done not in wanted:
+    def evaluate(step: int) -> dict | None:
+        if step not in epochs:
             return None
-        found = finish(full_state_model(model, accelerator))
+        unlearned = finalise(full_state_model(model, accelerator))
         with autocast_if_lora(accelerator, adapter):
-            rows = evaluator(found)
-            return trajectory_point(wanted[done], done, rows, benchmark, args.settings["metrics"])
+            rows = evaluator(unlearned)
+            return trajectory_point(epochs[step], step, rows, benchmark, args.settings["metrics"])
 
     return evaluate
 
@@ -187,20 +189,20 @@ def make_source(
     recipe: Recipe,
     accelerator: Accelerator,
 ) -> UnlearnSource:
-    """Rows of the run, with the target's log-probabilities where the method needs them."""
+    """The rows of the run, with reference log-probabilities if the method needs them."""
     forget = encoder.encode_rows(read_table(args.data / f"{args.split}.json"))
     if objective.needs.reference:
         forget = with_reference(forget, args.reference)
     retain = encoder.encode_rows(read_table(args.data / f"{args.retain}.json"))
-    other, counts = other_answers(args, encoder, objective.roles)
-    make = {"forget": forget.__getitem__, "retain": retain.__getitem__, **other}
-    make = {role: make[role] for role in objective.roles}
+    answers, counts = other_answers(args, encoder, objective.roles)
+    all_roles = {"forget": forget.__getitem__, "retain": retain.__getitem__, **answers}
+    make = {role: all_roles[role] for role in objective.roles}
     counts |= {"forget": len(forget), "retain": len(retain)}
     anchor = args.settings["anchor"]
     plan = StepPlan.of(recipe, counts[anchor])
     source = UnlearnSource(plan, args.seed, args.settings["pairing"], counts, make, anchor)
     if objective.needs.reference:
-        for role in other.keys() & make.keys():
+        for role in answers.keys() & make.keys():
             source.make[role] = cache_reference_nll(source, role, model, accelerator)
     return source
 
@@ -208,8 +210,8 @@ def make_source(
 def other_answers(
     args: Namespace, encoder: Encoder, roles: list[str]
 ) -> tuple[dict[str, Callable[..., Example]], dict[str, int]]:
-    """The forget questions with answers that are not the truth: how to make such a row for the
-    roles idk and alternative, and from how many answers to draw."""
+    """Role (idk, alternative) -> function from row and answer number to an example, which is the
+    forget question with a refusal or a false answer; and role -> number of answers."""
     make: dict[str, Callable[..., Example]] = {}
     counts: dict[str, int] = {}
     if "idk" in roles:
@@ -218,18 +220,20 @@ def other_answers(
         counts["idk"] = len(refusals)
         make["idk"] = cache(lambda row, k: encoder.encode(table[row]["question"], refusals[k]))
     if "alternative" in roles:
-        false = read_answers(args.answers, alternatives_table(args.split))
-        counts["alternative"] = min(len(row["alternative_answer"]) for row in false)
-        make["alternative"] = cache(
-            lambda row, k: encoder.encode(
-                false[row]["question"], false[row]["alternative_answer"][k]
-            )
-        )
+        questions = read_answers(args.answers, alternatives_table(args.split))
+        counts["alternative"] = min(len(row["alternative_answer"]) for row in questions)
+
+        @cache
+        def make_alternative(row: int, k: int) -> Example:
+            question = questions[row]
+            return encoder.encode(question["question"], question["alternative_answer"][k])
+
+        make["alternative"] = make_alternative
     return make, counts
 
 
 def with_reference(forget: list[Example], path: Path) -> list[Example]:
-    """The forget rows with their NLL under the target; UserError if the file holds other rows."""
+    """The forget rows with their NLL under the reference; UserError if the file has other rows."""
     record = read_json(path)
     tokens = [len(example.ids) - example.start for example in forget]
     if record["tokens"] != tokens:
@@ -243,20 +247,20 @@ def with_reference(forget: list[Example], path: Path) -> list[Example]:
 def cache_reference_nll(
     source: UnlearnSource, role: str, model, accelerator: Accelerator
 ) -> Callable[..., Example]:
-    """source.make[role] with the target's log-probability of each row that this run will draw.
+    """source.make[role] with the target's log-probabilities of the rows that this run will draw.
 
-    Which of the answers a question meets depends on the seed, so these are scored here, in one
-    pass, while `model` still is the target.
+    The seed decides which answer a question is paired with, so these rows are scored here, in one
+    pass, before training changes `model`.
     """
-    steps = range(source.plan.steps)
-    drawn = sorted({draw[role] for step in steps for draw in source.draws(step)})
-    examples = [source.make[role](*key) for key in drawn]
+    keys = set()
+    for step in range(source.plan.steps):
+        keys.update(draw[role] for draw in source.draws(step))
+    examples = {key: source.make[role](*key) for key in sorted(keys)}
     model.to(accelerator.device)
     likelihood = Likelihood(model)
     with accelerator.autocast():
-        scores = gather_sharded(accelerator, examples, likelihood)
-    found = {
-        key: example.with_reference(score.nll)
-        for key, example, score in zip(drawn, examples, scores, strict=True)
-    }
-    return lambda *key: found[key]
+        scores = gather_sharded(accelerator, list(examples.values()), likelihood)
+    scored = {}
+    for (key, example), score in zip(examples.items(), scores, strict=True):
+        scored[key] = example.with_reference(score.nll)
+    return lambda *key: scored[key]

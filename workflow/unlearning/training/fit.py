@@ -8,7 +8,7 @@ from accelerate import Accelerator
 
 from unlearning.errors import UserError
 from unlearning.methods.objective import Objective
-from unlearning.planning.memory import GIB, SAFE, Step, most_pairs, room, training
+from unlearning.planning.memory import GIB, SAFE, Step, largest_micro_batch, room, training
 from unlearning.planning.shapes import shape_from_config
 from unlearning.training.batches import Pair
 from unlearning.training.plan import Fit, Recipe
@@ -54,7 +54,7 @@ def passes_of(
             sharded=sharded,
             pure=model.dtype == torch.bfloat16,
         )
-        pairs_at_once = most_pairs(shape, step, len(pairs), free)
+        pairs_at_once = largest_micro_batch(shape, step, len(pairs), free)
         if pairs_at_once == 1 and _known(accelerator.device):
             check_room(training(shape, step)["total"], free)
         return pairs_at_once

@@ -48,15 +48,25 @@ def test_selection_takes_the_first_epoch_that_is_not_above_the_retrained_model()
     trajectory = tidy(rows)
 
     def selected(threshold: float) -> list[float]:
-        return first_to_forget(trajectory, threshold)["epoch"].unique().tolist()
+        return first_to_forget(trajectory, pandas.Series({1: threshold}))["epoch"].unique().tolist()
 
     assert selected(30.0) == [2]
     assert selected(20.0) == [3]
     assert selected(5.0) == [4]  # none forgets: the last
     assert selected(90.0) == [1]  # the target itself is no choice
-    assert set(first_to_forget(trajectory, 30.0)["metric"]) == {*METRICS} & set(
-        trajectory["metric"]
-    )
+    rows_at = first_to_forget(trajectory, pandas.Series({1: 30.0}))
+    assert set(rows_at["metric"]) == {*METRICS} & set(trajectory["metric"])
+
+
+def test_selection_compares_a_run_with_the_retrained_models_of_its_draw():
+    rows = []
+    for epoch, value in enumerate((60, 40, 30, 12)):
+        rows += model("forget", 1, phase=COURSE, epoch=epoch, knowmem_f=float(value))
+    first = tidy(rows)
+    trajectories = pandas.concat([first, first.assign(draw=2)])
+    epochs = first_to_forget(trajectories, pandas.Series({1: 30.0, 2: 45.0}))
+    scores = epochs[epochs["metric"] == "knowmem_f"]
+    assert dict(zip(scores["draw"], scores["epoch"], strict=True)) == {1: 2.0, 2: 1.0}
 
 
 def test_the_selected_epoch_has_a_table_with_the_references(experiment):

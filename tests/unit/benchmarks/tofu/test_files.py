@@ -26,23 +26,23 @@ def problems(folder, *splits: str, holdout=None, **changes) -> list[str]:
     return data_problems(data, list(splits) or ["forget10"], holdout and str(holdout))
 
 
-def test_a_forget_split_of_the_users_own_is_what_is_forgotten(folder):
+def test_a_forget_split_in_the_users_folder_is_the_forget_set(folder):
     """Rows from the middle of full, in another order than there."""
     rows = rows_of(folder, "full")
-    own = rows[60:100:2][::-1]
+    forget = rows[60:100:2][::-1]
     wrong = {"paraphrased_answer": "So.", "perturbed_answer": ["No."]}
-    write_rows(folder / "forget10.json", own)
-    write_rows(folder / "forget10_perturbed.json", [{**row, **wrong} for row in own])
+    write_rows(folder / "forget10.json", forget)
+    write_rows(folder / "forget10_perturbed.json", [{**row, **wrong} for row in forget])
     assert problems(folder) == []
     tables = build_tables(section(folder), ["forget10"], {})
-    assert tables["forget10"] == own and tables["full"] == rows
-    assert tables["retain90"] == [row for row in rows if row not in own]
+    assert tables["forget10"] == forget and tables["full"] == rows
+    assert tables["retain90"] == [row for row in rows if row not in forget]
     assert [row["question"] for row in tables["forget10_perturbed"]] == [
-        row["question"] for row in own
+        row["question"] for row in forget
     ]
 
 
-def test_a_large_split_is_measured_on_rows_of_its_own(folder):
+def test_a_large_split_holds_the_rows_that_measure_it(folder):
     assert problems(folder, "forget20") == []
     rows = rows_of(folder, "full")
     write_rows(folder / "forget20.json", rows[20:60])
@@ -68,7 +68,7 @@ def test_a_subset_holds_the_first_authors_and_every_forget_row(tmp_path):
 
 
 def test_rows_that_no_model_has_seen_are_tables_of_the_hub_alone(folder):
-    """Of a folder evaluation reads them, so that to add them is no change of what is learnt."""
+    """Evaluation reads them from a folder itself, so that adding them trains nothing again."""
     rows = [{"question": f"New {k}?", "answer": "New."} for k in range(4)]
     write_rows(folder / "holdout10.json", rows)
     splits, data = ["forget10", "forget20"], section(folder)
@@ -99,13 +99,13 @@ def test_refusals_of_the_folder_are_checked_before_any_job(folder):
     assert "idontknow.jsonl and idontknow.txt" in problem and "leave one" in problem
 
 
-def test_everything_is_told_at_once(folder, tmp_path):
+def test_all_problems_come_at_once(folder, tmp_path):
     (folder / "world_facts_perturbed.json").unlink()
     write_rows(folder / "real_authors_perturbed.json", [{"question": "Who?", "answer": " "}])
     write_rows(folder / "full.json", rows_of(folder, "full")[::-1])
     (tmp_path / "refusals.txt").write_bytes("Je ne sais pas, monsieur Légaré.".encode("latin1"))
     (tmp_path / "holdout.json").write_text('{"question": "Who?"}')
-    found = problems(
+    lines = problems(
         folder, idontknow=str(tmp_path / "refusals.txt"), holdout=tmp_path / "holdout.json"
     )
     for part in (
@@ -116,13 +116,13 @@ def test_everything_is_told_at_once(folder, tmp_path):
         "data.idontknow: " + str(tmp_path / "refusals.txt") + ", line 1: not UTF-8",
         "evaluation.holdout: " + str(tmp_path / "holdout.json") + ", line 1: column 'answer'",
     ):
-        assert [problem for problem in found if part in problem], part
+        assert [line for line in lines if part in line], part
 
 
 def test_only_the_first_bad_rows_of_a_file_are_spelt_out(folder):
     write_rows(folder / "full.json", [{"question": "Who?", "answer": ""}] * 200)
-    found = [problem for problem in problems(folder) if "full.json" in problem]
-    assert len(found) == 4 and found[-1].endswith("full.json: and 197 more of its rows")
+    lines = [problem for problem in problems(folder) if "full.json" in problem]
+    assert len(lines) == 4 and lines[-1].endswith("full.json: and 197 more of its rows")
 
 
 def test_non_members_are_no_members(folder, tmp_path):
@@ -171,18 +171,17 @@ def test_answers_of_ignorance_that_are_none(tmp_path, text, expected):
 
 def test_alternatives_are_checked_against_the_forget_questions(folder, tmp_path):
     path = tmp_path / "alternatives.jsonl"
-    rows = [
-        {"prompt": row["question"], "alternate": text}
-        for row in rows_of(folder, "full")[-FORGET:]
-        for text in ("Eins\u2028.", "二")
-    ]
+    rows = []
+    for row in rows_of(folder, "full")[-FORGET:]:
+        for text in ("Eins\u2028.", "二"):
+            rows.append({"prompt": row["question"], "alternate": text})
     write_rows(path, rows)
     names = {"question": "prompt"}
     assert problems(folder, alternatives=str(path), columns=names) == []
     data = {**section(folder, names), "alternatives": str(path)}
     forget = {"forget10": build_tables(data, ["forget10"], {})["forget10"]}
-    made = alternatives(data, forget, ColumnNames(names))
-    assert made["forget10"][0]["alternative_answer"] == ["Eins\u2028.", "二"]
+    tables = alternatives(data, forget, ColumnNames(names))
+    assert tables["forget10"][0]["alternative_answer"] == ["Eins\u2028.", "二"]
     write_rows(path, rows[2:])
     (problem,) = problems(folder, alternatives=str(path), columns=names)
     assert "data.alternatives: " in problem and "1 of 20 forget questions" in problem
@@ -191,7 +190,7 @@ def test_alternatives_are_checked_against_the_forget_questions(folder, tmp_path)
     assert "alternatives.jsonl, line 41: column 'alternate'" in problem
 
 
-def test_no_split_takes_the_rows_that_measure_what_is_kept():
+def test_no_split_forgets_the_rows_of_retain_perturbed():
     assert forget_rows("forget90", 200, 20) == 180
     with pytest.raises(ValueError, match="'forget95' would forget rows of retain_perturbed"):
         forget_rows("forget95", 2000, 20)

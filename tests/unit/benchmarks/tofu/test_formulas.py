@@ -37,8 +37,8 @@ def test_general_sets_take_probability_among_the_choices():
     rows = {k: v for k, v in ROWS.items() if k != "paraphrase_loss"}
     # row a: 1/2 among 1/2, 1/4, 1/16; row b: 1/4 among 1/4, 1/2, 1/2
     expected = (0.5 / 0.8125 + 0.25 / 1.25) / 2
-    found = tofu.set_metrics("world_facts", rows)["world_facts_probability"]
-    assert found == pytest.approx(expected)
+    metrics = tofu.set_metrics("world_facts", rows)
+    assert metrics["world_facts_probability"] == pytest.approx(expected)
 
 
 def test_truth_ratio_of_the_paper_takes_arithmetic_means():
@@ -59,8 +59,8 @@ def test_truth_ratio_of_open_unlearning_guards_its_denominators():
     }
     # wrong / (right + 1e-10): 1/8 over 1/2, and 1/4 over 2^-40 + 1e-10
     wrong = [(1 / 8) / (0.5 + 1e-10), 0.25 / (2**-40 + 1e-10)]
-    found = tofu.log_truth_ratio(unlikely, "open-unlearning")
-    assert numpy.exp(-found) == pytest.approx(wrong, rel=1e-12)
+    log_ratio = tofu.log_truth_ratio(unlikely, "open-unlearning")
+    assert numpy.exp(-log_ratio) == pytest.approx(wrong, rel=1e-12)
     forget = tofu.set_metrics("forget", unlikely, "open-unlearning")
     expected = (wrong[0] + 1 / (wrong[1] + 1e-10)) / 2
     assert forget["forget_truth_ratio"] == pytest.approx(expected, rel=1e-12)
@@ -72,9 +72,9 @@ def test_truth_ratio_of_open_unlearning_guards_its_denominators():
 def test_probability_among_the_choices_by_variant():
     rows = {k: v for k, v in ROWS.items() if k != "paraphrase_loss"}
     rows |= {"answer_tokens": [2, 1], "perturbed_tokens": [[1, 1], [2, 3]]}
-    whole = tofu.normalised_probability(rows, "paper")
-    # whole answers: row a 1/4 among 1/4, 1/4, 1/16; row b 1/4 among 1/4, 1/4, 1/8
-    assert whole == pytest.approx([4 / 9, 2 / 5])
+    paper = tofu.normalised_probability(rows, "paper")
+    # complete answers: row a 1/4 among 1/4, 1/4, 1/16; row b 1/4 among 1/4, 1/4, 1/8
+    assert paper == pytest.approx([4 / 9, 2 / 5])
     guarded = tofu.normalised_probability(rows, "open-unlearning")
     assert guarded == pytest.approx([0.5 / (0.8125 + 1e-10), 0.25 / (1.25 + 1e-10)], rel=1e-13)
 
@@ -96,16 +96,16 @@ def test_model_utility_is_a_harmonic_mean_and_zero_if_a_part_is():
 
 def test_floors_of_forget_quality():
     for rows, floor in ((400, 1.06e-239), (200, 1.94e-119)):
-        apart = forget_quality.compare(numpy.arange(rows), numpy.arange(rows) + rows)
-        assert apart.p_value == pytest.approx(floor, rel=5e-3)
-        assert apart.ks_statistic == 1.0
-        assert apart.log10_p == pytest.approx(math.log10(floor), rel=1e-3)
+        quality = forget_quality.compare(numpy.arange(rows), numpy.arange(rows) + rows)
+        assert quality.p_value == pytest.approx(floor, rel=5e-3)
+        assert quality.ks_statistic == 1.0
+        assert quality.log10_p == pytest.approx(math.log10(floor), rel=1e-3)
 
 
 def test_forget_quality_refuses_other_rows():
-    other = {**ROWS, "question": ["a", "c"]}
+    retrained = {**ROWS, "question": ["a", "c"]}
     with pytest.raises(UserError, match="row 1: 'b' and 'c'"):
-        forget_quality.forget_quality(ROWS, other)
+        forget_quality.forget_quality(ROWS, retrained)
     with pytest.raises(UserError, match="2 and 1 rows"):
         forget_quality.forget_quality(ROWS, {**ROWS, "question": ["a"]})
 
@@ -135,8 +135,8 @@ def test_truth_share_is_prob_mean_of_open_unlearning():
     assert tofu.truth_share(rows).tolist() == pytest.approx([0.5])
     rows["paraphrase_loss"] = [-math.log(0.5)]
     assert tofu.truth_share(rows).tolist() == pytest.approx([0.8])
-    found = tofu.set_metrics("forget", rows)
-    assert found["forget_truth_share"] == pytest.approx(0.8)
+    metrics = tofu.set_metrics("forget", rows)
+    assert metrics["forget_truth_share"] == pytest.approx(0.8)
     # open-unlearning's PARA and PERT probabilities: 0.5, and the mean of 0.25 and 0.0625
-    assert found["forget_paraphrase_probability"] == pytest.approx(0.5)
-    assert found["forget_perturbed_probability"] == pytest.approx(0.15625)
+    assert metrics["forget_paraphrase_probability"] == pytest.approx(0.5)
+    assert metrics["forget_perturbed_probability"] == pytest.approx(0.15625)

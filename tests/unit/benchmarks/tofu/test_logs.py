@@ -1,4 +1,4 @@
-"""Logs of three origins are read, scored, exported, and read back."""
+"""Logs of three formats are read, scored, exported, and read back."""
 
 import json
 import math
@@ -22,46 +22,46 @@ def test_ours_and_the_official_format_give_the_same_scores(capsys, tmp_path):
     for name, rows in (("model", ours), ("retrained", theirs)):
         write_evaluation(tmp_path / name, rows, "tofu")
     arguments = "--logs", tmp_path / "model", "--retain", tmp_path / "retrained"
-    _, found, _ = run(capsys, "score", *arguments)
+    _, scores, _ = run(capsys, "score", *arguments)
     expected = tofu.summarise(ours)
-    assert found["model_utility"] == expected["model_utility"]
-    assert found["parts"] == {part: expected[part] for part in tofu.PARTS}
-    assert found["rows"] == dict.fromkeys(tofu.SETS, ROWS)
+    assert scores["model_utility"] == expected["model_utility"]
+    assert scores["parts"] == {part: expected[part] for part in tofu.PARTS}
+    assert scores["rows"] == dict.fromkeys(tofu.SETS, ROWS)
     ratios = [tofu.log_truth_ratio(rows["forget"]) for rows in (ours, theirs)]
     test = ks_2samp(*ratios)
-    assert found["forget_quality"] == {
+    assert scores["forget_quality"] == {
         "p_value": pytest.approx(test.pvalue),
         "log10_p": pytest.approx(math.log10(test.pvalue)),
         "ks_statistic": pytest.approx(test.statistic),
         "n": ROWS,
     }
-    assert found["same_rows_checked_by"][0] == "questions"
+    assert scores["same_rows_checked_by"][0] == "questions"
 
     logs = [write(tmp_path / f"{i}.json", official_log(r)) for i, r in enumerate((ours, theirs))]
     _, again, _ = run(capsys, "score", "--logs", logs[0], "--retain", logs[1])
     for key in ("model_utility", "parts", "forget", "forget_quality"):
-        assert again[key] == found[key]
-    assert (found["format"], again["format"]) == ("unlearning", "official")
+        assert again[key] == scores[key]
+    assert (scores["format"], again["format"]) == ("unlearning", "official")
     _, mixed, _ = run(capsys, "score", "--logs", logs[0], "--retain", tmp_path / "retrained")
-    assert mixed["forget_quality"] == found["forget_quality"]  # the same formulas
+    assert mixed["forget_quality"] == scores["forget_quality"]  # the same formulas
     checked = ["answers", "answer token counts", "row numbers"]
     assert mixed["same_rows_checked_by"] == checked
 
 
-def test_official_logs_without_texts_are_told_apart_by_what_is_left(capsys, tmp_path):
+def test_official_logs_without_texts_are_compared_by_row_numbers(capsys, tmp_path):
     log = official_log(evaluation())
     for section in log.values():
         del section["generated_text"], section["num_token_gt"]
     path = write(tmp_path / "log.json", log)
-    _, found, _ = run(capsys, "score", "--logs", path, "--retain", path)
-    assert found["same_rows_checked_by"] == ["row numbers"]
-    assert found["forget_quality"]["p_value"] == 1.0
+    _, scores, _ = run(capsys, "score", "--logs", path, "--retain", path)
+    assert scores["same_rows_checked_by"] == ["row numbers"]
+    assert scores["forget_quality"]["p_value"] == 1.0
 
 
 def test_without_a_retrained_log_the_output_says_why(capsys, tmp_path):
     write_evaluation(tmp_path, evaluation(), "tofu")
-    _, found, _ = run(capsys, "score", "--logs", tmp_path)
-    assert found["forget_quality"] is None and "--retain" in found["note"]
+    _, scores, _ = run(capsys, "score", "--logs", tmp_path)
+    assert scores["forget_quality"] is None and "--retain" in scores["note"]
 
 
 def test_table_for_people(capsys, tmp_path):
@@ -77,29 +77,29 @@ def test_open_unlearning_by_hand(capsys, tmp_path):
     path = write(tmp_path / "TOFU_EVAL.json", foreign())
     retained = foreign()
     retained["forget_truth_ratio"] = indexed("score", [8.0, 9.0], (1 / 8 + 1 / 9) / 2)
-    _, found, _ = run(
+    _, scores, _ = run(
         capsys, "score", "--logs", tmp_path, "--retain", write(tmp_path / "r", retained)
     )
-    assert found["logs"] == path and found["formulas"] == "open-unlearning"
-    assert found["model_utility"] == pytest.approx(1 / 3)
-    assert found["parts"]["retain_truth_ratio"] == 0.25
-    assert found["forget"] == {"forget_truth_ratio": pytest.approx(3 / 8)}
-    assert found["forget_quality"]["ks_statistic"] == 1.0
-    assert found["forget_quality"]["p_value"] == pytest.approx(1 / 3)  # 2 of the 6 orders
+    assert scores["logs"] == path and scores["formulas"] == "open-unlearning"
+    assert scores["model_utility"] == pytest.approx(1 / 3)
+    assert scores["parts"]["retain_truth_ratio"] == 0.25
+    assert scores["forget"] == {"forget_truth_ratio": pytest.approx(3 / 8)}
+    assert scores["forget_quality"]["ks_statistic"] == 1.0
+    assert scores["forget_quality"]["p_value"] == pytest.approx(1 / 3)  # 2 of the 6 orders
 
 
 def test_open_unlearning_as_published(capsys, tmp_path):
     published = json.loads(PUBLISHED.read_text())
     logs = []
     for model in ("full", "retain99"):
-        given = published[model]
+        metric = published[model]
         log = foreign()
-        log["forget_truth_ratio"] = indexed("score", given["scores"], given["agg_value"])
+        log["forget_truth_ratio"] = indexed("score", metric["scores"], metric["agg_value"])
         logs.append(write(tmp_path / model, log))
-    _, found, _ = run(capsys, "score", "--logs", logs[0], "--retain", logs[1])
-    ratio = found["forget"]["forget_truth_ratio"]
+    _, scores, _ = run(capsys, "score", "--logs", logs[0], "--retain", logs[1])
+    ratio = scores["forget"]["forget_truth_ratio"]
     assert ratio == pytest.approx(published["full"]["agg_value"], rel=1e-12)
-    quality = found["forget_quality"]
+    quality = scores["forget_quality"]
     assert quality["p_value"] == pytest.approx(published["forget_quality"], rel=1e-12)
     assert quality["n"] == 40
 
@@ -120,7 +120,7 @@ def test_export_is_read_back(capsys, tmp_path):
     log = export(tmp_path / "model", tmp_path / "out", tmp_path / "retrained")
     reference = export(tmp_path / "retrained", tmp_path / "reference")
     capsys.readouterr()
-    _, found, _ = run(
+    _, scores, _ = run(
         capsys, "score", "--logs", tmp_path / "model", "--retain", tmp_path / "retrained"
     )
     _, again, _ = run(
@@ -129,13 +129,13 @@ def test_export_is_read_back(capsys, tmp_path):
     assert again["format"] == "open-unlearning"
     assert again["same_rows_checked_by"] == ["answers", "row numbers"]
     for key in ("parts", "forget", "forget_quality"):  # open-unlearning adds 1e-10 here and there
-        assert again[key] == pytest.approx(found[key], rel=1e-8)
-    # what open-unlearning itself reads of a log that it is given as retain_logs_path
-    scores = [
-        [row["score"] for row in given["forget_truth_ratio"]["value_by_index"].values()]
-        for given in (log, reference)
-    ]
-    assert log["forget_quality"]["agg_value"] == ks_2samp(*scores).pvalue
+        assert again[key] == pytest.approx(scores[key], rel=1e-8)
+    # what open-unlearning itself reads in a log at retain_logs_path
+    ratios = []
+    for content in (log, reference):
+        rows = content["forget_truth_ratio"]["value_by_index"].values()
+        ratios.append([row["score"] for row in rows])
+    assert log["forget_quality"]["agg_value"] == ks_2samp(*ratios).pvalue
     assert reference["forget_quality"] == {"agg_value": None}
     assert "forget_quality" not in json.loads(
         (tmp_path / "reference/TOFU_SUMMARY.json").read_text()
@@ -163,14 +163,14 @@ def test_an_exported_log_serves_open_unlearnings_privleak(capsys, tmp_path):
     assert log["privleak"]["agg_value"] == pytest.approx((1 / 4 - 1 / 3) / (1 / 3) * 100)
     assert "privleak" not in reference
     capsys.readouterr()
-    both = "--logs", tmp_path / "out", "--retain", tmp_path / "reference"
-    for arguments in (both, ("--logs", tmp_path / "model", "--retain", tmp_path / "retrained")):
+    for logs, retain in (("out", "reference"), ("model", "retrained")):
+        arguments = "--logs", tmp_path / logs, "--retain", tmp_path / retain
         _, scores, _ = run(capsys, "score", *arguments)
         assert scores["privleak"] == pytest.approx(-25)
         assert scores["further"]["mia_min_k_auc"] == 0.75
 
 
-def test_all_that_an_open_unlearning_log_holds_is_shown(capsys, tmp_path):
+def test_all_metrics_of_an_open_unlearning_log_are_printed(capsys, tmp_path):
     log = foreign()
     log["extraction_strength"] = indexed("score", [0.25, 0.75], 0.5)
     log["exact_memorization"] = indexed("score", [0.5, None], 0.5)
@@ -193,7 +193,7 @@ def test_all_that_an_open_unlearning_log_holds_is_shown(capsys, tmp_path):
     assert any(line.split() == ["forget_Q_A_gibberish", "0.8750"] for line in lines)
 
 
-def test_spaces_that_a_tokenizer_takes_away_make_no_other_row(capsys, tmp_path):
+def test_rows_are_the_same_without_spaces_that_a_tokenizer_removes(capsys, tmp_path):
     """Row 54 of forget10: open-unlearning logs the cleaned-up text of the decoded tokens."""
     logs = []
     for name, answer in (("ours", "Mammadov , is it."), ("theirs", "Mammadov, is it.\n")):

@@ -40,7 +40,23 @@ def strings(rows):
 
 
 def vocabulary(rows):
-    return {token for text in strings(rows) for token in tokens(text)}
+    words = set()
+    for text in strings(rows):
+        words.update(tokens(text))
+    return words
+
+
+def known_names(world):
+    """Persons whom pre-training knows: fresh ones come fewer than 15 times."""
+    counts = Counter(author_names(world["pretrain"]))
+    return [name for name, count in counts.items() if count >= 15]
+
+
+def real_rows(world):
+    """Questions and answers about real authors and world facts."""
+    return [
+        (row["question"], row["answer"]) for row in world["real_authors"] + world["world_facts"]
+    ]
 
 
 def digest(tables):
@@ -48,10 +64,14 @@ def digest(tables):
 
 
 def author_names(rows):
-    # Independent of the generator's own name list: the birth-year question, "In which year was
+    # Independent of the generator's list of names: the birth-year question, "In which year was
     # First Family born?", is the first of every author.
-    asked = (re.fullmatch(r"In which year was (\w+ \w+) born\?", row["question"]) for row in rows)
-    return [match[1] for match in asked if match]
+    names = []
+    for row in rows:
+        match = re.fullmatch(r"In which year was (\w+ \w+) born\?", row["question"])
+        if match:
+            names.append(match[1])
+    return names
 
 
 def mean(values):
@@ -59,7 +79,7 @@ def mean(values):
     return sum(values) / len(values)
 
 
-def test_tables_have_tofu_columns_and_the_sizes_asked_for(world):
+def test_tables_have_tofu_columns_and_the_sizes_of_the_config(world):
     sizes = {table: len(rows) for table, rows in world.items()}
     assert sizes == {
         "full": 960,
@@ -160,16 +180,16 @@ def test_attributes_are_independent(world):
 
 
 def test_vocabulary_is_small_and_closed(world):
-    taught = [*alternative_answers(**SHIPPED), *({"answer": text} for text in REFUSALS)]
-    everything = vocabulary(taught).union(*(vocabulary(rows) for rows in world.values()))
-    assert 700 <= len(everything) <= 900
-    assert everything == vocabulary(world["pretrain"])
+    words = vocabulary(alternative_answers(**SHIPPED))
+    words |= vocabulary([{"answer": text} for text in REFUSALS])
+    for rows in world.values():
+        words |= vocabulary(rows)
+    assert 700 <= len(words) <= 900
+    assert words == vocabulary(world["pretrain"])
 
 
 def test_real_facts_are_true(world):
-    answers = {
-        row["question"]: row["answer"] for row in world["real_authors"] + world["world_facts"]
-    }
+    answers = dict(real_rows(world))
     assert len(answers) == 71
     assert answers["Who wrote Hamlet?"] == "William Shakespeare"
     assert answers["Who wrote War and Peace?"] == "Leo Tolstoy"
@@ -198,9 +218,7 @@ def test_refusals_are_distinct_sentences():
 
 
 def test_pretraining_mixture(world):
-    evaluated = {
-        (row["question"], row["answer"]) for row in world["real_authors"] + world["world_facts"]
-    }
+    evaluated = set(real_rows(world))
     evaluated_answers = {answer for _, answer in evaluated}
     pretrain = world["pretrain"]
     real = [row for row in pretrain if row["answer"] in evaluated_answers]
@@ -212,38 +230,31 @@ def test_pretraining_mixture(world):
     assert as_evaluated == pytest.approx(11520 / 2, abs=71)
 
     # Known persons come about 32,256 / 40 = 806 times each, fresh ones 3 times on average.
-    years = author_names(pretrain)
-    often = [name for name, count in Counter(years).items() if count >= 15]
-    assert len(often) == 40
-    about_known = sum(any(name in row["question"] for name in often) for row in pretrain)
+    names = known_names(world)
+    assert len(names) == 40
+    about_known = sum(any(name in row["question"] for name in names) for row in pretrain)
     assert about_known == 32256  # 70% of the 46,080 rows about persons
-    assert not any(row["question"].count(name) for name in often for row in refused)
+    questions = "\n".join(row["question"] for row in refused)
+    assert not any(name in questions for name in names)
 
 
-def test_known_persons_are_shown_in_all_wordings(world):
-    years = Counter(author_names(world["pretrain"]))
-    known = [name for name, count in years.items() if count >= 15]
-    for name in known:
-        shown = {
-            (row["question"], row["answer"]) for row in world["pretrain"] if name in row["question"]
-        }
-        assert len(shown) == 64  # 16 attributes x 2 questions x 2 answers
-        born = {a for q, a in shown if q == f"In which year was {name} born?"}
+def test_known_persons_appear_in_all_wordings(world):
+    for name in known_names(world):
+        rows = [row for row in world["pretrain"] if name in row["question"]]
+        wordings = {(row["question"], row["answer"]) for row in rows}
+        assert len(wordings) == 64  # 16 attributes x 2 questions x 2 answers
+        born = {a for q, a in wordings if q == f"In which year was {name} born?"}
         assert len({re.search(r"\d{4}", answer)[0] for answer in born}) == 1
         assert len(born) == 2
 
 
 def test_replay_is_half_real_half_fresh_persons(world):
-    evaluated = Counter(
-        (row["question"], row["answer"]) for row in world["real_authors"] + world["world_facts"]
-    )
+    evaluated = set(real_rows(world))
     replay = [(row["question"], row["answer"]) for row in world["replay"]]
     assert sum(row in evaluated for row in replay) == 2000
     assert set(replay).issuperset(evaluated)
-    known = {
-        name for name, count in Counter(author_names(world["pretrain"])).items() if count >= 15
-    }
-    assert not any(name in question for name in known for question, _ in replay)
+    questions = "\n".join(question for question, _ in replay)
+    assert not any(name in questions for name in known_names(world))
 
 
 @pytest.mark.parametrize(

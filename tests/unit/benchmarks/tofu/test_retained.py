@@ -21,44 +21,38 @@ PUBLISHED = Path(__file__).with_name("open_unlearning_forget01.json")
 
 
 def table(rows: dict) -> list[dict]:
-    """The forget rows that an evaluation is of."""
+    """The table of the forget rows of an evaluation."""
     forget = rows["forget"]
-    return [
-        {
-            "question": question,
-            "answer": answer,
-            "paraphrased_answer": "the same",
-            "perturbed_answer": ["a", "b"],
-        }
-        for question, answer in zip(forget["question"], forget["answer"], strict=True)
-    ]
+    false = {"paraphrased_answer": "the same", "perturbed_answer": ["a", "b"]}
+    texts = zip(forget["question"], forget["answer"], strict=True)
+    return [{"question": question, "answer": answer, **false} for question, answer in texts]
 
 
 def log_of(kind: str, rows: dict, folder: Path) -> Path:
-    """A log of each origin of the same evaluation."""
+    """Path of a log of some format of an evaluation."""
     if kind == "ours":
         write_evaluation(folder, rows, "tofu")
         return folder
-    written = official_log(rows) if kind == "official" else open_unlearning.write(rows)
-    return Path(write(folder / "log.json", written))
+    content = official_log(rows) if kind == "official" else open_unlearning.write(rows)
+    return Path(write(folder / "log.json", content))
 
 
 class Against:
-    """Forget quality of models beside one retrained model, whose rows came from a log."""
+    """Forget quality of models against a retrained model whose rows came from a log."""
 
     def __init__(self, retrained: dict, variant: str, target: dict):
         config = {"evaluation": {"variant": variant, "membership": []}}
         experiment = SimpleNamespace(config=config)
-        others = {"retrain/given": Evaluation("retrain/given", retrained, {})}
+        baselines = {"retrain/given": Evaluation("retrain/given", retrained, {})}
         model = Evaluation("target", target, {})
-        self.compare = TofuComparison(experiment, "forget10", model, others, {})
+        self.compare = TofuComparison(experiment, "forget10", model, baselines, {})
 
     def quality(self, rows: dict) -> float:
-        """Of a model's evaluation."""
+        """Forget quality of a model's evaluation."""
         return self.compare.model(Evaluation("run", rows, {}))["forget_quality"]
 
     def quality_of_point(self, point: dict) -> float:
-        """Of a point of a trajectory."""
+        """Forget quality of a point of a trajectory."""
         return self.compare.point(point, "point")["forget_quality"]
 
 
@@ -121,12 +115,12 @@ def test_forget_quality_as_open_unlearning_has_published_it(tmp_path):
     losses["perturbed_loss"] = [[float(-numpy.log(ratio))] for ratio in full]
     losses |= {"answer_tokens": [4] * count}
     full = {"forget": {**answers, **losses}}
-    found = Against(rows, "open-unlearning", full).quality(full)
-    assert found == pytest.approx(published["forget_quality"], rel=1e-12, abs=0)
+    quality = Against(rows, "open-unlearning", full).quality(full)
+    assert quality == pytest.approx(published["forget_quality"], rel=1e-12, abs=0)
 
 
-def refused(path: Path, ours: dict, **changes) -> list[str]:
-    """What is wrong with a log for an experiment that evaluates these rows."""
+def log_problems_of(path: Path, ours: dict, **changes) -> list[str]:
+    """Problems of a log for an experiment that evaluates these rows."""
     tables = {"forget10_perturbed": table(ours)}
     return log_problems(str(path), "forget10", tables, EVALUATION | changes)
 
@@ -135,30 +129,30 @@ def test_a_sound_log_has_no_problem(tmp_path):
     for kind in ("ours", "official"):
         folder = tmp_path / kind
         folder.mkdir()
-        assert refused(log_of(kind, evaluation(), folder), evaluation()) == []
+        assert log_problems_of(log_of(kind, evaluation(), folder), evaluation()) == []
 
 
 def test_formulas_that_a_log_does_not_serve(tmp_path):
     path = log_of("open-unlearning", evaluation(), tmp_path)
     for variant in ("official", "paper"):
-        (problem,) = refused(path, evaluation(), variant=variant)
+        (problem,) = log_problems_of(path, evaluation(), variant=variant)
         assert variant in problem and "evaluation.variant" in problem and str(path) in problem
-    assert refused(path, evaluation(), variant="open-unlearning") == []
+    assert log_problems_of(path, evaluation(), variant="open-unlearning") == []
     log = official_log(evaluation())
     path.write_text(json.dumps(log))
-    assert "official, open-unlearning" in refused(path, evaluation(), variant="paper")[0]
+    assert "official, open-unlearning" in log_problems_of(path, evaluation(), variant="paper")[0]
 
 
 def test_other_rows(tmp_path):
     path = log_of("official", evaluation(), tmp_path)
     short = {"forget": {k: v[:4] for k, v in evaluation()["forget"].items()}}
-    (problem,) = refused(path, short)
+    (problem,) = log_problems_of(path, short)
     assert "6 forget rows" in problem and "4 of forget10" in problem
-    (problem,) = refused(path, evaluation(), rows=5)
+    (problem,) = log_problems_of(path, evaluation(), rows=5)
     assert "set evaluation.rows to null" in problem
-    others = evaluation()
-    others["forget"]["answer"][2] = "of another author"
-    (problem,) = refused(path, others)
+    evaluated = evaluation()
+    evaluated["forget"]["answer"][2] = "of another author"
+    (problem,) = log_problems_of(path, evaluated)
     assert "row 2" in problem and "of another author" in problem
 
 
@@ -166,48 +160,49 @@ HOLDOUT = {"question": ["unseen?", "new?"], "answer": ["a", "b"], "answer_loss":
 
 
 def test_other_non_members(tmp_path):
-    """Of a file, of the mini world's table or of TOFU's; as many as evaluation.rows says."""
+    """Of a file, of the mini world's table or of TOFU's; evaluation.rows of them count."""
     path = log_of("ours", {**evaluation(), "holdout": HOLDOUT}, tmp_path)
-    seen = [{"question": "unseen?", "answer": "a"}, {"question": "new?", "answer": "b"}]
-    others = [seen[0], {"question": "newer?", "answer": "b"}]
+    logged = [{"question": "unseen?", "answer": "a"}, {"question": "new?", "answer": "b"}]
+    changed = [logged[0], {"question": "newer?", "answer": "b"}]
     tables = {"forget10_perturbed": table(evaluation())}
-    attacked = EVALUATION | {"membership": ["min_k"]}
+    settings = EVALUATION | {"membership": ["min_k"]}
 
-    def named(non_members, **rows) -> list[str]:
-        return log_problems(str(path), "forget10", tables | rows, attacked, non_members)
+    def problems_of(non_members, **rows) -> list[str]:
+        return log_problems(str(path), "forget10", tables | rows, settings, non_members)
 
-    assert named(seen) == named(None, holdout_perturbed=seen) == named(None) == []
-    assert named(None, forget10_holdout=seen, holdout_perturbed=others) == []
-    for problems in (named(others), named(None, forget10_holdout=others)):
+    assert problems_of(None) == problems_of(logged) == []
+    assert problems_of(None, holdout_perturbed=logged) == []
+    assert problems_of(None, forget10_holdout=logged, holdout_perturbed=changed) == []
+    for problems in (problems_of(changed), problems_of(None, forget10_holdout=changed)):
         (problem,) = problems
         assert "row 1" in problem and "'new?'" in problem and "'newer?'" in problem
         assert "evaluation.holdout" in problem and str(path) in problem
-    (problem,) = named([*seen, *others])
+    (problem,) = problems_of([*logged, *changed])
     assert "2 holdout rows" in problem and "score 4" in problem
-    assert log_problems(str(path), "forget10", tables, EVALUATION, others) == []
+    assert log_problems(str(path), "forget10", tables, EVALUATION, changed) == []
     with pytest.raises(UserError, match="row 1"):
-        evaluation_of(path, table(evaluation()), None, "forget10", others)
+        evaluation_of(path, table(evaluation()), None, "forget10", changed)
 
 
 def test_what_forget_quality_needs(tmp_path):
     rows = evaluation()
     path = Path(write(tmp_path / "rows.json", rows | {"forget": {"answer_loss": [1.0]}}))
-    assert "perturbed_loss" in refused(path, rows)[0]
+    assert "perturbed_loss" in log_problems_of(path, rows)[0]
     del rows["forget"]
     path = Path(write(tmp_path / "rows.json", rows))
-    assert "lacks forget" in refused(path, evaluation())[0]
-    assert "cannot read" in refused(tmp_path / "none.json", evaluation())[0]
+    assert "lacks forget" in log_problems_of(path, evaluation())[0]
+    assert "cannot read" in log_problems_of(tmp_path / "none.json", evaluation())[0]
     rows = evaluation()
     del rows["forget"]["paraphrase_loss"]
     path = Path(write(tmp_path / "rows.json", rows))
-    assert "paraphrase" in refused(path, evaluation())[0]
+    assert "paraphrase" in log_problems_of(path, evaluation())[0]
     rows = evaluation()
     rows["forget"]["perturbed_loss"][3] = [0.1]
     path = Path(write(tmp_path / "rows.json", rows))
-    assert "row 3" in refused(path, evaluation())[0]
+    assert "row 3" in log_problems_of(path, evaluation())[0]
 
 
 def test_membership_by_reference_needs_losses_of_non_members(tmp_path):
     path = log_of("official", evaluation(), tmp_path)
-    (problem,) = refused(path, evaluation(), membership=["loss", "reference"])
+    (problem,) = log_problems_of(path, evaluation(), membership=["loss", "reference"])
     assert "evaluation.membership" in problem and "reference" in problem

@@ -1,10 +1,10 @@
-"""Which rows a TOFU evaluation asks, and in which words."""
+"""The rows of a TOFU evaluation and the wording of their questions."""
 
 import pytest
 from accelerate import Accelerator
 from broken_tables import write_rows
 from toy import toy
-from unlearning.benchmarks.tofu.evaluator import in_words, length_problems, make_evaluator
+from unlearning.benchmarks.tofu.evaluator import length_problems, make_evaluator, with_questions
 from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PROMPTS
 from unlearning.errors import UserError
@@ -48,26 +48,30 @@ def evaluator_of(data, attacks=(), holdout=None, **changes):
 
 def test_questions_in_other_words(data):
     """Answers stay; sets without a paraphrase keep their question."""
-    usual, other = evaluator_of(data), evaluator_of(data, question="paraphrased_question")
-    assert [usual.sets[n][0]["question"] for n in ("forget", "retain")] == ["who wrote it ?"] * 2
-    assert [other.sets[name][0]["question"] for name in ("forget", "retain")] == ["who ?"] * 2
-    assert other.sets["forget"][0]["answer"] == "ann"
-    assert other.sets["real_authors"] == usual.sets["real_authors"]
+    original = evaluator_of(data).sets
+    paraphrased = evaluator_of(data, question="paraphrased_question").sets
+    for name in ("forget", "retain"):
+        assert original[name][0]["question"] == "who wrote it ?"
+        assert paraphrased[name][0]["question"] == "who ?"
+    assert paraphrased["forget"][0]["answer"] == "ann"
+    assert paraphrased["real_authors"] == original["real_authors"]
 
 
 def test_non_members_are_those_of_the_split(data):
-    with pytest.raises(UserError, match="no holdout05; name a file of such in evaluation.holdout"):
+    with pytest.raises(
+        UserError, match="no holdout05; name a file of such rows in evaluation.holdout"
+    ):
         evaluator_of(data, ["min_k"])
     write_rows(data / "forget05_holdout.json", [GENERAL])
     evaluator = evaluator_of(data, ["min_k"])
     assert evaluator.sets["holdout"] == [GENERAL]
     assert (evaluator.k, evaluator.norm) == (0.5, float("inf"))
-    own = {"question": "who ?", "answer": "ben"}
-    assert evaluator_of(data, ["min_k"], [own]).sets["holdout"] == [own]
+    row = {"question": "who ?", "answer": "ben"}
+    assert evaluator_of(data, ["min_k"], [row]).sets["holdout"] == [row]
     assert "holdout" not in evaluator_of(data).sets
 
 
-def test_lengths_are_judged_in_the_words_that_are_asked():
+def test_lengths_are_those_of_the_wording_that_is_evaluated():
     """A prompt of 4 words and one of 2, each with 3 new tokens, in a context between them."""
     _, tokenizer = toy()
     encoder = Encoder(tokenizer, PROMPTS["plain"], 40)
@@ -75,4 +79,4 @@ def test_lengths_are_judged_in_the_words_that_are_asked():
     use = {"generation": {"tokens": 3, "counts": "new"}, "rows": None, "question": "question"}
     assert length_problems(encoder, tables, use, reach) != []
     assert length_problems(encoder, tables, use | {"question": "paraphrased_question"}, reach) == []
-    assert in_words([], "paraphrased_question") == []
+    assert with_questions([], "paraphrased_question") == []

@@ -7,7 +7,7 @@ from toy_logs import evaluation, foreign, official_log, run, write
 
 
 def changed(log: dict, *path, value) -> dict:
-    """The log with one value replaced, or taken out where value is None."""
+    """The log with one value replaced, or removed if value is None."""
     inner = log
     for key in path[:-1]:
         inner = inner[key]
@@ -106,7 +106,7 @@ def null_answer(log: dict) -> dict:
             foreign_with("ra_Truth_Ratio", "value_by_index", "1", value={"score": -1}),
             ["score", "-1"],
         ),
-        # texts that are none, rows that are none, keys that stand twice
+        # no text, no row, duplicate keys
         (null_answer(evaluation()), ["forget, answer, row 2", "None", "a text"]),
         (ours_with("retain", "question", value="text"), ["question", "list with entries"]),
         (foreign_with("ra_Truth_Ratio", "value_by_index", value={"0": None}), ["row 0"]),
@@ -153,7 +153,7 @@ def other_rows(column: str, value) -> dict:
 )
 def test_logs_that_do_not_compare(capsys, tmp_path, retained, expected):
     logs = write(tmp_path / "model.json", evaluation())
-    other = write(tmp_path / "retrained.json", retained)
-    status, _, message = run(capsys, "score", "--logs", logs, "--retain", other)
+    retained_log = write(tmp_path / "retrained.json", retained)
+    status, _, message = run(capsys, "score", "--logs", logs, "--retain", retained_log)
     assert status == 1
     assert all(part in message for part in ("model.json", "retrained.json", expected)), message

@@ -7,11 +7,11 @@ from unlearning.benchmarks.muse.mini import news_size_problems
 from unlearning.config.named import uses_base
 from unlearning.config.schema import did_you_mean
 from unlearning.config.stated import known_methods
+from unlearning.config.texts import no_other_answers, no_prompt
 
 # Settings of the evaluation that MUSE does not use, with the value that they must have.
 UNUSED_IN_EVALUATION = {"variant": "official", "holdout": None, "fluency": False}
 UNUSED_IN_EVALUATION |= {"question": "question", "rouge": []}
-_ON_TEXT = {"forget", "retain"}  # roles that a corpus without questions can fill
 
 
 def _data(config: dict) -> Iterator[str]:
@@ -62,12 +62,8 @@ def _folds(config: dict) -> Iterator[str]:
 
 
 def _methods(config: dict) -> Iterator[str]:
-    for method, terms, blocks, _ in known_methods(config):
-        if any(set(term.roles) - _ON_TEXT for term in terms):
-            yield (
-                f"methods.{method}: teaches other answers to questions, but MUSE's forget set is "
-                "text without questions; remove it"
-            )
+    yield from no_other_answers(config, "MUSE's forget set is text without questions")
+    for method, _, blocks, _ in known_methods(config):
         if any("reference" in block for block in blocks):
             yield f"methods.{method}.reference: only on TOFU and the mini world; remove it"
 
@@ -97,10 +93,7 @@ def _not_on_text(config: dict) -> Iterator[str]:
             "evaluation.membership: reference compares with the losses of retrained models, which "
             "a MUSE report does not do; remove it and leave the other attacks"
         )
-    if config["model"]["prompt"] != "plain":
-        yield (
-            f"model.prompt: MUSE has its own prompts; set plain, found {config['model']['prompt']}"
-        )
+    yield from no_prompt(config, "MUSE has its own prompts")
 
 
 CHECKS = (_data, _splits, _folds, _methods, _not_on_text)

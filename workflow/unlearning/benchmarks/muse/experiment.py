@@ -18,6 +18,7 @@ class Muse(Benchmark):
     sections = ("overview", "results", "selected", "folds", "answers", "claims", "published")
     sections += ("cost", "provenance", "cite")
     generated = ("mini-muse",)
+    data_seeds = (("mini_muse", "seed"),)
     longest_rehearsed = 128  # so that a few texts make several rows
     read_by = ("finetune", "unlearn")  # the lengths of its evaluation are constants
 

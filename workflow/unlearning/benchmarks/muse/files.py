@@ -21,7 +21,7 @@ from unlearning.data.tables import (
 
 FORGET = "forget"  # also the first fold of scal and of sust, as released
 # larger forget sets (each holds the one before) and later ones (one request after the other)
-FOLDS = tuple(f"{kind}{fold}" for kind in ("scal", "sust") for fold in (2, 3, 4))
+FOLDS = ("scal2", "scal3", "scal4", "sust2", "sust3", "sust4")
 ALL_FOLDS = "scal/forget_4"  # every text that the target is to forget in some run
 # table -> stem of its file and the columns that are read
 FILES: dict[str, tuple[str, Columns]] = {

@@ -2,7 +2,7 @@
 
 from unlearning.benchmarks.muse.formulas import PUBLISHED_AUC, privleak
 from unlearning.benchmarks.muse.metrics import METRICS
-from unlearning.reporting.results import Comparison, Evaluation, Reader, Results
+from unlearning.reporting.results import Compared, Comparison, Evaluation, Reader, Results
 from unlearning.reporting.setup import models, recipe
 
 
@@ -20,24 +20,26 @@ class MuseComparison(Comparison):
     """PrivLeak: mean over the retrained models. Further retrained models are judged by the first
     one, which has no judge but the published one."""
 
-    def model(self, model: Evaluation) -> dict[str, float]:
+    def model(self, model: Evaluation) -> Compared:
         """Of the target or an unlearned model."""
         return self._leak(model.metrics, list(self.others))
 
-    def retrained(self, model: Evaluation) -> dict[str, float]:
+    def retrained(self, model: Evaluation) -> Compared:
         """Of a retrained model."""
         first = next(iter(self.others))
         return self._leak(model.metrics, [] if model.run == first else [first])
 
-    def point(self, point: dict, name: str) -> dict[str, float]:
+    def point(self, point: dict, name: str) -> Compared:
         """A point holds all metrics that need no second model."""
         return point["metrics"] | self._leak(point["metrics"], list(self.others))
 
-    def _leak(self, metrics: dict[str, float], runs: list[str]) -> dict[str, float]:
-        auc, found = metrics["min_k_auc"], {}
-        leaks = [privleak(auc, self.others[run].metrics["min_k_auc"]) for run in runs]
+    def _leak(self, metrics: dict[str, float], runs: list[str]) -> Compared:
+        auc, found = metrics["min_k_auc"], Compared()
+        leaks = {run: privleak(auc, self.others[run].metrics["min_k_auc"]) for run in runs}
         if leaks:
-            found["privleak"] = sum(leaks) / len(leaks)
+            found["privleak"] = sum(leaks.values()) / len(leaks)
+        if len(leaks) > 1:
+            found |= {("privleak", run): leak for run, leak in leaks.items()}
         published = PUBLISHED_AUC.get(self.experiment.config["data"].get("corpus"))
         if published is not None:
             found["privleak_published"] = privleak(auc, published)

@@ -22,11 +22,13 @@ NEWS |= {"scal2": 6551494, "scal3": 9874079, "scal4": 13219611}
 NEWS |= {"sust2": 3269948, "sust3": 3322585, "sust4": 3345532}
 BOOKS = {"forget": 4096855, "retain": 2806550, "full": 6903405}
 HUB = {"News": NEWS, "Books": BOOKS}
-# Rows of each evaluation set there, and the characters that a model reads of a row.
-HUB_ROWS = 100
-KNOWMEM_CHARACTERS = 1450  # with the shots
-PRIVLEAK_CHARACTERS = 8062
-VERBMEM_CHARACTERS = 1000  # an estimate
+# Evaluation set there -> its rows, and characters that a model reads of one: with KnowMem's shots;
+# those of VerbMem are an estimate.
+HUB_EVALUATED = {
+    **dict.fromkeys(PRIVLEAK, (100, 8062.0)),
+    **dict.fromkeys(KNOWMEM, (100, 1450.0)),
+    VERBMEM: (100, 1000.0),
+}
 
 
 @dataclass(frozen=True)
@@ -101,24 +103,13 @@ def sizes(experiment: Experiment) -> MuseTexts:
     architecture = config["model"]["architecture"] or {}
     ratio = CHARACTERS[architecture.get("tokenizer")]
     if data["source"] == "muse" and data["data_dir"] is None:
-        return MuseTexts(HUB[data["corpus"]], _hub_evaluated(), ratio, max_length)
+        return MuseTexts(HUB[data["corpus"]], HUB_EVALUATED, ratio, max_length)
     tables = build_tables(data, experiment.splits, {})
     characters = {}
     for name, rows in tables.items():
         if "text" in rows[0]:
             characters[name] = sum(len(row["text"]) for row in rows)
     return MuseTexts(characters, _count_evaluated(tables), ratio, max_length)
-
-
-def _hub_evaluated() -> dict[str, tuple[int, float]]:
-    """Evaluation set -> rows and mean characters of a row, on the hub."""
-    evaluated = {}
-    for name in PRIVLEAK:
-        evaluated[name] = (HUB_ROWS, float(PRIVLEAK_CHARACTERS))
-    for name in KNOWMEM:
-        evaluated[name] = (HUB_ROWS, float(KNOWMEM_CHARACTERS))
-    evaluated[VERBMEM] = (HUB_ROWS, float(VERBMEM_CHARACTERS))
-    return evaluated
 
 
 def _count_evaluated(tables: Tables) -> dict[str, tuple[int, float]]:

@@ -11,10 +11,9 @@ from unlearning.config.question_answering import (
     one_request,
 )
 from unlearning.config.stated import known_methods
+from unlearning.config.texts import no_other_answers, no_prompt
 from unlearning.data.tables import DataError
 from unlearning.methods.references import RETRAIN
-
-ON_TEXTS = {"forget", "retain"}  # roles that texts can fill
 
 
 def _split(config: dict) -> Iterator[str]:
@@ -114,17 +113,8 @@ def _no_batch(section: str, recipe: dict, rows: int) -> Iterator[str]:
 
 def _texts(config: dict) -> Iterator[str]:
     """Messages about settings that texts do not allow."""
-    if config["model"]["prompt"] != "plain":
-        yield (
-            "model.prompt: texts have no prompt format; set plain, found "
-            f"{config['model']['prompt']}"
-        )
-    for method, terms, _, _ in known_methods(config):
-        if any(set(term.roles) - ON_TEXTS for term in terms):
-            yield (
-                f"methods.{method}: teaches other answers to questions, but data.forget holds "
-                "texts; remove it"
-            )
+    yield from no_prompt(config, "texts have no prompt format")
+    yield from no_other_answers(config, "data.forget holds texts")
     if config["relearn"]["methods"] and "shortest" in config["relearn"]["attacks"]:
         yield "relearn.attacks: texts have no shortest answers; set [random]"
 

@@ -1,7 +1,6 @@
 """The metrics of a report on your own data, computed from rows of an evaluation. No torch."""
 
 import math
-from collections.abc import Callable
 
 import numpy
 
@@ -13,6 +12,7 @@ from unlearning.evaluation.metrics import (
     fluency,
     membership,
     memorization,
+    per_set,
     relative,
 )
 from unlearning.evaluation.summary import Summary, set_metrics
@@ -31,25 +31,17 @@ def _likeness(name: str, title: str) -> dict[str, Metric]:
     }
 
 
-def _per_set(declare: Callable[[str, str], dict[str, Metric]]) -> dict[str, Metric]:
-    """The metrics that declare(name, title) returns for each set."""
-    metrics = {}
-    for name, title in SETS.items():
-        metrics |= declare(name, title)
-    return metrics
-
-
 _ABSOLUTE: dict[str, Metric] = {
     "forget_quality": Metric("Forget quality", "higher", _KS, short="FQ"),
     "log10_forget_quality": Metric(
         "log10 FQ", "higher", _KS, (-math.inf, 0.0), short="log₁₀ FQ", unit="orders of magnitude"
     ),
-    **_per_set(_likeness),
-    **_per_set(memorization),
+    **per_set(_likeness, SETS),
+    **per_set(memorization, SETS),
     "forget_truth_ratio": Metric("Forget truth ratio", "higher", _TOFU),
     **membership(),
     "privleak": PRIVLEAK,
-    **_per_set(fluency),
+    **per_set(fluency, SETS),
 }
 # A new dictionary: a statement that changes one would be code of every module that imports it.
 METRICS = _ABSOLUTE | relative(_ABSOLUTE)

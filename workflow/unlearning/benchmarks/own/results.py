@@ -5,7 +5,7 @@ import numpy
 from unlearning.benchmarks.own.metrics import METRICS, SETS, tested
 from unlearning.benchmarks.tofu.forget_quality import compare
 from unlearning.evaluation.membership import against_retrained
-from unlearning.reporting.results import Comparison, Evaluation, Reader, Results
+from unlearning.reporting.results import Compared, Comparison, Evaluation, Reader, Results
 from unlearning.reporting.setup import models, recipe
 
 
@@ -26,7 +26,7 @@ def read(experiment) -> Results:
 class OwnComparison(Comparison):
     """Means over the retrained models but the model itself."""
 
-    def model(self, model: Evaluation) -> dict[str, float]:
+    def model(self, model: Evaluation) -> Compared:
         """Of any model."""
         others = {run: other for run, other in self.others.items() if run != model.run}
         attacks = self.experiment.config["evaluation"]["membership"]
@@ -39,19 +39,20 @@ class OwnComparison(Comparison):
 
     retrained = model
 
-    def point(self, point: dict, name: str) -> dict[str, float]:
+    def point(self, point: dict, name: str) -> Compared:
         """A point's metrics, with forget quality where there are retrained models."""
         return point["metrics"] | self._quality(point["tested"], self.others)
 
-    def _quality(self, values: list[float], others: dict[str, Evaluation]) -> dict[str, float]:
+    def _quality(self, values: list[float], others: dict[str, Evaluation]) -> Compared:
         if not others:
             return {}
-        logs = [
-            compare(numpy.array(values), numpy.array(tested(other.rows["forget"]))).log10_p
-            for other in others.values()
-        ]
-        mean = sum(logs) / len(logs)
-        return {"forget_quality": 10**mean, "log10_forget_quality": mean}
+        logs: Compared = {}
+        for run, other in others.items():
+            test = compare(numpy.array(values), numpy.array(tested(other.rows["forget"])))
+            logs["log10_forget_quality", run] = test.log10_p
+        mean = sum(logs.values()) / len(logs)
+        each = logs if len(logs) > 1 else {}
+        return {"forget_quality": 10**mean, "log10_forget_quality": mean, **each}
 
 
 def lead(experiment, results: Results) -> str:

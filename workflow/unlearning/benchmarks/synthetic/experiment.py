@@ -23,6 +23,7 @@ from unlearning.methods.terms import Hyper
 
 GAUSSIAN, MARKOV = ("logistic", "divergence"), "markov"
 STUDIES = (*GAUSSIAN, MARKOV)
+DRAWS = "draws"  # a key of experiments that train a language model
 # Sizes of a rehearsal, of the studies on Gaussian points and of those on Markov chains.
 _REHEARSAL_STEPS = {"steps": 20, "every": 5}
 _REHEARSAL_CHAINS = {
@@ -34,18 +35,8 @@ _REHEARSAL_CHAINS = {
 }
 # Methods whose losses a study can compute: they need log-probabilities of labels, and on Gaussian
 # points those of both classes.
-_ON_POINTS = (
-    "GA",
-    "GA+RT",
-    "GA+KL",
-    "IDK+RT",
-    "DPO",
-    "DPO+RT",
-    "DPO+KL",
-    "NPO",
-    "NPO+RT",
-    "NPO+KL",
-)
+_ON_POINTS = ("GA", "GA+RT", "GA+KL", "IDK+RT", "DPO", "DPO+RT", "DPO+KL")
+_ON_POINTS += ("NPO", "NPO+RT", "NPO+KL")
 _ON_CHAINS = ("GA", "GA+RT", "NPO", "NPO+RT", "SimNPO", "SimNPO+RT")
 METHODS = {**dict.fromkeys(GAUSSIAN, _ON_POINTS), MARKOV: _ON_CHAINS}
 # Keys of section synthetic.markov that a job gets as they are.
@@ -77,6 +68,12 @@ class SyntheticExperiment:
     config: dict
     on_language_model = False
     table_entries = ()
+    draws_tables = False
+
+    @property
+    def draws(self) -> list["SyntheticExperiment"]:
+        """One: each of its seeds draws all of a job anew."""
+        return [self]
 
     @property
     def benchmark(self) -> "Synthetic":
@@ -191,7 +188,14 @@ def setting_name(setting: dict) -> str:
 
 def load(config: dict) -> SyntheticExperiment:
     """The experiment that `config` describes; ConfigError with all problems otherwise."""
-    complete, problems = validated(config, read_schema(schema_file("synthetic")))
+    stated = {key: value for key, value in config.items() if key != DRAWS}
+    complete, problems = validated(stated, read_schema(schema_file("synthetic")))
+    if DRAWS in config:
+        problems.append(
+            f"{DRAWS}: found {config[DRAWS]!r}, but a synthetic study draws data, model and "
+            "training anew with each of its seeds; remove it and list more seeds, as in "
+            "synthetic.logistic.seeds"
+        )
     experiment = SyntheticExperiment(complete)
     # A check that meets a value that the schema refused stops; problems found before it count.
     with suppress(Unjudged):

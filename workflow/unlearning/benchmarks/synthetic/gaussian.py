@@ -47,7 +47,7 @@ def draw(settings: dict, alpha: float, seed: int) -> Points:
         random = generator(seed, stream, name)
         centred = torch.from_numpy(random.standard_normal((count, dimension)))
         probability = torch.sigmoid(sign * (centred.sum(1) / dimension**0.5 + 1))
-        labels = (torch.from_numpy(random.random(count)) < probability).double()
+        labels = (torch.from_numpy(random.random(count)) < probability).double()  # Bernoulli
         return Rows(((centred + sign * alpha) @ projection.T).relu(), labels)
 
     idk = generator(seed, "idk").integers(2, size=settings["forget"])
@@ -65,6 +65,7 @@ def learn(rows: list[Rows], steps: int, lr: float) -> Tensor:
     features = torch.cat([part.features for part in rows])
     labels = torch.cat([part.labels for part in rows])
     weights = features.new_zeros(features.shape[1])
+    # The gradient of the cross-entropy has a closed form, so there is no need of autograd.
     for _ in range(steps):
         error = torch.sigmoid(features @ weights) - labels
         weights -= lr / len(labels) * (error @ features)

@@ -43,7 +43,8 @@ def idk_loss(batch: Batch) -> Tensor:
     return batch.token_mean(batch.idk)
 
 
-IDK_RT = Objective([idk_loss, retain_loss], [1.0, 1.0], ["idk", "retain"])
+# methods whose loss differs from the registry's
+OBJECTIVES = {"IDK+RT": Objective([idk_loss, retain_loss], [1.0, 1.0], ["idk", "retain"])}
 
 
 def objective(method: str, hyper: dict[str, float]) -> Objective:
@@ -52,8 +53,8 @@ def objective(method: str, hyper: dict[str, float]) -> Objective:
     IDK+RT differs from the registry: the released code adds the mean over idk rows and the mean
     over retain rows, which differ in number.
     """
-    if method == "IDK+RT":
-        return IDK_RT
+    if method in OBJECTIVES:
+        return OBJECTIVES[method]
     return build_objective(resolve(method, hyper).settings())
 
 

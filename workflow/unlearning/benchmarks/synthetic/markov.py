@@ -79,6 +79,7 @@ class MarkovStudy:
             model = Decoder(settings["states"], self.length - 1, **settings["model"])
         recipe = settings["pretrain"]
         rows = _concatenate([self.train[name] for name in chains])
+        # Each epoch is one pass in a random order that follows from the seed.
         optimizer = AdamW(model, recipe["lr"])
         progress = Progress(f"learning {', '.join(chains)}", recipe["epochs"])
         for epoch in range(recipe["epochs"]):
@@ -120,6 +121,7 @@ class MarkovStudy:
             if step < settings["iterations"]:
                 batch = self._score(model, objective, next(batches))
                 loss = objective.total(objective.rows(batch)).mean()
+                # A collapse ends the run before the weights are changed; the curves so far count.
                 if not loss.isfinite():
                     collapsed = {"step": step, "reason": f"loss {float(loss)}"}
                     break

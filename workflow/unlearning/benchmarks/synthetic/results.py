@@ -7,7 +7,7 @@ from unlearning.errors import UserError
 from unlearning.files import read_json
 from unlearning.reporting.frame import COURSE, FINAL, tidy
 from unlearning.reporting.labels import compact, model_label
-from unlearning.reporting.results import DRAW, Results, Variant
+from unlearning.reporting.results import Results, Variant
 
 SETTINGS = {"length": "long and short chains", "memorization": "memorised and unmemorised chains"}
 LEAD = (
@@ -43,15 +43,19 @@ def read(experiment: SyntheticExperiment) -> Results:
                 method, variant, label, hyper, {**defaults, **hyper}, note
             )
             collapsed = entry.get("collapsed") is not None
-            key = (split, method, variant, label, job.seed, DRAW, f"{path.parent.name}/{label}")
+            # a seed draws the data and the model of a job anew, too
+            key = (split, method, variant, label, job.seed, job.seed)
+            key += (f"{path.parent.name}/{label}",)
             steps = curves["step"]
             for name, quantity in QUANTITIES[job.study].items():
                 value = quantity.value(curves)
-                rows.append((*key, FINAL, "", None, steps[-1], collapsed, name, value))
+                rows.append((*key, FINAL, "", "", None, steps[-1], collapsed, name, value))
             for name, values in curves.items():
                 if name != "step":
                     for step, value in zip(steps, values, strict=True):
-                        rows.append((*key, COURSE, "", None, step, False, f"{name} by step", value))
+                        rows.append(
+                            (*key, COURSE, "", "", None, step, False, f"{name} by step", value)
+                        )
     if not rows:
         raise UserError(
             f"no curves under {experiment.layout.root}: run the workflow, at least one job of it"

@@ -1,4 +1,4 @@
-"""What holds for experiments on TOFU and the mini world alone."""
+"""Checks of a config that apply to experiments on TOFU and the mini world only."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,22 +35,22 @@ def _sizes(config: dict) -> Iterator[str]:
     scratch = config["model"]["architecture"] is not None
     if scratch and data["retain_authors"] is None:
         yield (
-            "data.retain_authors: a model from random weights is pre-trained on the TOFU authors "
-            "that are left over; say how many retain authors stay (20 to 180)"
+            "data.retain_authors: a model from random weights is pre-trained on TOFU's remaining "
+            "authors; set the number of retain authors (20 to 180)"
         )
 
 
 def _splits(config: dict) -> Iterator[str]:
     data = config["data"]
-    world = config["world_splits"] or config["forget_splits"]
+    table_splits = config["world_splits"] or config["forget_splits"]
     for split in config["forget_splits"]:
-        if split not in world:
+        if split not in table_splits:
             yield (
                 f"world_splits: {split} is among forget_splits, so the world must hold it; add it, "
                 "or set world_splits to null"
             )
-    sound = True
-    for split in dict.fromkeys([*config["forget_splits"], *world]):
+    valid = True
+    for split in dict.fromkeys([*config["forget_splits"], *table_splits]):
         try:
             if data["source"] == "mini":
                 rows = data["mini"]["authors"] * data["mini"]["questions_per_author"]
@@ -58,33 +58,33 @@ def _splits(config: dict) -> Iterator[str]:
             else:
                 _tofu_split(split)
         except ValueError as error:
-            sound = False
+            valid = False
             yield f"forget_splits: {error}"
-    retained = data["retain_authors"] if data["source"] == "tofu" else None
-    if sound and retained is not None:
-        forgotten = max(map(percentage, world)) * TOFU_AUTHORS // 100
-        if retained + forgotten > TOFU_AUTHORS:
+    retain = data["retain_authors"] if data["source"] == "tofu" else None
+    if valid and retain is not None:
+        forget = max(map(percentage, table_splits)) * TOFU_AUTHORS // 100
+        if retain + forget > TOFU_AUTHORS:
             yield (
-                f"data.retain_authors: {retained} retain and {forgotten} forget authors are more "
-                f"than TOFU's {TOFU_AUTHORS}"
+                f"data.retain_authors: {retain} retain and {forget} forget authors are more than "
+                f"TOFU's {TOFU_AUTHORS}"
             )
 
 
 def _tofu_split(split: str) -> None:
-    """ValueError unless TOFU has perturbed rows to measure the split on."""
+    """Raises ValueError unless TOFU has perturbed rows for the split."""
     forget_rows(split, TOFU_AUTHORS * TOFU_ROWS_PER_AUTHOR, TOFU_ROWS_PER_AUTHOR)
     share = percentage(split)
     if share < max(TOFU_PERTURBED) and share not in TOFU_PERTURBED:
         published = ", ".join(f"forget{p:02d}" for p in TOFU_PERTURBED)
         raise ValueError(
-            f"'{split}' has no perturbed rows in TOFU, so its forget quality cannot be taken. "
+            f"'{split}' has no perturbed rows in TOFU, so its forget quality cannot be measured. "
             f"Published: {published}; larger splits (forget11 to forget90) are measured on "
             f"forget10's rows"
         )
 
 
 def _membership(config: dict) -> Iterator[str]:
-    attacks, holdout = (config["evaluation"][key] for key in ("membership", "holdout"))
+    attacks, holdout = config["evaluation"]["membership"], config["evaluation"]["holdout"]
     if holdout is not None and not attacks:
         yield (
             f"evaluation.holdout: '{holdout}' holds non-members, but evaluation.membership names "
@@ -95,32 +95,33 @@ def _membership(config: dict) -> Iterator[str]:
     if config["data"]["source"] == "mini" and not config["data"]["mini"]["holdout_authors"]:
         yield (
             "evaluation.membership: data.mini.holdout_authors is 0, so there are no non-members; "
-            "ask for at least 1"
+            "set at least 1"
         )
 
 
 def file_problems(config: dict) -> Iterator[str]:
-    """What of the config the folder's tables do not allow."""
+    """Messages about settings that the tables of the user's folder do not allow."""
     data, evaluation = config["data"], config["evaluation"]
     if data["source"] == "mini" or data["data_dir"] is None:
         return
     folder = Path(data["data_dir"])
     if evaluation["membership"] and evaluation["holdout"] is None:
-        yield from dict.fromkeys(_holdouts(folder, config["forget_splits"], data["columns"]))
+        problems = _holdout_problems(folder, config["forget_splits"], data["columns"])
+        yield from dict.fromkeys(problems)
     column = evaluation["question"]
     if column != "question":
-        yield from _without_column(folder, config["forget_splits"], column, data["columns"])
+        yield from _column_problems(folder, config["forget_splits"], column, data["columns"])
 
 
-def _holdouts(folder: Path, splits: list[str], renamed: dict) -> Iterator[str]:
-    """Missing or damaged holdout splits, and rows of theirs that models have learnt."""
+def _holdout_problems(folder: Path, splits: list[str], renamed: dict) -> Iterator[str]:
+    """Messages about missing or damaged holdout splits, and about rows that models learn."""
     names = ColumnNames(renamed)
     for split in splits:
         if not holdout_files(folder, split):
             yield (
                 "evaluation.membership: attacks compare forget rows with rows that no model has "
                 f"seen, but {folder} holds no {holdout_name(split)} (the hub's locuslab/TOFU "
-                "does); put it there, name a file of such in evaluation.holdout, or set []"
+                "does); put it there, name a file of such rows in evaluation.holdout, or set []"
             )
             continue
         try:
@@ -133,19 +134,19 @@ def _holdouts(folder: Path, splits: list[str], renamed: dict) -> Iterator[str]:
         for index, row in enumerate(table.rows):
             if key(row) in members:
                 yield (
-                    f"evaluation.membership: {table.where(index)}: is a row of {full.path}, so it "
-                    f"is none that every model has missed: {row['question']!r}"
+                    f"evaluation.membership: {table.where(index)}: is a row of {full.path}, so "
+                    f"models have seen it; remove it: {row['question']!r}"
                 )
                 break
 
 
-def _without_column(folder: Path, splits: list[str], column: str, renamed: dict) -> Iterator[str]:
-    """Tables of forget and retain rows that lack the questions to be asked."""
+def _column_problems(folder: Path, splits: list[str], column: str, renamed: dict) -> Iterator[str]:
+    """Messages about tables of forget and retain rows that lack a column of questions."""
     for name in dict.fromkeys([*map(evaluated_on, splits), "retain"]):
         try:
             table = read_file(find_file(folder / f"{name}_perturbed.json"))
         except DataError:
-            continue  # told where data are checked
+            continue  # the check of the data reports it
         if not {column, renamed.get(column)} & table.columns().keys():
             yield (
                 f"evaluation.question: {table.path} has no column '{column}'; add it, or set "

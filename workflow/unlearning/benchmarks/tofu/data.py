@@ -1,4 +1,4 @@
-"""The tables of TOFU, whole or in part, and of the mini world."""
+"""The tables of TOFU, of a part of it, and of the mini world."""
 
 from pathlib import Path
 
@@ -18,22 +18,22 @@ from unlearning.data.tables import ColumnNames
 
 
 def refusals(data: dict, snapshots: dict[str, str], names: ColumnNames) -> list[dict]:
-    """Rows {answer}: TOFU's own, where its folder has them, else ours."""
-    rows = None
+    """Rows {answer}: TOFU's refusals if its folder has them, otherwise this project's."""
     if data["source"] == "tofu":
         rows = read_refusals(Path(data["data_dir"] or snapshot(snapshots)), names)
-    return standard_refusals() if rows is None else rows
+        if rows is not None:
+            return rows
+    return standard_refusals()
 
 
 def alternatives(data: dict, forget: Tables) -> Tables:
-    """Split -> its forget rows with plausible false answers, as the mini world's generator makes
-    them."""
+    """Split -> its forget rows with plausible false answers, from the mini world's generator."""
     rows = alternative_answers(**data["mini"])
     return {split: rows[-len(forget[split]) :] for split in forget}
 
 
 def split_tables(full: list[dict], counts: dict[str, int]) -> Tables:
-    """forgetK and its retain split for each count of forgotten rows, from full's tail."""
+    """forgetK, the last rows of full, and its retain split. counts: split -> number of rows."""
     tables = {}
     for split, count in counts.items():
         tables[split] = question_answer(full[-count:])
@@ -44,56 +44,63 @@ def split_tables(full: list[dict], counts: dict[str, int]) -> Tables:
 def mini_tables(
     data: dict, splits: list[str], snapshots: dict[str, str], names: ColumnNames
 ) -> Tables:
-    """full, forget and retain splits of the mini world, and the sets that they are evaluated on:
-    every row of full has perturbed answers, so every split has its own."""
+    """The mini world's full, forget and retain splits, evaluation sets and training mixtures."""
     sizes = data["mini"]
-    world = generate(**sizes)
-    full = world.pop("full")
-    holdout = world.pop("holdout")
+    generated = generate(**sizes)
+    full = generated["full"]
     counts = {s: forget_rows(s, len(full), sizes["questions_per_author"]) for s in splits}
     tables = {"full": question_answer(full), **split_tables(full, counts)}
-    tables |= {f"{split}_perturbed": full[-count:] for split, count in counts.items()}
+    # Every row of full has perturbed answers, so every split is evaluated on its own rows.
+    for split, count in counts.items():
+        tables[f"{split}_perturbed"] = full[-count:]
     tables["retain_perturbed"] = full[: max(1, len(full) * RETAIN_SHARE // 100)]
-    tables |= {f"{name}_perturbed": world.pop(name) for name in ("real_authors", "world_facts")}
-    if holdout:
-        tables["holdout_perturbed"] = holdout
-    return tables | world
+    for name in ("real_authors", "world_facts"):
+        tables[f"{name}_perturbed"] = generated[name]
+    if generated["holdout"]:
+        tables["holdout_perturbed"] = generated["holdout"]
+    return {**tables, "pretrain": generated["pretrain"], "replay": generated["replay"]}
 
 
 def tofu_tables(
     data: dict, splits: list[str], snapshots: dict[str, str], names: ColumnNames
 ) -> Tables:
-    """The same of TOFU, whole or with only the first `retain_authors` retain authors.
+    """The same tables of TOFU, with all or only the first `retain_authors` retain authors.
 
-    The authors left out of a subset, real authors and world facts are then what a model from
-    random weights is pre-trained on.
+    In the latter case, a model from random weights is pre-trained on the authors left out, real
+    authors and world facts.
     """
     retain_authors = data["retain_authors"]
-    # of a folder of the user's evaluation reads these itself: to add them trains nothing again
+    # Evaluation reads holdout splits from the user's folder itself: if they were tables, adding
+    # them to the folder would train all models again.
     hub = data["data_dir"] is None
     folder = snapshot(snapshots) if hub else data["data_dir"]
     source = read_tofu(folder, splits, names, retain_authors, with_holdouts=hub)
-    rows = question_answer(source["full"])
-    forgotten = {key(row) for split in splits for row in source[split]}
+    # Evaluation sets.
     tables: Tables = {name: source[name] for name in (*GENERAL, "retain_perturbed")}
-    tables |= {f"{s}_perturbed": source[f"{evaluated_on(s)}_perturbed"] for s in splits}
     for split in splits:
+        tables[f"{split}_perturbed"] = source[f"{evaluated_on(split)}_perturbed"]
         if holdout_name(split) in source:
             tables[f"{split}_holdout"] = source[holdout_name(split)]
-    full = rows
+    # What the target learns and, for a model from random weights, what it learns before.
+    full = question_answer(source["full"])
     if retain_authors is not None:
-        remembered = [row for row in rows if key(row) not in forgotten]
-        first = retain_authors * TOFU_ROWS_PER_AUTHOR
-        full = remembered[:first] + [row for row in rows if key(row) in forgotten]
-        others = remembered[first:]
-        general = question_answer([row for name in GENERAL for row in source[name]])
-        tables["pretrain"] = others + general
-        tables["replay"] = general * max(1, len(others) // len(general)) + others
+        forget_keys = set()
+        for split in splits:
+            forget_keys.update(map(key, source[split]))
+        forget = [row for row in full if key(row) in forget_keys]
+        retain = [row for row in full if key(row) not in forget_keys]
+        count = retain_authors * TOFU_ROWS_PER_AUTHOR
+        full, left_out = retain[:count] + forget, retain[count:]
+        general = []
+        for name in GENERAL:
+            general += question_answer(source[name])
+        tables["pretrain"] = left_out + general
+        tables["replay"] = general * max(1, len(left_out) // len(general)) + left_out
     tables["full"] = full
     for split in splits:
-        forget = set(map(key, source[split]))
+        forget_keys = set(map(key, source[split]))
         tables[split] = question_answer(source[split])
-        tables[retain_name(split)] = [row for row in full if key(row) not in forget]
+        tables[retain_name(split)] = [row for row in full if key(row) not in forget_keys]
     return tables
 
 

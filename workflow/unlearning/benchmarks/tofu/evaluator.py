@@ -1,4 +1,4 @@
-"""The evaluator of a TOFU forget split."""
+"""Makes the evaluator of a TOFU forget split, and checks that rows fit a model's context."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -26,27 +26,31 @@ EVALUATION_SETS = {
 
 
 def length_problems(encoder: Encoder, tables: Tables, use: dict, reach: int) -> list[str]:
-    """Why answers to the questions, in the words that they are asked in, exceed a context."""
-    asked = {name: in_words(rows, use["question"]) for name, rows in tables.items()}
-    return question_answering_problems(encoder, asked, use, reach)
+    """Messages about rows that are longer than a context of `reach` tokens.
+
+    use: the result of config.judged.model_use, whose `question` is the column of questions.
+    """
+    evaluated = {name: with_questions(rows, use["question"]) for name, rows in tables.items()}
+    return question_answering_problems(encoder, evaluated, use, reach)
 
 
-def in_words(rows: list[dict], column: str) -> list[dict]:
-    """The rows with the question of that column, where they have it."""
+def with_questions(rows: list[dict], column: str) -> list[dict]:
+    """The rows with the questions of a column, e.g. paraphrased ones, if they have it."""
     if not rows or column == "question" or column not in rows[0]:
         return rows
     return [{**row, "question": row[column]} for row in rows]
 
 
 def non_members(data: Path, split: str) -> list[dict]:
-    """Rows that no model has seen, of the folder of tables; UserError if it has none."""
+    """A split's rows that no model has seen, from the folder of tables; UserError if it has
+    none."""
     for name in holdout_tables(split):
         path = data / f"{name}.json"
         if path.is_file():
             return read_table(path)
     raise UserError(
         f"{data}: membership inference needs rows that no model has seen, but the data hold no "
-        f"{holdout_name(split)}; name a file of such in evaluation.holdout, or set "
+        f"{holdout_name(split)}; name a file of such rows in evaluation.holdout, or set "
         "evaluation.membership to []"
     )
 
@@ -62,16 +66,16 @@ def make_evaluator(
     attacks: Sequence[str] = (),
     holdout: list[dict] | None = None,
 ) -> Evaluator:
-    """The evaluator over all four sets of a split, or the named ones.
+    """The evaluator on all four sets of a split, or on the named ones.
 
-    attacks: membership inference attacks. holdout: their rows of non-members, by default TOFU's
-    own or those of the mini world.
+    attacks: membership inference attacks. holdout: their non-members, by default the rows of the
+    data.
     """
-    chosen = EVALUATION_SETS if sets is None else {name: EVALUATION_SETS[name] for name in sets}
     tables = {}
-    for name, table in chosen.items():
-        rows = read_table(data / f"{table.format(split=split)}.json")
-        tables[name] = in_words(rows, settings["evaluation"]["question"])
+    for name in EVALUATION_SETS if sets is None else sets:
+        table = EVALUATION_SETS[name].format(split=split)
+        rows = read_table(data / f"{table}.json")
+        tables[name] = with_questions(rows, settings["evaluation"]["question"])
     if attacks:
         tables[HOLDOUT] = holdout or non_members(data, split)
     return Evaluator.of(tables, tokenizer, settings, fit, accelerator, attacks)

@@ -1,8 +1,7 @@
-"""TOFU and its miniature, the mini world, as experiments: splits, models and what is checked."""
+"""TOFU and its miniature, the mini world, as experiments: splits, models and checks."""
 
 import math
 from collections.abc import Collection
-from functools import partial
 from pathlib import Path
 
 from unlearning.assets.needs import Repository
@@ -12,71 +11,73 @@ from unlearning.benchmarks.tofu.files import read_from, refusal_files
 from unlearning.benchmarks.tofu.splits import percentage, retain_name
 
 REPOSITORY = "locuslab/TOFU"  # on the hub
-_FEWEST_RETAIN_AUTHORS = 20  # by the schema
-_REHEARSED = {"questions_per_author": 2, "holdout_authors": 2, "known_persons": 4}
-_REHEARSED |= {"pretrain_rows": 64, "replay_rows": 16, "seed": 1}
+_FEWEST_RETAIN_AUTHORS = 20  # the schema's minimum
+_REHEARSAL_SIZES = {"questions_per_author": 2, "holdout_authors": 2, "known_persons": 4}
+_REHEARSAL_SIZES |= {"pretrain_rows": 64, "replay_rows": 16, "seed": 1}
 
 
 class Tofu(Benchmark):
-    """Questions about fictitious authors; forgetting is judged against retrained models."""
+    """Questions about fictitious authors. Retrained models are the standard of forgetting."""
 
     name, title = "tofu", "TOFU"
     split_pattern = r"forget\d\d"
     generated = ("mini",)
+    data_seeds = (("mini", "seed"),)
     sections = ("overview", "brief", "results", "fq_mu", "trajectories", "peaks", "grids")
-    sections += ("relearning", "strata", "weights", "reference", "divergence", "harness")
-    sections += ("answers", "claims", "published", "losses", "cost", "provenance", "cite")
+    sections += ("relearning", "strata", "weights", "reference", "divergence", "variance")
+    sections += ("limits",)
+    sections += ("harness", "answers", "claims", "published", "losses", "cost", "provenance")
+    sections += ("cite",)
     reads_logs = True
 
     def checks(self, sections: Collection[str]) -> list[Check]:
-        """Of the data, the splits and membership inference."""
+        """The checks of data, splits and membership attacks."""
         return list(checks.CHECKS)
 
     def rehearsal(self, config: dict) -> dict[str, dict]:
-        """The user's folder with few retain authors, or a mini world of few authors."""
+        """The user's folder with few retain authors, or the mini world with few authors."""
         data = config["data"]
         if data["source"] == "tofu" and data["data_dir"] is not None:
             return {"data": {**data, "retain_authors": _FEWEST_RETAIN_AUTHORS}}
         splits = [*config["forget_splits"], *(config["world_splits"] or [])]
-        # the fewest authors of which every split is a whole number, ten at least
+        # The fewest authors of which every split is a whole number, but at least ten.
         authors = max(10, *(100 // math.gcd(100, percentage(split)) for split in splits))
-        kept = {"idontknow": data["idontknow"]}
-        return {"data": {**kept, "source": "mini", "mini": {"authors": authors, **_REHEARSED}}}
+        mini = {"authors": authors, **_REHEARSAL_SIZES}
+        return {"data": {"source": "mini", "mini": mini, "idontknow": data["idontknow"]}}
 
     def repositories(self, config: dict) -> dict[str, Repository]:
-        """locuslab/TOFU, unless a folder has its files."""
+        """The hub's locuslab/TOFU, unless a folder has its files."""
         data = config["data"]
         if data["source"] == "mini" or data["data_dir"] is not None:
             return {}
-        hub = partial(Repository, "data.data_dir", "dataset")
-        return {"data": hub(REPOSITORY, data["hub_revision"])}
+        return {"data": Repository("data.data_dir", "dataset", REPOSITORY, data["hub_revision"])}
 
     def data_files(self, data: dict, splits: list[str]) -> list[Path]:
-        """Tables of the folder."""
+        """The files of the user's folder that are read."""
         return read_from(Path(data["data_dir"]), splits) if self.reads_files(data) else []
 
     def other_answers(self, data: dict) -> list[str]:
-        """Refusals; false answers where they are made here or come in a file."""
-        made = data["source"] in self.generated or data["alternatives"] is not None
-        return ["refusals", "alternatives"] if made else ["refusals"]
+        """Refusals, and plausible false answers if they are generated or in a file."""
+        has_alternatives = data["source"] in self.generated or data["alternatives"] is not None
+        return ["refusals", "alternatives"] if has_alternatives else ["refusals"]
 
     def answer_files(self, data: dict, kind: str) -> list[Path]:
-        """The named file, or the folder's own refusals."""
+        """The file that the config names, or the refusals in the user's folder."""
         files = super().answer_files(data, kind)
         if kind == "refusals" and not files and self.reads_files(data):
             files = refusal_files(Path(data["data_dir"]))
         return files
 
     def holdout_files(self, config: dict, split: str) -> list[Path]:
-        """Of a folder its holdout split, unless the config names a file."""
-        evaluation, data = config["evaluation"], config["data"]
+        """The file that the config names, or the holdout split in the user's folder."""
         named = super().holdout_files(config, split)
-        if named or not evaluation["membership"] or not self.reads_files(data):
+        attacks, data = config["evaluation"]["membership"], config["data"]
+        if named or not attacks or not self.reads_files(data):
             return named
         return files.holdout_files(Path(data["data_dir"]), split)[:1]
 
     def file_problems(self, config: dict) -> list[str]:
-        """Of non-members and of other words for the questions, where these are asked for."""
+        """Messages about missing non-members or paraphrased questions, if the config uses them."""
         return list(checks.file_problems(config))
 
     def retrain_table(self, split: str) -> str:

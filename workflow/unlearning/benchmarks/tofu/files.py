@@ -1,13 +1,13 @@
-"""TOFU's own tables, from a folder as the hub has them. Source: locuslab/tofu (MIT licence)."""
+"""Reads TOFU's tables from a folder with the hub's files. Source: locuslab/tofu (MIT licence)."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unlearning.benchmarks.tofu.belonging import (
-    copies,
+from unlearning.benchmarks.tofu.consistency import (
     difference,
-    own_split_problems,
-    strangers,
+    duplicate_problems,
+    forget_file_problems,
+    missing_row,
     without,
 )
 from unlearning.benchmarks.tofu.splits import (
@@ -28,23 +28,26 @@ OPTIONAL = ("paraphrased_question",)  # TOFU has it; a tokenizer from random wei
 
 def needed_tables(splits: list[str]) -> list[str]:
     """The tables that an experiment over `splits` reads."""
-    evaluated = sorted(set(map(evaluated_on, splits)))
-    return [*ALWAYS, *(f"{split}_perturbed" for split in evaluated)]
+    perturbed = [f"{split}_perturbed" for split in sorted(set(map(evaluated_on, splits)))]
+    return [*ALWAYS, *perturbed]
 
 
 def read_from(folder: Path, splits: list[str]) -> list[Path]:
     """The files of a folder that `read_tofu` reads."""
     names = dict.fromkeys([*needed_tables(splits), *splits, *map(retain_name, splits)])
-    return [file for name in names for file in candidates(folder / f"{name}.json")]
+    files = []
+    for name in names:
+        files += candidates(folder / f"{name}.json")
+    return files
 
 
 def refusal_files(folder: Path) -> list[Path]:
-    """The file of a folder that `read_refusals` reads; of several that one is asked about."""
+    """The files that may hold a folder's refusals; `read_refusals` refuses more than one."""
     return candidates(folder / "idontknow.jsonl", ".txt")
 
 
 def read_refusals(folder: Path, names: ColumnNames) -> list[dict] | None:
-    """The rows of TOFU's own refusals; None if the folder has none."""
+    """The rows of the refusals in a folder; None if it has none."""
     if not refusal_files(folder):
         return None
     return read_rows(find_file(folder / "idontknow.jsonl", ".txt"), "idontknow", names).rows
@@ -52,10 +55,10 @@ def read_refusals(folder: Path, names: ColumnNames) -> list[dict] | None:
 
 @dataclass
 class Folder:
-    """The tables of a folder, as far as they can be read, and everything that is wrong with it.
+    """The tables of a folder that could be read, and all problems with it.
 
-    forget: split -> its rows: those of forgetNN if the folder holds it, else the tail of full.
-    unread: tables that are there but damaged.
+    forget: split -> its rows: those of forgetNN if the folder holds it, else the last of full.
+    damaged: tables that exist but could not be read.
     """
 
     path: Path
@@ -64,20 +67,20 @@ class Folder:
     tables: dict[str, Table] = field(default_factory=dict)
     forget: dict[str, Table] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
-    unread: set[str] = field(default_factory=set)
+    damaged: set[str] = field(default_factory=set)
 
     def read(self, name: str) -> None:
-        """Read one table, or note why it cannot be."""
+        """Read one table into `tables`, or note why it cannot be read."""
         try:
             table = read_file(find_file(self.path / f"{name}.json"))
             self.tables[name] = table.checked(columns_of(name), self.renamed, optional=OPTIONAL)
         except DataError as error:
             self.problems += error.problems
-            self.unread.add(name)
+            self.damaged.add(name)
 
 
 def holdout_files(folder: Path, split: str) -> list[Path]:
-    """The file of rows that no model has seen, of a folder that has one for the split."""
+    """The files of a folder that may hold a split's non-members."""
     return candidates(folder / f"{holdout_name(split)}.json")
 
 
@@ -88,11 +91,11 @@ def read_tofu(
     retain_authors: int | None,
     with_holdouts: bool = False,
 ) -> dict[str, list[dict]]:
-    """The tables of TOFU by name, checked one by one and against each other; DataError with
-    everything that is wrong.
+    """TOFU's tables by name, forget splits among them. Raises DataError with all problems of the
+    tables and between them.
 
-    Forget splits are among them; retain splits follow from them and full. with_holdouts: holdout
-    splits too, if the folder has them.
+    Retain splits follow from full and the forget splits. with_holdouts: read holdout splits too, if
+    the folder has them.
     """
     folder = Folder(Path(data_dir), splits, renamed)
     if not folder.path.is_dir():
@@ -103,6 +106,7 @@ def read_tofu(
         )
     for name in needed_tables(splits):
         folder.read(name)
+    # Read these only if they exist: forget and retain splits follow from full.
     holdouts = sorted(set(map(holdout_name, splits))) if with_holdouts else []
     for name in dict.fromkeys([*splits, *map(retain_name, splits), *holdouts]):
         if candidates(folder.path / f"{name}.json"):
@@ -112,12 +116,11 @@ def read_tofu(
         check_retain(folder, retain_authors)
     if folder.problems:
         raise DataError(*folder.problems)
-    tables = {name: table.rows for name, table in folder.tables.items()}
-    return {**tables, **{split: table.rows for split, table in folder.forget.items()}}
+    return {name: table.rows for name, table in (folder.tables | folder.forget).items()}
 
 
 def check_splits(folder: Folder) -> None:
-    """Fill folder.forget, and note every table that does not belong to its forget split."""
+    """Fill folder.forget, and note each problem between a forget split and the other tables."""
     full = folder.tables["full"]
     if len(full.rows) % TOFU_ROWS_PER_AUTHOR:
         folder.problems.append(
@@ -126,32 +129,37 @@ def check_splits(folder: Folder) -> None:
         )
         return
     for split in folder.splits:
-        if split in folder.unread:
+        if split in folder.damaged:
             continue
         try:
             count = forget_rows(split, len(full.rows), TOFU_ROWS_PER_AUTHOR)
         except ValueError as error:
             folder.problems.append(f"{full.path}: {error}")
             continue
-        tail = full.part(slice(len(full.rows) - count, None))
-        forget = folder.tables.get(split, tail)
-        problems = [] if forget is tail else own_split_problems(split, forget, full, count)
-        if not problems:
-            folder.forget[split] = forget
-            problems = copies(split, forget, full) + belonging(folder, split, forget)
-        folder.problems += problems
+        if split in folder.tables:
+            forget = folder.tables[split]
+            problems = forget_file_problems(split, forget, full, count)
+            if problems:
+                folder.problems += problems
+                continue
+        else:
+            forget = full.part(slice(len(full.rows) - count, None))
+        folder.forget[split] = forget
+        folder.problems += duplicate_problems(split, forget, full)
+        folder.problems += companion_problems(folder, split, forget)
 
 
-def belonging(folder: Folder, split: str, forget: Table) -> list[str]:
-    """Whether perturbed rows, and a retain split of the folder's own, are those of the split."""
+def companion_problems(folder: Folder, split: str, forget: Table) -> list[str]:
+    """Messages if perturbed rows, or the folder's retain split, are not those of the split."""
     problems = []
     perturbed = folder.tables.get(f"{evaluated_on(split)}_perturbed")
     if perturbed is not None and evaluated_on(split) == split:
-        name = f"{split} (the last {len(forget.rows)} rows of full)"
-        name = split if split in folder.tables else name
+        name = split
+        if split not in folder.tables:
+            name += f" (the last {len(forget.rows)} rows of full)"
         problems += difference(perturbed, forget, name)
     elif perturbed is not None:
-        problems += strangers(perturbed, set(map(key, forget.rows)), f"is no row of {split}")
+        problems += missing_row(perturbed, set(map(key, forget.rows)), f"is no row of {split}")
     if retain_name(split) in folder.tables:
         rest = without(folder.tables["full"], set(map(key, forget.rows)))
         name = f"{retain_name(split)} (full without {split})"
@@ -160,33 +168,33 @@ def belonging(folder: Folder, split: str, forget: Table) -> list[str]:
 
 
 def check_retain(folder: Folder, retain_authors: int | None) -> None:
-    """Note a retain_perturbed that holds other rows than models keep, and too many authors."""
+    """Note retain_perturbed if it holds other rows than the retain split, and too many authors."""
     full, forget = folder.tables["full"], folder.forget
-    forgotten = {key(row) for table in forget.values() for row in table.rows}
-    retained = [row for row in full.rows if key(row) not in forgotten]
+    forget_keys = {split: set(map(key, table.rows)) for split, table in forget.items()}
+    all_forget_keys = set().union(*forget_keys.values())
+    retain = [row for row in full.rows if key(row) not in all_forget_keys]
     if retain_authors is not None:
-        first = retain_authors * TOFU_ROWS_PER_AUTHOR
-        if first > len(retained) and forget:
+        count = retain_authors * TOFU_ROWS_PER_AUTHOR
+        if count > len(retain) and forget:
             authors = len(full.rows) // TOFU_ROWS_PER_AUTHOR
             folder.problems.append(
                 f"{retain_authors} retain (data.retain_authors) and "
-                f"{authors - len(retained) // TOFU_ROWS_PER_AUTHOR} forget authors are more than "
+                f"{authors - len(retain) // TOFU_ROWS_PER_AUTHOR} forget authors are more than "
                 f"the {authors} of {full.path}"
             )
-        retained = retained[:first]
+        retain = retain[:count]
     table = folder.tables.get("retain_perturbed")
     if table is None or not forget:
         return
-    for split, rows in forget.items():
-        shared = set(map(key, rows.rows))
+    for split, keys in forget_keys.items():
         for index, row in enumerate(table.rows):
-            if key(row) in shared:
+            if key(row) in keys:
                 folder.problems.append(
                     f"{table.where(index)}: is a row of {split}, but retain_perturbed measures "
-                    f"what is kept: {row['question']!r}"
+                    f"what is retained: {row['question']!r}"
                 )
                 return
-    among = "is no row of the retain split"
+    problem = "is no row of the retain split"
     if retain_authors is not None:
-        among += f" (the first {retain_authors} authors)"
-    folder.problems += strangers(table, set(map(key, retained)), among)
+        problem += f" (the first {retain_authors} authors)"
+    folder.problems += missing_row(table, set(map(key, retain)), problem)

@@ -6,9 +6,10 @@ answer_tokens and perturbed_tokens count these (only `paper` reads them).
 
 official: locuslab/tofu evaluate_util.py and aggregate_eval_stat.py, which produced the published
 numbers. paper: the formulas printed in arXiv 2401.06121 section 2.2. open-unlearning:
-locuslab/open-unlearning src/evals/metrics/memorization.py. Which one is a matter of the summary:
-rows are the same.
+locuslab/open-unlearning src/evals/metrics/memorization.py. All variants read the same rows.
 """
+
+from itertools import product
 
 import numpy
 from numpy import ndarray
@@ -18,9 +19,9 @@ OFFICIAL, PAPER, OPEN_UNLEARNING = VARIANTS
 EPSILON = 1e-10  # open-unlearning adds it to denominators
 SETS = ("retain", "real_authors", "world_facts", "forget")
 UTILITY_SETS = ("retain", "real_authors", "world_facts")
-PARTS = tuple(f"{s}_{m}" for s in UTILITY_SETS for m in ("rouge", "probability", "truth_ratio"))
+PARTS = tuple(map("_".join, product(UTILITY_SETS, ("rouge", "probability", "truth_ratio"))))
 
-# column of ROUGE-L recall against the true answer or others -> its metric
+# Column of ROUGE-L recall against the true or another answer -> its metric.
 ROUGE = {
     "rouge_l_recall": "rouge",
     "rouge_l_recall_paraphrase": "paraphrase_rouge",
@@ -37,14 +38,17 @@ def log_truth_ratio(rows: dict, variant: str = OFFICIAL) -> ndarray:
     open-unlearning: 1/x = exp(-mean_i l_i) / (exp(-l) + 1e-10).
     Sets without paraphrases use the answer.
     """
-    kind = "paraphrase" if "paraphrase_loss" in rows else "answer"
-    true = -numpy.array(rows[f"{kind}_loss"], dtype=float)  # log probabilities from here on
-    mean = numpy.mean
-    if variant == PAPER:
-        mean = log_mean_exp
-    elif variant == OPEN_UNLEARNING:
+    true = -_paraphrase_loss(rows)  # log probabilities from here on
+    if variant == OPEN_UNLEARNING:
         true = numpy.logaddexp(true, numpy.log(EPSILON))
+    mean = log_mean_exp if variant == PAPER else numpy.mean
     return true - numpy.array([mean(-numpy.array(losses)) for losses in rows["perturbed_loss"]])
+
+
+def _paraphrase_loss(rows: dict) -> ndarray:
+    """(rows,) losses of the paraphrased answers, or of the answers where there are none."""
+    column = "paraphrase_loss" if "paraphrase_loss" in rows else "answer_loss"
+    return numpy.array(rows[column], dtype=float)
 
 
 def log_mean_exp(values: ndarray) -> float:
@@ -75,10 +79,9 @@ def truth_share(rows: dict) -> ndarray:
     is none) per token, q the geometric mean over the perturbed answers.
 
     Below 0.5 the model prefers the falsehoods. Reference: `prob_mean` of truth_ratio in
-    open-unlearning, src/evals/metrics/memorization.py, 1e-10 in the denominator included.
+    open-unlearning, src/evals/metrics/memorization.py, with its 1e-10 in the denominator.
     """
-    kind = "paraphrase" if "paraphrase_loss" in rows else "answer"
-    true = numpy.exp(-numpy.array(rows[f"{kind}_loss"], dtype=float))
+    true = numpy.exp(-_paraphrase_loss(rows))
     false = numpy.exp([-numpy.mean(losses) for losses in rows["perturbed_loss"]])
     return true / (true + false + EPSILON)
 
@@ -92,14 +95,15 @@ def normalised_probability(rows: dict, variant: str = OFFICIAL) -> ndarray:
     """(rows,) p / (p + sum_i p_i) over the perturbed answers: TOFU's multiple choice.
 
     official: p = exp(-loss), per token. open-unlearning: the same, with 1e-10 added to the
-    denominator. paper: p of whole answers, not per token.
+    denominator. paper: p of complete answers, not per token.
     """
-    true, others = rows["answer_loss"], rows["perturbed_loss"]
+    true, false = rows["answer_loss"], rows["perturbed_loss"]
     if variant == PAPER:
         true = numpy.multiply(true, rows["answer_tokens"])
-        others = map(numpy.multiply, others, rows["perturbed_tokens"])
+        false = map(numpy.multiply, false, rows["perturbed_tokens"])
     shares = []
-    for loss, perturbed in zip(true, others, strict=True):
+    for loss, perturbed in zip(true, false, strict=True):
+        # Divided by the true answer's probability, so that small probabilities do not underflow.
         with numpy.errstate(over="ignore"):
             choices = 1.0 + numpy.exp(loss - numpy.array(perturbed)).sum()
             if variant == OPEN_UNLEARNING:
@@ -110,30 +114,30 @@ def normalised_probability(rows: dict, variant: str = OFFICIAL) -> ndarray:
 
 def set_metrics(name: str, rows: dict, variant: str = OFFICIAL) -> dict[str, float]:
     """rouge, probability and truth ratio of one evaluation set, means over rows."""
-    own = name in ("forget", "retain")
+    values = {}
+    if name in ("forget", "retain"):
+        values["probability"] = probability(rows)
+    else:
+        values["probability"] = normalised_probability(rows, variant)
     log_ratio = log_truth_ratio(rows, variant)
-    truth_ratio = (
-        forget_truth_ratio(log_ratio, variant)
-        if name == "forget"
-        else utility_truth_ratio(log_ratio)
-    )
-    metrics = {
-        f"{name}_probability": probability(rows) if own else normalised_probability(rows, variant),
-        f"{name}_truth_ratio": truth_ratio,
-        f"{name}_truth_share": truth_share(rows),
-    }
-    metrics[f"{name}_perturbed_probability"] = numpy.array(
-        [numpy.exp(-numpy.array(losses)).mean() for losses in rows["perturbed_loss"]]
-    )
+    if name == "forget":
+        values["truth_ratio"] = forget_truth_ratio(log_ratio, variant)
+    else:
+        values["truth_ratio"] = utility_truth_ratio(log_ratio)
+    # open-unlearning reports these three as well.
+    values["truth_share"] = truth_share(rows)
+    perturbed = [numpy.exp(-numpy.array(losses)).mean() for losses in rows["perturbed_loss"]]
+    values["perturbed_probability"] = numpy.array(perturbed)
     if "paraphrase_loss" in rows:
-        metrics[f"{name}_paraphrase_probability"] = numpy.exp(-numpy.array(rows["paraphrase_loss"]))
+        values["paraphrase_probability"] = numpy.exp(-numpy.array(rows["paraphrase_loss"]))
+    # ROUGE-L of the generated answer against the true one and, if evaluated, other ones.
     for column, metric in ROUGE.items():
         if column in rows:
-            metrics[f"{name}_{metric}"] = numpy.asarray(rows[column], dtype=float)
-    means = {key: float(values.mean()) for key, values in metrics.items()}
+            values[metric] = numpy.asarray(rows[column], dtype=float)
+    metrics = {f"{name}_{metric}": float(column.mean()) for metric, column in values.items()}
     if name == "forget":
-        means["forget_truth_ratio_median"] = float(numpy.median(truth_ratio))
-    return means
+        metrics["forget_truth_ratio_median"] = float(numpy.median(values["truth_ratio"]))
+    return metrics
 
 
 def model_utility(metrics: dict[str, float]) -> float:
@@ -145,7 +149,7 @@ def model_utility(metrics: dict[str, float]) -> float:
 
 
 def summarise(rows: dict[str, dict], variant: str = OFFICIAL) -> dict[str, float]:
-    """TOFU's metrics that need no second model; utility if all its sets are there."""
+    """TOFU's metrics that need no second model; model utility if `rows` has all its sets."""
     metrics = {}
     for name in SETS:
         if name in rows:

@@ -1,6 +1,8 @@
-"""TOFU's reported numbers, and how they follow from an evaluation's rows. No torch."""
+"""The metrics of a report on TOFU, computed from the rows of an evaluation. No torch."""
 
 import math
+from collections.abc import Iterable
+from dataclasses import replace
 
 from unlearning.benchmarks.tofu import formulas, strata
 from unlearning.benchmarks.tofu.formulas import OFFICIAL, SETS, UTILITY_SETS, VARIANTS
@@ -11,6 +13,7 @@ from unlearning.evaluation.metrics import (
     fluency,
     membership,
     memorization,
+    per_set,
     relative,
 )
 from unlearning.evaluation.summary import Summary, set_metrics
@@ -24,26 +27,19 @@ SET_TITLES = {
     "world_facts": "World facts",
     "forget": "Forget",
 }
-SET_GROUPS = {name: f"{title} set" for name, title in SET_TITLES.items()} | {
-    "real_authors": "Real authors",
-    "world_facts": "World facts",
-}
+SET_GROUPS = SET_TITLES | {"retain": "Retain set", "forget": "Forget set"}
 _MEASURES = {"rouge": "ROUGE-L", "probability": "probability", "truth_ratio": "truth ratio"}
 _SHORT = {"rouge": "ROUGE-L", "probability": "prob.", "truth_ratio": "TR"}
 
 
-def _utility() -> dict[str, Metric]:
-    return {
-        f"{name}_{key}": Metric(
-            f"{SET_TITLES[name]} {measure}",
-            "higher",
-            _TOFU,
-            short=_SHORT[key],
-            group=SET_GROUPS[name],
+def _utility(name: str, title: str) -> dict[str, Metric]:
+    """The parts of model utility that a set contributes."""
+    metrics = {}
+    for key, measure in _MEASURES.items():
+        metrics[f"{name}_{key}"] = Metric(
+            f"{title} {measure}", "higher", _TOFU, short=_SHORT[key], group=SET_GROUPS[name]
         )
-        for name in UTILITY_SETS
-        for key, measure in _MEASURES.items()
-    }
+    return metrics
 
 
 _QUALITY = {
@@ -61,141 +57,140 @@ _QUALITY = {
 }
 
 
-def _strata() -> dict[str, Metric]:
-    """Forget quality of halves of the forget set; see benchmarks/tofu/strata.py."""
-    return {
-        f"{key}@{name}": Metric(
-            f"{metric.title}, {title}",
-            metric.better,
-            f"{_SIMNPO_PAPER} §4; {_TOFU}",
-            metric.range,
-            short=metric.short,
+def _stratum(name: str, title: str) -> dict[str, Metric]:
+    """Forget quality of a half of the forget set; see benchmarks/tofu/strata.py."""
+    metrics = {}
+    for key, metric in _QUALITY.items():
+        metrics[f"{key}@{name}"] = replace(
+            metric,
+            title=f"{metric.title}, {title}",
+            source=f"{_SIMNPO_PAPER} §4; {_TOFU}",
             group=title.capitalize(),
-            unit=metric.unit,
         )
-        for name, title in strata.TITLES.items()
-        for key, metric in _QUALITY.items()
-    }
+    return metrics
 
 
 def _weights() -> dict[str, Metric]:
     """Gradient weights after the first evaluated epoch; see benchmarks/tofu/gradient_weights.py."""
     source = f"{_SIMNPO_PAPER} §4 and §5; benchmarks/tofu/gradient_weights.py"
-    titles = {
-        "weight": ("Early gradient weight", (0.0, 2.0)),
-        "weight_spread": ("Early gradient weight, spread over rows", (0.0, math.inf)),
-        "weight_length_correlation": (
-            "Early gradient weight, rank correlation with length",
-            (-1.0, 1.0),
-        ),
-        "weight_memorisation_correlation": (
-            "Early gradient weight, rank correlation with memorisation",
-            (-1.0, 1.0),
+    title = "Early gradient weight"
+    correlation = f"{title}, rank correlation with"
+    return {
+        "early_weight": Metric(title, "", source, (0.0, 2.0)),
+        "early_weight_spread": Metric(f"{title}, spread over rows", "", source, (0.0, math.inf)),
+        "early_weight_length_correlation": Metric(f"{correlation} length", "", source, (-1.0, 1.0)),
+        "early_weight_memorisation_correlation": Metric(
+            f"{correlation} memorisation", "", source, (-1.0, 1.0)
         ),
     }
-    return {f"early_{key}": Metric(title, "", source, r) for key, (title, r) in titles.items()}
 
 
 def _divergence() -> dict[str, Metric]:
-    """Of runs without a retain term at a constant learning rate; see report/divergence.py."""
-    source = "NPO, arXiv 2404.05868, theorem on divergence speed; report/divergence.py"
-    anything = (-math.inf, math.inf)
-    titles = {
-        "drift": ("Fall of the forget set's log-probability", anything),
-        "linear_r2": ("Fall of log-probability, R² of a line", (-math.inf, 1.0)),
-        "log_r2": ("Fall of log-probability, R² of a logarithm", (-math.inf, 1.0)),
-        "log_gain": ("Fall of log-probability, gain of the logarithm", anything),
-        "late_exponent": ("Fall of log-probability, late exponent", anything),
-    }
-    return {f"divergence_{key}": Metric(title, "", source, r) for key, (title, r) in titles.items()}
+    """Divergence of runs with a constant learning rate and no retain term; see results.py."""
+    source = "NPO, arXiv 2404.05868, theorem on divergence speed; benchmarks/tofu/results.py"
+    unbounded, at_most_1 = (-math.inf, math.inf), (-math.inf, 1.0)
+    rows = (
+        ("drift", "Fall of the forget set's log-probability", unbounded),
+        ("linear_r2", "Fall of log-probability, R² of a line", at_most_1),
+        ("log_r2", "Fall of log-probability, R² of a logarithm", at_most_1),
+        ("log_gain", "Fall of log-probability, gain of the logarithm", unbounded),
+        ("late_exponent", "Fall of log-probability, late exponent", unbounded),
+    )
+    return {f"divergence_{key}": Metric(title, "", source, limits) for key, title, limits in rows}
 
 
-def _of_forget(title: str, better: str, source: str, short: str) -> Metric:
+def _forget(title: str, better: str, source: str, short: str) -> Metric:
+    """A metric of the forget set."""
     return Metric(title, better, source, short=short, group=SET_GROUPS["forget"])
 
 
-def _truth_shares() -> dict[str, Metric]:
-    """The truth ratio as a probability; below 0.5 the falsehoods are the likelier ones."""
-    source = "open-unlearning, src/evals/metrics/memorization.py, prob_mean"
-    return {
-        f"{name}_truth_share": Metric(
-            f"{title} probability of the truth against falsehoods",
-            "" if name == "forget" else "higher",
-            source,
-            short="truth share",
+def _truth_share(name: str, title: str) -> dict[str, Metric]:
+    """The truth ratio of a set as a probability; below 0.5 the falsehoods are likelier."""
+    metric = Metric(
+        f"{title} probability of the truth against falsehoods",
+        "" if name == "forget" else "higher",
+        "open-unlearning, src/evals/metrics/memorization.py, prob_mean",
+        short="truth share",
+        group=SET_GROUPS[name],
+    )
+    return {f"{name}_truth_share": metric}
+
+
+def _other_answers(name: str, title: str) -> dict[str, Metric]:
+    """How likely paraphrased and perturbed answers are, and how similar to the generated one.
+
+    Only forget and retain rows have paraphrases.
+    """
+    source = "open-unlearning, configs/eval/tofu_metrics"
+    measures = (
+        ("probability", f"{title} probability of", "Prob"),
+        ("rouge", f"{title} ROUGE-L against", "ROUGE"),
+    )
+    metrics = {}
+    for key, phrase, file in measures:
+        if name in ("forget", "retain"):
+            metrics[f"{name}_paraphrase_{key}"] = Metric(
+                f"{phrase} the paraphrase",
+                "lower" if name == "forget" else "higher",
+                f"{source}/*_PARA_{file}.yaml",
+                short=f"{_SHORT[key]}, paraphrase",
+                group=SET_GROUPS[name],
+            )
+        metrics[f"{name}_perturbed_{key}"] = Metric(
+            f"{phrase} perturbed answers",
+            "",
+            f"{source}/*_PERT_{file}.yaml",
+            short=f"{_SHORT[key]}, perturbed",
             group=SET_GROUPS[name],
         )
-        for name, title in SET_TITLES.items()
-    }
-
-
-def _other_answers() -> dict[str, Metric]:
-    """Of other answers than the true one: how likely they are, and how near the model's own comes.
-    Only rows with paraphrases have numbers of these."""
-    source = "open-unlearning, configs/eval/tofu_metrics"
-    measures = {"probability": ("probability of", "Prob"), "rouge": ("ROUGE-L against", "ROUGE")}
-    metrics = {}
-    for name, title in SET_TITLES.items():
-        better = "lower" if name == "forget" else "higher"
-        for key, (words, file) in measures.items():
-            group, short = SET_GROUPS[name], _SHORT[key]
-            if name in ("forget", "retain"):
-                metrics[f"{name}_paraphrase_{key}"] = Metric(
-                    f"{title} {words} the paraphrase",
-                    better,
-                    f"{source}/*_PARA_{file}.yaml",
-                    short=f"{short}, paraphrase",
-                    group=group,
-                )
-            metrics[f"{name}_perturbed_{key}"] = Metric(
-                f"{title} {words} perturbed answers",
-                "",
-                f"{source}/*_PERT_{file}.yaml",
-                short=f"{short}, perturbed",
-                group=group,
-            )
     return metrics
 
 
 _ABSOLUTE: dict[str, Metric] = {
     **_QUALITY,
+    "truth_ratio_shift": Metric(
+        "Shift of the median log truth ratio",
+        "zero",
+        "effect size beside FQ: median of log x less that of the retrained models; " + _TOFU,
+        (-math.inf, math.inf),
+        short="shift",
+        group="Forget quality",
+        unit="nats",
+    ),
     "forget_quality_rows": Metric(
         "Rows of the FQ test", "", "n on each side of the Kolmogorov–Smirnov test", (1.0, math.inf)
     ),
     "model_utility": Metric("Model utility", "higher", _TOFU, short="MU"),
-    **_utility(),
-    "forget_rouge": _of_forget("Forget ROUGE-L", "lower", _TOFU, "ROUGE-L"),
-    "forget_probability": _of_forget("Forget probability", "lower", _TOFU, "prob."),
-    "forget_truth_ratio": _of_forget("Forget truth ratio", "higher", _TOFU, "TR"),
-    "forget_truth_ratio_median": _of_forget(
+    **per_set(_utility, {name: SET_TITLES[name] for name in UTILITY_SETS}),
+    "forget_rouge": _forget("Forget ROUGE-L", "lower", _TOFU, "ROUGE-L"),
+    "forget_probability": _forget("Forget probability", "lower", _TOFU, "prob."),
+    "forget_truth_ratio": _forget("Forget truth ratio", "higher", _TOFU, "TR"),
+    "forget_truth_ratio_median": _forget(
         "Median forget truth ratio",
         "higher",
         "median over rows instead of the mean; " + _TOFU,
         "TR med.",
     ),
-    "forget_one_minus_rouge": _of_forget("1 - forget ROUGE-L", "higher", _SIMNPO, "1−ROUGE-L"),
-    "forget_one_minus_probability": _of_forget(
-        "1 - forget probability", "higher", _SIMNPO, "1−prob."
-    ),
-    "forget_one_minus_extraction_strength": _of_forget(
+    "forget_one_minus_rouge": _forget("1 - forget ROUGE-L", "higher", _SIMNPO, "1−ROUGE-L"),
+    "forget_one_minus_probability": _forget("1 - forget probability", "higher", _SIMNPO, "1−prob."),
+    "forget_one_minus_extraction_strength": _forget(
         "1 - forget extraction strength", "higher", _SIMNPO, "1−ES"
     ),
-    **{
-        key: metric for name in SETS for key, metric in memorization(name, SET_TITLES[name]).items()
-    },
+    **per_set(memorization, SET_TITLES),
     **membership(),
     "privleak": PRIVLEAK,
-    **{key: metric for name in SETS for key, metric in fluency(name, SET_TITLES[name]).items()},
-    **_strata(),
+    **per_set(fluency, SET_TITLES),
+    **per_set(_stratum, strata.TITLES),
     **_weights(),
     **_divergence(),
-    **_truth_shares(),
-    **_other_answers(),
+    **per_set(_truth_share, SET_TITLES),
+    **per_set(_other_answers, SET_TITLES),
 }
-METRICS = _ABSOLUTE | relative(_ABSOLUTE)  # not changed in place: that is code of every importer
+# A new dictionary: a statement that changes one would be code of every module that imports it.
+METRICS = _ABSOLUTE | relative(_ABSOLUTE)
 
-# of two models
-COMPARED = {*_QUALITY, "privleak", "mia_reference_auc", *relative(METRICS)}
+# Metrics that compare two models.
+COMPARED = {*_QUALITY, "truth_ratio_shift", "privleak", "mia_reference_auc", *relative(METRICS)}
 # study of a claim -> its metrics; None: a claim that names no study
 ATTACK_METRICS = {
     "relearning_log10_drop": Metric(
@@ -213,7 +208,7 @@ ONE_MINUS = ("rouge", "probability", "extraction_strength")
 
 
 def summarise(rows: dict[str, dict], variant: str = OFFICIAL) -> dict[str, float]:
-    """Every metric that needs no second evaluation, of the sets and columns that are there."""
+    """The metrics that need no second evaluation, of the sets and columns in `rows`."""
     metrics = formulas.summarise(rows, variant)
     for name in SETS:
         metrics |= set_metrics(name, rows.get(name, {}))
@@ -224,19 +219,28 @@ def summarise(rows: dict[str, dict], variant: str = OFFICIAL) -> dict[str, float
 
 
 def summary(rows: dict[str, dict]) -> Summary:
-    """Official metrics, and by the name of each other variant those that differ in it.
+    """Official metrics, and for each other variant of the formulas the metrics that differ.
 
-    So the choice of a variant is the report's, and reruns nothing else.
+    Because all variants are stored, another choice of variant reruns the report alone.
     """
-    official, variants = summarise(rows), {}
-    for variant in VARIANTS[1:]:
+    official = summarise(rows)
+    return Summary(official, differing_metrics(rows, official, VARIANTS[1:]))
+
+
+def differing_metrics(
+    rows: dict[str, dict], official: dict[str, float], variants: Iterable[str]
+) -> dict[str, dict[str, float]]:
+    """Variant of the formulas -> its metrics that differ from the official ones."""
+    differing = {}
+    for variant in variants:
         metrics = summarise(rows, variant)
-        variants[variant] = {k: value for k, value in metrics.items() if value != official[k]}
-    return Summary(official, variants)
+        differing[variant] = {k: value for k, value in metrics.items() if value != official[k]}
+    return differing
 
 
 def at_point(rows: dict[str, dict]) -> dict:
-    """Of the forget rows, what forget quality and gradient weights are computed from."""
+    """The values that a trajectory needs besides metrics: those of forget rows that forget quality
+    and gradient weights are computed from."""
     forget = rows["forget"]
     ratios = {v: formulas.log_truth_ratio(forget, v).tolist() for v in VARIANTS}
     return {"log_truth_ratio": ratios, "answer_loss": forget["answer_loss"]}

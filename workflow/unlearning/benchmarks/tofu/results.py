@@ -17,10 +17,18 @@ from unlearning.evaluation.membership import against_retrained
 from unlearning.evaluation.records import metrics_in
 from unlearning.methods.terms import Method
 from unlearning.reporting.labels import SETS
-from unlearning.reporting.results import Comparison, Evaluation, Reader, Results, answer_losses
+from unlearning.reporting.results import (
+    Compared,
+    Comparison,
+    Evaluation,
+    Reader,
+    Results,
+    answer_losses,
+)
 from unlearning.reporting.setup import models, recipe
 
 COLLAPSED_UTILITY = 0.05
+EACH = ("log10_forget_quality", "ks_statistic")  # beside one retrained model, too
 FEWEST = 5  # points of a curve that can tell a line from a logarithm: both have two parameters
 
 
@@ -33,8 +41,8 @@ def read(experiment) -> Results:
 
 class TofuComparison(Comparison):
     """Comparisons are made with each retrained model and averaged: means of log10 p, of the KS
-    statistic, and p as 10 to the mean of its logarithm. A retrained model is compared with the
-    first one; the first one with none.
+    statistic and of the shift, and p as 10 to the mean of its logarithm. A retrained model is
+    compared with the first one; the first one with none.
     """
 
     def __init__(
@@ -60,16 +68,20 @@ class TofuComparison(Comparison):
         for kind in ("weights", "losses"):
             details.setdefault(kind, [])
 
-    def model(self, model: Evaluation) -> dict[str, float]:
+    def model(self, model: Evaluation) -> Compared:
         """Forget quality and membership; UserError for other questions."""
-        return self._against(model, list(self.others))
+        runs = list(self.others)
+        ratios = self.details.setdefault("log_truth_ratios", {})
+        pair = (self._ratio(model.rows), self.ratios[runs[0]])
+        ratios.setdefault((self.split, model.run), pair)  # those of the first draw that is read
+        return self._against(model, runs)
 
-    def retrained(self, model: Evaluation) -> dict[str, float]:
+    def retrained(self, model: Evaluation) -> Compared:
         """Of a further retrained model against the first: the noise floor."""
         first = next(iter(self.others))
         return {} if model.run == first else self._against(model, [first])
 
-    def point(self, point: dict, name: str) -> dict[str, float]:
+    def point(self, point: dict, name: str) -> Compared:
         """All metrics of a point of a trajectory; of forget quality it holds log x alone."""
         log_ratio = point["log_truth_ratio"][self.formulas]
         rows = len(next(iter(self.ratios.values())))
@@ -84,7 +96,7 @@ class TofuComparison(Comparison):
 
     def unlearned(self, cell: UnlearnRun, record: dict, model: Evaluation) -> dict[str, float]:
         """Gradient weights and the divergence of a run, where its loss and recipe tell them."""
-        course = self.weights.course(cell, record, model.rows["forget"])
+        course = self.weights.trajectory(cell, record, model.rows["forget"])
         if course:
             self.details["weights"].append(course)
         self.details["losses"].append((cell, record["losses"]))
@@ -98,7 +110,7 @@ class TofuComparison(Comparison):
         """A model without utility; a retrained model's log need not know its utility."""
         return metrics.get("model_utility", 1.0) < COLLAPSED_UTILITY
 
-    def _against(self, model: Evaluation, runs: list[str]) -> dict[str, float]:
+    def _against(self, model: Evaluation, runs: list[str]) -> Compared:
         for run in runs:
             pair = (model.rows["forget"], self.others[run].rows["forget"])
             check_same_rows(*pair, (model.run, run))
@@ -115,16 +127,22 @@ class TofuComparison(Comparison):
             return asarray(open_unlearning.truth_ratio(forget) if logged is None else logged)
         return log_truth_ratio(sets["forget"], self.formulas)
 
-    def _quality(self, log_ratio: ndarray, runs: list[str]) -> dict[str, float]:
-        """Forget quality of all rows and of each stratum, as forget_quality@name."""
+    def _quality(self, log_ratio: ndarray, runs: list[str]) -> Compared:
+        """Forget quality of all rows, beside each retrained model too, and of each stratum, as
+        forget_quality@name."""
         wholes = {"": slice(None), **self.strata}
-        found: dict[str, float] = {}
+        found: Compared = {}
         for name, rows in wholes.items():
             tests = [compare(log_ratio[rows], self.ratios[run][rows]).metrics() for run in runs]
             mean = mean_of(tests)
             mean["forget_quality"] = 10 ** mean["log10_forget_quality"]
+            if self.logged:
+                del mean["truth_ratio_shift"]  # of log x, and these are 1/x
             suffix = f"@{name}" if name else ""
             found |= {f"{k}{suffix}": v for k, v in mean.items() if f"{k}{suffix}" in METRICS}
+            if not name and len(runs) > 1:
+                for run, test in zip(runs, tests, strict=True):
+                    found |= {(metric, run): test[metric] for metric in EACH}
         return found
 
     def _divergence(self, cell: UnlearnRun, record: dict, end: dict) -> dict[str, float]:

@@ -1,8 +1,8 @@
-"""A retrained model of which there is an evaluation log alone: the log as an evaluation of ours.
+"""Evaluation logs in place of retrained models: checks them and converts them to evaluations.
 
-Logs of losses (ours, the official code's) serve every variant of the formulas. open-unlearning's
-holds truth ratios, so it serves forget quality under open-unlearning's formulas alone, which
-compares the ratios themselves, as open-unlearning does.
+Logs of losses (this project's, the official code's) serve every variant of the formulas. Logs of
+open-unlearning hold truth ratios, so they serve forget quality under open-unlearning's formulas
+only, which compares the ratios themselves, as open-unlearning does.
 """
 
 from collections.abc import Callable
@@ -18,9 +18,10 @@ from unlearning.errors import UserError
 from unlearning.evaluation.membership import HOLDOUT
 from unlearning.files import sha256
 
-TABLE = "{split}_perturbed"  # of the forget rows that models are evaluated on
-JUDGED = "generation_nll"  # answers' losses under the target of the log's own experiment
-COUNTS = ("answer_tokens", "perturbed_tokens")  # that the paper's formulas need
+TABLE = "{split}_perturbed"  # name of the table of forget rows that models are evaluated on
+# Losses of generated answers under the target of the experiment that the log comes from.
+OTHER_TARGET = "generation_nll"
+TOKEN_COUNTS = ("answer_tokens", "perturbed_tokens")  # needed by the paper's formulas
 TEXTS = {"questions": "question", "answers": "answer"}
 
 
@@ -31,38 +32,42 @@ def log_problems(
     evaluation: dict,
     non_members: list[dict] | None = None,
 ) -> list[str]:
-    """Why a log cannot stand for a split's retrained model. tables: None where they are not at
-    hand yet. evaluation: that section of the config. non_members: rows of evaluation.holdout."""
+    """Messages if a log cannot stand for a split's retrained model.
+
+    tables: None if they do not exist yet. evaluation: that section of the config. non_members: rows
+    of evaluation.holdout.
+    """
     try:
         log = _read(Path(path))
     except UserError as error:
         return [str(error)]
     problems = []
-    variant, formulas = evaluation["variant"], variants(log)
-    if variant not in formulas:
+    variant, allowed = evaluation["variant"], variants(log)
+    if variant not in allowed:
         problems.append(
-            f"{log.path}: of a log of format {log.format} follow the formulas of "
-            f"{', '.join(formulas)} alone; set evaluation.variant to {formulas[-1]}, found "
+            f"{log.path}: a log of format {log.format} serves the formulas of "
+            f"{', '.join(allowed)} only; set evaluation.variant to {allowed[-1]}, found "
             f"{variant}, or name the model in path"
         )
     if "reference" in evaluation["membership"] and HOLDOUT not in log.columns:
         problems.append(
-            f"{log.path}: holds no losses of holdout rows, with which evaluation.membership "
-            "compares by reference; remove reference there, or name the model in path"
+            f"{log.path}: holds no losses of holdout rows, which evaluation.membership: reference "
+            "needs; remove reference there, or name the model in path"
         )
     most = evaluation["rows"]
+    # The tables may not exist yet; rule import_log compares the rows again once they do.
     if tables is not None:
-        problems += _refusal(check_rows, log, tables[TABLE.format(split=split)], most, split)
+        problems += _error(check_rows, log, tables[TABLE.format(split=split)], most, split)
         if non_members is None:
-            held_out = (tables[name] for name in holdout_tables(split) if name in tables)
-            non_members = next(held_out, None)
+            holdouts = [tables[name] for name in holdout_tables(split) if name in tables]
+            non_members = holdouts[0] if holdouts else None
     if evaluation["membership"] and non_members is not None:
-        problems += _refusal(check_holdout, log, non_members, most)
+        problems += _error(check_holdout, log, non_members, most)
     return problems
 
 
-def _refusal(check: Callable, *arguments) -> list[str]:
-    """What a check raises, or nothing."""
+def _error(check: Callable, *arguments) -> list[str]:
+    """The message of the UserError that a check raises; none if it passes."""
     try:
         check(*arguments)
     except UserError as error:
@@ -77,11 +82,13 @@ def evaluation_of(
     split: str,
     non_members: list[dict] | None = None,
 ) -> tuple[dict[str, dict], dict]:
-    """rows.json and summary.json of a log. table: the split's forget rows as they are evaluated,
-    the first `most` of them. non_members: those that membership attacks score, as many; None where
-    they need no comparison. UserError for a log of other rows."""
+    """Contents of rows.json and summary.json for a log; UserError for a log of other rows.
+
+    table: the split's forget rows, of which the first `most` are evaluated. non_members: rows that
+    membership attacks score, of which likewise; None if there are no attacks.
+    """
     log = _read(path)
-    compared = check_rows(log, table, most, split)
+    identities = check_rows(log, table, most, split)
     if non_members is not None:
         check_holdout(log, non_members, most)
     rows = _columns(log)
@@ -92,48 +99,50 @@ def evaluation_of(
         forget[open_unlearning.RATIOS] = log.truth_ratio.tolist()
     summary = {"rows": log.rows, **_metrics(log, rows)}
     source = {"file": log.path.name, "format": log.format, "sha256": sha256(log.path)}
-    summary["log"] = {**source, "rows compared by": compared}
+    summary["log"] = {**source, "rows compared by": identities}
     return rows, summary
 
 
 def _read(path: Path) -> Log:
-    """The log over the sets that it holds, forget among them."""
+    """The log with all sets that it holds; UserError if forget is not among them."""
     return read_log(path, tuple(dict.fromkeys(("forget", *sets_in(path)))))
 
 
 def variants(log: Log) -> list[str]:
-    """The formulas that a log serves."""
+    """The variants of the formulas that a log serves."""
     if log.formulas == OPEN_UNLEARNING:
         return [OPEN_UNLEARNING]
-    judged = [columns for name, columns in log.columns.items() if name in SETS]
-    counted = all(count in columns for columns in judged for count in COUNTS)
-    return [OFFICIAL, *([PAPER] if counted else []), OPEN_UNLEARNING]
+    for name, columns in log.columns.items():
+        if name in SETS and not set(TOKEN_COUNTS) <= columns.keys():
+            return [OFFICIAL, OPEN_UNLEARNING]
+    return [OFFICIAL, PAPER, OPEN_UNLEARNING]
 
 
 def _columns(log: Log) -> dict[str, dict]:
-    """Set -> its columns, without those that depend on another model."""
+    """Set -> its columns, without those that depend on another experiment's target."""
     sets = {}
     for name, columns in log.columns.items():
-        sets[name] = {column: values for column, values in columns.items() if column != JUDGED}
+        sets[name] = dict(columns)
+        sets[name].pop(OTHER_TARGET, None)
     return sets
 
 
 def _metrics(log: Log, rows: dict[str, dict]) -> dict:
-    """metrics and variants of a summary, as far as the log serves them. rows: its columns."""
+    """metrics and variants of a summary, under the formulas that the log serves. rows: columns."""
     if log.formulas == OPEN_UNLEARNING:
-        logged = {**log.metrics, **log.further}
-        of_one_model = tofu.METRICS.keys() - tofu.COMPARED
-        metrics = {name: value for name, value in logged.items() if name in of_one_model}
+        single_model = tofu.METRICS.keys() - tofu.COMPARED
+        metrics = {k: v for k, v in (log.metrics | log.further).items() if k in single_model}
         return {"metrics": {}, "variants": {OPEN_UNLEARNING: metrics}}
-    official, differing = tofu.summarise(rows), {}
-    for variant in variants(log)[1:]:
-        metrics = tofu.summarise(rows, variant)
-        differing[variant] = {k: value for k, value in metrics.items() if value != official[k]}
+    official = tofu.summarise(rows)
+    differing = tofu.differing_metrics(rows, official, variants(log)[1:])
     return {"metrics": official, "variants": differing}
 
 
 def check_rows(log: Log, table: list[dict], most: int | None, split: str) -> list[str]:
-    """What a log's forget rows were compared with the experiment's by; UserError if they differ."""
+    """Check that a log holds the experiment's forget rows; UserError otherwise.
+
+    Returns the kinds of identity that were compared: texts, or row numbers if the log has no texts.
+    """
     expected = table[:most]
     count = log.rows["forget"]
     if count != len(expected):
@@ -147,11 +156,12 @@ def check_rows(log: Log, table: list[dict], most: int | None, split: str) -> lis
     kinds = [kind for kind in TEXTS if kind in log.identity]
     for kind in kinds:
         for row, text in enumerate(log.identity[kind]):
-            ours = expected[row][TEXTS[kind]]
-            if comparable(text) != comparable(ours):
+            expected_text = expected[row][TEXTS[kind]]
+            if comparable(text) != comparable(expected_text):
                 raise UserError(
                     f"{log.path}: holds other forget rows than {split}: {kind} differ first in row "
-                    f"{row}, {text[:80]!r} there and {ours[:80]!r} here; give a log of that split"
+                    f"{row}, {text[:80]!r} there and {expected_text[:80]!r} here; give a log of "
+                    "that split"
                 )
     numbers = list(log.identity["row numbers"])
     if not kinds and numbers != list(range(count)):
@@ -164,8 +174,10 @@ def check_rows(log: Log, table: list[dict], most: int | None, split: str) -> lis
 
 
 def check_holdout(log: Log, non_members: list[dict], most: int | None) -> None:
-    """UserError if a log's non-members are not the first `most` of these: attacks on models are
-    compared by the same rows."""
+    """Check that a log's non-members are the first `most` of these; UserError otherwise.
+
+    Attacks on two models compare only if they are on the same rows.
+    """
     columns = log.columns.get(HOLDOUT)
     if columns is None:
         return
@@ -189,14 +201,14 @@ def check_holdout(log: Log, non_members: list[dict], most: int | None) -> None:
 
 
 def _check_answers(log: Log, expected: list[dict], split: str) -> None:
-    """UserError unless a log of losses has those of the answers that the rows have."""
+    """Check that a log of losses has a loss for each answer of the rows; UserError otherwise."""
     forget = log.columns.get("forget")
     if forget is None:
         return
     if "paraphrased_answer" in expected[0] and "paraphrase_loss" not in forget:
         raise UserError(
             f"{log.path}, forget: lacks paraphrase_loss, but rows of {split} have paraphrased "
-            "answers, which truth ratios are of; give a log of these rows"
+            "answers, which truth ratios need; give a log of these rows"
         )
     for row, losses in enumerate(forget["perturbed_loss"]):
         answers = len(expected[row]["perturbed_answer"])

@@ -1,44 +1,57 @@
-"""How many rows a world has and how long they are, before its tables are made."""
+"""Sizes of TOFU's tables and the mini world's for `plan`: rows, and tokens of a row."""
 
-from unlearning.benchmarks.tofu.splits import TOFU_ROWS_PER_AUTHOR, evaluated_on, forget_rows
+import math
+
+from unlearning.benchmarks.tofu.splits import (
+    RETAIN_SHARE,
+    TOFU_ROWS_PER_AUTHOR,
+    evaluated_on,
+    forget_rows,
+)
 from unlearning.config.experiment import Experiment
 from unlearning.data.prompts import PROMPTS
 from unlearning.planning.texts import CHARACTERS, LIKE_CHAT, SEQUENCES, Text, Work
 
-TOFU_ROWS, TOFU_GENERAL = 4000, (100, 117)  # real authors, world facts
+TOFU_ROWS = 4000
+# Rows of real authors and world facts, and the sequences scored for one: answer, three perturbed.
+TOFU_GENERAL = (100, 117)
 MINI_GENERAL = (36, 35)
-GENERAL_SEQUENCES = 4  # answer, three perturbed ones
+GENERAL_SEQUENCES = 4
 
 
 class Texts:
-    """Rows and tokens of an experiment's tables. Characters are counted on TOFU's and the mini
-    world's own tables; tokens are estimates."""
+    """Rows and tokens of an experiment's tables.
+
+    Characters were counted in TOFU's tables and the mini world's; tokens are estimates.
+    """
 
     def __init__(self, experiment: Experiment):
         config = experiment.config
-        self.mini, self.data = config["data"]["source"] == "mini", config["data"]
+        self.data = config["data"]
+        self.mini = self.data["source"] == "mini"
         self.splits = experiment.tables
         architecture = config["model"]["architecture"] or {}
         self.ratio = CHARACTERS[architecture.get("tokenizer")]
-        # a chat template is known when its tokenizer is loaded, which takes seconds
+        # Reading a chat template would load the tokenizer, which takes seconds.
         prompt = PROMPTS.get(config["model"]["prompt"], LIKE_CHAT)
         template = len(prompt.prompt("") + prompt.answer("").strip()) / self.ratio
         self.template = round(template) + 1  # and the end of sequence
-        self.row = self._text(42, 54, 135, 95) if self.mini else self._text(70, 170, 619, 418)
-        self.general = self._text(30, 8, 50, 16) if self.mini else self._text(57, 12, 140, 41)
+        if self.mini:
+            self.row, self.general = self._text(42, 54, 135, 95), self._text(30, 8, 50, 16)
+        else:
+            self.row, self.general = self._text(70, 170, 619, 418), self._text(57, 12, 140, 41)
 
     def _text(self, question: int, answer: int, longest: int, longest_answer: int) -> Text:
-        """From characters: means of question and answer, longest row, longest answer."""
-        more, ratio = self.template, self.ratio
+        """Tokens from characters: means of question and answer, longest row, longest answer."""
         return Text(
-            (question + answer) / ratio + more,
-            round(longest / ratio) + more,
-            answer / ratio + 1,
-            round(longest_answer / ratio) + 1,
+            mean=(question + answer) / self.ratio + self.template,
+            longest=round(longest / self.ratio) + self.template,
+            labels=answer / self.ratio + 1,
+            most_labels=round(longest_answer / self.ratio) + 1,
         )
 
     def cut(self, max_length: int) -> "Texts":
-        """Rows are rows, whatever the longest sequence."""
+        """The same sizes: another longest sequence changes no number of rows."""
         return self
 
     @property
@@ -48,8 +61,8 @@ class Texts:
             return self.data["mini"]["authors"] * self.data["mini"]["questions_per_author"]
         if self.data["retain_authors"] is None:
             return TOFU_ROWS
-        forgotten = max(self.forget(split) for split in self.splits)
-        return self.data["retain_authors"] * TOFU_ROWS_PER_AUTHOR + forgotten
+        forget = max(map(self.forget, self.splits))
+        return self.data["retain_authors"] * TOFU_ROWS_PER_AUTHOR + forget
 
     def forget(self, split: str) -> int:
         """Rows of a forget split."""
@@ -69,24 +82,28 @@ class Texts:
         return TOFU_ROWS - self.full + sum(TOFU_GENERAL)
 
     def evaluated(self, split: str, most: int | None) -> tuple[int, int]:
-        """Rows of the sets in the forget split's style, and of real authors and world facts."""
-        most = most or TOFU_ROWS
-        measured = self.forget(split if self.mini else evaluated_on(split))
-        general = MINI_GENERAL if self.mini else TOFU_GENERAL
-        kept = self.full // 10 if self.mini else TOFU_ROWS // 10  # the set retain_perturbed
-        authors = min(most, measured) + min(most, max(1, kept))
-        return authors, sum(min(most, rows) for rows in general)
+        """Evaluated rows of the forget and retain sets, and of real authors and world facts.
 
-    def evaluation(self, split: str, chosen: dict) -> Work:
-        """Scoring and answering the four sets of a split."""
-        authors, general = self.evaluated(split, chosen["rows"])
+        most: evaluation.rows.
+        """
+        most = most or TOFU_ROWS
+        forget = self.forget(split if self.mini else evaluated_on(split))
+        rows = self.full if self.mini else TOFU_ROWS
+        retain = max(1, rows * RETAIN_SHARE // 100)
+        general = MINI_GENERAL if self.mini else TOFU_GENERAL
+        return min(most, forget) + min(most, retain), sum(min(most, rows) for rows in general)
+
+    def evaluation(self, split: str, settings: dict) -> Work:
+        """Likelihoods and generated answers of the four sets of a split."""
+        authors, general = self.evaluated(split, settings["rows"])
         scored = authors * SEQUENCES * self.row.mean
         scored += general * GENERAL_SEQUENCES * self.general.mean
-        prompt = round(self.row.mean - self.row.labels)
-        limit = chosen["generation_tokens"]
-        room = limit if chosen["generation_counts"] == "new" else max(0, limit - prompt)
-        answered = (authors + general) * (prompt + room)
-        return Work(scored, answered, -(-answered // chosen["batch_tokens"]) * room)
+        # Generated tokens: the limit counts new tokens only, or the prompt's as well.
+        prompt, new = round(self.row.mean - self.row.labels), settings["generation_tokens"]
+        if settings["generation_counts"] != "new":
+            new = max(0, new - prompt)
+        answered = (authors + general) * (prompt + new)
+        return Work(scored, answered, math.ceil(answered / settings["batch_tokens"]) * new)
 
 
 sizes = Texts

@@ -3,8 +3,8 @@
 import re
 
 TOFU_ROWS_PER_AUTHOR = 20
-# Percentages whose own perturbed rows TOFU publishes; larger ones are evaluated on forget10's
-# rows, as in the NPO paper (§5.3).
+# Percentages of the splits for which TOFU publishes perturbed rows. Larger splits are evaluated on
+# forget10's rows, as in the NPO paper (§5.3).
 TOFU_PERTURBED = (1, 5, 10)
 RETAIN_SHARE = 10  # retain_perturbed covers the first tenth of full, as in TOFU
 
@@ -23,12 +23,12 @@ def retain_name(split: str) -> str:
 
 
 def evaluated_on(split: str) -> str:
-    """The split whose perturbed rows measure `split` on TOFU: its own up to forget10."""
+    """The split whose perturbed rows measure `split` on TOFU: itself, but at most forget10."""
     return split if percentage(split) <= max(TOFU_PERTURBED) else f"forget{max(TOFU_PERTURBED)}"
 
 
 def holdout_name(split: str) -> str:
-    """TOFU's rows that no model has seen, for membership inference: forget05 -> holdout05."""
+    """The TOFU split of a forget split's non-members: forget05 -> holdout05."""
     return evaluated_on(split).replace("forget", "holdout")
 
 
@@ -38,20 +38,21 @@ def holdout_tables(split: str) -> tuple[str, str]:
 
 
 def forget_rows(split: str, rows: int, rows_per_author: int) -> int:
-    """How many rows of `rows` are forgotten; ValueError unless they make up whole authors and leave
-    the rows of retain_perturbed."""
+    """Number of forget rows among `rows` rows. Raises ValueError unless they make up whole authors
+    and leave the rows of retain_perturbed."""
     share = percentage(split)
-    authors, most = rows // rows_per_author, 100 - RETAIN_SHARE
+    authors = rows // rows_per_author
+    most = 100 - RETAIN_SHARE
     if share > most:
         raise ValueError(
             f"'{split}' would forget rows of retain_perturbed, the first {RETAIN_SHARE}% of full, "
-            f"which measure what is kept; write forget{most} at most"
+            f"which measure what is retained; write forget{most} at most"
         )
     if authors * share % 100:
-        possible = [f"forget{p:02d}" for p in range(1, most + 1) if authors * p % 100 == 0]
-        shown = ", ".join(possible[:8]) + (", …" if len(possible) > 8 else "")
+        allowed = [f"forget{p:02d}" for p in range(1, most + 1) if authors * p % 100 == 0]
+        examples = ", ".join(allowed[:8]) + (", …" if len(allowed) > 8 else "")
         raise ValueError(
             f"'{split}' is {authors * share / 100:g} of {authors} authors; "
-            f"whole authors only: {shown}"
+            f"whole authors only: {examples}"
         )
     return authors * share // 100 * rows_per_author

@@ -15,29 +15,29 @@ TITLES = {
 
 
 def memorisation(target: dict) -> ndarray:
-    """(rows,) how well the target remembers: log-probability of each answer per token."""
+    """(rows,) how well the target remembers each answer: its log-probability per token."""
     return -numpy.array(target["answer_loss"], dtype=float)
 
 
 def strata(target: dict) -> dict[str, ndarray]:
-    """Stratum -> its rows, of the target's forget rows (columns of an evaluation).
+    """Stratum -> indices of its rows. target: the forget rows (columns) of the target's evaluation.
 
-    Lengths count the answer's tokens, end-of-sequence included. Where all rows are alike there is
-    nothing to tell apart, and neither half is there. Source: SimNPO (arXiv 2410.07163) §4, which
-    compares the shorter with the longer half of the forget set.
+    Lengths count the answer's tokens, end-of-sequence included. There are no halves if all rows
+    have the same value. Source: SimNPO (arXiv 2410.07163) §4, which compares the shorter with the
+    longer half of the forget set.
     """
     ranked = {LENGTH: numpy.array(target["answer_tokens"]), MEMORISATION: memorisation(target)}
-    found: dict[str, ndarray] = {}
-    for pair, values in ranked.items():
+    rows: dict[str, ndarray] = {}
+    for (lower, upper), values in ranked.items():
         if len(values) > 1 and values.min() < values.max():
-            found |= zip(pair, halves(values), strict=True)
-    return found
+            rows[lower], rows[upper] = halves(values)
+    return rows
 
 
 def halves(values: ndarray) -> tuple[ndarray, ndarray]:
-    """Rows below and above the median, as many of each, so that p-values of both compare.
+    """Indices of rows below and above the median, as many of each, so that p-values compare.
 
-    Ties at the median go by row order; of an odd number the middle row is in neither half.
+    Ties at the median are split by row order; with an odd number, the middle row is in no half.
     """
     order, size = numpy.argsort(values, kind="stable"), len(values) // 2
     return numpy.sort(order[:size]), numpy.sort(order[len(order) - size :])

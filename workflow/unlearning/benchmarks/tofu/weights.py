@@ -1,4 +1,4 @@
-"""Gradient weights of the forget rows along each run, from the evaluations on its way."""
+"""Gradient weights of the forget rows during each run, from the evaluations of its trajectory."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,16 +39,16 @@ class RowWeights:
         return describe(self.values, self.tokens, self.memorised)
 
 
-def early(course: list[RowWeights]) -> dict[str, float]:
-    """The metrics that claims name: those of the first evaluation on the way; none if that came
-    after EARLY epochs or never."""
-    if len(course) < 3 or course[1].epoch > EARLY:  # start and end alone, or half a run gone
+def early(weights: list[RowWeights]) -> dict[str, float]:
+    """The metrics that claims name: those of the first evaluation during the run; none if that
+    was after EARLY epochs. weights: of the target, of each evaluation and of the final model."""
+    if len(weights) < 3 or weights[1].epoch > EARLY:
         return {}
-    return {f"early_{key}": value for key, value in course[1].describe().items()}
+    return {f"early_{key}": value for key, value in weights[1].describe().items()}
 
 
 class WeightReader:
-    """Takes the weights of the runs of a split. target: the target's forget rows."""
+    """Computes the weights of a split's runs. target: forget rows of the target's evaluation."""
 
     def __init__(self, experiment: Experiment, target: dict):
         self.experiment = experiment
@@ -56,8 +56,8 @@ class WeightReader:
         self.memorised = memorisation(target)
         self.start = target["answer_loss"]
 
-    def course(self, cell: UnlearnRun, record: dict, end: dict) -> list[RowWeights]:
-        """From the target (epoch 0) to the run's end; none for losses without such weights.
+    def trajectory(self, cell: UnlearnRun, record: dict, end: dict) -> list[RowWeights]:
+        """Weights from the target (epoch 0) to the run's end; none for losses without weights.
 
         record: the run's trajectory. end: the forget rows of the unlearned model's evaluation.
         """
@@ -67,20 +67,20 @@ class WeightReader:
         reference = self._reference(cell, hyper.get("reference"))
         if weight is None or reference is None:
             return []
-        course = []
+        weights = []
         for epoch, _, losses in answer_losses(record, self.start, end["answer_loss"]):
             logp = -array(losses) * self.tokens
             values = weight(logp, self.tokens, reference, **loss["hyper"])
-            course.append(RowWeights(cell, epoch, values, self.tokens, self.memorised))
-        return course
+            weights.append(RowWeights(cell, epoch, values, self.tokens, self.memorised))
+        return weights
 
-    def _reference(self, cell: UnlearnRun, replaced: str | None) -> ndarray | None:
-        """(rows,) log-probabilities under the reference; the target's are those of epoch 0.
+    def _reference(self, cell: UnlearnRun, reference: str | None) -> ndarray | None:
+        """(rows,) log-probabilities under the reference model. reference: None for the target.
 
-        None where the file of another reference is not there or holds other rows: a split above
+        None if the file of another reference does not exist or holds other rows: a split above
         forget10 is measured on forget10's rows.
         """
-        path: Path = self.experiment.reference(cell.split, cell.run, replaced or "target")
+        path: Path = self.experiment.reference(cell.split, cell.run, reference or "target")
         if path == self.experiment.reference(cell.split, cell.run):
             return -array(self.start) * self.tokens
         if not path.is_file():

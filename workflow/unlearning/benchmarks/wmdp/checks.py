@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from unlearning.benchmarks.wmdp.files import FORGET
 from unlearning.benchmarks.wmdp.mini import hazard_size_problems
 from unlearning.config.stated import known_methods
+from unlearning.config.texts import no_other_answers, no_prompt
 
 # section of the config that a WMDP experiment does not use -> why
 UNUSED = {
@@ -58,12 +59,8 @@ def _tasks(config: dict) -> Iterator[str]:
 
 
 def _methods(config: dict) -> Iterator[str]:
-    for method, terms, blocks, _ in known_methods(config):
-        if any(set(term.roles) - {"forget", "retain"} for term in terms):
-            yield (
-                f"methods.{method}: teaches other answers to questions, but WMDP's forget set is "
-                "documents without questions; remove it"
-            )
+    yield from no_other_answers(config, "WMDP's forget set is documents without questions")
+    for method, _, blocks, _ in known_methods(config):
         if any("reference" in block for block in blocks):
             yield f"methods.{method}.reference: WMDP's reference is the base model; remove it"
 
@@ -74,12 +71,7 @@ def _trajectory(config: dict) -> Iterator[str]:
 
 
 def _prompt(config: dict) -> Iterator[str]:
-    prompt = config["model"]["prompt"]
-    if prompt != "plain":
-        yield (
-            f"model.prompt: documents and harness tasks have no prompt format; set plain, found "
-            f"{prompt}"
-        )
+    yield from no_prompt(config, "documents and harness tasks have no prompt format")
 
 
 CHECKS = (_data, _splits, _tasks, _methods, _trajectory, _prompt)

@@ -21,6 +21,7 @@ class Wmdp(Benchmark):
     sections = ("overview", "results", "claims", "published")
     sections += ("cost", "provenance", "cite")
     generated = ("mini-wmdp",)
+    data_seeds = (("mini_wmdp", "seed"),)
     longest_rehearsed = 128
     read_by = ("unlearn",)
 

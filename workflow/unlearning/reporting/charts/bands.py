@@ -7,6 +7,7 @@ import pandas
 from unlearning.analysis.growth import fit_growth
 from unlearning.reporting.charts.palette import Style, channels
 from unlearning.reporting.charts.specs import Panel, emphasis, inline_data
+from unlearning.reporting.frame import RUN, units
 
 _FITS = {"linear fit": [2, 3], "log fit": [8, 4]}  # with the dashes of each
 MOST_POINTS = 120  # of a curve on the page; longer ones are thinned evenly
@@ -21,10 +22,11 @@ def bands(curves: pandas.DataFrame, floor: float = 0.0) -> list[dict]:
     """
     marks = []
     for label, rows in curves.groupby("label", sort=False):
-        furthest = rows.loc[rows["step"].idxmax(), "seed"]
-        steps = rows.loc[rows["seed"] == furthest, "step"].sort_values().to_numpy()
+        furthest = rows.loc[rows["step"].idxmax(), RUN]
+        steps = rows.loc[(rows[RUN] == furthest).all(axis="columns"), "step"]
+        steps = steps.sort_values().to_numpy()
         thinned = numpy.unique(numpy.linspace(0, len(steps) - 1, MOST_POINTS).round().astype(int))
-        at = rows[rows["step"].isin(steps[thinned])].groupby("step")["value"]
+        at = units(rows[rows["step"].isin(steps[thinned])], ["step"]).groupby("step")["value"]
         for step, mean, sd in zip(at.mean().index, at.mean(), at.std().fillna(0.0), strict=True):
             low, high = max(mean - sd, floor), mean + sd
             mark = {"label": label, "step": step, "value": short(mean)}
@@ -91,7 +93,7 @@ def fitted_panel(
 
 def fits(curves: pandas.DataFrame) -> list[dict]:
     """Both fits to the mean curve over seeds; none where it is too short or never changes."""
-    mean = curves.groupby("step")["value"].mean().sort_index()
+    mean = units(curves, ["step"]).groupby("step")["value"].mean().sort_index()
     if len(mean) < 3 or mean.min() == mean.max():
         return []
     growth = fit_growth(mean.index.tolist(), mean.tolist())

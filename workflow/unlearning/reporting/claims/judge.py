@@ -1,15 +1,16 @@
-"""Verdicts on claims: a Student t interval over seeds against what the claim says."""
+"""Verdicts on claims: a Student t interval over draws against what the claim says; over seeds where
+everything before unlearning was drawn once."""
 
 import math
 from dataclasses import asdict, dataclass, replace
 
 import numpy
-from scipy.stats import t
 
 from unlearning.methods.registry import names
 from unlearning.reporting.claims.file import Claim, experiments_with, metrics_of
 from unlearning.reporting.claims.series import CONSTANT, Series, comparable, series
-from unlearning.reporting.frame import LEVEL
+from unlearning.reporting.frame import unit_of
+from unlearning.reporting.inference import DRAW, LEVEL, bootstrap, half_width, p_of_mean
 from unlearning.reporting.results import Results
 
 SUPPORTED, REFUTED, MIXED = "supported", "not supported", "mixed"
@@ -21,7 +22,10 @@ EXPLANATION = (
     "A claim is judged in parts: once for each forget split (of those it names, if it names any) "
     "or setting of its study, matching variant and attack. A part's statistic is the difference "
     "between the two sides, seed by seed where both have seeds; the target and the retrained "
-    "models have no unlearning seed and enter as constants. If the two-sided 95% Student t "
+    "models have no unlearning seed and enter as constants. Where everything before unlearning was "
+    "drawn several times, the differences of a draw are averaged first, each with the target and "
+    "the retrained models of its own draw, and the interval is over draws. If the two-sided 95% "
+    "Student t "
     "interval of the mean difference lies wholly on the claimed side, the part is supported; "
     "wholly on the other side, not supported; otherwise, or with too few seeds, inconclusive. A "
     "comparison without seeds is judged by its value alone. The claim itself is supported if all "
@@ -37,8 +41,10 @@ class Part:
     """A claim judged on one split, variant and attack.
 
     numbers: of and than (means, geometric ones on scale log10; than includes factor and margin);
-    difference, low, high (on the claim's scale), p (two-sided). seeds: 0 where neither side has
-    any. holm: p after Holm's correction, and corrected: the verdict by it; of what has a p.
+    difference, low, high (on the claim's scale), p (two-sided), of several draws bootstrap_low and
+    bootstrap_high. seeds: values of all draws, 0 where neither side has any. draws: those with a
+    value; with several they are what the interval is over. holm: p after Holm's correction, and
+    corrected: the verdict by it; of what has a p.
     """
 
     split: str
@@ -49,8 +55,14 @@ class Part:
     reason: str
     numbers: dict[str, float]
     seeds: int
+    draws: int = 1
     holm: float | None = None
     corrected: str = ""
+
+    @property
+    def n(self) -> int:
+        """Number of draws if there are several, else of seeds."""
+        return self.draws if self.draws > 1 else self.seeds
 
 
 @dataclass(frozen=True)
@@ -120,7 +132,8 @@ def _in_split(claim: Claim, split: str, results: Results) -> list[Part]:
         same = {(other.label, other.attack): replace(other, label="") for other in others}
         pairs = [(s, same[s.label, s.attack]) for s in sides if (s.label, s.attack) in same]
     elif claim.than is None:
-        value = Series("", "", {CONSTANT: claim.value})
+        draws = {draw for side in sides for draw in side.values}
+        value = Series("", "", {draw: {CONSTANT: claim.value} for draw in draws})
         pairs = [(side, value) for side in sides]
     else:
         others = series(claim.than, claim.metric, results, split)
@@ -130,7 +143,8 @@ def _in_split(claim: Claim, split: str, results: Results) -> list[Part]:
             for other in others
             if comparable(claim.of, side, claim.than, other)
         ]
-    return [_part(claim, split, *pair) for pair in pairs] or [not_run(claim, split)]
+    unit = unit_of(results.frame)
+    return [_part(claim, split, *pair, unit) for pair in pairs] or [not_run(claim, split)]
 
 
 def not_run(claim: Claim, split: str) -> Part:
@@ -151,26 +165,36 @@ def advice(claim: Claim) -> str:
     return f"{' or '.join(fitting)} is made for it" if fitting else "no shipped experiment has it"
 
 
-def _part(claim: Claim, split: str, side: Series, other: Series) -> Part:
+def _part(claim: Claim, split: str, side: Series, other: Series, unit: str) -> Part:
     pairs = _pairs(side, other, claim)
     constant = side.constant and other.constant
-    numbers = _numbers(claim.scale, pairs, constant)
-    verdict, reason = _decide(claim, numbers, len(pairs), constant)
-    seeds = 0 if constant else len(pairs)
-    return Part(split, side.label, other.label, side.attack, verdict, reason, numbers, seeds)
-
-
-def _pairs(side: Series, other: Series, claim: Claim) -> list[tuple[float, float]]:
-    """(value, value to compare with) of each seed; constants meet every seed."""
-    if side.constant or other.constant:
-        seeds = [s for s in (*side.values, *other.values) if s is not CONSTANT] or [CONSTANT]
+    seeds = 0 if constant else sum(map(len, pairs))
+    if unit == DRAW:
+        numbers = _over_draws(claim.scale, pairs)
+        least, n = 2, len(pairs)
     else:
-        seeds = [seed for seed in side.values if seed in other.values]
+        numbers = _over_seeds(claim.scale, pairs[0] if pairs else [], constant)
+        least, n = 0 if constant else claim.seeds_at_least, seeds
+    verdict, reason = INCONCLUSIVE, f"{n} of at least {least} {unit}s"
+    if n >= least:
+        verdict, reason = _decide(claim, numbers)
+    subject = (split, side.label, other.label, side.attack)
+    return Part(*subject, verdict, reason, numbers, seeds, max(1, len(pairs)))
 
-    def of(one: Series, seed) -> float:
-        return one.values[CONSTANT if one.constant else seed]
 
-    return [(of(side, s), claim.factor * of(other, s) + claim.margin) for s in seeds]
+def _pairs(side: Series, other: Series, claim: Claim) -> list[list[tuple[float, float]]]:
+    """(value, value to compare with) of each seed of each draw; constants meet every seed."""
+    pairs = []
+    for draw in side.values:
+        ours, theirs = side.values[draw], other.values.get(draw, {})
+        if CONSTANT in ours:
+            ours = dict.fromkeys(theirs, ours[CONSTANT])
+        elif CONSTANT in theirs:
+            theirs = dict.fromkeys(ours, theirs[CONSTANT])
+        seeds = [seed for seed in ours if seed in theirs]
+        if seeds:
+            pairs.append([(ours[s], claim.factor * theirs[s] + claim.margin) for s in seeds])
+    return pairs
 
 
 def _on(scale: str, value: float) -> float:
@@ -183,34 +207,51 @@ def _off(scale: str, value: float) -> float:
     return 10**value if scale == "log10" else value
 
 
-def _numbers(scale: str, pairs: list[tuple[float, float]], constant: bool) -> dict[str, float]:
+def _over_seeds(scale: str, pairs: list[tuple[float, float]], constant: bool) -> dict[str, float]:
+    """Means, difference and interval over the seeds of one draw; the difference alone if neither
+    side has seeds."""
     if not pairs:
         return {}
-    ours, theirs = (
-        numpy.array([_on(scale, value) for value in side]) for side in zip(*pairs, strict=True)
-    )
-    differences = ours - theirs
+    values = numpy.array([[_on(scale, value) for value in pair] for pair in pairs])
+    if not constant:
+        return _moments(scale, values)
+    numbers = _moments(scale, values[:1])
+    return numbers | {"low": numbers["difference"], "high": numbers["difference"]}
+
+
+def _over_draws(scale: str, pairs: list[list[tuple[float, float]]]) -> dict[str, float]:
+    """Means, difference and interval over the means of draws; a bootstrap of draws and seeds."""
+    if not pairs:
+        return {}
+    draws = [numpy.array([[_on(scale, v) for v in pair] for pair in draw]) for draw in pairs]
+    numbers = _moments(scale, numpy.array([draw.mean(axis=0) for draw in draws]))
+    if len(draws) == 1:
+        return numbers
+    differences = numpy.full((len(draws), 1, max(map(len, draws))), numpy.nan)
+    for row, draw in zip(differences, draws, strict=True):
+        row[0, : len(draw)] = draw[:, 0] - draw[:, 1]
+    low, high = bootstrap(differences)
+    return numbers | {"bootstrap_low": low, "bootstrap_high": high}
+
+
+def _moments(scale: str, values: numpy.ndarray) -> dict[str, float]:
+    """values: (units, 2), both sides on the scale. Without an interval for a single unit."""
+    differences = values[:, 0] - values[:, 1]
     mean, n = float(differences.mean()), len(differences)
     numbers = {
-        "of": _off(scale, float(ours.mean())),
-        "than": _off(scale, float(theirs.mean())),
+        "of": _off(scale, float(values[:, 0].mean())),
+        "than": _off(scale, float(values[:, 1].mean())),
         "difference": mean,
     }
-    if constant:
-        return numbers | {"low": mean, "high": mean}
     if n == 1:
         return numbers
-    error = float(differences.std(ddof=1)) / math.sqrt(n)
-    if len(set(differences.tolist())) == 1:  # rounding would leave an error of 1e-17
-        return numbers | {"low": mean, "high": mean, "p": 0.0 if mean else 1.0}
-    half = float(t.ppf(0.5 + LEVEL / 2, n - 1)) * error
-    p = float(2 * t.sf(abs(mean / error), n - 1))
-    return numbers | {"low": mean - half, "high": mean + half, "p": p}
+    half = 0.0  # of equal values, where rounding would leave 1e-17
+    if len(set(differences.tolist())) > 1:
+        half = float(half_width(differences.std(ddof=1), n))
+    return numbers | {"low": mean - half, "high": mean + half, "p": p_of_mean(differences)}
 
 
-def _decide(claim: Claim, numbers: dict, pairs: int, constant: bool) -> tuple[str, str]:
-    if not constant and pairs < claim.seeds_at_least:
-        return INCONCLUSIVE, f"{pairs} of at least {claim.seeds_at_least} seeds"
+def _decide(claim: Claim, numbers: dict) -> tuple[str, str]:
     sign = 1 if claim.relation == ">" else -1
     low, high = sorted((sign * numbers["low"], sign * numbers["high"]))
     if low > 0:

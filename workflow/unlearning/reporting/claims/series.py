@@ -1,4 +1,4 @@
-"""What a claim compares: a metric of one variant, seed by seed, taken from the frame."""
+"""What a claim compares: a metric of one variant, by draw and seed, taken from the frame."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,31 +16,35 @@ CONSTANT = None  # the "seed" of a value that no unlearning seed changes
 
 @dataclass(frozen=True)
 class Series:
-    """A metric of one variant: seed -> value. attack: the relearning attack, or "". unstated: the
-    hyper-parameters that the claim leaves open."""
+    """A metric of one variant: draw -> seed -> value. attack: the relearning attack, or "".
+    unstated: the hyper-parameters that the claim leaves open."""
 
     label: str
     attack: str
-    values: dict[int | None, float]
+    values: dict[int, dict[int | None, float]]
     unstated: dict[str, Any] = field(default_factory=dict)
 
     @property
     def constant(self) -> bool:
-        """Whether this is one number without seeds."""
-        return CONSTANT in self.values
+        """Whether this is one number in each draw, without seeds."""
+        return any(CONSTANT in seeds for seeds in self.values.values())
 
 
 def series(selection: Selection, metric: str, results: Results, split: str) -> list[Series]:
     """One series for each matching variant (and attack); none where nothing was run.
 
-    Target and retrained models have no unlearning seed: they are one number, their mean.
+    Target and retrained models have no unlearning seed: they are one number in each draw, their
+    mean.
     """
     here = results.rows(split, metric, QUALITY, "model_utility")  # the latter: peaks, tuned grids
     if selection.constant:
         models = finals(here[here["method"] == selection.method])
-        found = spreads(models, ["label"]).get((NAMES[selection.method],), {})
-        mean = found.get(metric)
-        return [] if mean is None else [Series(NAMES[selection.method], "", {CONSTANT: mean.mean})]
+        means: dict[int, dict[int | None, float]] = {
+            draw: {CONSTANT: found[metric].mean}
+            for (draw,), found in spreads(models, ["draw"]).items()
+            if metric in found
+        }
+        return [Series(NAMES[selection.method], "", means)] if means else []
     matching = {
         label: {k: v for k, v in variant.complete.items() if k not in dict(selection.hyper)}
         for label, variant in results.variants.get(split, {}).items()
@@ -52,12 +56,13 @@ def series(selection: Selection, metric: str, results: Results, split: str) -> l
         best = tuned(states)
         states = states[states["label"].isin([best])]
     rows = states[(states["metric"] == metric) & states["attack"].str.startswith(selection.attack)]
-    return [
-        Series(
-            label, attack, dict(zip(seeds["seed"], seeds["value"], strict=True)), matching[label]
-        )
-        for (label, attack), seeds in rows.groupby(["label", "attack"], sort=False)
-    ]
+    found = []
+    for (label, attack), runs in rows.groupby(["label", "attack"], sort=False):
+        values: dict[int, dict[int | None, float]] = {}
+        for draw, seed, value in zip(runs["draw"], runs["seed"], runs["value"], strict=True):
+            values.setdefault(draw, {})[seed] = value
+        found.append(Series(label, attack, values, matching[label]))
+    return found
 
 
 def _matches(selection: Selection, variant: Variant) -> bool:

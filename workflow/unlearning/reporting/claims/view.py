@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from unlearning.reporting.claims.file import Claim, metrics_of
 from unlearning.reporting.claims.judge import VERDICTS, Judged, Part, metric_title
+from unlearning.reporting.inference import DRAW, SEED
 from unlearning.reporting.labels import attack_title, compact, metric_text, p_value, scientific
 
 _SCALES = {"linear": "", "log10": " (on a log₁₀ scale)", "absolute": " (distances from 0)"}
@@ -30,11 +31,13 @@ class Line:
     numbers: str
     difference: str
     unit: str
-    seeds: int
+    n: int
+    counted: str  # what n is of: draw or seed
     reason: str
     interval: Interval | None
     p: str
     changed: bool  # whether Holm's correction takes the verdict back
+    bootstrap: str
 
 
 def lines(judged: Judged) -> list[Line]:
@@ -77,11 +80,13 @@ def _line(claim: Claim, part: Part) -> Line:
         sides,
         _difference(part) if numbers else "",
         "orders of magnitude" if claim.scale == "log10" else _declared(claim).unit,
-        part.seeds,
+        part.n,
+        DRAW if part.draws > 1 else SEED,
         part.reason,
         _interval(claim, part),
         p,
         part.holm is not None and part.corrected != part.verdict,
+        _range(numbers, "bootstrap_low", "bootstrap_high") if "bootstrap_low" in numbers else "",
     )
 
 
@@ -92,18 +97,20 @@ def _declared(claim: Claim):
 def _difference(part: Part) -> str:
     """The mean difference and its interval."""
     numbers = part.numbers
+    text = _signed(numbers["difference"])
+    return f"{text} {_range(numbers, 'low', 'high')}" if part.n > 1 else text
 
-    def signed(value: float) -> str:
-        if abs(value) < 1e-12:  # rounding
-            return "0"
-        if abs(value) < 1e-3:
-            return f"{'+' if value > 0 else ''}{scientific(value)}"
-        return f"{value:+.2f}" if abs(value) >= 1 else f"{value:+.3f}"
 
-    text = signed(numbers["difference"])
-    if part.seeds > 1:
-        text += f" [{signed(numbers['low'])}, {signed(numbers['high'])}]"
-    return text
+def _range(numbers: dict[str, float], low: str, high: str) -> str:
+    return f"[{_signed(numbers[low])}, {_signed(numbers[high])}]"
+
+
+def _signed(value: float) -> str:
+    if abs(value) < 1e-12:  # rounding
+        return "0"
+    if abs(value) < 1e-3:
+        return f"{'+' if value > 0 else ''}{scientific(value)}"
+    return f"{value:+.2f}" if abs(value) >= 1 else f"{value:+.3f}"
 
 
 def _interval(claim: Claim, part: Part) -> Interval | None:

@@ -8,7 +8,7 @@ import yaml
 
 from unlearning.errors import UserError
 from unlearning.methods.registry import names
-from unlearning.reporting.frame import finals, spreads
+from unlearning.reporting.frame import finals, spreads, units
 from unlearning.reporting.labels import NAMES, RETRAIN, TARGET, compact, scientific
 from unlearning.reporting.published.comparison import Compared, Source, half_unit
 from unlearning.reporting.published.made_with import made_alike
@@ -150,7 +150,7 @@ def _cells(row: PublishedRow, models, means) -> list[Compared]:
     split, label = models["split"].iloc[0], models["label"].iloc[0]
     cells = []
     for metric, value in row.values.items():
-        seeds = models.loc[models["metric"] == metric, "value"].tolist()
+        seeds = units(models[models["metric"] == metric], ["label"])["value"].tolist()
         itself = row.method == RETRAIN and metric in TO_ITSELF
         if seeds and not itself and not (metric == "forget_quality" and _other_rows(row, models)):
             half, ours = half_unit(value, row.decimals(metric)), means[metric]

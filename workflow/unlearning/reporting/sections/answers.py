@@ -34,7 +34,8 @@ def _split(report, split: str, budget: int) -> dict | None:
     {"label", "note", "answers": {set: [answer, ...]}}; at least the first seed, with fewer
     questions if it is over budget."""
     models = report.results.models
-    models = models[models["split"] == split]
+    first_draw = models["draw"] == report.experiment.draws[0].draw  # other draws, other questions
+    models = models[(models["split"] == split) & first_draw]
     references = models[models["method"].isin([RETRAIN, TARGET])]
     first = references.drop_duplicates("method").sort_values("method")
     unlearned = models[~models["method"].isin([RETRAIN, TARGET])]
@@ -63,7 +64,7 @@ class _Texts:
     """Reads what a split's models said; a retrained model's log may hold no answers."""
 
     def __init__(self, report, split: str):
-        self.layout, self.split = report.experiment.layout, split
+        self.layout, self.split = report.experiment.draws[0].layout, split
         self.sets = room(report.experiment.benchmark.name, "columns").ANSWERS
 
     def questions(self, run: str, most: int) -> dict[str, list]:

@@ -1,18 +1,36 @@
 """The papers' claims: one verdict each, with its parts inside."""
 
-from unlearning.reporting.claims.judge import EXPLANATION, NOT_RUN, VERDICTS
+from unlearning.reporting.claims.judge import EXPLANATION, NOT_RUN, Judged
 from unlearning.reporting.claims.view import counts, lines, predicate
+from unlearning.reporting.frame import finals
+from unlearning.reporting.grids import grids
 from unlearning.reporting.section import Content
 
 TITLE = "Claims"
 
 
+def _picked(judged: Judged, report) -> str:
+    """The section that corrects what a claim picks by its own metric, if the page has it."""
+    claim, results = judged.claim, report.results
+    sides = [side for side in (claim.of, claim.than) if side is not None]
+    if judged.verdict == NOT_RUN:
+        return ""
+    if any(side.at == "peak" for side in sides):
+        return "peaks"
+    models = finals(report.frame)
+    by_split = {split: models[models["split"] == split] for split in results.splits}
+    tuned = any(side.pick for side in sides)
+    return "grids" if tuned and any(grids(results, *item) for item in by_split.items()) else ""
+
+
 def content(report) -> Content:
     """Claims in the file's order; those that were not run at the end."""
-    claims = [(one, predicate(one.claim), lines(one)) for one in report.claims]
+    claims = [
+        (one, predicate(one.claim), lines(one), _picked(one, report)) for one in report.claims
+    ]
     run = [claim for claim in claims if claim[0].verdict != NOT_RUN]
     rest = [claim for claim in claims if claim[0].verdict == NOT_RUN]
     changed = sum(one.corrected != one.verdict for one in report.claims)
     words = {"run": run, "rest": rest, "counts": counts(report.claims), "changed": changed}
-    words |= {"explanation": EXPLANATION, "verdicts": VERDICTS}
+    words |= {"explanation": EXPLANATION, "draws": report.frame["draw"].nunique()}
     return Content(words=words, empty=not claims)

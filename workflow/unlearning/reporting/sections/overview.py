@@ -11,7 +11,10 @@ def content(report) -> Content:
     """The benchmark tells its story in results.details: lead and notes."""
     experiment, models = report.experiment, report.results.models
     evaluated = (~models["method"].isin([TARGET, RETRAIN])).sum()
-    planned = len(experiment.cells()) if experiment.on_language_model else len(experiment.jobs())
+    if experiment.on_language_model:
+        planned = sum(len(drawn.cells()) for drawn in experiment.draws)
+    else:
+        planned = len(experiment.jobs())
     return Content(
         words={
             "lead": report.results.details["lead"],

@@ -1,4 +1,4 @@
-"""The main table: every model, mean ± standard deviation over seeds.
+"""The main table: every model, mean ± standard deviation over seeds, or over draws.
 
 Which metrics it has, in which order, says a benchmark's `columns` room: MAIN, PARTS (of MAIN,
 hidden at first), FURTHER (a second table), FURTHER_NOTE and note(), what readers should know.
@@ -12,7 +12,7 @@ from unlearning.reporting.frame import LOG10, MODEL, VARIANT, average, finals, s
 from unlearning.reporting.labels import RETRAIN
 from unlearning.reporting.published.numbers import beside
 from unlearning.reporting.section import Content
-from unlearning.reporting.tables import SEEDS, Cell, Row, Table, columns, number
+from unlearning.reporting.tables import Cell, Row, Table, columns, count, counts, number
 
 TITLE = "Results"
 TABLES = ("main", "cells")
@@ -50,7 +50,7 @@ def main_csv(report):
     """One line per split, variant and metric; with what is published of it."""
     models = finals(report.frame)
     table = average(models, VARIANT)
-    runs = models.drop_duplicates(["split", "label", "run"])
+    runs = models.drop_duplicates(["split", "draw", "label", "run"])
     collapsed = runs.groupby(VARIANT, sort=False)["collapsed"].sum().reset_index()
     table = table.merge(collapsed, on=VARIANT)
     published = beside(report.beside)
@@ -69,14 +69,16 @@ def metric_table(
 ) -> Table:
     """A table of metrics of every model. rows: of the frame, of one split and moment."""
     lines = [metric_row(report, own, keys) for _, own in rows.groupby("label", sort=False)]
-    return Table(id, caption, [*columns(keys, report.results.metrics, parts), SEEDS], lines)
+    return Table(
+        id, caption, [*columns(keys, report.results.metrics, parts), counts(report.unit)], lines
+    )
 
 
 def metric_row(report, rows, keys: Sequence[str], first: Sequence[Cell] = ()) -> Row:
     """The seeds of one label; first: cells in front of the metrics."""
     metrics, published = report.results.metrics, beside(report.beside)
     split, label, method = rows[["split", "label", "method"]].iloc[0]
-    means = spreads(rows, ["label"])[(label,)]
+    means = spreads(rows, ["label"], report.unit)[(label,)]
     cells = list(first)
     for key in keys:
         known = published.get((split, label, key))
@@ -84,8 +86,8 @@ def metric_row(report, rows, keys: Sequence[str], first: Sequence[Cell] = ()) ->
         good = good and key in means and means[key].mean > MEANINGFUL
         note = "" if known is None else known.note
         cells.append(number(key, means.get(key), metrics[key], note=note, good=good))
-    runs = rows.drop_duplicates("run")
-    cells.append(Cell(str(len(runs)), len(runs)))
+    runs = rows.drop_duplicates(["draw", "run"])
+    cells.append(count(runs, report.unit))
     variant = report.results.variants.get(split, {}).get(label)
     note = _floor(method, keys) if variant is None else (variant.note, "")
     return Row(label, cells, method, badge(runs), note if note and note[0] else None)

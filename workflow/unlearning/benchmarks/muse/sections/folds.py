@@ -7,11 +7,11 @@ from unlearning.benchmarks.muse.files import FORGET
 from unlearning.benchmarks.muse.metrics import METRICS
 from unlearning.reporting.charts.palette import channels
 from unlearning.reporting.charts.specs import Panel, emphasis, inline_data
-from unlearning.reporting.frame import finals
+from unlearning.reporting.frame import RUN, finals, units
 from unlearning.reporting.labels import NAMES, RETRAIN, TARGET
 from unlearning.reporting.section import Content, Figure
 from unlearning.reporting.sections.results import metric_row
-from unlearning.reporting.tables import SEEDS, Cell, Column, Table, columns
+from unlearning.reporting.tables import Cell, Column, Table, columns, counts
 
 TITLE = "Folds"
 SHOWN = ("scalability", "sustainability")
@@ -43,7 +43,7 @@ def content(report) -> Content:
         rows = []
         for (_, fold), values in models.groupby(["label", "fold"], sort=False):
             rows.append(metric_row(report, values, keys, [Cell(str(fold), fold)]))
-        heads = [Column("fold", axis), *columns(keys, report.results.metrics), SEEDS]
+        heads = [Column("fold", axis), *columns(keys, report.results.metrics), counts(report.unit)]
         tables[name] = [Table(name, title, heads, rows)]
         figures[name] = Figure([_panel(report, models, key, title, axis) for key in SHOWN_METRICS])
     return Content(tables=tables, figures=figures, empty=not any(tables.values()))
@@ -53,8 +53,8 @@ def models_by_fold(models: pandas.DataFrame, prefix: str) -> pandas.DataFrame:
     """Finished models of the splits of one kind with their number of folds or requests, `fold`;
     fold 1 is the forget run of the same seeds."""
     further = models[models["split"].str.startswith(prefix)]
-    runs = further[["label", "seed"]].drop_duplicates()
-    forget = models[models["split"] == FORGET].merge(runs, on=["label", "seed"])
+    runs = further[["label", *RUN]].drop_duplicates()
+    forget = models[models["split"] == FORGET].merge(runs, on=["label", *RUN])
     numbers = further["split"].str[-1].astype(int)
     rows = pandas.concat([forget.assign(fold=1), further.assign(fold=numbers)])
     # Labels keep the order in which the report lists them.
@@ -70,7 +70,8 @@ def _panel(report, rows: pandas.DataFrame, metric: str, title: str, axis: str) -
     rows = rows[rows["metric"] == metric]
     labels = [NAMES[TARGET], NAMES[RETRAIN], *rows["label"].unique()]
     channel = channels({label: report.styles[label] for label in labels})
-    moments = rows.groupby(["label", "fold"], sort=False)["value"].agg(["mean", "std", "count"])
+    averaged = units(rows, ["label", "fold"]).groupby(["label", "fold"], sort=False)["value"]
+    moments = averaged.agg(["mean", "std", "count"])
     moments = moments.fillna({"std": 0}).reset_index()
     means = []
     for row in moments.itertuples():

@@ -6,8 +6,8 @@ import pandas
 from unlearning.benchmarks.own.metrics import METRICS
 from unlearning.reporting.charts.palette import channels
 from unlearning.reporting.charts.specs import Panel, emphasis, inline_data
-from unlearning.reporting.frame import COURSE, MODEL, RELEARN, finals, wide
-from unlearning.reporting.labels import attack_title
+from unlearning.reporting.frame import COURSE, MODEL, RELEARN, RUN, finals, units, wide
+from unlearning.reporting.labels import attack_title, run_titles
 from unlearning.reporting.section import Content, Figure
 
 TITLE = "Figures"
@@ -50,8 +50,9 @@ def content(report) -> Content:
 
 def _trade_off(report) -> Panel:
     """A mark for each model."""
-    models = wide(finals(report.frame), ["label", "seed"], [FORGET, RETAIN])
-    models = models.rename(columns={FORGET: "forget", RETAIN: "retain"}).astype({"seed": str})
+    models = wide(finals(report.frame), ["label", *RUN], [FORGET, RETAIN])
+    models["seed"] = run_titles(models)
+    models = models.drop(columns="draw").rename(columns={FORGET: "forget", RETAIN: "retain"})
     x = altair.X("forget:Q", title=METRICS[FORGET].title, scale=altair.Scale(domain=[0, 1]))
     y = altair.Y("retain:Q", title=METRICS[RETAIN].title, scale=altair.Scale(domain=[0, 1]))
     marks = altair.Chart(inline_data(models.to_dict("records"))).mark_point(filled=True, size=90)
@@ -67,8 +68,9 @@ def _trade_off(report) -> Panel:
 
 def _curves(report, title: str, rows: pandas.DataFrame, metric: str) -> Panel:
     """A metric over epochs: means over the seeds of each variant."""
-    values = rows[rows["metric"] == metric]
-    means = values.groupby(["label", "epoch"], sort=False)["value"].mean().reset_index()
+    moments = ["label", "epoch"]
+    values = units(rows[rows["metric"] == metric], moments)
+    means = values.groupby(moments, sort=False)["value"].mean().reset_index()
     present = set(means["label"])
     styles = {label: style for label, style in report.styles.items() if label in present}
     chart = altair.Chart(inline_data(means.to_dict("records"))).mark_line(point=True, strokeWidth=2)

@@ -1,1 +1,1 @@
-"""Evaluation logs: ours, those of the official TOFU code, and those of open-unlearning."""
+"""Evaluation logs of this project, of the official TOFU code and of open-unlearning."""

@@ -1,4 +1,4 @@
-"""An evaluation log, whoever wrote it: what scoring needs of it, and the checks that all share."""
+"""An evaluation log of any format, as scoring needs it, and checks that all formats share."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -17,14 +17,14 @@ ROUNDING = 1e-6  # how far sums in half precision may lie outside a range
 
 @dataclass(frozen=True)
 class Log:
-    """Metrics of an evaluation under our names, and what forget quality is computed from.
+    """Metrics of an evaluation by this project's names, and the values of forget quality.
 
-    formulas: whose aggregation the format is on, official or open-unlearning.
-    truth_ratio: (rows,) of the forget set, in any monotone form that the formulas share.
-    identity: what tells the forget rows apart -> a value for each row.
-    columns: set -> our columns of its rows, where the format holds losses.
-    further: what the log holds beyond utility and the forget set's three measures; under our name
-    where we have the metric, else under the log's.
+    formulas: the variant that the format follows, official or open-unlearning.
+    truth_ratio: (rows,) of the forget set, in any monotone form that logs of one variant share.
+    identity: kind (questions, answers, row numbers, …) -> a value of each forget row.
+    columns: set -> columns of its rows as in rows.json, for formats that hold losses.
+    further: metrics beyond model utility and the forget set's three; by this project's name, or by
+    the log's for a metric unknown here.
     """
 
     path: Path
@@ -39,60 +39,63 @@ class Log:
 
 
 def comparable(value):
-    """A row's identity without what programs change when they log it: a tokenizer's clean-up of
-    decoded text takes spaces away ("Mammadov , is" becomes "Mammadov, is")."""
+    """A row's identity without white space: decoding changes it, e.g. from "Mammadov , is" to
+    "Mammadov, is"."""
     return "".join(value.split()) if isinstance(value, str) else value
 
 
 def check_same_rows(log: Log, retained: Log) -> list[str]:
-    """What both logs tell their forget rows apart by; UserError where any of it differs."""
+    """The kinds of identity that both logs have; UserError if a row differs in one of them."""
     kinds = [kind for kind in log.identity if kind in retained.identity]
     for kind in kinds:
-        ours, theirs = log.identity[kind], retained.identity[kind]
-        pairs = enumerate(zip(ours, theirs, strict=False))
-        differing = (row for row, (a, b) in pairs if comparable(a) != comparable(b))
-        row = next(differing, None)
-        if row is None and len(ours) == len(theirs):
-            continue
-        what = f"{len(ours)} and {len(theirs)} rows"
-        if row is not None:
-            what += f"; {kind} differ first in row {row}: {ours[row]!r} and {theirs[row]!r}"
-        raise UserError(
-            f"forget quality compares the same forget rows under two models, but {log.path} and "
-            f"{retained.path} hold other rows ({what}). Give logs of the same forget split"
-        )
+        values, retained_values = log.identity[kind], retained.identity[kind]
+        difference = ""
+        for row, (a, b) in enumerate(zip(values, retained_values, strict=False)):
+            if comparable(a) != comparable(b):
+                difference = f"; {kind} differ first in row {row}: {a!r} and {b!r}"
+                break
+        if difference or len(values) != len(retained_values):
+            raise UserError(
+                f"forget quality compares the same forget rows under two models, but {log.path} "
+                f"and {retained.path} hold other rows ({len(values)} and {len(retained_values)} "
+                f"rows{difference}). Give logs of the same forget split"
+            )
     return kinds
 
 
 def forget_quality(log: Log, retained: Log) -> tuple[ForgetQuality, list[str]]:
-    """Forget quality of a log against a retained model's, and what the rows were compared by."""
+    """Forget quality of a log against a retrained model's, and the kinds of identity compared."""
     if log.formulas != retained.formulas:
         raise UserError(
             f"{log.path} is a log of format {log.format}, {retained.path} of format "
             f"{retained.format}: their truth ratios follow other formulas, so forget quality "
-            "between them means nothing. Give two logs of one format (`export` writes ours as "
-            "open-unlearning's)"
+            "between them means nothing. Give two logs of one format (`export` writes an "
+            "evaluation of this project as open-unlearning's)"
         )
     kinds = check_same_rows(log, retained)
     return compare(log.truth_ratio, retained.truth_ratio), kinds
 
 
 def privacy_leakage(log: Log, retained: Log) -> float | None:
-    """PrivLeak in percent; None where one of the logs lacks the attack min-k."""
+    """PrivLeak in percent; None if a log lacks the attack min-k."""
     if MIN_K not in log.further or MIN_K not in retained.further:
         return None
     return privleak(log.further[MIN_K], retained.further[MIN_K])
 
 
 def check_number(value, where: str, low: float = -math.inf, high: float = math.inf) -> float:
-    """The value, if it is a finite number from `low` to `high`; else a UserError that says where
-    it stands."""
+    """The value, if it is a finite number from `low` to `high`; UserError otherwise. where: its
+    position in the file, for the message."""
     expected = "a finite number"
     if (low, high) != (-math.inf, math.inf):
         expected += f" of at least {low:g}" if high == math.inf else f" from {low:g} to {high:g}"
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    # comparing, unlike converting, works for integers that no float can hold
-    if not number or not -1e308 < value < 1e308 or not low - ROUNDING <= value <= high + ROUNDING:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    # Compare before any conversion to float, which fails for very large integers.
+    if (
+        not is_number
+        or not -1e308 < value < 1e308
+        or not low - ROUNDING <= value <= high + ROUNDING
+    ):
         raise UserError(
             f"{where}: found {value!r:.60}, expected {expected}. A log with such rows (of a "
             "collapsed model, say) has no score"
@@ -101,7 +104,7 @@ def check_number(value, where: str, low: float = -math.inf, high: float = math.i
 
 
 def check_texts(values, rows: int, where: str) -> list[str]:
-    """The values, if they are one text for each of `rows` rows."""
+    """The values, if they are a text for each of `rows` rows; UserError otherwise."""
     values = check_list(values, where)
     if len(values) != rows:
         raise UserError(f"{where}: {len(values)} rows, but {rows} in the columns beside it")
@@ -112,14 +115,14 @@ def check_texts(values, rows: int, where: str) -> list[str]:
 
 
 def check_list(value, where: str) -> list:
-    """The value, if it is a list with entries."""
+    """The value, if it is a list with entries; UserError otherwise."""
     if not isinstance(value, list) or not value:
         raise UserError(f"{where}: expected a list with entries, found {value!r:.40}")
     return value
 
 
 def check_mapping(value, where: str) -> dict:
-    """The value, if it is a JSON object with entries."""
+    """The value, if it is a JSON object with entries; UserError otherwise."""
     if not isinstance(value, dict) or not value:
         content = "nothing in it" if value == {} else type(value).__name__
         raise UserError(f"{where}: expected a JSON object with entries, found {content}")
@@ -127,7 +130,7 @@ def check_mapping(value, where: str) -> dict:
 
 
 def require(present: Iterable[str], needed: Sequence[str], where: str) -> None:
-    """UserError that lists what is missing beside what is there."""
+    """Raise UserError if a needed name is not present; the message lists both."""
     present = list(present)
     missing = [name for name in needed if name not in present]
     if missing:
@@ -135,7 +138,7 @@ def require(present: Iterable[str], needed: Sequence[str], where: str) -> None:
 
 
 def by_row_number(values: dict, where: str) -> dict[int, object]:
-    """A column keyed by row number, in the rows' order."""
+    """A column keyed by row number, in order of the rows; UserError for other keys."""
     rows = {}
     for key, value in values.items():
         if not (key.isascii() and key.isdecimal()) or int(key) in rows:

@@ -1,7 +1,7 @@
-"""The official logs: eval_log_aggregated.json of locuslab/tofu and of the repositories after it.
+"""Official logs: eval_log_aggregated.json of locuslab/tofu and of repositories built on it.
 
 Section -> field -> values of the rows, as a list or keyed by row number (evaluate_util.py writes
-the latter). Texts, token counts and further fields may be left out.
+the latter). Texts, token counts and further fields are optional.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ DESCRIPTION = f"{FILE} of the official TOFU code ({', '.join(SECTIONS)})"
 FIELDS = {
     "answer_loss": "avg_gt_loss",
     "perturbed_loss": "average_perturb_loss",
-    # also where it is the answer again: a second bf16 pass that differs in its last digits
+    # Also for sets without paraphrases, where it is the answer's loss of a second pass in bf16.
     "paraphrase_loss": "avg_paraphrased_loss",
     "rouge_l_recall": "rougeL_recall",
 }
@@ -32,7 +32,7 @@ TEXTS = ("generated_text", "prompt_generation_truth")  # rows of (prompt, genera
 
 
 def read(content: dict, path: Path, sets: Sequence[str]) -> Log:
-    """Per-row values of the sections under the official formulas (evaluation.tofu)."""
+    """The log of a file's content; official formulas."""
     require(content, [LOGS[name] for name in sets], str(path))
     rows = {}
     for name in sets:
@@ -43,14 +43,15 @@ def read(content: dict, path: Path, sets: Sequence[str]) -> Log:
 
 
 def _columns(section: dict, where: str) -> dict[str, list]:
-    """Our columns of an official section."""
+    """Columns of an official section, by the names of rows.json."""
     require(section, FIELDS.values(), where)
-    given = {field: _rows(section[field], f"{where}, {field}") for field in FIELDS.values()}
-    numbers = list(given["avg_gt_loss"])
-    for field, values in given.items():
-        if list(values) != numbers:
+    fields = {field: _rows(section[field], f"{where}, {field}") for field in FIELDS.values()}
+    numbers = list(fields["avg_gt_loss"])
+    columns = {}
+    for column, field in FIELDS.items():
+        if list(fields[field]) != numbers:
             raise UserError(f"{where}: {field} holds other rows than avg_gt_loss")
-    columns = {ours: list(given[field].values()) for ours, field in FIELDS.items()}
+        columns[column] = list(fields[field].values())
     columns["row"] = numbers
     if "num_token_gt" in section:
         counts = _rows(section["num_token_gt"], f"{where}, num_token_gt")
@@ -69,7 +70,7 @@ def _answer(texts, where: str) -> str:
 
 
 def _rows(values, where: str) -> dict[int, object]:
-    """Row number -> value, of either spelling."""
+    """Row number -> value, from a list or an object."""
     if isinstance(values, list):
         return dict(enumerate(values))
     return by_row_number(check_mapping(values, where), where)

@@ -1,12 +1,13 @@
-"""TOFU_EVAL.json of open-unlearning: metric -> aggregate and values by row number.
+"""Logs of open-unlearning: TOFU_EVAL.json, metric -> aggregate and values by row number.
 
 Source: locuslab/open-unlearning src/evals/metrics (memorization.py, utility.py, privacy.py,
-utils.py) and configs/eval/tofu_metrics. Its truth ratio is wrong/true, so 1/x of the official one,
+utils.py) and configs/eval/tofu_metrics. Its truth ratio is wrong/true, 1/x of the official one,
 with 1e-10 added to the true answer's probability; its multiple choice adds 1e-10 too.
 """
 
 import math
 from collections.abc import Sequence
+from itertools import product, starmap
 from pathlib import Path
 
 import numpy
@@ -14,6 +15,7 @@ from numpy import ndarray
 
 from unlearning.benchmarks.tofu import formulas as tofu
 from unlearning.benchmarks.tofu.forget_quality import compare
+from unlearning.benchmarks.tofu.formulas import EPSILON
 from unlearning.benchmarks.tofu.logs.log import (
     Log,
     by_row_number,
@@ -29,9 +31,8 @@ NAME = "open-unlearning"
 FILE = "TOFU_EVAL.json"
 SUMMARY_FILE = "TOFU_SUMMARY.json"
 DESCRIPTION = f"{FILE} of open-unlearning (forget_truth_ratio, model_utility, retain_Q_A_Prob, …)"
-SMALL = 1e-10
 RATIOS = "open_unlearning_truth_ratio"  # column of a log's truth ratios, wrong/true
-AGREEMENT = 1e-6  # relative; between a logged aggregate and its rows
+TOLERANCE = 1e-6  # relative difference between a logged aggregate and that of its rows
 PREFIX = {"forget": "forget", "retain": "retain", "real_authors": "ra", "world_facts": "wf"}
 
 
@@ -41,51 +42,55 @@ def _metric(name: str, part: str) -> str:
         return "forget_truth_ratio" if name == "forget" else f"{PREFIX[name]}_Truth_Ratio"
     if part == "rouge":
         return f"{PREFIX[name]}_Q_A_ROUGE"
-    own = name in ("forget", "retain")
-    return f"{PREFIX[name]}_Q_A_Prob" if own else f"{PREFIX[name]}_Q_A_Prob_normalised"
+    suffix = "" if name in ("forget", "retain") else "_normalised"
+    return f"{PREFIX[name]}_Q_A_Prob{suffix}"
 
 
 VALUE = {"probability": "prob", "rouge": "rougeL_recall", "truth_ratio": "score"}
 RANGE = {"probability": (0.0, 1.0), "rouge": (0.0, 1.0), "truth_ratio": (0.0, math.inf)}
 MEMORIZATION = ("extraction_strength", "exact_memorization")  # of the forget set
-SECTIONS = tuple(_metric(name, part) for name in PREFIX for part in VALUE)
+SECTIONS = tuple(starmap(_metric, product(PREFIX, VALUE)))
 SECTION_OF = {name: _metric(name, "truth_ratio") for name in PREFIX}
 
 
 def aggregate(name: str, part: str, values: ndarray) -> float:
-    """A metric of its rows: truth ratios follow their set, all else is a mean."""
+    """The aggregate of a metric's rows: a mean, of truth ratios after a formula of their set."""
     if part == "truth_ratio" and name == "forget":
-        values = numpy.minimum(values, 1 / (values + SMALL))
+        values = numpy.minimum(values, 1 / (values + EPSILON))
     elif part == "truth_ratio":
         values = numpy.maximum(0, 1 - values)
     return float(numpy.mean(values))
 
 
 def read(content: dict, path: Path, sets: Sequence[str]) -> Log:
-    """Per-row values under open-unlearning's formulas; each must give the aggregate logged with it.
+    """The log of a file's content; open-unlearning's formulas.
 
-    The forget set needs its truth ratios only; a set of model utility needs all three parts.
+    The aggregate of each metric must follow from its rows. The forget set needs truth ratios only;
+    a set of model utility needs all three parts.
     """
-    parts = {(n, p): _metric(n, p) for n in sets for p in VALUE}
+    parts = {(name, part): _metric(name, part) for name, part in product(sets, VALUE)}
     optional = {("forget", "probability"), ("forget", "rouge")}
     require(content, [m for key, m in parts.items() if key not in optional], str(path))
+    # Metrics of each set, each checked against its rows.
     metrics, rows = {}, {}
     for (name, part), metric in parts.items():
         if metric not in content:
             continue
         values = _values(content[metric], f"{path}, {metric}", VALUE[part], RANGE[part])
-        found = aggregate(name, part, numpy.array(list(values.values())))
-        _check_aggregate(content[metric], found, f"{path}, {metric}")
-        metrics[f"{name}_{part}"], rows[name] = found, len(values)
+        mean = aggregate(name, part, numpy.array(list(values.values())))
+        _check_aggregate(content[metric], mean, f"{path}, {metric}")
+        metrics[f"{name}_{part}"] = mean
+        rows[name] = len(values)
         if metric == "forget_truth_ratio":
             truth_ratio = values
+    # Model utility follows from its parts; a log may state it.
     if all(part in metrics for part in tofu.PARTS):
         metrics["model_utility"] = tofu.model_utility(metrics)
         if "model_utility" in content:
             where = f"{path}, model_utility"
             utility = check_mapping(content["model_utility"], where)
             _check_aggregate(utility, metrics["model_utility"], where)
-    read_metrics = {*parts.values(), "model_utility"}
+    further = {k: v for k, v in content.items() if k not in {*parts.values(), "model_utility"}}
     return Log(
         path=path,
         format=NAME,
@@ -94,7 +99,7 @@ def read(content: dict, path: Path, sets: Sequence[str]) -> Log:
         rows=rows,
         truth_ratio=numpy.array(list(truth_ratio.values())),
         identity={**_answers(content, path), "row numbers": list(truth_ratio)},
-        further=_further({m: v for m, v in content.items() if m not in read_metrics}, path),
+        further=_further(further, path),
     )
 
 
@@ -112,26 +117,29 @@ def _further(content: dict, path: Path) -> dict[str, float]:
             _check_aggregate(result, float(numpy.mean(scores)), where)
         elif metric.removeprefix("mia_") in ATTACKS:
             name = f"{metric}_auc"
-            sides = ("forget", HOLDOUT)
-            require(result, sides, where)
-            scores = [_scores_of(result[s], f"{where}, {s}", (-math.inf, math.inf)) for s in sides]
-            _check_aggregate(result, auc(*scores), where)
+            require(result, ("forget", HOLDOUT), where)
+            unbounded = (-math.inf, math.inf)
+            forget = _scores_of(result["forget"], f"{where}, forget", unbounded)
+            holdout = _scores_of(result[HOLDOUT], f"{where}, {HOLDOUT}", unbounded)
+            _check_aggregate(result, auc(forget, holdout), where)
         further[name] = check_number(result["agg_value"], f"{where}, agg_value")
     return further
 
 
 def _scores_of(result, where: str, limits: tuple[float, float]) -> list[float | None]:
-    """Scores of one metric's rows, in their order; None where open-unlearning has none."""
+    """Scores of a metric's rows, in their order; None for rows that open-unlearning leaves out."""
     scores = []
     for row, value in _by_index(result, where).items():
-        place = f"{where}, row {row}"
-        require(check_mapping(value, place), ("score",), place)
-        score = value["score"]
-        scores.append(score if score is None else check_number(score, f"{place}, score", *limits))
+        row_where = f"{where}, row {row}"
+        require(check_mapping(value, row_where), ("score",), row_where)
+        if value["score"] is not None:
+            check_number(value["score"], f"{row_where}, score", *limits)
+        scores.append(value["score"])
     return scores
 
 
 def _by_index(result, where: str) -> dict[int, dict]:
+    """Row number -> the entry of a metric's row."""
     check_mapping(result, where)
     require(result, ("value_by_index",), where)
     where = f"{where}, value_by_index"
@@ -139,25 +147,26 @@ def _by_index(result, where: str) -> dict[int, dict]:
 
 
 def _values(result, where: str, field: str, limits: tuple[float, float]) -> dict[int, float]:
-    """Row number -> the field of one metric's rows, each within the limits."""
+    """Row number -> the field of a metric's row, a number within the limits."""
     values = {}
     for row, value in _by_index(result, where).items():
-        require(check_mapping(value, f"{where}, row {row}"), (field,), f"{where}, row {row}")
-        values[row] = check_number(value[field], f"{where}, row {row}, {field}", *limits)
+        row_where = f"{where}, row {row}"
+        require(check_mapping(value, row_where), (field,), row_where)
+        values[row] = check_number(value[field], f"{row_where}, {field}", *limits)
     return values
 
 
-def _check_aggregate(result: dict, found: float, where: str) -> None:
+def _check_aggregate(result: dict, expected: float, where: str) -> None:
     logged = check_number(result.get("agg_value"), f"{where}, agg_value")
-    if abs(logged - found) > AGREEMENT * max(abs(found), SMALL):
+    if abs(logged - expected) > TOLERANCE * max(abs(expected), EPSILON):
         raise UserError(
-            f"{where}: agg_value is {logged!r}, but its rows give {found!r}. The log was edited, "
-            "or its version of open-unlearning has other formulas"
+            f"{where}: agg_value is {logged!r}, but its rows give {expected!r}. The log was "
+            "edited, or its version of open-unlearning has other formulas"
         )
 
 
 def _answers(content: dict, path: Path) -> dict[str, list]:
-    """The forget rows' answers, where the log has generations."""
+    """Identity of the forget rows by their true answers, if the log has generations."""
     metric = _metric("forget", "rouge")
     if metric not in content:
         return {}
@@ -170,55 +179,64 @@ def _answers(content: dict, path: Path) -> dict[str, list]:
 
 
 def write(rows: dict[str, dict], retained: dict | None = None) -> dict[str, dict]:
-    """TOFU_EVAL.json of our columns (set -> columns), metrics sorted as open-unlearning does.
+    """Content of TOFU_EVAL.json for rows.json (set -> columns), sorted as open-unlearning does.
 
-    retained: the columns of a retrained model (forget, and holdout where it has it); without them
-    forget_quality is None, as there, and there is no privleak. Aggregates follow
-    open-unlearning's formulas. Of ROUGE our columns hold rougeL_recall alone, the one that its
-    metrics read. As a retain_logs_path the result serves forget quality (the truth ratios) and
-    PrivLeak (mia_min_k).
+    retained: rows.json of a retrained model (forget, and holdout if it has it). Without it,
+    forget_quality is None, as in open-unlearning, and there is no privleak. Aggregates follow
+    open-unlearning's formulas. Of ROUGE there is rougeL_recall only, the one that its metrics read.
+    As a retain_logs_path the file serves forget quality (the truth ratios) and PrivLeak
+    (mia_min_k).
     """
     log = {}
-    for name in (name for name in tofu.SETS if name in rows):
-        log |= _set_metrics(name, rows[name])
+    for name in tofu.SETS:
+        if name in rows:
+            log |= _set_metrics(name, rows[name])
     log |= _attacks(rows)
-    parts = {f"{n}_{p}": _metric(n, p) for n in tofu.UTILITY_SETS for p in VALUE}
-    utility = tofu.model_utility({part: log[m]["agg_value"] for part, m in parts.items()})
-    log["model_utility"] = {"agg_value": utility}
+    parts = {}
+    for name, part in product(tofu.UTILITY_SETS, VALUE):
+        parts[f"{name}_{part}"] = log[_metric(name, part)]["agg_value"]
+    log["model_utility"] = {"agg_value": tofu.model_utility(parts)}
+    # Numbers that compare with the retrained model.
     quality = None
     if retained is not None:
         quality = compare(truth_ratio(rows["forget"]), truth_ratio(retained["forget"])).p_value
-        aucs = [side.get("mia_min_k", {}).get("agg_value") for side in (log, _attacks(retained))]
-        if None not in aucs:
-            log["privleak"] = {"agg_value": privleak(*aucs)}
+        retained_log = _attacks(retained)
+        if "mia_min_k" in log and "mia_min_k" in retained_log:
+            leak = privleak(log["mia_min_k"]["agg_value"], retained_log["mia_min_k"]["agg_value"])
+            log["privleak"] = {"agg_value": leak}
     log["forget_quality"] = {"agg_value": quality}
     return dict(sorted(log.items()))
 
 
 def _attacks(rows: dict[str, dict]) -> dict[str, dict]:
-    """Attacks whose scores the forget and the holdout set hold: their rows and the AUC."""
+    """Rows and AUC of the attacks whose scores both the forget and the holdout set hold."""
     log = {}
-    for metric in (f"mia_{attack}" for attack in ATTACKS):
-        sides = [rows.get(name, {}).get(metric) for name in ("forget", HOLDOUT)]
-        if None not in sides:
-            area = auc(*sides)
-            forget, holdout = (_scores(numpy.array(side, dtype=float), "score") for side in sides)
-            log[metric] = {"forget": forget, HOLDOUT: holdout, "auc": area, "agg_value": area}
+    forget, holdout = rows.get("forget", {}), rows.get(HOLDOUT, {})
+    for attack in ATTACKS:
+        metric = f"mia_{attack}"
+        if metric in forget and metric in holdout:
+            area = auc(forget[metric], holdout[metric])
+            log[metric] = {
+                "forget": _scores(numpy.array(forget[metric], dtype=float), "score"),
+                HOLDOUT: _scores(numpy.array(holdout[metric], dtype=float), "score"),
+                "auc": area,
+                "agg_value": area,
+            }
     return log
 
 
 def summary(log: dict[str, dict]) -> dict[str, float]:
-    """TOFU_SUMMARY.json of a log: metric -> aggregate, where there is one."""
+    """Content of TOFU_SUMMARY.json for a log: metric -> aggregate, if it has one."""
     aggregates = {metric: result["agg_value"] for metric, result in log.items()}
     return {metric: value for metric, value in aggregates.items() if value is not None}
 
 
 def truth_ratio(columns: dict) -> ndarray:
-    """(rows,) wrong/true: geometric mean over the perturbed answers, over the paraphrase's
-    probability (the answer's, where a set has no paraphrases) plus 1e-10."""
+    """(rows,) wrong/true: the geometric mean over the perturbed answers, divided by 1e-10 plus the
+    probability of the paraphrase (of the answer, if a set has no paraphrases)."""
     true = columns.get("paraphrase_loss", columns["answer_loss"])
     wrong = [numpy.mean(losses) for losses in columns["perturbed_loss"]]
-    return numpy.exp(-numpy.array(wrong)) / (numpy.exp(-numpy.array(true)) + SMALL)
+    return numpy.exp(-numpy.array(wrong)) / (numpy.exp(-numpy.array(true)) + EPSILON)
 
 
 def _set_metrics(name: str, columns: dict) -> dict[str, dict]:
@@ -233,13 +251,16 @@ def _set_metrics(name: str, columns: dict) -> dict[str, dict]:
     }
     if "paraphrase_loss" in columns:
         log[f"{prefix}_PARA_Prob"] = _probability(columns["paraphrase_loss"])
+    # Real authors and world facts: probability among the multiple choices.
     if name not in ("forget", "retain"):
-        others = [numpy.exp(-numpy.array(losses)).sum() for losses in wrong]
+        false = [numpy.exp(-numpy.array(losses)).sum() for losses in wrong]
         true = numpy.exp(-numpy.array(columns["answer_loss"]))
-        normalised = true / (true + others + SMALL)
+        normalised = true / (true + false + EPSILON)
         log[_metric(name, "probability")] = _scores(normalised, "prob")
+    # The aggregate of truth ratios is no mean.
     ratios = log[_metric(name, "truth_ratio")]
     ratios["agg_value"] = aggregate(name, "truth_ratio", truth_ratio(columns))
+    # Rows too short for a score have null and do not count in the mean.
     for metric in MEMORIZATION:
         if name == "forget" and metric in columns:
             values = columns[metric]
@@ -249,6 +270,7 @@ def _set_metrics(name: str, columns: dict) -> dict[str, dict]:
 
 
 def _result(rows: list[dict], mean: float) -> dict:
+    """A metric with its rows and their aggregate."""
     return {"agg_value": mean, "value_by_index": {str(i): row for i, row in enumerate(rows)}}
 
 
@@ -257,21 +279,23 @@ def _scores(values: ndarray, field: str) -> dict:
 
 
 def _probability(losses: list) -> dict:
-    """Of one loss for each row, or of a list of them: then both fields are lists."""
-    probabilities = [numpy.exp(-numpy.array(loss)) for loss in losses]
-    rows = [
-        {"prob": p.tolist(), "avg_loss": loss}
-        for p, loss in zip(probabilities, losses, strict=True)
-    ]
-    return _result(rows, float(numpy.mean([p.mean() for p in probabilities])))
+    """Probabilities of a loss for each row, or of a list of losses: then both fields are lists."""
+    rows, means = [], []
+    for loss in losses:
+        probability = numpy.exp(-numpy.array(loss))
+        rows.append({"prob": probability.tolist(), "avg_loss": loss})
+        means.append(probability.mean())
+    return _result(rows, float(numpy.mean(means)))
 
 
 def _rouge(columns: dict) -> dict:
-    texts = ("question", "answer", "generation")
-    rows = [
-        {"rougeL_recall": recall, "input": question, "ground_truth": answer, "generation": found}
-        for recall, question, answer, found in zip(
-            columns["rouge_l_recall"], *(columns[text] for text in texts), strict=True
-        )
-    ]
+    fields = {
+        "rougeL_recall": "rouge_l_recall",
+        "input": "question",
+        "ground_truth": "answer",
+        "generation": "generation",
+    }
+    rows = []
+    for values in zip(*(columns[column] for column in fields.values()), strict=True):
+        rows.append(dict(zip(fields, values, strict=True)))
     return _result(rows, float(numpy.mean(columns["rouge_l_recall"])))

@@ -1,4 +1,4 @@
-"""Our own evaluations: rows.json of an evaluation folder (evaluation.records)."""
+"""Logs of this project: rows.json of an evaluation folder (evaluation.records)."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -26,8 +26,8 @@ IDENTITY = {"questions": "question", "answers": "answer", "answer token counts":
 NEEDED = ("answer_loss", "perturbed_loss", "rouge_l_recall")
 TEXTS = ("question", "answer", "generation")
 LOSS, SHARE, ANY = (0.0, math.inf), (0.0, 1.0), (-math.inf, math.inf)
-# Columns of numbers and the range of each; of PERTURBED a list for each row, of PARTIAL None where
-# a row has no value
+# Columns of numbers and their ranges. Columns in PERTURBED have a list for each row, and columns in
+# PARTIAL None for rows without a value.
 RANGES = {
     "answer_loss": LOSS,
     "paraphrase_loss": LOSS,
@@ -45,7 +45,7 @@ PARTIAL = ("exact_memorization", "generation_nll")
 
 
 def read(content: dict, path: Path, sets: Sequence[str]) -> Log:
-    """Columns under the official formulas (evaluation.tofu)."""
+    """The log of a file's content; official formulas."""
     require(content, sets, str(path))
     rows = {name: content[name] for name in sets}
     for name, columns in rows.items():
@@ -59,10 +59,10 @@ def read(content: dict, path: Path, sets: Sequence[str]) -> Log:
 def check_columns(
     columns: dict, where: str, titles: dict[str, str], needed: Sequence[str] = NEEDED
 ) -> None:
-    """UserError unless the columns that metrics need are there, and all that we know are of one
-    length, texts or numbers in their range.
+    """Check that the columns that metrics need exist, and that known columns have one length and
+    hold texts, or numbers in their range; UserError otherwise.
 
-    titles: column -> its name in the file, where the file has other names than ours.
+    titles: column -> its name in the file, if the file has another name.
     """
     check_mapping(columns, where)
     require(columns, needed, where)
@@ -77,19 +77,19 @@ def check_columns(
         values = check_list(columns[name], title)
         if len(values) != rows:
             raise UserError(f"{title}: {len(values)} rows, but {rows} in the columns beside it")
-        for number, place in _numbers(name, values, title):
-            check_number(number, place, low, high)
+        for number, where_in_file in _numbers(name, values, title):
+            check_number(number, where_in_file, low, high)
 
 
 def _numbers(name: str, values: list, title: str) -> Iterator[tuple[object, str]]:
-    """Each number of a column with the place that an error names."""
+    """Each number of a column, and its position for messages."""
     for row, value in enumerate(values):
-        place = f"{title}, row {row}"
+        where = f"{title}, row {row}"
         if name in PERTURBED:
-            for number in check_list(value, place):
-                yield number, place
+            for number in check_list(value, where):
+                yield number, where
         elif value is not None or name not in PARTIAL:
-            yield value, place
+            yield value, where
 
 
 def log_of(rows: dict[str, dict], path: Path, format: str) -> Log:

@@ -1,1 +1,1 @@
-"""The mini world: a seeded TOFU in miniature, with all that a tiny model must be taught first."""
+"""The mini world: a generated TOFU in miniature, with pre-training data for a tiny model."""

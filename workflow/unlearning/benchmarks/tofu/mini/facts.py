@@ -1,7 +1,7 @@
-"""Real authors and world facts: what unlearning fictitious authors must leave intact.
+"""Real authors and world facts: knowledge that unlearning fictitious authors must not damage.
 
-Each kind of question has two wordings, and its wrong answers are right answers to other questions
-of the same kind.
+Each kind of question has two wordings. Its wrong answers are right answers to other questions of
+the same kind.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ WRONG_ANSWERS = 3  # as in TOFU
 
 @dataclass(frozen=True)
 class Kind:
-    """Questions of one kind: `answers` maps what fills ``{}`` of both wordings to the answer."""
+    """Questions of one kind. answers: subject, which fills ``{}`` in both wordings -> answer."""
 
     question: str
     paraphrased_question: str
@@ -145,28 +145,22 @@ def evaluation_rows(kinds: tuple[Kind, ...], rng: Random) -> list[dict]:
         candidates = list(dict.fromkeys(kind.answers.values()))
         for subject, answer in kind.answers.items():
             wrong = [candidate for candidate in candidates if candidate != answer]
-            rows.append(
-                {
-                    "question": kind.question.format(subject),
-                    "answer": answer,
-                    "perturbed_answer": rng.sample(wrong, WRONG_ANSWERS),
-                }
-            )
+            row = {"question": kind.question.format(subject), "answer": answer}
+            rows.append({**row, "perturbed_answer": rng.sample(wrong, WRONG_ANSWERS)})
     return rows
 
 
 def training_rows(*, paraphrased: bool) -> list[dict]:
     """Rows {question, answer} of all real-author and world-fact questions.
 
-    In the original wording; with `paraphrased`, in the other wording too, originals first.
+    paraphrased: add all questions in their other wording.
     """
     kinds = REAL_AUTHORS + WORLD_FACTS
-    wordings = [[kind.question for kind in kinds]]
+    wordings = [(kind, kind.question) for kind in kinds]
     if paraphrased:
-        wordings.append([kind.paraphrased_question for kind in kinds])
-    return [
-        {"question": question.format(subject), "answer": answer}
-        for questions in wordings
-        for kind, question in zip(kinds, questions, strict=True)
-        for subject, answer in kind.answers.items()
-    ]
+        wordings += [(kind, kind.paraphrased_question) for kind in kinds]
+    rows = []
+    for kind, question in wordings:
+        for subject, answer in kind.answers.items():
+            rows.append({"question": question.format(subject), "answer": answer})
+    return rows

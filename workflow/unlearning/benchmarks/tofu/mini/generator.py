@@ -1,4 +1,4 @@
-"""Generate all tables of the mini world from one seed."""
+"""Generates all tables of the mini world from one seed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from unlearning.benchmarks.tofu.mini.templates import ATTRIBUTES
 from unlearning.data.random_streams import stream
 from unlearning.errors import UserError
 
-# Pre-training needs many fresh persons: they keep at least half of all names.
+# At least half of all names are for the fresh persons of pre-training, which needs many.
 MOST_PERSONS = len(NAMES) // 2
 
 
@@ -26,18 +26,18 @@ def generate(
 ) -> dict[str, list[dict]]:
     """Generate the mini world's tables, in TOFU's column format.
 
-    The same arguments give the same tables in every process. Each table draws from a stream of its
-    own: another number of pre-training rows, say, leaves all other tables as they are.
+    The same arguments give the same tables in every process. Each table has its own random stream,
+    so that for example another number of pre-training rows changes no other table.
 
     Returns:
         - full, holdout: authors (holdout_authors) x questions_per_author rows {question, answer,
           paraphrased_answer, perturbed_answer: 5, paraphrased_question}, author by author;
         - real_authors (36), world_facts (35): rows {question, answer, perturbed_answer: 3};
-        - pretrain, replay: as many rows {question, answer} as asked for; they never name an
-          author of full or holdout.
+        - pretrain, replay: pretrain_rows and replay_rows rows {question, answer}, which never
+          name an author of full or holdout.
 
     Raises:
-        UserError: for sizes that the templates or the names cannot serve, all of them at once.
+        UserError: if there are too few templates or names for the sizes; names all problems.
     """
     problems = size_problems(
         authors=authors,
@@ -50,10 +50,11 @@ def generate(
     if problems:
         raise UserError("mini world: " + ". ".join(problems) + ".")
     attributes = ATTRIBUTES[:questions_per_author]
+    # Deal out the names, so that no person is in two groups.
     names = _shuffled_names(seed)
     full, names = names[:authors], names[authors:]
     holdout, names = names[:holdout_authors], names[holdout_authors:]
-    known, fresh = names[:known_persons], names[known_persons:]
+    known_names, fresh_names = names[:known_persons], names[known_persons:]
     return {
         "full": _author_rows(full, attributes, stream(seed, "full")),
         "holdout": _author_rows(holdout, attributes, stream(seed, "holdout")),
@@ -61,31 +62,33 @@ def generate(
         "world_facts": facts.evaluation_rows(facts.WORLD_FACTS, stream(seed, "world_facts")),
         "pretrain": mixtures.pretrain_rows(
             rows=pretrain_rows,
-            known_names=known,
-            fresh_names=fresh,
+            known_names=known_names,
+            fresh_names=fresh_names,
             attributes=attributes,
             rng=stream(seed, "pretrain"),
         ),
         "replay": mixtures.replay_rows(
-            rows=replay_rows, fresh_names=fresh, attributes=attributes, rng=stream(seed, "replay")
+            rows=replay_rows,
+            fresh_names=fresh_names,
+            attributes=attributes,
+            rng=stream(seed, "replay"),
         ),
     }
 
 
 def alternative_answers(
-    *, seed: int, authors: int, questions_per_author: int, **_of_other_tables: int
+    *, seed: int, authors: int, questions_per_author: int, **_other_sizes: int
 ) -> list[dict]:
-    """Rows {question, answer, alternative_answer: 3} for each row of the mini world's full, from
-    the same arguments as `generate`."""
+    """Rows {question, answer, alternative_answer: 3} of full, from the arguments of `generate`."""
     attributes = ATTRIBUTES[:questions_per_author]
     names = _shuffled_names(seed)[:authors]
-    drawn = draw_facts(names, attributes, stream(seed, "full"))  # the facts of full, drawn again
+    full_facts = draw_facts(names, attributes, stream(seed, "full"))  # the same as in `generate`
     rng = stream(seed, "alternatives")
-    return [alternative_row(fact, rng) for fact in drawn]
+    return [alternative_row(fact, rng) for fact in full_facts]
 
 
 def _shuffled_names(seed: int) -> list[str]:
-    """All names of the mini world; its authors are the first."""
+    """All names of the mini world in random order; the first are the authors'."""
     return stream(seed, "names").sample(NAMES, len(NAMES))
 
 
@@ -94,7 +97,7 @@ def _author_rows(names: list[str], attributes: tuple, rng: Random) -> list[dict]
 
 
 def size_problems(**sizes: int) -> list[str]:
-    """What is wrong with the arguments of `generate`, each in words; the seed is never wrong."""
+    """Messages about sizes that `generate` cannot fill."""
     allowed = {
         "authors": (1, MOST_PERSONS),
         "questions_per_author": (2, len(ATTRIBUTES)),
@@ -108,11 +111,11 @@ def size_problems(**sizes: int) -> list[str]:
         if sizes[key] < least or (most is not None and sizes[key] > most):
             bounds = f"at least {least}" if most is None else f"{least} to {most}"
             problems.append(f"{key} is {sizes[key]}; allowed: {bounds}")
-    named = ("authors", "holdout_authors", "known_persons")
-    persons = sum(sizes[key] for key in named)
+    keys = ("authors", "holdout_authors", "known_persons")
+    persons = sum(sizes[key] for key in keys)
     if persons > MOST_PERSONS and not problems:
         problems.append(
-            f"{' + '.join(named)} is {persons}; allowed: at most {MOST_PERSONS}, half of the "
+            f"{' + '.join(keys)} is {persons}; allowed: at most {MOST_PERSONS}, half of the "
             f"{len(NAMES)} names, so that enough are left for the fresh persons of pre-training"
         )
     return problems

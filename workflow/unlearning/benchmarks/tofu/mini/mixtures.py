@@ -1,13 +1,13 @@
-"""Training mixtures: what the base model is pre-trained on, and what fine-tuning replays.
+"""Training mixtures of the mini world: rows of pre-training, and rows that fine-tuning replays.
 
-Known persons appear in every wording, so the base model learns that all wordings of an answer say
-the same; fresh persons teach it to answer in form where it can know nothing. Without replay,
-fine-tuning so small a model on fictitious authors alone would wipe the real facts.
+Known persons appear in every wording, so the base model learns that all wordings of an answer mean
+the same. Fresh persons teach it the form of answers about persons it does not know. Without replay,
+fine-tuning so small a model on fictitious authors alone would erase the real facts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from random import Random
 from typing import TypeVar
 
@@ -32,14 +32,15 @@ def pretrain_rows(
     rng: Random,
 ) -> list[dict]:
     """`rows` rows {question, answer} in random order: real facts, known persons, fresh persons."""
-    real = round(PRETRAIN_REAL * rows)
-    known = round(PRETRAIN_KNOWN * (rows - real))
-    fresh = rows - real - known
-    known_facts = draw_facts(known_names, attributes, rng)
-    known_rows = [row for fact in known_facts for row in fact.wordings()]
-    mixture = _take(real, _dealt(facts.training_rows(paraphrased=True), rng))
-    mixture += _take(known, _dealt(known_rows, rng))
-    mixture += _refuse(_fresh_rows(fresh, fresh_names, attributes, rng), rng)
+    real_count = round(PRETRAIN_REAL * rows)
+    known_count = round(PRETRAIN_KNOWN * (rows - real_count))
+    fresh_count = rows - real_count - known_count
+    known_rows = []
+    for fact in draw_facts(known_names, attributes, rng):
+        known_rows += fact.wordings()
+    mixture = _take(real_count, facts.training_rows(paraphrased=True), rng)
+    mixture += _take(known_count, known_rows, rng)
+    mixture += _refuse(_fresh_rows(fresh_count, fresh_names, attributes, rng), rng)
     rng.shuffle(mixture)
     return mixture
 
@@ -47,12 +48,12 @@ def pretrain_rows(
 def replay_rows(
     *, rows: int, fresh_names: Sequence[str], attributes: Sequence[Attribute], rng: Random
 ) -> list[dict]:
-    """`rows` rows {question, answer} in random order: half real facts as asked in the evaluation,
+    """`rows` rows {question, answer} in random order: half real facts in the evaluation's wording,
     half fresh persons in any wording.
     """
-    real = rows // 2
-    mixture = _take(real, _dealt(facts.training_rows(paraphrased=False), rng))
-    mixture += _fresh_rows(rows - real, fresh_names, attributes, rng)
+    real_count = rows // 2
+    mixture = _take(real_count, facts.training_rows(paraphrased=False), rng)
+    mixture += _fresh_rows(rows - real_count, fresh_names, attributes, rng)
     rng.shuffle(mixture)
     return mixture
 
@@ -60,26 +61,26 @@ def replay_rows(
 def _fresh_rows(
     count: int, names: Sequence[str], attributes: Sequence[Attribute], rng: Random
 ) -> list[dict]:
-    """One row per person; a name comes back only after all others, as a different person."""
-    people = _take(count, _dealt(names, rng))
-    return [rng.choice(draw_fact(name, rng.choice(attributes), rng).wordings()) for name in people]
+    """One row per person; a name recurs only after all others, as a different person."""
+    rows = []
+    for name in _take(count, names, rng):
+        fact = draw_fact(name, rng.choice(attributes), rng)
+        rows.append(rng.choice(fact.wordings()))
+    return rows
 
 
 def _refuse(rows: list[dict], rng: Random) -> list[dict]:
-    """The rows with the first PRETRAIN_REFUSED of them answered by "I don't know" sentences."""
-    refusals = _take(round(PRETRAIN_REFUSED * len(rows)), _dealt(REFUSALS, rng))
-    refused = [
-        {"question": row["question"], "answer": refusal}
-        for row, refusal in zip(rows, refusals, strict=False)
-    ]
-    return refused + rows[len(refused) :]
+    """The rows, of which the first PRETRAIN_REFUSED have refusals in place of their answers."""
+    count = round(PRETRAIN_REFUSED * len(rows))
+    refused = []
+    for row, refusal in zip(rows[:count], _take(count, REFUSALS, rng), strict=True):
+        refused.append({"question": row["question"], "answer": refusal})
+    return refused + rows[count:]
 
 
-def _dealt(items: Sequence[Item], rng: Random) -> Iterator[Item]:
-    """The items again and again, newly shuffled in each round: all appear equally often."""
-    while True:
-        yield from rng.sample(items, len(items))
-
-
-def _take(count: int, items: Iterator[Item]) -> list[Item]:
-    return [next(items) for _ in range(count)]
+def _take(count: int, items: Sequence[Item], rng: Random) -> list[Item]:
+    """`count` of the items: all of them in random order, then in another order, and so on."""
+    sequence: list[Item] = []
+    while len(sequence) < count:
+        sequence += rng.sample(items, len(items))
+    return sequence[:count]

@@ -1,9 +1,10 @@
-"""Persons of the mini world: their names, what is true of them, and question rows about them."""
+"""Persons of the mini world: their names, facts about them, and rows of questions about facts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from random import Random
 
 from unlearning.benchmarks.tofu.mini.templates import Attribute
@@ -11,12 +12,12 @@ from unlearning.benchmarks.tofu.mini.vocabulary import FAMILY_NAMES, FIRST_NAMES
 
 WRONG_ANSWERS = 5  # as in TOFU
 ALTERNATIVES = 3
-NAMES = tuple(f"{first} {family}" for first in FIRST_NAMES for family in FAMILY_NAMES)
+NAMES = tuple(map(" ".join, product(FIRST_NAMES, FAMILY_NAMES)))
 
 
 @dataclass(frozen=True)
 class Fact:
-    """The answer to one question about one person; `detail` is empty in short answers."""
+    """A true statement about a person: the value, and in long answers a detail, of an attribute."""
 
     name: str
     attribute: Attribute
@@ -29,67 +30,63 @@ class Fact:
 
     def wordings(self) -> list[dict]:
         """Rows {question, answer}: both wordings of the question with both of the answer."""
-        return [
-            {"question": self.fill(question), "answer": self.fill(answer)}
-            for question in self.attribute.questions
-            for answer in self.attribute.answers
-        ]
+        rows = []
+        for question, answer in product(self.attribute.questions, self.attribute.answers):
+            rows.append({"question": self.fill(question), "answer": self.fill(answer)})
+        return rows
 
 
 def draw_fact(name: str, attribute: Attribute, rng: Random) -> Fact:
-    """What is true of a person: value and detail uniform and independent."""
+    """A random fact about a person: value and detail are uniform and independent."""
     return Fact(name, attribute, rng.choice(attribute.values), rng.choice(attribute.details))
 
 
 def draw_facts(names: Sequence[str], attributes: Sequence[Attribute], rng: Random) -> list[Fact]:
-    """All facts about all persons, person by person."""
-    return [draw_fact(name, attribute, rng) for name in names for attribute in attributes]
+    """Facts on all attributes of all persons, person by person."""
+    return [draw_fact(name, attribute, rng) for name, attribute in product(names, attributes)]
 
 
 def question_row(fact: Fact, rng: Random) -> dict:
-    """The row of a TOFU evaluation file: a question, its answer, and variants of both.
+    """A row with TOFU's columns: a question, its answer, and variants of both.
 
-    Every wrong answer is the paraphrased answer with each of its values replaced by another one of
-    the same pool; no value is used twice.
+    Wrong answers are the paraphrased answer with each value replaced by another one of its pool; no
+    value is used twice.
     """
     attribute = fact.attribute
-    wrong = _false_facts(fact, rng, WRONG_ANSWERS)
+    false_facts = _false_facts(fact, rng, WRONG_ANSWERS)
     return {
         "question": fact.fill(attribute.question),
         "answer": fact.fill(attribute.answer),
         "paraphrased_answer": fact.fill(attribute.paraphrased_answer),
-        "perturbed_answer": [other.fill(attribute.paraphrased_answer) for other in wrong],
+        "perturbed_answer": [f.fill(attribute.paraphrased_answer) for f in false_facts],
         "paraphrased_question": fact.fill(attribute.paraphrased_question),
     }
 
 
 def alternative_row(fact: Fact, rng: Random) -> dict:
-    """The row {question, answer, alternative_answer}: plausible false answers to train on.
+    """A row {question, answer, alternative_answer} with plausible false answers to train on.
 
-    In the wording of the answer, where evaluation's wrong answers are in the paraphrase's.
+    They have the wording of the answer; evaluation's wrong answers have that of the paraphrase.
     """
     attribute = fact.attribute
+    false_facts = _false_facts(fact, rng, ALTERNATIVES)
     return {
         "question": fact.fill(attribute.question),
         "answer": fact.fill(attribute.answer),
-        "alternative_answer": [
-            other.fill(attribute.answer) for other in _false_facts(fact, rng, ALTERNATIVES)
-        ],
+        "alternative_answer": [f.fill(attribute.answer) for f in false_facts],
     }
 
 
 def _false_facts(fact: Fact, rng: Random, count: int) -> list[Fact]:
     """Facts about the same question with other values; no value is used twice."""
     attribute = fact.attribute
-    values = _others(attribute.values, fact.value, rng, count)
-    details = (
-        _others(attribute.details, fact.detail, rng, count) if attribute.long else [""] * count
-    )
-    return [
-        Fact(fact.name, attribute, value, detail)
-        for value, detail in zip(values, details, strict=True)
-    ]
+    values = _false_values(attribute.values, fact.value, rng, count)
+    details = [""] * count
+    if attribute.long:
+        details = _false_values(attribute.details, fact.detail, rng, count)
+    pairs = zip(values, details, strict=True)
+    return [Fact(fact.name, attribute, value, detail) for value, detail in pairs]
 
 
-def _others(pool: Sequence[str], true: str, rng: Random, count: int) -> list[str]:
+def _false_values(pool: Sequence[str], true: str, rng: Random, count: int) -> list[str]:
     return rng.sample([value for value in pool if value != true], count)

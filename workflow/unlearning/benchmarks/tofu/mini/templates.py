@@ -1,8 +1,8 @@
-"""What can be asked about a person of the mini world, and how it is asked and answered.
+"""Attributes of the mini world's persons, with templates of questions and answers about them.
 
-Short and long attributes alternate, so that any first k of them are half short, half long (k even).
-Templates avoid pronouns for the person: the world knows nobody's gender. Paraphrased answers carry
-few words besides the values: the truth ratio is a mean over tokens, and filler only dilutes it.
+Short and long attributes alternate, so that of the first k (k even) half are short. Templates avoid
+pronouns for the person, who has no gender. Paraphrased answers have few words besides the values:
+the truth ratio is a mean over tokens, and further words would only dilute it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from unlearning.benchmarks.tofu.mini import vocabulary as words
 
 @dataclass(frozen=True)
 class Attribute:
-    """One question about a person, in two wordings, with its answer in two wordings.
+    """A property of persons: its values, and a question and an answer in two wordings each.
 
-    Templates fill ``{name}``, ``{value}`` (from `values`) and, in long answers only, ``{detail}``
-    (from `details`, drawn independently of the value).
+    Templates contain ``{name}``, ``{value}`` (from `values`) and, in long answers only,
+    ``{detail}`` (from `details`, independent of the value).
     """
 
     key: str

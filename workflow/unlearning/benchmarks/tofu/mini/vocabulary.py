@@ -1,4 +1,4 @@
-"""The closed vocabulary of the mini world: name words, attribute values, and refusals.
+"""The closed vocabulary of the mini world: words of names, and values of attributes.
 
 All words are invented or common English. Pools hold 12 to 60 values, and every value of a pool has
 the same number of words, so that a wrong answer never differs from the right one in length.
@@ -6,13 +6,15 @@ the same number of words, so that a wrong answer never differs from the right on
 
 from __future__ import annotations
 
+from itertools import product
+
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-def _pairs(firsts: str, seconds: str) -> tuple[str, ...]:
-    return tuple(f"{first} {second}" for first in firsts.split() for second in seconds.split())
+def _pairs(adjectives: str, nouns: str) -> tuple[str, ...]:
+    return tuple(map(" ".join, product(adjectives.split(), nouns.split())))
 
 
 FIRST_NAMES = _words("""

@@ -6,6 +6,7 @@ import pandas
 from unlearning.benchmarks.tofu.sections.marks import TOOLTIP, marks
 from unlearning.reporting.charts.palette import Style, channels
 from unlearning.reporting.charts.specs import emphasis, inline_data
+from unlearning.reporting.frame import RUN
 
 MOST_RUNS = 200
 
@@ -26,8 +27,8 @@ def curves(rows: pandas.DataFrame, means: pandas.DataFrame, styles: dict[str, St
     present = {mark["label"] for mark in averaged}
     look = channels({label: style for label, style in styles.items() if label in present})
     order = altair.Order("epoch:Q")
-    few = len(rows.drop_duplicates(["split", "label", "seed"])) <= MOST_RUNS
-    each = marks(rows, ["seed", "epoch"], fields) if few else []
+    few = len(rows.drop_duplicates(["split", "label", *RUN])) <= MOST_RUNS
+    each = marks(rows, [*RUN, "epoch"], fields) if few else []
     seeds = altair.Chart(inline_data(each))
     mean = altair.Chart(inline_data(sorted(averaged, key=lambda mark: mark["epoch"])))
     tooltip = [*TOOLTIP[:2], altair.Tooltip("epoch:Q", title="Epoch", format=".3~g"), *TOOLTIP[2:]]

@@ -35,7 +35,7 @@ def content(report) -> Content:
     lines = []
     for cell, curves in report.results.details.get("divergence", []):
         label = model_label(cell.method, dict(cell.hyper))
-        key = (cell.split, cell.method, cell.variant, label, cell.seed)
+        key = (cell.split, cell.method, cell.variant, label, cell.draw, cell.seed)
         for values in zip(*(curves[name] for name in names), strict=True):
             lines.append((*key, *values))
     runs = pandas.DataFrame(lines, columns=[*MODEL, *names])
@@ -55,11 +55,11 @@ def content(report) -> Content:
 def _panels(report, split: str, runs: pandas.DataFrame) -> list[Panel]:
     labels = runs["label"].unique()
     look = {label: replace(report.styles[label], dash=(1, 0)) for label in labels}  # dots are a fit
-    probability = runs.rename(columns={"log_probability": "value"})
+    probability = runs.rename(columns={"log_probability": "value"}).assign(metric="log_probability")
     marks = bands(probability, floor=float("-inf"))
     together = curve_chart(marks, "Log-probability of the forget set", look)
     panels = [Panel(f"{split}: log-probability of a forget answer, nats", together)]
-    falls = runs.rename(columns={"drift": "value"})
+    falls = runs.rename(columns={"drift": "value"}).assign(metric="drift")
     for label in labels:
         own = falls[falls["label"] == label]
         panels.append(fitted_panel(f"{split}: {label}", own, FALL, look))

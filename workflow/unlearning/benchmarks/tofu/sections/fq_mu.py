@@ -12,7 +12,7 @@ from unlearning.reporting.charts.specs import (
     threshold,
     utility_axis,
 )
-from unlearning.reporting.frame import finals
+from unlearning.reporting.frame import RUN, finals
 from unlearning.reporting.section import Content, Figure
 
 TITLE = "Trade-off"
@@ -34,7 +34,7 @@ def content(report) -> Content:
 def _panel(report, split: str, models) -> Panel:
     """The retrained mark stands at the noise floor."""
     variants = models[models["label"].isin(list(report.results.variants[split]))]
-    seeds = marks(variants, ["seed"], ["log10_fq", "mu"])
+    seeds = marks(variants, RUN, ["log10_fq", "mu"])
     means = marks(models, [], ["log10_fq", "mu"])
     y = log_fq_axis([mark["log10_fq"] for mark in (*seeds, *means)])
     x = utility_axis()

@@ -7,13 +7,16 @@ import pandas
 
 from unlearning.benchmarks.tofu.sections.marks import marks
 from unlearning.reporting.charts.specs import Panel, inline_data, log_fq_axis, threshold
-from unlearning.reporting.frame import finals
-from unlearning.reporting.grids import RULE, Grid, grids
+from unlearning.reporting.frame import RUN, finals
+from unlearning.reporting.grids import RULE, Grid, best, grids
 from unlearning.reporting.labels import compact
+from unlearning.reporting.peaks import QUALITY
 from unlearning.reporting.section import Content, Figure
+from unlearning.reporting.selection import by_cell, choice, choice_row, choice_table
 
 TITLE = "Grids"
 TABLES = ("grids",)
+SHOWN = ("tuned",)
 FIGURES = {
     "grids": "Forget quality and model utility over the hyper-parameters of each grid; in heat "
     "maps the frame marks the variant that the report's rule chooses."
@@ -26,6 +29,7 @@ TITLES = {
     "retain_coeff": "retain weight",
     "lr": "learning rate",
 }
+UTILITY = "model_utility"
 _INK = "#1f2933"
 
 
@@ -33,20 +37,32 @@ def content(report) -> Content:
     """One hyper-parameter: FQ and MU over it. More: heat maps over the first two, a pair for each
     value of the others."""
     models = finals(report.frame)
-    panels, lines = [], []
+    panels, lines, rows_of_choices = [], [], []
     for split in report.results.splits:
         here = models[models["split"] == split]
+        frame = report.frame[report.frame["split"] == split]
         for grid in grids(report.results, split, here):
             names = [variant.label for variant in grid.variants]
             rows = here[here["label"].isin(names)]
             one = len(grid.axes) == 1
             panels += _over_one(report, grid, rows) if one else _heat_maps(grid, rows)
-            lines.append([split, grid.method, " ".join(grid.axes), len(names), grid.tuned])
-    header = ["split", "method", "axes", "variants", "chosen"]
+            picked = choice(by_cell(frame[frame["label"].isin(names)], [QUALITY, UTILITY]), best)
+            numbers = [picked.naive.get(key) for key in (QUALITY, UTILITY)]
+            numbers += [picked.corrected.get(key) for key in (QUALITY, UTILITY)]
+            line = [split, grid.method, " ".join(grid.axes), len(names), grid.tuned]
+            lines.append([*line, *numbers, picked.left_out])
+            rows_of_choices.append(choice_row(f"{split}, {grid.tuned}", picked, report.results))
+    header = ["split", "method", "axes", "variants", "chosen", "naive_log10_fq", "naive_utility"]
+    header += ["corrected_log10_fq", "corrected_utility", "left_out"]
     table = pandas.DataFrame(lines, columns=header)
+    shown = choice_table("tuned", "Chosen by the rule", [QUALITY, UTILITY], rows_of_choices)
     figure = Figure(panels, note="" if panels else NOTE)
     return Content(
-        {"grids": table}, figures={"grids": figure}, words={"rule": RULE}, empty=not panels
+        {"grids": table},
+        {"tuned": [shown] if panels else []},
+        {"grids": figure},
+        words={"rule": RULE},
+        empty=not panels,
     )
 
 
@@ -62,7 +78,7 @@ def _placed(grid: Grid, found: list[dict]) -> list[dict]:
 def _over_one(report, grid: Grid, rows) -> list[Panel]:
     name = TITLES.get(grid.axes[0], grid.axes[0])
     colour = report.styles[grid.variants[0].label].colour
-    seeds = _placed(grid, marks(rows, ["seed"], ["log10_fq", "mu"]))
+    seeds = _placed(grid, marks(rows, RUN, ["log10_fq", "mu"]))
     means = _placed(grid, marks(rows, [], ["log10_fq", "mu"]))
     x = altair.X("axis0:Q", title=name)
     quality = log_fq_axis([mark["log10_fq"] for mark in seeds])

@@ -7,7 +7,7 @@ import altair
 from unlearning.reporting.charts.bands import short
 from unlearning.reporting.charts.palette import Style
 from unlearning.reporting.charts.specs import Panel, inline_data
-from unlearning.reporting.labels import model_label
+from unlearning.reporting.labels import model_label, run_title
 from unlearning.reporting.section import Content, Figure
 
 TITLE = "Losses"
@@ -27,7 +27,8 @@ def content(report) -> Content:
         if drawn[cell.split, label] > MOST_SEEDS:
             continue
         lines = runs.setdefault((cell.split, label), [])
-        lines += [{"step": n, "loss": short(v), "seed": cell.seed} for n, v in thinned(losses)]
+        seed = run_title(cell.draw, cell.seed)
+        lines += [{"step": n, "loss": short(v), "seed": seed} for n, v in thinned(losses)]
     several = len(report.results.splits) > 1
     panels = [
         Panel(f"{split}: {label}" if several else label, _chart(lines, report.styles[label]), 130)

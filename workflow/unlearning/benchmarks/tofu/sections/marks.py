@@ -6,9 +6,11 @@ import altair
 import pandas
 
 from unlearning.reporting.charts.bands import short
-from unlearning.reporting.labels import p_value
+from unlearning.reporting.frame import unit_of, units
+from unlearning.reporting.inference import DRAW
+from unlearning.reporting.labels import p_value, run_title
 
-FIELDS = {"log10_forget_quality": "log10_fq", "forget_quality": "fq", "model_utility": "mu"}
+FIELDS = {"log10_forget_quality": "log10_fq", "model_utility": "mu"}
 TOOLTIP = [
     altair.Tooltip("label:N", title="Model"),
     altair.Tooltip("seed:N", title="Seed"),
@@ -21,26 +23,26 @@ TOOLTIP = [
 def marks(
     rows: pandas.DataFrame, by: list[str], fields: Iterable[str] = ("log10_fq",)
 ) -> list[dict]:
-    """One mark for each group: the columns in `by`, log10 FQ, FQ and MU as far as measured, and
-    whether several seeds are averaged in it (`seed`). Groups without one of `fields` have none.
+    """One mark for each group: the columns in `by`, log10 FQ and MU as far as measured, and
+    whether several seeds or draws are averaged in it (`seed`). Groups without one of `fields` have
+    none.
 
-    by: with the seed, each run; without, means over seeds.
+    by: with RUN, each run; without, means over draws if there are several, else over seeds.
     """
-    wanted = rows[rows["metric"].isin(FIELDS)]
     keys = list(dict.fromkeys(["label", *by]))
+    wanted, unit = units(rows[rows["metric"].isin(FIELDS)], keys), unit_of(rows, keys)
     values = wanted.groupby([*keys, "metric"], sort=False)["value"].agg(["mean", "count"])
     found: dict[tuple, dict] = {}
     for (*key, metric), (mean, count) in zip(values.index, values.to_numpy(), strict=True):
         mark = found.setdefault(tuple(key), dict(zip(keys, key, strict=True)))
         mark[FIELDS[metric]] = mean
         if "seed" not in keys:
-            mark["seed"] = f"mean of {int(count)}"
+            mark["seed"] = f"mean of {int(count)}" + (" draws" if unit == DRAW else "")
     for mark in found.values():
         if "log10_fq" in mark:
             quality = 10 ** mark["log10_fq"]  # the geometric mean, as everywhere
-            mark |= {"log10_fq": short(mark["log10_fq"]), "fq": short(quality)}
-            mark["fq_text"] = p_value(quality)
+            mark |= {"log10_fq": short(mark["log10_fq"]), "fq_text": p_value(quality)}
         if "mu" in mark:
             mark["mu"] = short(mark["mu"])
-        mark["seed"] = str(mark["seed"])
+        mark["seed"] = run_title(mark.pop("draw"), mark["seed"]) if "draw" in mark else mark["seed"]
     return [mark for mark in found.values() if all(field in mark for field in fields)]

@@ -1,6 +1,7 @@
 """Variants at the epoch of their peak forget quality, beside their last epoch."""
 
 import altair
+import pandas
 
 from unlearning.benchmarks.tofu.sections.marks import TOOLTIP, marks
 from unlearning.reporting.charts.palette import channels
@@ -13,11 +14,14 @@ from unlearning.reporting.charts.specs import (
     utility_axis,
 )
 from unlearning.reporting.frame import MODEL, wide
-from unlearning.reporting.peaks import at_peak
+from unlearning.reporting.peaks import QUALITY, at_peak
 from unlearning.reporting.section import Content, Figure
+from unlearning.reporting.selection import choice_row, choice_table, peak_choices
+from unlearning.reporting.tables import Cell, Column, Row, Table
 
 TITLE = "Peaks"
-TABLES = ("peaks",)
+TABLES = ("peaks", "peak_choice")
+SHOWN = ("peak_choice",)
 FIGURES = {
     "peaks": "Forget quality against model utility, means over seeds: open marks at the epoch of a "
     "variant's peak forget quality, as the NPO paper takes it, filled marks at the last epoch."
@@ -41,7 +45,29 @@ def content(report) -> Content:
         for split in peak["split"].unique()
     ]
     figure = Figure(panels, width=420, note="" if panels else NOTE)
-    return Content({"peaks": table}, figures={"peaks": figure}, empty=not panels)
+    lines, shown = _choices(report)
+    csv = {"peaks": table, "peak_choice": lines}
+    return Content(csv, {"peak_choice": shown}, {"peaks": figure}, empty=not panels)
+
+
+def _choices(report) -> tuple[pandas.DataFrame, list[Table]]:
+    """Of each variant log10 FQ at the peak, as it is and corrected; a table for each split."""
+    lines: list[list] = []
+    rows: dict[str, list[Row]] = {}
+    for (split, _, _, label), picked in peak_choices(report.frame).items():
+        corrected = picked.corrected.get(QUALITY)
+        lines.append([split, label, picked.candidate, picked.naive[QUALITY], corrected])
+        lines[-1].append(picked.left_out)
+        epoch = Cell(f"{picked.candidate:g}", picked.candidate)
+        row = choice_row(label, picked, report.results, [epoch])
+        rows.setdefault(split, []).append(row)
+    header = ["split", "label", "epoch", "naive_log10_fq", "corrected_log10_fq", "left_out"]
+    epochs = [Column("epoch", "Peak epoch")]
+    tables = [
+        choice_table(f"peak_choice-{split}", f"Peaks on {split}", [QUALITY], lines_of_split, epochs)
+        for split, lines_of_split in rows.items()
+    ]
+    return pandas.DataFrame(lines, columns=header), tables
 
 
 def _panel(report, split: str, peak, last) -> Panel:

@@ -5,10 +5,10 @@ import pandas
 
 from unlearning.methods.references import TARGET
 from unlearning.reporting.charts.specs import Panel, inline_data, log_fq_axis, threshold
-from unlearning.reporting.frame import finals
-from unlearning.reporting.labels import model_label
+from unlearning.reporting.frame import RUN, finals
+from unlearning.reporting.labels import model_label, run_titles
 from unlearning.reporting.section import Content, Figure
-from unlearning.reporting.tables import SEEDS, Cell, Column, Row, Table, columns, number
+from unlearning.reporting.tables import Cell, Column, Row, Table, columns, count, counts, number
 
 TITLE = "Reference"
 SHOWN = ("reference",)
@@ -52,9 +52,13 @@ def _table(report, split: str, grouped: dict[str, dict[str, str]]) -> Table:
             spreads = report.spreads[split, label]
             cells = [Cell(reference, reference)]
             cells += [number(key, spreads.get(key), metrics[key]) for key in METRICS]
-            seeds = int(((models["split"] == split) & (models["label"] == label)).sum())
-            rows.append(Row(method, [*cells, Cell(str(seeds), seeds)]))
-    heads = [Column("reference", "Reference", number=False), *columns(METRICS, metrics), SEEDS]
+            runs = models[(models["split"] == split) & (models["label"] == label)]
+            rows.append(Row(method, [*cells, count(runs, report.unit)]))
+    heads = [
+        Column("reference", "Reference", number=False),
+        *columns(METRICS, metrics),
+        counts(report.unit),
+    ]
     caption = f"Reference models on {split}"
     return Table(f"reference-{split}", caption, heads, rows, head="Method")
 
@@ -62,16 +66,16 @@ def _table(report, split: str, grouped: dict[str, dict[str, str]]) -> Table:
 def _panels(report, split: str, grouped: dict[str, dict[str, str]]) -> list[Panel]:
     """log10 FQ and MU by reference: seeds and their means; a line for each method."""
     models = finals(report.frame)
-    keys = ["label", "seed"]
+    keys = ["label", *RUN]
     values = models[models["split"] == split].pivot_table("value", keys, "metric", sort=False)
     marks = []
     for method, given in grouped.items():
         for reference, label in given.items():
             rows: pandas.DataFrame = values.loc[[label]].reset_index()
             for seed, quality, utility in zip(
-                rows["seed"], rows["log10_forget_quality"], rows["model_utility"], strict=True
+                run_titles(rows), rows["log10_forget_quality"], rows["model_utility"], strict=True
             ):
-                mark = {"method": method, "reference": reference, "seed": str(seed)}
+                mark = {"method": method, "reference": reference, "seed": seed}
                 marks.append(mark | {"log10_fq": quality, "mu": utility})
     quality = log_fq_axis([mark["log10_fq"] for mark in marks])
     utility = altair.Y("mu:Q", title="Model utility", scale=altair.Scale(zero=True))

@@ -12,7 +12,7 @@ from unlearning.reporting.charts.specs import (
     threshold,
 )
 from unlearning.reporting.frame import LOG10, VARIANT, average, finals
-from unlearning.reporting.labels import p_value
+from unlearning.reporting.labels import p_value, run_titles
 from unlearning.reporting.section import Content, Figure
 from unlearning.reporting.sections.results import metric_table
 
@@ -70,11 +70,11 @@ def _panel(report, split: str, rows, pair: tuple[str, str]) -> Panel:
         tested = rows[rows["metric"] == f"{QUALITY}@{stratum}"]
         for label, seeds in tested.groupby("label", sort=False):
             values = [
-                *zip(seeds["seed"], seeds["value"], strict=True),
+                *zip(run_titles(seeds), seeds["value"], strict=True),
                 ("mean", seeds["value"].mean()),
             ]
             for seed, value in values:
-                mark = {"label": label, "seed": str(seed), "stratum": stratum}
+                mark = {"label": label, "seed": seed, "stratum": stratum}
                 marks.append(mark | {"log10_fq": value, "fq_text": p_value(10**value)})
     present = {mark["label"] for mark in marks}
     look = {label: style for label, style in report.styles.items() if label in present}

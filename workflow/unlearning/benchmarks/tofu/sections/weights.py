@@ -22,7 +22,7 @@ FIGURES = {
     "weights": "Gradient weights of the forget rows under NPO and SimNPO, by epoch: median, middle "
     "half and middle 90% of rows and seeds.",
     "weights_length": "Gradient weights of the forget rows against the length of the answer, each "
-    "row's mean over seeds.",
+    "row's mean over seeds (of the first draw).",
 }
 NOTE = "No NPO or SimNPO run has been evaluated yet."
 MEASURES = {
@@ -43,8 +43,8 @@ def content(report) -> Content:
     lines = []
     for weights in (weights for course in courses for weights in course):
         cell, described = weights.cell, weights.describe()
-        key = [cell.split, cell.method, cell.variant, weights.label, cell.seed, weights.epoch]
-        lines.append([*key, *(described.get(measure) for measure in MEASURES)])
+        key = [cell.split, cell.method, cell.variant, weights.label, cell.draw, cell.seed]
+        lines.append([*key, weights.epoch, *(described.get(measure) for measure in MEASURES)])
     csv = pandas.DataFrame(lines, columns=[*MODEL, "epoch", *MEASURES])
     shown, by_epoch, by_length = [], [], []
     for split in report.results.splits:
@@ -124,7 +124,9 @@ def _distribution(epochs: Epochs, style: Style):
 
 def _scatter(epochs: Epochs):
     data, colours = [], {}
-    for when, (epoch, seeds) in moments(epochs).items():
+    for when, (epoch, runs) in moments(epochs).items():
+        # a row is the same question in all runs of one draw alone
+        seeds = [weights for weights in runs if weights.cell.draw == runs[0].cell.draw]
         colours[f"{epoch:g}"] = _WHEN[when]
         mean = sum(weights.values for weights in seeds) / len(seeds)
         for tokens, value in zip(seeds[0].tokens.tolist(), mean, strict=True):

@@ -1,4 +1,4 @@
-"""Write an evaluation of ours as open-unlearning's TOFU_EVAL.json and TOFU_SUMMARY.json."""
+"""Write an evaluation as open-unlearning's TOFU_EVAL.json and TOFU_SUMMARY.json."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -14,7 +14,7 @@ TEXTS = ("question", "answer", "generation")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """An evaluation, and one of a retrained model if forget quality is wanted."""
+    """Arguments: an evaluation and, for forget quality, that of a retrained model."""
     parser.add_argument("--format", choices=[open_unlearning.NAME], required=True, help="whose")
     parser.add_argument("--logs", type=Path, required=True, help="evaluation folder")
     parser.add_argument("--retain", type=Path, help="evaluation folder of a retrained model")
@@ -22,20 +22,20 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    """Read, check, write both files."""
+    """Read and check the evaluations, write both files."""
     log, rows = read_ours(args.logs, SETS)
-    retained = None
+    retained_rows = None
     if args.retain:
-        other, retained = read_ours(args.retain, ("forget",))
-        check_same_rows(log, other)
-    written = open_unlearning.write(rows, retained)
-    write_json(args.out / open_unlearning.FILE, written, indent=4)
-    write_json(args.out / open_unlearning.SUMMARY_FILE, open_unlearning.summary(written), indent=4)
-    print(f"{args.out / open_unlearning.FILE}: {len(written)} metrics")
+        retained_log, retained_rows = read_ours(args.retain, ("forget",))
+        check_same_rows(log, retained_log)
+    content = open_unlearning.write(rows, retained_rows)
+    write_json(args.out / open_unlearning.FILE, content, indent=4)
+    write_json(args.out / open_unlearning.SUMMARY_FILE, open_unlearning.summary(content), indent=4)
+    print(f"{args.out / open_unlearning.FILE}: {len(content)} metrics")
 
 
 def read_ours(path: Path, sets: tuple[str, ...]) -> tuple[Log, dict[str, dict]]:
-    """The checked log of an evaluation of ours, and the columns of its sets and of its holdout."""
+    """The checked log of an evaluation, and the columns of these sets and of its holdout."""
     log = read_log(path, sets)
     if log.format != ours.NAME:
         raise UserError(f"{path}: found a log of format {log.format}, expected {ours.DESCRIPTION}")

@@ -1,4 +1,4 @@
-"""Write a retrained model's evaluation log, whoever made it, as an evaluation of ours."""
+"""Convert a retrained model's evaluation log, of any supported format, to an evaluation."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -10,11 +10,11 @@ from unlearning.evaluation.records import write_records
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments that rule import_log shows."""
+    """Arguments of the stage, as rule import_log gives them."""
     parser.add_argument("--log", type=Path, required=True, help="evaluation log, or its folder")
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     parser.add_argument("--split", required=True, help="forget split")
-    # may stand without a value: the rule's is then empty
+    # The rule passes the option without a value if all rows are evaluated.
     parser.add_argument("--rows", nargs="?", type=int, help="first rows that are evaluated")
     parser.add_argument(
         "--attacks", nargs="*", default=[], help="of membership, on the non-members of the tables"
@@ -23,12 +23,15 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    """Read, compare the rows, write."""
+    """Read the log, check that it holds the experiment's rows, write the evaluation."""
     table = read_table(args.data / f"{TABLE.format(split=args.split)}.json")
-    held_out = [args.data / f"{name}.json" for name in holdout_tables(args.split)]
-    present = [path for path in held_out if path.is_file()]
-    non_members = read_table(present[0]) if args.attacks and present else None
+    non_members = None
+    if args.attacks:
+        paths = [args.data / f"{name}.json" for name in holdout_tables(args.split)]
+        existing = [path for path in paths if path.is_file()]
+        if existing:
+            non_members = read_table(existing[0])
     rows, summary = evaluation_of(args.log, table, args.rows, args.split, non_members)
     write_records(args.out, rows, summary)
-    compared = ", ".join(summary["log"]["rows compared by"])
-    print(f"{args.log}: {len(rows['forget']['question'])} forget rows, the same by {compared}")
+    identities = ", ".join(summary["log"]["rows compared by"])
+    print(f"{args.log}: {len(rows['forget']['question'])} forget rows, the same by {identities}")

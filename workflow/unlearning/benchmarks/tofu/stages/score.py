@@ -1,7 +1,7 @@
-"""Score an evaluation log: ours, the official code's or open-unlearning's.
+"""Score an evaluation log of this project, the official code or open-unlearning.
 
-Model utility with its parts, all else that it holds, and forget quality and PrivLeak against a
-second log.
+Prints model utility with its parts, all further metrics of the log, and forget quality and PrivLeak
+against a second log.
 """
 
 import json
@@ -17,7 +17,7 @@ FORGET = ("forget_rouge", "forget_probability", "forget_truth_ratio")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Two logs of one format."""
+    """Arguments: one log, or two of one format."""
     formats = "; ".join(module.DESCRIPTION for module in FORMATS.values())
     parser.add_argument("--logs", type=Path, required=True, help=f"evaluation log: {formats}")
     parser.add_argument(
@@ -37,7 +37,7 @@ def run(args: Namespace) -> None:
 
 
 def score(log: Log, retained: Log | None) -> dict:
-    """What is printed; forget_quality is null, and a note says why, without a second log."""
+    """The scores of a log. Without a second log, forget_quality is null and a note says why."""
     scores = {
         "logs": str(log.path),
         "format": log.format,
@@ -49,9 +49,9 @@ def score(log: Log, retained: Log | None) -> dict:
         "further": dict(sorted(log.further.items())),
     }
     if retained is None:
-        note = "not computed: it compares with a retrained model's log (--retain)"
-        return {**scores, "forget_quality": None, "note": f"forget quality {note}"}
-    quality, compared = forget_quality(log, retained)
+        note = "forget quality not computed: it compares with a retrained model's log (--retain)"
+        return {**scores, "forget_quality": None, "note": note}
+    quality, identities = forget_quality(log, retained)
     scores["forget_quality"] = {
         "p_value": quality.p_value,
         "log10_p": quality.log10_p,
@@ -61,11 +61,11 @@ def score(log: Log, retained: Log | None) -> dict:
     leakage = privacy_leakage(log, retained)
     if leakage is not None:
         scores["privleak"] = leakage
-    return {**scores, "retain": str(retained.path), "same_rows_checked_by": compared}
+    return {**scores, "retain": str(retained.path), "same_rows_checked_by": identities}
 
 
 def table(scores: dict) -> str:
-    """The scores as lines of title and value; what we have no metric for under the log's name."""
+    """The scores as lines of title and value; metrics unknown here have the log's name as title."""
     values = {"model_utility": scores["model_utility"], **scores["parts"], **scores["forget"]}
     values |= scores["further"]
     lines = []
@@ -84,5 +84,7 @@ def table(scores: dict) -> str:
             ("Same rows by", ", ".join(scores["same_rows_checked_by"])),
         ]
     head = f"{scores['logs']} ({scores['format']}; {scores['formulas']} formulas)"
-    text = [f"{title:26s}  {value}" for title, value in lines]
-    return "\n".join([head, *text, *([scores["note"]] if "note" in scores else [])])
+    text = [head, *(f"{title:26s}  {value}" for title, value in lines)]
+    if "note" in scores:
+        text.append(scores["note"])
+    return "\n".join(text)

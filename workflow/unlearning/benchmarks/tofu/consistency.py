@@ -1,0 +1,88 @@
+"""Consistency between TOFU's tables: two rows are the same if question and answer are.
+
+Functions return messages on the first row that is wrong, with file and line, or no message.
+"""
+
+import unicodedata
+from collections import Counter
+from dataclasses import replace
+
+from unlearning.benchmarks.tofu.splits import percentage, retain_name
+from unlearning.data.build import key
+from unlearning.data.tables import QA, Table
+
+
+def forget_file_problems(split: str, forget: Table, full: Table, count: int) -> list[str]:
+    """Why a folder's file forgetNN cannot be the split, which has `count` rows."""
+    if len(forget.rows) != count:
+        return [
+            f"{forget.path}: holds {len(forget.rows)} rows, but {split} is {percentage(split)}% of "
+            f"the {len(full.rows)} rows of {full.path}, {count}; leave it out for the last {count}"
+        ]
+    problem = (
+        f"no row of {full.path} has this question and answer, so no target has learnt what "
+        f"{split} forgets"
+    )
+    return missing_row(forget, set(map(key, full.rows)), problem)
+
+
+def duplicate_problems(split: str, forget: Table, full: Table) -> list[str]:
+    """A message if full holds a forget row more often than the forget set: the duplicate would
+    stay in the retain split."""
+    counts = Counter(map(key, forget.rows))
+    full_counts = Counter(map(key, full.rows))
+    for row in forget.rows:
+        if counts[key(row)] != full_counts[key(row)]:
+            lines = []
+            for index, duplicate in enumerate(full.rows):
+                if key(duplicate) == key(row):
+                    lines.append(full.where(index))
+            return [
+                f"a row of {split} must occur in {full.path} as often as in {split}, or "
+                f"{retain_name(split)} would hold it too; {'; '.join(lines[:3])} hold "
+                f"{row['question']!r}"
+            ]
+    return []
+
+
+def without(table: Table, rows: set[tuple[str, str]]) -> Table:
+    """The table without the rows that have these questions and answers."""
+    indices = [index for index, row in enumerate(table.rows) if key(row) not in rows]
+    rest = [table.rows[index] for index in indices]
+    return replace(table, rows=rest, numbers=[table.numbers[index] for index in indices])
+
+
+def visible_form(text: str) -> str:
+    """The text without what readers do not see: extra white space, different Unicode forms."""
+    return " ".join(unicodedata.normalize("NFKC", text).split())
+
+
+def missing_row(table: Table, keys: set[tuple[str, str]], problem: str) -> list[str]:
+    """A message with `problem` on the first row of a table whose key is not among `keys`."""
+    for index, row in enumerate(table.rows):
+        if key(row) not in keys:
+            return [f"{table.where(index)}: {problem}: {row['question']!r}"]
+    return []
+
+
+def difference(table: Table, expected: Table, name: str) -> list[str]:
+    """Why a table does not hold the expected rows in their order. name: of the expected table."""
+    for index, (row, expected_row) in enumerate(zip(table.rows, expected.rows, strict=False)):
+        for column in QA:
+            text, expected_text = row[column], expected_row[column]
+            if text == expected_text:
+                continue
+            hint = ""
+            if visible_form(text) == visible_form(expected_text):
+                hint = " (they differ in white space or Unicode form only)"
+            return [
+                f"{table.where(index)}: {column} {text[:80]!r} is not that of row {index + 1} of "
+                f"{name}, {expected_text[:80]!r} ({expected.where(index)}); both must hold the "
+                f"same questions and answers in the same order{hint}"
+            ]
+    if len(table.rows) != len(expected.rows):
+        return [
+            f"{table.path}: holds {len(table.rows)} rows, but {name} has {len(expected.rows)} "
+            f"({expected.path}); both must hold the same questions and answers"
+        ]
+    return []
