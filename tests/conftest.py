@@ -50,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
     """Imports all tests with the garbage collector off."""
-    # Imports create many objects and no garbage: the collector took a third of a process's time here.
+    # Imports create many objects and no garbage: the collector took a third of this time.
     gc.disable()
     collected = yield
     gc.freeze()
