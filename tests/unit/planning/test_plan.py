@@ -17,6 +17,7 @@ from unlearning.stages.plan import plan, table
 
 SEVEN = ROOT / "config" / "experiments" / "tofu-llama2-7b.yaml"
 ADAPTER = 19_988_480
+WRITTEN = yaml.safe_load(SEVEN.read_text(encoding="utf-8"))
 MUSE = ROOT / "config" / "experiments" / "mini-muse.yaml"
 
 
@@ -71,6 +72,24 @@ def test_lengths_of_texts_are_those_of_tofu():
     texts = Texts(load_experiment(yaml.safe_load(SEVEN.read_text()), ROOT))
     tokens = texts.row.mean - 5  # without "[INST]  [/INST]" and </s>
     assert tokens * 4.2 == pytest.approx(sum(characters) / len(rows), rel=0.05)
+
+
+def test_draws_cost_as_many_times_what_one_does_but_what_they_share():
+    one, three = (
+        plan(load_experiment({**WRITTEN, "draws": draws}, ROOT), "H200-141", GPUS["H200-141"])
+        for draws in (1, 3)
+    )
+    shared = {"fetch", "data", "answers", "report"}
+    assert {rule: one["jobs"][rule] for rule in shared} == dict(
+        fetch=2, data=1, answers=1, report=1
+    )
+    expected = {rule: n if rule in shared else 3 * n for rule, n in one["jobs"].items()}
+    assert three["jobs"] == expected
+    assert three["gpu_hours"] == pytest.approx(3 * one["gpu_hours"], rel=0.01)
+    assert three["disk_gib"] == pytest.approx(3 * one["disk_gib"], rel=0.01)
+    assert three["state_gib"] == one["state_gib"]  # one job's
+    assert [s["peak_gib"] for s in three["stages"]] == [s["peak_gib"] for s in one["stages"]]
+    assert table(three).splitlines()[0].endswith("parameters; 3 draws")
 
 
 def test_hours_and_disk_by_hand():
