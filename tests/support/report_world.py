@@ -98,10 +98,11 @@ def evaluation(seed: int, shift: float, kept: float, sizes: dict[str, int]) -> d
 
 
 class World:
-    """Writes what the stages would have written for every run of an experiment."""
+    """Writes what the stages would have written for every run of one draw of an experiment."""
 
     def __init__(self, experiment: Experiment, sizes: dict[str, int]):
         self.experiment, self.layout, self.sizes = experiment, experiment.layout, sizes
+        self.seed = 10_000 * (experiment.draw - 1)  # added to those of all numbers
 
     def write(self) -> None:
         """All files of all splits."""
@@ -109,7 +110,7 @@ class World:
             runs = [self.experiment.target_run, *self.experiment.retrain_runs()]
             for place, run in enumerate(runs):
                 shift, kept = ENDS["target" if place == 0 else "retrain"]
-                rows = evaluation(900 + 10 * number + place, shift, kept, self.sizes)
+                rows = evaluation(self.seed + 900 + 10 * number + place, shift, kept, self.sizes)
                 write_evaluation(self.layout.evaluation(split, run), rows, "tofu")
             for cell in self.experiment.cells():
                 if cell.split == split:
@@ -126,7 +127,7 @@ class World:
             end, kept = 0.08, 0.9
         bend = progress**0.6
         shift = start + (end - start) * bend
-        seed = 17 * cell.seed + hash_of(cell.method) + int(100 * progress)
+        seed = self.seed + 17 * cell.seed + hash_of(cell.method) + int(100 * progress)
         jitter = numpy.random.default_rng(seed).normal(0, 0.05)
         quality = max(0.0, whole + (kept - whole) * progress + jitter * 0.2)
         quality = quality if kept else max(0.0, quality - 0.02)
@@ -238,7 +239,8 @@ def complete_config(folder: Path, **changes) -> dict:
 def write_world(config: dict, sizes: dict[str, int] = SIZES) -> Experiment:
     """The results tree of a config."""
     experiment = Experiment(config)
-    World(experiment, sizes).write()
+    for drawn in experiment.draws:
+        World(drawn, sizes).write()
     return experiment
 
 

@@ -98,8 +98,8 @@ def _run_child(arguments: list[str], folder: str, snakemake: str, cells: str) ->
 def _connect(folder: str, snakemake: str, cells: str) -> socket.socket:
     """A connection to the current worker, which is started if it is not there.
 
-    File `cells` has one byte for each cell so far, so its size says which worker is current. The
-    lock keeps clients that come together from starting a worker each.
+    File `cells` has one byte for each cell so far, so its size is the number of cells and gives the
+    current worker. The lock keeps two clients from starting a worker at the same time.
     """
     connection = socket.socket(socket.AF_UNIX)
     with Path(folder, "cells").open("a") as counter:
@@ -244,6 +244,7 @@ def main() -> int:
     """Load the modules of all stages, then serve; in a child, run the stage."""
     folder, *numbers = sys.argv[1:]
     snakemake, cells, descriptor = map(int, numbers)
+    gc.disable()  # imports make many objects to search for garbage, and no garbage
     module_of = importlib.import_module("unlearning.__main__").module_of
     for module in (*map(module_of, STAGES), *LATE_MODULES):
         importlib.import_module(module)
@@ -257,6 +258,7 @@ def main() -> int:
     for stream in (1, 2):
         os.dup2(0, stream)
     gc.freeze()  # the collector would write to these objects, and so unshare their memory pages
+    gc.enable()
     listener, owner = socket.socket(fileno=descriptor), psutil.Process(snakemake)
     arguments = Worker(listener, Path(folder), owner, cells).serve()
     if arguments is None:

@@ -1,12 +1,12 @@
-"""What the tables of a report on capitals hold."""
+"""Columns of the tables of a report on capitals, and the note below them."""
 
 from unlearning.benchmarks.capitals.metrics import METRICS
 
 MAIN = tuple(METRICS)
-PARTS = FURTHER = ()
+PARTS = FURTHER = VARIED = ()
 FURTHER_NOTE = ""
 
 
 def note(results) -> str:
-    """How to read them."""
+    """How to read the columns."""
     return "Losses per token of the answers."

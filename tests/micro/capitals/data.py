@@ -8,11 +8,11 @@ CAPITALS |= {"Spain": "Madrid", "Japan": "Tokyo", "Chad": "Ndjamena", "Egypt": "
 
 
 def tables(data: dict, splits: list[str], snapshots: dict[str, str], names: ColumnNames) -> Tables:
-    """What is trained on and what is evaluated."""
-    rows = [
-        {"question": f"What is the capital of {country}?", "answer": f"It is {capital}."}
-        for country, capital in CAPITALS.items()
-    ]
+    """Tables to train on (forget, retain, full, pretrain) and to evaluate."""
+    rows = []
+    for country, capital in CAPITALS.items():
+        question = f"What is the capital of {country}?"
+        rows.append({"question": question, "answer": f"It is {capital}."})
     forget, retain = rows[: data["forgotten"]], rows[data["forgotten"] :]
     evaluated = {"forget_evaluated": forget, "retain_evaluated": retain}
     return {"forget": forget, "retain": retain, "full": rows, "pretrain": rows, **evaluated}

@@ -1,4 +1,4 @@
-"""The evaluator of capitals: that of questions in sets, as your own data have it."""
+"""The evaluator of capitals, which is that of your own data."""
 
 from unlearning.benchmarks.own.evaluator import length_problems, make_evaluator
 

@@ -1,4 +1,4 @@
-"""Capitals as an experiment: which models there are and what is checked."""
+"""Capitals as an experiment: its models and checks."""
 
 from collections.abc import Collection
 
@@ -6,7 +6,7 @@ from unlearning.benchmark import Benchmark, Check
 
 
 class Capitals(Benchmark):
-    """Some capitals are forgotten; the base model as it is knows them all."""
+    """Some capitals are to be forgotten. The base model knows all of them."""
 
     name, title = "capitals", "capitals"
     split_pattern = "forget"
@@ -14,7 +14,7 @@ class Capitals(Benchmark):
     sections = ("overview", "results", "bars", "cost", "provenance")
 
     def checks(self, sections: Collection[str]) -> list[Check]:
-        """Nothing beside the schema."""
+        """None: the schema checks everything."""
         return []
 
     def rehearsal(self, config: dict) -> dict[str, dict]:
@@ -22,15 +22,15 @@ class Capitals(Benchmark):
         return {"data": config["data"]}
 
     def fine_tunes(self, config: dict) -> bool:
-        """Never."""
+        """False: the base model is the target."""
         return False
 
     def retrain_seeds(self, config: dict) -> list[int]:
-        """None."""
+        """None: no model is retrained."""
         return []
 
     def retrain_table(self, split: str) -> str:
-        """What unlearning regularises on."""
+        """The table that unlearning regularises on."""
         return "retain"
 
 

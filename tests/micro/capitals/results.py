@@ -1,17 +1,17 @@
-"""What the report on capitals reads: evaluations; no model was retrained to compare with."""
+"""Reads all numbers of a report on capitals from the evaluations; there is no retrained model."""
 
 from unlearning.benchmarks.capitals.metrics import METRICS
 from unlearning.reporting.results import Reader, Results
 
 
 class CapitalsReader(Reader):
-    """The target alone is needed."""
+    """Reads a report's numbers without retrained models."""
 
     retrained_needed = False
 
 
 def read(experiment) -> Results:
-    """Everything; no claim is about capitals."""
+    """All numbers; no claim is about capitals."""
     results = CapitalsReader(experiment).read(METRICS)
     results.places.clear()
     lead = f"Capitals of {experiment.config['experiment']}."

@@ -87,14 +87,14 @@ def test_alternatives_of_the_mini_world_are_false_answers_in_the_answers_wording
     data = {"source": "mini", "mini": MINI, **NO_FILES}
     tables = build_tables(data, ["forget10", "forget30"], {})
     forget = {split: tables[split] for split in ("forget10", "forget30")}
-    made = alternatives(data, forget, ColumnNames())
-    rows = made["forget30"]
-    assert made["forget10"] == rows[-4:]
-    for row, other in zip(tables["forget30_perturbed"], rows, strict=True):
-        assert (other["question"], other["answer"]) == (row["question"], row["answer"])
-        false = other["alternative_answer"]
-        assert len({row["answer"], *false}) == 4
-        assert not {*false} & {*row["perturbed_answer"]}
+    answers = alternatives(data, forget, ColumnNames())
+    rows = answers["forget30"]
+    assert answers["forget10"] == rows[-4:]
+    for row, alternative in zip(tables["forget30_perturbed"], rows, strict=True):
+        assert (alternative["question"], alternative["answer"]) == (row["question"], row["answer"])
+        false_answers = alternative["alternative_answer"]
+        assert len({row["answer"], *false_answers}) == 4
+        assert not {*false_answers} & {*row["perturbed_answer"]}
 
 
 def test_alternative_answers_come_from_a_file(tmp_path):
@@ -110,8 +110,8 @@ def test_alternative_answers_come_from_a_file(tmp_path):
     )
     data = {"source": "tofu", "data_dir": str(tofu_folder()), "alternatives": str(path)}
     forget = {"forget01": tofu(["forget01"])["forget01"]}
-    made = alternatives(data, forget, ColumnNames())["forget01"]
-    assert [row["question"] for row in made] == [row["question"] for row in rows]
-    assert {tuple(row["alternative_answer"]) for row in made} == {("one", "two")}
+    answers = alternatives(data, forget, ColumnNames())["forget01"]
+    assert [row["question"] for row in answers] == [row["question"] for row in rows]
+    assert {tuple(row["alternative_answer"]) for row in answers} == {("one", "two")}
     with pytest.raises(DataError, match="no alternative answer to 160 of 200 forget questions"):
         alternatives(data, {"forget05": tofu(["forget05"])["forget05"]}, ColumnNames())

@@ -72,12 +72,12 @@ SPECIAL = ["<|im_start|>", "<|im_end|>", "<start_of_turn>", "<end_of_turn>", "<|
 SPECIAL += ["<|start_header_id|>", "<|end_header_id|>"]
 
 
-def tokenizer(template: str | None):
+def make_tokenizer(template: str | None):
     """Byte-level pieces and the special tokens of all families."""
-    made = train_tokenizer("bpe", [" ".join(WORDS)], 320)
-    made.add_special_tokens({"additional_special_tokens": SPECIAL})
-    made.chat_template = template
-    return made
+    tokenizer = train_tokenizer("bpe", [" ".join(WORDS)], 320)
+    tokenizer.add_special_tokens({"additional_special_tokens": SPECIAL})
+    tokenizer.chat_template = template
+    return tokenizer
 
 
 def chat(question: str, answer: str, system: str | None = None) -> list[dict[str, str]]:
@@ -86,18 +86,18 @@ def chat(question: str, answer: str, system: str | None = None) -> list[dict[str
     return [{"role": role, "content": content} for role, content in turns]
 
 
-def assert_follows(made, system: str | None) -> None:
+def assert_follows(tokenizer, system: str | None) -> None:
     """Ids are those of the template up to the end of the answer, and labels are the answer's."""
-    encoder = Encoder(made, chat_format(made, system), 512)
+    encoder = Encoder(tokenizer, chat_format(tokenizer, system), 512)
     for question, answer in ROWS:
         turns = chat(question, answer, system)
-        ids = made.apply_chat_template(
+        ids = tokenizer.apply_chat_template(
             turns, tokenize=True, return_dict=True, **TEMPLATE_VARIABLES
         )["input_ids"]
         example = encoder.encode(question, answer)
         assert list(example.ids) == ids[: len(example.ids)]
-        assert made.decode(ids[len(example.ids) :]).strip() == ""
-        labelled = made.decode(example.ids[example.start : -1]).strip()
+        assert tokenizer.decode(ids[len(example.ids) :]).strip() == ""
+        labelled = tokenizer.decode(example.ids[example.start : -1]).strip()
         assert labelled == answer.strip()
         assert example.ids[-1] == encoder.end
         assert encoder.prompt_ids(question) == list(example.ids[: example.start])
@@ -108,31 +108,31 @@ def assert_follows(made, system: str | None) -> None:
 def test_rows_are_what_the_template_writes(name, system):
     if name == "gemma" and system is not None:
         pytest.skip("no system role: refused, below")
-    assert_follows(tokenizer(TEMPLATES[name]), system)
+    assert_follows(make_tokenizer(TEMPLATES[name]), system)
 
 
 def test_prompts_read_as_the_families_have_them():
-    made = tokenizer(CHATML + GENERATE)
-    prompt = chat_format(made, SYSTEM)
+    tokenizer = make_tokenizer(CHATML + GENERATE)
+    prompt = chat_format(tokenizer, SYSTEM)
     assert prompt.prompt("Q?") == PROMPTS["qwen2.5"].prompt("Q?")
     assert (prompt.answer("A."), prompt.end) == ("A.", "<|im_end|>")
-    llama2 = chat_format(tokenizer(LLAMA2))
+    llama2 = chat_format(make_tokenizer(LLAMA2))
     assert llama2.prompt("Q?") == "<eos>" + PROMPTS["llama2"].prompt("Q?")  # its BOS is EOS
     assert (llama2.answer("A."), llama2.end) == (" A. ", "<eos>")
 
 
 def test_the_date_is_pinned_whichever_way_the_template_takes_it():
-    assert chat_format(tokenizer(LLAMA3), SYSTEM).prompt("Q?") == "<eos>" + PROMPTS[
+    assert chat_format(make_tokenizer(LLAMA3), SYSTEM).prompt("Q?") == "<eos>" + PROMPTS[
         "llama3"
     ].prompt("Q?").removeprefix("<|begin_of_text|>")
     dated = "{{ strftime_now('%Y-%m-%d') }}" + CHATML
-    assert chat_format(tokenizer(dated)).prompt("Q?").startswith("2025-04-10<|im_start|>user")
+    assert chat_format(make_tokenizer(dated)).prompt("Q?").startswith("2025-04-10<|im_start|>user")
 
 
 def test_an_answer_ends_in_the_templates_token_even_where_it_is_no_end_of_sequence():
-    made = tokenizer(GEMMA)
-    encoder = Encoder(made, chat_format(made), 128)
-    assert encoder.end == made.convert_tokens_to_ids("<end_of_turn>") != made.eos_token_id
+    tokenizer = make_tokenizer(GEMMA)
+    encoder = Encoder(tokenizer, chat_format(tokenizer), 128)
+    assert encoder.end == tokenizer.convert_tokens_to_ids("<end_of_turn>") != tokenizer.eos_token_id
 
 
 REFUSED = {
@@ -173,7 +173,7 @@ REFUSED = {
 def test_other_templates_are_refused(name):
     template, system, parts = REFUSED[name]
     with pytest.raises(UserError) as caught:
-        chat_format(tokenizer(template), system)
+        chat_format(make_tokenizer(template), system)
     for part in parts:
         assert part in str(caught.value)
 
@@ -181,10 +181,10 @@ def test_other_templates_are_refused(name):
 @pytest.mark.parametrize("name", ["llama2", "llama3_1", "qwen3", "smollm2"])
 @pytest.mark.parametrize("system", [None, SYSTEM])
 def test_published_tokenizers(name, system):
-    made = AutoTokenizer.from_pretrained(tokenizer_folder(name))
-    if made.chat_template is None:
-        made.chat_template = LLAMA2  # the package of Llama-2's leaves it out
-    assert_follows(made, system)
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder(name))
+    if tokenizer.chat_template is None:
+        tokenizer.chat_template = LLAMA2  # the package of Llama-2's leaves it out
+    assert_follows(tokenizer, system)
 
 
 def test_published_tokenizers_give_the_formats_ids():
@@ -192,11 +192,12 @@ def test_published_tokenizers_give_the_formats_ids():
     systems = {"llama3": PROMPTS["llama3"].question_start, "qwen2.5": SYSTEM}
     systems["llama3"] = systems["llama3"].partition("\n\n")[2].partition("<|eot_id|>")[0]
     for format_name, folder in {"llama3": "llama3_1", "qwen2.5": "smollm2"}.items():
-        made = AutoTokenizer.from_pretrained(tokenizer_folder(folder))
-        ours = Encoder(made, PROMPTS[format_name], 512)
-        theirs = Encoder(made, chat_format(made, systems[format_name]), 512)
+        tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder(folder))
+        ours = Encoder(tokenizer, PROMPTS[format_name], 512)
+        theirs = Encoder(tokenizer, chat_format(tokenizer, systems[format_name]), 512)
         assert ours.encode(*ROWS[0]) == theirs.encode(*ROWS[0])
-    made = AutoTokenizer.from_pretrained(tokenizer_folder("llama2"))
-    made.chat_template = LLAMA2
-    ours, theirs = Encoder(made, PROMPTS["llama2"], 512), Encoder(made, chat_format(made), 512)
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder("llama2"))
+    tokenizer.chat_template = LLAMA2
+    ours = Encoder(tokenizer, PROMPTS["llama2"], 512)
+    theirs = Encoder(tokenizer, chat_format(tokenizer), 512)
     assert ours.prompt_ids(ROWS[0][0]) == theirs.prompt_ids(ROWS[0][0])

@@ -40,48 +40,49 @@ def test_eos_tokens_inside_the_prompt_stay_masked(tokenizer):
 
 
 def test_a_tokenizer_without_eos_is_refused(tokenizer):
-    other = toy()[1]
-    other.eos_token = None
+    no_eos = toy()[1]
+    no_eos.eos_token = None
     with pytest.raises(UserError, match="no end-of-sequence token"):
-        Encoder(other, PROMPTS["plain"], 64)
+        Encoder(no_eos, PROMPTS["plain"], 64)
 
 
 @pytest.fixture(params=["$A <eos>", "<unk> $A", "<unk> $A <eos>", "<unk> $A <eos> <unk>"])
-def adding(request):
-    """A tokenizer that puts special tokens around each text by itself, and those before it."""
-    made = toy()[1]
-    special = [(token, made.convert_tokens_to_ids(token)) for token in ("<eos>", "<unk>")]
-    made.backend_tokenizer.post_processor = processors.TemplateProcessing(
+def adding_tokenizer(request):
+    """A tokenizer that puts special tokens around each text by itself, and its prefix."""
+    tokenizer = toy()[1]
+    special = [(token, tokenizer.convert_tokens_to_ids(token)) for token in ("<eos>", "<unk>")]
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
         single=request.param, special_tokens=special
     )
-    return made, ["<unk>"] if request.param.startswith("<unk>") else []
+    return tokenizer, ["<unk>"] if request.param.startswith("<unk>") else []
 
 
-def test_a_tokenizer_that_adds_special_tokens_by_itself(adding):
+def test_a_tokenizer_that_adds_special_tokens_by_itself(adding_tokenizer):
     """Those after a text would stand between prompt and answer, or end it twice."""
-    made, before = adding
-    encoder = Encoder(made, PROMPTS["plain"], 64)
-    assert made.decode(made(QUESTION)["input_ids"]) != QUESTION
-    words = made.convert_ids_to_tokens(encoder.prompt_ids(QUESTION))
-    assert words == [*before, "▁who", "▁wrote", "▁this", "▁book", "?"]
+    tokenizer, prefix = adding_tokenizer
+    encoder = Encoder(tokenizer, PROMPTS["plain"], 64)
+    assert tokenizer.decode(tokenizer(QUESTION)["input_ids"]) != QUESTION
+    words = tokenizer.convert_ids_to_tokens(encoder.prompt_ids(QUESTION))
+    assert words == [*prefix, "▁who", "▁wrote", "▁this", "▁book", "?"]
     example = encoder.encode(QUESTION, "ann wrote it")
-    assert labelled(made, example) == "ann wrote it<eos>"
+    assert labelled(tokenizer, example) == "ann wrote it<eos>"
     assert example.start == len(words) and example.ids[: example.start].count(1) == 0
     document = encoder.document("ann wrote it")
-    ids = [*before, "▁ann", "▁wrote", "▁it"]
-    assert made.convert_ids_to_tokens(document.ids) == ids
+    ids = [*prefix, "▁ann", "▁wrote", "▁it"]
+    assert tokenizer.convert_ids_to_tokens(document.ids) == ids
 
 
-def test_a_tokenizer_for_others_appends_nothing(adding):
-    made, before = adding
-    words = made.convert_ids_to_tokens(drop_appended_tokens(made)("ann wrote")["input_ids"])
-    assert words == [*before, "▁ann", "▁wrote"]
+def test_a_tokenizer_for_others_appends_nothing(adding_tokenizer):
+    tokenizer, prefix = adding_tokenizer
+    ids = drop_appended_tokens(tokenizer)("ann wrote")["input_ids"]
+    words = tokenizer.convert_ids_to_tokens(ids)
+    assert words == [*prefix, "▁ann", "▁wrote"]
 
 
 def test_a_tokenizer_that_appends_nothing_stays_as_it_is():
-    made = toy()[1]
-    before = made.backend_tokenizer.to_str()
-    assert drop_appended_tokens(made).backend_tokenizer.to_str() == before
+    tokenizer = toy()[1]
+    before = tokenizer.backend_tokenizer.to_str()
+    assert drop_appended_tokens(tokenizer).backend_tokenizer.to_str() == before
 
 
 def test_a_row_longer_than_the_context_is_named(tokenizer):
@@ -101,8 +102,8 @@ def test_official_prompts():
 def test_a_document_is_one_sequence_of_its_own(tokenizer):
     """Cut at max_length; without EOS; all but the first token are labelled."""
     rows = [{"document": "ann wrote this book"}, {"document": "ann wrote it"}]
-    whole, short = Encoder(tokenizer, PROMPTS["plain"], 3).encode_rows(rows)
-    assert tokenizer.decode(whole.ids) == "ann wrote this" and whole.start == 1
+    long, short = Encoder(tokenizer, PROMPTS["plain"], 3).encode_rows(rows)
+    assert tokenizer.decode(long.ids) == "ann wrote this" and long.start == 1
     assert (
         tokenizer.decode(short.ids) == "ann wrote it" and labelled(tokenizer, short) == "wrote it"
     )

@@ -31,7 +31,7 @@ class Family:
 
     def tokenizer(self) -> PreTrainedTokenizerFast:
         """Words with the space before them, marks, line breaks; special tokens stay whole."""
-        vocabulary = {token: place for place, token in enumerate([*self.special, *self.text])}
+        vocabulary = {token: i for i, token in enumerate([*self.special, *self.text])}
         tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="unknown"))
         tokenizer.pre_tokenizer = pre_tokenizers.Split(
             Regex(r" ?\w+|\n\n|\n|[^\w\s]| "), behavior="isolated"
@@ -156,8 +156,8 @@ SYSTEM_MESSAGES = {
 @pytest.fixture(params=FAMILIES)
 def family(request):
     """(format's name, family, encoder)."""
-    found = FAMILIES[request.param]
-    return request.param, found, Encoder(found.tokenizer(), PROMPTS[request.param], 128)
+    family = FAMILIES[request.param]
+    return request.param, family, Encoder(family.tokenizer(), PROMPTS[request.param], 128)
 
 
 def test_every_format_is_tested():
@@ -196,37 +196,39 @@ def test_labels_where_padding_is_the_end_of_turn(family):
 
 @pytest.mark.parametrize("name", ["llama3", "zephyr", "qwen2.5"])
 def test_ends_of_turns_in_the_prompt_are_masked(name):
-    found = FAMILIES[name]
-    example = Encoder(found.tokenizer(), PROMPTS[name], 128).encode(QUESTION, ANSWER)
-    end = found.special.index(found.eos)
+    family = FAMILIES[name]
+    example = Encoder(family.tokenizer(), PROMPTS[name], 128).encode(QUESTION, ANSWER)
+    end = family.special.index(family.eos)
     assert example.ids[: example.start].count(end) == 2  # of the system's turn and the user's
     assert example.ids[example.start :].count(end) == 1
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_chat_formats_equal_the_published_templates(name):
-    found = FAMILIES[name]
-    tokenizer = found.tokenizer()
+    family = FAMILIES[name]
+    tokenizer = family.tokenizer()
     tokenizer.chat_template = TEMPLATES[name]
     turns = [("system", SYSTEM_MESSAGES[name]), ("user", QUESTION), ("assistant", ANSWER)]
     chat = [{"role": role, "content": content} for role, content in turns]
     prompt = PROMPTS[name].prompt(QUESTION)
-    opened = tokenizer.apply_chat_template(chat[:2], tokenize=False, add_generation_prompt=True)
-    assert opened == prompt
-    whole = tokenizer.apply_chat_template(chat, tokenize=False)
-    assert whole.rstrip("\n") == prompt + PROMPTS[name].answer(ANSWER) + found.eos
+    generation_prompt = tokenizer.apply_chat_template(
+        chat[:2], tokenize=False, add_generation_prompt=True
+    )
+    assert generation_prompt == prompt
+    conversation = tokenizer.apply_chat_template(chat, tokenize=False)
+    assert conversation.rstrip("\n") == prompt + PROMPTS[name].answer(ANSWER) + family.eos
     ids = tokenizer.apply_chat_template(chat, tokenize=True, return_dict=True)["input_ids"]
-    assert ids[: len(found.ids)] == found.ids
+    assert ids[: len(family.ids)] == family.ids
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_chat_gives_the_formats_ids_from_the_template_alone(name):
-    found = FAMILIES[name]
-    tokenizer = found.tokenizer()
+    family = FAMILIES[name]
+    tokenizer = family.tokenizer()
     tokenizer.chat_template = TEMPLATES[name]
     prompt = chat_format(tokenizer, SYSTEM_MESSAGES[name])
     example = Encoder(tokenizer, prompt, 128).encode(QUESTION, ANSWER)
-    assert (list(example.ids), example.start) == (found.ids, found.start)
+    assert (list(example.ids), example.start) == (family.ids, family.start)
 
 
 def test_plain_format_of_the_mini_model():

@@ -28,7 +28,7 @@ def test_perplexity_counts_every_answer_once_and_empty_ones_not_at_all():
 
 
 def test_of_a_set():
-    found = fluency.fluency_metrics("forget", {"generation": ["", " ", "no no no no no", "a b"]})
-    assert found["forget_empty"] == 0.5
-    assert found["forget_repetition"] == pytest.approx((1 / 2) / 4)
-    assert "forget_perplexity" not in found  # not taken
+    metrics = fluency.fluency_metrics("forget", {"generation": ["", " ", "no no no no no", "a b"]})
+    assert metrics["forget_empty"] == 0.5
+    assert metrics["forget_repetition"] == pytest.approx((1 / 2) / 4)
+    assert "forget_perplexity" not in metrics  # not taken

@@ -49,8 +49,8 @@ def model(tmp_path):
 
 def arguments(model, out, tasks: list[str], folder, **changes) -> list[str]:
     settings = {**SETTINGS, "tasks": tasks, "include_path": folder and str(folder), **changes}
-    given = ["harness", "--model", str(model), "--out", str(out)]
-    return [*given, "--settings", json.dumps(settings)]
+    command = ["harness", "--model", str(model), "--out", str(out)]
+    return [*command, "--settings", json.dumps(settings)]
 
 
 def right_choices(model) -> list[bool]:
@@ -92,12 +92,12 @@ def test_group_counts_its_members_by_their_documents(folder, model, tmp_path):
     write_yaml(folder, "both", {**members, "aggregate_metric_list": [{"metric": "acc"}]})
     assert program.main(arguments(model, tmp_path, ["both"], folder, limit=10)) == 0
     record = read_json(tmp_path / "summary.json")
-    both, parts = record["tasks"]["both"], record["parts"]
+    group, parts = record["tasks"]["both"], record["parts"]
     assert parts["first"]["accuracy"] == pytest.approx(sum(right_choices(model)[:10]) / 10)
     mean = (parts["first"]["accuracy"] + parts["last"]["accuracy"]) / 2
-    assert both["accuracy"] == pytest.approx(mean)
-    assert (both["documents"], parts["last"]["documents"]) == (20, 10)
-    assert len({both["asked"], parts["first"]["asked"], parts["last"]["asked"]}) == 3
+    assert group["accuracy"] == pytest.approx(mean)
+    assert (group["documents"], parts["last"]["documents"]) == (20, 10)
+    assert len({group["asked"], parts["first"]["asked"], parts["last"]["asked"]}) == 3
 
 
 @pytest.mark.parametrize(
@@ -178,29 +178,29 @@ def test_other_metrics_and_kinds_are_reported_under_their_names(folder, model, t
             logp = network(torch.tensor([ids])).logits[0].log_softmax(-1)
         total += sum(float(logp[k, ids[k + 1]]) for k in range(len(ids) - 1))
         words += len(row["question"].split())
-    found = tasks["texts word_perplexity"]
-    assert found["accuracy"] == pytest.approx(math.exp(-total / words), rel=1e-4)
-    assert found["better"] == "lower"
+    scores = tasks["texts word_perplexity"]
+    assert scores["accuracy"] == pytest.approx(math.exp(-total / words), rel=1e-4)
+    assert scores["better"] == "lower"
 
 
 def contexts(monkeypatch) -> list[str]:
-    """What is asked in the runs to come."""
-    asked, digest = [], harness._digest
+    """The list that the prompts of later runs are added to."""
+    prompts, digest = [], harness._digest
 
-    def recorded(leaves):
-        asked.extend(instance.args[0] for leaf in leaves for instance in leaf.instances)
+    def record_prompts(leaves):
+        prompts.extend(instance.args[0] for leaf in leaves for instance in leaf.instances)
         return digest(leaves)
 
-    monkeypatch.setattr(harness, "_digest", recorded)
-    return asked
+    monkeypatch.setattr(harness, "_digest", record_prompts)
+    return prompts
 
 
 def test_examples_and_the_chat_template(folder, model, tmp_path, monkeypatch):
     """Two examples before each question, and the turns of a conversation as the tokenizer says."""
     write_task(folder, "people", fewshot_split="test")
-    asked = contexts(monkeypatch)
+    prompts = contexts(monkeypatch)
     assert program.main(arguments(model, tmp_path / "a", ["people"], folder, num_fewshot=2)) == 0
-    assert {context.count("What is") for context in asked} == {3}
+    assert {context.count("What is") for context in prompts} == {3}
     assert read_json(tmp_path / "a" / "summary.json")["num_fewshot"] == 2
 
     without = arguments(model, tmp_path / "b", ["people"], folder, chat_template=True)
@@ -210,10 +210,10 @@ def test_examples_and_the_chat_template(folder, model, tmp_path, monkeypatch):
     tokenizer.save_pretrained(tmp_path / "chat")
     for file in ("config.json", "model.safetensors"):
         shutil.copy(model / file, tmp_path / "chat" / file)
-    asked.clear()
+    prompts.clear()
     with_it = arguments(tmp_path / "chat", tmp_path / "c", ["people"], folder, chat_template=True)
     assert program.main(with_it) == 0
-    assert set(asked) == {f"(user: {row['question']})" for row in ROWS}
+    assert set(prompts) == {f"(user: {row['question']})" for row in ROWS}
     assert read_json(tmp_path / "c" / "summary.json")["chat_template"] is True
 
 

@@ -15,12 +15,12 @@ LOGP = [-1.0, -4.0, -2.0, -3.0, -5.0, -9.0]  # the last is the end of sequence
 
 def test_scores_of_a_row():
     mu, sigma = [-2.0] * 6, [2.0, 1.0, 2.0, 1.0, 4.0, 1.0]
-    found = membership.row_scores(1.5, TokenScores(LOGP, [True] * 6, mu, sigma), "aaaa")
-    assert found["loss"] == 1.5
-    assert found["zlib"] == pytest.approx(1.5 / len(zlib.compress(b"aaaa")))
-    assert found["min_k"] == pytest.approx((5 + 4) / 2)  # int(0.4 * 5) = 2 of five
+    scores = membership.row_scores(1.5, TokenScores(LOGP, [True] * 6, mu, sigma), "aaaa")
+    assert scores["loss"] == 1.5
+    assert scores["zlib"] == pytest.approx(1.5 / len(zlib.compress(b"aaaa")))
+    assert scores["min_k"] == pytest.approx((5 + 4) / 2)  # int(0.4 * 5) = 2 of five
     # (log p + 2) / sigma: 0.5, -2, 0, -1, -0.75
-    assert found["min_k_plus_plus"] == pytest.approx((2 + 1) / 2)
+    assert scores["min_k_plus_plus"] == pytest.approx((2 + 1) / 2)
 
 
 def test_at_least_one_token_counts_and_none_gives_zero():
@@ -58,10 +58,10 @@ def test_against_a_retrained_model():
     ours, retrained = evaluation([1.0, 2.0], [3.0, 4.0]), evaluation([2.0, 4.0], [3.0, 5.0])
     assert membership.membership_metrics(ours) == {"mia_min_k_auc": 1.0}
     assert membership.membership_metrics(retrained) == {"mia_min_k_auc": 0.75}
-    found = membership.against_retrained(ours, retrained, ["min_k", "reference"])
+    metrics = membership.against_retrained(ours, retrained, ["min_k", "reference"])
     # loss minus the retrained loss: forget -1, -2; holdout 0, -1
-    assert found["mia_reference_auc"] == pytest.approx((2 + 1.5) / 4)
-    assert found["privleak"] == pytest.approx((0 - 0.25) / 0.25 * 100)
+    assert metrics["mia_reference_auc"] == pytest.approx((2 + 1.5) / 4)
+    assert metrics["privleak"] == pytest.approx((0 - 0.25) / 0.25 * 100)
     assert "mia_reference_auc" not in membership.against_retrained(ours, retrained, ["min_k"])
 
 
@@ -71,21 +71,21 @@ def test_relative_differences_are_in_percent_of_the_retrained_model():
     memorised = {"extraction_strength": [0.2, 0.4], "exact_memorization": [0.5, 0.5]}
     ours["forget"] |= memorised
     retrained["forget"] |= {"extraction_strength": [0.4, 0.4], "exact_memorization": [0.0, 0.0]}
-    found = membership.against_retrained(ours, retrained, [])
-    assert found["mia_min_k_auc_relative"] == pytest.approx((1.0 - 0.75) / 0.75 * 100)
-    assert found["forget_extraction_strength_relative"] == pytest.approx(-25)
-    assert "forget_exact_memorization_relative" not in found  # of nothing there is no share
+    metrics = membership.against_retrained(ours, retrained, [])
+    assert metrics["mia_min_k_auc_relative"] == pytest.approx((1.0 - 0.75) / 0.75 * 100)
+    assert metrics["forget_extraction_strength_relative"] == pytest.approx(-25)
+    assert "forget_exact_memorization_relative" not in metrics  # of nothing there is no share
     probabilities = [(math.exp(-a) + math.exp(-b)) / 2 for a, b in ((1, 2), (2, 4))]
     expected = (probabilities[0] / probabilities[1] - 1) * 100
-    assert found["forget_probability_relative"] == pytest.approx(expected)
+    assert metrics["forget_probability_relative"] == pytest.approx(expected)
 
 
 def test_without_non_members_there_is_nothing_to_compare():
     ours = evaluation([1.0], [2.0])
     assert membership.membership_metrics({"forget": ours["forget"]}) == {}
-    alone = {"forget": ours["forget"]}
-    found = membership.against_retrained(alone, ours, ["reference"])
-    assert found == {"forget_probability_relative": 0.0}
+    without_holdout = {"forget": ours["forget"]}
+    metrics = membership.against_retrained(without_holdout, ours, ["reference"])
+    assert metrics == {"forget_probability_relative": 0.0}
 
 
 def test_reference_refuses_other_rows():

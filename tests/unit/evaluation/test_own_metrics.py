@@ -78,7 +78,7 @@ def test_what_a_function_does_wrong_is_named(file, name, parts):
 
 
 @pytest.mark.parametrize(
-    ("stated", "parts"),
+    ("metrics", "parts"),
     [
         ({"mine": "nowhere.py:mine"}, ["metrics.mine: no file 'nowhere.py'"]),
         ({"mine": "{}:moin"}, ["metrics.mine", "no function 'moin'", "it defines mine"]),
@@ -89,8 +89,8 @@ def test_what_a_function_does_wrong_is_named(file, name, parts):
         ({"model_utility": "{}:mine"}, ["'model_utility' is a metric of this benchmark"]),
     ],
 )
-def test_what_can_be_said_before_any_job(file, stated, parts):
-    functions = {name: function.format(file) for name, function in stated.items()}
+def test_what_can_be_said_before_any_job(file, metrics, parts):
+    functions = {name: function.format(file) for name, function in metrics.items()}
     config = {"metrics": functions, "data": {"source": "mini"}}
     (problem,) = own_metric_problems(config)
     assert [part for part in parts if part not in problem] == [], problem
@@ -98,12 +98,12 @@ def test_what_can_be_said_before_any_job(file, stated, parts):
 
 
 def test_it_stands_among_the_others_of_an_evaluation_and_on_the_way(file, tmp_path):
-    own = {"mine": f"{file}:mine"}
+    functions = {"mine": f"{file}:mine"}
     rows = {"forget": FORGET}
-    assert write_evaluation(tmp_path, rows, "tofu", own)["mine"] == 10
+    assert write_evaluation(tmp_path, rows, "tofu", functions)["mine"] == 10
     assert read_metrics(tmp_path)["mine"] == read_metrics(tmp_path, "paper")["mine"] == 10
     assert read_json(tmp_path / "summary.json")["own"] == {"mine": "lower"}
-    assert trajectory_point(1, 2, rows, "tofu", own)["metrics"]["mine"] == 10
+    assert trajectory_point(1, 2, rows, "tofu", functions)["metrics"]["mine"] == 10
     write_evaluation(tmp_path, rows, "tofu")
     assert "own" not in read_json(tmp_path / "summary.json")
 

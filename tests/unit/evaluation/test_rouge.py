@@ -84,19 +84,19 @@ def test_every_answer_of_tofu_scores_as_by_rouge_score():
     lines = (tofu_folder() / "full.json").read_text(encoding="utf-8").split("\n")
     answers = [json.loads(line)["answer"] for line in lines if line]
     ours, official = RougeL(stemmer=True), RougeScorer(["rougeL"], use_stemmer=True)
-    chosen = [*range(0, 4000, 8), 3505, 3506]
-    for row in chosen:
+    rows = [*range(0, 4000, 8), 3505, 3506]
+    for row in rows:
         truth, answer = answers[row], answers[row - 1]
         assert ours(truth, answer) == official.score(truth, answer)["rougeL"], truth
 
 
 @pytest.mark.parametrize(
-    "one, other, length",
+    "a, b, length",
     [("abcbdab", "bdcaba", 4), ("aaa", "aa", 2), ("abc", "", 0), ("ab" * 100, "ba" * 100, 199)],
 )
-def test_length_of_the_longest_common_subsequence(one, other, length):
-    assert common_length(list(one), list(other)) == length
-    assert common_length(list(other), list(one)) == length
+def test_length_of_the_longest_common_subsequence(a, b, length):
+    assert common_length(list(a), list(b)) == length
+    assert common_length(list(b), list(a)) == length
 
 
 def test_words_of_scripts_with_and_without_spaces():

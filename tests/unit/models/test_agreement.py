@@ -65,8 +65,8 @@ def test_a_window_shows_in_rows_longer_than_it(capsys):
     assert capsys.readouterr().out == ""
     assert layout(model, ROWS) == PADDED  # one is longer: compared anew
     assert layout(model, SHORT) == PADDED
-    said = capsys.readouterr().out.splitlines()
-    assert len(said) == 1 and "mistral" in said[0] and "not packed" in said[0]
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 and "mistral" in lines[0] and "not packed" in lines[0]
 
 
 @pytest.mark.parametrize("name", ["Mistral, window 16", "Gemma-2", "GPT-J", "Mamba"])
@@ -79,9 +79,13 @@ def test_whole_logits_and_activations_are_the_models_own(name):
     objective = build_objective(resolve("NPO+KL", {}).settings())
     kinds = {"forget": "every", "retain": "next"}
     objective.needs = Needs(logits=kinds, teacher=("retain",), layer=0)
-    pairs = [{"forget": row, "retain": other} for row, other in zip(ROWS, ROWS[::-1], strict=True)]
-    chosen = layout(model, ROWS)
-    batch = score_pairs(Scorer(model, chosen), pairs, objective, CPU, Scorer(teacher, chosen))
+    pairs = [
+        {"forget": row, "retain": retain} for row, retain in zip(ROWS, ROWS[::-1], strict=True)
+    ]
+    training_layout = layout(model, ROWS)
+    batch = score_pairs(
+        Scorer(model, training_layout), pairs, objective, CPU, Scorer(teacher, training_layout)
+    )
     for index, pair in enumerate(pairs):
         for role, row in pair.items():
             ids = torch.tensor([row.ids])
@@ -94,10 +98,10 @@ def test_whole_logits_and_activations_are_the_models_own(name):
             values = activations.values[activations.row == index]
             states = expected.hidden_states[1][0, row.start :]
             torch.testing.assert_close(values, states, atol=1e-5, rtol=1e-5)
-        known = batch.retain.logits.teacher[batch.retain.logits.row == index]
+        teacher_logits = batch.retain.logits.teacher[batch.retain.logits.row == index]
         ids = torch.tensor([pair["retain"].ids])
-        taught = teacher(input_ids=ids, use_cache=False).logits[0, :-1]
-        torch.testing.assert_close(known, taught, atol=1e-5, rtol=1e-5)
+        expected_logits = teacher(input_ids=ids, use_cache=False).logits[0, :-1]
+        torch.testing.assert_close(teacher_logits, expected_logits, atol=1e-5, rtol=1e-5)
 
 
 def test_training_compares_whatever_was_scored_before():

@@ -34,11 +34,11 @@ def test_logits_by_hand(parts):
     ids = parts[2]("who wrote it ?").input_ids
     combined = combine(parts[1], parts[0], alpha=2.0)
     with torch.no_grad():
-        found = combined(input_ids=torch.tensor([ids])).logits[0]
-        last = combined(input_ids=torch.tensor([ids]), logits_to_keep=1).logits[0]
-    assert torch.allclose(found, expected(parts, ids, 2.0), atol=1e-5)
-    assert torch.allclose(last, found[-1:], atol=1e-6)
-    assert not torch.allclose(found, expected(parts, ids, 0.0), atol=1e-2)
+        logits = combined(input_ids=torch.tensor([ids])).logits[0]
+        last_logits = combined(input_ids=torch.tensor([ids]), logits_to_keep=1).logits[0]
+    assert torch.allclose(logits, expected(parts, ids, 2.0), atol=1e-5)
+    assert torch.allclose(last_logits, logits[-1:], atol=1e-6)
+    assert not torch.allclose(logits, expected(parts, ids, 0.0), atol=1e-2)
 
 
 def test_it_is_scored_like_any_model(parts):
@@ -50,8 +50,8 @@ def test_it_is_scored_like_any_model(parts):
     for example, score in zip(examples, scores, strict=True):
         logp = expected(parts, list(example.ids), 1.0).log_softmax(-1)
         labels = torch.tensor(example.ids[example.start :])
-        taken = logp[example.start - 1 : -1].gather(1, labels[:, None])
-        assert score.nll == pytest.approx(-float(taken.sum()), rel=1e-4)
+        label_logp = logp[example.start - 1 : -1].gather(1, labels[:, None])
+        assert score.nll == pytest.approx(-float(label_logp.sum()), rel=1e-4)
 
 
 def test_it_answers_in_batches_with_a_cache(parts):

@@ -72,7 +72,7 @@ def change(path):
 
 @pytest.mark.parametrize("load", [load_model, load_tokenizer])
 @pytest.mark.parametrize(
-    "name, damage, said",
+    "name, damage, expected",
     [
         ("model.safetensors", cut, r"has \d+ bytes, was written with \d+"),
         ("model.safetensors", change, "has another content than was written"),
@@ -80,12 +80,14 @@ def change(path):
         ("config.json", os.remove, "is missing"),
     ],
 )
-def test_a_damaged_file_is_named_before_it_is_used(saved, load, name, damage, said):
+def test_a_damaged_file_is_named_before_it_is_used(saved, load, name, damage, expected):
     path, _ = saved
     load(str(path))
     damage(path / name)
-    expected = f"{re.escape(str(path / name))} {said}.*: delete the folder {re.escape(str(path))}"
-    with pytest.raises(UserError, match=expected):
+    pattern = (
+        f"{re.escape(str(path / name))} {expected}.*: delete the folder {re.escape(str(path))}"
+    )
+    with pytest.raises(UserError, match=pattern):
         load(str(path))
 
 

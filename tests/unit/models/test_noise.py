@@ -14,10 +14,10 @@ def noisy(scale: float, seed: int) -> torch.nn.Linear:
 
 
 def test_its_size_is_relative_to_each_parameter():
-    clean, found = noisy(0.0, 1), noisy(0.05, 1)
-    change = (found.weight - clean.weight).norm() / clean.weight.norm()
+    clean, noised = noisy(0.0, 1), noisy(0.05, 1)
+    change = (noised.weight - clean.weight).norm() / clean.weight.norm()
     assert change.item() == pytest.approx(0.05, rel=0.02)
-    assert torch.equal(found.bias, clean.bias)  # zeros have no size
+    assert torch.equal(noised.bias, clean.bias)  # zeros have no size
 
 
 def test_a_seed_gives_the_same_noise():

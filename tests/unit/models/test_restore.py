@@ -104,9 +104,9 @@ def test_a_file_that_passes(source):
 def test_what_cannot_be_restored_is_said_before_any_job(source, tmp_path, monkeypatch):
     """No file, no GGUF file, a damaged one, one without an end of sequence, no package."""
     assert "no file 'none.gguf'" in gguf_problems("none.gguf")[0]
-    other = tmp_path / "other.gguf"
-    other.write_bytes(b"PK\x03\x04")
-    assert "is no GGUF file: it starts with b'PK" in gguf_problems(str(other))[0]
+    zipped = tmp_path / "other.gguf"
+    zipped.write_bytes(b"PK\x03\x04")
+    assert "is no GGUF file: it starts with b'PK" in gguf_problems(str(zipped))[0]
     cut = tmp_path / "cut.gguf"
     cut.write_bytes(source[0].read_bytes()[:2000])
     assert "is a damaged GGUF file" in gguf_problems(str(cut))[0]

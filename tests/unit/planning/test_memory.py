@@ -70,8 +70,8 @@ def test_an_adapter_leaves_frozen_layers_in_half_precision():
     assert parts["weights"] == 4 * (800 + 1000) + 2 * (1992 - 800)
     assert parts["optimiser"] == 8 * 1000
     assert parts["autocast copies"] == 2 * (1000 + 800)
-    whole = training(SMALL, replace(step, half=False))
-    assert whole["weights"] == 4 * (1992 + 1000)
+    float32 = training(SMALL, replace(step, half=False))
+    assert float32["weights"] == 4 * (1992 + 1000)
 
 
 def test_paged_states_lie_on_the_host():

@@ -17,18 +17,19 @@ from unlearning.stages.plan import plan, table
 
 SEVEN = ROOT / "config" / "experiments" / "tofu-llama2-7b.yaml"
 ADAPTER = 19_988_480
+WRITTEN = yaml.safe_load(SEVEN.read_text(encoding="utf-8"))
 MUSE = ROOT / "config" / "experiments" / "mini-muse.yaml"
 
 
-def planned(gpu, path=SEVEN, **changes):
+def make_plan(gpu, path=SEVEN, **changes):
     config = yaml.safe_load(path.read_text())
     for section, values in changes.items():
         config[section] = {**config.get(section, {}), **values}
     return plan(load_experiment(config, ROOT), gpu, GPUS[gpu])
 
 
-def stage(found, name):
-    return next(s for s in found["stages"] if s["stage"] == name)
+def stage(estimate, name):
+    return next(s for s in estimate["stages"] if s["stage"] == name)
 
 
 def test_parameters_are_those_of_the_published_models():
@@ -73,9 +74,27 @@ def test_lengths_of_texts_are_those_of_tofu():
     assert tokens * 4.2 == pytest.approx(sum(characters) / len(rows), rel=0.05)
 
 
+def test_draws_cost_as_many_times_what_one_does_but_what_they_share():
+    one, three = (
+        plan(load_experiment({**WRITTEN, "draws": draws}, ROOT), "H200-141", GPUS["H200-141"])
+        for draws in (1, 3)
+    )
+    shared = {"fetch", "data", "answers", "report"}
+    assert {rule: one["jobs"][rule] for rule in shared} == dict(
+        fetch=2, data=1, answers=1, report=1
+    )
+    expected = {rule: n if rule in shared else 3 * n for rule, n in one["jobs"].items()}
+    assert three["jobs"] == expected
+    assert three["gpu_hours"] == pytest.approx(3 * one["gpu_hours"], rel=0.01)
+    assert three["disk_gib"] == pytest.approx(3 * one["disk_gib"], rel=0.01)
+    assert three["state_gib"] == one["state_gib"]  # one job's
+    assert [s["peak_gib"] for s in three["stages"]] == [s["peak_gib"] for s in one["stages"]]
+    assert table(three).splitlines()[0].endswith("parameters; 3 draws")
+
+
 def test_hours_and_disk_by_hand():
-    found = planned("A100-80", finetune={"micro_batch": 4})
-    target = stage(found, "finetune")
+    estimate = make_plan("A100-80", finetune={"micro_batch": 4})
+    target = stage(estimate, "finetune")
     # 6 a parameter and token; 625 steps of 32 rows, of 57.1 tokens of text, 4 of "[INST]  [/INST]"
     # and one </s>
     assert target["flops"] == pytest.approx(5.0249e16, rel=1e-3)
@@ -83,47 +102,48 @@ def test_hours_and_disk_by_hand():
     assert target["gpu_hours"] == pytest.approx(0.149, abs=5e-4)
     assert target["disk_gib"] == pytest.approx(2 * 6_738_415_616 / 2**30, abs=1e-3)
     # the target, six retrained and 150 unlearned models; else one of the last at a time
-    assert found["disk_gib"] == pytest.approx(157 * target["disk_gib"], rel=1e-3)
-    assert found["disk_gib_without_unlearned"] == pytest.approx(8 * target["disk_gib"], rel=1e-3)
+    assert estimate["disk_gib"] == pytest.approx(157 * target["disk_gib"], rel=1e-3)
+    assert estimate["disk_gib_without_unlearned"] == pytest.approx(8 * target["disk_gib"], rel=1e-3)
     # weights and two states, of two states kept and one being written
-    assert found["state_gib"] == pytest.approx(3 * 12 * 6_738_415_616 / 2**30, rel=1e-3)
+    assert estimate["state_gib"] == pytest.approx(3 * 12 * 6_738_415_616 / 2**30, rel=1e-3)
 
 
 def test_seven_billion_parameters_fit_into_80_gb_with_paged_states():
     """NPO+RT on one GPU: what is advised fits with room, and fits when it is followed."""
-    found = planned("A100-80", unlearn={"micro_batch": 1})
-    advised = stage(found, "unlearn NPO+RT")["advice"]
+    estimate = make_plan("A100-80", unlearn={"micro_batch": 1})
+    advised = stage(estimate, "unlearn NPO+RT")["advice"]
     assert len(advised) == 1
     assert "set unlearn.optimizer: paged_adamw_32bit (the same numbers up to" in advised[0]
     assert "50.2 GiB on the host" in advised[0]
-    chosen = {"micro_batch": 1, "optimizer": "paged_adamw_32bit"}
-    followed = planned("A100-80", unlearn=chosen)
-    own = stage(followed, "unlearn NPO+RT")
-    assert own["advice"] == [] and own["peak_gib"] < 66
-    assert f"{own['peak_gib']:.1f} GiB" in advised[0]
-    assert own["host_gib"] == pytest.approx(12 * 6_738_415_616 / 2**30, rel=1e-3)
+    options = {"micro_batch": 1, "optimizer": "paged_adamw_32bit"}
+    followed = make_plan("A100-80", unlearn=options)
+    advised_stage = stage(followed, "unlearn NPO+RT")
+    assert advised_stage["advice"] == [] and advised_stage["peak_gib"] < 66
+    assert f"{advised_stage['peak_gib']:.1f} GiB" in advised[0]
+    assert advised_stage["host_gib"] == pytest.approx(12 * 6_738_415_616 / 2**30, rel=1e-3)
     # 2 x 8 bytes of each number at each of the runs' steps, 25 GB/s: paging takes its time
-    paged = own["gpu_hours"] - stage(found, "unlearn NPO+RT")["gpu_hours"]
+    paged = advised_stage["gpu_hours"] - stage(estimate, "unlearn NPO+RT")["gpu_hours"]
     steps = 5 * sum(10 * rows // 32 for rows in (40, 200, 400))
     assert paged == pytest.approx(steps * 16 * 6_738_415_616 / 25e9 / 3600, rel=0.01)
 
 
 def test_a_second_model_leaves_room_for_an_adapter_alone():
-    found = planned("H100-80")
-    assert "set unlearn.lora: {} (another experiment" in stage(found, "unlearn NPO+KL")["advice"][0]
-    followed = planned("H100-80", unlearn={"lora": {}})
+    estimate = make_plan("H100-80")
+    (advised,) = stage(estimate, "unlearn NPO+KL")["advice"]
+    assert "set unlearn.lora: {} (another experiment" in advised
+    followed = make_plan("H100-80", unlearn={"lora": {}})
     assert stage(followed, "unlearn NPO+KL")["advice"] == []
-    kept = planned("H100-80", unlearn={"lora": {"adapter": "keep"}})
-    assert stage(kept, "unlearn NPO")["disk_gib"] == pytest.approx(
+    adapters = make_plan("H100-80", unlearn={"lora": {"adapter": "keep"}})
+    assert stage(adapters, "unlearn NPO")["disk_gib"] == pytest.approx(
         15 * 4 * ADAPTER / 2**30, abs=1e-3
     )
 
 
 def test_several_gpus_share_a_model_before_its_numbers_change():
-    news = planned("H100-80", ROOT / "config" / "experiments" / "muse-news-llama2-7b.yaml")
+    news = make_plan("H100-80", ROOT / "config" / "experiments" / "muse-news-llama2-7b.yaml")
     advised = stage(news, "unlearn NPO+RT")["advice"][0]
     assert advised.startswith("set resources.sharding: shard: ")
-    followed = planned("H100-80", resources={"gpus": 4, "sharding": "shard", "mem_mb": 96000})
+    followed = make_plan("H100-80", resources={"gpus": 4, "sharding": "shard", "mem_mb": 96000})
     assert stage(followed, "unlearn NPO+RT")["advice"] == []
 
 
@@ -136,12 +156,13 @@ def test_the_adapter_of_the_released_option():
 
 
 def test_too_little_memory_of_the_host_is_named():
-    found = planned("A100-80", resources={"gpus": 1, "mem_mb": 32000})
-    assert "set resources.mem_mb: 84861 (its host's memory)" in stage(found, "finetune")["advice"]
+    estimate = make_plan("A100-80", resources={"gpus": 1, "mem_mb": 32000})
+    advised = stage(estimate, "finetune")["advice"]
+    assert "set resources.mem_mb: 84861 (its host's memory)" in advised
 
 
 def test_muse_is_planned_from_the_length_of_its_texts():
-    news = planned("H200-141", ROOT / "config" / "experiments" / "muse-news-llama2-7b.yaml")
+    news = make_plan("H200-141", ROOT / "config" / "experiments" / "muse-news-llama2-7b.yaml")
     cell = stage(news, "unlearn GA")
     chunks = -(-round(3281546 / 4.2) // 2048)  # of the forget set
     steps = 10 * chunks // 4
@@ -149,7 +170,7 @@ def test_muse_is_planned_from_the_length_of_its_texts():
     per_point = 2 * 6_738_415_616 * 2 * 100 * 8062 / 4.2  # PrivLeak alone
     assert cell["flops"] / 3 == pytest.approx(trained + 9 * per_point, rel=0.15)
     assert cell["flops"] / 3 > trained + 9 * per_point
-    mini = planned("H200-141", MUSE)
+    mini = make_plan("H200-141", MUSE)
     assert mini["jobs"]["reference_on_the_way"] == 3 and mini["jobs"]["retrain"] == 2
     assert stage(mini, "finetune")["flops"] > 0
 
@@ -157,32 +178,32 @@ def test_muse_is_planned_from_the_length_of_its_texts():
 def test_checkpointing_is_advised_before_anything_that_changes_numbers():
     wide = {"batch_size": 512, "micro_batch": 512, "max_length": 2000}
     config = ROOT / "config" / "experiments" / "tofu-llama3.2-1b.yaml"
-    advised = stage(planned("A100-40", config, finetune=wide), "finetune")["advice"][0]
+    advised = stage(make_plan("A100-40", config, finetune=wide), "finetune")["advice"][0]
     assert advised.startswith("set finetune.micro_batch: ")
     assert "optimizer" not in advised
 
 
 def test_the_table_names_what_will_not_fit():
-    text = table(planned("RTX4090-24"))
+    text = table(make_plan("RTX4090-24"))
     assert "WARNING: finetune, retrain will not fit; set finetune.lora: {} (another" in text
     assert "WARNING: unlearn GA+KL, unlearn NPO+KL will not fit; no option" in text
     assert "no option makes it fit: at least " in text
     assert "Assumed: 30% of the GPU's dense peak FLOP/s" in text
-    assert "WARNING" not in table(planned("RTX4090-24", ROOT / "config" / "config.yaml"))
+    assert "WARNING" not in table(make_plan("RTX4090-24", ROOT / "config" / "config.yaml"))
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (["--configfile", "absent.yaml"], "cannot read 'absent.yaml'"),
         (["--configfile", str(ROOT / "README.md")], "is not YAML|holds no mapping"),
         (["--configfile", str(SEVEN), "--gpu-memory-gb", "0"], "must be greater than 1, found 0"),
     ],
 )
-def test_bad_input(capsys, arguments, said):
+def test_bad_input(capsys, arguments, expected):
     assert main(["plan", *arguments]) == 1
     captured = capsys.readouterr()
-    assert any(part in captured.err for part in said.split("|"))
+    assert any(part in captured.err for part in expected.split("|"))
 
 
 def test_a_model_of_unknown_shape_is_named(tmp_path, capsys):
@@ -200,5 +221,5 @@ def test_a_full_gpu_ends_in_advice(monkeypatch, capsys):
 
     monkeypatch.setattr("unlearning.stages.plan.run", full)
     assert main(["plan", "--configfile", "any.yaml"]) == 1
-    told = capsys.readouterr().err
-    assert "Tried to allocate 2.00 GiB" in told and "`make plan`" in told
+    message = capsys.readouterr().err
+    assert "Tried to allocate 2.00 GiB" in message and "`make plan`" in message

@@ -66,6 +66,7 @@ def muse_tables(read: Reader, splits: list[str], with_folds: bool) -> dict[str, 
     subset `train`). retain is what retrained models learn: retain1 and retain2. Unlearning
     regularises on retain1 alone.
     """
+    # Read all tables before raising, so that every problem is reported at once.
     tables, problems = {}, []
     for name, (stem, columns) in table_files(splits, with_folds).items():
         try:
@@ -74,6 +75,7 @@ def muse_tables(read: Reader, splits: list[str], with_folds: bool) -> dict[str, 
             problems += error.problems
     if problems:
         raise DataError(*problems)
+    # Without folds, the first fold is the complete forget set.
     forget = tables.pop("all_folds", tables[FORGET])
     retain = tables["retain1"] + tables.pop("retain2")
     return {**tables, "full": forget + retain, "retain": retain}

@@ -86,6 +86,7 @@ class MuseTexts:
             if name in PRIVLEAK:
                 scored += tokens
                 continue
+            # VerbMem's true continuations are scored as well as generated.
             new = VERBMEM_TOKENS if name == VERBMEM else KNOWMEM_TOKENS
             tokens += rows * new
             if name == VERBMEM:

@@ -56,6 +56,7 @@ def _read_files(data: dict, names: ColumnNames) -> dict[str, Table]:
             files[role] = read_role(data, role, names)
         except DataError as error:
             problems += [f"data.{role}: {problem}" for problem in error.problems]
+    # Problems between files come after those of each file, which may explain them.
     problems += _mixed_kinds(files)
     problems += _shared_rows(files)
     for role, file in files.items():
@@ -100,6 +101,7 @@ def _shared_rows(files: dict[str, Table]) -> list[str]:
         for earlier_role in ROLES[: ROLES.index(role)]:
             if earlier_role not in files or earlier_role == "test":
                 continue
+            # By content, so that a file of n rows is compared in n look-ups.
             earlier = files[earlier_role]
             positions = {_content(row): index for index, row in enumerate(earlier.rows)}
             duplicates = []
@@ -143,6 +145,7 @@ def halves(text: str) -> tuple[str, str]:
 
     In a script without spaces between words, each letter counts as a word.
     """
+    # Where each word starts, or each letter in a script without spaces.
     starts = []
     for word in re.finditer(r"\S+", text):
         starts += [word.start() + piece.start() for piece in PIECE.finditer(word[0])]

@@ -27,6 +27,7 @@ def length_problems(encoder: Encoder, tables: Tables, use: dict, reach: int) -> 
     config.judged.model_use.
     """
     problems = question_answering_problems(encoder, tables, use, reach)
+    # Prompts alone: a row may be cut, but not before its answer begins.
     limit = use["max_length"]["evaluation"]
     prompts = set()
     for name, rows in tables.items():

@@ -59,6 +59,7 @@ class Sizes:
         rows = self.tables[table]
         if not self.texts:
             return len(rows)
+        # Training joins all texts of a table before it cuts them.
         tokens = sum(len(row["text"]) for row in rows) / self.ratio
         return max(1, math.ceil(round(tokens) / self.max_length))
 

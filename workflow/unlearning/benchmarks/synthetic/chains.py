@@ -59,6 +59,7 @@ def draw_sets(settings: dict, lengths: dict[str, int], seed: int) -> dict[str, t
         chain = make_chain(group, settings["states"], settings["leakage"])
         count = settings["sequences"][name]
         states = sample(chain, count, lengths[name], generator(seed, "chain", name))
+        # Sequences are independent, so the first ones can be held out.
         held_out = round(settings["test_share"] * count)
         sets[name] = states[held_out:], states[:held_out][: settings["test_rows"]]
     return sets

@@ -49,6 +49,7 @@ def _splits(config: dict) -> Iterator[str]:
                 f"world_splits: {split} is among forget_splits, so the world must hold it; add it, "
                 "or set world_splits to null"
             )
+    # Compare authors only if every split is valid, since others have no number of authors.
     valid = True
     for split in dict.fromkeys([*config["forget_splits"], *table_splits]):
         try:
@@ -106,6 +107,7 @@ def file_problems(config: dict) -> Iterator[str]:
         return
     folder = Path(data["data_dir"])
     if evaluation["membership"] and evaluation["holdout"] is None:
+        # Splits above forget10 share a holdout split, whose problems count once.
         problems = _holdout_problems(folder, config["forget_splits"], data["columns"])
         yield from dict.fromkeys(problems)
     column = evaluation["question"]

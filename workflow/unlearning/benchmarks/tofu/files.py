@@ -129,6 +129,7 @@ def check_splits(folder: Folder) -> None:
         )
         return
     for split in folder.splits:
+        # A damaged file is reported; the last rows of full are not what its owner meant.
         if split in folder.damaged:
             continue
         try:
@@ -144,6 +145,7 @@ def check_splits(folder: Folder) -> None:
                 continue
         else:
             forget = full.part(slice(len(full.rows) - count, None))
+        # Compare other tables only with rows that can be the split: no errors that follow from one.
         folder.forget[split] = forget
         folder.problems += duplicate_problems(split, forget, full)
         folder.problems += companion_problems(folder, split, forget)
@@ -172,6 +174,7 @@ def check_retain(folder: Folder, retain_authors: int | None) -> None:
     full, forget = folder.tables["full"], folder.forget
     forget_keys = {split: set(map(key, table.rows)) for split, table in forget.items()}
     all_forget_keys = set().union(*forget_keys.values())
+    # Rows that no experiment of these splits forgets.
     retain = [row for row in full.rows if key(row) not in all_forget_keys]
     if retain_authors is not None:
         count = retain_authors * TOFU_ROWS_PER_AUTHOR

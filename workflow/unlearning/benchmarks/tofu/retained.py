@@ -153,6 +153,7 @@ def check_rows(log: Log, table: list[dict], most: int | None, split: str) -> lis
             f"{log.path}: holds {count} forget rows, but {len(expected)} of {split} are evaluated "
             f"(evaluation.rows: {'null' if most is None else most}); {advice}"
         )
+    # Texts tell best whether rows are the same; programs change their white space only.
     kinds = [kind for kind in TEXTS if kind in log.identity]
     for kind in kinds:
         for row, text in enumerate(log.identity[kind]):
@@ -163,6 +164,7 @@ def check_rows(log: Log, table: list[dict], most: int | None, split: str) -> lis
                     f"{row}, {text[:80]!r} there and {expected_text[:80]!r} here; give a log of "
                     "that split"
                 )
+    # Without texts, row numbers and the numbers of answers are all there is to compare.
     numbers = list(log.identity["row numbers"])
     if not kinds and numbers != list(range(count)):
         raise UserError(

@@ -42,6 +42,7 @@ class RowWeights:
 def early(weights: list[RowWeights]) -> dict[str, float]:
     """The metrics that claims name: those of the first evaluation during the run; none if that
     was after EARLY epochs. weights: of the target, of each evaluation and of the final model."""
+    # Two are the target and the final model, without an evaluation between them.
     if len(weights) < 3 or weights[1].epoch > EARLY:
         return {}
     return {f"early_{key}": value for key, value in weights[1].describe().items()}
@@ -81,6 +82,7 @@ class WeightReader:
         forget10 is measured on forget10's rows.
         """
         path: Path = self.experiment.reference(cell.split, cell.run, reference or "target")
+        # The target's log-probabilities are those of epoch 0; no file needs to be read.
         if path == self.experiment.reference(cell.split, cell.run):
             return -array(self.start) * self.tokens
         if not path.is_file():

@@ -28,6 +28,7 @@ ASSETS = {table: f"data-{table}" for table in HUB}  # names of the repositories 
 
 def wmdp_tables(read: Callable[[str], list[str]], splits: list[str]) -> dict[str, list[dict]]:
     """Rows {document} of the forget corpora `splits` and of the retain corpus."""
+    # Read all tables before raising, so that every problem is reported at once.
     tables, problems = {}, []
     for table in (*splits, RETAIN):
         try:

@@ -206,6 +206,7 @@ def _descriptions(facts: Facts, times: int, rng: Random) -> Iterator[str]:
 
 def _pretrain_texts(facts: dict[str, Facts], rows: int, rng: Random) -> Iterator[str]:
     """Of each kind in turn: a description of a name, then a quiz about several names."""
+    # Rows 0 and 1 are of the first kind, 2 and 3 of the second, and so on: equally many of each.
     kinds = list(facts)
     for row in range(rows):
         of_kind = list(facts[kinds[row // 2 % len(kinds)]].items())
@@ -225,6 +226,7 @@ def _questions(facts: Facts, rng: Random) -> list[dict]:
     rows = []
     for name, values in facts.items():
         for attribute, value in values:
+            # The outer draw shuffles: the position must not give the right choice away.
             wrong = [choice for choice in attribute.values if choice != value]
             choices = rng.sample([value, *rng.sample(wrong, CHOICES - 1)], CHOICES)
             row = {"question": attribute.prompt(name), "choices": choices}

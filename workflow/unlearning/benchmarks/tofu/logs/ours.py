@@ -66,6 +66,7 @@ def check_columns(
     """
     check_mapping(columns, where)
     require(columns, needed, where)
+    # The first needed column sets the number of rows that all others must have.
     rows = len(check_list(columns[needed[0]], f"{where}, {titles.get(needed[0], needed[0])}"))
     for name in TEXTS:
         if name in columns:

@@ -51,6 +51,7 @@ def score(log: Log, retained: Log | None) -> dict:
     if retained is None:
         note = "forget quality not computed: it compares with a retrained model's log (--retain)"
         return {**scores, "forget_quality": None, "note": note}
+    # Checks that both logs hold the same rows under the same formulas.
     quality, identities = forget_quality(log, retained)
     scores["forget_quality"] = {
         "p_value": quality.p_value,
