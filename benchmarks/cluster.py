@@ -46,8 +46,10 @@ def grouping(size: int) -> list[str]:
 def measured(cluster: Cluster, project: Project, config: dict, words: list[str]) -> str:
     """A row of the table: submissions, seconds on the clock, seconds of jobs on nodes."""
     began = time.perf_counter()
-    done = cluster.run(project, config, *evaluations(config), "--retries", "0", *words)
+    run = cluster.start(project, config, *evaluations(config), "--retries", "0", *words)
+    run.process.wait()
     wall = time.perf_counter() - began
+    done = run.result()
     assert done.returncode == 0, done.stdout
     jobs = cluster.jobs(project)
     spans = [times(job) for job in jobs]
