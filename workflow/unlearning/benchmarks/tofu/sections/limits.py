@@ -37,7 +37,12 @@ SHOWN_SIZES = (40, 400)
 PARTS = (4, 2)  # a quarter and a half of the rows
 SUBSETS = 100
 # measures of forgetting, each of the forget set or beside retrained models
-MEASURES = ("ks_statistic", "truth_ratio_shift", "forget_truth_ratio", "forget_probability")
+MEASURES: tuple[str, ...] = (
+    "ks_statistic",
+    "truth_ratio_shift",
+    "forget_truth_ratio",
+    "forget_probability",
+)
 MEASURES += ("forget_rouge", "forget_extraction_strength", "forget_exact_memorization")
 MEASURES += ("privleak",)
 
