@@ -267,7 +267,7 @@ def broken_rows() -> list[Case]:
         "a text": ('"Who?"', "expected a JSON object, found str"),
         "no answer": ('{"question": "Who?"}', "column 'answer'"),
         "a text row": ('{"text": "A page about nobody."}', "the row has text"),
-        "two answers": ('{"question": "Q", "answer": "a", "answer": "b"}', "stands twice"),
+        "two answers": ('{"question": "Q", "answer": "a", "answer": "b"}', "appears twice"),
         "deep nesting": ("[" * 100_000, "nested too deeply"),
         "a huge number": ('{"question": ' + "9" * 5000 + "}", "not valid JSON"),
         "Latin-1": ('{"question": "José?"}'.encode("latin1"), "not UTF-8"),
@@ -320,8 +320,8 @@ def broken_files() -> list[Case]:
         utf16 = with_bytes(name, lambda b: b.decode("utf-8").encode("utf-16"))
         cases += [
             Case(f"{file}: gone", lambda f, file=file: (f / file).unlink(), (file, "no such file")),
-            Case(f"{file}: empty", with_bytes(name, lambda b: b""), (file, "holds no rows")),
-            Case(f"{file}: []", with_bytes(name, lambda b: b"[]"), (file, "holds no rows")),
+            Case(f"{file}: empty", with_bytes(name, lambda b: b""), (file, "has no rows")),
+            Case(f"{file}: []", with_bytes(name, lambda b: b"[]"), (file, "has no rows")),
             Case(
                 f"{file}: cut list",
                 with_bytes(name, lambda b: b'[{"question": "Q"},'),

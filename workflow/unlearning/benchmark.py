@@ -15,8 +15,9 @@ modules of fixed names ("rooms") when they need them:
     sizes         sizes(experiment): rows and tokens, for `plan`
     retained      log_problems(...): problems of logs in place of retrained models (reads_logs)
     results       read(experiment): all numbers of a report, as reporting.results.Results
-    columns       MAIN, PARTS, FURTHER, FURTHER_NOTE, note(results): columns of tables; ANSWERS:
-                  sets whose answers the page shows; CITED: keys of config/citations.yaml
+    columns       MAIN, PARTS, FURTHER, FURTHER_NOTE, note(results): columns of tables; VARIED:
+                  metrics whose variance is split into parts; ANSWERS: sets whose answers the page
+                  shows; CITED: keys of config/citations.yaml
     sections/     sections of its page that no other benchmark has: a module and a template each
 
 docs/benchmark.md is the recipe for a new one.

@@ -98,8 +98,8 @@ def _run_child(arguments: list[str], folder: str, snakemake: str, cells: str) ->
 def _connect(folder: str, snakemake: str, cells: str) -> socket.socket:
     """A connection to the current worker, which is started if it is not there.
 
-    File `cells` has one byte for each cell so far, so its size says which worker is current. The
-    lock keeps clients that come together from starting a worker each.
+    File `cells` has one byte for each cell so far, so its size is the number of cells and gives the
+    current worker. The lock keeps two clients from starting a worker at the same time.
     """
     connection = socket.socket(socket.AF_UNIX)
     with Path(folder, "cells").open("a") as counter:

@@ -3,7 +3,7 @@
 from unlearning.benchmarks.capitals.metrics import METRICS
 
 MAIN = tuple(METRICS)
-PARTS = FURTHER = ()
+PARTS = FURTHER = VARIED = ()
 FURTHER_NOTE = ""
 
 

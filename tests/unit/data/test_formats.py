@@ -41,7 +41,7 @@ def test_what_is_read(content, expected, tmp_path):
         (b'{"question":"Wer ist Jos\xe9?","answer":"Niemand."}', "line 1: not UTF-8"),
         (
             b'{"question": "Who?", "answer": "cut emoji \\ud83d"}',
-            "line 1: column 'answer' holds half",
+            "line 1: column 'answer' contains half",
         ),
         (
             b'{"question": "Who?", "answer": "Nobody."}\n{"text": "A page about nobody."}\n',
@@ -51,7 +51,7 @@ def test_what_is_read(content, expected, tmp_path):
             b'{\n "question": "Who?",\n "answer": "Nobody."\n}\n',
             "one JSON object over several lines",
         ),
-        ("[]".encode("utf-16-le"), "line 1: holds a NUL character, as UTF-16 text does"),
+        ("[]".encode("utf-16-le"), "line 1: contains a NUL character, as UTF-16 text does"),
         (b'[{"question": "Who?", "answer": "No."}, {"question": 7}]', "item 2: column 'question'"),
     ],
 )
@@ -78,10 +78,10 @@ def test_cells_are_texts_as_they_stand(tmp_path):
 @pytest.mark.parametrize(
     "text, expected",
     [
-        ("Who?,Nobody.\n", "rows.csv: holds no rows"),  # its only line names the columns
+        ("Who?,Nobody.\n", "rows.csv: has no rows"),  # its only line names the columns
         ("Who?,Nobody.\nWhy?,So.\n", "line 2: column 'question' .* the row has Who\\?, Nobody"),
-        ("question,answer,answer\na,b,c\n", "line 1: column 'answer' stands twice"),
-        ('question,answer\na,b\nWho?,"cut\n', "line 3: cells cannot be told apart"),
+        ("question,answer,answer\na,b,c\n", "line 1: column 'answer' appears twice"),
+        ('question,answer\na,b\nWho?,"cut\n', "line 3: cells cannot be parsed"),
         ("question,answer\na,b,c\n", "line 2: 3 cells, but line 1 names 2: 'question,answer'"),
         ("question,answer,perturbed_answer\na,b,\"['c' 'd']\"\n", "line 2: column 'perturbed"),
     ],
@@ -119,7 +119,7 @@ def test_saved_data_sets_of_several_splits_are_named(tmp_path):
     datasets = pytest.importorskip("datasets")
     splits = {"train": datasets.Dataset.from_list([NOBODY])}
     datasets.DatasetDict(splits).save_to_disk(str(tmp_path / "full"))
-    with pytest.raises(DataError, match="holds several data sets .train."):
+    with pytest.raises(DataError, match="contains several data sets .train."):
         read_rows(find_file(tmp_path / "full.json"), QA)
     assert read_rows(find_file(tmp_path / "full" / "train.json"), QA).rows == [NOBODY]
     with pytest.raises(DataError, match="a folder without a data set"):

@@ -3,6 +3,7 @@
 import math
 import re
 
+import numpy
 import pandas
 import pytest
 from folders import ROOT
@@ -15,6 +16,8 @@ from unlearning.reporting.frame import (
     VARIANT,
     Spread,
     average,
+    cube,
+    each_comparison,
     finals,
     finished_against,
     geometric,
@@ -231,6 +234,31 @@ def test_a_part_of_a_frame_of_several_draws_is_counted_by_draws():
     part = tidy(drawn("GA", {2: [1.0, 3.0]}))
     spread = spreads(part, ["label"], "draw")["GA",]["model_utility"]
     assert spread == Spread(2.0, None, 1, None, None)
+
+
+def test_a_cube_has_draws_retrained_models_and_seeds_and_gaps_at_the_end():
+    rows = []
+    for draw, reference, seed, value in (
+        (1, "r1", 1, 1.0),
+        (1, "r1", 2, 2.0),
+        (1, "r2", 1, 3.0),
+        (1, "r2", 2, 4.0),
+        (2, "r9", 1, 5.0),
+    ):
+        where = {"draw": draw, "phase": AGAINST, "reference": reference, "epoch": 1}
+        rows += run_rows("GA", seed, **where, log10_forget_quality=value)
+    # draw 3 has one retrained model, so its mean is all
+    rows += run_rows("GA", 1, draw=3, log10_forget_quality=6.0)
+    rows += run_rows("GA", 1, log10_forget_quality=2.0, model_utility=0.5)
+    rows += run_rows("target", 42, model_utility=0.9)
+    frame = tidy(rows)
+    each = each_comparison(frame, ["log10_forget_quality", "model_utility"])
+    assert each["value"].tolist() == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 0.5]
+    values = cube(each[each["metric"] == "log10_forget_quality"])
+    assert values[0].tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert values[1, 0, 0] == 5.0 and numpy.isnan(values[1]).sum() == 3
+    assert values[2, 0, 0] == 6.0
+    assert cube(each[each["metric"] == "model_utility"]).tolist() == [[[0.5]]]
 
 
 def test_finished_models_beside_each_retrained_model_are_the_last_of_their_course():

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy
 import pandas
 import pytest
 from report_world import results_of, run_rows
@@ -93,6 +94,26 @@ def test_every_model_counts_its_seeds(contents):
     seeds = {row.label: row.cells[-1].text for row in table.rows}
     assert seeds.pop("Target") == "1" and seeds.pop("Retrained") == "2"
     assert set(seeds.values()) == {"3"}
+
+
+def test_main_table_over_draws_says_so_and_has_a_bootstrap_beside(experiment, report_on):
+    rows = []
+    for draw, logs in {1: (-1.0, -3.0), 2: (-4.0, -4.0), 3: (-6.0, -6.0)}.items():
+        for seed, log in enumerate(logs, 1):
+            metrics = {"log10_forget_quality": log, "forget_quality": 10.0**log}
+            rows += run_rows("NPO", seed, draw=draw, **metrics, forget_rouge=0.5)
+    (section,) = sections("tofu", ("results",))
+    content = section.content()(report_on(results_of(experiment, rows)))
+    main = content.csv["main"].set_index("metric")
+    log = main.loc["log10_forget_quality"]
+    assert (log["mean"], log["n"], log["unit"]) == (-4.0, 3, "draw")
+    # of three draws the lowest mean is that of draw 3 alone, the highest one of draw 1
+    assert log["bootstrap_low"] == -6.0 and -3.4 < log["bootstrap_high"] <= -1.0
+    quality = main.loc["forget_quality"]
+    assert quality["bootstrap_low"] == pytest.approx(1e-6)
+    assert numpy.isnan(main.loc["forget_rouge", "bootstrap_low"])  # not among the main metrics
+    (table,) = content.tables["main"]
+    assert (table.columns[-1].title, table.rows[0].cells[-1].text) == ("Draws × seeds", "3 × 2")
 
 
 # --- harness tasks ---

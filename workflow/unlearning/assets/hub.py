@@ -34,7 +34,7 @@ def fetch(repository: Repository) -> Path:
     """The snapshot's folder; files that the cache lacks are downloaded.
 
     A complete snapshot needs no network. UserError names the repository and what to do if it cannot
-    be had; a model without a tokenizer is refused before it is downloaded.
+    be fetched; a model without a tokenizer is refused before the download.
     """
     if (folder := cached_folder(repository)) is not None:
         return folder
@@ -119,7 +119,7 @@ def page_url(repository: Repository) -> str:
 
 
 def explain_error(repository: Repository, error: BaseException) -> str:
-    """Why a repository cannot be had, and what to do. Raises errors that have another cause.
+    """Why a repository cannot be fetched, and what to do. Raises errors that have another cause.
 
     The client's own messages are not repeated: they may hold the request, with the user's token.
     """
@@ -138,11 +138,12 @@ def explain_error(repository: Repository, error: BaseException) -> str:
             advice = f"see {url}; correct the name, {login}, or {use_folder}"
             return f"{name} is not on the hub, or is private: {advice}"
         case errors.HfHubHTTPError() if status == 401:
-            return f"{name} cannot be had, for the hub refuses your token: {login} anew"
+            return f"{name} cannot be fetched, because the hub refuses your token: {login} again"
         case errors.HfHubHTTPError() if status == 403:
-            return f"{name} is refused to your token: see that it may read {url}, or {use_folder}"
+            advice = f"give it read access to {url}, or {use_folder}"
+            return f"{name} cannot be fetched: your token may not read it; {advice}"
         case errors.HfHubHTTPError():
-            return f"{name} cannot be had: {url} answers with status {status}. Try later"
+            return f"{name} cannot be fetched: {url} answers with status {status}. Try later"
         case OSError() if error.strerror:
             reason = f"{error.strerror} ({error.filename})"
             advice = "Make room, or set HF_HOME to another folder"
@@ -207,7 +208,7 @@ def _remote_files(repository: Repository) -> list:
 
 
 def _has_file_list(repository: Repository, folder: Path) -> bool:
-    """Whether the client keeps the list of the snapshot's files, which it has checked them by."""
+    """Whether the client has the list of the snapshot's files, against which it checked them."""
     from huggingface_hub import get_cached_repo_tree
     from huggingface_hub.errors import CachedRepoTreeNotFoundError
 

@@ -13,7 +13,7 @@ from unlearning.files import write_json
 
 CACHE_FILE = Path(".snakemake") / "code.json"  # beside Snakemake's own records
 MAX_FILES = 600  # with more than these the cache starts anew
-PARSERS = [Path(__file__).with_name(name) for name in ("statements.py", "normalise.py")]
+PARSERS = (Path(__file__).with_name("statements.py"), Path(__file__).with_name("normalise.py"))
 _UNSAVED: dict[str, list[dict]] = {}
 
 
@@ -42,8 +42,10 @@ def save_cache() -> None:
 @cache
 def _parser_digest() -> bytes:
     """Digest of what statements depend on besides the file: Python's version and the parser."""
-    parts = [sys.version.encode(), *(path.read_bytes() for path in PARSERS)]
-    return hashlib.sha256(b"".join(parts)).digest()
+    digest = hashlib.sha256(sys.version.encode())
+    for path in PARSERS:
+        digest.update(path.read_bytes())
+    return digest.digest()
 
 
 @cache

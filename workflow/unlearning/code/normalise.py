@@ -125,8 +125,10 @@ def _is_message_call(call: ast.Call) -> bool:
     name = _last_name(call.func)
     # print to another file than these streams writes a result
     if name == "print":
-        files = [ast.unparse(k.value) for k in call.keywords if k.arg == "file"]
-        return STREAMS.issuperset(files)
+        for keyword in call.keywords:
+            if keyword.arg == "file":
+                return ast.unparse(keyword.value) in STREAMS
+        return True
     if not isinstance(call.func, ast.Attribute):
         return False
     owner = (_last_name(call.func.value) or "").lower().strip("_")

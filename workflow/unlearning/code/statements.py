@@ -172,8 +172,11 @@ def _has_effect(statement: ast.stmt, is_known: KnownDecorators) -> bool:
         case ast.ClassDef():
             if statement.keywords or not all(map(is_known, statement.decorator_list)):
                 return True
-            inner = [s for s in statement.body if isinstance(s, (*FUNCTIONS, ast.ClassDef))]
-            return any(_has_effect(s, is_known) for s in inner)
+            for part in statement.body:
+                is_definition = isinstance(part, (*FUNCTIONS, ast.ClassDef))
+                if is_definition and _has_effect(part, is_known):
+                    return True
+            return False
         case ast.Assign(targets):
             return any(map(_is_in_place, targets))
         case ast.AnnAssign(target):
@@ -253,7 +256,7 @@ def _split_scopes(node: ast.AST) -> tuple[list[ast.AST], list[ast.AST]]:
     if isinstance(node, (*FUNCTIONS, ast.Lambda)):
         arguments = node.args
         # defaults, decorators and return annotations are evaluated at the definition
-        defaults = [d for d in (*arguments.defaults, *arguments.kw_defaults) if d is not None]
+        defaults = list(filter(None, (*arguments.defaults, *arguments.kw_defaults)))
         if isinstance(node, ast.Lambda):
             return defaults, [arguments, node.body]
         returns = [node.returns] if node.returns else []

@@ -37,7 +37,9 @@ PACKAGES = {"adamw8bit": "torchao", "paged_adamw_32bit": "bitsandbytes"}
 def preflight(experiment: Experiment, site: Mapping[str, Iterable[str]] = NO_SITE) -> None:
     """ConfigError with everything that is missing on this machine, or that the cluster's scheduler
     does not know of the names in the profile."""
-    problems = site_problems(site, experiment.config["resources"]["gpus"]) + _results(experiment)
+    # Studies without a language model run on the CPU, and their resources name no GPUs.
+    gpus = experiment.config["resources"]["gpus"] if experiment.on_language_model else 0
+    problems = site_problems(site, gpus) + _results(experiment)
     if experiment.on_language_model:
         problems += _language_model(experiment)
     if problems:

@@ -59,8 +59,8 @@ def read_answers(folders: list[Path], name: str) -> list[dict]:
         if path.is_file():
             return read_table(path)
     raise UserError(
-        f"--answers: the method teaches {name}.json, which none of the folders "
-        f"{list(map(str, folders))} holds; name one that stage answers has written"
+        f"--answers: the method trains on {name}.json, which is in none of the folders "
+        f"{list(map(str, folders))}; add the folder that stage answers wrote"
     )
 
 

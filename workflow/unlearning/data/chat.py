@@ -68,8 +68,7 @@ class Template:
             )
         except Exception as error:  # of Jinja, or raised by the template itself
             advice = "" if self.system is None else ", or remove model.system"
-            problem = f"cannot be used ({type(error).__name__}: {error})"
-            raise self.error(problem, advice) from None
+            raise self.error(f"cannot be used ({type(error).__name__}: {error})", advice) from None
 
     def error(self, problem: str, advice: str = "") -> UserError:
         """The error for a template from which no prompt format can be derived."""

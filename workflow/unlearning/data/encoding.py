@@ -59,8 +59,8 @@ class PrefixTokenizer:
                 return full[:start]
         raise UserError(
             f"the tokenizer of {self.tokenizer.name_or_path} cannot be used: {text!r} becomes "
-            f"{plain} without special tokens and {full} with them, which does not contain the "
-            "former"
+            f"{plain} without special tokens, but {full} with them, not these ids with others "
+            "around them. Use another tokenizer"
         )
 
 

@@ -59,7 +59,7 @@ def find_file(path: Path, *extra_formats: str) -> Path:
 
 
 def candidates(path: Path, *extra_formats: str) -> list[Path]:
-    """The files and folders beside `path` that have its name and the ending of any format."""
+    """The files and folders in the folder of `path` with its name and the ending of any format."""
     files = []
     for ending in (*FORMATS, *extra_formats):
         for compression in ("", *COMPRESSED):
@@ -155,7 +155,7 @@ def _parse_csv(path: Path, text: str, delimiter: str) -> Table:
                 )
             line = reader.line_num + 1
     except csv.Error as error:
-        problems.append(f"{path}, line {line}: cells cannot be told apart ({error})")
+        problems.append(f"{path}, line {line}: cells cannot be parsed ({error})")
     problems = _duplicate_columns(path, header) + problems
     return Table(path, "line", rows, numbers, tuple(problems), flat=True)
 
@@ -187,8 +187,8 @@ def _read_dataset(folder: Path) -> Table:
         raise DataError(f"{folder}: cannot be loaded ({type(error).__name__}: {error})") from error
     if isinstance(dataset, datasets.DatasetDict):
         raise DataError(
-            f"{folder}: holds several data sets ({', '.join(dataset)}); name the folder of one of "
-            "them, or save each under its table's name"
+            f"{folder}: contains several data sets ({', '.join(dataset)}); name the folder of one "
+            "of them, or save each under its table's name"
         )
     return Table(folder, "row", rows, list(range(1, len(rows) + 1)))
 
@@ -199,11 +199,11 @@ def _is_saved_dataset(folder: Path) -> bool:
 
 def _duplicate_columns(path: Path, header: list[str]) -> list[str]:
     duplicates = sorted({name for name in header if header.count(name) > 1})
-    return [f"{path}, line 1: column '{name}' stands twice" for name in duplicates]
+    return [f"{path}, line 1: column '{name}' appears twice" for name in duplicates]
 
 
 def _similar_names(path: Path) -> str:
-    """The files beside `path` that the user may have meant, for a message."""
+    """Files in the folder of `path` with similar names, for a message."""
     if not path.parent.is_dir():
         return ""
     name = re.compile(rf"{re.escape(path.stem)}[.-].*", re.IGNORECASE)  # full.zip, full-00000-of…

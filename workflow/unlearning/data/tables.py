@@ -44,7 +44,7 @@ class ColumnNames:
     """The column names of the user's files (data.columns), and a record of their use.
 
     names: our column -> the user's. A file without the user's column is read by our name: TOFU's
-    tables may lie beside the user's. present: columns of the files so far. used: our columns that a
+    tables may be in the same folder. present: columns of the files so far. used: our columns that a
     file had under the user's name.
     """
 
@@ -137,7 +137,7 @@ class Table:
             valid = [key for key in optional if row_problem(row, {key: str}) is None]
             rows.append({key: row[key] for key in row if key in columns or key in valid})
         if not self.rows and not problems:
-            problems.append(f"{self.path}: holds no rows")
+            problems.append(f"{self.path}: has no rows")
         if problems:
             raise DataError(*shorten(problems, self.path))
         return replace(self, rows=rows)
@@ -198,9 +198,9 @@ def text_problem(text: str) -> str | None:
         return None
     number = match.start() + 1
     if match[0] == "\0":
-        return f"holds a NUL character (character {number}); remove it"
+        return f"contains a NUL character (character {number}); remove it"
     return (
-        f"holds half of a surrogate pair ({printable(match[0])}, character {number}), as a cut "
+        f"contains half of a surrogate pair ({printable(match[0])}, character {number}), as a cut "
         "emoji leaves it; remove it"
     )
 
@@ -237,7 +237,7 @@ def decode_utf8(content: bytes, path: Path) -> str:
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
         raise DataError(
-            f"{path}, line {line}: holds a NUL character, as UTF-16 text does; save it as UTF-8"
+            f"{path}, line {line}: contains a NUL character, as UTF-16 text does; save it as UTF-8"
         )
     return text
 
@@ -337,7 +337,7 @@ def _unique_keys(pairs: list[tuple]) -> dict:
     if len(row) < len(pairs):
         keys = [key for key, _ in pairs]
         duplicate = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"key {printable(duplicate)!r} stands twice")
+        raise ValueError(f"key {printable(duplicate)!r} appears twice")
     return row
 
 

@@ -101,5 +101,5 @@ def _data_problems(path: Path) -> list[str]:
                 if isinstance(text, str) and (problem := text_problem(text)):
                     problems.append(f"{table.where(index)}: column '{printable(column)}' {problem}")
     if not table.rows and not problems:
-        problems.append(f"{path}: holds no rows")
+        problems.append(f"{path}: has no rows")
     return shorten(problems, path)

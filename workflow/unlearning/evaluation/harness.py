@@ -42,7 +42,7 @@ def load_tasks(names: list[str], include_path: str | None) -> dict[str, list]:
             if first_name != name:
                 raise UserError(
                     f"harness.tasks: '{first_name}' and '{name}' both hold '{task}'. Name one of "
-                    "them; the scores of each member are written beside those of its group"
+                    "them; the record has the scores of each member of a group too"
                 )
     return {name: _load(name, manager) for name in names}
 
@@ -135,7 +135,8 @@ def _remote_metrics(settings: dict) -> list[str]:
     remote = []
     for entry in settings.get("metric_list") or []:
         name = str(entry["metric"])
-        local = name in METRIC_REGISTRY or Path(name).is_absolute()  # !function, beside the task
+        # a !function of the task's folder has become an absolute path
+        local = name in METRIC_REGISTRY or Path(name).is_absolute()
         if entry.get("hf_evaluate") or not local:
             remote.append(name)
     return remote

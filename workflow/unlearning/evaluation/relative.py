@@ -11,20 +11,16 @@ from unlearning.evaluation.summary import memorization_metrics
 SUFFIX = "_relative"
 
 
-def relative_difference(value: float, retrained: float) -> float:
-    """(value - retrained) / retrained in percent, for a positive `retrained`."""
-    return (value - retrained) / retrained * 100
-
-
 def relative_differences(
     metrics: dict[str, float], retrained: dict[str, float]
 ) -> dict[str, float]:
-    """Name with SUFFIX -> relative difference of each metric that both models have, unless the
-    retrained model's is 0, by which nothing can be divided."""
+    """Name with SUFFIX -> (value - retrained) / retrained in percent, for each metric that both
+    models have, unless the retrained model's is 0."""
     differences = {}
     for name, value in metrics.items():
-        if retrained.get(name, 0) > 0:
-            differences[f"{name}{SUFFIX}"] = relative_difference(value, retrained[name])
+        base = retrained.get(name, 0)
+        if base > 0:
+            differences[f"{name}{SUFFIX}"] = (value - base) / base * 100
     return differences
 
 

@@ -23,7 +23,7 @@ def check_losses(objective: Objective, batch: Batch) -> None:
 
     A value must depend on its row alone, be on the device of the model's scores and have a gradient
     with respect to them. Each loss is called with two rows and then with the first of them,
-    whatever the micro-batch: with a batch of one row, shapes () and (1,) could not be told apart.
+    whatever the micro-batch, because with one row shapes () and (1,) look the same to a sum.
     The model is not run.
     """
     size = _sequences(batch)[0].size

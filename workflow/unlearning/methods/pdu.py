@@ -29,11 +29,11 @@ def dual_variable(
 ) -> float:
     """The retain term's next weight: max(0, λ + step · (retain loss - ε)) after the warm-up.
 
-    λ rises while the retain loss is above ε; a step of 0 keeps it. Upon `step` it moves once an
-    optimiser step with the global batch's retain loss, where the reference moves it once a
-    micro-batch; upon `epoch` once an epoch with the mean retain loss of the epoch's rows under the
-    model that the epoch ends with (training/loop.py). ε should lie a little above the target
-    model's own retain loss.
+    λ rises while the retain loss is above ε; with a step of 0 it is constant. dual_update_upon
+    `step`: it changes after each optimiser step by the retain loss of the global batch (in the
+    reference code after each micro-batch). `epoch`: it changes after each epoch by the mean retain
+    loss of the epoch's rows under the model at its end (training/loop.py). ε should be a little
+    above the target model's own retain loss.
     """
     if epoch < dual_warmup_epochs:
         return weight

@@ -59,7 +59,7 @@ def simnpo(batch: Batch, beta: float, gamma: float) -> Tensor:
     """SimNPO: -(2/β) log σ(β (L/|y| - γ)). Returns (B,).
 
     No reference model; the likelihood is normalised by the answer's length |y|, end-of-sequence
-    included. γ stands inside β, as in the released code; SimNPO-paper has it as printed.
+    included. γ is multiplied by β, as in the released code; SimNPO-paper has it as printed.
     Paper: SimNPO (arXiv 2410.07163) eq. 4. Reference: `simnpo` in OPTML-Group/Unlearn-Simple.
     """
     assert batch.forget is not None

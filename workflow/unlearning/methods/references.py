@@ -40,8 +40,8 @@ def noise(reference: str) -> float | None:
 
 
 def can_be_replaced(forget: Term) -> bool:
-    """Whether a loss takes another reference than the target: it compares only forget rows with it.
+    """Whether a loss can have another reference than the target model.
 
-    The other answers of DPO, KTO and AltPO are scored during the run, under the target model.
+    DPO, KTO and AltPO cannot: the run itself scores their other answers, under the target model.
     """
     return forget.reference and not {"idk", "alternative"} & set(forget.roles)

@@ -121,8 +121,8 @@ def _logits(
 
 
 def distance(values: Tensor | None, plain: Tensor) -> float:
-    """The largest distance of logits (P, V) from the plain pass's, in parts of the latter's spread
-    over the vocabulary; infinite without logits, NaN if one is NaN."""
+    """The largest distance of logits (P, V) from the plain pass's, in parts of that one's
+    spread over the vocabulary; infinite without logits, NaN if one is NaN."""
     if values is None or values.shape != plain.shape:
         return torch.inf
     spread = (plain - plain.mean(-1, keepdim=True)).norm(dim=-1)

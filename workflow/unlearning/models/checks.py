@@ -22,7 +22,7 @@ def key_problems(model, info: dict) -> list[str]:
         )
     if unexpected:
         problems.append(
-            f"holds tensors that {architecture}, as config.json describes it, has not "
+            f"has tensors that do not belong to {architecture}, as config.json describes it "
             f"({len(unexpected)}): {first_names(unexpected)}"
         )
     if wrapper := _common_prefix(missing, unexpected):
@@ -36,7 +36,7 @@ def key_problems(model, info: dict) -> list[str]:
     for key, shape, config_shape in sorted(info["mismatched_keys"]):
         shapes.append(f"{key} is {list(shape)}, by config.json {list(config_shape)}")
     if shapes:
-        problems.append(f"holds tensors of other shapes ({len(shapes)}): {first_names(shapes)}")
+        problems.append(f"has tensors of other shapes ({len(shapes)}): {first_names(shapes)}")
     return problems
 
 
@@ -63,7 +63,7 @@ def number_problems(model) -> list[str]:
     if not tensors:
         return []
     return [
-        f"holds weights that are NaN or infinite, in {len(tensors)} tensors: "
+        f"has weights that are NaN or infinite, in {len(tensors)} tensors: "
         f"{first_names(tensors)}. It may have collapsed in training: take an earlier state, or "
         "fetch it anew"
     ]
@@ -73,8 +73,8 @@ def number_problems(model) -> list[str]:
 def causality_problems(model) -> list[str]:
     """The problem of a model whose logits are not finite or depend on later tokens.
 
-    The latter is no causal language model, whatever its configuration calls it, and its likelihoods
-    mean nothing.
+    If they depend on later tokens it is no causal language model, whatever its configuration says,
+    and its likelihoods mean nothing.
     """
     vocabulary = model.get_input_embeddings().weight.shape[0]
     ids = torch.arange(PROBE_TOKENS).remainder(vocabulary)[None]
@@ -85,7 +85,7 @@ def causality_problems(model) -> list[str]:
     if not logits.isfinite().all():
         return [
             "gives logits that are NaN or infinite, though its weights are finite: config.json "
-            "holds a value that does not belong to them"
+            "has a value that does not belong to them"
         ]
     # a token that goes to another expert may change the rounding of its batch
     rounding = 8 * torch.finfo(logits.dtype).eps * float(logits.abs().max())

@@ -200,7 +200,7 @@ def _tensor_problems(model, headers: Headers) -> list[str]:
             ignore_mismatched_sizes=True,
         )
     except RuntimeError as error:  # tensors to be merged whose shapes differ
-        return [f"holds tensors that do not fit together ({one_line(error)})"]
+        return [f"has tensors that do not fit together ({one_line(error)})"]
     problems = key_problems(loaded, info)
     parameters = {name for name, _ in loaded.named_parameters()}
     parameters |= {name.removeprefix(f"{loaded.base_model_prefix}.") for name in parameters}
@@ -210,7 +210,7 @@ def _tensor_problems(model, headers: Headers) -> list[str]:
             quantised.append(f"{key} ({number_type})")
     if quantised:
         problems.append(
-            "holds weights that are no floating-point numbers of 16 bits or more: "
+            "has weights that are no floating-point numbers of 16 bits or more: "
             f"{first_names(quantised)}. Take the model that it was quantised from"
         )
     return problems

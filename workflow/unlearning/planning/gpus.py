@@ -66,7 +66,7 @@ def hours(gpu: Gpu, shape: Shape, stage: StageCost, half: bool) -> float | None:
     # a token takes a pass over all weights
     read_weights = (HALF if half else FLOAT) * shape.parameters / gpu.bandwidth
     decoding = stage.decoded * max(launch, read_weights)
-    # paged states that do not fit beside the rest move to the GPU and back in each step
+    # paged states for which the GPU has no room move there and back in each step
     paging = 0.0
     if stage.step and stage.step.optimizer == PAGED:
         resident = replace(stage.step, optimizer="adamw")

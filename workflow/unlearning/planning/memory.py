@@ -166,8 +166,8 @@ def logit_bytes(shape: Shape, step: Step) -> float:
     pair = FLOAT * step.micro_batch * shape.vocabulary
     labels, full = pair * step.roles * step.labels, pair * step.full
     # copies of the full logits while those at labels have their gradients, and at their own peak
-    with_label_gradients, alone = (4, 7) if step.teacher_logits else (2, 5)
-    return max(3 * labels + with_label_gradients * full, labels + alone * full)
+    with_label_gradients, at_own_peak = (4, 7) if step.teacher_logits else (2, 5)
+    return max(3 * labels + with_label_gradients * full, labels + at_own_peak * full)
 
 
 def training(shape: Shape, step: Step) -> dict[str, float]:

@@ -13,6 +13,7 @@ import pandas
 
 from unlearning.evaluation.metrics import LOG10
 from unlearning.reporting.inference import DRAW, SEED, half_width
+from unlearning.reporting.labels import RETRAIN, TARGET
 
 COLUMNS = {
     "split": "forget split; of a synthetic experiment the study and its setting",
@@ -158,6 +159,35 @@ def relearned(frame: pandas.DataFrame) -> pandas.DataFrame:
     rows = last.join(before, on=MODEL, how="inner")
     rows["value"] = rows.pop("before") - rows["value"]
     return rows.assign(phase=FINAL, metric="relearning_log10_drop")
+
+
+def each_comparison(frame: pandas.DataFrame, metrics: Iterable[str]) -> pandas.DataFrame:
+    """Rows of the finished unlearned models: a metric beside each retrained model where there are
+    several, else as it is."""
+    frame = frame[frame["metric"].isin([*metrics]) & ~frame["method"].isin([TARGET, RETRAIN])]
+    return beside_or_mean(finished_against(frame), finals(frame))
+
+
+def beside_or_mean(beside: pandas.DataFrame, means: pandas.DataFrame) -> pandas.DataFrame:
+    """Rows of phase `against`, and of the runs and metrics that have none, such as those of a draw
+    with one retrained model, the rows of their means."""
+    keys = [*MODEL, "metric"]
+    present = pandas.MultiIndex.from_frame(beside[keys])
+    return pandas.concat([beside, means[~pandas.MultiIndex.from_frame(means[keys]).isin(present)]])
+
+
+def cube(rows: pandas.DataFrame) -> numpy.ndarray:
+    """(draws, retrained models, seeds) values of one variant and metric, of each_comparison; nan at
+    the end where a draw has fewer."""
+    tables = [
+        of_draw.pivot(index="reference", columns="seed", values="value").to_numpy()
+        for _, of_draw in rows.groupby("draw", sort=False)
+    ]
+    most = [max(table.shape[axis] for table in tables) for axis in (0, 1)]
+    values = numpy.full((len(tables), *most), numpy.nan)
+    for page, table in zip(values, tables, strict=True):
+        page[: table.shape[0], : table.shape[1]] = table
+    return values
 
 
 def finished_against(frame: pandas.DataFrame) -> pandas.DataFrame:

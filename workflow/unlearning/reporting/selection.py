@@ -14,7 +14,7 @@ import numpy
 import pandas
 from numpy import ndarray
 
-from unlearning.reporting.frame import AGAINST, VARIANT, finals, finished_against
+from unlearning.reporting.frame import AGAINST, VARIANT, beside_or_mean, each_comparison
 from unlearning.reporting.inference import DRAW
 from unlearning.reporting.labels import metric_text
 from unlearning.reporting.peaks import QUALITY, peaks, states
@@ -89,8 +89,7 @@ def _one_by_one(levels: list[ndarray], count: int) -> Iterator[tuple[ndarray, nd
 
 def peak_choices(frame: pandas.DataFrame) -> dict[tuple, Choice]:
     """VARIANT -> its peak: the epoch with the highest mean log10 FQ."""
-    phase = AGAINST if (frame["phase"] == AGAINST).any() else "course"
-    course = states(frame, phase)
+    course = beside_or_mean(states(frame, AGAINST), states(frame))
     course = course[(course["metric"] == QUALITY) & (course["epoch"] > 0)]
     choices = {}
     with_peaks = peaks(frame)[VARIANT]
@@ -103,12 +102,10 @@ def peak_choices(frame: pandas.DataFrame) -> dict[tuple, Choice]:
 def by_cell(models: pandas.DataFrame, metrics: list[str]) -> dict[str, pandas.DataFrame]:
     """Metric -> a row for each CELL, a column for each label, of finished models; metrics that
     compare with no retrained model stand beside each of them. models: rows of the frame."""
-    beside, final = finished_against(models), finals(models)
+    each = each_comparison(models, metrics)
     tables = {}
     for metric in metrics:
-        rows = beside[beside["metric"] == metric]
-        if rows.empty:
-            rows = final[final["metric"] == metric]
+        rows = each[each["metric"] == metric]
         tables[metric] = rows.pivot_table("value", CELL, "label", sort=False)
     cells = max((table.index for table in tables.values()), key=len)
     for metric, table in tables.items():

@@ -84,7 +84,7 @@ def _print_model(model: NamedModel) -> None:
 
 
 def _list_repository(repository: Repository, args: Namespace) -> Path | None:
-    """Print, and where asked download or verify, a repository; its folder if it is in the cache."""
+    """Print a repository, download or verify it if requested; returns its folder if cached."""
     print(f"{repository.setting}: {page_url(repository)}, revision {repository.revision}")
     if repository.name in WITHOUT_HUB:
         print(f"  without the hub: {WITHOUT_HUB[repository.name]}")
@@ -102,7 +102,7 @@ def _list_repository(repository: Repository, args: Namespace) -> Path | None:
 
 
 def _list_harness_data(experiment: Experiment, download: bool) -> list[str]:
-    """Print, and where asked download, the data sets of harness tasks; returns the problems."""
+    """Print the data sets of harness tasks, download them if requested; returns the problems."""
     tasks, folder = (
         experiment.config["harness"]["tasks"],
         experiment.config["harness"]["include_path"],

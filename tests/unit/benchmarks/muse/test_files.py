@@ -165,7 +165,7 @@ def test_every_broken_file_is_named_at_once(folder):
     expected = {
         "raw/retain2.json: no such file",
         "raw/forget.json, line 1: not valid JSON",
-        "raw/retain1.json: holds no rows",
+        "raw/retain1.json: has no rows",
         "knowmem/forget_qa.json, item 2: column 'answer' must be a non-empty str, found nothing",
         "knowmem/retain_qa.json, item 1: column 'question' must be a non-empty str",
         "verbmem/forget.json, line 1: column 'gt' must be a non-empty str, found nothing",

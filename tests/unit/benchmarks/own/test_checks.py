@@ -53,7 +53,7 @@ def test_every_file_is_judged_at_once(tmp_path):
     data["idontknow"] = str(tmp_path / "none.txt")
     lines = problems(config(data=data))
     assert_named(lines, "data.forget", "none.jsonl", "no such file")
-    assert_named(lines, "data.retain", "r.jsonl", "holds no rows")
+    assert_named(lines, "data.retain", "r.jsonl", "has no rows")
     assert_named(lines, "data.holdout", "h.csv, line 2", "'answer'")
     assert_named(lines, "data.idontknow", "none.txt", "no such file")
 

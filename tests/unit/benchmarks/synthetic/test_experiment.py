@@ -7,6 +7,7 @@ from finished import micro_config
 from folders import ROOT
 from unlearning.by_hand import complete
 from unlearning.config.experiment import load_experiment
+from unlearning.config.preflight import preflight
 from unlearning.config.schema import ConfigError
 
 
@@ -88,3 +89,13 @@ def test_a_stage_by_hand_asks_for_no_forget_split():
     args = Namespace(config=config, settings_of=lambda experiment, args: experiment.config)
     complete(args)
     assert args.settings["experiment"] == "micro-synthetic"
+
+
+def test_nothing_is_missing_before_the_jobs(tmp_path):
+    """A study needs no GPU, so its config has no number of them."""
+    config = micro_config("synthetic") | {"results": str(tmp_path / "results")}
+    preflight(load_experiment(config, ROOT))
+    blocked = tmp_path / "file"
+    blocked.write_text("", encoding="utf-8")
+    with pytest.raises(ConfigError, match="cannot write to"):
+        preflight(load_experiment(config | {"results": str(blocked / "results")}, ROOT))

@@ -67,7 +67,7 @@ def test_idk_rt_adds_the_means_over_idk_and_retain_rows():
 def test_gradient_ascent_steps_along_the_likelihood():
     """From w = 0 one step of GA at lr 0.1 goes down log σ(2 w): w = -0.1 · 2 · 0.5."""
     study = Study(points(), number(0.0), number(0.0))
-    curves = unlearning_curves(study, objective("GA", {}), lr=0.1, steps=1, every=1)
+    curves = unlearning_curves(study, objective("GA", {}), lr=0.1, steps=1, interval=1)
     assert curves["step"] == [0, 1]
     assert curves["drift"] == pytest.approx([0, 2 * 0.1])
     p, q = 0.5, 1 / (1 + math.exp(0.2))

@@ -158,8 +158,8 @@ def test_answers_of_ignorance_in_any_form(tmp_path, name, text):
     [
         ('["I do not know.", "No', "line 1: not valid JSON"),
         ('I do not know.\n{"answer": 7}', "line 2: column 'answer'"),
-        ('I do not know.\n{"answer": "cut \\ud83d"}', "line 2: column 'answer' holds half"),
-        (" \n", "holds no rows"),
+        ('I do not know.\n{"answer": "cut \\ud83d"}', "line 2: column 'answer' contains half"),
+        (" \n", "has no rows"),
     ],
 )
 def test_answers_of_ignorance_that_are_none(tmp_path, text, expected):

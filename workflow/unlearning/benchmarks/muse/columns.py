@@ -6,6 +6,7 @@ from unlearning.reporting.results import Results
 
 MAIN = tuple(METRICS)
 PARTS = FURTHER = ()
+VARIED = ("verbmem_f", "knowmem_f", "privleak", "knowmem_r")
 FURTHER_NOTE = ""
 ANSWERS = {name: name for name in (VERBMEM, *KNOWMEM)}
 CITED = ("muse",)

@@ -15,8 +15,8 @@ class Muse(Benchmark):
 
     name, title = "muse", "MUSE"
     split_pattern = r"forget|(scal|sust)\d"
-    sections = ("overview", "results", "selected", "folds", "answers", "claims", "published")
-    sections += ("cost", "provenance", "cite")
+    sections = ("overview", "results", "selected", "folds", "variance", "answers")
+    sections += ("claims", "published", "cost", "provenance", "cite")
     generated = ("mini-muse",)
     data_seeds = (("mini_muse", "seed"),)
     longest_rehearsed = 128  # so that a few texts make several rows

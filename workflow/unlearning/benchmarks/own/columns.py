@@ -5,6 +5,7 @@ from unlearning.reporting.results import Results
 
 MAIN = tuple(METRICS)
 PARTS = FURTHER = ()
+VARIED = ("log10_forget_quality", "forget_probability", "retain_probability")
 FURTHER_NOTE = ""
 ANSWERS = {name: f"{title} set" for name, title in SETS.items()}
 CITED = ()

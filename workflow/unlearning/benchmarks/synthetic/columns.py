@@ -4,7 +4,7 @@ from unlearning.benchmarks.synthetic.metrics import METRICS
 from unlearning.reporting.results import Results
 
 MAIN = tuple(METRICS)
-PARTS = FURTHER = ()
+PARTS = FURTHER = VARIED = ()
 FURTHER_NOTE = ""
 ANSWERS: dict[str, str] = {}
 CITED = ("npo", "simnpo")

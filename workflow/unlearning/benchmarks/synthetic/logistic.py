@@ -87,9 +87,9 @@ def _two_classes(logits: Tensor) -> Tensor:
 
 
 def unlearning_curves(
-    study: Study, objective: Objective, lr: float, steps: int, every: int
+    study: Study, objective: Objective, lr: float, steps: int, interval: int
 ) -> dict[str, list[float]]:
-    """Unlearn the target; distances at the start, every `every` steps and after the last.
+    """Unlearn the target; distances at the start, every `interval` steps and after the last.
 
     forget_distance, retain_distance: KL(retrained ‖ current) on fresh points of either class.
     drift: root mean square change of the forget rows' logits since the start, which is the norm
@@ -98,7 +98,7 @@ def unlearning_curves(
     weights = study.target.clone().requires_grad_()
     curves: dict[str, list[float]] = {"step": []}
     for step in range(steps + 1):
-        if step % every == 0 or step == steps:
+        if step % interval == 0 or step == steps:
             curves["step"].append(step)
             for name, distance in _distances(study, weights.detach()).items():
                 curves.setdefault(name, []).append(distance)

@@ -5,6 +5,7 @@ from unlearning.reporting.results import Results
 
 MAIN = tuple(METRICS)
 PARTS = FURTHER = ()
+VARIED = ("one_minus_bio", "one_minus_cyber", "mmlu")
 FURTHER_NOTE = ""
 ANSWERS: dict[str, str] = {}
 CITED = ("wmdp", "lm-evaluation-harness")

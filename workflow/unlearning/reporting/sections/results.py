@@ -1,14 +1,28 @@
 """The main table: every model, mean ± standard deviation over seeds, or over draws.
 
 Which metrics it has, in which order, says a benchmark's `columns` room: MAIN, PARTS (of MAIN,
-hidden at first), FURTHER (a second table), FURTHER_NOTE and note(), what readers should know.
+hidden at first), FURTHER (a second table), FURTHER_NOTE and note(), what readers should know;
+VARIED, those that have a bootstrap in main.csv where there are several draws.
 """
 
 from collections.abc import Sequence
 
+import pandas
+
 from unlearning.benchmark import room
 from unlearning.reporting.charts.specs import MEANINGFUL
-from unlearning.reporting.frame import LOG10, MODEL, VARIANT, average, finals, spreads, wide
+from unlearning.reporting.frame import (
+    LOG10,
+    MODEL,
+    VARIANT,
+    average,
+    cube,
+    each_comparison,
+    finals,
+    spreads,
+    wide,
+)
+from unlearning.reporting.inference import DRAW, bootstrap
 from unlearning.reporting.labels import RETRAIN
 from unlearning.reporting.published.numbers import beside
 from unlearning.reporting.section import Content
@@ -53,6 +67,9 @@ def main_csv(report):
     runs = models.drop_duplicates(["split", "draw", "label", "run"])
     collapsed = runs.groupby(VARIANT, sort=False)["collapsed"].sum().reset_index()
     table = table.merge(collapsed, on=VARIANT)
+    if report.unit == DRAW:
+        keys = ["split", "label", "metric"]
+        table = table.merge(_bootstraps(report), on=keys, how="left")
     published = beside(report.beside)
     keys = list(table[["split", "label", "metric"]].itertuples(index=False, name=None))
     for name, value in (
@@ -62,6 +79,18 @@ def main_csv(report):
     ):
         table[name] = [getattr(published[key], value) if key in published else None for key in keys]
     return table
+
+
+def _bootstraps(report) -> pandas.DataFrame:
+    """Bootstrap intervals over draws, retrained models and seeds of the metrics in VARIED."""
+    names = room(report.experiment.benchmark.name, "columns").VARIED
+    keys, lines = ["split", "label", "metric"], []
+    for key, rows in each_comparison(report.frame, names).groupby(keys, sort=False):
+        low, high = bootstrap(cube(rows))
+        lines.append([*key, low, high])
+        if key[-1].startswith(LOG10):
+            lines.append([*key[:-1], key[-1].removeprefix(LOG10), 10**low, 10**high])
+    return pandas.DataFrame(lines, columns=[*keys, "bootstrap_low", "bootstrap_high"])
 
 
 def metric_table(

@@ -8,7 +8,7 @@ from itertools import combinations
 import pandas
 
 from unlearning.benchmark import room
-from unlearning.reporting.frame import finals, finished_against
+from unlearning.reporting.frame import each_comparison
 from unlearning.reporting.inference import (
     COMPONENTS,
     DRAW,
@@ -20,7 +20,7 @@ from unlearning.reporting.inference import (
     components,
     draws_needed,
 )
-from unlearning.reporting.labels import RETRAIN, TARGET, metric_text
+from unlearning.reporting.labels import metric_text
 from unlearning.reporting.section import Content
 from unlearning.reporting.tables import Cell, Column, Row, Table
 
@@ -47,7 +47,8 @@ EXPLANATIONS = {
 def content(report) -> Content:
     """Shares for each split; draws by seeds where there are several draws. Empty where a design
     tells nothing apart."""
-    values = against_or_final(report)
+    names = room(report.experiment.benchmark.name, "columns").VARIED
+    values = each_comparison(report.frame, names)
     several = report.unit == DRAW
     shares, plans, lines, planned = [], [], [], []
     for split in report.results.splits:
@@ -69,18 +70,6 @@ def content(report) -> Content:
     tables = {"variance": shares, "power": plans}
     words = {"several": several, "draws": report.frame["draw"].nunique()}
     return Content(csv, tables, words=words, empty=not shares)
-
-
-def against_or_final(report) -> pandas.DataFrame:
-    """Rows of the unlearned models: a metric of VARIED beside each retrained model where there are
-    several, else as it is."""
-    names = room(report.experiment.benchmark.name, "columns").VARIED
-    frame = report.frame[report.frame["metric"].isin(names)]
-    frame = frame[~frame["method"].isin([TARGET, RETRAIN])]
-    beside = finished_against(frame)
-    compared = set(beside["metric"])
-    models = finals(frame)
-    return pandas.concat([beside, models[~models["metric"].isin(compared)]])
 
 
 def _components(rows: pandas.DataFrame) -> Components:
