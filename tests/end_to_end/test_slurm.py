@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from slurm_cluster import Cluster, asked, running_cluster, until
+from slurm_cluster import Cluster, query, running_cluster, until
 from slurm_runs import PROFILE, STEPS, UNLEARNED, attempts, edited_profile, ended, log, slow_runs
 from unlearning.stages.doctor import scheduler
 
@@ -24,7 +24,7 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
 def test_doctor_prints_the_partitions(cluster):
     """Both hold the two nodes; only the first is the default."""
     entries = scheduler()
-    assert entries.pop("SLURM") == asked("sinfo", "--version").strip()
+    assert entries.pop("SLURM") == query("sinfo", "--version").strip()
     nodes = "up nodes=2 cpus=1 memory=8000MB gres=gpu:fake:2 limit=infinite"
     assert entries == {"partition main*": nodes, "partition urgent": nodes}
 
@@ -39,14 +39,14 @@ def test_a_run_that_slurm_interrupts_goes_on_from_its_state(cluster, project, mi
     running = cluster.start(copy, slow.config, run)
 
     warned = slow.training(cluster, copy, run)
-    asked("scontrol", "update", f"JobId={warned['JobId']}", "EndTime=now+100")
+    query("scontrol", "update", f"JobId={warned['JobId']}", "EndTime=now+100")
     ended(cluster, copy, warned)  # limits are looked at every 30 seconds
 
     preempted = slow.training(cluster, copy, run)
     assert (warned["TimeLimit"], preempted["TimeLimit"]) == ("01:00:00", "02:00:00")
     (first,) = re.findall(r"resumed after step (\d+)", log(copy, run))
     urgent = ("--partition", "urgent", "--nodelist", preempted["NodeList"], "--mem", "100")
-    asked("sbatch", *urgent, "--chdir", "/tmp", "--output", "/dev/null", "--wrap", "true")
+    query("sbatch", *urgent, "--chdir", "/tmp", "--output", "/dev/null", "--wrap", "true")
     ended(cluster, copy, preempted)
     (copy.root / "slow").unlink()
     cluster.pending_again(preempted)
@@ -89,7 +89,7 @@ def test_a_cancelled_job_is_named_and_stays_cancelled(cluster, project, micro_wi
         (job,) = until(lambda: cluster.jobs(copy))
         assert job["JobName"].startswith("unlearning_")
         assert job["Comment"] == "rule_unlearn_wildcards_forget10_NPO+RT_beta=0.1_1"
-        asked("scancel", job["JobId"])
+        query("scancel", job["JobId"])
         done = running.result()
     assert done.returncode == 1
     assert done.stdout.count("SLURM status is: 'CANCELLED'") == 1

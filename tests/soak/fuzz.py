@@ -89,7 +89,7 @@ def config_trial() -> Trial:
         name = " + ".join(mistake.name for mistake in chosen) or "another spelling"
         causes = [mistake.expected for mistake in chosen] or None
         run = lambda: read_experiment([path], {}, ROOT)  # noqa: E731
-        return name, *outcome(run, lambda found: found.config == expected, causes)
+        return name, *outcome(run, lambda experiment: experiment.config == expected, causes)
 
     return trial
 
@@ -117,9 +117,9 @@ def data_trial(folder: Path) -> Trial:
     broken = [case for case in broken_tables.CASES if case.refused is not None]
     harmless = [case for case in broken_tables.CASES if case.refused is None]
 
-    def trial(draw: random.Random, place: Path) -> tuple[str, str, str]:
+    def trial(draw: random.Random, trial_folder: Path) -> tuple[str, str, str]:
         case = draw.choice(broken if draw.random() < 0.6 else harmless)
-        data_dir = broken_tables.write_good(place / "tofu")
+        data_dir = broken_tables.write_good(trial_folder / "tofu")
         case.change(data_dir)
         section = broken_tables.section(data_dir, case.columns)
 
@@ -139,9 +139,9 @@ def model_trial(folder: Path) -> Trial:
     good = broken_models.good_model(folder / "good")
     ids = torch.arange(2, 12)[None]
 
-    def trial(draw: random.Random, place: Path) -> tuple[str, str, str]:
+    def trial(draw: random.Random, trial_folder: Path) -> tuple[str, str, str]:
         broken = draw.choice(broken_models.BROKEN)
-        changed = broken_models.changed(good, broken, place / "model")
+        changed = broken_models.changed(good, broken, trial_folder / "model")
 
         def run():
             if problems := judge(changed, broken_models.use(**broken.use)):
@@ -167,7 +167,7 @@ def log_trial(folder: Path) -> Trial:
         path.write_text(json.dumps(log()), encoding="utf-8")
         expected[origin] = scores_of(path)
 
-    def trial(draw: random.Random, place: Path) -> tuple[str, str, str]:
+    def trial(draw: random.Random, trial_folder: Path) -> tuple[str, str, str]:
         broken = broken_logs.broken_log(draw)
         path.write_bytes(broken.text)
         causes = [(str(path),)] if broken.fatal else None
@@ -199,13 +199,13 @@ def search(seed: int, counts: dict[str, int]) -> tuple[dict[str, Counter], list[
         for kind, count in counts.items():
             draw, outcomes[kind] = random.Random(f"{seed} {kind}"), Counter()
             for _ in range(count):
-                place = folder / "trial"
-                place.mkdir()
-                label, result, message = trials[kind](draw, place)
+                trial_folder = folder / "trial"
+                trial_folder.mkdir()
+                label, result, message = trials[kind](draw, trial_folder)
                 outcomes[kind][result] += 1
                 if result not in (REFUSED, RIGHT):
                     wrong.append(f"{kind}, {result}: {label}: {message}")
-                shutil.rmtree(place)
+                shutil.rmtree(trial_folder)
     return outcomes, wrong
 
 

@@ -37,24 +37,24 @@ LONGER = {  # more steps, so that kills meet training and not only the loading o
     "unlearn": {"epochs": 100},
     "relearn": {"epochs": 60},
 }
-TOLD = ("logs", "benchmarks")  # times are in them, and in the pages that show them
-TIMED = (".snakemake_timestamp", "index.html", "cost.csv", "cost.md", "cost.tex")
+TIMED_FOLDERS = ("logs", "benchmarks")  # hold times, as do the pages that show them
+TIMED_FILES = (".snakemake_timestamp", "index.html", "cost.csv", "cost.md", "cost.tex")
 # svg2pdf orders a file's objects by a hash that differs between processes; the SVG is compared
 UNORDERED = ".pdf"
 SNAKEMAKE = ("snakemake", "--cores", "2", "--rerun-incomplete", "--keep-going")
-EVERY = 5  # so many runs of Snakemake, the first of them is killed itself
-SPARED = 0.4  # the share of processes that nothing hits, so that experiments end
+SNAKEMAKE_KILL_EVERY = 5  # runs of Snakemake: the first of so many is killed itself
+SPARED_SHARE = 0.4  # of processes, which no signal hits, so that experiments end
 
 
 def results(project: Project) -> dict[str, bytes]:
     """Path -> content of all that is compared."""
-    found = [path for path in project.world.rglob("*") if path.is_file()]
-    named = {str(path.relative_to(project.world)): path for path in found}
-    return {
-        name: path.read_bytes()
-        for name, path in named.items()
-        if not name.startswith(TOLD) and path.name not in TIMED and path.suffix != UNORDERED
-    }
+    contents = {}
+    for path in project.world.rglob("*"):
+        name = str(path.relative_to(project.world))
+        timed = name.startswith(TIMED_FOLDERS) or path.name in TIMED_FILES
+        if path.is_file() and not timed and path.suffix != UNORDERED:
+            contents[name] = path.read_bytes()
+    return contents
 
 
 @dataclass
@@ -76,41 +76,41 @@ class Stage:
         return self.began is not None and time.time() >= self.began + self.seconds
 
 
-def seen(process: psutil.Process, words: list[str], project: Project, rng) -> Stage:
+def scheduled_stage(process: psutil.Process, words: list[str], project: Project, rng) -> Stage:
     """A stage that has just started, and when it is to be hit."""
     name = next(word for word in words[3:] if word in STAGES)
     state = project.root / words[words.index("--state") + 1] if "--state" in words else None
     waits = state is not None and rng.random() < 0.7
     seconds = rng.uniform(0, 2 if waits else 7)
-    if rng.random() < SPARED:
+    if rng.random() < SPARED_SHARE:
         seconds = float("inf")
     before = set(state.glob("step=*")) if state else set()
     return Stage(process, name, seconds, state, before, None if waits else time.time())
 
 
-def below(running: subprocess.Popen) -> list[psutil.Process]:
+def descendants(running: subprocess.Popen) -> list[psutil.Process]:
     """The processes that Snakemake has started and theirs, if it still runs."""
     with suppress(psutil.NoSuchProcess):
         return psutil.Process(running.pid).children(recursive=True)
     return []
 
 
-def found_stages(snakemake: subprocess.Popen, project: Project, known: dict, rng) -> list[Stage]:
-    """The stages that run under Snakemake; new ones are noted in `known` by their ids."""
+def running_stages(snakemake: subprocess.Popen, project: Project, stages: dict, rng) -> list[Stage]:
+    """The stages that run under Snakemake; new ones are added to `stages`, process id -> stage."""
     alive = []
-    for process in below(snakemake):
+    for process in descendants(snakemake):
         try:
             words = process.cmdline()
         except psutil.Error:
             continue
-        if words[1:3] == ["-m", "unlearning"] and process.pid not in known:
-            known[process.pid] = seen(process, words, project, rng)
-        if process.pid in known:
-            alive.append(known[process.pid])
+        if words[1:3] == ["-m", "unlearning"] and process.pid not in stages:
+            stages[process.pid] = scheduled_stage(process, words, project, rng)
+        if process.pid in stages:
+            alive.append(stages[process.pid])
     return alive
 
 
-def hit(stage: Stage, rng: random.Random) -> str | None:
+def kill_stage(stage: Stage, rng: random.Random) -> str | None:
     """Kill a stage; returns which and how."""
     number = rng.choice([signal.SIGKILL, signal.SIGTERM])
     stage.seconds = float("inf")  # once is enough
@@ -123,13 +123,13 @@ def hit(stage: Stage, rng: random.Random) -> str | None:
 
 def kill_snakemake(running: subprocess.Popen, rng: random.Random) -> None:
     """SIGKILL to Snakemake, and to its jobs or not; those that it leaves behind come to an end."""
-    left = below(running)
+    processes = descendants(running)
     running.kill()
     if rng.random() < 0.5:
-        for process in left:
+        for process in processes:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-    _, alive = psutil.wait_procs(left, timeout=300)
+    _, alive = psutil.wait_procs(processes, timeout=300)
     assert not alive, alive
 
 
@@ -137,62 +137,62 @@ class Experiment:
     """The runs of Snakemake that one experiment takes, and what hit them."""
 
     def __init__(self, project: Project, rng: random.Random, kills: int):
-        self.project, self.rng, self.left = project, rng, kills
-        self.counted: Counter = Counter()
+        self.project, self.rng, self.kills_left = project, rng, kills
+        self.tally: Counter = Counter()
         # a state after every step, or none: the results are to be the same
-        often = {"checkpoint_minutes": 0 if kills else 1000}
+        resources = {"checkpoint_minutes": 0 if kills else 1000}
         # each stage in a process of its own, or in a worker's child: likewise
-        often["cells_per_job"] = rng.choice([1, 5]) if kills else 1
-        self.config = merged(merged(micro(), LONGER), {"resources": often})
+        resources["cells_per_job"] = rng.choice([1, 5]) if kills else 1
+        self.config = merged(merged(micro(), LONGER), {"resources": resources})
         self.log = project.root / "snakemake.log"
 
     def run_to_the_end(self) -> Counter:
         """Run while at most `kills` processes are hit; returns what was hit, how many runs of
         Snakemake there were, and how many runs of a stage went on from a state."""
         while True:
-            before = self.left
+            before = self.kills_left
             code = self.run_once()
             for path in (self.project.world / "logs").rglob("*.log"):
-                self.counted["resumed"] += path.read_text().count("resumed after step")
+                self.tally["resumed"] += path.read_text().count("resumed after step")
                 path.unlink()
-            print(f"exit code {code}: {told_of(self.counted)}", flush=True)
+            print(f"exit code {code}: {as_json(self.tally)}", flush=True)
             if code == 0:
-                return self.counted
-            if self.left == before:
+                return self.tally
+            if self.kills_left == before:
                 raise RuntimeError(f"failed without a kill:\n{self.log.read_text()}")
 
     def run_once(self) -> int:
         """Snakemake, as one calls it again after a failure; its exit code."""
-        itself = self.left > 0 and self.counted["runs"] % EVERY == 0
-        end = time.time() + self.rng.uniform(3, 25) if itself else float("inf")
-        self.counted["runs"] += 1
-        known: dict[int, Stage] = {}
+        kills_snakemake = self.kills_left > 0 and self.tally["runs"] % SNAKEMAKE_KILL_EVERY == 0
+        end = time.time() + self.rng.uniform(3, 25) if kills_snakemake else float("inf")
+        self.tally["runs"] += 1
+        stages: dict[int, Stage] = {}
         with self.log.open("w") as file:
             running = self.snakemake(file)
             while running.poll() is None:
                 time.sleep(0.1)
-                if self.left and time.time() >= end:
+                if self.kills_left and time.time() >= end:
                     kill_snakemake(running, self.rng)
                     if running.wait() == -signal.SIGKILL:
                         self.count("snakemake SIGKILL")
                         self.unlock()
-                elif self.left and running.poll() is None:
-                    alive = found_stages(running, self.project, known, self.rng)
+                elif self.kills_left and running.poll() is None:
+                    alive = running_stages(running, self.project, stages, self.rng)
                     due = [stage for stage in alive if stage.due()]
-                    told = hit(due[0], self.rng) if due else None
-                    if told:
-                        self.count(told)
+                    event = kill_stage(due[0], self.rng) if due else None
+                    if event:
+                        self.count(event)
         return running.returncode
 
     def snakemake(self, file) -> subprocess.Popen:
         config = self.project.write(self.config)
-        places = {"cwd": self.project.root, "env": self.project.environment}
+        options = {"cwd": self.project.root, "env": self.project.environment}
         command = [*SNAKEMAKE, "--configfile", config]
-        return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, **places)
+        return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, **options)
 
-    def count(self, told: str) -> None:
-        self.left -= 1
-        self.counted[told] += 1
+    def count(self, event: str) -> None:
+        self.kills_left -= 1
+        self.tally[event] += 1
 
     def unlock(self) -> None:
         """What the next run would ask for."""
@@ -201,9 +201,9 @@ class Experiment:
         assert done.returncode == 0, done.stdout
 
 
-def told_of(counted: Counter) -> str:
+def as_json(tally: Counter) -> str:
     """The tally as JSON."""
-    return json.dumps(dict(sorted(counted.items())))
+    return json.dumps(dict(sorted(tally.items())))
 
 
 def kill(kills: int, seed: int, folder: Path) -> Counter:
@@ -216,13 +216,14 @@ def kill(kills: int, seed: int, folder: Path) -> Counter:
     total: Counter = Counter(files=len(expected))
     while total["kills"] < kills:
         shutil.rmtree(disturbed.root / "results", ignore_errors=True)
-        told = Experiment(disturbed, rng, kills - total["kills"]).run_to_the_end()
-        hits = sum(count for name, count in told.items() if re.search(" SIG", name))
-        total += told + Counter(kills=hits, experiments=1)
-        print(told_of(total), flush=True)
-        found = results(disturbed)
-        other = [path for path in expected | found if expected.get(path) != found.get(path)]
-        assert not other, f"other results: {other}"
+        tally = Experiment(disturbed, rng, kills - total["kills"]).run_to_the_end()
+        hits = sum(count for name, count in tally.items() if re.search(" SIG", name))
+        total += tally + Counter(kills=hits, experiments=1)
+        print(as_json(total), flush=True)
+        disturbed_results = results(disturbed)
+        paths = expected | disturbed_results
+        changed = [path for path in paths if expected.get(path) != disturbed_results.get(path)]
+        assert not changed, f"results that differ: {changed}"
     return total
 
 
@@ -231,10 +232,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        counted = kill(asked.kills, asked.seed, Path(folder))
-    print(f"{counted['files']} files are the same after every experiment")
+        tally = kill(arguments.kills, arguments.seed, Path(folder))
+    print(f"{tally['files']} files are the same after every experiment")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from project import MICRO
-from slurm_cluster import Cluster, asked, running_cluster
+from slurm_cluster import Cluster, query, running_cluster
 from slurm_runs import STEPS, UNLEARNED, attempts, edited_profile, ended, slow_runs
 
 METHODS = {"NPO+RT": "NPO+RT/beta=0.1/seed=1", "SimNPO+RT": "SimNPO+RT/default/seed=1"}
@@ -103,7 +103,7 @@ def test_cancelled_job(cluster, project, finished_copy, config):
     shutil.rmtree(finished_copy.root / UNLEARNED / "NPO+RT")
     shutil.rmtree(finished_copy.root / UNLEARNED / METHODS["SimNPO+RT"] / "evaluate")
     run = cluster.start(finished_copy, config, "--retries", "0")
-    asked("scancel", cluster.running(finished_copy, "rule_unlearn")["JobId"])
+    query("scancel", cluster.running(finished_copy, "rule_unlearn")["JobId"])
     done = run.result()
     assert done.returncode == 1
     assert re.search(r"\bunlearn .* failed after", done.stdout)
@@ -121,10 +121,10 @@ def test_node_goes_down(cluster, project, finished_copy, config):
     shutil.rmtree(finished_copy.root / UNLEARNED)
     run = cluster.start(finished_copy, config, *trajectories())
     hit, spared = (cluster.running(finished_copy, f"_{name}_") for name in METHODS)
-    asked("scontrol", "update", f"NodeName={hit['NodeList']}", "State=DOWN", "Reason=test")
+    query("scontrol", "update", f"NodeName={hit['NodeList']}", "State=DOWN", "Reason=test")
     cluster.pending_again(hit)
     done = run.result()
-    asked("scontrol", "update", f"NodeName={hit['NodeList']}", "State=RESUME")
+    query("scontrol", "update", f"NodeName={hit['NodeList']}", "State=RESUME")
     assert done.returncode == 0, done.stdout
     again, undisturbed = (job_of(cluster.jobs(finished_copy), name) for name in METHODS)
     assert (again["JobId"], again["Restarts"]) == (hit["JobId"], "1")
@@ -139,8 +139,8 @@ def test_time_limit(cluster, slow, again):
     run = cluster.start(again, slow.config, *slow.runs)
     warned, late = (slow.training(cluster, again, run) for run in slow.runs)
     # limits are looked at every 30 seconds
-    asked("scontrol", "update", f"JobId={warned['JobId']}", "EndTime=now+100")
-    asked("scontrol", "update", f"JobId={late['JobId']}", "EndTime=now")
+    query("scontrol", "update", f"JobId={warned['JobId']}", "EndTime=now+100")
+    query("scontrol", "update", f"JobId={late['JobId']}", "EndTime=now")
     ended(cluster, again, warned, late)
     (again.root / "slow").unlink()
     done = run.result()
@@ -160,8 +160,8 @@ def test_preempted_and_requeued(cluster, slow, again):
     run = cluster.start(again, slow.config, *slow.runs)
     preempted, requeued = (slow.training(cluster, again, run) for run in slow.runs)
     urgent = ("--partition", "urgent", "--nodelist", preempted["NodeList"], "--mem", "100")
-    asked("sbatch", *urgent, "--chdir", "/tmp", "--output", "/dev/null", "--wrap", "true")
-    asked("scontrol", "requeue", requeued["JobId"])
+    query("sbatch", *urgent, "--chdir", "/tmp", "--output", "/dev/null", "--wrap", "true")
+    query("scontrol", "requeue", requeued["JobId"])
     ended(cluster, again, preempted, requeued)
     (again.root / "slow").unlink()
     for job in (preempted, requeued):

@@ -120,8 +120,8 @@ def cut(text: bytes, draw: random.Random) -> bytes:
 
 def flipped(text: bytes, draw: random.Random) -> bytes:
     """A byte that is no UTF-8."""
-    place = draw.randrange(len(text))
-    return text[:place] + b"\xff" + text[place + 1 :]
+    position = draw.randrange(len(text))
+    return text[:position] + b"\xff" + text[position + 1 :]
 
 
 def twice(text: bytes, draw: random.Random) -> bytes:

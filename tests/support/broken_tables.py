@@ -370,7 +370,7 @@ def strangers() -> list[Case]:
     def other(column: str) -> Callable[[list], list]:
         return lambda rows: [*rows[:9], {**rows[9], column: "Another."}, *rows[10:]]
 
-    perturbed, kept = "forget10_perturbed", "retain_perturbed"
+    perturbed, retained = "forget10_perturbed", "retain_perturbed"
     line = f"{perturbed}.json, line "
     return [
         Case("full reversed", with_rows("full", lambda rows: rows[::-1]), (f"{line}1", "forget10")),
@@ -401,7 +401,7 @@ def strangers() -> list[Case]:
         Case(
             "retain of forget",
             with_rows(
-                kept,
+                retained,
                 lambda rows: [
                     *rows[:6],
                     {
@@ -411,12 +411,12 @@ def strangers() -> list[Case]:
                     },
                 ],
             ),
-            (f"{kept}.json, line 7", "is a row of forget10"),
+            (f"{retained}.json, line 7", "is a row of forget10"),
         ),
         Case(
             "retain of nowhere",
-            with_rows(kept, other("answer")),
-            (f"{kept}.json, line 10", "retain split"),
+            with_rows(retained, other("answer")),
+            (f"{retained}.json, line 10", "retain split"),
         ),
         Case(
             "a forget row twice",

@@ -98,6 +98,7 @@ class DryRuns:
 
 def main() -> None:
     """The server; in processes that it forks, a package's process and one dry run."""
+    gc.disable()  # also in the forked processes: they end before their garbage matters
     for library in LIBRARIES:
         importlib.import_module(library)
     cli = importlib.import_module("snakemake.cli")

@@ -78,8 +78,11 @@ def touched(*patterns: str) -> Edit:
     @contextmanager
     def edit(project: Project) -> Iterator[None]:
         note = ".snakemake_timestamp"  # Snakemake's of when it made a folder
-        found = [path for pattern in patterns for path in project.root.glob(pattern)]
-        files = [path for path in found if path.is_file() and path.name != note]
+        files = []
+        for pattern in patterns:
+            for path in project.root.glob(pattern):
+                if path.is_file() and path.name != note:
+                    files.append(path)
         assert files, f"nothing is called {patterns}"
         times = {file: file.stat() for file in files}
         for file in files:

@@ -52,18 +52,18 @@ class FakeHub:
         self.requests.append(f"{request.command} {request.path}")
         api, kind, name, verb, revision, file = PATH.fullmatch(request.path.split("?")[0]).groups()
         repository = f"{kind or 'models/'}{name}"
-        given = (request.headers.get("Authorization") or "").removeprefix("Bearer ")
-        if given and given != self.token:
+        token = (request.headers.get("Authorization") or "").removeprefix("Bearer ")
+        if token and token != self.token:
             send(request, 401, X_Error_Message="Invalid credentials in Authorization header")
         elif repository not in self.repositories:
-            send(request, 404 if given else 401, X_Error_Code="RepoNotFound")
+            send(request, 404 if token else 401, X_Error_Code="RepoNotFound")
         elif revision not in (None, "main", COMMIT):
             send(request, 404, X_Error_Code="RevisionNotFound")
         elif api:
             files = described(self.repositories[repository])
             about = {"id": name, "sha": COMMIT, "siblings": []}
             send(request, 200, json.dumps(files if verb == "tree" else about).encode())
-        elif repository in self.gated and not given:
+        elif repository in self.gated and not token:
             send(request, 401, X_Error_Code="GatedRepo", X_Error_Message="Access is restricted")
         else:
             broken = self.cut == file and request.command == "GET"

@@ -216,7 +216,7 @@ def run_cases(
 
 
 if __name__ == "__main__":
-    path, asked = Path(sys.argv[1]), json.loads(sys.argv[2])
+    path, cases_of_counts = Path(sys.argv[1]), json.loads(sys.argv[2])
     path.mkdir(parents=True, exist_ok=True)
-    for count, cases in asked.items():
+    for count, cases in cases_of_counts.items():
         fork_processes(int(count), path / f"{count}.store", run_cases, path / count, cases)

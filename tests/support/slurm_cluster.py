@@ -69,16 +69,16 @@ return slurm.SUCCESS
 """
 
 
-def asked(*command: str) -> str:
+def query(*command: str) -> str:
     """Output of one of SLURM's commands."""
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
-def until(condition: Callable, seconds: float = 120):
+def until(condition: Callable, seconds: float = 300):
     """The first true value of `condition`."""
     end = time.monotonic() + seconds
     while not (value := condition()):
-        assert time.monotonic() < end, f"still waiting after {seconds} s; queue:\n{asked('squeue')}"
+        assert time.monotonic() < end, f"still waiting after {seconds} s; queue:\n{query('squeue')}"
         time.sleep(0.3)
     return value
 
@@ -104,10 +104,10 @@ class Cluster:
 
     def jobs(self, project: Project) -> list[dict[str, str]]:
         """Fields of scontrol of all jobs submitted from the project's folder, oldest first."""
-        lines = asked("scontrol", "--oneliner", "show", "jobs").splitlines()
+        lines = query("scontrol", "--oneliner", "show", "jobs").splitlines()
         records = [dict(f.split("=", 1) for f in line.split() if "=" in f) for line in lines]
-        own = [job for job in records if job.get("WorkDir") == str(project.root)]
-        return sorted(own, key=lambda job: int(job["JobId"]))
+        submitted = [job for job in records if job.get("WorkDir") == str(project.root)]
+        return sorted(submitted, key=lambda job: int(job["JobId"]))
 
     def running(self, project: Project, rule: str) -> dict[str, str]:
         """The job whose comment, rule_NAME_wildcards_…, has `rule` in it, once its stage starts."""
@@ -125,9 +125,9 @@ class Cluster:
 
     def pending_again(self, job: dict[str, str]) -> None:
         """Wait until a job is back in the queue, and take the two minutes off that SLURM waits."""
-        shown = ("squeue", "--noheader", "--format=%T", "--jobs", job["JobId"])
-        until(lambda: asked(*shown).strip() == "PENDING")
-        asked("scontrol", "update", f"JobId={job['JobId']}", "StartTime=now")
+        command = ("squeue", "--noheader", "--format=%T", "--jobs", job["JobId"])
+        until(lambda: query(*command).strip() == "PENDING")
+        query("scontrol", "update", f"JobId={job['JobId']}", "StartTime=now")
 
     def start(self, project: Project, config: dict | Path, *arguments: str | Path) -> Run:
         """snakemake with the shipped profile in the background, asking for states more often."""
@@ -230,7 +230,7 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
         try:
             for command in (munged(folder), ["slurmctld"], *(["slurmd", "-N", n] for n in NODES)):
                 subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
-            until(lambda: asked("sinfo", "--noheader", "--format=%D %t").split() == ["2", "idle"])
+            until(lambda: query("sinfo", "--noheader", "--format=%D %t").split() == ["2", "idle"])
             yield cluster
         finally:
             for run in cluster.runs:  # of a test that failed

@@ -244,6 +244,7 @@ def main() -> int:
     """Load the modules of all stages, then serve; in a child, run the stage."""
     folder, *numbers = sys.argv[1:]
     snakemake, cells, descriptor = map(int, numbers)
+    gc.disable()  # imports make many objects to search for garbage, and no garbage
     module_of = importlib.import_module("unlearning.__main__").module_of
     for module in (*map(module_of, STAGES), *LATE_MODULES):
         importlib.import_module(module)
@@ -257,6 +258,7 @@ def main() -> int:
     for stream in (1, 2):
         os.dup2(0, stream)
     gc.freeze()  # the collector would write to these objects, and so unshare their memory pages
+    gc.enable()
     listener, owner = socket.socket(fileno=descriptor), psutil.Process(snakemake)
     arguments = Worker(listener, Path(folder), owner, cells).serve()
     if arguments is None:

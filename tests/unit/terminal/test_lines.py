@@ -1,9 +1,12 @@
 """What is printed of Snakemake's records where the output is no terminal."""
 
+import io
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from snakemake.settings.enums import Quietness
@@ -14,6 +17,7 @@ from snakemake_logger_plugin_unlearning.jobs import job_name
 from snakemake_logger_plugin_unlearning.screens import Lines
 
 STARTED = 1_000_000.0
+CLOCK = "snakemake_logger_plugin_unlearning.screens.time"
 CELL = {"split": "forget10", "method": "NPO+RT", "variant": "beta=0.1", "seed": "1"}
 
 
@@ -200,12 +204,13 @@ def test_silence_is_broken_less_and_less_often(capsys, tmp_path, monkeypatch, pr
     run.begin(unlearn=1)
     run.start(0, 1, log=str(log))
     clock = [STARTED]
-    monkeypatch.setattr("snakemake_logger_plugin_unlearning.screens.time.time", lambda: clock[0])
+    monkeypatch.setattr(CLOCK, SimpleNamespace(time=lambda: clock[0]))
     lines = Lines(run.handler.screen.stream)
     capsys.readouterr()
-    for clock[0] in range(int(STARTED), int(STARTED) + 1000):
-        lines.tick(run.handler.progress)
-    output = capsys.readouterr().err.splitlines()
+    with run.handler.lock:  # its thread looks every second
+        for clock[0] in range(int(STARTED), int(STARTED) + 1000):
+            lines.tick(run.handler.progress)
+        output = capsys.readouterr().err.splitlines()
     assert [line.partition("since ")[2].split(" training")[0] for line in output] == [
         "60 s",
         "3 min",
@@ -213,6 +218,38 @@ def test_silence_is_broken_less_and_less_often(capsys, tmp_path, monkeypatch, pr
         "15 min",
     ]
     assert all(f"training: 2/900, 0:10 gone ({log})" in line for line in output)
+
+
+class Screen(io.StringIO):
+    """A terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_has_a_bar_for_each_stage_that_runs(pretend, tmp_path, monkeypatch):
+    log = tmp_path / "x.log"
+    log.write_text("training: 2/900, 0:10 gone")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stderr", Screen())
+    monkeypatch.setattr(CLOCK, SimpleNamespace(time=lambda: STARTED + 9))
+    run = pretend()
+    stream = run.handler.screen.console.file
+    run.begin(unlearn=3, evaluate=4)
+    run.start(0, 1)
+    run.finish(4, 1)
+    run.start(4, 2, log=str(log))
+    with run.handler.lock:  # its thread draws every second
+        stream.truncate(0)
+        run.handler.screen.tick(run.handler.progress)
+        drawn = re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", stream.getvalue())
+    unlearn, whole, job = drawn.splitlines()
+    assert re.search(r"unlearn +\S+ +1/3", unlearn) and "evaluate" not in unlearn
+    # one job of 4 s in 9 s, so 2 more take 18 s, and what evaluations take is not known
+    assert re.search(r"all +\S+ +1/7, over 18 s left", whole)
+    assert "seed=1 (5 s) training: 2/900, 0:10 gone" in job
+    run.handler.close()
+    assert "1 of 7 jobs are done" in stream.getvalue().splitlines()[-1]
 
 
 def test_job_name():

@@ -85,7 +85,7 @@ def load_published(path: Path | None, experiment: Any) -> PublishedNumbers:
     """The file's content; UserError for an unknown source, method or key."""
     if path is None:
         return PublishedNumbers()
-    content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    content = yaml.load(Path(path).read_text(encoding="utf-8"), yaml.CSafeLoader)
     sources = {key: Source(**stated) for key, stated in content["sources"].items()}
     models = []
     for entry in content["models"]:
