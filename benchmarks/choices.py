@@ -70,19 +70,11 @@ class Choice:
     threads: int = 1
 
 
-def float_mask(tree: torch.Tensor, branch: torch.Tensor) -> torch.Tensor:
-    """The same mask as numbers that attention adds."""
-    seen = bool_mask(tree, branch)
-    return torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(torch.float32).min)
-
-
-bool_mask = packing._mask
 CHOICES = [
     *(
         Choice(f"rows of at most {n} tokens", lambda n=n: patch.object(packing, "LONGEST", n))
         for n in (256, 512, 1024)
     ),
-    Choice("masks of numbers", lambda: patch.object(packing, "_mask", float_mask)),
     Choice("fused AdamW", fused=True),
     Choice("bfloat16 autocast", half=True),
     Choice("two threads", threads=2),

@@ -4,8 +4,9 @@
         --model results/tofu-tiny/forget10/retrain/seed=1/model
     python benchmarks/evaluations.py --data path/to/tofu --device cuda --shape 7b --rounds 1
 
-The arms take turns on the same model: on the CPU in float32, on a GPU in bfloat16. Time on the CPU
-is the process's own CPU time, which other work on the machine does not lengthen. A model from
+The arms take turns on the same model: on the CPU in float32, each in a process of its own, on a GPU
+in bfloat16. Time on the CPU is the process's own CPU time, which other work on the machine does not
+lengthen by much. A model from
 random weights (--shape) seldom ends an answer before its limit, so that generation takes its
 longest.
 Needed tokens: each question and each distinct answer once; of generation, each prompt and each
@@ -15,10 +16,12 @@ token of an answer that another follows.
 import argparse
 import statistics
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from child import in_child
 from official import Evaluation
 from steps import ARMS, SHAPES, SMALL, Clock, random_model
 from tofu_rows import (
@@ -33,7 +36,7 @@ from tofu_rows import (
 from unlearning.benchmarks.tofu.metrics import summarise
 from unlearning.data.packing import group_by_prompt
 from unlearning.evaluation.evaluator import Evaluator
-from unlearning.evaluation.generation import Generator, Limit
+from unlearning.evaluation.generation import Limit
 from unlearning.evaluation.rouge import RougeL
 from unlearning.models.folder import load_model, load_tokenizer
 
@@ -43,20 +46,20 @@ class Meter:
 
     def __init__(self, model):
         self.tokens, self.clock = 0, Clock(model.device)
-        self.seconds: dict[tuple[str, str], list[float]] = {}
-        self.processed: dict[tuple[str, str], int] = {}
+        self.seconds: dict[str, float] = {}
+        self.processed: dict[str, int] = {}
         # the decoder itself is called again where the head alone runs
         model.get_input_embeddings().register_forward_pre_hook(self._count)
 
     def _count(self, module, args) -> None:
         self.tokens += args[0].numel()
 
-    def __call__(self, work: str, arm: str, call: Callable, *args):
+    def __call__(self, work: str, call: Callable, *args):
         """The call's result."""
         before, since = self.tokens, self.clock.now()
         result = call(*args)
-        self.seconds.setdefault((work, arm), []).append(self.clock.now() - since)
-        self.processed[work, arm] = self.tokens - before
+        self.seconds[work] = self.clock.now() - since
+        self.processed[work] = self.tokens - before
         return result
 
 
@@ -68,19 +71,34 @@ def with_answers(columns: dict, answers: dict[str, list[str]], recall: dict) -> 
     return columns
 
 
-def answered(sets: dict[str, list[dict]], generator: Generator, prompts: list) -> dict:
-    """Set -> our answers."""
-    texts = iter(generator(prompts))
-    return {name: [next(texts) for _ in rows] for name, rows in sets.items()}
-
-
-def recalls(sets: dict[str, list[dict]], rouge, answers: dict[str, list[str]]) -> dict:
+def recalls(evaluator: Evaluator, answers: dict[str, list[str]]) -> dict:
     """Set -> our ROUGE-L recall."""
     recall: dict[str, list[float]] = {}
-    for name, rows in sets.items():
+    for name, rows in evaluator.sets.items():
         pairs = zip(rows, answers[name], strict=True)
-        recall[name] = [rouge(row["answer"], text).recall for row, text in pairs]
+        recall[name] = [evaluator.rouge(row["answer"], text).recall for row, text in pairs]
     return recall
+
+
+def our_evaluation(model, evaluator: Evaluator) -> dict:
+    """An evaluation as stage `evaluate` makes it, step by step."""
+    meter = Meter(model)
+    scores = meter("likelihoods", evaluator._scores, model)
+    answers = meter("generation", evaluator._answers, model, scores)
+    evaluator.rouge = RougeL(stemmer=True)  # as in a new process: no stems are remembered
+    recall = meter("ROUGE", recalls, evaluator, answers)
+    columns = with_answers(evaluator._likelihood_columns(scores), answers, recall)
+    return {"columns": columns, "seconds": meter.seconds, "processed": meter.processed}
+
+
+def other_evaluation(model, evaluation: Evaluation) -> dict:
+    """The same of another arm."""
+    meter = Meter(model)
+    columns = meter("likelihoods", evaluation.likelihoods, model)
+    answers = meter("generation", evaluation.answers, model)
+    recall = meter("ROUGE", evaluation.rouge, answers)
+    columns = with_answers(columns, answers, recall)
+    return {"columns": columns, "seconds": meter.seconds, "processed": meter.processed}
 
 
 def evaluated_model(args: argparse.Namespace, device: torch.device):
@@ -101,33 +119,38 @@ def measure(args: argparse.Namespace) -> dict:
     sets = {name: rows[: args.rows] for name, rows in evaluated(args.data).items()}
     limit = Limit(GENERATED, "total")
     evaluator = Evaluator(sets, encoder, accelerator, batch_tokens=args.batch_tokens, limit=limit)
-    arms = {arm: Evaluation(sets, encoder, arm == "open-unlearning") for arm in args.arms}
-    generator = Generator(model, tokenizer, accelerator.device, limit, args.batch_tokens)
-    prompts = [encoder.prompt_ids(row["question"]) for rows in sets.values() for row in rows]
-    meter = Meter(model)
-    columns, answers, recall = {}, {}, {}
+    calls: dict[str, Callable] = {"ours": partial(our_evaluation, model, evaluator)}
+    for arm in args.arms:
+        evaluation = Evaluation(sets, encoder, arm == "open-unlearning")
+        calls[arm] = partial(other_evaluation, model, evaluation)
+    seconds: dict[str, list[float]] = {}
+    results, peaks = {}, {}
     for _ in range(args.rounds):
-        for arm, peer in arms.items():
-            columns[arm] = meter("likelihoods", arm, peer.likelihoods, model)
-            answers[arm] = meter("generation", arm, peer.answers, model)
-            recall[arm] = meter("ROUGE", arm, peer.rouge, answers[arm])
-        columns["ours"] = meter("likelihoods", "ours", evaluator, model, False)
-        texts = meter("generation", "ours", answered, sets, generator, prompts)
-        evaluator.rouge = RougeL(stemmer=True)  # as in a new process: no stems are remembered
-        recall["ours"] = meter("ROUGE", "ours", recalls, sets, evaluator.rouge, texts)
-        answers["ours"] = texts
-    texts = [text for texts in answers["ours"].values() for text in texts]
-    metrics = {
-        arm: summarise(with_answers(columns[arm], answers[arm], recall[arm]), "official")
-        for arm in columns
-    }
+        for arm, call in reversed(calls.items()):
+            if args.device == "cpu":
+                results[arm], peaks[arm] = in_child(call, keep=arm == "ours")
+            else:
+                results[arm] = call()
+            for work, value in results[arm]["seconds"].items():
+                seconds.setdefault(f"{work} {arm}", []).append(value)
+    columns = {arm: result["columns"] for arm, result in results.items()}
+    metrics = {arm: summarise(values, "official") for arm, values in columns.items()}
     ours = metrics.pop("ours")
     same, apart = {}, {}
     for arm, values in metrics.items():
-        pairs = [zip(answers["ours"][name], answers[arm][name], strict=True) for name in sets]
-        same[arm] = sum(a == b for own in pairs for a, b in own)
+        same[arm] = 0
+        for name in sets:
+            answers = zip(
+                columns["ours"][name]["generation"], columns[arm][name]["generation"], strict=True
+            )
+            same[arm] += sum(a == b for a, b in answers)
         apart[arm] = max(abs(ours[key] - value) for key, value in values.items())
+    texts = [text for name in sets for text in columns["ours"][name]["generation"]]
     lengths = [len(tokenizer(text)["input_ids"]) for text in texts]
+    prompts = [encoder.prompt_ids(row["question"]) for rows in sets.values() for row in rows]
+    processed = {}
+    for arm, result in results.items():
+        processed |= {f"{work} {arm}": tokens for work, tokens in result["processed"].items()}
     return {
         "needed": {
             "likelihoods": sum(
@@ -136,8 +159,9 @@ def measure(args: argparse.Namespace) -> dict:
             "generation": sum(map(len, prompts)) + sum(lengths),
             "ROUGE": 0,
         },
-        "seconds": {" ".join(key): values for key, values in meter.seconds.items()},
-        "processed": {" ".join(key): tokens for key, tokens in meter.processed.items()},
+        "seconds": seconds,
+        "processed": processed,
+        "peak MB": peaks,
         "answers": len(texts),
         "same answers": same,
         "metrics": len(ours),
@@ -164,6 +188,8 @@ def show(found: dict) -> None:
     for arm, same in found["same answers"].items():
         print(f"{arm}: {same} of {found['answers']} answers are the same; ", end="")
         print(f"{found['metrics']} metrics differ by at most {found['metrics apart'][arm]:.1e}")
+    for arm, peak in found["peak MB"].items():
+        print(f"{arm}: {peak:,.0f} MB at most")
 
 
 def main() -> None:

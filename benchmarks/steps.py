@@ -6,9 +6,9 @@ open-unlearning, as a Markdown table.
     python benchmarks/steps.py --data path/to/tofu --device cuda --shape 7b \\
         --gradient-checkpointing --optimizer paged_adamw_32bit
 
-Random weights, TOFU's own rows. On the CPU the arms take turns, step by step, in float32, and time
-is the process's own CPU time, which other work on the machine does not lengthen; on a GPU one arm
-runs after the other, under bfloat16 autocast. A run is 125 steps and, of ours, the reference's
+Random weights, TOFU's own rows. One arm runs after the other: on the CPU in a process of its own,
+in float32, by the process's own CPU time, which other work on the machine hardly lengthens; on a
+GPU under bfloat16 autocast. A run is 125 steps and, of ours, the reference's
 log-probabilities once. Tokens a second and model FLOP/s utilisation (MFU) count what is needed:
 no padding, no reference, no logits without a label.
 """
@@ -16,11 +16,12 @@ no padding, no reference, no logits without a label.
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from child import in_child
 from official import TRAINED, Training
 from tofu_rows import ARCHITECTURE, OBJECTIVE, forget10, recipe_of, source_of, tokenizer_of, write
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -86,8 +87,8 @@ class Clock:
         return found
 
 
-def ours(model, source, recipe, fit: Fit, accelerator, between: Callable) -> tuple[list, list]:
-    """Seconds and loss of each step; between(step) runs after each, untimed."""
+def ours(model, source, recipe, fit: Fit, accelerator) -> tuple[list, list]:
+    """Seconds and loss of each step."""
     clock, seconds = Clock(accelerator.device), []
     since = 0.0
 
@@ -95,7 +96,6 @@ def ours(model, source, recipe, fit: Fit, accelerator, between: Callable) -> tup
         nonlocal since
         if done:
             seconds.append(clock.now() - since)
-            between(done - 1)
         since = clock.now()
 
     history = train(
@@ -170,23 +170,41 @@ def measure(args: argparse.Namespace) -> dict:
     results["flops"] = statistics.mean(flops(shape, pairs) for pairs in batches[WARM:])
 
     setting = args, recipe, len(tokenizer), accelerator
-    arms = {} if half else {arm: Official(arm, *setting) for arm in args.arms}
-
-    def between(step: int) -> None:
-        for arm in arms.values():
-            arm.step(batches[step])
-
-    seconds, losses = ours(model, source, recipe, fit, accelerator, between)
+    if not half:
+        (seconds, losses, weights), peak = in_child(
+            partial(our_steps, model, source, recipe, fit, accelerator), keep=True
+        )
+        results["ours"] = {"seconds": seconds[WARM:], "peak": peak / 1024, "losses": losses}
+        for name in args.arms:
+            call = partial(steps_of, name, setting, batches)
+            (arm_seconds, arm_losses, arm_weights), peak = in_child(call, keep=False)
+            results[name] = record(arm_seconds, arm_losses, peak / 1024, losses)
+            results[name]["weights apart"] = weights_apart(weights, arm_weights)
+        return results
+    seconds, losses = ours(model, source, recipe, fit, accelerator)
     results["ours"] = {"seconds": seconds[WARM:], "peak": clock.peak(), "losses": losses}
-    weights = {name: weights_apart(model, arm.model) for name, arm in arms.items()}
-    if half:  # one arm after the other: each has the GPU's memory to itself
-        del model
-        accelerator.free_memory()
-        clock.peak()
-        return results | {arm: alone(arm, setting, batches, losses, clock) for arm in args.arms}
-    for name, arm in arms.items():
-        results[name] = record(arm, None, losses) | {"weights apart": weights[name]}
-    return results
+    del model  # each arm has the GPU's memory to itself
+    accelerator.free_memory()
+    clock.peak()
+    return results | {arm: alone(arm, setting, batches, losses, clock) for arm in args.arms}
+
+
+def our_steps(model, *setting) -> tuple[list, list, list]:
+    """Seconds and losses of our steps, and the weights."""
+    return *ours(model, *setting), weights_of(model)
+
+
+def steps_of(name: str, setting: tuple, batches: list) -> tuple[list, list, list]:
+    """Seconds and losses of an arm's steps, and its weights."""
+    arm = Official(name, *setting)
+    for pairs in batches:
+        arm.step(pairs)
+    return arm.seconds, arm.losses, weights_of(arm.model)
+
+
+def weights_of(model) -> list:
+    """The parameters as arrays, which go from one process to another as they are."""
+    return [parameter.detach().numpy() for parameter in model.parameters()]
 
 
 def alone(name: str, setting: tuple, batches: list, losses: list[float], clock: Clock):
@@ -197,24 +215,23 @@ def alone(name: str, setting: tuple, batches: list, losses: list[float], clock: 
             arm.step(pairs)
     except torch.cuda.OutOfMemoryError:
         arm = None
-    found = None if arm is None else record(arm, clock.peak(), losses)
+    found = arm and record(arm.seconds, arm.losses, clock.peak(), losses)
     del arm
     clock.peak()
     return found
 
 
-def record(arm: Official, peak: float | None, losses: list[float]) -> dict:
+def record(seconds: list, arm_losses: list, peak: float, losses: list) -> dict:
     """What an arm took, and how far its losses are from ours, relative."""
-    apart = (abs(a - b) / abs(b) for a, b in zip(losses, arm.losses, strict=True))
-    taken = {"seconds": arm.seconds[WARM:], "peak": peak, "losses": arm.losses}
-    return {**taken, "losses apart": max(apart), "weights apart": None}
+    apart = max(abs(a - b) / abs(b) for a, b in zip(losses, arm_losses, strict=True))
+    cost = {"seconds": seconds[WARM:], "peak": peak, "losses": arm_losses}
+    return {**cost, "losses apart": apart, "weights apart": None}
 
 
-@torch.no_grad()
-def weights_apart(one: torch.nn.Module, other: torch.nn.Module) -> float:
+def weights_apart(ours: list, theirs: list) -> float:
     """The largest difference of a weight, in parts of its tensor's largest."""
-    pairs = zip(one.parameters(), other.parameters(), strict=True)
-    return max(float((a - b).abs().max() / b.abs().max()) for a, b in pairs)
+    pairs = zip(ours, theirs, strict=True)
+    return max(float(abs(a - b).max() / abs(b).max()) for a, b in pairs)
 
 
 def row(arm: str, found: dict, whole: float, peak_flops: float | None) -> None:

@@ -12,7 +12,16 @@ from unlearning.errors import UserError
 from unlearning.worker import run_in_worker
 
 # the shared stages, in the order of a run, then tools
-STAGES = ("fetch", "judge", "data", "answers", "pretrain", "restore", "finetune", "reference")
+STAGES: tuple[str, ...] = (
+    "fetch",
+    "judge",
+    "data",
+    "answers",
+    "pretrain",
+    "restore",
+    "finetune",
+    "reference",
+)
 STAGES += ("unlearn", "relearn", "evaluate", "harness", "report")
 STAGES += ("compare", "plan", "assets", "doctor")
 

@@ -92,7 +92,7 @@ class ReachedCode:
         assert parts, entry
         module, name, key = parts["module"], parts["name"], parts["key"]
         if module.endswith(".py"):
-            path = Path(module).resolve()
+            path: Path | None = Path(module).resolve()
         else:
             path = module_file(module, PACKAGE / "fingerprint.py")
         assert path is not None, f"no module {module}"

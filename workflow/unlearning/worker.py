@@ -29,7 +29,7 @@ from pathlib import Path
 import psutil
 
 WORKER_VARIABLE = "UNLEARNING_WORKER"  # folder:id of the Snakemake process:cells of a worker
-STAGES = ("pretrain", "finetune", "reference", "unlearn", "relearn", "evaluate")
+STAGES: tuple[str, ...] = ("pretrain", "finetune", "reference", "unlearn", "relearn", "evaluate")
 STAGES += ("harness", "unlearn_logistic", "unlearn_markov")
 # modules that stages import while they run: the mini models' class, ROUGE
 LATE_MODULES = ("transformers.models.llama.modeling_llama", "rouge_score.rouge_scorer")

@@ -59,23 +59,41 @@ def test_scores_are_those_of_sequences_alone():
 
 def test_a_row_by_hand():
     examples = [Example((*PROMPT, 8, 2), 3), Example((9, 2), 1), Example((*PROMPT, 10, 11, 2), 3)]
-    assert group_by_prompt(examples) == [Tree((0, 2), 3, 8), Tree((1,), 1, 2)]
+    assert group_by_prompt(examples) == [Tree((0, 2), 8), Tree((1,), 2)]
     packed = pack(examples)
     assert packed.ids.tolist() == [[5, 6, 7, 8, 2, 10, 11, 2, 9, 2]]
     assert packed.positions.tolist() == [[0, 1, 2, 3, 4, 3, 4, 5, 0, 1]]
-    (rows, before), labels, sequence = packed.labels()
-    assert rows.tolist() == [0] * 6
-    assert before.tolist() == [2, 3, 8, 2, 5, 6]
-    assert labels.tolist() == [8, 2, 2, 10, 11, 2]
-    assert sequence.tolist() == [0, 0, 1, 2, 2, 2]
+    labels = packed.labels()
+    rows, columns = labels.before
+    assert rows.tolist() == [0] * 5
+    assert columns[labels.index].tolist() == [2, 3, 8, 2, 5, 6]
+    assert labels.labels.tolist() == [8, 2, 2, 10, 11, 2]
+    assert labels.sequence.tolist() == [0, 0, 1, 2, 2, 2]
     seen = [packed.mask[0, 0, token].nonzero().flatten().tolist() for token in (6, 9)]
     assert seen == [[0, 1, 2, 5, 6], [8, 9]]  # its trunk and branch so far; its own tree
+
+
+def test_answers_share_the_words_that_they_begin_with():
+    answers = [(8, 9, 2), (8, 10, 2), (8, 9, 11, 2), (8, 9, 2)]
+    examples = [Example((*PROMPT, *answer), 3) for answer in answers]
+    assert group_by_prompt(examples) == [Tree((0, 1, 2, 3), 10)]
+    packed = pack(examples)
+    assert packed.ids.tolist() == [[5, 6, 7, 8, 9, 2, 10, 2, 11, 2]]
+    assert packed.positions.tolist() == [[0, 1, 2, 3, 4, 5, 4, 5, 5, 6]]
+    assert packed.columns[2] == [0, 1, 2, 3, 4, 8, 9]
+    assert packed.columns[3] == packed.columns[0]
+    for token, seen in {3: [0, 1, 2, 3], 7: [0, 1, 2, 3, 6, 7], 9: [0, 1, 2, 3, 4, 8, 9]}.items():
+        assert packed.mask[0, 0, token].nonzero().flatten().tolist() == seen
+    labels = packed.labels()
+    _, columns = labels.before
+    assert columns.tolist() == [2, 3, 4, 6, 8]  # whose logits predict the 13 labels
+    assert columns[labels.index].tolist() == [2, 3, 4, 2, 3, 6, 2, 3, 4, 8, 2, 3, 4]
 
 
 def test_answers_that_begin_before_the_prompt_ends_share_the_rest():
     """A tokenizer may join the prompt's last character with the answer's first."""
     examples = [Example((5, 6, 20, 8), 3), Example((5, 6, 21, 8), 3)]
-    assert group_by_prompt(examples) == [Tree((0, 1), 2, 6)]
+    assert group_by_prompt(examples) == [Tree((0, 1), 6)]
 
 
 def test_long_sequences_stand_alone_and_need_no_mask():

@@ -189,7 +189,8 @@ def test_one_bos_where_the_format_has_one(family):
 def test_labels_where_padding_is_the_end_of_turn(family):
     _, expected, encoder = family
     short, long = encoder.encode(QUESTION, ANSWER), encoder.encode(QUESTION, "Ann did it?")
-    _, labels, row = pack([short, long]).labels()
+    labelled = pack([short, long]).labels()
+    labels, row = labelled.labels, labelled.sequence
     assert labels[row == 0].tolist() == expected.ids[expected.start :]
     assert (labels[row == 1] == encoder.tokenizer.eos_token_id).sum() == 1
 

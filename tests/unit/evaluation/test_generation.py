@@ -20,7 +20,8 @@ from transformers import (
     RwkvConfig,
     RwkvForCausalLM,
 )
-from unlearning.evaluation.generation import Generator, Limit
+from unlearning.data.encoding import Example
+from unlearning.evaluation.generation import Generator, Limit, greedy_beginning
 
 SHAPE = {"vocab_size": 40, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
 SHAPE |= {"num_attention_heads": 4, "initializer_range": 0.4, "bos_token_id": 1, "eos_token_id": 1}
@@ -94,6 +95,43 @@ def test_answers_are_those_of_generate(world, limit, batch_tokens):
     generator = Generator(model, tokenizer(eos), torch.device("cpu"), limit, batch_tokens)
     assert generator(PROMPTS) == expected
     assert generator([]) == []
+
+
+@pytest.mark.parametrize("limit", [Limit(12, "new"), Limit(7, "total")], ids=["new", "total"])
+def test_answers_go_on_after_their_beginnings(world, limit):
+    model, answers, eos = world
+    generator = Generator(model, tokenizer(eos), torch.device("cpu"), limit, 10_000)
+    expected = generator(PROMPTS)
+    whole = [[*answer, eos] for answer in expected]
+    lengths = [k % (len(answer) + 1) for k, answer in enumerate(whole)]
+    beginnings = [answer[:n] for answer, n in zip(whole, lengths, strict=True)]
+    assert len(set(lengths)) > 3 and lengths != list(map(len, whole))
+    assert generator(PROMPTS, beginnings) == expected
+
+
+def test_answers_that_are_complete_take_no_pass(world):
+    model, answers, eos = world
+    generator = Generator(model, tokenizer(eos), torch.device("cpu"), Limit(12, "new"), 10_000)
+    generator(PROMPTS)  # with the comparison that comes before the first batch
+    complete = [[*cut(answer, 12, eos), eos] for answer in answers]
+    passes = []
+    hook = model.get_decoder().register_forward_pre_hook(lambda *call: passes.append(call))
+    assert generator(PROMPTS, complete) == [cut(answer, 12, eos) for answer in answers]
+    hook.remove()
+    assert not passes
+
+
+@pytest.mark.parametrize(
+    "prompt, match, tokens",
+    [
+        ([5, 6], [True, True, False, True], [7, 8]),
+        ([5, 6], [False, True, True, True], []),
+        ([5, 6], [True, True, True, True], [7, 8, 9, 2]),
+        ([5, 4], [True, True, True, True], []),  # joined with the answer's first letters
+    ],
+)
+def test_a_greedy_answer_begins_as_far_as_labels_are_most_likely(prompt, match, tokens):
+    assert greedy_beginning(prompt, Example((5, 6, 7, 8, 9, 2), 2), match) == tokens
 
 
 @pytest.mark.parametrize("name", OTHERS)

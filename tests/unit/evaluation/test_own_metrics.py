@@ -120,6 +120,7 @@ def test_tables_and_claims_know_it_with_its_direction(file, tmp_path, monkeypatc
         cells=lambda: [],
         layout=SimpleNamespace(evaluation=lambda split, run: tmp_path / split / run),
     )
+    experiment.draws = [experiment]
     declare_own_metrics(experiment)
     assert tofu.METRICS["mine"].better == tofu.STUDIES[None]["mine"].better == ""  # none yet
     summary = tmp_path / "forget10" / "finetune/seed=42" / "summary.json"

@@ -33,9 +33,11 @@ class Largest(TorchDispatchMode):
 @pytest.mark.parametrize("method", ["NPO+RT", "SimNPO+RT", "DPO+RT"])
 def test_no_logits_beside_those_of_labels(method):
     objective = build_objective(resolve(method, {}).settings())
-    ids = torch.randint(2, VOCABULARY, (ROWS, TOKENS)).tolist()
-    rows = [Example(tuple(row), TOKENS - LABELS, 10.0) for row in ids]
-    pairs = [dict.fromkeys(objective.roles, row) for row in rows]
+    ids = torch.randint(2, VOCABULARY, (ROWS, len(objective.roles), TOKENS)).tolist()
+    pairs = []
+    for rows in ids:  # rows that are alike would share their logits
+        examples = [Example(tuple(row), TOKENS - LABELS, 10.0) for row in rows]
+        pairs.append(dict(zip(objective.roles, examples, strict=True)))
     scorer = Scorer(build_model(SHAPE, VOCABULARY, 0))
     with Largest() as largest:
         batch = score_pairs(scorer, pairs, objective, torch.device("cpu"))

@@ -15,7 +15,7 @@ INSTALL = "install it with `pip install --constraint envs/constraints.txt '.[ggu
 
 def is_gguf(path: str | None) -> bool:
     """Whether a model's path names a GGUF file, by its suffix."""
-    return bool(path) and path.lower().endswith(SUFFIX)
+    return path is not None and path.lower().endswith(SUFFIX)
 
 
 def gguf_problems(path: str) -> list[str]:

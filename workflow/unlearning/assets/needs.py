@@ -80,7 +80,7 @@ def repositories(config: dict) -> dict[str, Repository]:
     """Asset -> repository, for the models and data that a complete config takes from the hub."""
     models = {}
     for asset, model in named_models(config).items():
-        if on_hub(model.path):
+        if model.path is not None and on_hub(model.path):
             models[asset] = Repository(model.setting, "model", model.path, model.revision)
     return models | benchmark_of(config["data"]["source"]).repositories(config)
 

@@ -37,21 +37,21 @@ class Module(NamedTuple):
 
 
 class Use(NamedTuple):
-    """A statement of a module, by its index, and how it is used.
+    """A statement of a module, by its position, and how it is used.
 
     message_only: used only for messages, so its texts do not count. keys: if the statement is a
     table, the entries that are looked up; None for all.
     """
 
     path: Path
-    index: int
+    position: int
     message_only: bool = False
     keys: frozenset[str] | None = None
 
     @property
     def statement(self) -> Statement:
         """The statement itself."""
-        return parse_module(self.path).statements[self.index]
+        return parse_module(self.path).statements[self.position]
 
     def codes(self) -> list[Code]:
         """The code of the statement, or of the table entries that are looked up."""
@@ -122,19 +122,20 @@ def references(use: Use) -> frozenset[Reference]:
                 targets.add(Reference(path, ALL, message_only))
             elif root in module.bindings and (not imports or None in resolved):
                 targets.add(Reference(path, root, message_only))
-    return frozenset(targets - {None})
+    return frozenset(target for target in targets if target is not None)
 
 
 def imported_modules(path: Path) -> set[Reference]:
     """The modules that run when a module is imported."""
-    targets = set()
+    targets: set[Reference] = set()
     for imports in parse_module(path).imports.values():
         for entry in imports:
-            targets.add(_imported_module(entry, path))
+            if (module := _imported_module(entry, path)) is not None:
+                targets.add(module)
     parent = path.with_name("__init__.py")  # Python runs a package before the modules in it
     if parent.is_file():
         targets.add(Reference(parent, ""))
-    return targets - {None}
+    return targets
 
 
 @cache
@@ -155,13 +156,13 @@ def module_file(module: str, importer: Path, level: int = 0) -> Path | None:
     names = [name for name in module.split(".") if name]
     # where the search starts: a relative import, this package, or a user's helpers
     if level:
-        roots = (importer.parents[level - 1],)
+        roots = [importer.parents[level - 1]]
     elif names[0] == PACKAGE.name:
-        roots = (PACKAGE.parent,)
+        roots = [PACKAGE.parent]
     elif importer.is_relative_to(PACKAGE):
         return None
     else:
-        roots = (importer.parent, Path.cwd())
+        roots = [importer.parent, Path.cwd()]
     for root in roots:
         base = root.joinpath(*names)
         for path in (base / "__init__.py", base.with_name(f"{base.name}.py")):
@@ -189,7 +190,7 @@ def _resolve(
         if submodule_path is None:
             break
         module, path, names = submodule, submodule_path, names[1:]
-    return path and Reference(path, names[0] if names else ALL, message_only)
+    return None if path is None else Reference(path, names[0] if names else ALL, message_only)
 
 
 def _imported_module(entry: Import, importer: Path) -> Reference | None:

@@ -24,6 +24,10 @@ class Message(ast.expr):
 
     _fields = ("value",)
 
+    def __init__(self, value: ast.expr):
+        super().__init__()
+        self.value = value
+
 
 class _TextRemover(ast.NodeTransformer):
     """Empties every text; of an f-string the values stay."""
@@ -51,7 +55,8 @@ class _Normaliser(ast.NodeTransformer):
         super().generic_visit(node)
         body = getattr(node, "body", None)
         if isinstance(body, list):  # of a lambda or conditional expression it is one expression
-            node.body = [s for s in body if not is_text(s)] or [ast.Pass()]
+            statements = [s for s in body if not is_text(s)] or [ast.Pass()]
+            setattr(node, "body", statements)  # noqa: B010 (ast.AST declares no body)
         return node
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:

@@ -30,7 +30,7 @@ class Code:
     """
 
     digest: str
-    lookups: list[tuple[list[str], bool]] = field(default_factory=list)
+    lookups: list[tuple[tuple[str, ...], bool]] = field(default_factory=list)
     imports: list[Import] = field(default_factory=list)
     bound_names: list[str] = field(default_factory=list)
 
@@ -64,7 +64,7 @@ def statements(source: str, filename: str) -> list[Statement]:
         if is_text(statement) or _is_unused_block(statement):
             continue
         is_import = isinstance(statement, ast.Import | ast.ImportFrom)
-        for part in _split_import(statement) if is_import else [statement]:
+        for part in _split_import(statement):
             for name, module, _, _ in _imports(part):
                 origins.setdefault(name, set()).add(module.partition(".")[0])
             if is_import:  # an import whose name nothing uses is there for its effect
@@ -109,9 +109,12 @@ def _entries(statement: ast.stmt) -> dict[str, Code] | None:
     """Key -> value if a statement assigns a dict display whose keys are constants."""
     match statement:
         case ast.Assign(value=ast.Dict(keys, values)):
-            if all(isinstance(key, ast.Constant) for key in keys):
-                pairs = zip(keys, values, strict=True)
-                return {str(key.value): _code(value) for key, value in pairs}
+            entries = {}
+            for key, value in zip(keys, values, strict=True):
+                if not isinstance(key, ast.Constant):
+                    return None
+                entries[str(key.value)] = _code(value)
+            return entries
     return None
 
 
@@ -133,13 +136,16 @@ class KnownDecorators:
         return not DECORATORS.isdisjoint(names) or not ACCESSORS.isdisjoint(attributes)
 
 
-def _split_import(statement: ast.Import | ast.ImportFrom) -> Iterator[ast.stmt]:
-    """The same imports, one statement for each name."""
-    for alias in statement.names:
-        if isinstance(statement, ast.Import):
+def _split_import(statement: ast.stmt) -> Iterator[ast.stmt]:
+    """An import as one statement for each name; any other statement as it is."""
+    if isinstance(statement, ast.Import):
+        for alias in statement.names:
             yield ast.Import([alias])
-        else:
+    elif isinstance(statement, ast.ImportFrom):
+        for alias in statement.names:
             yield ast.ImportFrom(statement.module, [alias], statement.level)
+    else:
+        yield statement
 
 
 def _imports(node: ast.AST, deep: bool = True) -> Iterator[Import]:
@@ -256,7 +262,7 @@ def _split_scopes(node: ast.AST) -> tuple[list[ast.AST], list[ast.AST]]:
     if isinstance(node, (*FUNCTIONS, ast.Lambda)):
         arguments = node.args
         # defaults, decorators and return annotations are evaluated at the definition
-        defaults = list(filter(None, (*arguments.defaults, *arguments.kw_defaults)))
+        defaults: list[ast.AST] = [*arguments.defaults, *filter(None, arguments.kw_defaults)]
         if isinstance(node, ast.Lambda):
             return defaults, [arguments, node.body]
         returns = [node.returns] if node.returns else []

@@ -137,7 +137,7 @@ def reproduces(prompt: PromptFormat, template: Template) -> bool:
     for probe in (*EDGE_PROBES, *CONTENT_PROBES):
         pairs = [(probe.format(QUESTION), ANSWER), (QUESTION, probe.format(ANSWER))]
         for question, answer in pairs:
-            text = prompt.prompt(question) + prompt.answer(answer) + prompt.end
+            text = f"{prompt.prompt(question)}{prompt.answer(answer)}{prompt.end}"
             if not template(question, answer).startswith(text):
                 return False
     return True

@@ -80,8 +80,9 @@ def drop_appended_tokens(tokenizer):
             f"the tokenizer of {tokenizer.name_or_path} appends special tokens to each text: save "
             "it as tokenizer.json, or set add_eos_token to false in its tokenizer_config.json"
         )
-    prefix = tokenizer.convert_ids_to_tokens(prefix_tokenizer.prefix)
-    ids_of_tokens = dict(zip(prefix, prefix_tokenizer.prefix, strict=True))
+    prefix_ids = prefix_tokenizer.prefix or []
+    prefix = tokenizer.convert_ids_to_tokens(prefix_ids)
+    ids_of_tokens = dict(zip(prefix, prefix_ids, strict=True))
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single=[*prefix, "$A"], special_tokens=list(ids_of_tokens.items())
     )

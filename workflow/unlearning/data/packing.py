@@ -1,15 +1,14 @@
-"""Many sequences as few rows of tokens: prompts in common once, hardly any padding.
+"""Many sequences as few rows of tokens: beginnings in common once, hardly any padding.
 
-The answers to one question (true, paraphrased, perturbed) share its prompt: a tree, with the prompt
-as trunk and a branch for each answer. Trees stand one behind the other in a row. Attention lets a
-token see what comes before it in its own sequence and nothing else, and positions count within
-each sequence, so that each is scored as if it stood alone.
+The answers to one question (true, paraphrased, perturbed) share its prompt, and many of them their
+first words: a tree, whose branches part where answers first differ. Trees stand one behind the
+other in a row. Attention lets a token see what comes before it in its own sequence and nothing
+else, and positions count within each sequence, so that each is scored as if it stood alone.
 """
 
 import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
-from os.path import commonprefix
 
 import torch
 from torch import Tensor
@@ -24,19 +23,34 @@ Span = tuple[int, int, int]  # a sequence, its first token and the token after i
 
 @dataclass(frozen=True)
 class Tree:
-    """branches: indices of the examples. trunk: tokens that all of them begin with. tokens: the
-    trunk's and all branches'."""
+    """branches: indices of the examples. tokens: those of all of them, common beginnings once."""
 
     branches: tuple[int, ...]
-    trunk: int
     tokens: int
+
+
+class Prefixes:
+    """Columns of tokens, the same for the same beginning; `first` is the column of the first."""
+
+    def __init__(self, first: int = 0):
+        self.columns: dict[tuple[int, int], int] = {}  # (column of the token before, token)
+        self.end = first  # the next free column
+
+    def add(self, ids: tuple[int, ...]) -> list[int]:
+        """The columns of a sequence's tokens; those that are new come last."""
+        columns, before = [], -1
+        for token in ids:
+            before = self.columns.setdefault((before, token), self.end)
+            self.end = max(self.end, before + 1)
+            columns.append(before)
+        return columns
 
 
 def group_by_prompt(examples: list[Example], shared: bool = True) -> list[Tree]:
     """The examples in trees, by their prompts; one without its like is a tree of its own, and so
     is each unless `shared`."""
     if not shared:
-        return [Tree((index,), e.start, len(e.ids)) for index, e in enumerate(examples)]
+        return [Tree((index,), len(e.ids)) for index, e in enumerate(examples)]
     alike: dict[tuple, list[int]] = {}
     for index, example in enumerate(examples):
         # a tokenizer may join the prompt's last character with the answer's first
@@ -47,17 +61,18 @@ def group_by_prompt(examples: list[Example], shared: bool = True) -> list[Tree]:
 
 def _split(examples: list[Example], indices: list[int]) -> list[Tree]:
     """Trees of at most LONGEST tokens, or of one branch."""
-    trunk = len(commonprefix([examples[i].ids for i in indices]))
-    trunk = min(trunk, *(examples[i].start for i in indices))
-    found, branches, tokens = [], [], trunk
+    if len(indices) == 1:
+        return [Tree((indices[0],), len(examples[indices[0]].ids))]
+    trees, branches, tokens, prefixes = [], [], 0, Prefixes()
     for index in indices:
-        own = len(examples[index].ids) - trunk
-        if branches and tokens + own > LONGEST:
-            found.append(Tree(tuple(branches), trunk, tokens))
-            branches, tokens = [], trunk
+        prefixes.add(examples[index].ids)
+        if branches and prefixes.end > LONGEST:
+            trees.append(Tree(tuple(branches), tokens))
+            branches, prefixes = [], Prefixes()
+            prefixes.add(examples[index].ids)
         branches.append(index)
-        tokens += own
-    return [*found, Tree(tuple(branches), trunk, tokens)]
+        tokens = prefixes.end
+    return [*trees, Tree(tuple(branches), tokens)]
 
 
 def pack_rows(lengths: list[int]) -> list[list[int]]:
@@ -86,76 +101,90 @@ def _first_fit(lengths: list[int], count: int) -> tuple[list[list[int]], int]:
 
 
 @dataclass(frozen=True)
+class Labels:
+    """The N labels of all sequences, in order.
+
+    before: where the U distinct tokens stand that predict them. index: (N,) which of these predicts
+    each label. labels: (N,) token ids. sequence: (N,) whose label it is.
+    """
+
+    before: Places
+    index: Tensor
+    labels: Tensor
+    sequence: Tensor
+
+
+@dataclass(frozen=True)
 class Packed:
     """S sequences in B rows of T tokens.
 
     ids: (B, T). positions: (B, T) of each token in its sequence. mask: (B, 1, T, T) bool, what each
     token sees; None where every row is one sequence, for which causal attention is enough.
-    examples: the sequences. spots: row, column of the first token, tokens in the trunk and column
-    of the first token after it, of each sequence.
+    examples: the sequences. rows, columns: where the tokens of each stand.
     """
 
     ids: Tensor
     positions: Tensor
     mask: Tensor | None
     examples: list[Example]
-    spots: list[tuple[int, int, int, int]]
+    rows: list[int]
+    columns: list[list[int]]
 
     def places(self, spans: Iterable[Span]) -> Places:
         """Where tokens stand: (sequence, first token, token after the last) in the order given."""
         rows: list[int] = []
         columns: list[int] = []
         for sequence, first, end in spans:
-            row, start, trunk, branch = self.spots[sequence]
-            rows += [row] * (end - first)
-            columns += range(start + first, start + min(trunk, end))
-            columns += range(branch + max(first, trunk) - trunk, branch + end - trunk)
+            rows += [self.rows[sequence]] * (end - first)
+            columns += self.columns[sequence][first:end]
         return torch.tensor(rows), torch.tensor(columns)
 
-    def labels(self) -> tuple[Places, Tensor, Tensor]:
-        """Of the N labels of all sequences, in order: where the token before each stands, which
-        predicts it; the labels (N,); their sequences (N,)."""
+    def labels(self) -> Labels:
+        """The labels, and where the tokens before them stand."""
         spans = [(i, e.start - 1, len(e.ids) - 1) for i, e in enumerate(self.examples)]
-        own = [token for e in self.examples for token in e.ids[e.start :]]
+        labels = [token for e in self.examples for token in e.ids[e.start :]]
         counts = torch.tensor([end - first for _, first, end in spans])
         sequence = torch.arange(len(counts)).repeat_interleave(counts)
-        return self.places(spans), torch.tensor(own), sequence
+        rows, columns = self.places(spans)
+        width = self.ids.shape[1]
+        distinct, index = (rows * width + columns).unique(return_inverse=True)
+        return Labels((distinct // width, distinct % width), index, torch.tensor(labels), sequence)
 
 
 def pack(examples: list[Example], shared: bool = True) -> Packed:
     """The examples in rows of trees; one in each row unless `shared`."""
     trees = group_by_prompt(examples, shared)
-    rows = pack_rows([t.tokens for t in trees]) if shared else [[k] for k in range(len(trees))]
-    shape = len(rows), max(sum(trees[k].tokens for k in row) for row in rows)
-    ids, positions, tree_of, branch_of = (torch.zeros(shape, dtype=torch.long) for _ in range(4))
-    spots = [(0, 0, 0, 0)] * len(examples)
-    for place, row in enumerate(rows):
-        end = 0
-        for number, tree in enumerate((trees[k] for k in row), start=1):  # 0 is padding
-            first, trunk = end, tree.trunk
-            tree_of[place, first : first + tree.tokens] = number
-            ids[place, first : first + trunk] = _long(examples[tree.branches[0]].ids[:trunk])
-            positions[place, first : first + trunk] = torch.arange(trunk)
-            end = first + trunk
-            for branch, index in enumerate(tree.branches, start=1):  # 0 is the trunk
-                own = _long(examples[index].ids[trunk:])
-                here = slice(end, end + len(own))
-                ids[place, here], branch_of[place, here] = own, branch
-                positions[place, here] = torch.arange(trunk, trunk + len(own))
-                spots[index] = place, first, trunk, end
-                end = here.stop
-    mask = None if len(rows) == len(examples) else _mask(tree_of, branch_of)
+    packed = pack_rows([t.tokens for t in trees]) if shared else [[k] for k in range(len(trees))]
+    height, width = len(packed), max(sum(trees[k].tokens for k in row) for row in packed)
+    ids, positions = (torch.zeros((height, width), dtype=torch.long) for _ in range(2))
+    masked = height < len(examples)
+    mask = torch.zeros((height, width, width), dtype=torch.bool) if masked else None
     if mask is None:  # padding that counts on: else transformers takes it for further sequences
-        positions = torch.arange(shape[1]).expand(shape)
-    return Packed(ids, positions, mask, examples, spots)
+        positions = torch.arange(width).expand(height, width)
+    rows, columns = [0] * len(examples), [[0]] * len(examples)
+    for row, numbers in enumerate(packed):
+        end = 0
+        for number in numbers:
+            prefixes = Prefixes(first=end)
+            for index in trees[number].branches:
+                tokens = examples[index].ids
+                rows[index], columns[index] = row, prefixes.add(tokens)
+                new = slice(end, prefixes.end)
+                shared_tokens = len(tokens) - (prefixes.end - end)
+                ids[row, new] = torch.tensor(tokens[shared_tokens:], dtype=torch.long)
+                if mask is not None:
+                    positions[row, new] = torch.arange(shared_tokens, len(tokens))
+                    _see(mask[row], new, columns[index][:shared_tokens])
+                end = prefixes.end
+        if mask is not None:
+            _see(mask[row], slice(end, width), [])  # padding: a softmax over nothing is NaN
+    return Packed(ids, positions, None if mask is None else mask[:, None], examples, rows, columns)
 
 
-def _long(ids: tuple[int, ...]) -> Tensor:
-    return torch.tensor(ids, dtype=torch.long)
-
-
-def _mask(tree: Tensor, branch: Tensor) -> Tensor:
-    """(B, 1, T, T) of (B, T) trees and branches."""
-    same = tree[:, None, :] == tree[:, :, None]
-    same &= (branch[:, None, :] == 0) | (branch[:, None, :] == branch[:, :, None])
-    return same.tril()[:, None]
+def _see(mask: Tensor, new: slice, before: list[int]) -> None:
+    """Let the columns `new` of a row's mask (T, T) see the columns `before` and, each, those of
+    themselves up to it."""
+    size = new.stop - new.start
+    mask[new, new] = torch.ones((size, size), dtype=torch.bool).tril()
+    if before:
+        mask[new, before] = True

@@ -8,7 +8,7 @@ from accelerate import Accelerator
 
 from unlearning.data.encoding import Encoder, Example
 from unlearning.evaluation.fluency import is_empty
-from unlearning.evaluation.generation import Generator, Limit
+from unlearning.evaluation.generation import Generator, Limit, greedy_beginning
 from unlearning.evaluation.gradnorm import GradientNorms
 from unlearning.evaluation.likelihood import Likelihood, Score
 from unlearning.evaluation.membership import HOLDOUT, K, attack_settings, row_scores
@@ -88,11 +88,12 @@ class Evaluator:
 
     def __call__(self, model, generate: bool = True) -> dict[str, dict[str, list]]:
         """Columns of each set (see evaluation.tofu), with the answers in words if `generate`."""
-        columns = self._likelihood_columns(self._scores(model))
+        scores = self._scores(model)
+        columns = self._likelihood_columns(scores)
         if "gradnorm" in self.attacks:
             self._add_gradient_norms(model, columns)
         if generate:
-            for name, answers in self._answers(model).items():
+            for name, answers in self._answers(model, scores).items():
                 columns[name]["generation"] = answers
                 columns[name]["rouge_l_recall"] = [
                     self.rouge(row["answer"], answer).recall
@@ -205,7 +206,9 @@ class Evaluator:
         for (name, _), norm in zip(chosen, norms, strict=True):
             columns[name].setdefault("mia_gradnorm", []).append(norm)
 
-    def _answers(self, model) -> dict[str, list[str]]:
+    def _answers(self, model, scores: list[Score]) -> dict[str, list[str]]:
+        """Set -> greedy answers. Where the scoring pass found the true answer's first tokens to be
+        the most likely ones, generation goes on after them."""
         generator = Generator(
             model,
             self.encoder.tokenizer,
@@ -214,13 +217,24 @@ class Evaluator:
             self.batch_tokens,
             self.encoder.end,
         )
-        places = [(name, row["question"]) for name in self.generated for row in self.sets[name]]
-        prompts = [self.encoder.prompt_ids(question) for _, question in places]
-        answers: dict[str, list[str]] = {name: [] for name in self.generated}
-        for (name, _), answer in zip(
-            places, gather_sharded(self.accelerator, prompts, generator), strict=True
+        names, prompts, beginnings = [], [], []
+        for (name, index, kind), example, score in zip(
+            self.slots, self.examples, scores, strict=True
         ):
-            answers[name].append(answer)
+            if kind == "answer" and name in self.generated:
+                prompt = self.encoder.prompt_ids(self.sets[name][index]["question"])
+                names.append(name)
+                prompts.append(prompt)
+                beginnings.append(greedy_beginning(prompt, example, score.detail.match))
+        answers: dict[str, list[str]] = {name: [] for name in self.generated}
+
+        def generate(share: list[tuple]) -> list[str]:
+            return generator([prompt for prompt, _ in share], [tokens for _, tokens in share])
+
+        items = list(zip(prompts, beginnings, strict=True))
+        texts = gather_sharded(self.accelerator, items, generate)
+        for name, text in zip(names, texts, strict=True):
+            answers[name].append(text)
         return answers
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import DynamicCache
 
+from unlearning.data.encoding import Example
 from unlearning.evaluation.likelihood import batches_by_length
 from unlearning.models.agreement import agrees, distance, log_once, rounding_error
 from unlearning.models.context import check_context
@@ -30,6 +31,18 @@ class Limit:
     def room(self, prompt: int) -> int:
         """New tokens allowed after a prompt of that many tokens."""
         return self.tokens if self.counts == "new" else max(0, self.tokens - prompt)
+
+
+def greedy_beginning(prompt: list[int], example: Example, match: list[bool]) -> list[int]:
+    """The tokens of an answer to `prompt` with which the model's greedy answer begins, because each
+    is the most likely one after those before it.
+
+    example: the prompt with the answer. match: whether each label is the most likely token.
+    """
+    if list(example.ids[: example.start]) != prompt:  # joined with the answer's first letters
+        return []
+    count = match.index(False) if False in match else len(match)
+    return list(example.ids[example.start : example.start + count])
 
 
 class Generator:
@@ -58,8 +71,14 @@ class Generator:
         self.has_states = "cache_params" in inspect.signature(model.forward).parameters
 
     @torch.inference_mode()
-    def __call__(self, prompts: list[list[int]]) -> list[str]:
-        """The answer to each prompt, without special tokens."""
+    def __call__(
+        self, prompts: list[list[int]], beginnings: list[list[int]] | None = None
+    ) -> list[str]:
+        """The answer to each prompt, without special tokens.
+
+        beginnings: the first tokens of each answer, where a scoring pass has shown them to be the
+        most likely ones (greedy_beginning()); generation goes on after them.
+        """
         training = self.model.training
         self.model.eval()
         # tokens of each prompt with the longest answer that it may get
@@ -67,29 +86,49 @@ class Generator:
         with_answer = [n for n, p in zip(lengths, prompts, strict=True) if n > len(p)]
         check_context(self.model, max(with_answer, default=0), "evaluation.generation_tokens")
 
-        answers: list[list[int]] = [[] for _ in prompts]
+        answers = self._first_tokens(prompts, beginnings)
+        texts = [[*prompt, *answer] for prompt, answer in zip(prompts, answers, strict=True)]
+        room = [length - len(text) for length, text in zip(lengths, texts, strict=True)]
+        unfinished = [i for i, answer in enumerate(answers) if room[i] and not self._ends(answer)]
+        # shortest first, and rows of equal length in the prompts' order
+        unfinished.sort(key=lambda index: len(texts[index]))
         self.batched = self._can_batch(prompts, max(lengths, default=0))
         if self.batched:
-            # shortest first, and rows of equal length in the prompts' order
-            order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
-            batches = batches_by_length([lengths[index] for index in order], self.batch_tokens)
+            batches = batches_by_length([lengths[index] for index in unfinished], self.batch_tokens)
             for batch in batches:
-                indices = [order[position] for position in batch]
-                generated = self._answer_batch([prompts[index] for index in indices])
-                for index, answer in zip(indices, generated, strict=True):
-                    answers[index] = answer
+                indices = [unfinished[position] for position in batch]
+                generated = self._answer_batch(
+                    [texts[index] for index in indices], [room[index] for index in indices]
+                )
+                for index, tokens in zip(indices, generated, strict=True):
+                    answers[index] += tokens
         else:
-            answers = [self._answer_one(prompt) for prompt in prompts]
+            for index in unfinished:
+                answers[index] += self._answer_one(texts[index], room[index])
         self.model.train(training)
         return self.tokenizer.batch_decode(answers, skip_special_tokens=True)
 
-    def _answer_batch(self, prompts: list[list[int]]) -> list[list[int]]:
-        """The new tokens of each prompt of one batch, with the end token if it was generated."""
-        room = [self.limit.room(len(prompt)) for prompt in prompts]
+    def _first_tokens(
+        self, prompts: list[list[int]], beginnings: list[list[int]] | None
+    ) -> list[list[int]]:
+        """The beginning of each answer, cut at its limit."""
+        if beginnings is None:
+            return [[] for _ in prompts]
+        pairs = zip(prompts, beginnings, strict=True)
+        return [tokens[: self.limit.room(len(prompt))] for prompt, tokens in pairs]
+
+    def _ends(self, answer: list[int]) -> bool:
+        return answer[-1:] == [self.end]
+
+    def _answer_batch(self, prompts: list[list[int]], room: list[int]) -> list[list[int]]:
+        """The new tokens of each prompt of one batch, with the end token if it was generated.
+
+        room: the most new tokens of each, at least one.
+        """
         answers: list[list[int]] = [[] for _ in prompts]
-        rows = [row for row in range(len(prompts)) if room[row]]  # those in the batch
+        rows = list(range(len(prompts)))  # those in the batch
         unfinished, cache = set(rows), DynamicCache(config=self.model.config)
-        ids, mask = pad_left([prompts[row] for row in rows], self.device)
+        ids, mask = pad_left(prompts, self.device)
         positions = (mask.cumsum(1) - 1).clamp(min=0)
         while unfinished:
             # the first pass takes whole prompts, each later one the last tokens
@@ -125,10 +164,10 @@ class Generator:
         output = self.model(input_ids=torch.tensor([ids], device=self.device), use_cache=False)
         return output.logits[0]
 
-    def _answer_one(self, prompt: list[int]) -> list[int]:
+    def _answer_one(self, prompt: list[int], room: int) -> list[int]:
         """The new tokens of one prompt, each from a plain pass over all tokens before it."""
         ids = list(prompt)
-        for _ in range(self.limit.room(len(prompt))):
+        for _ in range(room):
             ids.append(int(self._plain_logits(ids)[-1].argmax()))
             if ids[-1] == self.end:
                 break

@@ -90,7 +90,7 @@ def _expand(name: str, changes: dict, index: dict) -> list[tuple[str, dict]]:
     override its settings."""
     entry = index.get(name)
     if entry and entry.cfg is None:
-        members = sorted(entry.tags)
+        members: list | None = sorted(entry.tags)
         settings = changes
     else:
         settings = {**(entry.cfg or {}), **changes} if entry else changes
@@ -101,7 +101,8 @@ def _expand(name: str, changes: dict, index: dict) -> list[tuple[str, dict]]:
     for member in members:
         if isinstance(member, dict):  # a member whose group changes its settings
             overrides = {key: value for key, value in member.items() if key != "group"}
-            tasks += _expand(member.get("task", member.get("group")), overrides, index)
+            name_of_member = member["task"] if "task" in member else member["group"]
+            tasks += _expand(name_of_member, overrides, index)
         else:
             tasks += _expand(member, {}, index)
     return tasks
@@ -198,7 +199,8 @@ def evaluate(
         log_samples=False,
         apply_chat_template=chat_template,
     )
-    scores, parts = {}, {}
+    scores: dict[str, dict] = {}
+    parts: dict[str, dict] = {}
     for task in objects.values():
         scores |= _scores(task, results)
     names = {_name(task) for task in objects.values()}

@@ -17,7 +17,7 @@ def question_answering_problems(
     setting, tokens = "evaluation.generation_tokens", use["generation"]["tokens"]
     if use["generation"]["counts"] == "total":
         return [too_long(tokens, reach, setting)] if tokens > reach else []
-    questions = set()
+    questions: set[str] = set()
     for name, rows in tables.items():
         if name.endswith(EVALUATED_SUFFIXES):
             questions.update(row["question"] for row in rows[: use["rows"]])

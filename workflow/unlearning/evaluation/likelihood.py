@@ -79,7 +79,7 @@ class Likelihood:
         # answers to one prompt are scored in one row, which computes the prompt once
         trees = group_by_prompt(examples, shared=self.scorer.layout == PACKED)
         for batch in batches_by_length([tree.tokens for tree in trees], self.batch_tokens):
-            indices = []
+            indices: list[int] = []
             for tree in batch:
                 indices += trees[tree].branches
             flags = None if detailed is None else [detailed[index] for index in indices]

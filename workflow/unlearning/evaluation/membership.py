@@ -134,7 +134,7 @@ def against_retrained(
     sets differ.
     """
     numbers, retrained_numbers = forget_numbers(rows["forget"]), forget_numbers(retrained["forget"])
-    metrics = {}
+    metrics: dict[str, float] = {}
     if HOLDOUT in rows and HOLDOUT in retrained:
         check_same_rows(rows, retrained, ("forget", HOLDOUT))
         if "reference" in attacks:

@@ -149,7 +149,7 @@ def per_set(
     declare: Callable[[str, str], dict[str, Metric]], titles: dict[str, str]
 ) -> dict[str, Metric]:
     """The metrics that declare(name, title) returns for each evaluation set. titles: by name."""
-    metrics = {}
+    metrics: dict[str, Metric] = {}
     for name, title in titles.items():
         metrics |= declare(name, title)
     return metrics

@@ -70,10 +70,10 @@ def check_values(name: str, values, batch: Batch) -> Tensor:
 
 def rows_of(batch: Batch, rows: Sequence[int]) -> Batch:
     """A batch of the given rows of every role, in that order; a row may come twice."""
-    parts = {}
+    selection = Batch()
     for role in _roles(batch):
-        parts[role] = _select(getattr(batch, role), rows)
-    return Batch(**parts)
+        setattr(selection, role, _select(getattr(batch, role), rows))
+    return selection
 
 
 def differentiable_scores(batch: Batch) -> list[Tensor]:

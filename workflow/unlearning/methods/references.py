@@ -30,7 +30,11 @@ class ReferenceChoice:
             return f"must be {ALLOWED}"
         if value != f"noise={scale:g}":  # two spellings would give one run two paths
             return f"must be written noise={scale:g}"
-        return None if scale > 0 else "must have noise above 0; without noise it is the target"
+        return (
+            None
+            if scale is not None and scale > 0
+            else "must have noise above 0; without noise it is the target"
+        )
 
 
 def noise(reference: str) -> float | None:

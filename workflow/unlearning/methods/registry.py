@@ -6,6 +6,9 @@ A method is `FORGET` or `FORGET+RETAIN`: any forget loss composes with any retai
 or text that a version of a loss comes from: NPO-MUSE, SimNPO-paper.
 """
 
+from collections.abc import Mapping
+from functools import partial
+
 from unlearning.methods.terms import AnyHyper, Choice, Hyper, Method, Part, Pattern, Term, Value
 
 BETA = Hyper(0.1, above=0)
@@ -13,8 +16,10 @@ GAMMA = Hyper(0.0)
 LAYER = Hyper(7, at_least=0, integer=True)
 # Of the released TOFU forget05 run. Its model card prints the code's forget coefficient on the
 # retain term.
-SIMNPO = {"hyper": {"beta": Hyper(2.5, above=0), "gamma": GAMMA}, "coefficients": (0.1375, 1.0)}
-PREFERENCE = {"hyper": {"beta": BETA}, "reference": True}
+simnpo = partial(
+    Term, hyper={"beta": Hyper(2.5, above=0), "gamma": GAMMA}, coefficients=(0.1375, 1.0)
+)
+preference = partial(Term, hyper={"beta": BETA}, reference=True)
 HOME = "unlearning.methods."
 # trained by RMU as its authors released it; open-unlearning's default is ".*", all parameters
 DOWN_PROJECTIONS = r"(.+\.)?layers\.{layers}\.mlp\.(down_proj|fc2)\.weight"
@@ -22,19 +27,19 @@ DOWN_PROJECTIONS = r"(.+\.)?layers\.{layers}\.mlp\.(down_proj|fc2)\.weight"
 FORGET_LOSSES: dict[str, Term] = {
     "GA": Term(HOME + "ascent:gradient_ascent"),
     "IDK+RT": Term(HOME + "idk:idk_with_retain", roles=("idk", "retain")),
-    "DPO": Term(HOME + "preference:dpo", **PREFERENCE, roles=("forget", "idk")),
-    "KTO": Term(HOME + "kto:kto", **PREFERENCE, roles=("forget", "idk")),
-    "KTO-sigmoid": Term(HOME + "kto:kto_sigmoid", **PREFERENCE, roles=("forget", "idk")),
-    "NPO": Term(HOME + "preference:npo", **PREFERENCE),
-    "NPO-WMDP": Term(HOME + "preference:npo_token_mean", **PREFERENCE),
+    "DPO": preference(HOME + "preference:dpo", roles=("forget", "idk")),
+    "KTO": preference(HOME + "kto:kto", roles=("forget", "idk")),
+    "KTO-sigmoid": preference(HOME + "kto:kto_sigmoid", roles=("forget", "idk")),
+    "NPO": preference(HOME + "preference:npo"),
+    "NPO-WMDP": preference(HOME + "preference:npo_token_mean"),
     "NPO-MUSE": Term(
         HOME + "raw_logits:npo_raw_logits",
         {"beta": BETA},
         logits={"forget": "all"},
         teacher=("forget",),
     ),
-    "SimNPO": Term(HOME + "preference:simnpo", **SIMNPO),
-    "SimNPO-paper": Term(HOME + "preference:simnpo_as_printed", **SIMNPO),
+    "SimNPO": simnpo(HOME + "preference:simnpo"),
+    "SimNPO-paper": simnpo(HOME + "preference:simnpo_as_printed"),
     "SimNPO-MUSE": Term(
         HOME + "raw_logits:simnpo_raw_logits",
         {"beta": Hyper(0.7, above=0), "gamma": GAMMA},
@@ -44,7 +49,7 @@ FORGET_LOSSES: dict[str, Term] = {
         HOME + "task_vector:forget_likelihood",
         after=Part(HOME + "task_vector:negate", {"alpha": Hyper(5.0, above=0)}),
     ),
-    "AltPO": Term(HOME + "preference:altpo", **PREFERENCE, roles=("forget", "alternative")),
+    "AltPO": preference(HOME + "preference:altpo", roles=("forget", "alternative")),
     "RMU": Term(
         HOME + "rmu:steer",
         {"steering": Hyper(6.5, above=0)},
@@ -182,7 +187,7 @@ def code_of(name: str) -> list[str]:
     return [*entries, f"{__name__}:RETAIN_TERMS[{retain}]", *resolve(name, {}).functions()]
 
 
-def resolve(name: str, values: dict[str, Value], losses: Losses = FORGET_LOSSES) -> Method:
+def resolve(name: str, values: Mapping[str, Value], losses: Losses = FORGET_LOSSES) -> Method:
     """The method `name`; `values` of hyper-parameters replace the published defaults."""
     parameters = hyper_parameters(name, losses)
     defaults = {key: parameter.default for key, parameter in parameters.items()}

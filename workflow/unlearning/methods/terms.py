@@ -5,7 +5,7 @@ here, so that a stage depends only on the modules of the method that it runs.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 LARGEST = 1e300  # far below the largest float
@@ -74,9 +74,9 @@ class Part:
     """A function and the hyper-parameters that it takes by name."""
 
     function: str
-    hyper: dict[str, AnyHyper] = field(default_factory=dict)
+    hyper: Mapping[str, AnyHyper] = field(default_factory=dict)
 
-    def settings(self, values: dict[str, Value]) -> dict:
+    def settings(self, values: Mapping[str, Value | None]) -> dict:
         """The function and those of `values` that it takes, JSON-ready."""
         return {"function": self.function, "hyper": {key: values[key] for key in self.hyper}}
 
@@ -139,7 +139,7 @@ class Method:
     name: str
     forget: Term
     retain: Term | None
-    hyper: dict[str, Value]
+    hyper: Mapping[str, Value | None]
 
     def settings(self) -> dict:
         """Settings of stage unlearn: functions, roles, needs and numbers; JSON-ready."""

@@ -143,7 +143,7 @@ def save_model(
         write_json(folder / RUN_FILE, {**run, "files": files})
 
 
-def _base_record(path: Path, base: str, dtype: str) -> dict:
+def _base_record(path: Path, base: str | Path, dtype: str) -> dict:
     """The entry of run.json for the model that an adapter or a combined model in `path` builds on.
 
     path: of the model's folder or of a hub snapshot's record, relative to `path`, so that results

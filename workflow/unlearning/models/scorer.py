@@ -5,11 +5,11 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from torch.utils.hooks import RemovableHandle
 
 from unlearning.data.encoding import Example
 from unlearning.data.packing import Packed, Places, Span, pack
+from unlearning.models.log_probability import label_log_probabilities, log_distribution
 
 POSITIONS = 512  # described at once: their distributions are a small part of the logits at hand
 # How sequences are laid out for a forward pass. packed: several in a row, prompts in common once.
@@ -49,16 +49,18 @@ class Scorer(nn.Module):
         layout = layout or self.layout
         device = next(self.parameters()).device
         packed = pack(examples, shared=layout == PACKED)
-        before, labels, row = packed.labels()
-        labels, row = labels.to(device), row.to(device)
-        places = [before] if full is None else [before, packed.places(full)]
+        labelled = packed.labels()
+        labels, index = labelled.labels.to(device), labelled.index.to(device)
+        row = labelled.sequence.to(device)
+        places = [labelled.before]
+        if full is not None:
+            places.append(packed.places(full))
         run = self._plain if layout == PLAIN else self._together
         passes = run(packed, places, device, layer is not None)
         logits, hidden_states = next(passes)
-        logp = -cross_entropy(logits, labels, reduction="none")
-        scores = {"logp": logp, "row": row}
+        scores = {"logp": label_log_probabilities(logits, index, labels), "row": row}
         if detail is not None:
-            scores |= describe(logits, labels, detail.to(device)[row])
+            scores |= describe(logits, index, labels, detail.to(device)[row])
         del logits  # before the next ones, which may be as large
         if full is not None:
             scores["logits"], _ = next(passes)
@@ -149,8 +151,8 @@ def at_least_float32(values: Tensor) -> Tensor:
     return values if values.dtype == torch.float64 else values.float()
 
 
-def describe(logits: Tensor, labels: Tensor, wanted: Tensor) -> dict[str, Tensor]:
-    """What the wanted (N,) of N positions with (N, V) logits say of their labels.
+def describe(logits: Tensor, index: Tensor, labels: Tensor, wanted: Tensor) -> dict[str, Tensor]:
+    """What logits (U, V) say of the wanted (N,) of N labels, each predicted by those at `index`.
 
     match: whether the label is the most likely token. mu, sigma: mean and standard deviation of
     log p over the vocabulary, weighted by p; the variance is at least 1e-6 (min-k++, as in
@@ -158,7 +160,7 @@ def describe(logits: Tensor, labels: Tensor, wanted: Tensor) -> dict[str, Tensor
     """
     described = {key: logits.new_zeros(len(labels)) for key in ("match", "mu", "sigma")}
     for chunk in torch.where(wanted)[0].split(POSITIONS):
-        logp = logits[chunk].log_softmax(-1)
+        logp = log_distribution(logits[index[chunk]])
         p = logp.exp()
         mu = (p * logp).sum(-1)
         variance = (p * logp.square()).sum(-1) - mu.square()

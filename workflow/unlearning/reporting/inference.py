@@ -125,7 +125,8 @@ def components(
     for name, size in sizes.items():
         # it is told apart if a draw has several of it, and no coarser one has one for each value
         coarser = 1 if name == DRAW else sizes[DRAW]
-        if size > coarser and len(y) not in [sizes[other] for other in estimable]:
+        single = any(sizes[entry] == len(y) for entry in estimable)  # one value in each group
+        if size > coarser and not single:
             estimable[name] = (groups[name][:, None] == groups[name]).astype(float)
     if numpy.ptp(y) <= ROUNDING * numpy.abs(y).max():
         return Components(dict.fromkeys(estimable, 0.0), counts)

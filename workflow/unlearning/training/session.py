@@ -13,6 +13,7 @@ import transformers
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
+from unlearning.allocation import keep_freed_memory
 from unlearning.files import sha256
 from unlearning.fingerprint import fingerprint
 from unlearning.models.folder import RUN_FILE, save_model
@@ -38,6 +39,8 @@ def make_accelerator(settings: dict) -> Accelerator:
     ddp = DistributedDataParallelKwargs(find_unused_parameters=True)
     # told of no GPU, accelerate takes each of several processes on the CPU for the only one
     cpu = not torch.accelerator.is_available()
+    if cpu:
+        keep_freed_memory()
     return Accelerator(mixed_precision=mixed, cpu=cpu, kwargs_handlers=[ddp])
 
 

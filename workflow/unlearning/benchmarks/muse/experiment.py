@@ -15,7 +15,7 @@ class Muse(Benchmark):
 
     name, title = "muse", "MUSE"
     split_pattern = r"forget|(scal|sust)\d"
-    sections = ("overview", "results", "selected", "folds", "variance", "answers")
+    sections: tuple[str, ...] = ("overview", "results", "selected", "folds", "variance", "answers")
     sections += ("claims", "published", "cost", "provenance", "cite")
     generated = ("mini-muse",)
     data_seeds = (("mini_muse", "seed"),)

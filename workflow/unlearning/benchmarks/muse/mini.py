@@ -61,7 +61,7 @@ def generate_news(
         "pretrain": news(draw_facts(pretrain_names, ATTRIBUTES, rng), rng),
     }
     # Each fold alone is a later request; all folds up to it are a larger forget set.
-    larger = []
+    larger: list[str] = []
     for number, group in enumerate(GROUPS[:FOLDS], start=1):
         larger = [*larger, *texts[group]]
         corpus[f"sust/forget_{number}"] = texts[group]

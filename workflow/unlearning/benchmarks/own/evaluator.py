@@ -29,7 +29,7 @@ def length_problems(encoder: Encoder, tables: Tables, use: dict, reach: int) -> 
     problems = question_answering_problems(encoder, tables, use, reach)
     # Prompts alone: a row may be cut, but not before its answer begins.
     limit = use["max_length"]["evaluation"]
-    prompts = set()
+    prompts: set[str] = set()
     for name, rows in tables.items():
         if name.endswith(EVALUATED_SUFFIXES):
             prompts.update(row["question"] for row in rows[: use["rows"]])

@@ -41,7 +41,7 @@ def make_chain(group: int, states: int, leakage: float) -> Chain:
 
 def sample(chain: Chain, count: int, length: int, stream: numpy.random.Generator) -> numpy.ndarray:
     """(count, length) states of sequences drawn from a chain."""
-    states = numpy.empty((count, length), dtype=int)
+    states: numpy.ndarray = numpy.empty((count, length), dtype=int)
     states[:, 0] = stream.choice(len(chain.initial), size=count, p=chain.initial)
     cumulative = chain.transition.cumsum(axis=1)
     for t in range(1, length):

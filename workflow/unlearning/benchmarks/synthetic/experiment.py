@@ -19,7 +19,7 @@ from unlearning.config.schema import (
     validated,
 )
 from unlearning.methods.registry import FORGET_LOSSES, Losses, code_of, hyper_parameters
-from unlearning.methods.terms import Hyper
+from unlearning.methods.terms import AnyHyper, Hyper
 
 GAUSSIAN, MARKOV = ("logistic", "divergence"), "markov"
 STUDIES = (*GAUSSIAN, MARKOV)
@@ -35,16 +35,23 @@ _REHEARSAL_CHAINS = {
 }
 # Methods whose losses a study can compute: they need log-probabilities of labels, and on Gaussian
 # points those of both classes.
-_ON_POINTS = ("GA", "GA+RT", "GA+KL", "IDK+RT", "DPO", "DPO+RT", "DPO+KL")
+_ON_POINTS: tuple[str, ...] = ("GA", "GA+RT", "GA+KL", "IDK+RT", "DPO", "DPO+RT", "DPO+KL")
 _ON_POINTS += ("NPO", "NPO+RT", "NPO+KL")
 _ON_CHAINS = ("GA", "GA+RT", "NPO", "NPO+RT", "SimNPO", "SimNPO+RT")
 METHODS = {**dict.fromkeys(GAUSSIAN, _ON_POINTS), MARKOV: _ON_CHAINS}
 # Keys of section synthetic.markov that a job gets as they are.
-_MARKOV_KEYS = ("states", "leakage", "sequences", "test_share", "test_rows", "model")
+_MARKOV_KEYS: tuple[str, ...] = (
+    "states",
+    "leakage",
+    "sequences",
+    "test_share",
+    "test_rows",
+    "model",
+)
 _MARKOV_KEYS += ("pretrain", "unlearn")
 
 
-def study_hyper(study: str, method: str) -> dict[str, Hyper]:
+def study_hyper(study: str, method: str) -> dict[str, AnyHyper]:
     """A method's hyper-parameters in a study; on Gaussian points its learning rate is one."""
     hyper = dict(hyper_parameters(method))
     if study in GAUSSIAN:
@@ -266,7 +273,7 @@ class Synthetic:
 
     name, title = "synthetic", "Synthetic studies"
     split_pattern = "-"  # matches no name: there are no forget splits
-    sections = ("overview", "studies", "results", "claims")
+    sections: tuple[str, ...] = ("overview", "studies", "results", "claims")
     sections += ("cost", "provenance", "cite")
 
     def study_methods(self, study: str) -> dict[str, set[str]]:

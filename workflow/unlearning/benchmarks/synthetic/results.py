@@ -44,8 +44,8 @@ def read(experiment: SyntheticExperiment) -> Results:
             )
             collapsed = entry.get("collapsed") is not None
             # a seed draws the data and the model of a job anew, too
-            key = (split, method, variant, label, job.seed, job.seed)
-            key += (f"{path.parent.name}/{label}",)
+            run = f"{path.parent.name}/{label}"
+            key = (split, method, variant, label, job.seed, job.seed, run)
             steps = curves["step"]
             for name, quantity in QUANTITIES[job.study].items():
                 value = quantity.value(curves)

@@ -23,7 +23,15 @@ class Tofu(Benchmark):
     split_pattern = r"forget\d\d"
     generated = ("mini",)
     data_seeds = (("mini", "seed"),)
-    sections = ("overview", "brief", "results", "fq_mu", "trajectories", "peaks", "grids")
+    sections: tuple[str, ...] = (
+        "overview",
+        "brief",
+        "results",
+        "fq_mu",
+        "trajectories",
+        "peaks",
+        "grids",
+    )
     sections += ("relearning", "strata", "weights", "reference", "divergence", "variance")
     sections += ("limits",)
     sections += ("harness", "answers", "claims", "published", "losses", "cost", "provenance")

@@ -187,7 +187,8 @@ def divergence(start: dict, record: dict, end: dict) -> Curves:
     start, end: the forget rows of the target's evaluation and of the run's own.
     """
     tokens = array(start["answer_tokens"], dtype=float)
-    steps, values = [], []
+    steps: list[float] = []
+    values: list[float] = []
     for _, step, losses in answer_losses(record, start["answer_loss"], end["answer_loss"]):
         steps.append(step)
         values.append(float((-array(losses) * tokens).mean()))

@@ -18,7 +18,7 @@ class Wmdp(Benchmark):
 
     name, title = "wmdp", "WMDP"
     split_pattern = "|".join(files.FORGET)
-    sections = ("overview", "results", "variance", "claims", "published")
+    sections: tuple[str, ...] = ("overview", "results", "variance", "claims", "published")
     sections += ("cost", "provenance", "cite")
     generated = ("mini-wmdp",)
     data_seeds = (("mini_wmdp", "seed"),)

@@ -44,10 +44,10 @@ def read(content: dict, path: Path, sets: Sequence[str]) -> Log:
 
 def _columns(section: dict, where: str) -> dict[str, list]:
     """Columns of an official section, by the names of rows.json."""
-    require(section, FIELDS.values(), where)
+    require(section, list(FIELDS.values()), where)
     fields = {field: _rows(section[field], f"{where}, {field}") for field in FIELDS.values()}
     numbers = list(fields["avg_gt_loss"])
-    columns = {}
+    columns: dict[str, list] = {}
     for column, field in FIELDS.items():
         if list(fields[field]) != numbers:
             raise UserError(f"{where}: {field} holds other rows than avg_gt_loss")

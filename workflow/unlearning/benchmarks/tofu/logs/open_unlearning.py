@@ -113,14 +113,14 @@ def _further(content: dict, path: Path) -> dict[str, float]:
         name = metric
         if metric in MEMORIZATION:
             name = f"forget_{metric}"
-            scores = [v for v in _scores_of(result, where, (0.0, 1.0)) if v is not None]
+            scores = _present_scores(result, where, (0.0, 1.0))
             _check_aggregate(result, float(numpy.mean(scores)), where)
         elif metric.removeprefix("mia_") in ATTACKS:
             name = f"{metric}_auc"
             require(result, ("forget", HOLDOUT), where)
             unbounded = (-math.inf, math.inf)
-            forget = _scores_of(result["forget"], f"{where}, forget", unbounded)
-            holdout = _scores_of(result[HOLDOUT], f"{where}, {HOLDOUT}", unbounded)
+            forget = _present_scores(result["forget"], f"{where}, forget", unbounded)
+            holdout = _present_scores(result[HOLDOUT], f"{where}, {HOLDOUT}", unbounded)
             _check_aggregate(result, auc(forget, holdout), where)
         further[name] = check_number(result["agg_value"], f"{where}, agg_value")
     return further
@@ -136,6 +136,11 @@ def _scores_of(result, where: str, limits: tuple[float, float]) -> list[float | 
             check_number(value["score"], f"{row_where}, score", *limits)
         scores.append(value["score"])
     return scores
+
+
+def _present_scores(result, where: str, limits: tuple[float, float]) -> list[float]:
+    """The scores of a metric's rows that open-unlearning does not leave out."""
+    return [score for score in _scores_of(result, where, limits) if score is not None]
 
 
 def _by_index(result, where: str) -> dict[int, dict]:
@@ -187,7 +192,7 @@ def write(rows: dict[str, dict], retained: dict | None = None) -> dict[str, dict
     As a retain_logs_path the file serves forget quality (the truth ratios) and PrivLeak
     (mia_min_k).
     """
-    log = {}
+    log: dict[str, dict] = {}
     for name in tofu.SETS:
         if name in rows:
             log |= _set_metrics(name, rows[name])
@@ -197,7 +202,7 @@ def write(rows: dict[str, dict], retained: dict | None = None) -> dict[str, dict
         parts[f"{name}_{part}"] = log[_metric(name, part)]["agg_value"]
     log["model_utility"] = {"agg_value": tofu.model_utility(parts)}
     # Numbers that compare with the retrained model.
-    quality = None
+    quality: float | None = None
     if retained is not None:
         quality = compare(truth_ratio(rows["forget"]), truth_ratio(retained["forget"])).p_value
         retained_log = _attacks(retained)

@@ -54,7 +54,9 @@ def _split(report, split: str) -> dict:
 
 def _includes(spread: Spread, border: float) -> bool:
     """Whether an interval includes a border, or is unknown for want of seeds."""
-    return spread.low is None or spread.low <= border <= spread.high
+    if spread.low is None or spread.high is None:
+        return True
+    return spread.low <= border <= spread.high
 
 
 def _numbers(spreads: dict[str, Spread]) -> str:

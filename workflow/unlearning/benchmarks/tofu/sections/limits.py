@@ -37,20 +37,25 @@ SHOWN_SIZES = (40, 400)
 PARTS = (4, 2)  # a quarter and a half of the rows
 SUBSETS = 100
 # measures of forgetting, each of the forget set or beside retrained models
-MEASURES = ("ks_statistic", "truth_ratio_shift", "forget_truth_ratio", "forget_probability")
+MEASURES: tuple[str, ...] = (
+    "ks_statistic",
+    "truth_ratio_shift",
+    "forget_truth_ratio",
+    "forget_probability",
+)
 MEASURES += ("forget_rouge", "forget_extraction_strength", "forget_exact_memorization")
 MEASURES += ("privleak",)
 
 
 def content(report) -> Content:
     """A panel and two tables for each split."""
-    panels, lines, shown, ranks, agreements = [], [], [], [], []
+    panels, lines, by_rows, ranks, agreements = [], [], [], [], []
     for split in report.results.splits:
         sizes = _sizes(report, split)
         if sizes.empty:
             continue
         lines.append(sizes)
-        shown.append(_sizes_table(report, split, sizes))
+        by_rows.append(_sizes_table(report, split, sizes))
         panels.append(_panel(report, split, sizes))
         agreement = _agreement(report, split)
         if len(agreement):
@@ -63,7 +68,7 @@ def content(report) -> Content:
         "agreement": pandas.concat([pandas.DataFrame(columns=columns), *ranks]),
     }
     figure = Figure(panels, width=420, note="" if panels else NOTE)
-    tables = {"rows": shown, "agreement": agreements}
+    tables = {"rows": by_rows, "agreement": agreements}
     return Content(csv, tables, {"rows": figure}, empty=not panels)
 
 
@@ -122,8 +127,8 @@ def _sizes_table(report, split: str, sizes: pandas.DataFrame) -> Table:
         Column("ks", "KS", "Effect", "lower", "Largest distance between the two distributions"),
         Column("shift", "shift", "Effect", "zero", metrics["truth_ratio_shift"].title),
     ]
-    shown = sorted({*SHOWN_SIZES, rows_here} - {0})
-    heads += [Column(f"n{n}", f"{n} rows", "FQ of this KS with") for n in shown]
+    sizes_in_heads = sorted({*SHOWN_SIZES, rows_here} - {0})
+    heads += [Column(f"n{n}", f"{n} rows", "FQ of this KS with") for n in sizes_in_heads]
     explanation = "Fewest rows with which this KS statistic makes FQ fall below 0.05"
     heads.append(Column("fewest", "rows for FQ < 0.05", explanation=explanation))
     lines = []
@@ -133,7 +138,7 @@ def _sizes_table(report, split: str, sizes: pandas.DataFrame) -> Table:
         for metric in ("ks_statistic", "truth_ratio_shift"):
             mean = spreads[metric].mean if metric in spreads else None
             cells.append(Cell(metric_text(metric, mean, metrics[metric].digits), mean))
-        for n in shown:
+        for n in sizes_in_heads:
             log = float(by_size.loc[n, QUALITY])
             cells.append(Cell(p_value(10**log), log))
         fewest = fewest_rows(spreads["ks_statistic"].mean)
