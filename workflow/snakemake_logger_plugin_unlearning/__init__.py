@@ -49,7 +49,7 @@ CHATTER = (
 )
 COMPLETE_LOG = "Complete log(s): "
 NOTHING = "Nothing to be done"
-SUBMITTED = re.compile(r"Job \d+ has been submitted")
+SUBMITTED = re.compile(r"Job \S+ has been submitted")
 RESTART = re.compile(r"Trying to restart job (\d+)")
 STATUS = re.compile(r"returned non-zero exit status \d+|died with <Signals\.\w+")
 STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}

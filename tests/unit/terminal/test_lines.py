@@ -76,6 +76,7 @@ def test_a_line_for_each_job_and_the_report_last(capsys, tmp_path, monkeypatch, 
     run.finish(4.2, 2)
     run.start(5, 3)
     run.record(5, None, "Removing temporary output x/model.")
+    run.record(5, None, "Job 7fab05a3-4873 has been submitted with SLURM jobid 17 (log: 17.log).")
     run.finish(9, 3)
     run.start(9, 4, "report", wildcards={})
     run.finish(10, 4)

@@ -114,7 +114,7 @@ class CostEstimate:
         draws = self.experiment.draws
         worlds = draws if self.experiment.draws_tables else draws[:1]
         counts = {**({"fetch": fetched} if fetched else {}), "data": len(worlds)}
-        if answers := len({folder for drawn in worlds for folder in drawn.answers()}):
+        if answers := len({folder for draw in worlds for folder in draw.answers()}):
             counts["answers"] = answers
         counts |= {"restore": 1} if self.experiment.restored else {}
         if logs := len(self.experiment.log_splits()):
