@@ -68,8 +68,8 @@ def main() -> None:
         assert done.returncode == 0, done.stdout
         slurm = Path(folder) / "slurm"
         slurm.mkdir()
-        print("| cells in a job | processes | submissions | seconds | seconds of jobs |")
-        print("|---|---|---|---|---|")
+        print("| cells in a job | processes | submissions | seconds |")
+        print("|---|---|---|---|")
         with running_cluster(slurm) as cluster:
             for size, per_job in ((1, 1), (count, 1), (count, 100)):
                 project = start.moved_to(Path(folder) / f"{size}-{per_job}")

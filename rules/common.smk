@@ -67,7 +67,9 @@ EXPERIMENT = load()
 LAYOUT = EXPERIMENT.layout
 SHARED = str(LAYOUT.shared)  # what all draws have in common
 # Draw as paths spell it -> the experiment in it. Of draw 1 alone the rules have no such wildcard.
-DRAWS = {str(one.layout.root).removeprefix(SHARED): one for one in EXPERIMENT.draws}
+DRAWS = {
+    str(experiment.layout.root).removeprefix(SHARED): experiment for experiment in EXPERIMENT.draws
+}
 WORLD = SHARED if [*DRAWS] == [""] else f"{SHARED}{{draw}}"
 TABLES = WORLD if EXPERIMENT.draws_tables else SHARED
 LOGS = f"{WORLD}/logs"
@@ -96,7 +98,7 @@ shell.prefix(
 )
 
 
-def drawn(wildcards):
+def experiment_of(wildcards):
     """The experiment in the draw of a job."""
     return DRAWS[wildcards.get("draw", "")]
 
@@ -221,7 +223,7 @@ def model_files(*paths):
 
 def base_path(wildcards):
     """What fine-tuning starts from: made here, fetched, or the folder of the config."""
-    return (*asset("model"), drawn(wildcards).base)[0]
+    return (*asset("model"), experiment_of(wildcards).base)[0]
 
 
 def base_files(wildcards):
@@ -231,12 +233,12 @@ def base_files(wildcards):
 
 def known_answers(wildcards):
     """Answers that are not the truth, whose words the tokenizer knows."""
-    return list(map(str, drawn(wildcards).known_answers()))
+    return list(map(str, experiment_of(wildcards).known_answers()))
 
 
 def target_path(wildcards):
     """The target's folder, or where it lies as it is."""
-    return str(drawn(wildcards).target)
+    return str(experiment_of(wildcards).target)
 
 
 def target_files(wildcards):
@@ -257,7 +259,7 @@ def unlearning_run(wildcards):
 
 def start_of(wildcards):
     """Model that a run unlearns: the target, or its own run on the split before."""
-    return str(drawn(wildcards).starts_from(wildcards.split, unlearning_run(wildcards)))
+    return str(experiment_of(wildcards).starts_from(wildcards.split, unlearning_run(wildcards)))
 
 
 def start_files(wildcards):
@@ -267,21 +269,25 @@ def start_files(wildcards):
 
 def taught_answers(wildcards):
     """Answers that are not the truth, as far as the run teaches them."""
-    return list(map(str, drawn(wildcards).taught_answers(wildcards.method, wildcards.variant)))
+    return list(
+        map(str, experiment_of(wildcards).taught_answers(wildcards.method, wildcards.variant))
+    )
 
 
 def reference_of(wildcards):
     """Scores of the forget rows under that model, or under the reference that the variant names."""
     hyper = EXPERIMENT.hyper(wildcards.method, wildcards.variant)
     own = {"replaced": hyper["reference"]} if "reference" in hyper else {}
-    return str(drawn(wildcards).reference(wildcards.split, unlearning_run(wildcards), **own))
+    return str(
+        experiment_of(wildcards).reference(wildcards.split, unlearning_run(wildcards), **own)
+    )
 
 
 def reference_model(wildcards):
     """Model folder or record of a reference that replaces the target."""
     if wildcards.reference == "base":
         return base_path(wildcards)
-    return drawn(wildcards).reference_model(wildcards.split, wildcards.reference)
+    return experiment_of(wildcards).reference_model(wildcards.split, wildcards.reference)
 
 
 def reference_files(wildcards):
@@ -291,12 +297,12 @@ def reference_files(wildcards):
 
 def model_of(wildcards):
     """Model folder of the run that is evaluated."""
-    return drawn(wildcards).model_of(wildcards.split, wildcards.run)
+    return experiment_of(wildcards).model_of(wildcards.split, wildcards.run)
 
 
 def model_asked(wildcards):
     """Model of which harness tasks are asked; splits share the target's answers."""
-    experiment = drawn(wildcards)
+    experiment = experiment_of(wildcards)
     if wildcards.trained == experiment.target_run:
         return str(experiment.target)
     split, _, run = wildcards.trained.partition("/")
@@ -318,7 +324,7 @@ def held_evaluated(wildcards):
 
 def state_of(wildcards, output):
     """Folder of a training run's state: Snakemake deletes the outputs of a failed job."""
-    return str(drawn(wildcards).layout.state(Path(output[0]).parent))
+    return str(experiment_of(wildcards).layout.state(Path(output[0]).parent))
 
 
 def method_functions(wildcards):
@@ -354,7 +360,7 @@ def harness_summaries(experiment):
 def task_files(wildcards):
     """Files of the user's own tasks; the data folder, if it brings them."""
     if EXPERIMENT.benchmark.brings_tasks(EXPERIMENT.config["data"]):
-        return [str(drawn(wildcards).layout.data)]
+        return [str(experiment_of(wildcards).layout.data)]
     return outside(EXPERIMENT.task_files())
 
 

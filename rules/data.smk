@@ -15,7 +15,7 @@ rule data:
         f"{TABLES}/benchmarks/data/data.tsv"
     params:
         splits=EXPERIMENT.tables,
-        settings=lambda wildcards: as_json(drawn(wildcards).data_settings()),
+        settings=lambda wildcards: as_json(experiment_of(wildcards).data_settings()),
         code=code("unlearning.stages.data", *tables_code()),
         held=held(EXPERIMENT.data_files()),
     shell:
@@ -32,7 +32,7 @@ rule answers:
     input:
         outside=lambda wildcards: outside(EXPERIMENT.answer_files(wildcards.kind)),
         data=lambda wildcards: (
-            [str(drawn(wildcards).layout.data)] if wildcards.kind == "alternatives" else []
+            [str(experiment_of(wildcards).layout.data)] if wildcards.kind == "alternatives" else []
         ),
         snapshot=lambda wildcards: data_records() if wildcards.kind == "refusals" else [],
     output:
@@ -45,7 +45,9 @@ rule answers:
         kind="refusals|alternatives",
     params:
         splits=EXPERIMENT.tables,
-        settings=lambda wildcards: as_json(drawn(wildcards).answers_settings(wildcards.kind)),
+        settings=lambda wildcards: as_json(
+            experiment_of(wildcards).answers_settings(wildcards.kind)
+        ),
         code=lambda wildcards: code("unlearning.stages.answers", *answers_code(wildcards)),
         held=lambda wildcards: held(EXPERIMENT.answer_files(wildcards.kind)),
     shell:

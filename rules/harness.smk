@@ -24,7 +24,7 @@ rule harness:
         held=lambda wildcards: held(
             [*EXPERIMENT.task_files(), *EXPERIMENT.files_of_model(model_asked(wildcards))]
         ),
-        settings=lambda wildcards: as_json(drawn(wildcards).harness_settings()),
+        settings=lambda wildcards: as_json(experiment_of(wildcards).harness_settings()),
         code=code("unlearning.stages.harness"),
         folder=subpath(output.summary, parent=True),
     shell:

@@ -20,7 +20,7 @@ if EXPERIMENT.from_scratch:
             checkpoint_minutes=RESOURCES["checkpoint_minutes"],
         params:
             state=state_of,
-            settings=lambda wildcards: as_json(drawn(wildcards).pretrain_settings()),
+            settings=lambda wildcards: as_json(experiment_of(wildcards).pretrain_settings()),
             code=code("unlearning.stages.pretrain"),
         shell:
             "python -m unlearning --processes {resources.processes}"

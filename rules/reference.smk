@@ -65,7 +65,9 @@ rule replaced_reference:
     params:
         model=reference_model,
         held=lambda wildcards: held(EXPERIMENT.files_of_model(reference_model(wildcards))),
-        settings=lambda wildcards: as_json(drawn(wildcards).reference_settings(wildcards.reference)),
+        settings=lambda wildcards: as_json(
+            experiment_of(wildcards).reference_settings(wildcards.reference)
+        ),
         code=code("unlearning.stages.reference"),
     shell:
         "python -m unlearning --processes {resources.processes} reference"

@@ -239,8 +239,8 @@ def complete_config(folder: Path, **changes) -> dict:
 def write_world(config: dict, sizes: dict[str, int] = SIZES) -> Experiment:
     """The results tree of a config."""
     experiment = Experiment(config)
-    for drawn in experiment.draws:
-        World(drawn, sizes).write()
+    for draw in experiment.draws:
+        World(draw, sizes).write()
     return experiment
 
 

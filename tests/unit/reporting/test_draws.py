@@ -107,10 +107,10 @@ def test_questions_are_compared_within_a_draw(tmp_path):
     harness = {"tasks": ["wmdp_bio"], "include_path": str(tmp_path)}
     config = complete_config(tmp_path / "results", methods={"GA": {}}, draws=2, harness=harness)
     experiment = write_world(config)
-    for drawn in experiment.draws:
-        runs = [drawn.target_run, *drawn.retrain_runs(), *(cell.run for cell in drawn.cells())]
+    for draw in experiment.draws:
+        runs = [draw.target_run, *draw.retrain_runs(), *(cell.run for cell in draw.cells())]
         for run in runs:
-            write_summary(drawn, run, 0.25 * drawn.draw, asked=f"questions of {drawn.draw}")
+            write_summary(draw, run, 0.25 * draw.draw, asked=f"questions of {draw.draw}")
     frame = read(experiment).frame
     accuracy = frame[frame["metric"] == "accuracy: wmdp_bio"]
     assert accuracy.groupby("draw")["value"].unique().map(list).to_dict() == {1: [0.25], 2: [0.5]}

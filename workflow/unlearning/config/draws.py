@@ -24,17 +24,17 @@ def draw_numbers(config: dict) -> list[int]:
     return draws if isinstance(draws, list) else [*range(1, draws + 1)]
 
 
-def drawn(config: dict, draw: int) -> dict:
+def config_of_draw(config: dict, draw: int) -> dict:
     """The complete config of a draw, which has no draws of its own. config: as it is stated."""
-    anew = deepcopy(config)
-    del anew["draws"]
+    config = deepcopy(config)
+    del config["draws"]
     for *path, key in seed_keys(config):
-        section = _section(anew, path)
+        section = _section(config, path)
         if isinstance(section[key], list):
             section[key] = [seed_of_draw(seed, draw) for seed in section[key]]
         else:
             section[key] = seed_of_draw(section[key], draw)
-    return anew
+    return config
 
 
 def seed_of_draw(seed: int, draw: int) -> int:
@@ -98,22 +98,27 @@ def draw_problems(config: dict) -> Iterator[str]:
 def _seed_problems(config: dict, numbers: list[int]) -> Iterator[str]:
     for *path, key in seed_keys(config):
         value = _section(config, path)[key]
-        name = ".".join((*path, key))
-        stated = value if isinstance(value, list) else [value]
-        users: dict[int, str] = {}
-        for draw in numbers:
-            for seed in stated:
-                anew, user = seed_of_draw(seed, draw), f"seed {seed} in draw {draw}"
-                if anew > LARGEST_SEED:
-                    yield (
-                        f"{name}: {user} would be {anew}, and the largest seed is {LARGEST_SEED}; "
-                        f"state a smaller seed ({SPACING:,} are added for each draw)"
-                    )
-                    return
-                if anew in users:
-                    yield (
-                        f"{name}: {user} would be that of {users[anew]}; state seeds that do not "
-                        f"differ by a multiple of {SPACING:,}, which are added for each draw"
-                    )
-                    return
-                users[anew] = user
+        seeds = value if isinstance(value, list) else [value]
+        problem = _seed_problem(seeds, numbers)
+        if problem:
+            yield f"{'.'.join((*path, key))}: {problem}"
+
+
+def _seed_problem(seeds: list[int], numbers: list[int]) -> str:
+    """What is wrong with the seeds of one key in these draws; only the first of it."""
+    origins: dict[int, str] = {}
+    for draw in numbers:
+        for seed in seeds:
+            seed_here, origin = seed_of_draw(seed, draw), f"seed {seed} in draw {draw}"
+            if seed_here > LARGEST_SEED:
+                return (
+                    f"{origin} would be {seed_here}, and the largest seed is {LARGEST_SEED}; state "
+                    f"a smaller seed ({SPACING:,} are added for each draw)"
+                )
+            if seed_here in origins:
+                return (
+                    f"{origin} would be that of {origins[seed_here]}; state seeds that do not "
+                    f"differ by a multiple of {SPACING:,}, which are added for each draw"
+                )
+            origins[seed_here] = origin
+    return ""

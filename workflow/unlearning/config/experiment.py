@@ -15,7 +15,7 @@ from unlearning.benchmark import (
     room,
 )
 from unlearning.config.checks import cross_problems
-from unlearning.config.draws import draw_numbers, drawn, table_seed_keys
+from unlearning.config.draws import config_of_draw, draw_numbers, table_seed_keys
 from unlearning.config.judged import assets_of
 from unlearning.config.layout import (
     BASE,
@@ -112,7 +112,7 @@ class Experiment:
         return [self._in_draw(number) for number in draw_numbers(self.config)]
 
     def _in_draw(self, number: int) -> "Experiment":
-        return self if number == 1 else Experiment(drawn(self.config, number), number)
+        return self if number == 1 else Experiment(config_of_draw(self.config, number), number)
 
     @property
     def draws_tables(self) -> bool:

@@ -84,11 +84,11 @@ def recorded_directions(experiment) -> dict[str, str]:
     """The user's own metric -> its direction in the first evaluation that exists."""
     if not experiment.on_language_model or not experiment.config["metrics"]:
         return {}
-    for drawn in experiment.draws:
-        runs = [(split, drawn.target_run) for split in drawn.own_splits]
-        runs += [(cell.split, cell.run) for cell in drawn.cells()]
+    for draw in experiment.draws:
+        runs = [(split, draw.target_run) for split in draw.own_splits]
+        runs += [(cell.split, cell.run) for cell in draw.cells()]
         for split, run in runs:
-            path = drawn.layout.evaluation(split, run) / "summary.json"
+            path = draw.layout.evaluation(split, run) / "summary.json"
             if path.is_file():
                 return read_json(path).get("own", {})
     return {}

@@ -40,11 +40,11 @@ def read_costs(experiment: Experiment) -> list[Cost]:
     """The cost of every rule with benchmark files, in the order of the stages."""
     tokens: dict[str, list[int]] = {}
     if experiment.on_language_model:
-        for drawn in experiment.draws:
-            for rule, of_runs in run_tokens(drawn).items():
+        for draw in experiment.draws:
+            for rule, of_runs in run_tokens(draw).items():
                 tokens.setdefault(rule, []).extend(of_runs)
     # the world's folder is the first draw's too
-    roots = [experiment.layout.shared, *(drawn.layout.root for drawn in experiment.draws)]
+    roots = [experiment.layout.shared, *(draw.layout.root for draw in experiment.draws)]
     return costs_in([root / "benchmarks" for root in dict.fromkeys(roots)], tokens)
 
 

@@ -48,11 +48,11 @@ def libraries() -> dict[str, str]:
 def training_records(experiment: Experiment) -> dict[str, list[dict]]:
     """Distinct `versions` and `machine` entries of the models' run.json, where they still exist."""
     folders = []
-    for drawn in experiment.draws:
-        layout = drawn.layout
-        folders += [layout.base, layout.restored, drawn.target]
-        runs = drawn.retrained()
-        runs += [(cell.split, cell.run) for cell in drawn.cells()]
+    for draw in experiment.draws:
+        layout = draw.layout
+        folders += [layout.base, layout.restored, draw.target]
+        runs = draw.retrained()
+        runs += [(cell.split, cell.run) for cell in draw.cells()]
         folders += [layout.model(split, run) for split, run in runs]
     return distinct(read_json(path) for f in folders if (path := f / "run.json").is_file())
 

@@ -12,7 +12,7 @@ def content(report) -> Content:
     experiment, models = report.experiment, report.results.models
     evaluated = (~models["method"].isin([TARGET, RETRAIN])).sum()
     if experiment.on_language_model:
-        planned = sum(len(drawn.cells()) for drawn in experiment.draws)
+        planned = sum(len(draw.cells()) for draw in experiment.draws)
     else:
         planned = len(experiment.jobs())
     return Content(
