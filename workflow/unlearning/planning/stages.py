@@ -21,12 +21,13 @@ from unlearning.planning.texts import SEQUENCES
 from unlearning.training.plan import Recipe, StepPlan
 
 REFERENCE_TOKENS = 16384  # a batch of evaluation.likelihood
-KEPT_STATES = 3  # training/state.py keeps two and writes a third
+STATE_FILES = 3  # training/state.py keeps two and writes a third
 HARNESS_TOKENS = 512  # a question with its choices
 
 
 def _trains_few(hooks: dict) -> bool:
-    """Whether a method trains three matrices alone; of another pattern it might train them all."""
+    """Whether a method trains only the three matrices of its published setting; with another
+    pattern it is counted as one that trains all weights."""
     return "trains" in hooks and hooks["trains"]["hyper"]["trained"] == DOWN_PROJECTIONS
 
 
@@ -83,7 +84,7 @@ class CostEstimate:
         return stages + self._relearn() + self._evaluate() + self._harness()
 
     def _finetunes(self) -> list[StageCost]:
-        """The target and the retrained models, as far as they are trained here."""
+        """Fine-tuning of the target and of the retrained models, unless the config names them."""
         stages = []
         if self.experiment.fine_tunes:
             stages.append(self._finetune("finetune", [self._texts("finetune").full]))
@@ -94,12 +95,12 @@ class CostEstimate:
         return stages
 
     def _retrained(self) -> list[tuple[str, str]]:
-        """(split, run) of the retrained models, without those of which a log is all there is."""
+        """(split, run) of the retrained models that have weights, not only an evaluation log."""
         experiment = self.experiment
         return [run for run in experiment.retrained() if experiment.log_of(*run) is None]
 
     def host(self, stage: StageCost) -> float:
-        """Bytes of host memory of a job on a GPU: models are loaded there."""
+        """Bytes of host memory of a job on a GPU: models are loaded there first."""
         sizes = [host_bytes(self.shape, stage.step)] if stage.step else [0.0]
         for batch in stage.passes:
             sizes.append(batch.weight_bytes * self.shape.parameters)
@@ -191,7 +192,7 @@ class CostEstimate:
         stage.updates += steps * passes
         stage.steps += steps
         state = resume_bytes(recipe["optimizer"], step.weight_bytes)
-        stage.state = KEPT_STATES * state * step.trained_parameters(self.shape)
+        stage.state = STATE_FILES * state * step.trained_parameters(self.shape)
 
     def _texts(self, section: str):
         """The texts as a section's recipe cuts them."""
@@ -222,8 +223,8 @@ class CostEstimate:
         return stage
 
     def _references(self) -> list[StageCost]:
-        """Scores under the target, under each model that a later request goes on from, and under
-        each that replaces it."""
+        """Scores of the forget rows under the target, under the models that MUSE's later requests
+        start from, and under the references that replace the target."""
         layout, paths = self.experiment.layout, self.experiment.references()
         of_target: list[str] = []
         replaced: list[str] = []
@@ -231,9 +232,10 @@ class CostEstimate:
             path = layout.reference(split, None)
             if path in paths:
                 of_target.append(split)
-            # a reference that replaces the target lies in a folder of its name beside that file
-            replacing = [other for other in paths if other.parent.parent == path.parent]
-            replaced += [split] * len(replacing)
+            # scores under another reference lie in a folder of its name beside that file
+            for reference_path in paths:
+                if reference_path.parent.parent == path.parent:
+                    replaced.append(split)
         split_before = self.experiment.benchmark.split_before
         cells = self.experiment.cells()
         on_the_way = [cell.split for cell in cells if split_before(cell.split)]
