@@ -58,11 +58,13 @@ def steps(case: dict, device: str) -> None:
     shape = {"context": 2 * case["tokens"], **{key: case[key] for key in TOY}}
     model = build_model(shape, shape["vocabulary"], 0)
     objective = build_objective(resolve(case["method"], {}).settings())
-    ids = torch.randint(2, shape["vocabulary"], (8, case["tokens"])).tolist()
-    rows = [Example(tuple(row), case["tokens"] // 2, 100.0) for row in ids]
+    rows: dict[str, list[Example]] = {}  # rows of several roles that are alike would share tokens
+    for role in objective.roles:
+        ids = torch.randint(2, shape["vocabulary"], (8, case["tokens"])).tolist()
+        rows[role] = [Example(tuple(row), case["tokens"] // 2, 100.0) for row in ids]
     batch = case["micro_batch"] * case["passes"]
     recipe = Recipe(
-        epochs=2 * batch / len(rows),
+        epochs=2 * batch / 8,
         batch_size=batch,
         lr=1e-5,
         warmup_epochs=0,
@@ -75,8 +77,8 @@ def steps(case: dict, device: str) -> None:
     )
     fit = Fit(case["micro_batch"], case["gradient_checkpointing"])
     add_lora(model, recipe, 0, case, "")
-    make = {role: lambda row, _=0: rows[row] for role in objective.roles}
-    plan = StepPlan.of(recipe, len(rows))
+    make = {role: own.__getitem__ for role, own in rows.items()}
+    plan = StepPlan.of(recipe, 8)
     mixed = "bf16" if case["precision"] == "bfloat16" else "no"
     AcceleratorState._reset_state()  # the case before may have had another precision
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision=mixed)
@@ -84,7 +86,7 @@ def steps(case: dict, device: str) -> None:
     if case["precision"] == "pure-bfloat16":
         model.bfloat16()
         teacher = teacher.bfloat16() if teacher else None
-    source = UnlearnSource(plan, 0, "fresh", {"retain": len(rows)}, make)
+    source = UnlearnSource(plan, 0, "fresh", {"retain": 8}, make)
     train(model, source, objective, plan, recipe, fit, accelerator, teacher=teacher)
 
 
@@ -99,7 +101,7 @@ def predicted(case: dict) -> dict[str, float]:
         labels=case["tokens"] - case["tokens"] // 2,
         full=case["tokens"] * len(settings["needs"]["logits"]),
         teacher=bool(settings["needs"]["teacher"]),
-        taught=bool(settings["needs"]["teacher"]),
+        teacher_logits=bool(settings["needs"]["teacher"]),
         accumulates=case["passes"] > 1,
         adapter=shape.adapter(case["lora"]),
         half=case["precision"] == "bfloat16",

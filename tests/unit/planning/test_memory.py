@@ -31,7 +31,7 @@ def test_parts_by_hand():
     parts = training(SMALL, step)
     assert parts["weights"] == parts["gradients"] == 4 * 1992
     assert parts["optimiser"] == 8 * 1992
-    assert parts["logits"] == 3 * 4 * 50 * 2 * 6 * 100
+    assert parts["logits"] == 2 * 4 * 50 * 2 * 6 * 100
     assert parts["total"] == sum(value for key, value in parts.items() if key != "total")
 
 
@@ -91,7 +91,7 @@ def test_the_largest_micro_batch_that_fits():
 
     for micro_batch in (2, 5):
         larger = replace(step, micro_batch=micro_batch, accumulates=True)
-        room = training(LLAMA, larger)["total"] / SAFE
+        room = 1.000001 * training(LLAMA, larger)["total"] / SAFE  # beyond rounding
         assert largest_micro_batch(LLAMA, step, 16, room) == micro_batch
     assert largest_micro_batch(LLAMA, step, 16, 1e15) == 16
     assert largest_micro_batch(LLAMA, replace(step, processes=2), 16, 1e15) == 8

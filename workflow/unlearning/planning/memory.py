@@ -156,18 +156,23 @@ def activation_bytes(shape: Shape, step: Step) -> float:
     return step.tokens * (shape.layers * layer + 3 * FLOAT * shape.hidden)
 
 
-def logit_bytes(shape: Shape, step: Step) -> float:
+def logit_bytes(shape: Shape, step: Step, forward_end: bool = False) -> float:
     """The most bytes that logits and what is computed from them take at once.
 
-    At labels: log-probabilities, their gradient, and that of the logits. At positions of which the
-    loss takes all logits: values, log-probabilities and gradients, and the teacher's if the loss
-    compares them (methods/retain.py).
+    At labels: logits and their exponentials in the forward pass, then these and the logits'
+    gradient (models/log_probability.py). At positions of which the loss takes all logits: values,
+    log-probabilities and gradients, and the teacher's if the loss compares them
+    (methods/retain.py). forward_end: before there are gradients, with autocast's half-precision
+    logits still there.
     """
     pair = FLOAT * step.micro_batch * shape.vocabulary
     labels, full = pair * step.roles * step.labels, pair * step.full
+    if forward_end:
+        forward = 2 * FLOAT + (HALF if step.half else 0)
+        labels, full = labels * forward / (2 * FLOAT), full * forward / (3 * FLOAT)
     # copies of the full logits while those at labels have their gradients, and at their own peak
     with_label_gradients, at_own_peak = (4, 7) if step.teacher_logits else (2, 5)
-    return max(3 * labels + with_label_gradients * full, labels + at_own_peak * full)
+    return max(2 * labels + with_label_gradients * full, labels + at_own_peak * full)
 
 
 def training(shape: Shape, step: Step) -> dict[str, float]:
@@ -209,8 +214,8 @@ def training(shape: Shape, step: Step) -> dict[str, float]:
     backward_start = {**earlier_gradients, "activations": activations, "logits": logits}
     if step.checkpointing:
         # the copies are freed after the forward pass, at whose end logits have no gradients yet
-        without_gradients = (2 * FLOAT + (HALF if step.half else 0)) / (3 * FLOAT)
-        forward_end = {**backward_start, **autocast, "logits": logits * without_gradients}
+        without_gradients = logit_bytes(shape, step, forward_end=True)
+        forward_end = {**backward_start, **autocast, "logits": without_gradients}
         layer = step.tokens * layer_activations(shape, step.half, step.adapter > 0, step.pure)
         recomputing = {**gradients, "activations": activations + layer}
         moments = [backward_start, forward_end, recomputing]
