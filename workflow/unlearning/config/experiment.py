@@ -191,21 +191,21 @@ class Experiment:
         """Files from outside that answers of a kind are made of."""
         return self.benchmark.answer_files(self.config["data"], kind)
 
-    def known_answers(self) -> list[Path]:
+    def tokenizer_answers(self) -> list[Path]:
         """Folders of the answers whose words the tokenizer of a model from random weights knows:
         all that there are."""
         return [self.layout.answers(k) for k in self.benchmark.other_answers(self.config["data"])]
 
-    def taught_answers(self, method: str, variant: str) -> list[Path]:
+    def training_answers(self, method: str, variant: str) -> list[Path]:
         """Folders of the answers that are not the truth which a run teaches."""
         roles = self.method(method, self.hyper(method, variant)).settings()["roles"]
         return [self.layout.answers(TAUGHT[role]) for role in roles if role in TAUGHT]
 
     def answers(self) -> set[Path]:
         """Folders of answers that are not the truth which any of its jobs reads."""
-        folders = set(self.known_answers() if self.from_scratch else [])
+        folders = set(self.tokenizer_answers() if self.from_scratch else [])
         for cell in self.cells():
-            folders.update(self.taught_answers(cell.method, cell.variant))
+            folders.update(self.training_answers(cell.method, cell.variant))
         return folders
 
     def holdout_files(self, split: str) -> list[Path]:
