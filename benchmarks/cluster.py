@@ -10,6 +10,7 @@ import argparse
 import shutil
 import tempfile
 import time
+from datetime import datetime
 from pathlib import Path
 
 from project import Project, copied, micro
@@ -44,17 +45,29 @@ def grouping(size: int) -> list[str]:
 
 
 def measured(cluster: Cluster, project: Project, config: dict, words: list[str]) -> str:
-    """The end of a row: submissions, and seconds on the clock."""
+    """The end of a row: submissions, seconds on the clock, and seconds of the jobs on the nodes.
+
+    The clock has Snakemake's pauses between its questions in it, the jobs' seconds have not.
+    """
     began = time.perf_counter()
     run = cluster.start(project, config, *evaluations(config), "--retries", "0", *words)
     run.process.wait()
     wall = time.perf_counter() - began
     done = run.result()
     assert done.returncode == 0, done.stdout
-    # SLURM forgets jobs after some minutes, Snakemake's own log does not
+    # SLURM forgets jobs five minutes after their end, Snakemake's own log does not
     (log,) = (project.root / ".snakemake" / "log").glob("*.log")
     submissions = log.read_text(encoding="utf-8").count("has been submitted with SLURM jobid")
-    return f"{submissions} | {wall:.0f}"
+    jobs = cluster.jobs(project)
+    if len(jobs) < submissions:
+        return f"{submissions} | {wall:.0f} | not known"
+    return f"{submissions} | {wall:.0f} | {sum(map(seconds, jobs)):.0f}"
+
+
+def seconds(job: dict[str, str]) -> float:
+    """How long a job ran."""
+    start, end = (datetime.fromisoformat(job[key]) for key in ("StartTime", "EndTime"))
+    return (end - start).total_seconds()
 
 
 def main() -> None:
@@ -71,7 +84,8 @@ def main() -> None:
         print("| cells in a job | processes | submissions | seconds |")
         print("|---|---|---|---|")
         with running_cluster(slurm) as cluster:
-            for size, per_job in ((1, 1), (count, 1), (count, 100)):
+            half = count // 2  # a job for each node
+            for size, per_job in ((1, 1), (half, 1), (half, 100)):
                 project = start.moved_to(Path(folder) / f"{size}-{per_job}")
                 shutil.rmtree(project.root / ".snakemake" / "log")
                 words = grouping(size) if size > 1 else []

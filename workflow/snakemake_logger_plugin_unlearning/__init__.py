@@ -29,6 +29,7 @@ REASON = 100  # characters of why a job would run
 CHATTER = (
     "Assuming unrestricted shared filesystem",
     "Building DAG of jobs",
+    "Cleaning up SLURM log files",
     "Conda environments: ignored",
     "Elapsed time:",
     "Exiting because a job execution failed",
