@@ -1,4 +1,5 @@
-"""Submissions and seconds of many short jobs on a real SLURM, each alone and in groups.
+"""Submissions and seconds of many short jobs on a real SLURM: each alone, in groups, and all of them
+in one job that runs a Snakemake of its own.
 
     PYTHONPATH=workflow:tests/support python benchmarks/cluster.py --cells 8
 
@@ -7,6 +8,7 @@ machine. A cell is an unlearning run of tests/micro/tofu.yaml and its evaluation
 """
 
 import argparse
+import shlex
 import shutil
 import tempfile
 import time
@@ -58,10 +60,25 @@ def measured(cluster: Cluster, project: Project, config: dict, words: list[str])
     # SLURM forgets jobs five minutes after their end, Snakemake's own log does not
     (log,) = (project.root / ".snakemake" / "log").glob("*.log")
     submissions = log.read_text(encoding="utf-8").count("has been submitted with SLURM jobid")
+    return f"{submissions} | {wall:.0f} | {of_jobs(cluster, project, submissions)}"
+
+
+def in_one_job(cluster: Cluster, project: Project, config: dict) -> str:
+    """The end of a row: all cells in one job, in which Snakemake runs as on a machine of its own."""
+    local = ["snakemake", *evaluations(config), "--profile", "config/profiles/local"]
+    local += ["--cores", "1", "--configfile", str(project.write(config))]
+    words = ["sbatch", "--wait", "--mem", str(MEMORY), "--chdir", str(project.root)]
+    began = time.perf_counter()
+    done = project.call(*words, "--wrap", shlex.join(local))
+    wall = time.perf_counter() - began
+    assert done.returncode == 0, done.stdout
+    return f"1 | {wall:.0f} | {of_jobs(cluster, project, 1)}"
+
+
+def of_jobs(cluster: Cluster, project: Project, submissions: int) -> str:
+    """Seconds of the project's jobs on nodes, unless SLURM has forgotten some of them."""
     jobs = cluster.jobs(project)
-    if len(jobs) < submissions:
-        return f"{submissions} | {wall:.0f} | not known"
-    return f"{submissions} | {wall:.0f} | {sum(map(seconds, jobs)):.0f}"
+    return f"{sum(map(seconds, jobs)):.0f}" if len(jobs) == submissions else "not known"
 
 
 def seconds(job: dict[str, str]) -> float:
@@ -81,17 +98,24 @@ def main() -> None:
         assert done.returncode == 0, done.stdout
         slurm = Path(folder) / "slurm"
         slurm.mkdir()
-        print("| cells in a job | processes | submissions | seconds |")
-        print("|---|---|---|---|")
+        print("| cells in a job | processes | submissions | seconds | of jobs |")
+        print("|---|---|---|---|---|")
         with running_cluster(slurm) as cluster:
-            half = count // 2  # a job for each node
-            for size, per_job in ((1, 1), (half, 1), (half, 100)):
-                project = start.moved_to(Path(folder) / f"{size}-{per_job}")
-                shutil.rmtree(project.root / ".snakemake" / "log")
+            for size in (1, count // 2):  # half of them: a job for each node
+                project = copy_of(start, Path(folder) / f"groups-of-{size}")
                 words = grouping(size) if size > 1 else []
-                row = measured(cluster, project, experiment(count, per_job), words)
-                process = "one for all cells" if per_job > 1 else "one for each cell"
-                print(f"| {size} | {process} | {row} |", flush=True)
+                row = measured(cluster, project, experiment(count, 1), words)
+                print(f"| {size} | one for each cell | {row} |", flush=True)
+            project = copy_of(start, Path(folder) / "one-job")
+            row = in_one_job(cluster, project, experiment(count, 100))
+            print(f"| all | one for all cells | {row} |", flush=True)
+
+
+def copy_of(start: Project, folder: Path) -> Project:
+    """The project before the cells, without the log of what was run before them."""
+    project = start.moved_to(folder)
+    shutil.rmtree(project.root / ".snakemake" / "log")
+    return project
 
 
 if __name__ == "__main__":
