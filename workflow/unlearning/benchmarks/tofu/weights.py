@@ -10,6 +10,7 @@ from unlearning.benchmarks.tofu.strata import memorisation
 from unlearning.config.experiment import Experiment
 from unlearning.config.layout import UnlearnRun
 from unlearning.files import read_json
+from unlearning.methods.references import TARGET
 from unlearning.reporting.labels import model_label
 from unlearning.reporting.results import answer_losses
 
@@ -65,7 +66,7 @@ class WeightReader:
         hyper = dict(cell.hyper)
         loss = self.experiment.method(cell.method, hyper).settings()["terms"][0]
         weight = WEIGHTS.get(loss["function"])
-        reference = self._reference(cell, hyper.get("reference"))
+        reference = self._reference(cell, str(hyper.get("reference", TARGET)))
         if weight is None or reference is None:
             return []
         weights = []
@@ -75,13 +76,13 @@ class WeightReader:
             weights.append(RowWeights(cell, epoch, values, self.tokens, self.memorised))
         return weights
 
-    def _reference(self, cell: UnlearnRun, reference: str | None) -> ndarray | None:
-        """(rows,) log-probabilities under the reference model. reference: None for the target.
+    def _reference(self, cell: UnlearnRun, reference: str) -> ndarray | None:
+        """(rows,) log-probabilities under the reference model.
 
-        None if the file of another reference does not exist or holds other rows: a split above
-        forget10 is measured on forget10's rows.
+        None if the file of another reference than the target does not exist or holds other rows: a
+        split above forget10 is measured on forget10's rows.
         """
-        path: Path = self.experiment.reference(cell.split, cell.run, reference or "target")
+        path: Path = self.experiment.reference(cell.split, cell.run, reference)
         # The target's log-probabilities are those of epoch 0; no file needs to be read.
         if path == self.experiment.reference(cell.split, cell.run):
             return -array(self.start) * self.tokens
