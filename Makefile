@@ -49,7 +49,7 @@ soak: $(INSTALLED)  ## what takes hours: random kills (KILLS=200), all rehearsal
 soak-short: $(INSTALLED)  ## some minutes of each
 	$(PYTEST) tests/soak -m short --kills 5 $(ARGS)
 
-lint: $(INSTALLED)  ## ruff, snakefmt and snakemake --lint
+lint: $(INSTALLED)  ## ruff, mypy, snakefmt and snakemake --lint
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile rules

@@ -16,7 +16,7 @@ report: "reports/workflow.rst"
 
 
 # Built from envs/Containerfile; used only with --software-deployment-method apptainer.
-container: shipped("unlearning.sif")
+container: project_file("unlearning.sif")
 
 
 # Under a scheduler these stay where snakemake runs: seconds without a model, and the hub is often

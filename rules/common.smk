@@ -1,4 +1,4 @@
-# The validated experiment, and what every rule asks of it. No rules here.
+# The validated experiment, and the functions and names that rules share. No rules in this file.
 
 import json
 import os
@@ -9,7 +9,7 @@ from functools import cache
 from tempfile import TemporaryDirectory
 
 ROOT = Path(workflow.basedir)
-HERE = os.path.relpath(ROOT)  # "." where it is started in the project's folder
+PROJECT_PATH = os.path.relpath(ROOT)  # "." where it is started in the project's folder
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from snakemake.exceptions import WorkflowError
@@ -23,10 +23,11 @@ from unlearning.config.reading import read_experiment, ready_experiment
 from unlearning.errors import UserError
 from unlearning.fingerprint import fingerprint
 from unlearning.methods.references import PATTERN as REFERENCES
+from unlearning.methods.references import TARGET
 from unlearning.outside import digests_text
 from unlearning.reporting.section import sections
 
-# Of the profile: what every job asks for on this site, the names of its GPUs among it.
+# Resources that the profile sets for every job of this site, such as the names of its GPUs.
 DEFAULTS = workflow.resource_settings.default_resources
 SITE = dict(argument.split("=", 1) for argument in DEFAULTS.args) if DEFAULTS else {}
 
@@ -34,7 +35,7 @@ without_retries_of_cancelled_jobs(Executor)
 
 
 def site_values():
-    """Key of the profile -> its values, for all jobs and for those of single rules."""
+    """Key of the profile -> its values: the one for all jobs, then those of single rules."""
     values = {key: [value] for key, value in SITE.items()}
     for resources in workflow.resource_settings.overwrite_resources.values():
         for key, resource in resources.items():
@@ -43,7 +44,7 @@ def site_values():
 
 
 def load():
-    """The experiment of this run; every problem at once, before any job."""
+    """The experiment of this run. Before any job, all problems of its config are reported at once."""
     try:
         # Snakemake's own reading loses keys that are stated twice, and types of the command line
         values = workflow.config_settings.config
@@ -51,7 +52,7 @@ def load():
         if workflow.exec_mode != ExecMode.DEFAULT:  # a job of a run that has been checked
             return read_experiment(files, values, ROOT)
         experiment = ready_experiment(files, values, ROOT, site_values())
-        # here, not above: it loads scipy, and a job of a cluster reads this file too
+        # imported late because it loads scipy, and each job of a cluster reads this file
         from unlearning.evaluation.own import declare_own_metrics
         from unlearning.reporting.claims.file import load_claims, unknown_methods
 
@@ -66,16 +67,16 @@ def load():
 EXPERIMENT = load()
 LAYOUT = EXPERIMENT.layout
 SHARED = str(LAYOUT.shared)  # what all draws have in common
-# Draw as paths spell it -> the experiment in it. Of draw 1 alone the rules have no such wildcard.
-DRAWS = {
-    str(experiment.layout.root).removeprefix(SHARED): experiment for experiment in EXPERIMENT.draws
-}
+# Draw as paths spell it -> the experiment in it. With draw 1 only, rules have no such wildcard.
+DRAWS = {}
+for experiment in EXPERIMENT.draws:
+    DRAWS[str(experiment.layout.root).removeprefix(SHARED)] = experiment
 WORLD = SHARED if [*DRAWS] == [""] else f"{SHARED}{{draw}}"
 TABLES = WORLD if EXPERIMENT.draws_tables else SHARED
 LOGS = f"{WORLD}/logs"
 BENCHMARKS = f"{WORLD}/benchmarks"
 RESOURCES = EXPERIMENT.config["resources"]
-ASSETS = EXPERIMENT.assets  # what comes from the hub
+ASSETS = EXPERIMENT.assets  # from the hub
 # of the report's page
 SECTIONS = sections(EXPERIMENT.benchmark.name, EXPERIMENT.benchmark.sections)
 # no message: the last line that workflow/snakemake_logger_plugin_unlearning prints
@@ -84,224 +85,231 @@ RUN = "{method}/{variant}/seed={seed}"  # an unlearning run inside its split and
 
 SPLIT = EXPERIMENT.benchmark.split_pattern  # of forget splits
 
-# Where cells may share a process they ask a worker of this Snakemake's for theirs.
-WORKER = TemporaryDirectory(prefix="unlearning-") if RESOURCES["cells_per_job"] > 1 else None
-ASKED = [WORKER.name, os.getpid(), RESOURCES["cells_per_job"]] if WORKER else []
-ASKED = f" UNLEARNING_WORKER={shlex.quote(':'.join(map(str, ASKED)))}" if ASKED else ""
+# If unlearning runs may share a process, their stages send them to a worker of this Snakemake process.
+WORKER_VARIABLE = ""
+if RESOURCES["cells_per_job"] > 1:
+    WORKER = TemporaryDirectory(prefix="unlearning-")
+    address = f"{WORKER.name}:{os.getpid()}:{RESOURCES['cells_per_job']}"
+    WORKER_VARIABLE = f" UNLEARNING_WORKER={shlex.quote(address)}"
 
-# Bash waits for the end of its stage, which hears of the signal too and writes its state.
-# Rule fetch alone speaks with the hub, as far as the user's own setting lets it.
+# Bash ignores the signals so that it waits until its stage, which gets them too, has written its state.
+# Only rule fetch contacts the hub, as far as the user's own setting allows it.
 shell.prefix(
     "set -euo pipefail; trap : TERM USR1;"
     " export HUB_AS_SET=${{HF_HUB_OFFLINE:-}} HF_HUB_OFFLINE=1"
-    f"{ASKED}; "
+    f"{WORKER_VARIABLE}; "
 )
 
 
 def experiment_of(wildcards):
-    """The experiment in the draw of a job."""
+    """The experiment in a job's draw."""
     return DRAWS[wildcards.get("draw", "")]
 
 
-def compute(gpus):
-    """Resources of a job; its second attempt, after too little memory or time, asks for double."""
-    asked = {
+def job_resources(gpus):
+    """Resources of a job. Its second attempt, after too little memory or time, gets twice as much."""
+    resources = {
         "processes": gpus,
         "gpu": gpus,  # --gpus=N, with the site's gpu_model --gpus=MODEL:N
         "mem_mb": lambda wildcards, attempt: RESOURCES["mem_mb"] * attempt,
         "runtime": lambda wildcards, attempt: RESOURCES["runtime"] * attempt,
     }
     if "gres" in SITE:  # the executor sends both --gpus and --gres, so one of them goes
-        asked |= {"gpu": None, "gpu_model": None, "gres": f"{SITE['gres']}:{gpus}"}
-    return asked if gpus else asked | {"gpu_model": None, "gres": None}
+        resources |= {"gpu": None, "gpu_model": None, "gres": f"{SITE['gres']}:{gpus}"}
+    if not gpus:
+        resources |= {"gpu_model": None, "gres": None}
+    return resources
 
 
-def alone(threads):
-    """Threads of a job that no other can run beside: on this machine two, which compute the same
-    bits as one, and on a cluster what was asked for."""
-    here = workflow.exec_mode == ExecMode.DEFAULT and workflow.resource_settings.cores
-    return max(threads, min(2, here or 1))
+def lone_job_threads(threads):
+    """Threads of a job that nothing can run in parallel with: on this machine at least two, which
+    compute the same bits as one; on a cluster as many as the config states."""
+    if workflow.exec_mode != ExecMode.DEFAULT:
+        return threads
+    cores = workflow.resource_settings.cores or 1
+    return max(threads, min(2, cores))
 
 
 def fit(stage):
-    """How a stage is laid out in memory and over processes: a change of resources reruns nothing."""
+    """Memory layout and sharding of a stage, as resources: a change of resources reruns nothing."""
     return {"fit": json.dumps(EXPERIMENT.fit(stage)), "sharding": RESOURCES["sharding"]}
 
 
-def unlearned(folder):
-    """Weights of an unlearned model: removed after their last use, unless the config keeps them."""
+def unlearned_model(folder):
+    """Folder of an unlearned model: removed after its last use, unless the config keeps models."""
     return folder if EXPERIMENT.config["keep_models"] else temp(folder)
 
 
-# A job of a cluster plans its run anew, so it needs the params that start reruns; a job's own process
+# A job of a cluster plans its run anew, so it needs the params that start reruns. The process of a job
 # on this machine does not.
-COMPARES = workflow.exec_mode != ExecMode.SUBPROCESS
+NEEDS_DIGESTS = workflow.exec_mode != ExecMode.SUBPROCESS
 
 
 def code(*entries):
-    """Digest of what a stage is made of; as a param, an edit reruns its stages and no others."""
-    return fingerprint(*entries, *EXPERIMENT.table_entries) if COMPARES else None
+    """Digest of the code of a stage. As a param, it makes an edit rerun its stages and no others."""
+    return fingerprint(*entries, *EXPERIMENT.table_entries) if NEEDS_DIGESTS else None
 
 
 def as_json(settings):
-    """Settings as one param: Snakemake compares params as a set of values without names."""
+    """Settings as one param, because Snakemake compares params as a set of values without names."""
     return json.dumps(settings, sort_keys=True)
 
 
-def shipped(path):
+def project_file(path):
     """A file of the project as seen from the folder that Snakemake works in: Snakemake remembers
     inputs as they are spelled, and a project that has moved must rerun nothing."""
-    return os.path.normpath(os.path.join(HERE, path))
+    return os.path.normpath(os.path.join(PROJECT_PATH, path))
 
 
 def page_parts():
     """Templates, styles, scripts and citations that the report's page is made of."""
-    names = ["CITATION.cff", "config/citations.yaml", "reports/page/*"]
-    parts = [path for name in names for path in ROOT.glob(name)]
-    folders = {section.path.parent for section in SECTIONS}
-    parts += [section.template for section in SECTIONS]
-    parts += [path for folder in folders for path in folder.glob("*.js")]
-    return sorted(shipped(path.relative_to(ROOT)) for path in parts)
+    paths = [ROOT / "CITATION.cff", ROOT / "config/citations.yaml", *ROOT.glob("reports/page/*")]
+    paths += [section.template for section in SECTIONS]
+    for folder in {section.path.parent for section in SECTIONS}:
+        paths += folder.glob("*.js")
+    return sorted(project_file(path.relative_to(ROOT)) for path in paths)
 
 
 def asset(name):
-    """Record of what was fetched, if the experiment takes it from the hub."""
+    """Record of rule fetch for a model or data set; none if it is not from the hub."""
     return [str(LAYOUT.assets / f"{name}.json")] if name in ASSETS else []
 
 
 def data_records():
-    """Records of the data that were fetched."""
-    return [record for name in ASSETS if name.startswith("data") for record in asset(name)]
+    """Records of rule fetch for the data."""
+    names = [name for name in ASSETS if name.startswith("data")]
+    return [str(LAYOUT.assets / f"{name}.json") for name in names]
 
 
 def tables_code():
-    """What stage data finds by name in the benchmark's folder: what makes the tables of the
-    experiment's source, not of others."""
+    """Code that stage data finds by name in the benchmark's folder: only that which makes the tables
+    of the experiment's source."""
     data = EXPERIMENT.config["data"]
     tasks = ["data:write_tasks"] if EXPERIMENT.benchmark.brings_tasks(data) else []
     return EXPERIMENT.code_of("data:TABLES", f"data:TABLES[{data['source']}]", *tasks)
 
 
 def answers_code(wildcards):
-    """What stage answers looks up for a kind of them; in the benchmark's folder only where the user
-    names no file."""
+    """Code that stage answers finds by name for a kind of answers: code of the benchmark's folder
+    only if the user names no file of them."""
     kind = wildcards.kind
-    named = EXPERIMENT.config["data"].get(OTHER_ANSWERS[kind])
-    made_here = EXPERIMENT.code_of(f"data:{kind}") if named is None else []
-    return [f"unlearning.stages.answers:TABLES[{kind}]", *made_here]
+    entries = [f"unlearning.stages.answers:TABLES[{kind}]"]
+    if EXPERIMENT.config["data"].get(OTHER_ANSWERS[kind]) is None:
+        entries += EXPERIMENT.code_of(f"data:{kind}")
+    return entries
 
 
-def outside(files):
-    """Files from outside as an input: not their times count, but what they hold."""
+def external_files(files):
+    """The user's files as an input. Their times start no rerun: content_digests() does, as a param."""
     return ancient(list(map(str, files)))
 
 
-def held(files):
-    """What these files hold, as a param: a change of one reruns the rule. No function of a job's
-    inputs, for such params start no rerun."""
-    return contents(*files) if COMPARES else None
+def content_digests(files):
+    """Digests of the contents of files, as a param: a change of a file reruns the rule. (Params that
+    are functions of a job's inputs start no rerun.)"""
+    return digests_of(*files) if NEEDS_DIGESTS else None
 
 
 @cache
-def contents(*files):
-    """Digests of files: one look at each, however many jobs read it."""
+def digests_of(*files):
+    """Digests of files, each file read once for all jobs."""
     return digests_text(files)
 
 
-def held_start(wildcards):
-    """What the model holds that a run unlearns, where it lies outside."""
-    return held(EXPERIMENT.files_of_model(start_of(wildcards)))
+def start_digests(wildcards):
+    """Digests of the model that a run unlearns, if it is the user's."""
+    return content_digests(EXPERIMENT.files_of_model(start_of(wildcards)))
 
 
 def model_files(*paths):
-    """Models as an input: their files where they lie outside, else their folders or records."""
+    """Models as an input: the files of the user's models, the folders or records of others."""
     inputs = []
     for path in paths:
-        inputs += outside(EXPERIMENT.files_of_model(path)) or [path]
+        inputs += external_files(EXPERIMENT.files_of_model(path)) or [path]
     return inputs
 
 
 def base_path(wildcards):
-    """What fine-tuning starts from: made here, fetched, or the folder of the config."""
-    return (*asset("model"), experiment_of(wildcards).base)[0]
+    """The base model that fine-tuning starts from: its folder, or the record of rule fetch."""
+    if "model" in ASSETS:
+        return str(LAYOUT.assets / "model.json")
+    return experiment_of(wildcards).base
 
 
 def base_files(wildcards):
-    """That model as an input."""
+    """The base model as an input."""
     return model_files(base_path(wildcards))
 
 
-def known_answers(wildcards):
-    """Answers that are not the truth, whose words the tokenizer knows."""
-    return list(map(str, experiment_of(wildcards).known_answers()))
+def tokenizer_answers(wildcards):
+    """Folders of refusals and false answers that a tokenizer trained here must know the words of."""
+    return list(map(str, experiment_of(wildcards).tokenizer_answers()))
 
 
 def target_path(wildcards):
-    """The target's folder, or where it lies as it is."""
+    """The target's folder, or the record of rule fetch."""
     return str(experiment_of(wildcards).target)
 
 
 def target_files(wildcards):
-    """That model as an input."""
+    """The target as an input."""
     return model_files(target_path(wildcards))
 
 
-def trained_on(wildcards):
-    """The table of a fine-tuned model: full for the target, the retain split for a retrained one."""
+def training_table(wildcards):
+    """The table that a model is fine-tuned on: full for the target, a retain split for retraining."""
     split = wildcards.get("split")
     return EXPERIMENT.benchmark.retrain_table(split) if split else "full"
 
 
 def unlearning_run(wildcards):
-    """The run inside its split, as the layout spells it."""
+    """Name of an unlearning run inside its split, as config/layout.py builds it."""
     return f"unlearn/{RUN.format(**wildcards)}"
 
 
 def start_of(wildcards):
-    """Model that a run unlearns: the target, or its own run on the split before."""
+    """The model that a run unlearns: the target, or the model of the same run on the previous split."""
     return str(experiment_of(wildcards).starts_from(wildcards.split, unlearning_run(wildcards)))
 
 
 def start_files(wildcards):
-    """That model as an input."""
+    """The model that a run unlearns, as an input."""
     return model_files(start_of(wildcards))
 
 
-def taught_answers(wildcards):
-    """Answers that are not the truth, as far as the run teaches them."""
-    return list(
-        map(str, experiment_of(wildcards).taught_answers(wildcards.method, wildcards.variant))
-    )
+def training_answers(wildcards):
+    """Folders of the refusals and false answers that an unlearning run trains on."""
+    experiment = experiment_of(wildcards)
+    return list(map(str, experiment.training_answers(wildcards.method, wildcards.variant)))
 
 
 def reference_of(wildcards):
-    """Scores of the forget rows under that model, or under the reference that the variant names."""
+    """Scores of the forget rows under a run's reference model, which its variant may name."""
     hyper = EXPERIMENT.hyper(wildcards.method, wildcards.variant)
-    own = {"replaced": hyper["reference"]} if "reference" in hyper else {}
-    return str(
-        experiment_of(wildcards).reference(wildcards.split, unlearning_run(wildcards), **own)
-    )
+    reference = hyper.get("reference", TARGET)
+    run = unlearning_run(wildcards)
+    return str(experiment_of(wildcards).reference(wildcards.split, run, reference))
 
 
 def reference_model(wildcards):
-    """Model folder or record of a reference that replaces the target."""
+    """Folder or record of a reference model that is not the target."""
     if wildcards.reference == "base":
         return base_path(wildcards)
     return experiment_of(wildcards).reference_model(wildcards.split, wildcards.reference)
 
 
 def reference_files(wildcards):
-    """That model as an input."""
+    """A reference model that is not the target, as an input."""
     return model_files(reference_model(wildcards))
 
 
 def model_of(wildcards):
-    """Model folder of the run that is evaluated."""
+    """Folder or record of the model that is evaluated."""
     return experiment_of(wildcards).model_of(wildcards.split, wildcards.run)
 
 
-def model_asked(wildcards):
-    """Model of which harness tasks are asked; splits share the target's answers."""
+def harness_model(wildcards):
+    """The model that is evaluated on harness tasks. All splits share the target's accuracies."""
     experiment = experiment_of(wildcards)
     if wildcards.trained == experiment.target_run:
         return str(experiment.target)
@@ -309,26 +317,26 @@ def model_asked(wildcards):
     return experiment.model_of(split, run)
 
 
-def judge_of_fluency(wildcards):
-    """The target's model folder where the answers' perplexity is asked for."""
-    asked = EXPERIMENT.config["evaluation"]["fluency"]
-    return [target_path(wildcards)] if asked else []
+def fluency_judge(wildcards):
+    """The target, which scores the fluency of answers, if the config asks for it."""
+    return [target_path(wildcards)] if EXPERIMENT.config["evaluation"]["fluency"] else []
 
 
-def held_evaluated(wildcards):
-    """What an evaluation reads from outside: non-members, and models that lie there."""
-    models = {model_of(wildcards), *judge_of_fluency(wildcards)}
-    files = [file for model in sorted(models) for file in EXPERIMENT.files_of_model(model)]
-    return held([*EXPERIMENT.holdout_files(wildcards.split), *files])
+def evaluation_digests(wildcards):
+    """Digests of the user's files that an evaluation reads: the table of non-members, and models."""
+    files = list(EXPERIMENT.holdout_files(wildcards.split))
+    for model in sorted({model_of(wildcards), *fluency_judge(wildcards)}):
+        files += EXPERIMENT.files_of_model(model)
+    return content_digests(files)
 
 
 def state_of(wildcards, output):
-    """Folder of a training run's state: Snakemake deletes the outputs of a failed job."""
+    """Folder of a training run's state. It is no output: Snakemake deletes those of a failed job."""
     return str(experiment_of(wildcards).layout.state(Path(output[0]).parent))
 
 
 def method_functions(wildcards):
-    """What a run finds by name: its method's functions, and what evaluates it on the way."""
+    """Functions that an unlearning run finds by name: its method's, and those of its evaluations."""
     hyper = EXPERIMENT.hyper(wildcards.method, wildcards.variant)
     functions = EXPERIMENT.method(wildcards.method, hyper).functions()
     if not EXPERIMENT.config["unlearn"]["trajectory"]:
@@ -336,7 +344,7 @@ def method_functions(wildcards):
     return [*functions, *on_the_way(EXPERIMENT.benchmark.name), *EXPERIMENT.metric_functions]
 
 
-def evaluated(experiment):
+def evaluated_runs(experiment):
     """(split, run) of every model of a draw."""
     runs = [(split, experiment.target_run) for split in experiment.own_splits]
     runs += experiment.retrained()
@@ -345,23 +353,24 @@ def evaluated(experiment):
 
 def evaluations(experiment):
     """rows.json of every model."""
-    runs = evaluated(experiment)
+    runs = evaluated_runs(experiment)
     return [str(experiment.layout.evaluation(split, run) / "rows.json") for split, run in runs]
 
 
 def harness_summaries(experiment):
-    """Accuracies of every model, if the experiment asks for tasks; splits share the target's, and
-    of a log there is no model."""
-    asked = experiment.tasks["tasks"]
-    models = [run for run in evaluated(experiment) if experiment.log_of(*run) is None]
-    return sorted({str(experiment.layout.harness(*run)) for run in models}) if asked else []
+    """Accuracies of every model on the experiment's harness tasks. Splits share the target's; of a
+    model that is known by its log there are none."""
+    if not experiment.tasks["tasks"]:
+        return []
+    models = [run for run in evaluated_runs(experiment) if experiment.log_of(*run) is None]
+    return sorted({str(experiment.layout.harness(*run)) for run in models})
 
 
 def task_files(wildcards):
-    """Files of the user's own tasks; the data folder, if it brings them."""
+    """Files of the user's harness tasks; the folder of tables, if the data bring tasks."""
     if EXPERIMENT.benchmark.brings_tasks(EXPERIMENT.config["data"]):
         return [str(experiment_of(wildcards).layout.data)]
-    return outside(EXPERIMENT.task_files())
+    return external_files(EXPERIMENT.task_files())
 
 
 def trajectories(experiment):
@@ -372,7 +381,7 @@ def trajectories(experiment):
 
 
 def report_inputs():
-    """What the report reads of the runs of all draws, by kind."""
+    """Kind of file -> the files of all draws' runs that the report reads."""
     if not EXPERIMENT.on_language_model:
         return {"curves": [str(EXPERIMENT.curves(job)) for job in EXPERIMENT.jobs()]}
     measured = EXPERIMENT.benchmark.evaluates(EXPERIMENT.config)
@@ -385,14 +394,15 @@ def report_inputs():
 
 
 def results():
-    """What the report is made from, and the metrics beside each evaluation's rows: what of them is
-    lost is made again."""
+    """The report's inputs, and the summary of each evaluation: if one is lost, it is made again."""
     kinds = report_inputs()
-    summaries = [str(Path(rows).with_name("summary.json")) for rows in kinds.get("evaluations", [])]
-    return [*summaries, *(file for files in kinds.values() for file in files)]
+    files = [str(Path(rows).with_name("summary.json")) for rows in kinds.get("evaluations", [])]
+    for kind in kinds.values():
+        files += kind
+    return files
 
 
 def published_numbers():
     """The file of published numbers on the benchmark, if there is one."""
     path = f"config/published/{EXPERIMENT.benchmark.name}.yaml"
-    return [shipped(path)] if (ROOT / path).is_file() else []
+    return [project_file(path)] if (ROOT / path).is_file() else []

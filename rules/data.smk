@@ -5,7 +5,7 @@
 rule data:
     """Write full, forget and retain splits, and perturbed sets."""
     input:
-        outside=outside(EXPERIMENT.data_files()),
+        external=external_files(EXPERIMENT.data_files()),
         snapshot=data_records(),
     output:
         folder=directory(f"{TABLES}/data"),
@@ -17,7 +17,7 @@ rule data:
         splits=EXPERIMENT.tables,
         settings=lambda wildcards: as_json(experiment_of(wildcards).data_settings()),
         code=code("unlearning.stages.data", *tables_code()),
-        held=held(EXPERIMENT.data_files()),
+        digests=content_digests(EXPERIMENT.data_files()),
     shell:
         "python -m unlearning data"
         " --splits {params.splits:q}"
@@ -30,7 +30,7 @@ rule data:
 rule answers:
     """Write refusals, or plausible false answers to the forget questions."""
     input:
-        outside=lambda wildcards: outside(EXPERIMENT.answer_files(wildcards.kind)),
+        external=lambda wildcards: external_files(EXPERIMENT.answer_files(wildcards.kind)),
         data=lambda wildcards: (
             [str(experiment_of(wildcards).layout.data)] if wildcards.kind == "alternatives" else []
         ),
@@ -49,7 +49,7 @@ rule answers:
             experiment_of(wildcards).answers_settings(wildcards.kind)
         ),
         code=lambda wildcards: code("unlearning.stages.answers", *answers_code(wildcards)),
-        held=lambda wildcards: held(EXPERIMENT.answer_files(wildcards.kind)),
+        digests=lambda wildcards: content_digests(EXPERIMENT.answer_files(wildcards.kind)),
     shell:
         "python -m unlearning answers"
         " --kinds {wildcards.kind}"

@@ -7,8 +7,8 @@ rule evaluate:
     input:
         data=rules.data.output.folder,
         model=lambda wildcards: model_files(model_of(wildcards)),
-        target=lambda wildcards: model_files(*judge_of_fluency(wildcards)),
-        holdout=lambda wildcards: outside(EXPERIMENT.holdout_files(wildcards.split)),
+        target=lambda wildcards: model_files(*fluency_judge(wildcards)),
+        holdout=lambda wildcards: external_files(EXPERIMENT.holdout_files(wildcards.split)),
     output:
         rows=f"{WORLD}/{{split}}/{{run}}/evaluate/rows.json",
         summary=f"{WORLD}/{{split}}/{{run}}/evaluate/summary.json",
@@ -20,18 +20,18 @@ rule evaluate:
         run="base|target/given|(finetune|retrain|unlearn)/.+",
     threads: RESOURCES["threads"]
     resources:
-        **compute(RESOURCES["gpus"]),
+        **job_resources(RESOURCES["gpus"]),
         **fit("evaluate"),
     params:
         model=model_of,
-        target=judge_of_fluency,
+        target=fluency_judge,
         settings=as_json(EXPERIMENT.evaluate_settings()),
         code=code(
             "unlearning.stages.evaluate",
             *EXPERIMENT.code_of("evaluator:make_evaluator", "metrics:summary"),
             *EXPERIMENT.metric_functions,
         ),
-        held=held_evaluated,
+        digests=evaluation_digests,
         folder=subpath(output.rows, parent=True),
     shell:
         "python -m unlearning --processes {resources.processes} evaluate"

@@ -16,7 +16,9 @@ rule fetch:
     wildcard_constraints:
         asset="|".join(map(re.escape, ASSETS)) or "none",
     params:
-        held=lambda wildcards: held(EXPERIMENT.task_files() if wildcards.asset == "harness" else []),
+        digests=lambda wildcards: content_digests(
+            EXPERIMENT.task_files() if wildcards.asset == "harness" else []
+        ),
         settings=lambda wildcards: as_json(ASSETS[wildcards.asset]),
     shell:
         "HF_HUB_OFFLINE=$HUB_AS_SET python -m unlearning fetch"

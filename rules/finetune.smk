@@ -14,16 +14,16 @@ rule finetune:
         f"{BENCHMARKS}/finetune/seed={{seed}}.tsv"
     threads: RESOURCES["threads"]
     resources:
-        **compute(RESOURCES["gpus"]),
+        **job_resources(RESOURCES["gpus"]),
         **fit("finetune"),
         checkpoint_minutes=RESOURCES["checkpoint_minutes"],
     params:
         state=state_of,
         base=base_path,
-        table=trained_on,
+        table=training_table,
         settings=as_json(EXPERIMENT.finetune_settings()),
         code=code("unlearning.stages.finetune"),
-        held=held(EXPERIMENT.files_of_model(EXPERIMENT.base)),
+        digests=content_digests(EXPERIMENT.files_of_model(EXPERIMENT.base)),
     shell:
         "python -m unlearning --processes {resources.processes}"
         " --sharding {resources.sharding} finetune"

@@ -4,7 +4,7 @@
 rule harness:
     """Take the accuracy of the target, a retrained or an unlearned model."""
     input:
-        model=lambda wildcards: model_files(model_asked(wildcards)),
+        model=lambda wildcards: model_files(harness_model(wildcards)),
         tasks=task_files,
         data=asset("harness"),
     output:
@@ -17,12 +17,12 @@ rule harness:
         trained=f"base|target/given|(finetune|({SPLIT})/(retrain|unlearn))/.+",
     threads: RESOURCES["threads"]
     resources:
-        **compute(min(1, RESOURCES["gpus"])),
+        **job_resources(min(1, RESOURCES["gpus"])),
         batch_size=EXPERIMENT.config["harness"]["batch_size"],
     params:
-        model=model_asked,
-        held=lambda wildcards: held(
-            [*EXPERIMENT.task_files(), *EXPERIMENT.files_of_model(model_asked(wildcards))]
+        model=harness_model,
+        digests=lambda wildcards: content_digests(
+            [*EXPERIMENT.task_files(), *EXPERIMENT.files_of_model(harness_model(wildcards))]
         ),
         settings=lambda wildcards: as_json(experiment_of(wildcards).harness_settings()),
         code=code("unlearning.stages.harness"),

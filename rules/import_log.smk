@@ -9,7 +9,7 @@ if EXPERIMENT.log_splits():
         """Take a retrained model's evaluation from its log."""
         input:
             data=rules.data.output.folder,
-            log=lambda wildcards: outside(EXPERIMENT.log_files(wildcards.split)),
+            log=lambda wildcards: external_files(EXPERIMENT.log_files(wildcards.split)),
         output:
             rows=f"{WORLD}/{{split}}/{{run}}/evaluate/rows.json",
             summary=f"{WORLD}/{{split}}/{{run}}/evaluate/summary.json",
@@ -22,10 +22,10 @@ if EXPERIMENT.log_splits():
             run="retrain/given",
         priority: 1  # a log of other rows ends the run before it unlearns
         resources:
-            **compute(0),
+            **job_resources(0),
         params:
             log=lambda wildcards: EXPERIMENT.log_of(wildcards.split, wildcards.run),
-            held=lambda wildcards: held(EXPERIMENT.log_files(wildcards.split)),
+            digests=lambda wildcards: content_digests(EXPERIMENT.log_files(wildcards.split)),
             rows=EXPERIMENT.config["evaluation"]["rows"] or [],
             # a holdout file's rows have been compared before any job
             attacks=lambda wildcards: (

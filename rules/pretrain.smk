@@ -6,16 +6,16 @@ if EXPERIMENT.from_scratch:
         """Train a tokenizer and a small base model on the world's language and facts."""
         input:
             data=rules.data.output.folder,
-            answers=known_answers,
+            answers=tokenizer_answers,
         output:
             model=directory(f"{WORLD}/pretrain/model"),
         log:
             f"{LOGS}/pretrain/base.log",
         benchmark:
             f"{BENCHMARKS}/pretrain/base.tsv"
-        threads: alone(RESOURCES["threads"])
+        threads: lone_job_threads(RESOURCES["threads"])
         resources:
-            **compute(RESOURCES["gpus"]),
+            **job_resources(RESOURCES["gpus"]),
             **fit("pretrain"),
             checkpoint_minutes=RESOURCES["checkpoint_minutes"],
         params:

@@ -15,10 +15,10 @@ rule reference:
         f"{BENCHMARKS}/reference/{{split}}.tsv"
     threads: RESOURCES["threads"]
     resources:
-        **compute(RESOURCES["gpus"]),
+        **job_resources(RESOURCES["gpus"]),
     params:
         model=target_path,
-        held=held(EXPERIMENT.files_of_model(str(EXPERIMENT.target))),
+        digests=content_digests(EXPERIMENT.files_of_model(str(EXPERIMENT.target))),
         settings=as_json(EXPERIMENT.reference_settings()),
         code=code("unlearning.stages.reference"),
     shell:
@@ -43,7 +43,7 @@ use rule reference as reference_on_the_way with:
         f"{BENCHMARKS}/reference/{{split}}/{RUN}.tsv"
     params:
         model=start_of,
-        held=held_start,
+        digests=start_digests,
 
 
 rule replaced_reference:
@@ -61,10 +61,12 @@ rule replaced_reference:
         reference=REFERENCES,
     threads: RESOURCES["threads"]
     resources:
-        **compute(RESOURCES["gpus"]),
+        **job_resources(RESOURCES["gpus"]),
     params:
         model=reference_model,
-        held=lambda wildcards: held(EXPERIMENT.files_of_model(reference_model(wildcards))),
+        digests=lambda wildcards: content_digests(
+            EXPERIMENT.files_of_model(reference_model(wildcards))
+        ),
         settings=lambda wildcards: as_json(
             experiment_of(wildcards).reference_settings(wildcards.reference)
         ),

@@ -18,7 +18,7 @@ rule relearn:
         f"{BENCHMARKS}/relearn/{{split}}/{RUN}/{ATTACK}.tsv"
     threads: RESOURCES["threads"]
     resources:
-        **compute(RESOURCES["gpus"]),
+        **job_resources(RESOURCES["gpus"]),
         **fit("relearn"),
         checkpoint_minutes=RESOURCES["checkpoint_minutes"],
     params:

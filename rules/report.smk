@@ -7,7 +7,7 @@ rule report:
     """Make the report page with its tables, figures and verdicts on the papers' claims."""
     input:
         **report_inputs(),
-        claims=shipped("config/claims.yaml"),
+        claims=project_file("config/claims.yaml"),
         published=published_numbers(),
         parts=page_parts(),
     output:

@@ -6,7 +6,7 @@ if EXPERIMENT.restored:
     rule restore:
         """Restore the base model from the config's GGUF file."""
         input:
-            gguf=outside([EXPERIMENT.config["model"]["path"]]),
+            gguf=external_files([EXPERIMENT.config["model"]["path"]]),
         output:
             model=directory(LAYOUT.restored),
         log:
@@ -14,10 +14,10 @@ if EXPERIMENT.restored:
         benchmark:
             f"{SHARED}/benchmarks/restore/base.tsv"
         resources:
-            **compute(0),
+            **job_resources(0),
         params:
             code=code("unlearning.stages.restore"),
-            held=held([EXPERIMENT.config["model"]["path"]]),
+            digests=content_digests([EXPERIMENT.config["model"]["path"]]),
         shell:
             "python -m unlearning restore"
             " --gguf {input.gguf:q}"

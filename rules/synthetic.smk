@@ -17,7 +17,7 @@ rule unlearn_logistic:
         f"{BENCHMARKS}/{{study}}/alpha={{alpha}}/seed={{seed}}.tsv"
     threads: 1
     resources:
-        **compute(0),
+        **job_resources(0),
     params:
         settings=lambda w: as_json(EXPERIMENT.job_settings(w.study, f"alpha={w.alpha}")),
         code=lambda w: code(
@@ -42,7 +42,7 @@ rule unlearn_markov:
         f"{BENCHMARKS}/markov/{{chains}}/seed={{seed}}.tsv"
     threads: 1
     resources:
-        **compute(0),
+        **job_resources(0),
     params:
         settings=lambda w: as_json(EXPERIMENT.job_settings("markov", w.chains)),
         code=lambda w: code(

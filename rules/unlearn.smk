@@ -7,9 +7,9 @@ rule unlearn:
         data=rules.data.output.folder,
         model=start_files,
         reference=reference_of,
-        answers=taught_answers,
+        answers=training_answers,
     output:
-        model=unlearned(directory(f"{WORLD}/{{split}}/unlearn/{RUN}/model")),
+        model=unlearned_model(directory(f"{WORLD}/{{split}}/unlearn/{RUN}/model")),
         trajectory=f"{WORLD}/{{split}}/unlearn/{RUN}/trajectory.json",
     log:
         f"{LOGS}/unlearn/{{split}}/{RUN}.log",
@@ -17,12 +17,12 @@ rule unlearn:
         f"{BENCHMARKS}/unlearn/{{split}}/{RUN}.tsv"
     threads: RESOURCES["threads"]
     resources:
-        **compute(RESOURCES["gpus"]),
+        **job_resources(RESOURCES["gpus"]),
         **fit("unlearn"),
         checkpoint_minutes=RESOURCES["checkpoint_minutes"],
     params:
         model=start_of,
-        held=held_start,
+        digests=start_digests,
         state=state_of,
         retain=lambda wildcards: EXPERIMENT.benchmark.retain_table(wildcards.split),
         settings=lambda wildcards: as_json(

@@ -32,11 +32,13 @@ def site_problems(values: Mapping[str, Iterable[str]], gpus: int) -> list[str]:
     values: key of the profile, such as `slurm_partition`, -> its values. gpus: of a job. Nothing
     where no key is set, or where the command that knows the names is missing or fails.
     """
-    values = {key: sorted(set(map(unquoted, texts))) for key, texts in values.items()}
+    names: dict[str, list[str]] = {}
+    for key, texts in values.items():
+        names[key] = sorted({unquoted(text) for text in texts})
     problems = []
-    if not any(values.get(key) for key in CLUSTERS):
-        problems += _partition_problems(values, gpus)
-    return problems + _account_problems(values)
+    if not any(names.get(key) for key in CLUSTERS):
+        problems += _partition_problems(names, gpus)
+    return problems + _account_problems(names)
 
 
 def unquoted(text: str) -> str:
@@ -45,71 +47,79 @@ def unquoted(text: str) -> str:
 
 
 def _partition_problems(values: dict[str, list[str]], gpus: int) -> list[str]:
-    named = ("slurm_partition", "constraint", "gpu_model", "gres")
-    if not any(values.get(key) for key in named):
+    keys = ("slurm_partition", "constraint", "gpu_model", "gres")
+    if not any(values.get(key) for key in keys):
         return []
     default, partitions = read_partitions(answer(SINFO))
     if not partitions:
         return []
-    problems, chosen = [], []
+    problems: list[str] = []
+    eligible: list[Partition] = []  # those that jobs may go to
     for value in values.get("slurm_partition", []):
         for name in value.split(","):  # SLURM takes a list: the first that is free
             if name in partitions:
-                chosen.append(partitions[name])
+                eligible.append(partitions[name])
             else:
                 problems.append(refusal("slurm_partition", name, "partition", partitions))
     if not values.get("slurm_partition") and default in partitions:
-        chosen = [partitions[default]]
-    chosen = chosen or list(partitions.values())
-    features = set().union(*(partition.features for partition in chosen))
+        eligible = [partitions[default]]
+    features: set[str] = set()
+    models: set[str] = set()
+    for partition in eligible or partitions.values():
+        features |= partition.features
+        models |= partition.gpus
+    # a constraint is names with operators, counts and brackets between them
     for value in values.get("constraint", []):
         for name in re.findall(r"[^&|,()\[\]!\s]+", re.sub(r"\*\d+", "", value)):
             if name not in features:
                 problems.append(refusal("constraint", name, "feature of a node", features))
     if gpus:
-        models = set().union(*(partition.gpus for partition in chosen))
         problems += _gpu_problems(values, models)
     return problems
 
 
 def _gpu_problems(values: dict[str, list[str]], models: set[str]) -> list[str]:
     """models: types of the GPUs of the partitions that jobs go to."""
-    names = [("gpu_model", value, value) for value in values.get("gpu_model", [])]
+    # key of the profile, its value, and the type of GPU that the value names
+    requests = [("gpu_model", value, value) for value in values.get("gpu_model", [])]
     for value in values.get("gres", []):
         kind, _, model = value.partition(":")
         if kind == "gpu":
-            names.append(("gres", value, model))
-    if names and not models:
-        keys = " and ".join(sorted({key for key, _, _ in names}))
+            requests.append(("gres", value, model))
+    if requests and not models:
+        keys = " and ".join(sorted({key for key, _, _ in requests}))
         return [
             f"{keys}: no node of the partition has a GPU. Set slurm_partition to one that has, "
             f"{WHERE} (sinfo -o '%P %G')"
         ]
-    known = {model.lower() for model in models}
-    typed = {model for model in models if model}
+    lower = {model.lower() for model in models}
     problems = []
-    for key, value, model in names:
-        if model and model.lower() not in known:
-            offers = {model: f"gpu:{model}" if key == "gres" else model for model in typed}
-            problems.append(refusal(key, value, "GPU of the partition", offers.values()))
+    for key, value, model in requests:
+        if model and model.lower() not in lower:
+            prefix = "gpu:" if key == "gres" else ""
+            offers = [f"{prefix}{name}" for name in models if name]
+            problems.append(refusal(key, value, "GPU of the partition", offers))
     return problems
 
 
 def _account_problems(values: dict[str, list[str]]) -> list[str]:
     if not values.get("slurm_account") and not values.get("qos"):
         return []
-    accounts, qos = set(), set()
+    accounts: set[str] = set()
+    qos: set[str] = set()
     for line in answer((*ACCOUNTS, f"user={getuser()}", "format=account,qos")).splitlines():
-        account, _, names = line.partition("|")
+        account, _, listed = line.partition("|")
         accounts.add(account)
-        qos |= set(filter(None, names.split(",")))
+        qos.update(filter(None, listed.split(",")))
     problems = []
-    for key, what, known in (("slurm_account", "account", accounts), ("qos", "QOS", qos)):
+    for key, what, names in (("slurm_account", "account", accounts), ("qos", "QOS", qos)):
+        if not names:  # a database without entries for this user: SLURM might refuse nothing
+            continue
+        lower = {name.lower() for name in names}
         for value in values.get(key, []):
             for name in re.split(r"[,\s]+", value):
-                # a database without entries for this user does not say what SLURM would refuse
-                if known and name.lower() not in {entry.lower() for entry in known}:
-                    problems.append(refusal(key, name, f"{what} of yours", known))
+                if name.lower() not in lower:
+                    problems.append(refusal(key, name, f"{what} of yours", names))
     return problems
 
 
@@ -121,7 +131,8 @@ def refusal(key: str, value: str, what: str, names: Iterable[str]) -> str:
 
 def read_partitions(text: str) -> tuple[str, dict[str, Partition]]:
     """The default partition's name, and all partitions by name, of lines of SINFO."""
-    default, partitions = "", {}
+    default = ""
+    partitions: dict[str, Partition] = {}
     for line in text.splitlines():
         if line.count("|") != 2:
             continue

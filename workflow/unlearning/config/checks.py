@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 
@@ -146,26 +146,28 @@ def _stated(name: str, stated, losses: Losses) -> list[str]:
 
 
 def _block(name: str, block: dict, losses: Losses) -> list[str]:
-    taken = {**hyper_parameters(name, losses), **_OVERRIDES, "schedule": _SCHEDULE}
+    hypers: dict[str, Stated] = {**hyper_parameters(name, losses), **_OVERRIDES}
+    hypers["schedule"] = _SCHEDULE
     if can_be_replaced(terms(name, losses)[0]):
-        taken["reference"] = ReferenceChoice()
-    return block_problems(f"methods.{name}", block, taken)
+        hypers["reference"] = ReferenceChoice()
+    return block_problems(f"methods.{name}", block, hypers)
 
 
-def block_problems(place: str, block: dict, taken: dict[str, Stated]) -> list[str]:
-    """What is wrong with the hyper-parameters stated at `place` of a method that takes `taken`."""
+def block_problems(setting: str, block: dict, hypers: Mapping[str, Stated]) -> list[str]:
+    """What is wrong with the hyper-parameters in a method's block. setting: the block's key.
+    hypers: those that the method takes."""
     problems = []
     for key, value in block.items():
-        if key in taken:
-            problems += _values(f"{place}.{key}", value, taken[key])
+        if key in hypers:
+            problems += _values(f"{setting}.{key}", value, hypers[key])
         else:
             problems.append(
-                f"{place}: unknown hyper-parameter '{key}'{did_you_mean(key, list(taken))} "
-                f"Allowed: {', '.join(taken)}"
+                f"{setting}: unknown hyper-parameter '{key}'{did_you_mean(key, list(hypers))} "
+                f"Allowed: {', '.join(hypers)}"
             )
-    for key, hyper in taken.items():
+    for key, hyper in hypers.items():
         if hyper.default is None and key not in block:
-            problems.append(f"{place}.{key}: has no default; state a number")
+            problems.append(f"{setting}.{key}: has no default; state a number")
     return problems
 
 

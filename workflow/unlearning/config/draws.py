@@ -6,7 +6,7 @@ pre-training, of the target's fine-tuning and of the retrained models. The seeds
 they count runs within a draw.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 
 from unlearning.benchmark import benchmark_of
@@ -45,19 +45,28 @@ def seed_of_draw(seed: int, draw: int) -> int:
 def seed_keys(config: dict) -> list[tuple[str, ...]]:
     """The keys of a complete config that hold seeds of what comes before unlearning."""
     keys = [*SEEDS, *table_seed_keys(config)]
-    return [key for key in keys if _section(config, key[:-1]) is not None]
+    return [key for key in keys if _has_section(config, key[:-1])]
 
 
 def table_seed_keys(config: dict) -> list[tuple[str, ...]]:
     """Those of generated tables; none where every draw has the same tables."""
     keys = [("data", *key) for key in benchmark_of(config["data"]["source"]).data_seeds]
-    return [key for key in keys if _section(config, key[:-1]) is not None]
+    return [key for key in keys if _has_section(config, key[:-1])]
 
 
-def _section(config: dict, path: tuple[str, ...] | list[str]) -> dict | None:
+def _has_section(config: dict, path: Sequence[str]) -> bool:
+    """Whether a config has the section at a path of keys: some are absent or null."""
     section: dict | None = config
     for key in path:
         section = section.get(key) if section is not None else None
+    return section is not None
+
+
+def _section(config: dict, path: Sequence[str]) -> dict:
+    """The section at a path of keys, which the config must have."""
+    section = config
+    for key in path:
+        section = section[key]
     return section
 
 

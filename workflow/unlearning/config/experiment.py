@@ -46,9 +46,22 @@ from unlearning.methods.references import RETRAIN, TARGET, noise
 from unlearning.methods.registry import Losses, position, resolve
 from unlearning.methods.terms import Method
 
-RECIPE = ("epochs", "batch_size", "lr", "warmup_epochs", "schedule")
-RECIPE += ("weight_decay", "clip_norm", "max_length", "optimizer", "lora")
-RECIPE += ("max_steps", "warmup_steps", "weight_decay_on", "whole_batches")
+RECIPE = (
+    "epochs",
+    "batch_size",
+    "lr",
+    "warmup_epochs",
+    "schedule",
+    "weight_decay",
+    "clip_norm",
+    "max_length",
+    "optimizer",
+    "lora",
+    "max_steps",
+    "warmup_steps",
+    "weight_decay_on",
+    "whole_batches",
+)
 FIT = ("micro_batch", "gradient_checkpointing")
 HARNESS = ("limit", "num_fewshot", "chat_template")
 EVALUATION = ("rows", "max_length", "generation_tokens", "generation_counts", "question", "rouge")
@@ -178,21 +191,21 @@ class Experiment:
         """Files from outside that answers of a kind are made of."""
         return self.benchmark.answer_files(self.config["data"], kind)
 
-    def known_answers(self) -> list[Path]:
+    def tokenizer_answers(self) -> list[Path]:
         """Folders of the answers whose words the tokenizer of a model from random weights knows:
         all that there are."""
         return [self.layout.answers(k) for k in self.benchmark.other_answers(self.config["data"])]
 
-    def taught_answers(self, method: str, variant: str) -> list[Path]:
+    def training_answers(self, method: str, variant: str) -> list[Path]:
         """Folders of the answers that are not the truth which a run teaches."""
         roles = self.method(method, self.hyper(method, variant)).settings()["roles"]
         return [self.layout.answers(TAUGHT[role]) for role in roles if role in TAUGHT]
 
     def answers(self) -> set[Path]:
         """Folders of answers that are not the truth which any of its jobs reads."""
-        folders = set(self.known_answers() if self.from_scratch else [])
+        folders = set(self.tokenizer_answers() if self.from_scratch else [])
         for cell in self.cells():
-            folders.update(self.taught_answers(cell.method, cell.variant))
+            folders.update(self.training_answers(cell.method, cell.variant))
         return folders
 
     def holdout_files(self, split: str) -> list[Path]:
@@ -218,7 +231,10 @@ class Experiment:
     def log_files(self, split: str) -> list[Path]:
         """The evaluation log from outside that a split's retrained model is known by; of a folder
         the files in it."""
-        log = Path(self.log_of(split, NAMED_RETRAINED))
+        path = self.log_of(split, NAMED_RETRAINED)
+        if path is None:
+            return []
+        log = Path(path)
         return sorted(f for f in log.iterdir() if f.is_file()) if log.is_dir() else [log]
 
     @property
@@ -256,6 +272,7 @@ class Experiment:
     def _named(self, asset: str) -> str:
         """Where a model lies that the config names: its folder, or the record of rule fetch."""
         path = named_models(self.config)[asset].path
+        assert path is not None, "only a base from random weights has none, and it is trained here"
         return str(self.layout.assets / f"{asset}.json") if on_hub(path) else path
 
     def model_of(self, split: str, run: str) -> str:
@@ -351,7 +368,7 @@ class Experiment:
     def references(self) -> set[Path]:
         """The scores that its unlearning runs take."""
         return {
-            self.reference(c.split, c.run, dict(c.hyper).get("reference", TARGET))
+            self.reference(c.split, c.run, str(dict(c.hyper).get("reference", TARGET)))
             for c in self.cells()
         }
 

@@ -30,7 +30,10 @@ def use_problems(config: dict) -> Iterator[str]:
 
 
 # of the stages that read rows of max_length, those that do not read a named model's
-_NOT_READ_BY = {"target": ("finetune",), "retrained": ("finetune", "unlearn", "relearn")}
+_NOT_READ_BY: dict[str, tuple[str, ...]] = {
+    "target": ("finetune",),
+    "retrained": ("finetune", "unlearn", "relearn"),
+}
 
 
 def assets_of(experiment) -> dict[str, dict]:
@@ -52,8 +55,9 @@ def model_use(experiment, asset: str = MODEL) -> dict:
         stages.append("relearn")
     # a base beside a target is what retrained models come from
     only_retrained = asset == MODEL and config["target"] is not None
-    not_read = ("unlearn", "relearn") if only_retrained else ()
-    not_read += _NOT_READ_BY.get(asset.partition("-")[0], ())
+    not_read = _NOT_READ_BY.get(asset.partition("-")[0], ())
+    if only_retrained:
+        not_read += ("unlearn", "relearn")
     use = {
         "prompt": model["prompt"],
         "system": model.get("system"),

@@ -204,7 +204,9 @@ def _harness(experiment: Experiment) -> list[str]:
 def _optimizer(experiment: Experiment) -> list[str]:
     problems = []
     for stage in ("pretrain", "finetune", "unlearn", "relearn"):
-        optimizer = (experiment.config[stage] or {}).get("optimizer")
+        if experiment.config[stage] is None:
+            continue
+        optimizer = experiment.config[stage]["optimizer"]
         package = PACKAGES.get(optimizer)
         if package is not None and find_spec(package) is None:
             problems.append(

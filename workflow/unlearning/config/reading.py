@@ -99,15 +99,17 @@ def missing_before(experiment: Experiment, site: Mapping[str, Iterable[str]]) ->
 def merged(config: dict, changes: dict) -> dict:
     """`config` with `changes` laid over it, mapping by mapping, as Snakemake merges configs; but a
     section that names another source starts anew, for what belongs to a source is its own."""
-    both = dict(config)
+    result = dict(config)
     for key, value in changes.items():
-        if isinstance(value, dict):
-            under = both.get(key)
-            same = isinstance(under, dict) and value.get("source", 0) in (0, under.get("source"))
-            both[key] = merged(under if same else {}, value)
-        else:
-            both[key] = value
-    return both
+        if not isinstance(value, dict):
+            result[key] = value
+            continue
+        section = result.get(key)
+        section = section if isinstance(section, dict) else {}
+        if "source" in value and value["source"] != section.get("source"):
+            section = {}
+        result[key] = merged(section, value)
+    return result
 
 
 def typed(value, schema: dict):

@@ -20,11 +20,24 @@ from unlearning.methods.registry import hyper_parameters, names
 PREFIX = "rehearsal-"
 EPOCHS = 2  # of unlearning: one evaluated on the way, and the last
 _RECIPES = ("pretrain", "finetune", "unlearn", "relearn")
-_TINY = {"width": 32, "heads": 2, "feed_forward": 32, "context": 512}
-_TINY |= {"tokenizer": "bpe", "vocabulary": 1000, "seed": 0}
+_TINY = {
+    "width": 32,
+    "heads": 2,
+    "feed_forward": 32,
+    "context": 512,
+    "tokenizer": "bpe",
+    "vocabulary": 1000,
+    "seed": 0,
+}
 _EVALUATION = {"rows": 4, "max_length": 400, "generation_tokens": 8, "generation_counts": "new"}
-_RESOURCES = {"gpus": 0, "sharding": "replicate", "threads": 1, "mem_mb": 2000, "runtime": 60}
-_RESOURCES |= {"cells_per_job": 100}
+_RESOURCES = {
+    "gpus": 0,
+    "sharding": "replicate",
+    "threads": 1,
+    "mem_mb": 2000,
+    "runtime": 60,
+    "cells_per_job": 100,
+}
 
 
 def rehearsed(config: dict) -> dict:
@@ -63,13 +76,18 @@ def _tasks(config: dict) -> dict:
 def _layers(config: dict) -> int:
     """Two, or as many as the methods that steer a layer need."""
     losses, _ = own_methods(config["methods"])
-    steered = [0]
-    for name, stated in config["methods"].items():
-        layer = hyper_parameters(name, losses).get("layer") if name in names(losses) else None
-        for block in blocks(hyper_block(stated)) if layer is not None else ():
+    last = 0
+    for name, method in config["methods"].items():
+        if name not in names(losses):
+            continue
+        layer = hyper_parameters(name, losses).get("layer")
+        if layer is None:
+            continue
+        for block in blocks(hyper_block(method)):
             value = block.get("layer", layer.default)
-            steered += value if isinstance(value, list) else [value]
-    return int(max(steered)) + 2
+            layers = value if isinstance(value, list) else [value]
+            last = max(last, *map(int, layers))
+    return last + 2
 
 
 def _recipes(found: dict, longest: int | None) -> None:

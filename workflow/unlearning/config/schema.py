@@ -166,16 +166,16 @@ def _unknown(error: ValidationError) -> list[str]:
 def _refuse(complete: dict, error: ValidationError) -> None:
     """Take what an error is about out of a completed config."""
     path = list(error.path)
-    section = complete
+    section: dict | _Refused = complete
     for depth, key in enumerate(path):
-        if section is REFUSED:
+        if isinstance(section, _Refused):
             return
         last = depth == len(path) - 1 or isinstance(path[depth + 1], int)  # a list goes whole
         if last and error.validator not in ("required", "additionalProperties"):
             section[key] = REFUSED
             return
         section = section[key]
-    if section is REFUSED:
+    if isinstance(section, _Refused):
         return
     if error.validator == "required":
         section |= dict.fromkeys(_missing(error), REFUSED)

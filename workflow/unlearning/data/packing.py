@@ -63,7 +63,9 @@ def _split(examples: list[Example], indices: list[int]) -> list[Tree]:
     """Trees of at most LONGEST tokens, or of one branch."""
     if len(indices) == 1:
         return [Tree((indices[0],), len(examples[indices[0]].ids))]
-    trees, branches, tokens, prefixes = [], [], 0, Prefixes()
+    trees: list[Tree] = []
+    branches: list[int] = []
+    tokens, prefixes = 0, Prefixes()
     for index in indices:
         prefixes.add(examples[index].ids)
         if branches and prefixes.end > LONGEST:

@@ -181,16 +181,16 @@ class Evaluator:
 
     def _token_values(self, name: str, example: Example, score: Score) -> dict:
         """Memorisation and membership scores of a true answer."""
-        found = {}
+        scores: dict[str, float | None] = {}
         if name != HOLDOUT:
-            found["extraction_strength"] = extraction_strength(score.detail.match)
-            found["exact_memorization"] = exact_memorization(score.detail.match)
+            scores["extraction_strength"] = extraction_strength(score.token_scores.match)
+            scores["exact_memorization"] = exact_memorization(score.token_scores.match)
         if self.attacks and name in ("forget", HOLDOUT):
             labels = list(example.ids[example.start :])
             text = self.encoder.tokenizer.decode(labels, skip_special_tokens=True)
-            attacks = row_scores(score.mean, score.detail, text, self.k)
-            found |= {f"mia_{a}": value for a, value in attacks.items() if a in self.attacks}
-        return found
+            attacks = row_scores(score.mean, score.token_scores, text, self.k)
+            scores |= {f"mia_{a}": value for a, value in attacks.items() if a in self.attacks}
+        return scores
 
     def _add_gradient_norms(self, model, columns: dict[str, dict[str, list]]) -> None:
         chosen = [
@@ -225,7 +225,7 @@ class Evaluator:
                 prompt = self.encoder.prompt_ids(self.sets[name][index]["question"])
                 names.append(name)
                 prompts.append(prompt)
-                beginnings.append(greedy_beginning(prompt, example, score.detail.match))
+                beginnings.append(greedy_beginning(prompt, example, score.token_scores.match))
         answers: dict[str, list[str]] = {name: [] for name in self.generated}
 
         def generate(share: list[tuple]) -> list[str]:

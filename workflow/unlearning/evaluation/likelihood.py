@@ -35,6 +35,12 @@ class Score:
     tokens: int
     detail: TokenScores | None = None
 
+    @property
+    def token_scores(self) -> TokenScores:
+        """The values of its labels, for which the caller has asked."""
+        assert self.detail is not None, "scored without detail"
+        return self.detail
+
     @classmethod
     def of(cls, nll: float, tokens: float, detail: TokenScores | None = None) -> "Score":
         """The score; a collapsed model's NaN or infinity becomes a very large loss."""

@@ -41,7 +41,9 @@ def train_tokenizer(kind: str, texts: list[str], vocabulary: int) -> PreTrainedT
             [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()]
         )
         tokenizer.decoder = decoders.Metaspace()
-        trainer = trainers.WordLevelTrainer(vocab_size=vocabulary, special_tokens=special)
+        trainer: trainers.Trainer = trainers.WordLevelTrainer(
+            vocab_size=vocabulary, special_tokens=special
+        )
     else:
         tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -112,7 +112,7 @@ def save_model(
     run: dict,
     dtype: str = "float32",
     adapter: Adapter | None = None,
-    start: str | None = None,
+    start: str | Path = "",
 ) -> None:
     """Write a model folder: weights, config, tokenizer, run.json (settings and checksums).
 

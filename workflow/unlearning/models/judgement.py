@@ -114,8 +114,9 @@ def _read_config(folder: Path):
         problem = f"has a config.json that is no JSON object ({error}): copy it anew"
         raise ConfigError(problem) from None
     model_type = str(settings.get("model_type"))
-    if problem := _remote_code_problem(settings, model_type):
-        return None, [problem]
+    remote_code = _remote_code_problem(settings, model_type)
+    if remote_code is not None:
+        return None, [remote_code]
     quantization = settings.get("quantization_config")
     if quantization is not None:
         if isinstance(quantization, dict):

@@ -36,7 +36,7 @@ class _LogProbabilities(torch.autograd.Function):
         largest, sums = logits.new_empty(len(logits)), logits.new_empty(len(logits))
         for part in _parts(logits):
             largest[part] = logits[part].amax(-1)
-            out = exponentials[part] if training else None
+            out = None if exponentials is None else exponentials[part]
             shifted = torch.sub(logits[part], largest[part, None], out=out)
             sums[part] = shifted.exp_().sum(-1)
         if training:

@@ -65,6 +65,7 @@ class Scorer(nn.Module):
         if full is not None:
             scores["logits"], _ = next(passes)
         if layer is not None:
+            assert hidden_states is not None and answers is not None, "which tokens of which pass?"
             # entry 0 is the embeddings' output; the last entry is normalised, so no layer's own
             assert 0 <= layer < len(hidden_states) - 2, f"no layer {layer} below the last"
             values = hidden_states[layer + 1][packed.places(answers)]

@@ -30,40 +30,47 @@ def peak(shape: Shape, stage: StageCost) -> dict[str, float]:
 def advice(shape: Shape, stage: StageCost, room: float) -> list[str]:
     """The options with which the stage takes at most `room` bytes; empty if it does already."""
     lines: list[str] = []
-    fitting = None
+    passes = stage.passes
     if stage.step is not None and training(shape, stage.step)["total"] > room:
-        line, fitting = _advise_step(shape, stage, room)
+        line, fitting = _advise_step(shape, stage.step, stage, room)
         lines.append(line)
         if fitting is None:
             return lines
-    for batch in stage.passes:
-        # an evaluation during the run has the advised step's states and shares in memory
-        if fitting and batch.optimizer:
-            ratio = fitting.share / stage.step.share
-            other_models = batch.other_models * ratio
-            if fitting.sharded and not stage.step.sharded:
-                other_models += fitting.share
-            batch = replace(
-                batch,
-                optimizer=fitting.optimizer,
-                adapter=fitting.adapter,
-                autocast=bool(fitting.adapter) and fitting.half,
-                trained=batch.trained * ratio,
-                other_models=other_models,
-            )
+        passes = [_beside_step(batch, stage.step, fitting) for batch in passes]
+    for batch in passes:
         if inference(shape, batch)["total"] > room:
             lines.append(_advise_pass(shape, batch, stage.rule, room))
     return lines
 
 
-def _advise_step(shape: Shape, stage: StageCost, room: float) -> tuple[str, Step | None]:
-    """The first options that fit, and the step with them, or None if none fit.
+def _beside_step(batch: Pass, step: Step, fitting: Step) -> Pass:
+    """The batch with the states and shares of the advised step in memory instead of the step's, if
+    it is one of an evaluation during the run."""
+    if batch.optimizer is None:
+        return batch
+    ratio = fitting.share / step.share
+    other_models = batch.other_models * ratio
+    if fitting.sharded and not step.sharded:
+        other_models += fitting.share
+    return replace(
+        batch,
+        optimizer=fitting.optimizer,
+        adapter=fitting.adapter,
+        autocast=fitting.adapter > 0 and fitting.half,
+        trained=batch.trained * ratio,
+        other_models=other_models,
+    )
+
+
+def _advise_step(
+    shape: Shape, step: Step, stage: StageCost, room: float
+) -> tuple[str, Step | None]:
+    """The first options of a stage's step that fit, and the step with them; None if none fit.
 
     Options that change no number come first, then those that keep the larger micro-batch.
     """
-    step = stage.step
     smallest = training(shape, step)["total"]
-    for changes in _alternatives(shape, stage):
+    for changes in _alternatives(shape, step, stage.adaptable):
         for checkpointing in sorted({step.checkpointing, True}):
             micro_batch = step.micro_batch
             while micro_batch:
@@ -82,15 +89,16 @@ def _advise_step(shape: Shape, stage: StageCost, room: float) -> tuple[str, Step
     return _no_option(smallest), None
 
 
-def _alternatives(shape: Shape, stage: StageCost) -> list[dict]:
-    """Changes of a step's fields to try, from none to the one that changes most."""
-    step, alternatives = stage.step, [{}]
+def _alternatives(shape: Shape, step: Step, adaptable: bool) -> list[dict]:
+    """Changes of a step's fields to try, from none to the one that changes most. adaptable: LoRA
+    can train the stage."""
+    alternatives: list[dict] = [{}]
     if step.processes > 1 and not (step.sharded or step.adapter):
         alternatives.append({"sharded": True})
     if not step.sharded:
         alternatives.append({"optimizer": PAGED})
     alternatives.append({"optimizer": "adamw8bit"})
-    if stage.adaptable and not (step.adapter or step.sharded):
+    if adaptable and not (step.adapter or step.sharded):
         alternatives.append({"adapter": shape.adapter(LORA)})
     return alternatives
 

@@ -255,7 +255,7 @@ class Pass:
 def inference(shape: Shape, batch: Pass) -> dict[str, float]:
     """Bytes by part at the peak of scoring or answering a batch, and their `total`."""
     model = batch.weight_bytes * shape.parameters
-    resident = {"weights": model, "second model": model * batch.other_models}
+    resident: dict[str, float] = {"weights": model, "second model": model * batch.other_models}
     if batch.adapter:
         resident["weights"] = model_bytes(shape, batch.adapter, batch.autocast)
     if batch.optimizer:
@@ -266,7 +266,7 @@ def inference(shape: Shape, batch: Pass) -> dict[str, float]:
 
     half_logits = HALF if batch.weight_bytes == HALF or batch.autocast else 0
     widths = 3 * shape.hidden + 3 * shape.feed_forward
-    scoring = {}
+    scoring: dict[str, float] = {}
     if batch.autocast and not batch.adapter:
         scoring["autocast copies"] = HALF * shape.multiplied
     scoring["activations"] = batch.tokens * max(batch.weight_bytes, FLOAT) * widths
@@ -274,7 +274,7 @@ def inference(shape: Shape, batch: Pass) -> dict[str, float]:
     scoring["logits"] = (2 * FLOAT + half_logits) * batch.labels * shape.vocabulary
 
     keys_and_values = 2 * shape.key_value * shape.layers * batch.weight_bytes
-    answering = {
+    answering: dict[str, float] = {
         "key-value cache": keys_and_values * batch.cached,
         "activations": batch.cached * batch.weight_bytes * widths,
     }

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from math import ceil
+from pathlib import Path
 
 from unlearning import benchmark
 from unlearning.config.experiment import Experiment
@@ -20,12 +21,13 @@ from unlearning.planning.texts import SEQUENCES
 from unlearning.training.plan import Recipe, StepPlan
 
 REFERENCE_TOKENS = 16384  # a batch of evaluation.likelihood
-KEPT_STATES = 3  # training/state.py keeps two and writes a third
+STATE_FILES = 3  # training/state.py keeps two and writes a third
 HARNESS_TOKENS = 512  # a question with its choices
 
 
 def _trains_few(hooks: dict) -> bool:
-    """Whether a method trains three matrices alone; of another pattern it might train them all."""
+    """Whether a method trains only the three matrices of its published setting; with another
+    pattern it is counted as one that trains all weights."""
     return "trains" in hooks and hooks["trains"]["hyper"]["trained"] == DOWN_PROJECTIONS
 
 
@@ -76,68 +78,78 @@ class CostEstimate:
         return [stage.times(draws) for stage in self._stages_of_a_draw()]
 
     def _stages_of_a_draw(self) -> list[StageCost]:
-        first = [self._pretrain()] if self.experiment.from_scratch else []
-        unlearnt = [self._unlearn(method) for method in self.experiment.methods]
-        last = [*self._relearn(), *self._evaluate(), *self._harness()]
-        return [*first, *self._learnt(), *self._references(), *unlearnt, *last]
+        stages = [self._pretrain()] if self.experiment.from_scratch else []
+        stages += self._finetunes() + self._references()
+        stages += [self._unlearn(method) for method in self.experiment.methods]
+        return stages + self._relearn() + self._evaluate() + self._harness()
 
-    def _learnt(self) -> list[StageCost]:
-        """The target and the retrained models, as far as they are trained here."""
-        learnt, texts = [], self._texts("finetune") if self.config["finetune"] else None
+    def _finetunes(self) -> list[StageCost]:
+        """Fine-tuning of the target and of the retrained models, unless the config names them."""
+        stages = []
         if self.experiment.fine_tunes:
-            learnt.append(self._finetune("finetune", [texts.full]))
+            stages.append(self._finetune("finetune", [self._texts("finetune").full]))
         if self.experiment.retrains:
-            splits = [split for split, _ in self._retrained()]
-            learnt.append(self._finetune("retrain", [texts.retrained(split) for split in splits]))
-        return learnt
+            rows_of = self._texts("finetune").retrained
+            rows = [rows_of(split) for split, _ in self._retrained()]
+            stages.append(self._finetune("retrain", rows))
+        return stages
 
     def _retrained(self) -> list[tuple[str, str]]:
-        """(split, run) of the retrained models, without those of which a log is all there is."""
+        """(split, run) of the retrained models that have weights, not only an evaluation log."""
         experiment = self.experiment
         return [run for run in experiment.retrained() if experiment.log_of(*run) is None]
 
     def host(self, stage: StageCost) -> float:
-        """Bytes of host memory of a job on a GPU: models are loaded there."""
-        loaded = [batch.weight_bytes * self.shape.parameters for batch in stage.passes]
-        return max([*loaded, host_bytes(self.shape, stage.step) if stage.step else 0.0])
+        """Bytes of host memory of a job on a GPU: models are loaded there first."""
+        sizes = [host_bytes(self.shape, stage.step)] if stage.step else [0.0]
+        for batch in stage.passes:
+            sizes.append(batch.weight_bytes * self.shape.parameters)
+        return max(sizes)
 
     def host_advice(self, stage: StageCost) -> list[str]:
         """What to ask the scheduler for, where a job on a GPU asks for less than it fills."""
-        asked, needed = self.config["resources"], self.host(stage)
-        if not asked["gpus"] or asked["mem_mb"] * 1e6 >= needed:
+        resources, size = self.config["resources"], self.host(stage)
+        if not resources["gpus"] or resources["mem_mb"] * 1e6 >= size:
             return []
-        return [f"set resources.mem_mb: {ceil(needed / 1e6) + 4000} (its host's memory)"]
+        return [f"set resources.mem_mb: {ceil(size / 1e6) + 4000} (its host's memory)"]
 
     def jobs(self) -> dict[str, int]:
         """Jobs of each rule, as Snakemake counts them for an empty results folder."""
-        fetched = len(self.experiment.assets)
         draws = self.experiment.draws
-        worlds = draws if self.experiment.draws_tables else draws[:1]
-        counts = {**({"fetch": fetched} if fetched else {}), "data": len(worlds)}
-        if answers := len({folder for draw in worlds for folder in draw.answers()}):
-            counts["answers"] = answers
-        counts |= {"restore": 1} if self.experiment.restored else {}
-        if logs := len(self.experiment.log_splits()):
-            counts["import_log"] = logs
+        with_tables = draws if self.experiment.draws_tables else draws[:1]
+        folders: set[Path] = set()
+        for draw in with_tables:
+            folders |= draw.answers()
+        counts = {
+            "fetch": len(self.experiment.assets),
+            "data": len(with_tables),
+            "answers": len(folders),
+            "restore": int(self.experiment.restored),
+            "import_log": len(self.experiment.log_splits()),
+        }
         for stage in self.stages():
             counts[stage.rule] = counts.get(stage.rule, 0) + stage.jobs
-        return {**counts, "report": 1}
+        counts["report"] = 1
+        return {rule: count for rule, count in counts.items() if count}
 
     def step(self, section: str, recipe: dict, settings: dict | None = None) -> Step:
         """What a pass of a section's recipe holds; settings: the unlearning method's."""
         fit, batch = self.experiment.fit(section), recipe["batch_size"]
-        roles, needs, hooks = ["train"], {"logits": {}, "teacher": []}, {}
+        roles, hooks = 1, {}
+        logits: dict[str, str] = {}
+        teacher: list[str] = []
         if settings is not None:
-            roles, needs, hooks = (settings[key] for key in ("roles", "needs", "hooks"))
+            roles, hooks = len(settings["roles"]), settings["hooks"]
+            logits, teacher = settings["needs"]["logits"], settings["needs"]["teacher"]
         micro, text = min(fit["micro_batch"] or 1, batch), self._texts(section).row
         width = min(recipe["max_length"], text.longest)
         labels = min(width, text.most_labels)
         adapter = self.shape.adapter(recipe["lora"])
         few = 3 * self.shape.hidden * self.shape.feed_forward / self.shape.parameters
         step = Step.of(
-            len(roles),
-            needs["logits"],
-            needs["teacher"],
+            roles,
+            logits,
+            teacher,
             width,
             labels,
             micro_batch=micro,
@@ -157,19 +169,30 @@ class CostEstimate:
         return replace(step, micro_batch=micro, accumulates=batch > micro * self.processes)
 
     def add_run(
-        self, stage: StageCost, recipe: dict, rows: int, roles=1, taught=0, extra=0
+        self,
+        stage: StageCost,
+        step: Step,
+        recipe: dict,
+        rows: int,
+        roles: int = 1,
+        teacher_roles: int = 0,
+        replayed: int = 0,
     ) -> None:
-        """Add a training run's work. taught: roles that the target model reads too. extra: rows
-        replayed beside each batch."""
+        """Add the work of a training run to its stage. step: the stage's. teacher_roles: roles that
+        the target model reads too. replayed: rows that are added to each batch."""
         steps, batch = StepPlan.of(Recipe(**recipe), rows).steps, recipe["batch_size"]
-        each = (8 if stage.step.checkpointing else 6) - 2 * (stage.step.adapter > 0)
-        worked = each * (batch * roles + extra) + 2 * batch * taught
+        # forward and backward pass, the recomputing, and no gradients of frozen weights
+        row_flops = 8 if step.checkpointing else 6
+        if step.adapter:
+            row_flops -= 2
+        step_flops = row_flops * (batch * roles + replayed) + 2 * batch * teacher_roles
         length = self._texts(stage.section).row.mean
-        stage.flops += self.shape.parameters * length * steps * worked
-        stage.updates += steps * -(-(batch + extra) // (stage.step.micro_batch * self.processes))
+        stage.flops += self.shape.parameters * length * steps * step_flops
+        passes = ceil((batch + replayed) / (step.micro_batch * self.processes))
+        stage.updates += steps * passes
         stage.steps += steps
-        state = resume_bytes(recipe["optimizer"], stage.step.weight_bytes)
-        stage.state = KEPT_STATES * state * stage.step.trained_parameters(self.shape)
+        state = resume_bytes(recipe["optimizer"], step.weight_bytes)
+        stage.state = STATE_FILES * state * step.trained_parameters(self.shape)
 
     def _texts(self, section: str):
         """The texts as a section's recipe cuts them."""
@@ -178,53 +201,59 @@ class CostEstimate:
     def _saved(self, recipe: dict) -> float:
         """Bytes of a trained model's folder."""
         lora = recipe["lora"]
-        kept = lora is not None and lora["adapter"] == "keep"
-        return FLOAT * self.shape.adapter(lora) if kept else self.folder
+        if lora is not None and lora["adapter"] == "keep":
+            return FLOAT * self.shape.adapter(lora)
+        return self.folder
 
     def _pretrain(self) -> StageCost:
         recipe = self.experiment.recipe("pretrain")
         step = self.step("pretrain", recipe)
         stage = StageCost("pretrain", "pretrain", 1, "pretrain", step, disk=self.folder)
         stage.adaptable = False
-        self.add_run(stage, recipe, self._texts("pretrain").pretrain)
+        self.add_run(stage, step, recipe, self._texts("pretrain").pretrain)
         return stage
 
     def _finetune(self, rule: str, rows: list[int]) -> StageCost:
         recipe = self.experiment.recipe("finetune")
-        disk = self._saved(recipe) * len(rows)
-        stage = StageCost(
-            rule, rule, len(rows), "finetune", self.step("finetune", recipe), disk=disk
-        )
+        step, disk = self.step("finetune", recipe), self._saved(recipe) * len(rows)
+        stage = StageCost(rule, rule, len(rows), "finetune", step, disk=disk)
         for count in rows:
-            self.add_run(stage, recipe, count, extra=self.config["finetune"]["replay_rows"])
+            replayed = self.config["finetune"]["replay_rows"]
+            self.add_run(stage, step, recipe, count, replayed=replayed)
         return stage
 
     def _references(self) -> list[StageCost]:
-        """Scores under the target, under each model that a later request goes on from, and under
-        each that replaces it."""
-        layout, wanted = self.experiment.layout, self.experiment.references()
-        splits, before = self.experiment.splits, self.experiment.benchmark.split_before
+        """Scores of the forget rows under the target, under the models that MUSE's later requests
+        start from, and under the references that replace the target."""
+        layout, paths = self.experiment.layout, self.experiment.references()
+        of_target: list[str] = []
+        replaced: list[str] = []
+        for split in self.experiment.splits:
+            path = layout.reference(split, None)
+            if path in paths:
+                of_target.append(split)
+            # scores under another reference lie in a folder of its name beside that file
+            for reference_path in paths:
+                if reference_path.parent.parent == path.parent:
+                    replaced.append(split)
+        split_before = self.experiment.benchmark.split_before
+        cells = self.experiment.cells()
+        on_the_way = [cell.split for cell in cells if split_before(cell.split)]
         rules = {
-            "reference": [s for s in splits if layout.reference(s, None) in wanted],
-            "reference_on_the_way": [
-                cell.split for cell in self.experiment.cells() if before(cell.split)
-            ],
-            "replaced_reference": [
-                split
-                for split in splits
-                for path in wanted
-                if path.parent.parent == layout.reference(split, None).parent
-            ],
+            "reference": of_target,
+            "reference_on_the_way": on_the_way,
+            "replaced_reference": replaced,
         }
         return [self._reference(rule, splits) for rule, splits in rules.items() if splits]
 
     def _reference(self, rule: str, splits: list[str]) -> StageCost:
         texts = self._texts("unlearn")
         tokens = sum(texts.forget(split) for split in splits) * texts.row.mean
-        number = HALF if self.pure else FLOAT
-        held = self._scored(min(REFERENCE_TOKENS, round(tokens)), number, autocast=self.half)
+        weight_bytes = HALF if self.pure else FLOAT
+        batch_tokens = min(REFERENCE_TOKENS, round(tokens))
+        batch = self._scored_batch(batch_tokens, weight_bytes, autocast=self.half)
         flops = 2 * self.shape.parameters * tokens
-        return StageCost(rule, rule, len(splits), "", passes=[held], flops=flops)
+        return StageCost(rule, rule, len(splits), "", passes=[batch], flops=flops)
 
     def _unlearn(self, method: str) -> StageCost:
         cells = [cell for cell in self.experiment.cells() if cell.method == method]
@@ -232,21 +261,24 @@ class CostEstimate:
         stage = StageCost("unlearn", f"unlearn {method}", len(cells), "unlearn", disk=disk)
         evaluated = False
         for cell in cells:
-            told = self.experiment.method_settings(method, cell.variant, cell.split)
-            settings, recipe = told["method"], told["recipe"]
-            stage.step = self.step("unlearn", recipe, settings)
-            roles, taught = len(settings["roles"]), len(settings["needs"]["teacher"])
+            run = self.experiment.method_settings(method, cell.variant, cell.split)
+            settings, recipe = run["method"], run["recipe"]
+            stage.step = step = self.step("unlearn", recipe, settings)
+            roles, teacher_roles = len(settings["roles"]), len(settings["needs"]["teacher"])
             texts = self._texts("unlearn")
-            rows = texts.forget if told["anchor"] == "forget" else texts.retrained
-            self.add_run(stage, recipe, rows(cell.split), roles, taught)
-            points = sum(epoch < recipe["epochs"] for epoch in told["trajectory"])
+            rows = texts.forget if run["anchor"] == "forget" else texts.retrained
+            self.add_run(stage, step, recipe, rows(cell.split), roles, teacher_roles)
+            points = sum(epoch < recipe["epochs"] for epoch in run["trajectory"])
             if points:
                 self._add_evaluation(stage, cell.split, points)
-            evaluated |= points > 0
+                evaluated = True
             stage.adaptable = not {"trains", "after"} & settings["hooks"].keys()
         if evaluated:
-            others = stage.step.teacher * stage.step.share + ("after" in settings["hooks"])
-            stage.passes.append(self._on_the_way(stage.step, others=others))
+            # the second model of the loss, and the copy that a hook makes the unlearned model on
+            other_models = step.share if step.teacher else 0.0
+            if "after" in settings["hooks"]:
+                other_models += 1
+            stage.passes.append(self._evaluation_during(step, other_models=other_models))
         return stage
 
     def _relearn(self) -> list[StageCost]:
@@ -255,11 +287,12 @@ class CostEstimate:
             return []
         recipe = self.experiment.recipe("relearn")
         step = self.step("relearn", recipe)
-        held = self._on_the_way(step, answers=False)
-        stage = StageCost("relearn", "relearn", len(attacks), "relearn", step, [held])
+        batch = self._evaluation_during(step, answers=False)
+        stage = StageCost("relearn", "relearn", len(attacks), "relearn", step, [batch])
         for cell, attack in attacks:
             rows = self.texts.forget(cell.split)
-            self.add_run(stage, recipe, max(1, round(self.experiment.fractions[attack] * rows)))
+            attacked_rows = max(1, round(self.experiment.fractions[attack] * rows))
+            self.add_run(stage, step, recipe, attacked_rows)
             scored = SEQUENCES * min(rows, self.config["evaluation"]["rows"] or rows)
             tokens = scored * self.texts.row.mean * (1 + int(recipe["epochs"]))
             stage.flops += 2 * self.shape.parameters * tokens
@@ -271,21 +304,19 @@ class CostEstimate:
         splits = [*self.experiment.own_splits, *(split for split, _ in self._retrained())]
         splits += [cell.split for cell in self.experiment.cells()]
         gradients = "gradnorm" in self.config["evaluation"]["membership"]
-        held = self._batch(self.number, gradients=gradients)
-        stage = StageCost("evaluate", "evaluate", len(splits), "", passes=[held])
+        batch = self._evaluation_batch(self.number, gradients=gradients)
+        stage = StageCost("evaluate", "evaluate", len(splits), "", passes=[batch])
         for split in splits:
             self._add_evaluation(stage, split, 1)
         return [stage]
 
     def _harness(self) -> list[StageCost]:
-        asked = self.config["harness"]
         if not self.experiment.tasks["tasks"]:
             return []
-        models = 1 + len(self._retrained())
-        tokens = asked["batch_size"] * HARNESS_TOKENS
-        held = Pass(tokens, tokens, self.number)
-        jobs = models + len(self.experiment.cells())
-        return [StageCost("harness", "harness", jobs, "harness", passes=[held], timed=False)]
+        tokens = self.config["harness"]["batch_size"] * HARNESS_TOKENS
+        batch = Pass(tokens, tokens, self.number)
+        jobs = 1 + len(self._retrained()) + len(self.experiment.cells())  # 1: the target
+        return [StageCost("harness", "harness", jobs, "harness", passes=[batch], timed=False)]
 
     def _add_evaluation(self, stage: StageCost, split: str, times: int) -> None:
         """Add the work of scoring and answering the sets of a split."""
@@ -293,18 +324,27 @@ class CostEstimate:
         stage.flops += 2 * self.shape.parameters * (work.scored + work.answered) * times
         stage.decoded += work.decoded * times
 
-    def _on_the_way(self, step: Step, others: float = 0, **more) -> Pass:
-        """An evaluation between two steps; of a sharded model a whole copy is made for it."""
-        others += step.share if step.sharded else 0
-        own = {"optimizer": step.optimizer, "trained": step.trained * step.share}
-        if step.adapter:
-            own |= {"adapter": step.adapter, "autocast": self.half}
-        return self._batch(step.weight_bytes, **own, other_models=others, **more)
+    def _evaluation_during(self, step: Step, answers: bool = True, other_models: float = 0) -> Pass:
+        """A batch of an evaluation between two steps."""
+        if step.sharded:  # a whole copy of the model is made for it
+            other_models += step.share
+        return self._evaluation_batch(
+            step.weight_bytes,
+            answers,
+            optimizer=step.optimizer,
+            trained=step.trained * step.share,
+            adapter=step.adapter,
+            autocast=step.adapter > 0 and self.half,
+            other_models=other_models,
+        )
 
-    def _batch(self, number: int, answers: bool = True, **more) -> Pass:
+    def _evaluation_batch(self, weight_bytes: int, answers: bool = True, **memory) -> Pass:
+        """A batch of an evaluation. memory: further fields of Pass."""
         tokens = self.config["evaluation"]["batch_tokens"]
-        return self._scored(tokens, number, cached=tokens if answers else 0, **more)
+        cached = tokens if answers else 0
+        return self._scored_batch(tokens, weight_bytes, cached=cached, **memory)
 
-    def _scored(self, tokens: int, number: int, **more) -> Pass:
+    def _scored_batch(self, tokens: int, weight_bytes: int, **memory) -> Pass:
+        """A batch of scored sequences, as many of its tokens labelled as in the longest row."""
         share = self.texts.row.most_labels / self.texts.row.longest
-        return Pass(tokens, round(tokens * share), number, **more)
+        return Pass(tokens, round(tokens * share), weight_bytes, **memory)

@@ -14,7 +14,7 @@ from unlearning.assets.hub import (
 from unlearning.assets.needs import WITHOUT_HUB, Repository, on_hub, repositories
 from unlearning.config.experiment import Experiment
 from unlearning.config.judged import model_use
-from unlearning.config.named import NamedModel, named_models
+from unlearning.config.named import named_models
 from unlearning.config.preflight import model_problems
 from unlearning.config.reading import add_config_arguments
 from unlearning.errors import UserError
@@ -63,7 +63,7 @@ def _list_local_models(experiment: Experiment) -> list[str]:
             of_model = model_problems(model.path, use, setting=model.setting)
             problems += of_model
             if not of_model:
-                _print_model(model)
+                _print_model(model.section, Path(model.path))
     return problems
 
 
@@ -76,9 +76,8 @@ def _list_local_data(experiment: Experiment) -> None:
         print("data: generated here, nothing to fetch")
 
 
-def _print_model(model: NamedModel) -> None:
-    path = Path(model.path)
-    print(f"{model.section}: {'folder' if path.is_dir() else 'GGUF file'} {path}")
+def _print_model(section: str, path: Path) -> None:
+    print(f"{section}: {'folder' if path.is_dir() else 'GGUF file'} {path}")
     files = path.iterdir() if path.is_dir() else [path]
     _print_sizes({file.name: file.stat().st_size for file in files if file.is_file()})
 
@@ -103,10 +102,8 @@ def _list_repository(repository: Repository, args: Namespace) -> Path | None:
 
 def _list_harness_data(experiment: Experiment, download: bool) -> list[str]:
     """Print the data sets of harness tasks, download them if requested; returns the problems."""
-    tasks, folder = (
-        experiment.config["harness"]["tasks"],
-        experiment.config["harness"]["include_path"],
-    )
+    harness = experiment.config["harness"]
+    tasks, folder = harness["tasks"], harness["include_path"]
     if not tasks:
         return []
     try:
@@ -128,8 +125,9 @@ def _print_sizes(sizes: dict[str, int]) -> None:
 
 def _format_bytes(size: int) -> str:
     """A number of bytes in the hub's units of 1000."""
+    number = float(size)
     for unit in ("bytes", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} GB"
+        if number < 1000:
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:.3g} GB"

@@ -162,7 +162,7 @@ def _versions(requirements: list[str]) -> dict[str, str]:
     pins = dict(re.findall(r"^([\w.-]+)==(\S+)", lock, re.MULTILINE))
     versions = {}
     for requirement in requirements:
-        name = re.match(r"[\w.-]+", requirement)[0]
+        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
         tested = pins.get(re.sub(r"[-_.]+", "-", name).lower())
         try:
             version = metadata.version(name) or "without a version"

@@ -195,7 +195,11 @@ def make_source(
         forget = with_reference(forget, args.reference)
     retain = encoder.encode_rows(read_table(args.data / f"{args.retain}.json"))
     answers, counts = other_answers(args, encoder, objective.roles)
-    all_roles = {"forget": forget.__getitem__, "retain": retain.__getitem__, **answers}
+    all_roles: dict[str, Callable[..., Example]] = {
+        "forget": forget.__getitem__,
+        "retain": retain.__getitem__,
+        **answers,
+    }
     make = {role: all_roles[role] for role in objective.roles}
     counts |= {"forget": len(forget), "retain": len(retain)}
     anchor = args.settings["anchor"]
@@ -252,7 +256,7 @@ def cache_reference_nll(
     The seed decides which answer a question is paired with, so these rows are scored here, in one
     pass, before training changes `model`.
     """
-    keys = set()
+    keys: set[tuple[int, ...]] = set()
     for step in range(source.plan.steps):
         keys.update(draw[role] for draw in source.draws(step))
     examples = {key: source.make[role](*key) for key in sorted(keys)}

@@ -27,8 +27,9 @@ def passes_of(
     fit.micro_batch, or the most that the memory account (planning/memory.py) lets into the device
     with rows as long as the batch's longest. The same on all processes.
     """
-    if fit.micro_batch is not None:
-        return lambda pairs: fit.micro_batch
+    micro_batch = fit.micro_batch
+    if micro_batch is not None:
+        return lambda pairs: micro_batch
     shape = shape_from_config(model.config.to_dict(), "the model's config")
     free = room_of(accelerator.device)
     trained = sum(parameter.numel() for parameter in objective.trained(model))

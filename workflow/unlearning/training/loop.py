@@ -81,10 +81,10 @@ def train(
         lr = recipe.lr * plan.lr_factor(step)
         _compute_gradients(passes, source.step(step), history, lr, checked=step > first)
         norm = accelerator.clip_grad_norm_(passes.scorer.parameters(), recipe.clip_norm or math.inf)
-        if _has_collapsed(history, step, float(norm)):
-            accelerator.print(
-                f"step {step}: {history.collapsed['reason']}: the model has collapsed"
-            )
+        history.collapsed = _collapse(history, step, float(norm))
+        if history.collapsed is not None:
+            reason = history.collapsed["reason"]
+            accelerator.print(f"step {step}: {reason}: the model has collapsed")
             break
         for group in optimizer.param_groups:
             group["lr"] = lr
@@ -182,13 +182,12 @@ def _visit(at_step: Callable[[int], dict | None], done: int, history: History) -
         history.points.append(point)
 
 
-def _has_collapsed(history: History, step: int, norm: float) -> bool:
-    """Whether the last loss or its gradient is no finite number; the history then says so."""
+def _collapse(history: History, step: int, norm: float) -> dict | None:
+    """Step and reason, if the last loss or its gradient is no finite number."""
     loss = history.losses[-1]
     if math.isfinite(loss) and math.isfinite(norm):
-        return False
-    history.collapsed = {"step": step, "reason": f"loss {loss}, gradient norm {norm:g}"}
-    return True
+        return None
+    return {"step": step, "reason": f"loss {loss}, gradient norm {norm:g}"}
 
 
 def _weigh(passes: Passes, source: Source, plan: StepPlan, terms: list[float], done: int) -> None:

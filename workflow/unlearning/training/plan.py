@@ -127,7 +127,8 @@ class Shuffle:
 
     def __init__(self, seed: int, rows: int):
         self.seed, self.rows = seed, rows
-        self._epoch, self._order = -1, numpy.empty(0, dtype=int)
+        self._epoch = -1
+        self._order: numpy.ndarray = numpy.empty(0, dtype=int)
 
     def __call__(self, epoch: int, place: int) -> int:
         if epoch != self._epoch:

@@ -26,7 +26,15 @@ from unlearning.training.sharding import full_state_model
 from unlearning.training.sources import LearnSource
 from unlearning.training.state import TrainingState
 
-NO_INPUTS = ("processes", "sharding", "fit", "out", "trajectory", "state", "checkpoint_minutes")
+NO_INPUTS: tuple[str, ...] = (
+    "processes",
+    "sharding",
+    "fit",
+    "out",
+    "trajectory",
+    "state",
+    "checkpoint_minutes",
+)
 NO_INPUTS += ("settings_of", "config")  # they lead to the settings, which count
 
 

@@ -101,7 +101,7 @@ class UnlearnSource:
 
     def all_rows(self) -> list[Example]:
         """The rows of every role that the run draws."""
-        drawn = set()
+        drawn: set[tuple[str, tuple]] = set()
         for step in range(self.plan.steps):
             for draw in self.draws(step):
                 drawn.update((role, draw[role]) for role in self.make)

@@ -10,8 +10,13 @@ from unlearning.config.stated import known_methods
 from unlearning.config.texts import no_other_answers, no_prompt
 
 # Settings of the evaluation that MUSE does not use, with the value that they must have.
-UNUSED_IN_EVALUATION = {"variant": "official", "holdout": None, "fluency": False}
-UNUSED_IN_EVALUATION |= {"question": "question", "rouge": []}
+UNUSED_IN_EVALUATION: dict[str, object] = {
+    "variant": "official",
+    "holdout": None,
+    "fluency": False,
+    "question": "question",
+    "rouge": [],
+}
 
 
 def _data(config: dict) -> Iterator[str]:

@@ -127,7 +127,7 @@ class MuseEvaluator:
         columns = self._answer_columns(prompts, truths, generations)
         scores = self._scores(model, examples)
         for measure in (extraction_strength, exact_memorization):
-            columns[measure.__name__] = [measure(score.detail.match) for score in scores]
+            columns[measure.__name__] = [measure(score.token_scores.match) for score in scores]
         return columns
 
     def continuation(self, prompt: str, gt: str) -> Example:
@@ -170,12 +170,12 @@ class MuseEvaluator:
         columns = {"question": texts, "answer_loss": [], "min_k": []}
         for example, score in zip(examples, self._scores(model, examples), strict=True):
             columns["answer_loss"].append(score.mean)
-            columns["min_k"].append(lowest_mean(numpy.array(score.detail.logp)))
+            columns["min_k"].append(lowest_mean(numpy.array(score.token_scores.logp)))
             if not self.attacks:
                 continue
             # zlib compresses the labelled text, which lacks the first token
             labels = self.tokenizer.decode(example.ids[1:], skip_special_tokens=True)
-            for attack, value in row_scores(score.mean, score.detail, labels, self.k).items():
+            for attack, value in row_scores(score.mean, score.token_scores, labels, self.k).items():
                 if attack in self.attacks:
                     columns.setdefault(f"mia_{attack}", []).append(value)
         if "gradnorm" in self.attacks:

@@ -77,7 +77,7 @@ class WeightReader:
         return weights
 
     def _reference(self, cell: UnlearnRun, reference: str) -> ndarray | None:
-        """(rows,) log-probabilities under the reference model.
+        """(rows,) log-probabilities under the reference model of that name.
 
         None if the file of another reference than the target does not exist or holds other rows: a
         split above forget10 is measured on forget10's rows.

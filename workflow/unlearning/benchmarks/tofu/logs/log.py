@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from numpy import ndarray
 
@@ -137,7 +138,7 @@ def require(present: Iterable[str], needed: Sequence[str], where: str) -> None:
         raise UserError(f"{where} lacks {', '.join(missing)}; found {', '.join(map(str, present))}")
 
 
-def by_row_number(values: dict, where: str) -> dict[int, object]:
+def by_row_number(values: dict, where: str) -> dict[int, Any]:
     """A column keyed by row number, in order of the rows; UserError for other keys."""
     rows = {}
     for key, value in values.items():
