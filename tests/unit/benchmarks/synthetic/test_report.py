@@ -80,7 +80,7 @@ def test_labels_hold_the_values_that_tell_runs_of_a_job_apart(results):
     assert [*divergence] == ["GA", "NPO β=0.1", "NPO β=1"]
     assert divergence["NPO β=0.1"].note == "β=0.1, lr 0.1"
     assert results.judged_splits["divergence"] == ["divergence, α = 1"]
-    assert results.splits == [split for splits in results.judged_splits.values() for split in splits]
+    assert results.splits == sum(results.judged_splits.values(), [])
 
 
 def test_settings_in_words():
