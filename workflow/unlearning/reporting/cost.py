@@ -20,8 +20,8 @@ STAGES = (
     "unlearn",
     "relearn",
     "evaluate",
+    "harness",
 )
-STAGES += ("harness",)
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,11 @@ def run_tokens(experiment: Experiment) -> dict[str, list[int]]:
 
 def number(text: str | None) -> float | None:
     """A field of a benchmark file; Snakemake writes - or NA for what it could not measure."""
+    if text is None:
+        return None
     try:
         return float(text)
-    except (TypeError, ValueError):
+    except ValueError:
         return None
 
 

@@ -15,8 +15,10 @@ from unlearning.files import read_json
 from unlearning.machine import git_state, machine
 from unlearning.redaction import redact
 
-_LIBRARIES = ("snakemake", "torch", "transformers", "accelerate", "numpy", "scipy", "altair")
-_LIBRARIES += ("vl-convert-python", "jinja2")
+_LIBRARIES = (
+    *("snakemake", "torch", "transformers", "accelerate", "numpy", "scipy"),
+    *("altair", "vl-convert-python", "jinja2"),
+)
 
 
 def config_yaml(config: dict) -> str:

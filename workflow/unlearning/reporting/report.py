@@ -122,7 +122,10 @@ def page(report: Report, parts: list[tuple[Section, Content]], out: Path) -> str
         lstrip_blocks=True,
     )
     environment.globals |= {"styles": report.styles, "report": report, "results": report.results}
-    specs, files, data, names = {}, {}, {}, ["page.js"]
+    specs: dict[str, dict] = {}
+    files: dict[str, str] = {}
+    data: dict[str, Any] = {}
+    names = ["page.js"]
     rendered = []
     for section, content in visible:
         for name, figure in content.figures.items():

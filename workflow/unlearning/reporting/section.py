@@ -73,7 +73,9 @@ class Section:
         """The module's literals: TITLE, TABLES, SHOWN, FIGURES."""
         literals: dict[str, Any] = {"TABLES": (), "SHOWN": (), "FIGURES": {}}
         for node in ast.parse(self.path.read_text(encoding="utf-8")).body:
-            name = ast.unparse(node.targets[0]) if isinstance(node, ast.Assign) else ""
+            if not isinstance(node, ast.Assign):
+                continue
+            name = ast.unparse(node.targets[0])
             if name in ("TITLE", *literals):
                 literals[name] = ast.literal_eval(node.value)
         return literals

@@ -95,16 +95,17 @@ class Table:
         they print alike. None where neither direction is better or there is one row alone."""
         best = set()
         for index, column in enumerate(self.columns):
-            values = {
-                number: row.cells[index]
-                for number, row in enumerate(self.rows)
-                if not row.reference and isinstance(row.cells[index].value, int | float)
-            }
-            if len(values) > 1 and column.better:
-                sign = {"higher": -1, "lower": 1, "zero": 1}[column.better]
-                size = abs if column.better == "zero" else float
-                top = min(values.values(), key=lambda cell: sign * size(cell.value))
-                best |= {(n, index) for n, cell in values.items() if cell.text == top.text}
+            if not column.better:
+                continue
+            scores: dict[int, float] = {}
+            for number, row in enumerate(self.rows):
+                value = row.cells[index].value
+                if not row.reference and isinstance(value, int | float):
+                    scores[number] = goodness(value, column.better)
+            if len(scores) < 2:
+                continue
+            top = self.rows[max(scores, key=scores.__getitem__)].cells[index]
+            best |= {(n, index) for n in scores if self.rows[n].cells[index].text == top.text}
         return best
 
     def for_papers(self) -> "Table":
@@ -178,6 +179,11 @@ def latex(text: str) -> str:
     """Text with what LaTeX reads as commands escaped; signs as mathematics."""
     text = text.replace("₁₀", "\0")
     return "".join(_LATEX.get("₁₀" if c == "\0" else c, c) for c in text)
+
+
+def goodness(value: float, better: str) -> float:
+    """A value turned so that more is better. better: higher, lower or zero, as of a Column."""
+    return {"higher": value, "lower": -value, "zero": -abs(value)}[better]
 
 
 def number(metric: str, spread: Spread | None, declared: Metric, **more) -> Cell:

@@ -18,8 +18,10 @@ from unlearning.methods.registry import FORGET_LOSSES
 from unlearning.reporting.labels import NAMES, RETRAIN, TARGET
 
 _HUES = ("#D55E00", "#E69F00", "#CC79A7", "#56B4E9", "#0072B2", "#009E73")
-_MORE_HUES = ("#332288", "#999933", "#882255", "#117733", "#AA4499", "#44AA99", "#661100")
-_MORE_HUES += ("#888888",)
+_MORE_HUES = (
+    *("#332288", "#999933", "#882255", "#117733"),
+    *("#AA4499", "#44AA99", "#661100", "#888888"),
+)
 
 
 def family(method: str) -> str:
@@ -88,7 +90,7 @@ class Style:
 
     colour: str
     shape: str
-    dash: tuple[int, int]
+    dash: tuple[int, ...]
 
     @property
     def path(self) -> str:

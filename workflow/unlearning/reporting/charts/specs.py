@@ -168,7 +168,8 @@ def figure_files(
 
 def script() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script without any dependency."""
-    return vl_convert.javascript_bundle(vl_version=VEGA_LITE)
+    names = "window.vegaEmbed=vegaEmbed; window.vega=vega; window.vegaLite=vegaLite;"
+    return vl_convert.javascript_bundle(names, vl_version=VEGA_LITE)
 
 
 def _parameters(spec: dict, page: bool) -> list[dict]:

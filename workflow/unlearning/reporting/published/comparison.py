@@ -31,8 +31,8 @@ class Source:
 @dataclass(frozen=True)
 class Compared:
     """A published cell and ours. text: the value as printed. half_unit: half a unit of its last
-    printed digit. stated: whether the source states its hyper-parameters. mean, sd: ours, as in
-    the main table; seeds: our values."""
+    printed digit. hyper_stated: whether the source states its hyper-parameters. mean, sd: ours, as
+    in the main table; seeds: our values."""
 
     split: str
     label: str
@@ -41,7 +41,7 @@ class Compared:
     text: str
     half_unit: float
     source: Source
-    stated: bool
+    hyper_stated: bool
     mean: float
     sd: float | None
     seeds: list[float]
@@ -81,7 +81,7 @@ class Compared:
             "metric": self.metric,
             "published": self.value,
             "source": self.source.title,
-            "hyper_stated": self.stated,
+            "hyper_stated": self.hyper_stated,
             "mean": self.mean,
             "sd": self.sd,
             "n": len(self.seeds),

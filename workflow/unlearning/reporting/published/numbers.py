@@ -141,7 +141,7 @@ def _made_alike(row: PublishedRow, split: str, label: str, results: Results) -> 
     """Whether a variant has the recipe and the values that a source states, as far as it does."""
     config, referred = results.experiment.config, row.method in (TARGET, RETRAIN)
     variant = results.variants[split][label] if not referred else None
-    if not made_alike(row.source.config, row.method, variant.stated if variant else {}, config):
+    if not made_alike(row.source.config, row.method, variant.hyper if variant else {}, config):
         return False
     return variant is None or all(variant.complete.get(k) == v for k, v in row.hyper.items())
 
