@@ -27,8 +27,8 @@ _TITLES = {QUALITY: "log₁₀ FQ", "model_utility": "MU"}
 
 @dataclass(frozen=True)
 class Choice:
-    """What a rule picks of several candidates. naive: metric -> mean of the pick on all data.
-    corrected: the same by cross-fitting, empty if nothing can be left out. left_out: in words."""
+    """The candidate that a rule picks. naive: metric -> mean of the pick on all data. corrected:
+    the same by cross-fitting, empty if nothing can be left out. left_out: in words."""
 
     candidate: float | str
     naive: dict[str, float]
@@ -53,11 +53,10 @@ def choice(values: Mapping[str, pandas.DataFrame], rule: Callable[[Means], float
         picked = rule({metric: _means(table[rest]) for metric, table in values.items()})
         for metric, table in values.items():
             held[metric].append(table.loc[left, picked])
-    corrected = {
-        metric: float(pandas.concat(parts).groupby(level=DRAW).mean().mean())
-        for metric, parts in held.items()
-        if parts
-    }
+    corrected = {}
+    for metric, parts in held.items():
+        if parts:
+            corrected[metric] = float(_means(pandas.concat(parts)))
     return Choice(pick, naive, corrected, left_out)
 
 
@@ -119,8 +118,7 @@ def by_cell(models: pandas.DataFrame, metrics: list[str]) -> dict[str, pandas.Da
 def choice_table(
     id: str, caption: str, metrics: list[str], rows: list[Row], heads: Sequence[Column] = ()
 ) -> Table:
-    """A table of choices: each metric as it is and corrected. heads: of
-    columns in front."""
+    """A table of choices: each metric as it is and corrected. heads: of columns in front."""
     columns = list(heads)
     for metric in metrics:
         title = _TITLES[metric]
@@ -132,9 +130,9 @@ def choice_table(
     return Table(id, caption, columns, rows)
 
 
-def choice_row(label: str, picked: Choice, results, first: Sequence[Cell] = ()) -> Row:
-    """A choice as a row of that table. first: cells in front."""
-    cells = list(first)
+def choice_row(label: str, picked: Choice, results, leading: Sequence[Cell] = ()) -> Row:
+    """A choice as a row of that table. leading: cells in front."""
+    cells = list(leading)
     for metric, naive in picked.naive.items():
         for value in (naive, picked.corrected.get(metric)):
             digits = results.metrics[metric].digits

@@ -20,7 +20,7 @@ TABLES = ("weights",)
 SHOWN = ("weights",)
 FIGURES = {
     "weights": "Gradient weights of the forget rows under NPO and SimNPO, by epoch: median, middle "
-    "half and middle 90% of rows and seeds.",
+    "half and middle 90% of rows and runs.",
     "weights_length": "Gradient weights of the forget rows against the length of the answer, each "
     "row's mean over seeds (of the first draw).",
 }
