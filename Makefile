@@ -52,6 +52,7 @@ soak-short: $(INSTALLED)  ## some minutes of each
 lint: $(INSTALLED)  ## ruff, mypy, snakefmt and snakemake --lint
 	ruff check .
 	ruff format --check .
+	mypy
 	snakefmt --check Snakefile rules
 	snakemake --lint
 

@@ -90,7 +90,7 @@ def test_a_log_of_other_rows_is_refused_before_any_job(fresh):
     assert done.returncode != 0
     message = done.stdout.partition("retrained.forget10.log: ")[2].partition("\n")[0]
     assert "rows.json" in message and "forget10" in message and "6 forget rows" in message
-    assert not Path(fresh.root, "results").exists()
+    assert not Path(fresh.root, "results", stated["experiment"]).exists()
 
 
 def test_a_log_of_other_non_members_is_refused_before_any_job(fresh):

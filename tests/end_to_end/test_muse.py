@@ -58,7 +58,7 @@ def test_the_report_holds_every_model(experiment):
     linked |= set(re.findall(r'href="(figures/[^"]+)"', page))
     assert linked >= {"figures/scalability.svg", "figures/sustainability.svg"}
     assert all((report / name).is_file() for name in linked)
-    assert "This is a world of its own" in page and "<small>published " not in page
+    assert "other models and data than this miniature" in page and "<small>published " not in page
 
 
 def test_claims_about_muse_are_judged_on_its_forget_set(experiment):

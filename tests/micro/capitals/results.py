@@ -13,7 +13,7 @@ class CapitalsReader(Reader):
 def read(experiment) -> Results:
     """All numbers; no claim is about capitals."""
     results = CapitalsReader(experiment).read(METRICS)
-    results.places.clear()
+    results.judged_splits.clear()
     lead = f"Capitals of {experiment.config['experiment']}."
     results.details |= {"lead": lead, "notes": []}
     return results

@@ -47,7 +47,7 @@ def grids_of(experiment, *points):
 def test_axes_are_what_varies_and_a_list_of_variants_is_no_grid(experiment):
     (found,) = grids_of(experiment, (1.0, 0.0, 0.5), (2.0, 0.0, 0.5))
     assert (found.axes, found.tuned) == (("beta",), "SimNPO+RT β=1 γ=0 forget ×0.5")
-    assert [variant.stated["beta"] for variant in found.variants] == [1.0, 2.0]
+    assert [variant.hyper["beta"] for variant in found.variants] == [1.0, 2.0]
     assert grids_of(experiment, (1.0, 0.0), (2.0, 1.0)) == []  # named one by one
     assert grids_of(experiment, (1.0,)) == []
 

@@ -7,7 +7,7 @@ from unlearning.benchmarks.tofu.sizes import TOFU_ROWS_PER_AUTHOR
 from unlearning.benchmarks.tofu.splits import forget_rows
 from unlearning.config.experiment import Experiment, load_experiment
 from unlearning.reporting.labels import RETRAIN, TARGET
-from unlearning.reporting.published.made_with import holds, made_alike
+from unlearning.reporting.published.made_with import holds, same_settings
 
 PUBLISHED = yaml.safe_load((ROOT / "config/published/tofu.yaml").read_text(encoding="utf-8"))
 SOURCES = {name: source for name, source in PUBLISHED["sources"].items() if "config" in source}
@@ -26,7 +26,7 @@ def alike(experiment: Experiment, method: str = "NPO+RT", hyper: dict | None = N
     return {
         name
         for name, source in SOURCES.items()
-        if made_alike(source["config"], method, hyper or {}, experiment.config)
+        if same_settings(source["config"], method, hyper or {}, experiment.config)
     }
 
 

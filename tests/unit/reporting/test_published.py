@@ -138,14 +138,14 @@ def test_published_cells_stand_beside_the_variants_that_they_speak_of(llama, our
     card = [c for c in cells if c.source.title.startswith("Model cards")]
     assert {c.label for c in card} == {"SimNPO+RT β=2.5 γ=0 forget ×0.1375"}
     quality, utility = card
-    assert quality.inside and quality.stated  # 0.991 and 0.982 against 0.99
+    assert quality.inside and quality.hyper_stated  # 0.991 and 0.982 against 0.99
     # the geometric mean of both seeds, 10^-0.006
     assert quality.mean == pytest.approx(10**-0.006)
     assert not utility.inside  # 0.61 and 0.62 against 0.58
     assert utility.difference == pytest.approx(0.035)
     assert utility.note == "published 0.58 (+0.035, outside)"
     paper = [c for c in cells if c.label.startswith("NPO") and "SimNPO" in c.source.title]
-    assert [(c.metric, c.inside, c.stated) for c in paper] == [
+    assert [(c.metric, c.inside, c.hyper_stated) for c in paper] == [
         ("forget_quality", False, True),
         ("model_utility", True, True),  # 0.57 between 0.5 and 0.6
     ]
@@ -167,7 +167,7 @@ def test_forget_quality_of_another_number_of_rows_stands_apart(llama, ours):
 def test_numbers_of_another_learning_rate_or_split_stand_apart(llama, ours):
     published = load_published(TOFU, llama)
     llama.config["unlearn"]["lr"] = 2.0e-5
-    assert not any(cell.stated for cell in compared(published, results_of(llama, ours)))
+    assert not any(cell.hyper_stated for cell in compared(published, results_of(llama, ours)))
     elsewhere = [("forget20", *row[1:]) for row in ours]
     assert compared(published, results_of(llama, elsewhere)) == []
 

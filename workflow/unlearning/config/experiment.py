@@ -1,5 +1,6 @@
 """A validated experiment: its runs, its paths, and the settings each stage is given."""
 
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -184,8 +185,11 @@ class Experiment:
 
     def answers_settings(self, kind: str) -> dict:
         """What stage answers is told: the data section without the file of the other kinds."""
-        others = {key for other, key in OTHER_ANSWERS.items() if other != kind}
-        return {k: v for k, v in self.config["data"].items() if k not in others}
+        settings = dict(self.config["data"])
+        for name, key in OTHER_ANSWERS.items():
+            if name != kind:
+                settings.pop(key, None)
+        return settings
 
     def answer_files(self, kind: str) -> list[Path]:
         """Files from outside that answers of a kind are made of."""
@@ -266,8 +270,9 @@ class Experiment:
             return Path(self._named(TARGET_ASSET))
         if self.fine_tunes:
             return self.layout.target(seed_of(self.target_run))
-        made = self.from_scratch or self.restored
-        return Path(self.base if made else self._named(MODEL))
+        if self.from_scratch or self.restored:
+            return Path(self.base)
+        return Path(self._named(MODEL))
 
     def _named(self, asset: str) -> str:
         """Where a model lies that the config names: its folder, or the record of rule fetch."""
@@ -316,8 +321,10 @@ class Experiment:
 
     def variants(self, method: str) -> list[dict[str, float | str]]:
         """The hyper-parameters that the config states, one dict for each point of the grid."""
-        stated = hyper_block(self.config["methods"][method])
-        return [point for block in blocks(stated) for point in grid(block)]
+        points = []
+        for block in blocks(hyper_block(self.config["methods"][method])):
+            points += grid(block)
+        return points
 
     @cached_property
     def _hyper(self) -> dict[str, dict[str, dict[str, float | str]]]:
@@ -333,8 +340,8 @@ class Experiment:
 
     def method(self, name: str, hyper: dict[str, float | str]) -> Method:
         """The method with its complete hyper-parameters; recipe overrides left out."""
-        own = {key: value for key, value in hyper.items() if key not in OF_THE_RUN}
-        return resolve(name, own, self.losses)
+        of_the_loss = {key: value for key, value in hyper.items() if key not in OF_THE_RUN}
+        return resolve(name, of_the_loss, self.losses)
 
     def cells(self) -> list[UnlearnRun]:
         """Every unlearning run: splits x methods x variants x seeds, then those of the folds."""
@@ -344,13 +351,12 @@ class Experiment:
         return cells + self._cells(folds["splits"], later, folds["seeds"] or seeds)
 
     def _cells(self, splits: list[str], methods: list[str], seeds: list[int]) -> list[UnlearnRun]:
-        return [
-            UnlearnRun(split, method, path_id(hyper), tuple(hyper.items()), seed, self.draw)
-            for split in splits
-            for method in methods
-            for hyper in self.variants(method)
-            for seed in seeds
-        ]
+        cells = []
+        for split, method in itertools.product(splits, methods):
+            for hyper, seed in itertools.product(self.variants(method), seeds):
+                values = tuple(hyper.items())
+                cells.append(UnlearnRun(split, method, path_id(hyper), values, seed, self.draw))
+        return cells
 
     def starts_from(self, split: str, run: str) -> Path:
         """Model that an unlearning run goes on from: the target, or its own run on the split
@@ -386,12 +392,9 @@ class Experiment:
 
     def attacks(self) -> list[tuple[UnlearnRun, str]]:
         """Every relearning run: attacked cells x attacks."""
-        return [
-            (cell, attack)
-            for cell in self.cells()
-            if cell.method in self.config["relearn"]["methods"]
-            for attack in self.fractions
-        ]
+        methods = self.config["relearn"]["methods"]
+        cells = [cell for cell in self.cells() if cell.method in methods]
+        return list(itertools.product(cells, self.fractions))
 
     def recipe(self, stage: str) -> dict:
         """The recipe of a stage: pretrain, finetune, unlearn or relearn."""
@@ -403,8 +406,8 @@ class Experiment:
     def fit(self, stage: str) -> dict:
         """How a stage is laid out in memory: no setting, for it changes no result."""
         recipe = self.config.get(stage) or {}
-        told = {key: recipe[key] for key in FIT if key in recipe}
-        return {**told, "batch_tokens": self.config["evaluation"]["batch_tokens"]}
+        layout = {key: recipe[key] for key in FIT if key in recipe}
+        return {**layout, "batch_tokens": self.config["evaluation"]["batch_tokens"]}
 
     def method_settings(self, method: str, variant: str, split: str | None = None) -> dict:
         """What an unlearning run is told: method, recipe, pairing, evaluated epochs (none on
@@ -444,8 +447,8 @@ class Experiment:
 
     def relearn_settings(self, attack: str) -> dict:
         """What an attack is told."""
-        told = {"recipe": self.recipe("relearn"), "fraction": self.fractions[attack]}
-        return told | self.common() | self.evaluation()
+        settings = {"recipe": self.recipe("relearn"), "fraction": self.fractions[attack]}
+        return settings | self.common() | self.evaluation()
 
     def evaluate_settings(self) -> dict:
         """What evaluation is told. The variant is none of its business: rows serve every one."""
@@ -457,8 +460,8 @@ class Experiment:
 
     def harness_settings(self) -> dict:
         """What evaluation on harness tasks is told; their prompts are the tasks' own."""
-        asked = {key: self.config["harness"][key] for key in HARNESS}
-        return {**self.tasks, **asked, "precision": self.config["model"]["precision"]}
+        settings = {key: self.config["harness"][key] for key in HARNESS}
+        return {**self.tasks, **settings, "precision": self.config["model"]["precision"]}
 
     def common(self) -> dict:
         """What every stage that touches a model is told; only a chat template has a system text."""
@@ -468,6 +471,6 @@ class Experiment:
 
     def evaluation(self, *more: str) -> dict:
         """What stages that evaluate are told besides."""
-        chosen = self.config["evaluation"]
-        settings = {key: chosen[key] for key in (*EVALUATION, *more)}
+        section = self.config["evaluation"]
+        settings = {key: section[key] for key in (*EVALUATION, *more)}
         return {"evaluation": {**settings, "benchmark": self.benchmark.name}}

@@ -62,9 +62,9 @@ def spelled(value: float | str) -> str:
     return f"{words or 'text'}-{hashlib.sha256(value.encode()).hexdigest()[:8]}"
 
 
-def blocks(stated: dict | list | None) -> list[dict]:
-    """A method's blocks of hyper-parameters: one mapping, or a list of them."""
-    return stated if isinstance(stated, list) else [stated or {}]
+def blocks(entry: dict | list | None) -> list[dict]:
+    """The blocks of hyper-parameters in a method's entry: one mapping, or a list of them."""
+    return entry if isinstance(entry, list) else [entry or {}]
 
 
 def grid(block: dict) -> list[dict[str, float | str]]:
@@ -86,11 +86,11 @@ def attack_shares(relearn: dict) -> dict[str, float]:
     """random, or random/fraction=0.1 where there are several -> that share of the forget set."""
     if not isinstance(relearn["fraction"], list):
         return dict.fromkeys(relearn["attacks"], relearn["fraction"])
-    return {
-        f"{attack}/{path_id({'fraction': fraction})}": fraction
-        for attack in relearn["attacks"]
-        for fraction in relearn["fraction"]
-    }
+    shares = {}
+    for attack in relearn["attacks"]:
+        for fraction in relearn["fraction"]:
+            shares[f"{attack}/{path_id({'fraction': fraction})}"] = fraction
+    return shares
 
 
 @dataclass(frozen=True)
@@ -165,8 +165,10 @@ class Layout:
     def reference(self, split: str, run: str | None) -> Path:
         """Scores of the forget rows under the target, under what the run goes on from, or under
         a reference of that name."""
-        own = run.removeprefix("unlearn/") if run else ""
-        return self.root / split / "reference" / own / "forget.json"
+        folder = self.root / split / "reference"
+        if run:
+            folder /= run.removeprefix("unlearn/")
+        return folder / "forget.json"
 
     def evaluation(self, split: str, run: str) -> Path:
         """Folder of a run's evaluation: summary.json and rows.json."""

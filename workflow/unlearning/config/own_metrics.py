@@ -14,12 +14,12 @@ def own_metric_problems(config: dict) -> Iterator[str]:
     functions = config["metrics"]
     if not functions:
         return
-    known = room(folder_of(config["data"]["source"]), "metrics").METRICS
+    builtin = room(folder_of(config["data"]["source"]), "metrics").METRICS
     for name, function in functions.items():
         where = f"metrics.{name}"
         if not NAME.fullmatch(name):
             yield f"{where}: write lower-case letters, digits and '_', a letter first"
-        if name in known:
+        if name in builtin:
             yield f"{where}: '{name}' is a metric of this benchmark; choose another name"
         arguments, problems = function_arguments(where, function)
         yield from problems

@@ -185,19 +185,20 @@ def _python_path() -> str:
 
 
 def _harness(experiment: Experiment) -> list[str]:
-    asked, problems = experiment.config["harness"], []
+    harness, problems = experiment.config["harness"], []
     if experiment.tasks["tasks"] and (problem := install_hint()) is not None:
-        only = not experiment.benchmark.evaluates(experiment.config)
-        other = "" if only else ", or set tasks to []"
-        problems.append(f"harness.tasks: {problem}{other}")
-    if asked["include_path"] is not None and not Path(asked["include_path"]).is_dir():
+        # a benchmark without an evaluation of its own needs the harness
+        optional = experiment.benchmark.evaluates(experiment.config)
+        alternative = ", or set tasks to []" if optional else ""
+        problems.append(f"harness.tasks: {problem}{alternative}")
+    if harness["include_path"] is not None and not Path(harness["include_path"]).is_dir():
         problems.append(
-            f"harness.include_path: no folder '{asked['include_path']}'. It should hold the YAML "
+            f"harness.include_path: no folder '{harness['include_path']}'. It should hold the YAML "
             "files of your tasks, or be null"
         )
-    elif asked["include_path"] is not None:
-        found = task_problems(asked["include_path"], asked["tasks"])
-        problems += [f"harness.include_path: {problem}" for problem in found]
+    elif harness["include_path"] is not None:
+        for problem in task_problems(harness["include_path"], harness["tasks"]):
+            problems.append(f"harness.include_path: {problem}")
     return problems
 
 

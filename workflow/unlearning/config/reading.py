@@ -116,9 +116,10 @@ def typed(value, schema: dict):
     """What was typed on the command line, with text read as null, truth value or number wherever
     the schema does not want text."""
     if isinstance(value, dict):
-        rules, others = schema.get("properties", {}), schema.get("additionalProperties")
-        other = others if isinstance(others, dict) else {}
-        return {key: typed(part, rules.get(key, other)) for key, part in value.items()}
+        rules, default = schema.get("properties", {}), schema.get("additionalProperties")
+        if not isinstance(default, dict):
+            default = {}
+        return {key: typed(part, rules.get(key, default)) for key, part in value.items()}
     if isinstance(value, list):
         return [typed(part, schema.get("items", {})) for part in value]
     if not isinstance(value, str):

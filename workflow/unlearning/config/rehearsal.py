@@ -42,28 +42,28 @@ _RESOURCES = {
 
 def rehearsed(config: dict) -> dict:
     """The rehearsal of a complete config, complete as well; `config` itself stays as it is."""
-    found, benchmark = deepcopy(config), benchmark_of(config["data"]["source"])
-    found["world"] = PREFIX + (found["world"] or found["experiment"])
-    found["experiment"] = PREFIX + found["experiment"]
+    rehearsal, benchmark = deepcopy(config), benchmark_of(config["data"]["source"])
+    rehearsal["world"] = PREFIX + (rehearsal["world"] or rehearsal["experiment"])
+    rehearsal["experiment"] = PREFIX + rehearsal["experiment"]
     layers = _layers(config)
-    found["model"] |= {
+    rehearsal["model"] |= {
         "path": None,
         "revision": "main",
         "architecture": {"layers": layers, **_TINY},
     }
-    found["draws"] = draw_numbers(config)[:2]
-    found |= {"target": None, "retrained": None}  # so it trains small ones instead
-    if found["model"]["prompt"] == "chat":  # the tiny model's tokenizer has no chat template
-        found["model"] |= {"prompt": "plain", "system": None}
-    _recipes(found, benchmark.longest_rehearsed)
-    found["harness"] |= {**_tasks(config), "limit": 2}
-    found["evaluation"] |= _EVALUATION
-    found["resources"] |= _RESOURCES
+    rehearsal["draws"] = draw_numbers(config)[:2]
+    rehearsal |= {"target": None, "retrained": None}  # so it trains small ones instead
+    if rehearsal["model"]["prompt"] == "chat":  # the tiny model's tokenizer has no chat template
+        rehearsal["model"] |= {"prompt": "plain", "system": None}
+    _recipes(rehearsal, benchmark.longest_rehearsed)
+    rehearsal["harness"] |= {**_tasks(config), "limit": 2}
+    rehearsal["evaluation"] |= _EVALUATION
+    rehearsal["resources"] |= _RESOURCES
     changes = benchmark.rehearsal(config)
-    found["data"] = changes.pop("data")
+    rehearsal["data"] = changes.pop("data")
     for section, values in changes.items():
-        found[section] = {**(found[section] or {}), **values}
-    return found
+        rehearsal[section] = {**(rehearsal[section] or {}), **values}
+    return rehearsal
 
 
 def _tasks(config: dict) -> dict:
@@ -90,19 +90,24 @@ def _layers(config: dict) -> int:
     return last + 2
 
 
-def _recipes(found: dict, longest: int | None) -> None:
+def _recipes(rehearsal: dict, longest: int | None) -> None:
     """Few epochs, one seed, rows of `longest` tokens, and what runs on any machine."""
-    pretrained = found["relearn"].keys() - {"methods", "attacks", "fraction"}
-    found["pretrain"] = {key: found["relearn"][key] for key in sorted(pretrained)} | {"lora": None}
-    for stage in (stage for stage in _RECIPES if found[stage] is not None):
-        changed = {"epochs": 1, "batch_size": 4, "micro_batch": None, "optimizer": "adamw"}
-        found[stage] |= changed | {"lr": 1.0e-3, "warmup_epochs": 0, "warmup_steps": None}
+    # pre-training has no recipe where the config names the models, so it takes relearning's
+    recipe_keys = rehearsal["relearn"].keys() - {"methods", "attacks", "fraction"}
+    rehearsal["pretrain"] = {key: rehearsal["relearn"][key] for key in sorted(recipe_keys)}
+    rehearsal["pretrain"]["lora"] = None
+    for stage in _RECIPES:
+        if rehearsal[stage] is None:
+            continue
+        rehearsal[stage] |= {"epochs": 1, "batch_size": 4, "micro_batch": None}
+        rehearsal[stage] |= {"optimizer": "adamw", "lr": 1.0e-3}
+        rehearsal[stage] |= {"warmup_epochs": 0, "warmup_steps": None}
         if longest is not None:
-            found[stage]["max_length"] = min(found[stage]["max_length"], longest)
-    found["relearn"]["batch_size"] = 1  # an attacker may have a single row
-    found["unlearn"] |= {"epochs": EPOCHS, "seeds": found["unlearn"]["seeds"][:1]}
-    found["unlearn"]["trajectory"] = [1] if found["unlearn"]["trajectory"] else []
-    if found["folds"]["seeds"]:
-        found["folds"]["seeds"] = found["unlearn"]["seeds"]
-    if found["finetune"] is not None:
-        found["finetune"]["replay_rows"] = min(found["finetune"]["replay_rows"], 2)
+            rehearsal[stage]["max_length"] = min(rehearsal[stage]["max_length"], longest)
+    rehearsal["relearn"]["batch_size"] = 1  # an attacker may have a single row
+    rehearsal["unlearn"] |= {"epochs": EPOCHS, "seeds": rehearsal["unlearn"]["seeds"][:1]}
+    rehearsal["unlearn"]["trajectory"] = [1] if rehearsal["unlearn"]["trajectory"] else []
+    if rehearsal["folds"]["seeds"]:
+        rehearsal["folds"]["seeds"] = rehearsal["unlearn"]["seeds"]
+    if rehearsal["finetune"] is not None:
+        rehearsal["finetune"]["replay_rows"] = min(rehearsal["finetune"]["replay_rows"], 2)

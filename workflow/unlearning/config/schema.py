@@ -188,30 +188,30 @@ def _refuse(complete: dict, error: ValidationError) -> None:
                 section[meant] = REFUSED
 
 
-def _alike(word: str, known: list[str]) -> str | None:
-    by_lower = {name.lower(): name for name in known}
+def _alike(word: str, names: list[str]) -> str | None:
+    by_lower = {name.lower(): name for name in names}
     matches = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.5)
     return by_lower[matches[0]] if matches else None
 
 
-def did_you_mean(word: str, known: list[str]) -> str:
+def did_you_mean(word: str, names: list[str]) -> str:
     """' (did you mean X?)' or ''."""
-    match = _alike(word, known)
+    match = _alike(word, names)
     return f"; did you mean '{match}'?" if match is not None else ""
 
 
 def _explain_error(error: ValidationError) -> list[str]:
-    place = _spelled(error.path)
+    setting = _spelled(error.path)
     if error.validator == "additionalProperties":
-        known = list(error.schema.get("properties", {}))
+        names = list(error.schema.get("properties", {}))
         return [
-            f"{place}: unknown key '{key}'{did_you_mean(key, known)} Allowed: {', '.join(known)}"
+            f"{setting}: unknown key '{key}'{did_you_mean(key, names)} Allowed: {', '.join(names)}"
             for key in _unknown(error)
         ]
     if error.validator == "required":
         rules = error.schema["properties"]
         return [
-            f"{place}: '{key}' is missing. {rules[key].get('description', '')}".rstrip()
+            f"{setting}: '{key}' is missing. {rules[key].get('description', '')}".rstrip()
             for key in _missing(error)
         ]
     allowed = {
@@ -241,7 +241,7 @@ def _explain_error(error: ValidationError) -> list[str]:
         types = _listed(error.validator_value) if error.validator == "type" else []
         advice = hint(error.instance, types)
     return [
-        f"{place}: must be {allowed[error.validator](error.validator_value)}, "
+        f"{setting}: must be {allowed[error.validator](error.validator_value)}, "
         f"found {_shortened(error.instance)}{advice}"
     ]
 

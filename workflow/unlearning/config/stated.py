@@ -15,8 +15,8 @@ def known_methods(config: dict) -> Iterator[tuple[str, list[Term], list[dict], L
     A method that is not known, or whose block the schema refuses, is reported elsewhere.
     """
     losses, _ = own_methods(config["methods"])
-    known = set(names(losses))
-    for name, stated in config["methods"].items():
-        if name in known and stated is not REFUSED:
-            used = [term for term in terms(name, losses) if term is not None]
-            yield name, used, blocks(hyper_block(stated)), losses
+    registered = set(names(losses))
+    for name, entry in config["methods"].items():
+        if name in registered and entry is not REFUSED:
+            method_terms = [term for term in terms(name, losses) if term is not None]
+            yield name, method_terms, blocks(hyper_block(entry)), losses

@@ -166,7 +166,8 @@ def logit_bytes(shape: Shape, step: Step, forward_end: bool = False) -> float:
     logits still there.
     """
     pair = FLOAT * step.micro_batch * shape.vocabulary
-    labels, full = pair * step.roles * step.labels, pair * step.full
+    labels: float = pair * step.roles * step.labels
+    full: float = pair * step.full
     if forward_end:
         forward = 2 * FLOAT + (HALF if step.half else 0)
         labels, full = labels * forward / (2 * FLOAT), full * forward / (3 * FLOAT)

@@ -20,8 +20,8 @@ STAGES = (
     "unlearn",
     "relearn",
     "evaluate",
+    "harness",
 )
-STAGES += ("harness",)
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ def read_costs(experiment: Experiment) -> list[Cost]:
     tokens: dict[str, list[int]] = {}
     if experiment.on_language_model:
         for draw in experiment.draws:
-            for rule, of_runs in run_tokens(draw).items():
-                tokens.setdefault(rule, []).extend(of_runs)
+            for rule, counts in run_tokens(draw).items():
+                tokens.setdefault(rule, []).extend(counts)
     # the world's folder is the first draw's too
     roots = [experiment.layout.shared, *(draw.layout.root for draw in experiment.draws)]
     return costs_in([root / "benchmarks" for root in dict.fromkeys(roots)], tokens)
@@ -51,40 +51,44 @@ def read_costs(experiment: Experiment) -> list[Cost]:
 def costs_in(folders: list[Path], tokens: dict[str, list[int]]) -> list[Cost]:
     """The cost of every rule with benchmark files in some folders. tokens: rule -> of each run."""
     rules: dict[str, list[Path]] = {}
-    for path in (path for folder in folders for path in sorted(folder.glob("*"))):
-        if path.is_dir():
-            rules.setdefault(path.name, []).append(path)
-    order = sorted(
-        sorted(rules), key=lambda rule: STAGES.index(rule) if rule in STAGES else len(STAGES)
-    )
-    found = [_cost(rule, rules[rule], tokens.get(rule, [])) for rule in order]
-    return [cost for cost in found if cost is not None]
+    for folder in folders:
+        for path in folder.glob("*"):
+            if path.is_dir():
+                rules.setdefault(path.name, []).append(path)
+    # stages in their order, then other rules by name
+    order = [rule for rule in STAGES if rule in rules] + sorted(set(rules) - set(STAGES))
+    costs = []
+    for rule in order:
+        if (cost := _cost(rule, rules[rule], tokens.get(rule, []))) is not None:
+            costs.append(cost)
+    return costs
 
 
 def run_tokens(experiment: Experiment) -> dict[str, list[int]]:
     """Rule -> tokens of each of its runs that still has its record, in one draw."""
     layout = experiment.layout
     retrained = [layout.model(split, run) for split, run in experiment.retrained()]
+    attacks = [(cell.split, cell.attacked_by(attack)) for cell, attack in experiment.attacks()]
     files = {
         "pretrain": [layout.base / "run.json"],
         "finetune": [experiment.target / "run.json"] if experiment.fine_tunes else [],
         "retrain": [folder / "run.json" for folder in retrained],
         "unlearn": [layout.trajectory(c.split, c.run) for c in experiment.cells()],
-        "relearn": [
-            layout.trajectory(c.split, c.attacked_by(attack)) for c, attack in experiment.attacks()
-        ],
+        "relearn": [layout.trajectory(split, run) for split, run in attacks],
     }
-    return {
-        rule: [read_json(path)["tokens"] for path in paths if path.is_file()]
-        for rule, paths in files.items()
-    }
+    tokens = {}
+    for rule, paths in files.items():
+        tokens[rule] = [read_json(path)["tokens"] for path in paths if path.is_file()]
+    return tokens
 
 
 def number(text: str | None) -> float | None:
     """A field of a benchmark file; Snakemake writes - or NA for what it could not measure."""
+    if text is None:
+        return None
     try:
         return float(text)
-    except (TypeError, ValueError):
+    except ValueError:
         return None
 
 
@@ -116,15 +120,12 @@ def _lines(path: Path) -> list[dict[str, str]]:
 
 
 def _memory(path: Path, root: Path) -> float | None:
-    """MB at a job's peak. Where a worker ran the stage Snakemake measured its client alone, and the
-    log says what the stage took."""
+    """MB at a job's peak. Where a worker ran the stage, Snakemake measured its client alone, and
+    the log holds the stage's peak."""
     log = root.with_name("logs") / path.relative_to(root).with_suffix(".log")
-    told = (
-        re.findall(
-            r"^peak memory: (\d+) MB$", log.read_text(encoding="utf-8", errors="replace"), re.M
-        )
-        if log.is_file()
-        else []
-    )
+    logged = []
+    if log.is_file():
+        text = log.read_text(encoding="utf-8", errors="replace")
+        logged = re.findall(r"^peak memory: (\d+) MB$", text, re.M)
     measured = [line.get("max_rss") for line in _lines(path)]
-    return max((m for m in map(number, told or measured) if m is not None), default=None)
+    return max((m for m in map(number, logged or measured) if m is not None), default=None)

@@ -17,11 +17,11 @@ BEYOND, WITHIN, SINGLE, SAME = "beyond", "within", "single", "same"
 
 @dataclass(frozen=True)
 class Differences:
-    """numbers: split, label, metric, both means, both numbers of seeds, difference, p, kind.
+    """numbers: split, label, metric, both means, both numbers of values, difference, p, kind.
 
     kind: beyond, where Welch's 95% interval of the difference excludes 0; within; single, of values
-    that differ where a side has one seed; same, where all values are equal. verdicts: claim -> the
-    two verdicts, where they differ. only: what only the first, and only the second has.
+    that differ where a side has one alone; same, where all values are equal. verdicts: claim -> the
+    two verdicts, where they differ. only: models of the first report alone, and of the second.
     """
 
     numbers: pandas.DataFrame
@@ -49,21 +49,22 @@ def read_report(path: Path) -> tuple[pandas.DataFrame, dict[str, str]]:
 
 def differences(first: Path, second: Path) -> Differences:
     """Finished models of both, matched by split, label and metric."""
-    (frame, claims), (other, others) = read_report(first), read_report(second)
-    sides = [_values(frame), _values(other)]
-    both = sides[0].index.intersection(sides[1].index, sort=False)
-    rows = [(*key, *_compared(sides[0][key], sides[1][key])) for key in both]
+    (first_frame, verdicts), (second_frame, second_verdicts) = map(read_report, (first, second))
+    sides = [_values(first_frame), _values(second_frame)]
+    common = sides[0].index.intersection(sides[1].index, sort=False)
+    rows = [(*key, *_compared(sides[0][key], sides[1][key])) for key in common]
     columns = [*KEY, "first", "second", "n_first", "n_second", "difference", "p", "kind"]
     numbers = pandas.DataFrame(rows, columns=columns)
     order = {kind: rank for rank, kind in enumerate((BEYOND, SINGLE, WITHIN, SAME))}
     rank = numbers["kind"].map(order)
     numbers = numbers.assign(rank=rank).sort_values(["rank", "p"], kind="stable")
-    changed = {
-        name: (verdict, others[name])
-        for name, verdict in claims.items()
-        if name in others and others[name] != verdict
-    }
-    labels = [{f"{split}, {label}" for split, label, _ in side.index} for side in sides]
+    changed = {}
+    for name, verdict in verdicts.items():
+        if second_verdicts.get(name, verdict) != verdict:
+            changed[name] = (verdict, second_verdicts[name])
+    labels: tuple[set[str], set[str]] = (set(), set())
+    for side, names in zip(sides, labels, strict=True):
+        names.update(f"{split}, {label}" for split, label, _ in side.index)
     only = sorted(labels[0] - labels[1]), sorted(labels[1] - labels[0])
     return Differences(numbers.drop(columns="rank"), changed, only)
 

@@ -8,17 +8,18 @@ network at all.
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
 # what could end a block or a line of script, as JSON escapes
-_ESCAPES = {character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
+_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
 def json_block(value) -> Markup:
     """JSON that is safe between <script type="application/json"> and its end tag."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Markup(text.translate(str.maketrans(_ESCAPES)))
+    return Markup(text.translate(_ESCAPES))
 
 
 def inline_script(source: str) -> Markup:
@@ -33,7 +34,7 @@ def inline_script(source: str) -> Markup:
     return Markup(source.replace("\r\n", "\n").replace("\r", "\n"))
 
 
-def content_policy(scripts: list[str]) -> str:
+def content_policy(scripts: Sequence[str]) -> str:
     """The page's Content-Security-Policy: these scripts, inline styles, and nothing from outside.
 
     connect-src and the others fall back to default-src 'none'. data: and blob: serve the figures'

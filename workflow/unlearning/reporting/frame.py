@@ -1,7 +1,7 @@
 """All numbers of an experiment as one tidy frame, and how they are averaged.
 
-A row is one metric of one model at one moment. Everything that the report shows follows from it,
-and results.parquet and results.csv hold it for whoever wants to go on by themselves.
+A row is one metric of one model at one moment. Everything that the report shows follows from it;
+results.parquet and results.csv hold it for further analyses.
 """
 
 from collections.abc import Iterable, Sequence
@@ -79,8 +79,9 @@ def geometric(metrics: Iterable[str]) -> set[str]:
 
 
 def unit_of(values: pandas.DataFrame, by: Sequence[str] = ()) -> str:
-    """What rows of the frame are averaged over and counted by: draws if they are of several and not
-    told apart, for what one draw holds has its luck in common; else seeds."""
+    """The unit that rows of the frame are averaged over and counted by: draws if they are of
+    several and `by` does not separate them, because the runs of a draw are not independent; else
+    seeds."""
     return DRAW if "draw" not in by and values["draw"].nunique() > 1 else SEED
 
 
@@ -133,8 +134,8 @@ def spreads(
     keys = table[by].itertuples(index=False, name=None)
     for group, metric, mean, *rest in zip(keys, *columns, strict=True):
         sd, n, low, high = rest
-        one = isnan(sd)
-        spread = Spread(mean, *((None, n, None, None) if one else (sd, n, low, high)))
+        # a single value has a mean alone
+        spread = Spread(mean, None, n, None, None) if isnan(sd) else Spread(mean, sd, n, low, high)
         by_group.setdefault(group, {})[metric] = spread
     return by_group
 
@@ -179,14 +180,13 @@ def beside_or_mean(beside: pandas.DataFrame, means: pandas.DataFrame) -> pandas.
 def cube(rows: pandas.DataFrame) -> numpy.ndarray:
     """(draws, retrained models, seeds) values of one variant and metric, of each_comparison; nan at
     the end where a draw has fewer."""
-    tables = [
-        of_draw.pivot(index="reference", columns="seed", values="value").to_numpy()
-        for _, of_draw in rows.groupby("draw", sort=False)
-    ]
-    most = [max(table.shape[axis] for table in tables) for axis in (0, 1)]
-    values = numpy.full((len(tables), *most), numpy.nan)
-    for page, table in zip(values, tables, strict=True):
-        page[: table.shape[0], : table.shape[1]] = table
+    tables = []
+    for _, draw in rows.groupby("draw", sort=False):
+        tables.append(draw.pivot(index="reference", columns="seed", values="value").to_numpy())
+    references, seeds = numpy.max([table.shape for table in tables], axis=0)
+    values = numpy.full((len(tables), references, seeds), numpy.nan)
+    for number, table in enumerate(tables):
+        values[number, : table.shape[0], : table.shape[1]] = table
     return values
 
 

@@ -50,19 +50,22 @@ def grids(results: Results, split: str, models: pandas.DataFrame) -> list[Grid]:
     for label in models["label"].unique():
         if (variant := results.variants[split].get(label)) is not None:
             by_method.setdefault(variant.method, []).append(variant)
-    found = [_grid(split, variants, models) for variants in by_method.values()]
-    return [grid for grid in found if grid is not None]
+    complete = []
+    for variants in by_method.values():
+        if (grid := _grid(split, variants, models)) is not None:
+            complete.append(grid)
+    return complete
 
 
 def _grid(split: str, variants: list[Variant], models: pandas.DataFrame) -> Grid | None:
-    first = variants[0].stated
-    if len(variants) < 2 or any(point.stated.keys() != first.keys() for point in variants):
+    names = variants[0].hyper.keys()
+    if len(variants) < 2 or any(variant.hyper.keys() != names for variant in variants):
         return None
-    sizes = {key: len({point.stated[key] for point in variants}) for key in first}
-    axes = tuple(key for key, size in sizes.items() if size > 1)
-    if math.prod(sizes.values()) != len(variants):
+    values = {name: {variant.hyper[name] for variant in variants} for name in names}
+    axes = tuple(name for name in names if len(values[name]) > 1)
+    if math.prod(map(len, values.values())) != len(variants):
         return None  # variants named one by one
-    if any(isinstance(first[axis], str) for axis in axes):
+    if any(isinstance(variants[0].hyper[axis], str) for axis in axes):
         return None  # references are no numbers
-    points = models["label"].isin([point.label for point in variants])
-    return Grid(split, variants[0].method, axes, variants, tuned(models[points]))
+    rows = models["label"].isin([variant.label for variant in variants])
+    return Grid(split, variants[0].method, axes, variants, tuned(models[rows]))

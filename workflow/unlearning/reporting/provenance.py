@@ -15,8 +15,10 @@ from unlearning.files import read_json
 from unlearning.machine import git_state, machine
 from unlearning.redaction import redact
 
-_LIBRARIES = ("snakemake", "torch", "transformers", "accelerate", "numpy", "scipy", "altair")
-_LIBRARIES += ("vl-convert-python", "jinja2")
+_LIBRARIES = (
+    *("snakemake", "torch", "transformers", "accelerate", "numpy", "scipy"),
+    *("altair", "vl-convert-python", "jinja2"),
+)
 
 
 def config_yaml(config: dict) -> str:
@@ -25,8 +27,8 @@ def config_yaml(config: dict) -> str:
 
 
 def config_to_run(experiment: Experiment) -> dict:
-    """The complete configuration as its user could write it: without sections that the experiment
-    has no use for, which are refused where they are written."""
+    """The complete configuration as its user could write it: without the sections that the
+    experiment does not use, because a config with them is refused."""
     config = experiment.config
     if not experiment.on_language_model:
         return config
@@ -36,17 +38,17 @@ def config_to_run(experiment: Experiment) -> dict:
 
 def libraries() -> dict[str, str]:
     """Name -> installed version, of those that are installed where the report is made."""
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for name in _LIBRARIES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def training_records(experiment: Experiment) -> dict[str, list[dict]]:
-    """Distinct `versions` and `machine` entries of the models' run.json, where they still exist."""
+    """Distinct `versions` and `machine` entries of the models' run.json files that exist."""
     folders = []
     for draw in experiment.draws:
         layout = draw.layout
@@ -92,16 +94,16 @@ def named_origins(experiment: Experiment) -> list[dict]:
 
 def distinct(records: Iterable[dict]) -> dict[str, list[dict]]:
     """Distinct `versions` and `machine` entries of records of runs."""
-    found: dict[str, list[dict]] = {"versions": [], "machine": []}
+    distinct: dict[str, list[dict]] = {"versions": [], "machine": []}
     for record in records:
-        for key, entries in found.items():
+        for key, entries in distinct.items():
             if record.get(key) and record[key] not in entries:
                 entries.append(record[key])
-    return found
+    return distinct
 
 
 def provenance(experiment: Experiment, training: dict[str, list[dict]] | None = None) -> dict:
-    """All of it, for the page. training: distinct(), if the experiment has no model folders."""
+    """Everything for the page. training: distinct(), if the experiment has no model folders."""
     return {
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "git": git_state(Path(__file__).parent),

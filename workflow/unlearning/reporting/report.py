@@ -29,7 +29,7 @@ EMBEDDED = 160_000  # characters of a file that the page carries along, for when
 
 @dataclass(frozen=True)
 class Report:
-    """What sections are made from."""
+    """The data that sections are made from."""
 
     experiment: Any
     results: Results
@@ -44,7 +44,7 @@ class Report:
 
     @cached_property
     def unit(self) -> str:
-        """What numbers are averaged over and counted by: draw or seed."""
+        """The unit that numbers are averaged over and counted by: draw or seed."""
         return unit_of(self.frame)
 
     @cached_property
@@ -63,12 +63,12 @@ class Report:
 
     @cached_property
     def beside(self) -> list[Compared]:
-        """Every published number of this experiment's own model that ours has a value for."""
+        """Every published number of this experiment's own model that has a value here."""
         return compared(self.published, self.results)
 
 
 def write(experiment, claims: list[Claim], published_file: Path | None, out: Path) -> None:
-    """Read, judge, write."""
+    """Reads results, judges claims, writes all files of the report into `out`."""
     benchmark = experiment.benchmark.name
     results = room(benchmark, "results").read(experiment)
     report = Report(
@@ -101,8 +101,8 @@ def write_files(section: Section, content: Content, out: Path) -> None:
         files[f"tables/{name}.md"] = "\n".join(table.markdown() for table in tables)
         files[f"tables/{name}.tex"] = "\n".join(table.latex() for table in tables)
     for name, figure in content.figures.items():
-        made = figure_files(figure.panels, figure.columns, figure.width, figure.note)
-        files |= {f"figures/{name}.{kind}": data for kind, data in made.items()}
+        pictures = figure_files(figure.panels, figure.columns, figure.width, figure.note)
+        files |= {f"figures/{name}.{kind}": data for kind, data in pictures.items()}
     if set(files) != set(section.files):
         differing = sorted(set(files) ^ set(section.files))
         raise ValueError(f"section {section.id} declares other files than it makes: {differing}")
@@ -122,7 +122,10 @@ def page(report: Report, parts: list[tuple[Section, Content]], out: Path) -> str
         lstrip_blocks=True,
     )
     environment.globals |= {"styles": report.styles, "report": report, "results": report.results}
-    specs, files, data, names = {}, {}, {}, ["page.js"]
+    specs: dict[str, dict] = {}
+    files: dict[str, str] = {}
+    data: dict[str, Any] = {}
+    names = ["page.js"]
     rendered = []
     for section, content in visible:
         for name, figure in content.figures.items():
@@ -145,7 +148,7 @@ def page(report: Report, parts: list[tuple[Section, Content]], out: Path) -> str
 
 
 def _embedded(path: Path) -> str | None:
-    """A text file that the page carries along, if it is not too long; pictures it draws itself."""
+    """A text file that the page carries along, if it is not too long; None for pictures."""
     if path.suffix not in (".csv", ".md", ".tex") or path.stat().st_size > EMBEDDED:
         return None
     return path.read_text(encoding="utf-8")

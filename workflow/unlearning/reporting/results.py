@@ -24,33 +24,33 @@ from unlearning.reporting.labels import RETRAIN, TARGET, model_label
 
 @dataclass(frozen=True)
 class Variant:
-    """Models that differ in their seed alone. stated: hyper-parameters as the config has them.
-    complete: with the defaults of the method and of the recipe. note: what stands beside its label.
+    """Models that differ in their seed alone. hyper: hyper-parameters as the config has them.
+    complete: with the defaults of the method and of the recipe. note: shown beside the label.
     """
 
     method: str
     variant: str
     label: str
-    stated: dict[str, Any]
+    hyper: dict[str, Any]
     complete: dict[str, Any]
     note: str = ""
 
 
 @dataclass
 class Results:
-    """What the report is made of.
+    """All numbers of an experiment, from which the report is made.
 
     metrics: declaration of every metric of the frame. variants: split -> label -> unlearned
-    variant. places: study that claims name -> the splits in which they are judged. sizes: split ->
-    evaluation set -> rows. documents: harness task -> questions. details: what a benchmark's
-    sections need besides.
+    variant. judged_splits: study that claims name -> the splits in which they are judged. sizes:
+    split -> evaluation set -> rows. documents: harness task -> questions. details: further data of
+    a benchmark's own sections.
     """
 
     experiment: Any
     frame: pandas.DataFrame
     metrics: dict[str, Metric]
     variants: dict[str, dict[str, Variant]]
-    places: dict[str | None, list[str]]
+    judged_splits: dict[str | None, list[str]]
     missing: list[Path] = field(default_factory=list)
     sizes: dict[str, dict[str, int]] = field(default_factory=dict)
     documents: dict[str, int] = field(default_factory=dict)
@@ -62,11 +62,12 @@ class Results:
         return dict(iter(self.frame.groupby(["split", "metric"], sort=False)))
 
     def rows(self, split: str, *metrics: str) -> pandas.DataFrame:
-        """The frame's rows of a split and some metrics, found without a look at all others."""
-        wanted = [(split, metric) for metric in dict.fromkeys(metrics)]
-        return pandas.concat(
-            [self.frame.iloc[:0], *(self._by_metric[k] for k in wanted if k in self._by_metric)]
-        )
+        """The frame's rows of a split and some metrics, by an index of the frame."""
+        parts = [self.frame.iloc[:0]]  # so that there are columns without any row
+        for metric in dict.fromkeys(metrics):
+            if (split, metric) in self._by_metric:
+                parts.append(self._by_metric[split, metric])
+        return pandas.concat(parts)
 
     @property
     def splits(self) -> list[str]:
@@ -86,7 +87,7 @@ class Results:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model's evaluation. rows: set -> columns; empty where harness tasks are all."""
+    """A model's evaluation. rows: set -> columns; empty where only harness tasks are run."""
 
     run: str
     rows: dict[str, dict]
@@ -99,9 +100,9 @@ Compared = dict[str | tuple[str, str], float]
 class Comparison:
     """What a benchmark computes from the evaluations of two models, for each forget split.
 
-    This one compares nothing. retrained: run -> evaluation, the main reference first. In what it
-    returns a metric is a mean over the retrained models; (metric, run) is its value beside one of
-    several alone.
+    This one compares nothing. retrained: run -> evaluation, the main baseline first. Methods return
+    a metric as its mean over the retrained models, and under (metric, run) its value beside a
+    single one of several.
     """
 
     def __init__(
@@ -113,14 +114,14 @@ class Comparison:
         details: dict[str, Any],
     ):
         self.experiment, self.split, self.target = experiment, split, target
-        self.others, self.details = retrained, details
+        self.baselines, self.details = retrained, details
 
     def model(self, model: Evaluation) -> Compared:
-        """Of the target or an unlearned model."""
+        """Metrics of the target or of an unlearned model."""
         return {}
 
-    def retrained(self, model: Evaluation) -> dict[str, float]:
-        """Of a retrained model; what it is compared with is the benchmark's choice."""
+    def retrained(self, model: Evaluation) -> Compared:
+        """Metrics of a retrained model; the benchmark chooses what it is compared with."""
         return {}
 
     def point(self, point: dict, name: str) -> Compared:
@@ -128,7 +129,7 @@ class Comparison:
         return point["metrics"]
 
     def unlearned(self, cell: UnlearnRun, record: dict, model: Evaluation) -> dict[str, float]:
-        """What the trajectory of an unlearned model tells besides."""
+        """Further metrics of an unlearned model, from its trajectory."""
         return {}
 
     def collapsed(self, metrics: dict[str, float]) -> bool:
@@ -151,38 +152,45 @@ class Reader:
         self.harness: dict[Path, dict] = {}
 
     def read(self, metrics: dict[str, Metric], study: str | None = None) -> Results:
-        """Everything of all draws; UserError if the target or the main reference of one is missing.
+        """The results of all draws; UserError if a draw has no target or no first retrained model.
 
         Models are compared with those of their own draw alone. Sizes and documents are those of the
         first draw: the draws' tables differ in content.
         """
+        # each draw by a reader of its own, which all add to the same details
         readers = []
+        rows: list[tuple] = []
+        missing: list[Path] = []
+        versions: set[str] = set()
         for experiment in self.experiment.draws:
             reader = type(self)(experiment, self.comparison)
             reader.details = self.details
             reader.read_draw()
             readers.append(reader)
-        frame = tidy(row for reader in readers for row in reader.rows)
+            rows += reader.rows
+            missing += reader.missing
+            versions.update(record["lm_eval"] for record in reader.harness.values())
+        # splits in the config's order, each with its draws one after the other
+        frame = tidy(rows)
         frame = pandas.concat([frame, relearned(frame)], ignore_index=True)
-        order = {split: place for place, split in enumerate(self.experiment.splits)}
+        order = {split: index for index, split in enumerate(self.experiment.splits)}
         frame = frame.sort_values("split", key=lambda names: names.map(order), kind="stable")
-        first = readers[0]
-        records = [record for reader in readers for record in reader.harness.values()]
+        first_draw = readers[0]
         return Results(
             self.experiment,
             frame.reset_index(drop=True),
-            metrics | first.task_metrics(),
+            metrics | first_draw.task_metrics(),
             self._variants(),
             {study: self.experiment.own_splits},
-            [path for reader in readers for path in reader.missing],
-            first.sizes,
-            first.documents(),
-            sorted({record["lm_eval"] for record in records}),
+            missing,
+            first_draw.sizes,
+            first_draw.documents(),
+            sorted(versions),
             self.details,
         )
 
     def read_draw(self) -> None:
-        """Read the runs of the draw; UserError as of read()."""
+        """Read all runs of the draw; UserError as of read()."""
         splits = self.experiment.own_splits
         compare = {split: self._references(split) for split in splits}
         for cell in self.experiment.cells():
@@ -207,7 +215,7 @@ class Reader:
     # --- models ---
 
     def _references(self, split: str) -> Comparison:
-        """Reads target and retrained models of a split."""
+        """Reads target and retrained models of a split; a comparison with them."""
         runs = self.experiment.retrain_runs()
         needed = [self.experiment.target_run, *(runs[:1] if self.retrained_needed else [])]
         for run in needed:
@@ -221,19 +229,17 @@ class Reader:
                     "workflow up to there first"
                 )
         target = self.evaluation(split, self.experiment.target_run)
-        retrained = {
-            run: self.evaluation(split, run) for run in runs if self._there(*self.files(split, run))
-        }
-        self.sizes[split] = {
-            name: len(columns["question"]) for name, columns in target.rows.items()
-        }
+        retrained = {}
+        for run in runs:
+            if self._exist(*self.files(split, run)):
+                retrained[run] = self.evaluation(split, run)
+        self.sizes[split] = {name: len(rows["question"]) for name, rows in target.rows.items()}
         compare = self.comparison(self.experiment, split, target, retrained, self.details)
-        self.targets[split] = target.metrics | compare.model(target)
+        self.targets[split] = Compared(target.metrics.items()) | compare.model(target)
         self._model(split, TARGET, {}, target, self.targets[split], compare)
         for model in retrained.values():
-            self._model(
-                split, RETRAIN, {}, model, model.metrics | compare.retrained(model), compare
-            )
+            metrics = Compared(model.metrics.items()) | compare.retrained(model)
+            self._model(split, RETRAIN, {}, model, metrics, compare)
         return compare
 
     def _model(self, split, method, hyper, model, metrics, compare, **run) -> None:
@@ -245,11 +251,11 @@ class Reader:
         self._add(key, FINAL, "", run.get("epoch"), run.get("step"), collapsed, metrics)
 
     def _cell(self, cell: UnlearnRun, compare: Comparison) -> None:
-        """Adds a run's evaluation and course, as far as they are there."""
+        """Adds a run's evaluation and trajectory, as far as their files exist."""
         path = self.layout.trajectory(cell.split, cell.run)
-        record = read_json(path) if self._there(path) else None
+        record = read_json(path) if self._exist(path) else None
         model = None
-        if self._there(*self.files(cell.split, cell.run)):
+        if self._exist(*self.files(cell.split, cell.run)):
             model = self.evaluation(cell.split, cell.run)
         if record is None:
             return
@@ -257,13 +263,15 @@ class Reader:
         hyper, collapsed = dict(cell.hyper), record["collapsed"]
         metrics = None
         if model is not None:
-            metrics = model.metrics | compare.model(model)
-            metrics |= compare.unlearned(cell, record, model)
+            metrics = Compared(model.metrics.items()) | compare.model(model)
+            metrics.update(compare.unlearned(cell, record, model).items())
             run = {"variant": cell.variant, "collapsed": collapsed, "epoch": epoch, "step": step}
             self._model(cell.split, cell.method, hyper, model, metrics, compare, **run)
+        # the course starts from the target; a split without one of its own has the first split's
         start = self.targets.get(cell.split, next(iter(self.targets.values())))
         key = self._key(cell)
         self._add(key, COURSE, "", 0, 0, False, start)
+        # a point at the end is the finished model's, unless its evaluation is missing
         for point in record["points"]:
             if 0 < point["step"] < step or (metrics is None and point["step"] > 0):
                 name = f"epoch {point['epoch']} of {path}"
@@ -274,12 +282,12 @@ class Reader:
 
     def _attack(self, cell: UnlearnRun, attack: str, compare: Comparison) -> None:
         path = self.layout.trajectory(cell.split, cell.attacked_by(attack))
-        if not self._there(path):
+        if not self._exist(path):
             return
         for point in read_json(path)["points"]:
             values = compare.point(point, f"epoch {point['epoch']} of {path}")
-            place = (point["epoch"], point["step"], False)
-            self._add(self._key(cell), RELEARN, attack, *place, values)
+            key = self._key(cell)
+            self._add(key, RELEARN, attack, point["epoch"], point["step"], False, values)
 
     def _key(self, cell: UnlearnRun) -> tuple:
         label = model_label(cell.method, dict(cell.hyper))
@@ -294,8 +302,8 @@ class Reader:
                 name, run = metric
                 self.rows.append((*key, AGAINST, attack, run, *moment, name, value))
 
-    def _there(self, *paths: Path) -> bool:
-        """Whether files are there; remembered as missing otherwise."""
+    def _exist(self, *paths: Path) -> bool:
+        """Whether all files exist; those that do not are listed as missing."""
         absent = [path for path in paths if not path.is_file()]
         self.missing += absent
         return not absent
@@ -303,15 +311,15 @@ class Reader:
     def _variants(self) -> dict[str, dict[str, Variant]]:
         recipe = self.experiment.config["unlearn"]
         defaults = {"epochs": recipe["epochs"], "lr": recipe["lr"], "reference": references.TARGET}
-        found: dict[str, dict[str, Variant]] = {}
+        variants: dict[str, dict[str, Variant]] = {}
         for cell in self.experiment.cells():
             hyper = dict(cell.hyper)
             method = self.experiment.method(cell.method, hyper).hyper
             label = model_label(cell.method, hyper)
             complete = {**defaults, **method, **hyper}
             variant = Variant(cell.method, cell.variant, label, hyper, complete)
-            found.setdefault(cell.split, {})[label] = variant
-        return found
+            variants.setdefault(cell.split, {})[label] = variant
+        return variants
 
     # --- harness tasks ---
 
@@ -321,7 +329,7 @@ class Reader:
             return {}
         path = self.layout.harness(split, run)
         if path not in self.harness:
-            if not self._there(path):
+            if not self._exist(path):
                 return {}
             self.harness[path] = read_json(path)
         tasks = self.harness[path]["tasks"]
@@ -329,14 +337,14 @@ class Reader:
 
     def task_metrics(self) -> dict[str, Metric]:
         """The accuracies of the draw's models as metrics."""
-        return {
-            accuracy_of(task): task_metric(task, scores.get("better", ""))
-            for record in self.harness.values()
-            for task, scores in record["tasks"].items()
-        }
+        metrics = {}
+        for record in self.harness.values():
+            for task, scores in record["tasks"].items():
+                metrics[accuracy_of(task)] = task_metric(task, scores.get("better", ""))
+        return metrics
 
     def documents(self) -> dict[str, int]:
-        """Task -> number of its questions. A tag stands for several tasks: records know them."""
+        """Task -> number of its questions; of a tag the tasks that it stands for."""
         documents: dict[str, int] = {}
         for record in self.harness.values():
             documents |= {task: scores["documents"] for task, scores in record["tasks"].items()}
@@ -345,16 +353,16 @@ class Reader:
     def check_questions(self) -> None:
         """UserError if models were asked different questions, as after a change of a hub's
         dataset."""
-        asked: dict[str, dict[str, Path]] = {}
+        digests: dict[str, dict[str, Path]] = {}  # task -> digest of its questions -> a record
         for path, record in self.harness.items():
             for task, scores in record["tasks"].items():
-                asked.setdefault(task, {}).setdefault(scores["asked"], path)
-        for task, paths in asked.items():
-            if len(paths) > 1:
-                one, other, *_ = paths.values()
+                digests.setdefault(task, {}).setdefault(scores["asked"], path)
+        for task, records in digests.items():
+            if len(records) > 1:
+                paths = list(records.values())
                 raise UserError(
-                    f"harness task '{task}' asked other questions in {one} than in {other}: delete "
-                    "the older files and run again"
+                    f"harness task '{task}' asked other questions in {paths[0]} than in "
+                    f"{paths[1]}: delete the older files and run again"
                 )
 
 

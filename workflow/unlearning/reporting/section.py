@@ -1,7 +1,7 @@
-"""Sections of the page: what one is, and where its module and template are found.
+"""Sections of the page: what one is, and where its module and template lie.
 
 A section `strata` is `sections/strata.py` with `sections/strata.html.j2` beside it, in the folder
-of its benchmark or, for what several have, in this one. Its module says
+of its benchmark or, if several benchmarks have it, in this one. Its module says
 
     TITLE     heading, and its name in the navigation
     TABLES    names of its CSV files
@@ -46,10 +46,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Content:
-    """What a section shows; one without anything is left out of the page, its files are written.
+    """What a section shows; an empty one is left out of the page, but its files are written.
 
     csv: by the names in TABLES. tables: by those in SHOWN. figures: by those in FIGURES. words:
-    what its template names besides. data: JSON for `scripts`, files of the page's folder.
+    further variables of its template. data: JSON for `scripts`, files of the page's folder.
     """
 
     csv: "Mapping[str, DataFrame]" = field(default_factory=dict)
@@ -73,7 +73,9 @@ class Section:
         """The module's literals: TITLE, TABLES, SHOWN, FIGURES."""
         literals: dict[str, Any] = {"TABLES": (), "SHOWN": (), "FIGURES": {}}
         for node in ast.parse(self.path.read_text(encoding="utf-8")).body:
-            name = ast.unparse(node.targets[0]) if isinstance(node, ast.Assign) else ""
+            if not isinstance(node, ast.Assign):
+                continue
+            name = ast.unparse(node.targets[0])
             if name in ("TITLE", *literals):
                 literals[name] = ast.literal_eval(node.value)
         return literals
@@ -106,23 +108,25 @@ class Section:
     @property
     def files(self) -> list[str]:
         """The files that it writes, relative to the report's folder."""
-        tables, shown, figures = (self.declared[key] for key in ("TABLES", "SHOWN", "FIGURES"))
-        return [
-            *(f"tables/{name}.csv" for name in tables),
-            *(f"tables/{name}.{kind}" for name in shown for kind in TABLE_FILES),
-            *(f"figures/{name}.{kind}" for name in figures for kind in FIGURE_FILES),
-        ]
+        files = [f"tables/{name}.csv" for name in self.declared["TABLES"]]
+        for name in self.declared["SHOWN"]:
+            files += [f"tables/{name}.{kind}" for kind in TABLE_FILES]
+        for name in self.declared["FIGURES"]:
+            files += [f"figures/{name}.{kind}" for kind in FIGURE_FILES]
+        return files
 
     def content(self) -> Callable[[Any], Content]:
-        """What makes its content of a report.Report."""
+        """The function that makes its content of a report.Report."""
         return importlib.import_module(self.module).content
 
 
 def sections(benchmark: str, ids: tuple[str, ...]) -> list[Section]:
-    """The sections of a benchmark's page in their order; its own folder counts first."""
+    """The sections of a benchmark's page in their order, each from the benchmark's folder if it has
+    one of that name, else from the shared ones."""
     listed = []
     for name in ids:
-        own = Section(name, f"unlearning.benchmarks.{benchmark}.sections")
-        shared = Section(name, "unlearning.reporting.sections")
-        listed.append(own if own.path.is_file() else shared)
+        section = Section(name, f"unlearning.benchmarks.{benchmark}.sections")
+        if not section.path.is_file():
+            section = Section(name, "unlearning.reporting.sections")
+        listed.append(section)
     return listed

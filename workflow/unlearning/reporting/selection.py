@@ -27,16 +27,16 @@ _TITLES = {QUALITY: "log₁₀ FQ", "model_utility": "MU"}
 
 @dataclass(frozen=True)
 class Choice:
-    """What a rule picks of several candidates. naive: metric -> mean of the pick on all data.
-    corrected: the same by cross-fitting, empty if nothing can be left out. left_out: in words."""
+    """The candidate that a rule picks. naive: metric -> mean of the pick on all data. corrected:
+    the same by cross-fitting, empty if nothing can be left out. left_out: in words."""
 
-    candidate: object
+    candidate: float | str
     naive: dict[str, float]
     corrected: dict[str, float]
     left_out: str
 
 
-def choice(values: Mapping[str, pandas.DataFrame], rule: Callable[[Means], object]) -> Choice:
+def choice(values: Mapping[str, pandas.DataFrame], rule: Callable[[Means], float | str]) -> Choice:
     """The rule's pick, judged on the data that it was made on and on others.
 
     values: metric -> a row for each draw, retrained model and seed (CELL), a column for each
@@ -44,26 +44,25 @@ def choice(values: Mapping[str, pandas.DataFrame], rule: Callable[[Means], objec
     the candidate picked.
     """
     cells = next(iter(values.values())).index
-    every = numpy.ones(len(cells), dtype=bool)
-    pick = rule({metric: _means(table, every) for metric, table in values.items()})
-    naive = {metric: float(_means(table, every)[pick]) for metric, table in values.items()}
+    means = {metric: _means(table) for metric, table in values.items()}
+    pick = rule(means)
+    naive = {metric: float(means[metric][pick]) for metric in values}
     held: dict[str, list[pandas.Series]] = {metric: [] for metric in values}
     left_out, folds = _folds(cells)
     for rest, left in folds:
-        picked = rule({metric: _means(table, rest) for metric, table in values.items()})
+        picked = rule({metric: _means(table[rest]) for metric, table in values.items()})
         for metric, table in values.items():
             held[metric].append(table.loc[left, picked])
-    corrected = {
-        metric: float(pandas.concat(parts).groupby(level=DRAW).mean().mean())
-        for metric, parts in held.items()
-        if parts
-    }
+    corrected = {}
+    for metric, parts in held.items():
+        if parts:
+            corrected[metric] = float(_means(pandas.concat(parts)))
     return Choice(pick, naive, corrected, left_out)
 
 
-def _means(table: pandas.DataFrame, rows: ndarray) -> pandas.Series:
+def _means(table: pandas.DataFrame) -> pandas.Series:
     """Candidate -> its mean over draws of the means of each."""
-    return table[rows].groupby(level=DRAW).mean().mean()
+    return table.groupby(level=DRAW).mean().mean()
 
 
 def _folds(cells: pandas.MultiIndex) -> tuple[str, list[tuple[ndarray, ndarray]]]:
@@ -119,8 +118,7 @@ def by_cell(models: pandas.DataFrame, metrics: list[str]) -> dict[str, pandas.Da
 def choice_table(
     id: str, caption: str, metrics: list[str], rows: list[Row], heads: Sequence[Column] = ()
 ) -> Table:
-    """A table of choices: each metric as it is and corrected. heads: of
-    columns in front."""
+    """A table of choices: each metric as it is and corrected. heads: of columns in front."""
     columns = list(heads)
     for metric in metrics:
         title = _TITLES[metric]
@@ -132,9 +130,9 @@ def choice_table(
     return Table(id, caption, columns, rows)
 
 
-def choice_row(label: str, picked: Choice, results, first: Sequence[Cell] = ()) -> Row:
-    """A choice as a row of that table. first: cells in front."""
-    cells = list(first)
+def choice_row(label: str, picked: Choice, results, leading: Sequence[Cell] = ()) -> Row:
+    """A choice as a row of that table. leading: cells in front."""
+    cells = list(leading)
     for metric, naive in picked.naive.items():
         for value in (naive, picked.corrected.get(metric)):
             digits = results.metrics[metric].digits

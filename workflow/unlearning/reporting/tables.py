@@ -36,14 +36,14 @@ class Column:
 
     @property
     def arrow(self) -> str:
-        """What is better, as a sign."""
+        """The better direction, as a sign."""
         return ARROWS[self.better]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """value: what sorting uses. text: the number in words. spread: its deviation, with its sign.
-    note: what stands below it in small. good: whether it is set off."""
+    """value: for sorting. text: the number in words. spread: its deviation, with its sign. note:
+    small print below it. good: whether it is highlighted."""
 
     text: str = "–"
     value: float | str | None = None
@@ -76,7 +76,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """id: within the page. head: of the first column, where labels stand."""
+    """id: within the page. head: of the first column, which has the labels."""
 
     id: str
     caption: str
@@ -95,22 +95,25 @@ class Table:
         they print alike. None where neither direction is better or there is one row alone."""
         best = set()
         for index, column in enumerate(self.columns):
-            values = {
-                number: row.cells[index]
-                for number, row in enumerate(self.rows)
-                if not row.reference and isinstance(row.cells[index].value, int | float)
-            }
-            if len(values) > 1 and column.better:
-                sign = {"higher": -1, "lower": 1, "zero": 1}[column.better]
-                size = abs if column.better == "zero" else float
-                top = min(values.values(), key=lambda cell: sign * size(cell.value))
-                best |= {(n, index) for n, cell in values.items() if cell.text == top.text}
+            if not column.better:
+                continue
+            scores: dict[int, float] = {}
+            for number, row in enumerate(self.rows):
+                value = row.cells[index].value
+                if not row.reference and isinstance(value, int | float):
+                    scores[number] = goodness(value, column.better)
+            if len(scores) < 2:
+                continue
+            top = self.rows[max(scores, key=scores.__getitem__)].cells[index]
+            best |= {(n, index) for n in scores if self.rows[n].cells[index].text == top.text}
         return best
 
     def for_papers(self) -> "Table":
-        """Without the columns that the page hides at first, of which the CSV files know."""
+        """Without the columns that the page hides at first; the CSV files have them."""
         visible = [index for index, column in enumerate(self.columns) if not column.part]
-        rows = [replace(row, cells=[row.cells[index] for index in visible]) for row in self.rows]
+        rows = []
+        for row in self.rows:
+            rows.append(replace(row, cells=[row.cells[index] for index in visible]))
         return replace(self, columns=[self.columns[index] for index in visible], rows=rows)
 
     def markdown(self) -> str:
@@ -121,11 +124,10 @@ class Table:
         lines = [heads, rules]
         best = table.best()
         for number, row in enumerate(table.rows):
-            cells = [
-                f"**{cell.plain}**" if (number, index) in best else cell.plain
-                for index, cell in enumerate(row.cells)
-            ]
-            lines.append([_name(row), *cells])
+            line = [_name(row)]
+            for index, cell in enumerate(row.cells):
+                line.append(f"**{cell.plain}**" if (number, index) in best else cell.plain)
+            lines.append(line)
         text = "\n".join("| " + " | ".join(map(_piped, line)) + " |" for line in lines)
         return f"{self.caption}\n\n{text}\n"
 
@@ -136,11 +138,11 @@ class Table:
         for number, row in enumerate(table.rows):
             if number and table.rows[number - 1].reference and not row.reference:
                 body.append(r"\midrule")
-            cells = [
-                rf"\textbf{{{latex(cell.plain)}}}" if (number, index) in best else latex(cell.plain)
-                for index, cell in enumerate(row.cells)
-            ]
-            body.append(" & ".join([latex(_name(row)), *cells]) + r" \\")
+            line = [latex(_name(row))]
+            for index, cell in enumerate(row.cells):
+                text = latex(cell.plain)
+                line.append(rf"\textbf{{{text}}}" if (number, index) in best else text)
+            body.append(" & ".join(line) + r" \\")
         titles = [f"{column.title} {column.arrow}".strip() for column in table.columns]
         heads = " & ".join(map(latex, (self.head, *titles))) + r" \\"
         sides = "".join("r" if column.number else "l" for column in table.columns)
@@ -178,6 +180,11 @@ def latex(text: str) -> str:
     """Text with what LaTeX reads as commands escaped; signs as mathematics."""
     text = text.replace("₁₀", "\0")
     return "".join(_LATEX.get("₁₀" if c == "\0" else c, c) for c in text)
+
+
+def goodness(value: float, better: str) -> float:
+    """A value turned so that more is better. better: higher, lower or zero, as of a Column."""
+    return {"higher": value, "lower": -value, "zero": -abs(value)}[better]
 
 
 def number(metric: str, spread: Spread | None, declared: Metric, **more) -> Cell:
@@ -218,12 +225,12 @@ _COUNTS = {
 
 
 def counts(unit: str) -> Column:
-    """Head of the column that says how many runs a mean is of."""
+    """Head of the column with the number of runs that a mean is of."""
     return _COUNTS[unit]
 
 
 def count(runs: pandas.DataFrame, unit: str) -> Cell:
-    """How many runs a mean is of. runs: a row of the frame for each."""
+    """The number of runs that a mean is of. runs: a row of the frame for each."""
     n, draws = len(runs), runs["draw"].nunique()
     if unit == SEED:
         return Cell(str(n), n)

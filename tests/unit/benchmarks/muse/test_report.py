@@ -175,7 +175,7 @@ def test_published_numbers_stand_beside_the_same_model_corpus_method_and_values_
     assert row.cells[index].note == "published 47.09 (-0.1, inside)"
     news.config["unlearn"]["lr"] = 2.0e-5  # the card's was 1e-5; open-unlearning states none
     cells = compared(published, results_of(news, rows, "muse", "muse"))
-    assert not any(cell.stated for cell in cells)
+    assert not any(cell.hyper_stated for cell in cells)
 
 
 def test_a_miniature_has_no_published_numbers(experiment, tmp_path):

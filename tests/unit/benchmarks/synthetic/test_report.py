@@ -79,8 +79,8 @@ def test_labels_hold_the_values_that_tell_runs_of_a_job_apart(results):
     divergence = results.variants["divergence, α = 1"]
     assert [*divergence] == ["GA", "NPO β=0.1", "NPO β=1"]
     assert divergence["NPO β=0.1"].note == "β=0.1, lr 0.1"
-    assert results.places["divergence"] == ["divergence, α = 1"]
-    assert results.splits == [split for splits in results.places.values() for split in splits]
+    assert results.judged_splits["divergence"] == ["divergence, α = 1"]
+    assert results.splits == sum(results.judged_splits.values(), [])
 
 
 def test_settings_in_words():

@@ -7,7 +7,7 @@ from unlearning.reporting.setup import models, recipe
 
 
 def read(experiment) -> Results:
-    """Everything; UserError if the target or the first retrained model is missing.
+    """All results; UserError if the target or the first retrained model is missing.
 
     The target and the retrained models are those of the forget run, for later requests too.
     """
@@ -17,37 +17,38 @@ def read(experiment) -> Results:
 
 
 class MuseComparison(Comparison):
-    """PrivLeak: mean over the retrained models. Further retrained models are judged by the first
-    one, which has no judge but the published one."""
+    """PrivLeak: mean over the retrained models. Further retrained models are compared with the
+    first one, which is compared with the published one alone."""
 
     def model(self, model: Evaluation) -> Compared:
-        """Of the target or an unlearned model."""
-        return self._leak(model.metrics, list(self.others))
+        """PrivLeak of the target or of an unlearned model."""
+        return self._leak(model.metrics, list(self.baselines))
 
     def retrained(self, model: Evaluation) -> Compared:
-        """Of a retrained model."""
-        first = next(iter(self.others))
-        return self._leak(model.metrics, [] if model.run == first else [first])
+        """PrivLeak of a retrained model."""
+        main_run = next(iter(self.baselines))
+        return self._leak(model.metrics, [] if model.run == main_run else [main_run])
 
     def point(self, point: dict, name: str) -> Compared:
         """A point holds all metrics that need no second model."""
-        return point["metrics"] | self._leak(point["metrics"], list(self.others))
+        return point["metrics"] | self._leak(point["metrics"], list(self.baselines))
 
     def _leak(self, metrics: dict[str, float], runs: list[str]) -> Compared:
-        auc, found = metrics["min_k_auc"], Compared()
-        leaks = {run: privleak(auc, self.others[run].metrics["min_k_auc"]) for run in runs}
+        auc, compared = metrics["min_k_auc"], Compared()
+        leaks = {run: privleak(auc, self.baselines[run].metrics["min_k_auc"]) for run in runs}
         if leaks:
-            found["privleak"] = sum(leaks.values()) / len(leaks)
+            compared["privleak"] = sum(leaks.values()) / len(leaks)
         if len(leaks) > 1:
-            found |= {("privleak", run): leak for run, leak in leaks.items()}
+            for run, leak in leaks.items():
+                compared["privleak", run] = leak
         published = PUBLISHED_AUC.get(self.experiment.config["data"].get("corpus"))
         if published is not None:
-            found["privleak_published"] = privleak(auc, published)
-        return found
+            compared["privleak_published"] = privleak(auc, published)
+        return compared
 
 
 def lead(experiment) -> str:
-    """What was run, in words."""
+    """The experiment in words."""
     config = experiment.config
     corpus = config["data"].get("corpus") or config["data"].get("data_dir")
     data = f"MUSE {corpus}" if corpus else "generated news of the mini world"

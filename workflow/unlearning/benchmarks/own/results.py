@@ -16,57 +16,58 @@ class OwnReader(Reader):
 
 
 def read(experiment) -> Results:
-    """Everything; UserError if the target's evaluation is missing. No claim is about your data."""
+    """All results; UserError if the target's evaluation is missing. No claim is about your data."""
     results = OwnReader(experiment, OwnComparison).read(METRICS)
-    results.places.clear()
+    results.judged_splits.clear()
     results.details |= {"lead": lead(experiment, results), "notes": notes(experiment, results)}
     return results
 
 
 class OwnComparison(Comparison):
-    """Means over the retrained models but the model itself."""
+    """Means over the retrained models other than the model itself."""
 
     def model(self, model: Evaluation) -> Compared:
-        """Of any model."""
-        others = {run: other for run, other in self.others.items() if run != model.run}
+        """Forget quality and membership of any model."""
+        baselines = {run: b for run, b in self.baselines.items() if run != model.run}
+        compared = self._quality(tested(model.rows["forget"]), baselines)
         attacks = self.experiment.config["evaluation"]["membership"]
-        leaks = [against_retrained(model.rows, other.rows, attacks) for other in others.values()]
-        found = self._quality(tested(model.rows["forget"]), others)
-        for name in dict.fromkeys(name for leak in leaks for name in leak):
-            values = [leak[name] for leak in leaks if name in leak]
-            found[name] = sum(values) / len(values)
-        return found
+        leaks: dict[str, list[float]] = {}  # metric -> beside each retrained model
+        for baseline in baselines.values():
+            for name, value in against_retrained(model.rows, baseline.rows, attacks).items():
+                leaks.setdefault(name, []).append(value)
+        for name, values in leaks.items():
+            compared[name] = sum(values) / len(values)
+        return compared
 
     retrained = model
 
     def point(self, point: dict, name: str) -> Compared:
         """A point's metrics, with forget quality where there are retrained models."""
-        return point["metrics"] | self._quality(point["tested"], self.others)
+        return point["metrics"] | self._quality(point["tested"], self.baselines)
 
-    def _quality(self, values: list[float], others: dict[str, Evaluation]) -> Compared:
-        if not others:
+    def _quality(self, values: list[float], baselines: dict[str, Evaluation]) -> Compared:
+        if not baselines:
             return {}
         logs: Compared = {}
-        for run, other in others.items():
-            test = compare(numpy.array(values), numpy.array(tested(other.rows["forget"])))
+        for run, baseline in baselines.items():
+            test = compare(numpy.array(values), numpy.array(tested(baseline.rows["forget"])))
             logs["log10_forget_quality", run] = test.log10_p
         mean = sum(logs.values()) / len(logs)
-        each = logs if len(logs) > 1 else {}
-        return {"forget_quality": 10**mean, "log10_forget_quality": mean, **each}
+        compared: Compared = {"forget_quality": 10**mean, "log10_forget_quality": mean}
+        return compared | logs if len(logs) > 1 else compared
 
 
 def lead(experiment, results: Results) -> str:
-    """What was run, in words."""
+    """The experiment in words."""
     config = experiment.config
-    rows = [
-        f"{SETS[name].lower()} set {count}"
-        for name, count in results.sizes["forget"].items()
-        if name in SETS
-    ]
+    rows = []
+    for name, count in results.sizes["forget"].items():
+        if name in SETS:
+            rows.append(f"{SETS[name].lower()} set {count}")
     target = ""
     if config["target"] is None:
-        made = "the base fine-tuned on the rows to forget and to keep"
-        target = f"; the target is {made if experiment.fine_tunes else 'that model as it is'}"
+        fine_tuned = "the base fine-tuned on the rows to forget and to keep"
+        target = f"; the target is {fine_tuned if experiment.fine_tunes else 'that model as it is'}"
     return (
         f"{', '.join(experiment.methods)} on {config['data']['name']} ({', '.join(rows)} rows "
         f"evaluated). {models(config)}{target}. Shared recipe: {recipe(config['unlearn'])}."

@@ -22,11 +22,11 @@ def read(experiment: SyntheticExperiment) -> Results:
     if there is not one."""
     rows, missing, records = [], [], []
     variants: dict[str, dict[str, Variant]] = {}
-    places: dict[str | None, list[str]] = {study: [] for study in experiment.studies}
+    judged_splits: dict[str | None, list[str]] = {study: [] for study in experiment.studies}
     for job in experiment.jobs():
         split = f"{job.study}, {setting_title(job.setting)}"
-        if split not in places[job.study]:
-            places[job.study].append(split)
+        if split not in judged_splits[job.study]:
+            judged_splits[job.study].append(split)
         path = experiment.curves(job)
         if not path.is_file():
             missing.append(path)
@@ -38,12 +38,12 @@ def read(experiment: SyntheticExperiment) -> Results:
             method, hyper, curves = entry["method"], entry["hyper"], entry["curves"]
             defaults = {key: h.default for key, h in study_hyper(job.study, method).items()}
             variant = path_id(hyper)
-            note = stated(hyper)
+            note = hyper_text(hyper)
             variants.setdefault(split, {})[label] = Variant(
                 method, variant, label, hyper, {**defaults, **hyper}, note
             )
             collapsed = entry.get("collapsed") is not None
-            # a seed draws the data and the model of a job anew, too
+            # each seed of a job has data and a model of its own: it is a draw as well
             run = f"{path.parent.name}/{label}"
             key = (split, method, variant, label, job.seed, job.seed, run)
             steps = curves["step"]
@@ -61,7 +61,8 @@ def read(experiment: SyntheticExperiment) -> Results:
             f"no curves under {experiment.layout.root}: run the workflow, at least one job of it"
         )
     details = {"lead": LEAD, "notes": [], "evaluated": len(records), "records": records}
-    return Results(experiment, tidy(rows), METRICS, variants, places, missing, details=details)
+    frame = tidy(rows)
+    return Results(experiment, frame, METRICS, variants, judged_splits, missing, details=details)
 
 
 def setting_title(setting: str) -> str:
@@ -72,15 +73,20 @@ def setting_title(setting: str) -> str:
 
 def _labels(entries: list[dict]) -> list[str]:
     """The method, with the values in which it differs from its other runs of the job."""
+    variants: dict[str, list[dict]] = {}  # method -> hyper-parameters of its runs
+    for entry in entries:
+        variants.setdefault(entry["method"], []).append(entry["hyper"])
     labels = []
     for entry in entries:
-        alike = [other["hyper"] for other in entries if other["method"] == entry["method"]]
-        varied = {k: v for k, v in entry["hyper"].items() if any(o.get(k) != v for o in alike)}
+        varied = {}
+        for name, value in entry["hyper"].items():
+            if any(hyper.get(name) != value for hyper in variants[entry["method"]]):
+                varied[name] = value
         labels.append(model_label(entry["method"], varied))
     return labels
 
 
-def stated(hyper: dict) -> str:
-    """The values that the config states: β=1, lr 0.005."""
+def hyper_text(hyper: dict) -> str:
+    """Hyper-parameters in words: β=1, lr 0.005."""
     names = {"beta": "β=", "gamma": "γ=", "lr": "lr "}
     return ", ".join(f"{names.get(k, f'{k}=')}{compact(v)}" for k, v in hyper.items())

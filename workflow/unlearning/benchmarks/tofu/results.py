@@ -33,7 +33,7 @@ FEWEST = 5  # points of a curve that can tell a line from a logarithm: both have
 
 
 def read(experiment) -> Results:
-    """Everything; UserError if the target or the first retrained model is missing."""
+    """All results; UserError if the target or the first retrained model is missing."""
     results = Reader(experiment, TofuComparison).read(METRICS)
     results.details |= {"lead": lead(experiment, results), "notes": notes(results)}
     return results
@@ -54,14 +54,13 @@ class TofuComparison(Comparison):
         details: dict[str, Any],
     ):
         super().__init__(experiment, split, target, retrained, details)
-        chosen = experiment.config["evaluation"]
-        self.formulas, self.attacks = chosen["variant"], chosen["membership"]
+        settings = experiment.config["evaluation"]
+        self.formulas, self.attacks = settings["variant"], settings["membership"]
         forget = target.rows["forget"]
         self.strata, self.weights = strata(forget), WeightReader(experiment, forget)
         # a log of open-unlearning's is compared by the ratios that it holds, as there
-        self.logged = any(
-            open_unlearning.RATIOS in model.rows["forget"] for model in retrained.values()
-        )
+        forget_sets = [model.rows["forget"] for model in retrained.values()]
+        self.logged = any(open_unlearning.RATIOS in rows for rows in forget_sets)
         self.ratios = {run: self._ratio(model.rows) for run, model in retrained.items()}
         sizes = {name: len(rows) for name, rows in self.strata.items()}
         details.setdefault("strata", {})[split] = sizes
@@ -70,7 +69,7 @@ class TofuComparison(Comparison):
 
     def model(self, model: Evaluation) -> Compared:
         """Forget quality and membership; UserError for other questions."""
-        runs = list(self.others)
+        runs = list(self.baselines)
         ratios = self.details.setdefault("log_truth_ratios", {})
         pair = (self._ratio(model.rows), self.ratios[runs[0]])
         ratios.setdefault((self.split, model.run), pair)  # those of the first draw that is read
@@ -78,8 +77,8 @@ class TofuComparison(Comparison):
 
     def retrained(self, model: Evaluation) -> Compared:
         """Of a further retrained model against the first: the noise floor."""
-        first = next(iter(self.others))
-        return {} if model.run == first else self._against(model, [first])
+        main_run = next(iter(self.baselines))
+        return {} if model.run == main_run else self._against(model, [main_run])
 
     def point(self, point: dict, name: str) -> Compared:
         """All metrics of a point of a trajectory; of forget quality it holds log x alone."""
@@ -91,11 +90,11 @@ class TofuComparison(Comparison):
                 "the file and run again"
             )
         ratio = asarray(log_ratio, dtype=float)
-        quality = self._quality(exp(-ratio) if self.logged else ratio, list(self.others))
+        quality = self._quality(exp(-ratio) if self.logged else ratio, list(self.baselines))
         return quality | metrics_in(point, self.formulas)
 
     def unlearned(self, cell: UnlearnRun, record: dict, model: Evaluation) -> dict[str, float]:
-        """Gradient weights and the divergence of a run, where its loss and recipe tell them."""
+        """Gradient weights and divergence of a run, where its loss and recipe have them."""
         course = self.weights.trajectory(cell, record, model.rows["forget"])
         if course:
             self.details["weights"].append(course)
@@ -107,17 +106,18 @@ class TofuComparison(Comparison):
         return metrics
 
     def collapsed(self, metrics: dict[str, float]) -> bool:
-        """A model without utility; a retrained model's log need not know its utility."""
+        """A model without utility; a retrained model's log may lack its utility."""
         return metrics.get("model_utility", 1.0) < COLLAPSED_UTILITY
 
     def _against(self, model: Evaluation, runs: list[str]) -> Compared:
+        membership = []
         for run in runs:
-            pair = (model.rows["forget"], self.others[run].rows["forget"])
-            check_same_rows(*pair, (model.run, run))
-        membership = [
-            against_retrained(model.rows, self.others[run].rows, self.attacks) for run in runs
-        ]
-        return self._quality(self._ratio(model.rows), runs) | mean_of(membership)
+            rows = self.baselines[run].rows
+            check_same_rows(model.rows["forget"], rows["forget"], (model.run, run))
+            membership.append(against_retrained(model.rows, rows, self.attacks))
+        compared = self._quality(self._ratio(model.rows), runs)
+        compared.update(mean_of(membership).items())
+        return compared
 
     def _ratio(self, sets: dict[str, dict]) -> ndarray:
         """(rows,) log x, or beside a log of open-unlearning's 1/x."""
@@ -130,20 +130,23 @@ class TofuComparison(Comparison):
     def _quality(self, log_ratio: ndarray, runs: list[str]) -> Compared:
         """Forget quality of all rows, beside each retrained model too, and of each stratum, as
         forget_quality@name."""
-        wholes = {"": slice(None), **self.strata}
-        found: Compared = {}
-        for name, rows in wholes.items():
+        subsets = {"": slice(None), **self.strata}
+        compared: Compared = {}
+        for name, rows in subsets.items():
             tests = [compare(log_ratio[rows], self.ratios[run][rows]).metrics() for run in runs]
             mean = mean_of(tests)
             mean["forget_quality"] = 10 ** mean["log10_forget_quality"]
             if self.logged:
                 del mean["truth_ratio_shift"]  # of log x, and these are 1/x
             suffix = f"@{name}" if name else ""
-            found |= {f"{k}{suffix}": v for k, v in mean.items() if f"{k}{suffix}" in METRICS}
+            for metric, value in mean.items():
+                if f"{metric}{suffix}" in METRICS:
+                    compared[f"{metric}{suffix}"] = value
             if not name and len(runs) > 1:
                 for run, test in zip(runs, tests, strict=True):
-                    found |= {(metric, run): test[metric] for metric in EACH}
-        return found
+                    for metric in EACH:
+                        compared[metric, run] = test[metric]
+        return compared
 
     def _divergence(self, cell: UnlearnRun, record: dict, end: dict) -> dict[str, float]:
         """How far the forget set's log-probability fell, and the fits of the synthetic study; those
@@ -151,20 +154,22 @@ class TofuComparison(Comparison):
         curves = divergence(self.target.rows["forget"], record, end)
         self.details.setdefault("divergence", []).append((cell, curves))
         drift = curves["drift"]
-        found = {"divergence_drift": drift[-1]}
+        metrics = {"divergence_drift": drift[-1]}
         if len(drift) >= FEWEST and min(drift[1:]) > 0:
-            fits = {key: quantity.value(curves) for key, quantity in GROWTH.items()}
-            found |= {
-                f"divergence_{k}": v for k, v in fits.items() if v is not None and k != "drift"
-            }
-        return found
+            for name, quantity in GROWTH.items():
+                value = quantity.value(curves)
+                if value is not None and name != "drift":
+                    metrics[f"divergence_{name}"] = value
+        return metrics
 
 
 def mean_of(records: list[dict[str, float]]) -> dict[str, float]:
     """Metric -> mean over the records that have it."""
-    names = dict.fromkeys(name for record in records for name in record)
-    values = {name: [r[name] for r in records if name in r] for name in names}
-    return {name: sum(found) / len(found) for name, found in values.items()}
+    values: dict[str, list[float]] = {}
+    for record in records:
+        for name, value in record.items():
+            values.setdefault(name, []).append(value)
+    return {name: sum(entries) / len(entries) for name, entries in values.items()}
 
 
 def shows_divergence(method: Method, unlearn: dict) -> bool:
@@ -197,7 +202,7 @@ def divergence(start: dict, record: dict, end: dict) -> Curves:
 
 
 def lead(experiment, results: Results) -> str:
-    """What was run, in numbers and in the field's words."""
+    """The experiment in words: variants, data, models, recipe."""
     config, cells = experiment.config, experiment.cells()
     variants, seeds = len({(c.method, c.variant) for c in cells}), len(config["unlearn"]["seeds"])
     retrained = len(experiment.retrain_runs())
@@ -211,7 +216,7 @@ def lead(experiment, results: Results) -> str:
 
 
 def notes(results: Results) -> list[str]:
-    """On what was evaluated."""
+    """How many rows of each set were evaluated."""
     rows = [f"{split}: {row_counts(sizes)}" for split, sizes in results.sizes.items()]
     return [f"Evaluated on {'; '.join(rows)}."]
 

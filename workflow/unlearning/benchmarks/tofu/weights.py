@@ -79,8 +79,8 @@ class WeightReader:
     def _reference(self, cell: UnlearnRun, reference: str) -> ndarray | None:
         """(rows,) log-probabilities under the reference model of that name.
 
-        None if the file of another reference does not exist or holds other rows: a split above
-        forget10 is measured on forget10's rows.
+        None if the file of another reference than the target does not exist or holds other rows: a
+        split above forget10 is measured on forget10's rows.
         """
         path: Path = self.experiment.reference(cell.split, cell.run, reference)
         # The target's log-probabilities are those of epoch 0; no file needs to be read.

@@ -9,7 +9,7 @@ from unlearning.reporting.results import Evaluation, Reader, Results
 from unlearning.reporting.setup import base_model, recipe
 
 # metric -> the task whose accuracy it is of, and that of the mini world
-ASKED = {
+TASK_NAMES = {
     "one_minus_bio": ("wmdp_bio", TASKS["bio"]),
     "one_minus_cyber": ("wmdp_cyber", TASKS["cyber"]),
     "mmlu": ("mmlu", TASKS["towns"]),
@@ -36,7 +36,7 @@ class WmdpReader(Reader):
 
 
 def read(experiment) -> Results:
-    """Everything; UserError if the target's accuracies are missing, or models were asked different
+    """All results; UserError if the target's accuracies are missing, or models were asked different
     questions."""
     results = WmdpReader(experiment).read(METRICS, "wmdp")
     results.details |= {"lead": lead(experiment), "notes": notes(results)}
@@ -45,15 +45,15 @@ def read(experiment) -> Results:
 
 def metrics(record: dict) -> dict[str, float]:
     """1 - accuracy on bio and cyber, and accuracy on MMLU, of a harness record."""
-    found = {}
-    for name, tasks in ASKED.items():
+    metrics = {}
+    for name, tasks in TASK_NAMES.items():
         scores = next(s for task, s in record["tasks"].items() if task in tasks)
-        found[name] = scores["accuracy"] if name == "mmlu" else 1 - scores["accuracy"]
-    return found
+        metrics[name] = scores["accuracy"] if name == "mmlu" else 1 - scores["accuracy"]
+    return metrics
 
 
 def lead(experiment) -> str:
-    """What was run, in words."""
+    """The experiment in words."""
     config = experiment.config
     mini = config["data"]["source"] == "mini-wmdp"
     data = "germs and worms of the generated mini world" if mini else "WMDP's corpora"
@@ -67,10 +67,9 @@ def lead(experiment) -> str:
 
 def notes(results: Results) -> list[str]:
     """On the questions."""
-    tasks = [
-        f"{TITLES.get(task, task)} ({task}, {count} questions)"
-        for task, count in results.documents.items()
-    ]
+    tasks = []
+    for task, count in results.documents.items():
+        tasks.append(f"{TITLES.get(task, task)} ({task}, {count} questions)")
     harness = f"lm-evaluation-harness {', '.join(results.versions)}"
     examples = results.experiment.config["harness"]["num_fewshot"]
     shots = "zero-shot" if examples == 0 else f"with {examples or 'each task’s'} examples"

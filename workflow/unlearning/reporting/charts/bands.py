@@ -1,4 +1,4 @@
-"""Curves by step: means over seeds with bands, and the fits that tell a line from a logarithm."""
+"""Curves by step: means over seeds or draws with bands, and fits of a line and a logarithm."""
 
 import altair
 import numpy
@@ -76,23 +76,21 @@ def curve_chart(
 def fitted_panel(
     title: str, curves: pandas.DataFrame, y_title: str, styles: dict[str, Style]
 ) -> Panel:
-    """A variant's curve, and a linear and a logarithmic fit to its mean over seeds."""
+    """A variant's curve, and a linear and a logarithmic fit to its mean over seeds or draws."""
     label = curves["label"].iloc[0]
     axis = "Gradient steps (dots: linear fit, dashes: logarithmic)"
     chart = curve_chart(bands(curves), y_title, {label: styles[label]}, title=axis)
     lines = fits(curves)
-    layers = [
-        altair.Chart(inline_data([line for line in lines if line["fit"] == name]))
-        .mark_line(color="#1f2933", strokeWidth=1.2, strokeDash=dash)
-        .encode(x="step:Q", y="value:Q")
-        for name, dash in _FITS.items()
-        if lines
-    ]
+    layers = []
+    for name, dash in _FITS.items() if lines else ():
+        fit = altair.Chart(inline_data([line for line in lines if line["fit"] == name]))
+        fit = fit.mark_line(color="#1f2933", strokeWidth=1.2, strokeDash=dash)
+        layers.append(fit.encode(x="step:Q", y="value:Q"))
     return Panel(title, altair.layer(chart, *layers), 200)
 
 
 def fits(curves: pandas.DataFrame) -> list[dict]:
-    """Both fits to the mean curve over seeds; none where it is too short or never changes."""
+    """Both fits to the mean curve over seeds or draws; none where it is short or never changes."""
     mean = units(curves, ["step"]).groupby("step")["value"].mean().sort_index()
     if len(mean) < 3 or mean.min() == mean.max():
         return []

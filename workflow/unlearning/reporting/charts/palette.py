@@ -18,12 +18,14 @@ from unlearning.methods.registry import FORGET_LOSSES
 from unlearning.reporting.labels import NAMES, RETRAIN, TARGET
 
 _HUES = ("#D55E00", "#E69F00", "#CC79A7", "#56B4E9", "#0072B2", "#009E73")
-_MORE_HUES = ("#332288", "#999933", "#882255", "#117733", "#AA4499", "#44AA99", "#661100")
-_MORE_HUES += ("#888888",)
+_MORE_HUES = (
+    *("#332288", "#999933", "#882255", "#117733"),
+    *("#AA4499", "#44AA99", "#661100", "#888888"),
+)
 
 
 def family(method: str) -> str:
-    """What a method's colour stands for: NPO for NPO+RT and NPO-MUSE."""
+    """The loss that a method's colour stands for: NPO for NPO+RT and NPO-MUSE."""
     return method.partition("+")[0].partition("-")[0]
 
 
@@ -48,16 +50,20 @@ def hues(count: int) -> tuple[str, ...]:
     candidates = [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in itertools.product(levels, repeat=3)]
     # neither too light for a white page nor too dark to differ from ink
     candidates = [colour for colour in candidates if 0.4 <= oklab(colour)[0] <= 0.75]
-    apart = {
-        colour: min(math.dist(oklab(colour), oklab(known)) for known in (*colours, _INK, "#ffffff"))
-        for colour in candidates
-    }
+    # greedily: the candidate whose nearest colour in use is farthest, and distances anew
+    distances = dict.fromkeys(candidates, math.inf)  # to the nearest colour in use
+    for colour in (*colours, _INK, "#ffffff"):
+        _shrink(distances, colour)
     while len(colours) < count:
-        colours.append(max(apart, key=apart.__getitem__))
-        latest = oklab(colours[-1])
-        for colour in apart:
-            apart[colour] = min(apart[colour], math.dist(oklab(colour), latest))
+        colours.append(max(distances, key=distances.__getitem__))
+        _shrink(distances, colours[-1])
     return tuple(colours[:count])
+
+
+def _shrink(distances: dict[str, float], used: str) -> None:
+    """Distances to the nearest colour in use once `used` is one of them."""
+    for colour, distance in distances.items():
+        distances[colour] = min(distance, math.dist(oklab(colour), oklab(used)))
 
 
 @cache
@@ -88,7 +94,7 @@ class Style:
 
     colour: str
     shape: str
-    dash: tuple[int, int]
+    dash: tuple[int, ...]
 
     @property
     def path(self) -> str:
@@ -107,19 +113,19 @@ def variant_styles(methods: dict[str, str]) -> dict[str, Style]:
     # the registry's first, so that a family has its colour whatever an experiment runs
     families = list(dict.fromkeys(map(family, (*FORGET_LOSSES, *methods.values()))))
     colours = dict(zip(families, hues(len(families)), strict=True))
-    found: dict[str, Style] = {}
+    styles: dict[str, Style] = {}
     alike: dict[tuple[str, str], list[str]] = {}
     for label, method in methods.items():
         alike.setdefault((family(method), method.partition("+")[2]), []).append(label)
     for (forget, retain), labels in alike.items():
-        for place, label in enumerate(labels):
-            found[label] = _style(colours[forget], retain, place, len(labels))
-    return found
+        for index, label in enumerate(labels):
+            styles[label] = _style(colours[forget], retain, index, len(labels))
+    return styles
 
 
-def _style(colour: str, retain: str, place: int, variants: int) -> Style:
+def _style(colour: str, retain: str, index: int, variants: int) -> Style:
     shape, dash = _RETAIN.get(retain, ("cross", (8, 2, 2, 2)))
-    lightness = 0.0 if variants == 1 else -0.25 + 0.7 * place / (variants - 1)
+    lightness = 0.0 if variants == 1 else -0.25 + 0.7 * index / (variants - 1)
     return Style(shade(colour, lightness), shape, dash)
 
 
@@ -130,19 +136,20 @@ def shade(colour: str, amount: float) -> str:
     return "#" + "".join(f"{round(p + (goal - p) * abs(amount)):02x}" for p in parts)
 
 
-def channels(shown: dict[str, Style], shape: bool = False) -> dict:
+def channels(styles: dict[str, Style], shape: bool = False) -> dict:
     """Altair's colour, and shape or dash, of the field `label`; equal domains merge the legend."""
-    domain = list(shown)
-    look = {} if shape else {"symbolType": "stroke", "symbolSize": 400, "symbolStrokeWidth": 2.5}
-    guide = altair.Legend(title=None, labelLimit=320, symbolOpacity=1, **look)
+    domain = list(styles)
+    stroke = {"symbolType": "stroke", "symbolSize": 400, "symbolStrokeWidth": 2.5}
+    symbol = {} if shape else stroke
+    guide = altair.Legend(title=None, labelLimit=320, symbolOpacity=1, **symbol)
 
     def channel(kind, values):
         scale = altair.Scale(domain=domain, range=values)
         return kind("label:N", scale=scale, legend=guide)
 
-    found = {"color": channel(altair.Color, [s.colour for s in shown.values()])}
+    look = {"color": channel(altair.Color, [s.colour for s in styles.values()])}
     if shape:
-        found["shape"] = channel(altair.Shape, [s.shape for s in shown.values()])
+        look["shape"] = channel(altair.Shape, [s.shape for s in styles.values()])
     else:
-        found["strokeDash"] = channel(altair.StrokeDash, [list(s.dash) for s in shown.values()])
-    return found
+        look["strokeDash"] = channel(altair.StrokeDash, [list(s.dash) for s in styles.values()])
+    return look

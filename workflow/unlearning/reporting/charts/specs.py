@@ -1,4 +1,4 @@
-"""What all figures share: theme, axes, the highlighted method, the way to page and to files."""
+"""Theme, axes and highlighting of all figures, and how they come to the page and into files."""
 
 import json
 import math
@@ -71,21 +71,24 @@ def inline_data(rows: Sequence[dict]) -> altair.Data:
 
 
 def emphasis(
-    shown: float, faded: float, alone: float | None = None, page: float | None = None
+    normal: float, faded: float, highlighted: float | None = None, page: float | None = None
 ) -> altair.OpacityValue:
-    """Opacity `shown`; once a label is chosen `alone` for its marks and `faded` for the others.
-    page: what stands for `shown` there, where a label can be chosen."""
+    """Opacity `normal`; once a label is chosen, `highlighted` for its marks and `faded` for others.
+    page: replaces `normal` on the page, where a label can be chosen."""
     conditions = [
-        {"test": f"{CHOSEN} == '' && {PAGE}", "value": shown if page is None else page},
-        {"test": f"{CHOSEN} == ''", "value": shown},
-        {"test": f"{CHOSEN} == datum.label", "value": shown if alone is None else alone},
+        {"test": f"{CHOSEN} == '' && {PAGE}", "value": normal if page is None else page},
+        {"test": f"{CHOSEN} == ''", "value": normal},
+        {
+            "test": f"{CHOSEN} == datum.label",
+            "value": normal if highlighted is None else highlighted,
+        },
     ]
     return altair.OpacityValue(faded, condition=conditions)
 
 
 def log_fq_axis(values: list[float], channel=altair.Y):
-    """log10 FQ as altair.Y or X, stretched towards 0: what forgets stands between 0 and -1.3, what
-    does not may lie hundreds of decades off. A button of the page makes the axis linear."""
+    """log10 FQ as altair.Y or X, stretched towards 0: models that forget lie between 0 and -1.3,
+    others may be hundreds of decades off. A button of the page makes the axis linear."""
     lowest = min(values, default=0)
     return channel(
         "log10_fq:Q",
@@ -113,7 +116,7 @@ def threshold(channel=altair.Y) -> altair.Chart:
 
 
 def page_spec(panel: Panel) -> dict:
-    """A panel that fills the width of its place; the page has a legend of labels of its own."""
+    """A panel as wide as its container; without the legend of labels, which the page draws."""
     size = {"width": "container", "height": panel.height}
     params = _parameters(panel.spec, True)
     return {**_without_legend(panel.spec), **size, "config": THEME, "params": params}
@@ -133,13 +136,13 @@ def _without_legend(part):
 
 def file_spec(panels: list[Panel], columns: int, width: int) -> dict:
     """Panels side by side with a legend, as a specification that any Vega-Lite tool reads."""
-    placed = [
-        {**panel.spec, "width": width, "height": panel.height, "title": panel.title}
-        for panel in panels
-    ]
+    specs = []
+    for panel in panels:
+        size = {"width": width, "height": panel.height}
+        specs.append({**panel.spec, **size, "title": panel.title})
     return {
         "$schema": f"https://vega.github.io/schema/vega-lite/{altair.SCHEMA_VERSION}.json",
-        "concat": placed,
+        "concat": specs,
         "columns": columns,
         "params": _parameters({}, False),
         "background": "white",
@@ -168,7 +171,8 @@ def figure_files(
 
 def script() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script without any dependency."""
-    return vl_convert.javascript_bundle(vl_version=VEGA_LITE)
+    names = "window.vegaEmbed=vegaEmbed; window.vega=vega; window.vegaLite=vegaLite;"
+    return vl_convert.javascript_bundle(names, vl_version=VEGA_LITE)
 
 
 def _parameters(spec: dict, page: bool) -> list[dict]:

@@ -84,8 +84,8 @@ class Judged:
 
     def record(self) -> dict:
         """As claims.json holds it."""
-        shown = ("id", "statement", "source", "metric") + (("study",) if self.claim.study else ())
-        claim = {key: getattr(self.claim, key) for key in shown}
+        keys = ["id", "statement", "source", "metric", *(["study"] if self.claim.study else [])]
+        claim = {key: getattr(self.claim, key) for key in keys}
         verdicts = {"verdict": self.verdict, "after_holm": self.corrected}
         parts = [asdict(part) for part in self.parts]
         return {**claim, "method": self.claim.of.method, **verdicts, "parts": parts}
@@ -105,22 +105,24 @@ def combined(verdicts: list[str]) -> str:
 
 def judge(claims: list[Claim], results: Results) -> list[Judged]:
     """Every claim about what this experiment studies, in the file's order."""
-    judged = [
-        Judged(claim, _parts(claim, results)) for claim in claims if claim.study in results.places
-    ]
+    judged = []
+    for claim in claims:
+        if claim.study in results.judged_splits:
+            judged.append(Judged(claim, _parts(claim, results)))
     return _holm(judged)
 
 
 def _parts(claim: Claim, results: Results) -> list[Part]:
-    """The verdicts on each split; one `not run` for a claim about what is not here."""
-    splits = results.places[claim.study]
-    here = [split for split in splits if split in claim.splits or not claim.splits]
-    parts = [part for split in here for part in _in_split(claim, split, results)]
+    """The verdicts on each split; one `not run` for a claim about splits that were not run."""
+    parts = []
+    for split in results.judged_splits[claim.study]:
+        if split in claim.splits or not claim.splits:
+            parts += _in_split(claim, split, results)
     return parts or [not_run(claim, ", ".join(claim.splits))]
 
 
 def metric_title(claim: Claim) -> str:
-    """Title of what a claim speaks of."""
+    """Title of a claim's metric."""
     return metrics_of(claim.study)[claim.metric].title
 
 
@@ -128,29 +130,32 @@ def _in_split(claim: Claim, split: str, results: Results) -> list[Part]:
     """The parts in one split; `not run` if there is nothing to judge."""
     sides = series(claim.of, claim.metric, results, split)
     if claim.than_metric is not None:
-        others = series(claim.of, claim.than_metric, results, split)
-        same = {(other.label, other.attack): replace(other, label="") for other in others}
-        pairs = [(s, same[s.label, s.attack]) for s in sides if (s.label, s.attack) in same]
-    elif claim.than is None:
-        draws = {draw for side in sides for draw in side.values}
-        value = Series("", "", {draw: {CONSTANT: claim.value} for draw in draws})
-        pairs = [(side, value) for side in sides]
+        bounds = {}
+        for bound in series(claim.of, claim.than_metric, results, split):
+            bounds[bound.label, bound.attack] = replace(bound, label="")
+        pairs = [(s, bounds[s.label, s.attack]) for s in sides if (s.label, s.attack) in bounds]
+    elif claim.value is not None:
+        constants: dict[int, dict[int | None, float]] = {}
+        for side in sides:
+            for draw in side.values:
+                constants[draw] = {CONSTANT: claim.value}
+        pairs = [(side, Series("", "", constants)) for side in sides]
     else:
-        others = series(claim.than, claim.metric, results, split)
-        pairs = [
-            (side, other)
-            for side in sides
-            for other in others
-            if comparable(claim.of, side, claim.than, other)
-        ]
+        assert claim.than is not None  # one of the three is stated
+        bounds_of_than = series(claim.than, claim.metric, results, split)
+        pairs = []
+        for side in sides:
+            for bound in bounds_of_than:
+                if comparable(claim.of, side, claim.than, bound):
+                    pairs.append((side, bound))
     unit = unit_of(results.frame)
     return [_part(claim, split, *pair, unit) for pair in pairs] or [not_run(claim, split)]
 
 
 def not_run(claim: Claim, split: str) -> Part:
-    """The verdict on what was not run here; it says where it would be."""
-    wanted = claim.of.label + (f" and {claim.than.label}" if claim.than else "")
-    reason = f"no results of {wanted} for this metric in this experiment"
+    """The verdict on models that were not run; it names the experiments that have them."""
+    models = claim.of.label + (f" and {claim.than.label}" if claim.than else "")
+    reason = f"no results of {models} for this metric in this experiment"
     methods = [side.method for side in (claim.of, claim.than) if side and not side.constant]
     if not set(methods) <= set(names()):
         reason += "; a config with that method judges it"
@@ -160,14 +165,14 @@ def not_run(claim: Claim, split: str) -> Part:
 
 
 def advice(claim: Claim) -> str:
-    """The shipped experiments that a claim is judged in: those of its kind that have its splits."""
+    """The shipped experiments that a claim is judged in: of its kind, with its splits."""
     fitting = experiments_with(claim)
     return f"{' or '.join(fitting)} is made for it" if fitting else "no shipped experiment has it"
 
 
-def _part(claim: Claim, split: str, side: Series, other: Series, unit: str) -> Part:
-    pairs = _pairs(side, other, claim)
-    constant = side.constant and other.constant
+def _part(claim: Claim, split: str, side: Series, bound: Series, unit: str) -> Part:
+    pairs = _pairs(side, bound, claim)
+    constant = side.constant and bound.constant
     seeds = 0 if constant else sum(map(len, pairs))
     if unit == DRAW:
         numbers = _over_draws(claim.scale, pairs)
@@ -178,33 +183,38 @@ def _part(claim: Claim, split: str, side: Series, other: Series, unit: str) -> P
     verdict, reason = INCONCLUSIVE, f"{n} of at least {least} {unit}s"
     if n >= least:
         verdict, reason = _decide(claim, numbers)
-    subject = (split, side.label, other.label, side.attack)
+    subject = (split, side.label, bound.label, side.attack)
     return Part(*subject, verdict, reason, numbers, seeds, max(1, len(pairs)))
 
 
-def _pairs(side: Series, other: Series, claim: Claim) -> list[list[tuple[float, float]]]:
+def _pairs(side: Series, bound: Series, claim: Claim) -> list[list[tuple[float, float]]]:
     """(value, value to compare with) of each seed of each draw; constants meet every seed."""
     pairs = []
     for draw in side.values:
-        ours, theirs = side.values[draw], other.values.get(draw, {})
-        if CONSTANT in ours:
-            ours = dict.fromkeys(theirs, ours[CONSTANT])
-        elif CONSTANT in theirs:
-            theirs = dict.fromkeys(ours, theirs[CONSTANT])
-        seeds = [seed for seed in ours if seed in theirs]
+        values, bounds = side.values[draw], bound.values.get(draw, {})
+        if CONSTANT in values:
+            values = dict.fromkeys(bounds, values[CONSTANT])
+        elif CONSTANT in bounds:
+            bounds = dict.fromkeys(values, bounds[CONSTANT])
+        seeds = [seed for seed in values if seed in bounds]
         if seeds:
-            pairs.append([(ours[s], claim.factor * theirs[s] + claim.margin) for s in seeds])
+            pairs.append([(values[s], claim.factor * bounds[s] + claim.margin) for s in seeds])
     return pairs
 
 
-def _on(scale: str, value: float) -> float:
+def _scaled(scale: str, value: float) -> float:
     if scale == "absolute":
         return abs(value)
     return math.log10(max(value, SMALLEST)) if scale == "log10" else value
 
 
-def _off(scale: str, value: float) -> float:
+def _unscaled(scale: str, value: float) -> float:
     return 10**value if scale == "log10" else value
+
+
+def _scaled_pairs(scale: str, pairs: list[tuple[float, float]]) -> numpy.ndarray:
+    """(pairs, 2): both sides on a scale."""
+    return numpy.array([(_scaled(scale, of), _scaled(scale, than)) for of, than in pairs])
 
 
 def _over_seeds(scale: str, pairs: list[tuple[float, float]], constant: bool) -> dict[str, float]:
@@ -212,7 +222,7 @@ def _over_seeds(scale: str, pairs: list[tuple[float, float]], constant: bool) ->
     side has seeds."""
     if not pairs:
         return {}
-    values = numpy.array([[_on(scale, value) for value in pair] for pair in pairs])
+    values = _scaled_pairs(scale, pairs)
     if not constant:
         return _moments(scale, values)
     numbers = _moments(scale, values[:1])
@@ -223,7 +233,7 @@ def _over_draws(scale: str, pairs: list[list[tuple[float, float]]]) -> dict[str,
     """Means, difference and interval over the means of draws; a bootstrap of draws and seeds."""
     if not pairs:
         return {}
-    draws = [numpy.array([[_on(scale, v) for v in pair] for pair in draw]) for draw in pairs]
+    draws = [_scaled_pairs(scale, draw) for draw in pairs]
     numbers = _moments(scale, numpy.array([draw.mean(axis=0) for draw in draws]))
     if len(draws) == 1:
         return numbers
@@ -239,8 +249,8 @@ def _moments(scale: str, values: numpy.ndarray) -> dict[str, float]:
     differences = values[:, 0] - values[:, 1]
     mean, n = float(differences.mean()), len(differences)
     numbers = {
-        "of": _off(scale, float(values[:, 0].mean())),
-        "than": _off(scale, float(values[:, 1].mean())),
+        "of": _unscaled(scale, float(values[:, 0].mean())),
+        "than": _unscaled(scale, float(values[:, 1].mean())),
         "difference": mean,
     }
     if n == 1:
@@ -263,27 +273,31 @@ def _decide(claim: Claim, numbers: dict) -> tuple[str, str]:
 
 def holm(p_values: list[float]) -> list[float]:
     """p-values after Holm's step-down correction, in the order given (Holm 1979)."""
-    found = [0.0] * len(p_values)
+    corrected = [0.0] * len(p_values)
     highest = 0.0
-    for place, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        highest = max(highest, min(1.0, (len(p_values) - place) * p_values[index]))
-        found[index] = highest
-    return found
+    ascending = sorted(range(len(p_values)), key=p_values.__getitem__)
+    for rank, index in enumerate(ascending):
+        # the smallest of m values counts m times, the next m - 1 times, never less than before
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = highest
+    return corrected
 
 
 def _holm(judged: list[Judged]) -> list[Judged]:
-    """The claims with corrected verdicts; the family is every part with an interval over seeds."""
-    tested = [part.numbers["p"] for j in judged for part in j.parts if "p" in part.numbers]
-    corrected = iter(holm(tested))
-    found = []
-    for one in judged:
+    """The claims with corrected verdicts; the family is every part with an interval."""
+    p_values = []
+    for item in judged:
+        p_values += [part.numbers["p"] for part in item.parts if "p" in part.numbers]
+    corrected = iter(holm(p_values))
+    after_holm = []
+    for item in judged:
         parts = []
-        for part in one.parts:
+        for part in item.parts:
             if "p" in part.numbers:
                 p = next(corrected)
                 decided = part.verdict in (SUPPORTED, REFUTED)
                 verdict = INCONCLUSIVE if decided and p >= 1 - LEVEL else part.verdict
                 part = replace(part, holm=p, corrected=verdict)
             parts.append(part)
-        found.append(Judged(one.claim, parts))
-    return found
+        after_holm.append(Judged(item.claim, parts))
+    return after_holm

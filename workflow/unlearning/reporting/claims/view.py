@@ -56,8 +56,11 @@ def predicate(claim: Claim) -> str:
     title = metric_title(claim)
     if claim.than_metric is not None:
         bound = f"{metric_title(replace(claim, metric=claim.than_metric))} of the same"
+    elif claim.value is not None:
+        bound = compact(claim.value)
     else:
-        bound = compact(claim.value) if claim.than is None else claim.than.label
+        assert claim.than is not None  # one of the three is stated
+        bound = claim.than.label
     if claim.factor != 1:
         bound = f"{compact(claim.factor)} × {bound}"
     if claim.margin != 0:

@@ -1,4 +1,4 @@
-"""A published number beside ours: the difference, and whether it lies inside our seeds' spread."""
+"""A published number beside ours: the difference, and whether it lies inside our spread."""
 
 import math
 from dataclasses import dataclass, field
@@ -7,7 +7,8 @@ from unlearning.reporting.labels import metric_text
 
 EXPLANATION = (
     "A published value lies inside our spread if it is between the smallest and the largest of our "
-    "seeds, widened by half a unit of its last printed digit. With one seed that is a single value."
+    "values, one of each seed, or of each draw where there are several, widened by half a unit of "
+    "its last printed digit. With one seed that is a single value."
 )
 
 
@@ -15,9 +16,9 @@ EXPLANATION = (
 class Source:
     """Where published numbers were published, and how they were made.
 
-    config: sections of a config, as far as the numbers depend on them; they stand beside no run
-    that has other values (made_with.py). hyper: method -> the hyper-parameters of its rows, unless
-    a row says others. n: forget split -> rows of the test of forget quality.
+    config: sections of a config, as far as the numbers depend on them; they are compared with no
+    run that has other values (made_with.py). hyper: method -> the hyper-parameters of its rows,
+    unless a row says others. n: forget split -> rows of the test of forget quality.
     """
 
     title: str
@@ -31,8 +32,8 @@ class Source:
 @dataclass(frozen=True)
 class Compared:
     """A published cell and ours. text: the value as printed. half_unit: half a unit of its last
-    printed digit. stated: whether the source states its hyper-parameters. mean, sd: ours, as in
-    the main table; seeds: our values."""
+    printed digit. hyper_stated: whether the source states its hyper-parameters. mean, sd: ours, as
+    in the main table; values: those that the mean is of, of draws or seeds."""
 
     split: str
     label: str
@@ -41,10 +42,10 @@ class Compared:
     text: str
     half_unit: float
     source: Source
-    stated: bool
+    hyper_stated: bool
     mean: float
     sd: float | None
-    seeds: list[float]
+    values: list[float]
 
     @property
     def difference(self) -> float:
@@ -53,8 +54,8 @@ class Compared:
 
     @property
     def inside(self) -> bool:
-        """Whether the published value lies inside our seeds' range."""
-        low, high = min(self.seeds) - self.half_unit, max(self.seeds) + self.half_unit
+        """Whether the published value lies inside the range of our values."""
+        low, high = min(self.values) - self.half_unit, max(self.values) + self.half_unit
         return low <= self.value <= high
 
     @property
@@ -64,7 +65,7 @@ class Compared:
 
     @property
     def note(self) -> str:
-        """What stands below our number in a table."""
+        """The remark below our number in a table."""
         where = "inside" if self.inside else "outside"
         return f"published {self.text} ({self.difference_text}, {where})"
 
@@ -81,10 +82,10 @@ class Compared:
             "metric": self.metric,
             "published": self.value,
             "source": self.source.title,
-            "hyper_stated": self.stated,
+            "hyper_stated": self.hyper_stated,
             "mean": self.mean,
             "sd": self.sd,
-            "n": len(self.seeds),
+            "n": len(self.values),
             "difference": self.difference,
             "inside_spread": self.inside,
         }

@@ -11,7 +11,7 @@ from unlearning.methods.registry import names
 from unlearning.reporting.frame import finals, spreads, units
 from unlearning.reporting.labels import NAMES, RETRAIN, TARGET, compact, scientific
 from unlearning.reporting.published.comparison import Compared, Source, half_unit
-from unlearning.reporting.published.made_with import made_alike
+from unlearning.reporting.published.made_with import same_settings
 from unlearning.reporting.results import Results
 
 _KEYS = {"method", "published_as", "source", "hyper", "note"}
@@ -40,7 +40,7 @@ class PublishedRow:
 
     @property
     def note(self) -> str:
-        """The published hyper-parameters, and what else there is to say."""
+        """The published hyper-parameters, the rows of the test and the file's remark."""
         hyper = ", ".join(f"{key} {compact(value)}" for key, value in self.hyper.items())
         rows = f"n = {self.n}" if self.n else ""
         return "; ".join(text for text in (hyper, rows, self.remark) if text)
@@ -86,7 +86,7 @@ def load_published(path: Path | None, experiment: Any) -> PublishedNumbers:
     if path is None:
         return PublishedNumbers()
     content = yaml.load(Path(path).read_text(encoding="utf-8"), yaml.CSafeLoader)
-    sources = {key: Source(**stated) for key, stated in content["sources"].items()}
+    sources = {key: Source(**entry) for key, entry in content["sources"].items()}
     models = []
     for entry in content["models"]:
         where = f"{path}: {entry['name']}, {entry['split']}"
@@ -110,22 +110,24 @@ def compared(published: PublishedNumbers, results: Results) -> list[Compared]:
     models = finals(results.frame)
     means = spreads(models, ["split", "label"])
     cells = []
-    for model in (model for model in published.models if model.same):
-        here = models[models["split"] == model.split]
-        for label, rows in here.groupby("label", sort=False):
+    for model in published.models:
+        if not model.same:
+            continue
+        of_split = models[models["split"] == model.split]
+        for label, rows in of_split.groupby("label", sort=False):
             method = rows["method"].iloc[0]
             for row in model.rows:
-                if row.method == method and _made_alike(row, model.split, label, results):
+                if row.method == method and _same_settings(row, model.split, label, results):
                     cells += _cells(row, rows, means[model.split, label])
     return cells
 
 
 def beside(cells: list[Compared]) -> dict[tuple[str, str, str], Compared]:
-    """(split, label, metric) -> what is published; of several sources the first stated."""
-    found: dict[tuple[str, str, str], Compared] = {}
+    """(split, label, metric) -> the published cell; of several sources the first in the file."""
+    by_cell: dict[tuple[str, str, str], Compared] = {}
     for cell in cells:
-        found.setdefault((cell.split, cell.label, cell.metric), cell)
-    return found
+        by_cell.setdefault((cell.split, cell.label, cell.metric), cell)
+    return by_cell
 
 
 def _is_ours(entry: dict, experiment: Any) -> bool:
@@ -137,11 +139,11 @@ def _is_ours(entry: dict, experiment: Any) -> bool:
     return last in {hub_id.rpartition("/")[2].lower() for hub_id in entry["hub_ids"]}
 
 
-def _made_alike(row: PublishedRow, split: str, label: str, results: Results) -> bool:
+def _same_settings(row: PublishedRow, split: str, label: str, results: Results) -> bool:
     """Whether a variant has the recipe and the values that a source states, as far as it does."""
-    config, referred = results.experiment.config, row.method in (TARGET, RETRAIN)
-    variant = results.variants[split][label] if not referred else None
-    if not made_alike(row.source.config, row.method, variant.stated if variant else {}, config):
+    config = results.experiment.config
+    variant = None if row.method in (TARGET, RETRAIN) else results.variants[split][label]
+    if not same_settings(row.source.config, row.method, variant.hyper if variant else {}, config):
         return False
     return variant is None or all(variant.complete.get(k) == v for k, v in row.hyper.items())
 
@@ -150,12 +152,17 @@ def _cells(row: PublishedRow, models, means) -> list[Compared]:
     split, label = models["split"].iloc[0], models["label"].iloc[0]
     cells = []
     for metric, value in row.values.items():
-        seeds = units(models[models["metric"] == metric], ["label"])["value"].tolist()
-        itself = row.method == RETRAIN and metric in TO_ITSELF
-        if seeds and not itself and not (metric == "forget_quality" and _other_rows(row, models)):
-            half, ours = half_unit(value, row.decimals(metric)), means[metric]
-            name = (split, label, metric, value, row.text(metric), half)
-            cells.append(Compared(*name, row.source, bool(row.hyper), ours.mean, ours.sd, seeds))
+        values = units(models[models["metric"] == metric], ["label"])["value"].tolist()
+        if not values:
+            continue
+        # a retrained model against itself is no measurement, p-values depend on the rows
+        if row.method == RETRAIN and metric in TO_ITSELF:
+            continue
+        if metric == "forget_quality" and _other_rows(row, models):
+            continue
+        half, ours = half_unit(value, row.decimals(metric)), means[metric]
+        cell = (split, label, metric, value, row.text(metric), half)
+        cells.append(Compared(*cell, row.source, bool(row.hyper), ours.mean, ours.sd, values))
     return cells
 
 
@@ -169,16 +176,15 @@ def _row(
     row: dict, sources: dict[str, Source], content: dict, split: str, where: str
 ) -> PublishedRow:
     where = f"{where}, {row.get('method')}"
-    allowed = _KEYS | set(content["metrics"])
-    if unknown := set(row) - allowed:
+    keys = _KEYS | set(content["metrics"])
+    if unknown := set(row) - keys:
         raise UserError(
-            f"{where}: unknown key {sorted(unknown)}. Allowed: {', '.join(sorted(allowed))}"
+            f"{where}: unknown key {sorted(unknown)}. Allowed: {', '.join(sorted(keys))}"
         )
-    for key, known in (("source", list(sources)), ("method", [*NAMES, *names()])):
-        if row.get(key) not in known:
-            raise UserError(
-                f"{where}: unknown {key} {row.get(key)!r}. Allowed: {', '.join(known[:12])} …"
-            )
+    for key, allowed_values in (("source", list(sources)), ("method", [*NAMES, *names()])):
+        if row.get(key) not in allowed_values:
+            allowed_text = ", ".join(allowed_values[:12])
+            raise UserError(f"{where}: unknown {key} {row.get(key)!r}. Allowed: {allowed_text} …")
     values = {name: row[name] for name in content["metrics"] if name in row}
     source = sources[row["source"]]
     return PublishedRow(

@@ -15,8 +15,10 @@ TITLE = "Published"
 TABLES = ("published",)
 SHOWN = ("published",)
 
-HEADER = ["split", "label", "metric", "published", "source", "hyper_stated"]
-HEADER += ["mean", "sd", "n", "difference", "inside_spread"]
+HEADER = [
+    *("split", "label", "metric", "published", "source", "hyper_stated"),
+    *("mean", "sd", "n", "difference", "inside_spread"),
+]
 BESIDE = [
     Column("split", "Split", number=False),
     Column("metric", "Metric", number=False),
@@ -29,15 +31,14 @@ BESIDE = [
 
 
 def content(report) -> Content:
-    """Empty for benchmarks that nobody has published numbers of."""
+    """Empty for benchmarks without published numbers."""
     published, metrics = report.published, report.results.metrics
     caption = f"Published numbers beside those of {report.experiment.config['experiment']}"
     rows = [Row(cell.label, _beside(cell, metrics)) for cell in report.beside]
     table = pandas.DataFrame([cell.record() for cell in report.beside], columns=HEADER)
-    models = [
-        (m, _table(number, m, published.metrics, metrics))
-        for number, m in enumerate(published.models)
-    ]
+    models = []
+    for number, model in enumerate(published.models):
+        models.append((model, _table(number, model, published.metrics, metrics)))
     return Content(
         {"published": table},
         {"published": [Table("published", caption, BESIDE, rows)]},
@@ -47,13 +48,15 @@ def content(report) -> Content:
 
 
 def _beside(cell: Compared, metrics: Mapping[str, Metric]) -> list[Cell]:
-    source = cell.source.title + ("" if cell.stated else " (hyper-parameters not stated per cell)")
+    source = cell.source.title + (
+        "" if cell.hyper_stated else " (hyper-parameters not stated per cell)"
+    )
     title, inside = metrics[cell.metric].title, "yes" if cell.inside else "no"
     return [
         Cell(cell.split, cell.split),
         Cell(title, title),
         Cell(cell.text, cell.value),
-        Cell(cell.ours, cell.mean, spread_text(cell.metric, cell.sd), f"n {len(cell.seeds)}"),
+        Cell(cell.ours, cell.mean, spread_text(cell.metric, cell.sd), f"n {len(cell.values)}"),
         Cell(cell.difference_text, cell.difference),
         Cell(inside, inside),
         Cell(source, source),
@@ -74,6 +77,6 @@ def _table(
 def _published(row: PublishedRow, names: list[str]) -> list[Cell]:
     numbers = [Cell(row.text(name), row.values.get(name)) for name in names]
     source = " – ".join(text for text in (row.source.title, row.source.url) if text)
-    words = [row.published_as, row.note or "not stated", source]
-    first, *rest = (Cell(word, word) for word in words)
-    return [first, *numbers, *rest]
+    note = row.note or "not stated"
+    published_as = Cell(row.published_as, row.published_as)
+    return [published_as, *numbers, Cell(note, note), Cell(source, source)]

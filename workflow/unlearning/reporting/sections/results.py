@@ -67,17 +67,19 @@ def main_csv(report):
     runs = models.drop_duplicates(["split", "draw", "label", "run"])
     collapsed = runs.groupby(VARIANT, sort=False)["collapsed"].sum().reset_index()
     table = table.merge(collapsed, on=VARIANT)
+    keys = ["split", "label", "metric"]
     if report.unit == DRAW:
-        keys = ["split", "label", "metric"]
         table = table.merge(_bootstraps(report), on=keys, how="left")
     published = beside(report.beside)
-    keys = list(table[["split", "label", "metric"]].itertuples(index=False, name=None))
-    for name, value in (
-        ("published", "value"),
-        ("difference", "difference"),
-        ("inside_spread", "inside"),
-    ):
-        table[name] = [getattr(published[key], value) if key in published else None for key in keys]
+    rows: list[tuple] = []
+    for split, label, metric in table[keys].itertuples(index=False, name=None):
+        number = published.get((split, label, metric))
+        if number is None:
+            rows.append((None, None, None))
+        else:
+            rows.append((number.value, number.difference, number.inside))
+    for index, name in enumerate(("published", "difference", "inside_spread")):
+        table[name] = [row[index] for row in rows]
     return table
 
 
@@ -118,8 +120,8 @@ def metric_row(report, rows, keys: Sequence[str], first: Sequence[Cell] = ()) ->
     runs = rows.drop_duplicates(["draw", "run"])
     cells.append(count(runs, report.unit))
     variant = report.results.variants.get(split, {}).get(label)
-    note = _floor(method, keys) if variant is None else (variant.note, "")
-    return Row(label, cells, method, badge(runs), note if note and note[0] else None)
+    remark = _floor(method, keys) if variant is None else (variant.note, "")
+    return Row(label, cells, method, badge(runs), remark if remark and remark[0] else None)
 
 
 def badge(runs) -> tuple[str, str] | None:

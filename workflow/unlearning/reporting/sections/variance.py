@@ -85,7 +85,8 @@ def _lines(piece: Components) -> list[list]:
 def _shares(report, split: str, parts: dict[tuple[str, str], Components]) -> Table:
     """A row for each variant; of each metric its deviation and the shares that can be told."""
     metrics = report.results.metrics
-    heads, keys = [], []
+    heads: list[Column] = []
+    keys: list[tuple[str, str | None]] = []  # metric and component of each; None: their sum
     for metric in dict.fromkeys(metric for _, metric in parts):
         pieces = [piece.variances for (_, name), piece in parts.items() if name == metric]
         names = [name for name in COMPONENTS if any(name in piece for piece in pieces)]
@@ -101,8 +102,10 @@ def _shares(report, split: str, parts: dict[tuple[str, str], Components]) -> Tab
             keys.append((metric, name))
     rows = []
     for label in dict.fromkeys(label for label, _ in parts):
-        pieces = [(parts.get((label, metric)), metric, name) for metric, name in keys]
-        rows.append(Row(label, [_cell(*piece, metrics) for piece in pieces]))
+        cells = []
+        for metric, component in keys:
+            cells.append(_cell(parts.get((label, metric)), metric, component, metrics))
+        rows.append(Row(label, cells))
     return Table(f"variance-{split}", f"Variance on {split}", heads, rows)
 
 

@@ -32,7 +32,8 @@ KINDS = {
 
 def content(report) -> Content:
     """Empty without a run on further folds."""
-    tables, figures = {}, {}
+    tables: dict[str, list[Table]] = {}
+    figures: dict[str, Figure] = {}
     for name, (prefix, title, axis) in KINDS.items():
         models = models_by_fold(finals(report.frame), prefix)
         if models.empty:

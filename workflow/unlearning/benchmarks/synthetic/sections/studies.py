@@ -41,7 +41,7 @@ def content(report) -> Content:
     figures = {}
     for study, draw in _PANELS.items():
         panels = []
-        for split in report.results.places.get(study, []):
+        for split in report.results.judged_splits.get(study, []):
             rows = trajectories[trajectories["split"] == split]
             if len(rows):
                 labels = set(rows["label"])

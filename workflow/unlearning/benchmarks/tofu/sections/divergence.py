@@ -17,9 +17,9 @@ TABLES = ("divergence",)
 SHOWN = ("divergence",)
 FIGURES = {
     "divergence": "Log-probability of the forget set by step of unlearning without a retain term "
-    "at a constant learning rate, means and one standard deviation over seeds; and of each variant "
-    "how far it fell, with a linear fit a + b t (dots) and a logarithmic one a log(1 + c t) "
-    "(dashes)."
+    "at a constant learning rate, means and one standard deviation over seeds, or over draws of "
+    "several; and of each variant how far it fell, with a linear fit a + b t (dots) and a "
+    "logarithmic one a log(1 + c t) (dashes)."
 }
 NOTE = (
     "No method without a retain term was run at a constant learning rate with evaluations on the "

@@ -1,4 +1,4 @@
-"""Forget quality against model utility: every seed, and the mean of every variant."""
+"""Forget quality against model utility: every run, and the mean of every variant."""
 
 import altair
 
@@ -17,7 +17,7 @@ from unlearning.reporting.section import Content, Figure
 
 TITLE = "Trade-off"
 FIGURES = {
-    "fq_mu": "Forget quality (log10 of the KS p-value) against model utility: seeds, their means, "
+    "fq_mu": "Forget quality (log10 of the KS p-value) against model utility: runs, their means, "
     "target and retrained models; the dashed line is 0.05."
 }
 
@@ -25,22 +25,22 @@ FIGURES = {
 def content(report) -> Content:
     """One panel for each split."""
     models = finals(report.frame)
-    panels = [
-        _panel(report, split, models[models["split"] == split]) for split in report.results.splits
-    ]
+    panels = []
+    for split in report.results.splits:
+        panels.append(_panel(report, split, models[models["split"] == split]))
     return Content(figures={"fq_mu": Figure(panels, width=420)})
 
 
 def _panel(report, split: str, models) -> Panel:
     """The retrained mark stands at the noise floor."""
     variants = models[models["label"].isin(list(report.results.variants[split]))]
-    seeds = marks(variants, RUN, ["log10_fq", "mu"])
+    runs = marks(variants, RUN, ["log10_fq", "mu"])
     means = marks(models, [], ["log10_fq", "mu"])
-    y = log_fq_axis([mark["log10_fq"] for mark in (*seeds, *means)])
+    y = log_fq_axis([mark["log10_fq"] for mark in (*runs, *means)])
     x = utility_axis()
     labels = {mark["label"] for mark in means}
     look = channels({k: v for k, v in report.styles.items() if k in labels}, shape=True)
-    small = altair.Chart(inline_data(seeds)).mark_point(size=42, filled=True)
+    small = altair.Chart(inline_data(runs)).mark_point(size=42, filled=True)
     large = altair.Chart(inline_data(means)).mark_point(
         size=190, filled=True, stroke="white", strokeWidth=1.2
     )

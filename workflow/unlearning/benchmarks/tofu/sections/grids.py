@@ -39,13 +39,15 @@ def content(report) -> Content:
     models = finals(report.frame)
     panels, lines, rows_of_choices = [], [], []
     for split in report.results.splits:
-        here = models[models["split"] == split]
+        models_of_split = models[models["split"] == split]
         frame = report.frame[report.frame["split"] == split]
-        for grid in grids(report.results, split, here):
+        for grid in grids(report.results, split, models_of_split):
             names = [variant.label for variant in grid.variants]
-            rows = here[here["label"].isin(names)]
-            one = len(grid.axes) == 1
-            panels += _over_one(report, grid, rows) if one else _heat_maps(grid, rows)
+            rows = models_of_split[models_of_split["label"].isin(names)]
+            if len(grid.axes) == 1:
+                panels += _over_one(report, grid, rows)
+            else:
+                panels += _heat_maps(grid, rows)
             picked = choice(by_cell(frame[frame["label"].isin(names)], [QUALITY, UTILITY]), best)
             numbers = [picked.naive.get(key) for key in (QUALITY, UTILITY)]
             numbers += [picked.corrected.get(key) for key in (QUALITY, UTILITY)]
@@ -55,31 +57,31 @@ def content(report) -> Content:
     header = ["split", "method", "axes", "variants", "chosen", "naive_log10_fq", "naive_utility"]
     header += ["corrected_log10_fq", "corrected_utility", "left_out"]
     table = pandas.DataFrame(lines, columns=header)
-    shown = choice_table("tuned", "Chosen by the rule", [QUALITY, UTILITY], rows_of_choices)
+    tuned = choice_table("tuned", "Chosen by the rule", [QUALITY, UTILITY], rows_of_choices)
     figure = Figure(panels, note="" if panels else NOTE)
     return Content(
         {"grids": table},
-        {"tuned": [shown] if panels else []},
+        {"tuned": [tuned] if panels else []},
         {"grids": figure},
         words={"rule": RULE},
         empty=not panels,
     )
 
 
-def _placed(grid: Grid, found: list[dict]) -> list[dict]:
-    """Marks with the values of the grid's axes."""
-    values = {v.label: [v.stated[axis] for axis in grid.axes] for v in grid.variants}
-    return [
-        mark | {f"axis{place}": value for place, value in enumerate(values[mark["label"]])}
-        for mark in found
-    ]
+def _marks(grid: Grid, rows: pandas.DataFrame, by: list[str]) -> list[dict]:
+    """Marks with the values of the grid's axes: axis0, axis1, …"""
+    hyper = {variant.label: variant.hyper for variant in grid.variants}
+    points = []
+    for mark in marks(rows, by, ["log10_fq", "mu"]):
+        values = hyper[mark["label"]]
+        points.append(mark | {f"axis{n}": values[axis] for n, axis in enumerate(grid.axes)})
+    return points
 
 
 def _over_one(report, grid: Grid, rows) -> list[Panel]:
     name = TITLES.get(grid.axes[0], grid.axes[0])
     colour = report.styles[grid.variants[0].label].colour
-    seeds = _placed(grid, marks(rows, RUN, ["log10_fq", "mu"]))
-    means = _placed(grid, marks(rows, [], ["log10_fq", "mu"]))
+    seeds, means = _marks(grid, rows, RUN), _marks(grid, rows, [])
     x = altair.X("axis0:Q", title=name)
     quality = log_fq_axis([mark["log10_fq"] for mark in seeds])
     utility = altair.Y("mu:Q", title="Model utility", scale=altair.Scale(zero=True))
@@ -104,35 +106,33 @@ def _over_one(report, grid: Grid, rows) -> list[Panel]:
 
 
 def _heat_maps(grid: Grid, rows) -> list[Panel]:
-    found = _placed(grid, marks(rows, [], ["log10_fq", "mu"]))
-    found = [mark | {"chosen": mark["label"] == grid.tuned} for mark in found]
-    others = [f"axis{place}" for place in range(2, len(grid.axes))]
+    means = [mark | {"chosen": mark["label"] == grid.tuned} for mark in _marks(grid, rows, [])]
     fields = (("log10_fq", "log10 forget quality"), ("mu", "model utility"))
+    # a pair of maps for each combination of the axes beyond the first two
+    maps: dict[tuple, list[dict]] = {}
+    for mark in means:
+        values = tuple(mark[f"axis{n}"] for n in range(2, len(grid.axes)))
+        maps.setdefault(values, []).append(mark)
     panels = []
-    rest = sorted({tuple(mark[name] for name in others) for mark in found})
-    for values, (field, title) in itertools.product(rest, fields):
-        here = [mark for mark in found if tuple(mark[name] for name in others) == values]
+    for values, (field, title) in itertools.product(sorted(maps), fields):
         names = [TITLES.get(axis, axis) for axis in grid.axes[2:]]
         fixed = [f"{name} {compact(value)}" for name, value in zip(names, values, strict=True)]
         heading = ", ".join([grid.split, grid.method, *fixed])
-        chart = _heat_map(here, grid.axes, field, title, found)
+        chart = _heat_map(maps[values], grid.axes, field, title, means)
         panels.append(Panel(f"{heading}: {title}", chart, height=230))
     return panels
 
 
-def _heat_map(here: list[dict], axes: tuple[str, ...], field: str, title: str, all_marks):
+def _heat_map(
+    marks: list[dict], axes: tuple[str, ...], field: str, title: str, all_marks: list[dict]
+):
     """One scale for all maps of a grid, so that their colours compare."""
     domain = [min(m[field] for m in all_marks), max(m[field] for m in all_marks)]
-    x, y = (
-        kind(
-            f"axis{place}:O",
-            title=TITLES.get(axis, axis),
-            sort="ascending",
-            axis=altair.Axis(labelAngle=0),
-        )
-        for kind, place, axis in ((altair.X, 0, axes[0]), (altair.Y, 1, axes[1]))
-    )
-    base = altair.Chart(inline_data(here)).encode(x=x, y=y)
+    guide = altair.Axis(labelAngle=0)
+    names = [TITLES.get(axis, axis) for axis in axes]
+    x = altair.X("axis0:O", title=names[0], sort="ascending", axis=guide)
+    y = altair.Y("axis1:O", title=names[1], sort="ascending", axis=guide)
+    base = altair.Chart(inline_data(marks)).encode(x=x, y=y)
     middle = domain[0] + 0.6 * (domain[1] - domain[0])
     dark = {"test": f"datum.{field} < {middle}", "value": "white"}
     return altair.layer(

@@ -7,7 +7,6 @@ import pandas
 from scipy.stats import kendalltau, kstwo, spearmanr
 
 from unlearning.benchmarks.tofu.forget_quality import SMALLEST, compare
-from unlearning.evaluation.metrics import Metric
 from unlearning.reporting.charts.bands import short
 from unlearning.reporting.charts.palette import channels
 from unlearning.reporting.charts.specs import (
@@ -22,7 +21,7 @@ from unlearning.reporting.frame import finals
 from unlearning.reporting.labels import RETRAIN, TARGET, metric_text, p_value
 from unlearning.reporting.peaks import QUALITY
 from unlearning.reporting.section import Content, Figure
-from unlearning.reporting.tables import Cell, Column, Row, Table
+from unlearning.reporting.tables import Cell, Column, Row, Table, goodness
 
 TITLE = "Limits of FQ"
 TABLES = ("rows", "agreement")
@@ -37,14 +36,10 @@ SHOWN_SIZES = (40, 400)
 PARTS = (4, 2)  # a quarter and a half of the rows
 SUBSETS = 100
 # measures of forgetting, each of the forget set or beside retrained models
-MEASURES: tuple[str, ...] = (
-    "ks_statistic",
-    "truth_ratio_shift",
-    "forget_truth_ratio",
-    "forget_probability",
+MEASURES = (
+    *("ks_statistic", "truth_ratio_shift", "forget_truth_ratio", "forget_probability"),
+    *("forget_rouge", "forget_extraction_strength", "forget_exact_memorization", "privleak"),
 )
-MEASURES += ("forget_rouge", "forget_extraction_strength", "forget_exact_memorization")
-MEASURES += ("privleak",)
 
 
 def content(report) -> Content:
@@ -102,13 +97,15 @@ def _sizes(report, split: str) -> pandas.DataFrame:
         if statistic is None:
             continue
         run = models.loc[models["label"] == label, "run"].iloc[0]
-        pair = report.results.details["log_truth_ratios"][split, run]
-        rows = len(pair[0])
+        ours, theirs = report.results.details["log_truth_ratios"][split, run]
+        rows = len(ours)
         for n in sorted({*SIZES, rows}):
             log = log10_quality(statistic.mean, n)
             lines.append([split, label, statistic.mean, n, log, "effect"])
         for n in (rows // part for part in PARTS):
-            lines.append([split, label, statistic.mean, n, _of_parts(*pair, n), "part"])
+            if n < 2:  # no test of a single row
+                continue
+            lines.append([split, label, statistic.mean, n, _of_parts(ours, theirs, n), "part"])
     header = ["split", "label", "ks_statistic", "n", "log10_forget_quality", "source"]
     return pandas.DataFrame(lines, columns=header)
 
@@ -182,17 +179,13 @@ def _agreement(report, split: str) -> pandas.DataFrame:
     for metric in MEASURES:
         both = [m for m in means.values() if metric in m and QUALITY in m]
         quality = [m[QUALITY].mean for m in both]
-        measure = [_goodness(m[metric].mean, report.results.metrics[metric]) for m in both]
+        better = report.results.metrics[metric].better
+        measure = [goodness(m[metric].mean, better) for m in both]
         if len(set(quality)) < 3 or len(set(measure)) < 3:
             continue
         ranks = spearmanr(quality, measure).statistic, kendalltau(quality, measure).statistic
         lines.append([split, metric, *map(float, ranks), len(both)])
     return pandas.DataFrame(lines, columns=["split", "metric", "spearman", "kendall", "variants"])
-
-
-def _goodness(value: float, metric: Metric) -> float:
-    """A value turned so that more is better."""
-    return {"higher": value, "lower": -value, "zero": -abs(value)}[metric.better]
 
 
 def _agreement_table(report, split: str, agreement: pandas.DataFrame) -> Table:

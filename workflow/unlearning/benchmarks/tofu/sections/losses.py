@@ -11,29 +11,29 @@ from unlearning.reporting.labels import model_label, run_title
 from unlearning.reporting.section import Content, Figure
 
 TITLE = "Losses"
-FIGURES = {"losses": "Training loss by step of unlearning, a line for each of the first seeds."}
+FIGURES = {"losses": "Training loss by step of unlearning, a line for each of the first runs."}
 NOTE = "No unlearning run has been evaluated yet."
-MOST_SEEDS = 5
+MOST_RUNS = 5
 MOST_STEPS = 120  # of a run on the page; longer ones are thinned evenly
 
 
 def content(report) -> Content:
-    """Seeds are lines. Scales differ: losses of methods do not compare."""
+    """Runs are lines. Scales differ: losses of different methods do not compare."""
     runs: dict[tuple[str, str], list[dict]] = {}
     drawn: Counter[tuple[str, str]] = Counter()
     for cell, losses in report.results.details["losses"]:
         label = model_label(cell.method, dict(cell.hyper))
         drawn[cell.split, label] += 1
-        if drawn[cell.split, label] > MOST_SEEDS:
+        if drawn[cell.split, label] > MOST_RUNS:
             continue
         lines = runs.setdefault((cell.split, label), [])
         seed = run_title(cell.draw, cell.seed)
         lines += [{"step": n, "loss": short(v), "seed": seed} for n, v in thinned(losses)]
     several = len(report.results.splits) > 1
-    panels = [
-        Panel(f"{split}: {label}" if several else label, _chart(lines, report.styles[label]), 130)
-        for (split, label), lines in runs.items()
-    ]
+    panels = []
+    for (split, label), lines in runs.items():
+        title = f"{split}: {label}" if several else label
+        panels.append(Panel(title, _chart(lines, report.styles[label]), 130))
     figure = Figure(panels, "small", columns=4, width=200, note="" if panels else NOTE)
     return Content(figures={"losses": figure}, empty=not panels)
 
@@ -44,7 +44,11 @@ def thinned(values: list[float | None], most: int = MOST_STEPS) -> list[tuple[in
     steps = [*range(0, len(values), stride)]
     if values and steps[-1] != len(values) - 1:
         steps.append(len(values) - 1)
-    return [(step + 1, values[step]) for step in steps if values[step] is not None]
+    points = []
+    for step in steps:
+        if (value := values[step]) is not None:
+            points.append((step + 1, value))
+    return points
 
 
 def _chart(lines: list[dict], style: Style):

@@ -23,8 +23,9 @@ TITLE = "Peaks"
 TABLES = ("peaks", "peak_choice")
 SHOWN = ("peak_choice",)
 FIGURES = {
-    "peaks": "Forget quality against model utility, means over seeds: open marks at the epoch of a "
-    "variant's peak forget quality, as the NPO paper takes it, filled marks at the last epoch."
+    "peaks": "Forget quality against model utility, means over seeds, or over draws of several: "
+    "open marks at the epoch of a variant's peak forget quality, as the NPO paper takes it, filled "
+    "marks at the last epoch."
 }
 NOTE = "Peaks need evaluations on the way: set unlearn.trajectory to the epochs to evaluate."
 _METRICS = ("forget_quality", "log10_forget_quality", "model_utility")

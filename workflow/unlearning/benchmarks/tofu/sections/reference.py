@@ -23,32 +23,32 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 
 def content(report) -> Content:
     """Two panels and a table for each split in which a method ran with several references."""
-    shown, panels = [], []
+    tables, panels = [], []
     for split in report.results.splits:
         grouped = groups(report, split)
         if grouped:
-            shown.append(_table(report, split, grouped))
+            tables.append(_table(report, split, grouped))
             panels += _panels(report, split, grouped)
     figure = Figure(panels, note="" if panels else NOTE)
-    return Content(tables={"reference": shown}, figures={"reference": figure}, empty=not panels)
+    return Content(tables={"reference": tables}, figures={"reference": figure}, empty=not panels)
 
 
 def groups(report, split: str) -> dict[str, dict[str, str]]:
     """Method with its other values -> reference -> label, of what was run with other references."""
-    found: dict[str, dict[str, str]] = {}
+    labels: dict[str, dict[str, str]] = {}
     for label, variant in report.results.variants[split].items():
         if (split, label) in report.spreads:
-            hyper = dict(variant.stated)
+            hyper = dict(variant.hyper)
             reference = hyper.pop("reference", TARGET)
-            found.setdefault(model_label(variant.method, hyper), {})[reference] = label
-    return {method: given for method, given in found.items() if set(given) - {TARGET}}
+            labels.setdefault(model_label(variant.method, hyper), {})[reference] = label
+    return {method: entry for method, entry in labels.items() if set(entry) - {TARGET}}
 
 
 def _table(report, split: str, grouped: dict[str, dict[str, str]]) -> Table:
     metrics, models = report.results.metrics, report.results.models
     rows = []
-    for method, given in grouped.items():
-        for reference, label in given.items():
+    for method, labels in grouped.items():
+        for reference, label in labels.items():
             spreads = report.spreads[split, label]
             cells = [Cell(reference, reference)]
             cells += [number(key, spreads.get(key), metrics[key]) for key in METRICS]
@@ -69,8 +69,8 @@ def _panels(report, split: str, grouped: dict[str, dict[str, str]]) -> list[Pane
     keys = ["label", *RUN]
     values = models[models["split"] == split].pivot_table("value", keys, "metric", sort=False)
     marks = []
-    for method, given in grouped.items():
-        for reference, label in given.items():
+    for method, labels in grouped.items():
+        for reference, label in labels.items():
             rows: pandas.DataFrame = values.loc[[label]].reset_index()
             for seed, quality, utility in zip(
                 run_titles(rows), rows["log10_forget_quality"], rows["model_utility"], strict=True

@@ -20,7 +20,7 @@ TABLES = ("weights",)
 SHOWN = ("weights",)
 FIGURES = {
     "weights": "Gradient weights of the forget rows under NPO and SimNPO, by epoch: median, middle "
-    "half and middle 90% of rows and seeds.",
+    "half and middle 90% of rows and runs.",
     "weights_length": "Gradient weights of the forget rows against the length of the answer, each "
     "row's mean over seeds (of the first draw).",
 }
@@ -128,7 +128,7 @@ def _scatter(epochs: Epochs):
         # a row is the same question in all runs of one draw alone
         seeds = [weights for weights in runs if weights.cell.draw == runs[0].cell.draw]
         colours[f"{epoch:g}"] = _WHEN[when]
-        mean = sum(weights.values for weights in seeds) / len(seeds)
+        mean = numpy.mean([weights.values for weights in seeds], axis=0)
         for tokens, value in zip(seeds[0].tokens.tolist(), mean, strict=True):
             data.append({"tokens": tokens, "weight": short(value), "when": f"{epoch:g}"})
     scale = altair.Scale(domain=list(colours), range=list(colours.values()))
