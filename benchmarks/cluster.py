@@ -1,5 +1,4 @@
-"""Submissions and seconds of many short jobs on a real SLURM: each alone, in groups, and all of them
-in one job that runs a Snakemake of its own.
+"""Submissions and seconds of many short jobs on a real SLURM: alone, in groups, and all in one job.
 
     PYTHONPATH=workflow:tests/support python benchmarks/cluster.py --cells 8
 
@@ -64,7 +63,7 @@ def measured(cluster: Cluster, project: Project, config: dict, words: list[str])
 
 
 def in_one_job(cluster: Cluster, project: Project, config: dict) -> str:
-    """The end of a row: all cells in one job, in which Snakemake runs as on a machine of its own."""
+    """The end of a row: all cells in one job, in which Snakemake runs as on one machine."""
     local = ["snakemake", *evaluations(config), "--profile", "config/profiles/local"]
     local += ["--cores", "1", "--configfile", str(project.write(config))]
     words = ["sbatch", "--wait", "--mem", str(MEMORY), "--chdir", str(project.root)]
