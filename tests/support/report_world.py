@@ -23,6 +23,7 @@ from unlearning.reporting.charts.specs import VEGA_LITE, file_spec
 from unlearning.reporting.frame import FINAL, relearned, tidy
 from unlearning.reporting.labels import RETRAIN, TARGET, model_label
 from unlearning.reporting.results import Results, Variant
+from unlearning.reporting.section import sections
 from unlearning.stages import report
 from vl_convert import vegalite_to_svg
 
@@ -282,6 +283,19 @@ def make_report(config: dict, out: Path, published: str | None = "tofu") -> Path
 
 
 REPLACED = {"beta": 0.1, "reference": "retrain"}
+
+
+def declared_files(experiment: Experiment) -> set[str]:
+    """The files that a report of an experiment is said to write."""
+    files = {"index.html", "results.csv", "results.parquet", "claims.json"}
+    for section in sections(experiment.benchmark.name, experiment.benchmark.sections):
+        files |= set(section.files)
+    return files
+
+
+def written_files(folder: Path) -> set[str]:
+    """The files of a report's folder."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
 def write_replaced_reference(experiment: Experiment) -> None:

@@ -210,8 +210,9 @@ class LogHandler(LogHandlerBase):
         if text.startswith(COMPLETE_LOG):
             self.snakemake_log = os.path.relpath(text.removeprefix(COMPLETE_LOG))
         elif restart := RESTART.match(text):
-            job = self.progress.failed[int(restart[1])]
-            self._line(f"{job.name} is started again")
+            # of a group that failed, jobs that were not to blame are not listed
+            if job := self.progress and self.progress.failed.get(int(restart[1])):
+                self._line(f"{job.name} is started again")
         elif text and text != "None" and not text.startswith(CHATTER) and not SUBMITTED.match(text):
             self._line(text, STYLES.get(record.levelname, ""))
 

@@ -82,7 +82,7 @@ class Terminal:
         for job in list(progress.running.values())[: self.SHOWN]:
             text = f"{job.name} ({duration(now - job.started)})"
             lines.append(
-                Text(f"{text} {said(job)}", style="dim", no_wrap=True, overflow="ellipsis")
+                Text(f"{text} {last_line(job)}", style="dim", no_wrap=True, overflow="ellipsis")
             )
         return Group(table, *lines)
 
@@ -103,11 +103,13 @@ def running_line(progress: Progress, now: float) -> str:
     job, *beside = sorted(progress.running.values(), key=lambda job: job.started)
     more = f" and {len(beside)} more" if beside else ""
     path, _ = job.log_lines()
-    text = f"{progress.count()} {job.name}{more}: since {duration(now - job.started)} {said(job)}"
+    text = (
+        f"{progress.count()} {job.name}{more}: since {duration(now - job.started)} {last_line(job)}"
+    )
     return f"{text[:WIDTH]} ({path})"
 
 
-def said(job: Job) -> str:
+def last_line(job: Job) -> str:
     """The last line of a job's log."""
     _, lines = job.log_lines()
     return lines[-1] if lines else "no output yet"

@@ -3,17 +3,9 @@
 import math
 
 import pytest
-import yaml
+from claim_cases import REFERENCES, claim_of, parts_of, utilities
 from report_world import results_of, run_rows
 from unlearning.config.experiment import Experiment
-from unlearning.errors import UserError
-from unlearning.reporting.claims.file import (
-    CONFIG,
-    Claim,
-    Selection,
-    experiments_with,
-    load_claims,
-)
 from unlearning.reporting.claims.judge import (
     INCONCLUSIVE,
     MIXED,
@@ -27,75 +19,47 @@ from unlearning.reporting.claims.judge import (
 from unlearning.reporting.claims.view import counts, lines, predicate
 from unlearning.reporting.frame import COURSE, RELEARN
 
-REFERENCES = [
-    *run_rows("target", 42, model_utility=0.8, forget_quality=1e-12, log10_forget_quality=-12.0),
-    *run_rows("retrain", 1, model_utility=0.84),
-    *run_rows("retrain", 2, model_utility=0.84),
-]
-
-
-def utilities(method, values, hyper=(), metric="model_utility", **where):
-    rows = []
-    for seed, value in enumerate(values, 1):
-        rows += run_rows(method, seed, hyper, **where, **{metric: value})
-    return rows
-
-
 LARGE = ("experiments/mini-large-splits.yaml",)
-
-
-def claim_of(**claim) -> Claim:
-    entry = {"id": "x", "statement": "", "source": "", "metric": "model_utility", "relation": ">"}
-    for key in {"of", "than"} & set(claim):
-        stated = claim[key] if isinstance(claim[key], tuple) else (claim[key],)
-        claim[key] = Selection(*stated)
-    return Claim(**entry | claim)
-
-
-def parts_of(run, rows, **claim):
-    """The parts of one claim on the rows of an experiment, `run`."""
-    (judged,) = judge([claim_of(**claim)], results_of(run, [*REFERENCES, *rows]))
-    return judged.parts
 
 
 def test_supported_with_a_hand_computed_interval(experiment):
     rows = utilities("GA", [0.1, 0.2, 0.3])
-    (found,) = parts_of(experiment, rows, of="GA", relation="<", value=0.5)
+    (part,) = parts_of(experiment, rows, of="GA", relation="<", value=0.5)
     # differences -0.4, -0.3, -0.2; half width 4.302653 * 0.1 / sqrt(3); t = -0.3 sqrt(3) / 0.1
-    assert found.verdict == SUPPORTED
-    assert found.numbers["difference"] == pytest.approx(-0.3)
-    assert found.numbers["low"] == pytest.approx(-0.548414, abs=1e-6)
-    assert found.numbers["high"] == pytest.approx(-0.051586, abs=1e-6)
+    assert part.verdict == SUPPORTED
+    assert part.numbers["difference"] == pytest.approx(-0.3)
+    assert part.numbers["low"] == pytest.approx(-0.548414, abs=1e-6)
+    assert part.numbers["high"] == pytest.approx(-0.051586, abs=1e-6)
     # two-sided with 2 degrees of freedom: 1 - |t| / sqrt(2 + t^2) with t^2 = 27
-    assert found.numbers["p"] == pytest.approx(1 - math.sqrt(27 / 29))
-    assert found.seeds == 3
+    assert part.numbers["p"] == pytest.approx(1 - math.sqrt(27 / 29))
+    assert part.seeds == 3
 
 
 def test_not_supported_when_wholly_on_the_other_side(experiment):
     rows = utilities("GA", [0.1, 0.2, 0.3])
-    (found,) = parts_of(experiment, rows, of="GA", relation=">", value=0.5)
-    assert found.verdict == REFUTED
+    (part,) = parts_of(experiment, rows, of="GA", relation=">", value=0.5)
+    assert part.verdict == REFUTED
 
 
 def test_inconclusive_when_the_interval_holds_zero(experiment):
     rows = utilities("GA", [0.1, 0.2, 0.3])
-    (found,) = parts_of(experiment, rows, of="GA", relation=">", value=0.3)
-    assert (found.verdict, found.reason) == (INCONCLUSIVE, "the interval includes no difference")
+    (part,) = parts_of(experiment, rows, of="GA", relation=">", value=0.3)
+    assert (part.verdict, part.reason) == (INCONCLUSIVE, "the interval includes no difference")
 
 
 def test_inconclusive_with_too_few_seeds_and_it_says_so(experiment):
     rows = utilities("GA", [0.0, 0.0])
-    (found,) = parts_of(experiment, rows, of="GA", relation="<", value=0.5)
-    assert (found.verdict, found.reason) == (INCONCLUSIVE, "2 of at least 3 seeds")
-    (found,) = parts_of(experiment, rows, of="GA", relation="<", value=0.5, seeds_at_least=2)
-    assert found.verdict == SUPPORTED
+    (part,) = parts_of(experiment, rows, of="GA", relation="<", value=0.5)
+    assert (part.verdict, part.reason) == (INCONCLUSIVE, "2 of at least 3 seeds")
+    (part,) = parts_of(experiment, rows, of="GA", relation="<", value=0.5, seeds_at_least=2)
+    assert part.verdict == SUPPORTED
 
 
 def test_not_run(experiment):
     rows = utilities("GA", [0.1, 0.2, 0.3])
-    (found,) = parts_of(experiment, rows, of="SimNPO+RT", than="NPO+RT")
-    assert found.verdict == NOT_RUN
-    assert "SimNPO+RT and NPO+RT" in found.reason
+    (part,) = parts_of(experiment, rows, of="SimNPO+RT", than="NPO+RT")
+    assert part.verdict == NOT_RUN
+    assert "SimNPO+RT and NPO+RT" in part.reason
 
 
 def test_a_method_of_ones_own_is_judged_where_it_runs(experiment, tmp_path):
@@ -108,78 +72,78 @@ def test_a_method_of_ones_own_is_judged_where_it_runs(experiment, tmp_path):
     assert (low.variant, low.verdict) == ("mine+RT floor=1", INCONCLUSIVE)
     assert (high.variant, high.verdict) == ("mine+RT floor=2", REFUTED)
     selection = ("mine+RT", (("floor", 1.0),))
-    (found,) = parts_of(own, rows, of=selection, value=0.3)
+    (part,) = parts_of(own, rows, of=selection, value=0.3)
     # mean 0.4 above, half width 0.248414 as in the first test
-    assert found.verdict == SUPPORTED
-    assert found.numbers["low"] == pytest.approx(0.151586, abs=1e-6)
-    (found,) = parts_of(experiment, utilities("GA", [0.1] * 3), of=selection, value=1)
-    assert found.verdict == NOT_RUN and "a config with that method judges it" in found.reason
-    (found,) = parts_of(own, rows, of=("mine+RT", (("ceiling", 1.0),)), value=0.3)
-    assert found.verdict == NOT_RUN
+    assert part.verdict == SUPPORTED
+    assert part.numbers["low"] == pytest.approx(0.151586, abs=1e-6)
+    (part,) = parts_of(experiment, utilities("GA", [0.1] * 3), of=selection, value=1)
+    assert part.verdict == NOT_RUN and "a config with that method judges it" in part.reason
+    (part,) = parts_of(own, rows, of=("mine+RT", (("ceiling", 1.0),)), value=0.3)
+    assert part.verdict == NOT_RUN
 
 
 def test_seeds_are_paired(experiment):
     # unpaired, the spread over seeds would hide a difference of 0.1 in every seed
     ours, theirs = [0.3, 0.5, 0.71, 0.9], [0.2, 0.4, 0.6, 0.81]
     rows = utilities("SimNPO+RT", ours) + utilities("NPO+RT", theirs)[::-1]
-    (found,) = parts_of(experiment, rows, of="SimNPO+RT", than="NPO+RT")
-    assert found.verdict == SUPPORTED
-    assert found.numbers["difference"] == pytest.approx(0.1)
+    (part,) = parts_of(experiment, rows, of="SimNPO+RT", than="NPO+RT")
+    assert part.verdict == SUPPORTED
+    assert part.numbers["difference"] == pytest.approx(0.1)
 
 
 def test_only_shared_seeds_are_paired(experiment):
     rows = utilities("SimNPO+RT", [0.5, 0.6, 0.7, 0.8]) + utilities("NPO+RT", [0.1, 0.2, 0.3])
-    (found,) = parts_of(experiment, rows, of="SimNPO+RT", than="NPO+RT")
-    assert found.seeds == 3
-    assert found.numbers["difference"] == pytest.approx(0.4)
+    (part,) = parts_of(experiment, rows, of="SimNPO+RT", than="NPO+RT")
+    assert part.seeds == 3
+    assert part.numbers["difference"] == pytest.approx(0.4)
 
 
 def test_equal_values_make_the_interval_a_point(experiment):
-    (found,) = parts_of(experiment, utilities("GA", [0.0] * 3), of="GA", relation="<", value=0.05)
-    assert found.verdict == SUPPORTED
-    assert found.numbers["low"] == found.numbers["high"] == pytest.approx(-0.05)
-    assert found.numbers["p"] == 0.0
+    (part,) = parts_of(experiment, utilities("GA", [0.0] * 3), of="GA", relation="<", value=0.05)
+    assert part.verdict == SUPPORTED
+    assert part.numbers["low"] == part.numbers["high"] == pytest.approx(-0.05)
+    assert part.numbers["p"] == 0.0
 
 
 def test_factor_and_margin_apply_to_the_other_side(experiment):
     rows = utilities("NPO+RT", [0.75] * 3)
-    (found,) = parts_of(experiment, rows, of="NPO+RT", than="target", factor=0.9, margin=0.01)
-    assert found.numbers["than"] == pytest.approx(0.9 * 0.8 + 0.01)
-    assert found.verdict == SUPPORTED
+    (part,) = parts_of(experiment, rows, of="NPO+RT", than="target", factor=0.9, margin=0.01)
+    assert part.numbers["than"] == pytest.approx(0.9 * 0.8 + 0.01)
+    assert part.verdict == SUPPORTED
 
 
 def test_a_constant_is_judged_by_its_value(experiment):
     claim = {"metric": "forget_quality", "of": "target", "value": 0.05, "scale": "log10"}
-    (found,) = parts_of(experiment, [], relation="<", **claim)
-    assert (found.verdict, found.seeds) == (SUPPORTED, 0)
-    assert found.numbers["difference"] == pytest.approx(-12 - math.log10(0.05))
-    assert "p" not in found.numbers and found.holm is None and found.corrected == ""
-    (found,) = parts_of(experiment, [], of="target", than="retrain", relation="<")
-    assert found.numbers["than"] == pytest.approx(0.84)
+    (part,) = parts_of(experiment, [], relation="<", **claim)
+    assert (part.verdict, part.seeds) == (SUPPORTED, 0)
+    assert part.numbers["difference"] == pytest.approx(-12 - math.log10(0.05))
+    assert "p" not in part.numbers and part.holm is None and part.corrected == ""
+    (part,) = parts_of(experiment, [], of="target", than="retrain", relation="<")
+    assert part.numbers["than"] == pytest.approx(0.84)
 
 
 def test_log_scale_compares_orders_of_magnitude(experiment):
     rows = utilities("GA", [1e-3, 1e-5, 1e-4], metric="forget_quality")
-    (found,) = parts_of(
+    (part,) = parts_of(
         experiment, rows, metric="forget_quality", of="GA", relation="<", value=0.1, scale="log10"
     )
-    assert found.numbers["of"] == pytest.approx(1e-4)  # the geometric mean
-    assert found.numbers["difference"] == pytest.approx(-3)
+    assert part.numbers["of"] == pytest.approx(1e-4)  # the geometric mean
+    assert part.numbers["difference"] == pytest.approx(-3)
 
 
 def test_absolute_scale_compares_distances_from_0(experiment):
     rows = utilities("GA", (-30.0, -40.0, -50.0), metric="privleak")
     rows += utilities("NPO", (20.0, 25.0, -10.0), metric="privleak")
     claim = {"metric": "privleak", "of": "NPO", "than": "GA", "relation": "<", "scale": "absolute"}
-    (found,) = parts_of(experiment, rows, **claim)
-    assert found.numbers["difference"] == pytest.approx((-10 - 15 - 40) / 3)
-    assert found.numbers["of"] == pytest.approx(55 / 3)
+    (part,) = parts_of(experiment, rows, **claim)
+    assert part.numbers["difference"] == pytest.approx((-10 - 15 - 40) / 3)
+    assert part.numbers["of"] == pytest.approx(55 / 3)
 
 
 def test_variants_are_judged_one_by_one_and_filters_know_defaults(experiment):
     rows = utilities("NPO+RT", [0.7] * 3) + utilities("NPO+RT", [0.8] * 3, (("beta", 1.0),))
-    found = parts_of(experiment, rows, of="NPO+RT", value=0.5)
-    assert [part.variant for part in found] == ["NPO+RT", "NPO+RT β=1"]
+    parts = parts_of(experiment, rows, of="NPO+RT", value=0.5)
+    assert [part.variant for part in parts] == ["NPO+RT", "NPO+RT β=1"]
     # the first variant states no β and has the published default of 0.1
     (part,) = parts_of(experiment, rows, of=("NPO+RT", (("beta", 0.1),)), value=0.5)
     assert part.variant == "NPO+RT"
@@ -200,7 +164,7 @@ def test_a_claim_compares_two_metrics_of_the_same_run(experiment):
         for hyper in ((("beta", 0.1),), (("beta", 1.0),)):
             names = {"forget_quality@short": short, "forget_quality@long": long}
             rows += run_rows("NPO+RT", seed, hyper, **names)
-    found = parts_of(
+    parts = parts_of(
         experiment,
         rows,
         metric="forget_quality@short",
@@ -209,9 +173,9 @@ def test_a_claim_compares_two_metrics_of_the_same_run(experiment):
         than_metric="forget_quality@long",
         scale="log10",
     )
-    assert [part.variant for part in found] == ["NPO+RT β=0.1", "NPO+RT β=1"]
+    assert [part.variant for part in parts] == ["NPO+RT β=0.1", "NPO+RT β=1"]
     # differences -2, -3, -1
-    assert [part.numbers["difference"] for part in found] == pytest.approx([-2, -2])
+    assert [part.numbers["difference"] for part in parts] == pytest.approx([-2, -2])
 
 
 def relearning(method, seed, attack, values, hyper=()):
@@ -231,13 +195,13 @@ def test_relearning_drop_is_before_minus_after_for_each_attack(experiment):
                 values = [-1.0 - drop * epoch + 0.01 * seed * epoch for epoch in (0, 1, 2)]
                 rows += relearning(method, seed, attack, values)
     claim = {"metric": "relearning_log10_drop", "of": "SimNPO+RT", "than": "NPO+RT"}
-    found = parts_of(experiment, rows, relation="<", **claim)
-    assert [(part.attack, part.verdict) for part in found] == [
+    parts = parts_of(experiment, rows, relation="<", **claim)
+    assert [(part.attack, part.verdict) for part in parts] == [
         ("random", SUPPORTED),
         ("shortest", SUPPORTED),
     ]
-    assert found[0].numbers["of"] == pytest.approx(2.0 - 0.04)
-    assert found[0].numbers["difference"] == pytest.approx(-2.0)
+    assert parts[0].numbers["of"] == pytest.approx(2.0 - 0.04)
+    assert parts[0].numbers["difference"] == pytest.approx(-2.0)
 
 
 def test_attacks_of_equal_shares_are_compared(experiment):
@@ -247,15 +211,15 @@ def test_attacks_of_equal_shares_are_compared(experiment):
     for attack, end in ends.items():
         for seed in (1, 2, 3):
             rows += relearning("NPO+RT", seed, attack, [-1.0, end])
-    found = parts_of(
+    parts = parts_of(
         experiment,
         rows,
         metric="relearning_log10_drop",
         of=("NPO+RT", (), "last", "", "shortest"),
         than=("NPO+RT", (), "last", "", "random"),
     )
-    assert [part.attack for part in found] == ["shortest/fraction=0.1", "shortest/fraction=0.2"]
-    assert [part.numbers["difference"] for part in found] == pytest.approx([1.0, 2.0])
+    assert [part.attack for part in parts] == ["shortest/fraction=0.1", "shortest/fraction=0.2"]
+    assert [part.numbers["difference"] for part in parts] == pytest.approx([1.0, 2.0])
 
 
 def test_a_comparison_of_a_method_with_itself_holds_all_else_equal(experiment):
@@ -264,13 +228,13 @@ def test_a_comparison_of_a_method_with_itself_holds_all_else_equal(experiment):
         for weight in (0.0, 2.0):
             hyper = (("beta", beta), ("retain_coeff", weight))
             rows += utilities("NPO+RT", [beta / 2 + weight / 10] * 3, hyper)
-    found = parts_of(
+    parts = parts_of(
         experiment,
         rows,
         of=("NPO+RT", (("retain_coeff", 2),)),
         than=("NPO+RT", (("retain_coeff", 0),)),
     )
-    assert [part.numbers["difference"] for part in found] == pytest.approx([0.2, 0.2])
+    assert [part.numbers["difference"] for part in parts] == pytest.approx([0.2, 0.2])
 
 
 def test_a_peak_is_the_epoch_of_the_best_mean_over_seeds(experiment):
@@ -283,12 +247,12 @@ def test_a_peak_is_the_epoch_of_the_best_mean_over_seeds(experiment):
             on_the_way += run_rows("GA", seed, phase=COURSE, epoch=epoch, **metrics)
         ends += run_rows("GA", seed, **metrics)
     claim = {"metric": "forget_quality", "scale": "log10", "than": "GA", "factor": 10}
-    (found,) = parts_of(experiment, ends, of=("GA", (), "peak"), **claim)
-    assert found.verdict == NOT_RUN  # nothing was evaluated on the way
-    (found,) = parts_of(experiment, ends + on_the_way, of=("GA", (), "peak"), **claim)
+    (part,) = parts_of(experiment, ends, of=("GA", (), "peak"), **claim)
+    assert part.verdict == NOT_RUN  # nothing was evaluated on the way
+    (part,) = parts_of(experiment, ends + on_the_way, of=("GA", (), "peak"), **claim)
     # 6.5, 6.5 and 5 orders of magnitude, less the one of the factor
-    assert found.numbers["difference"] == pytest.approx(5.0)
-    assert found.verdict == SUPPORTED
+    assert part.numbers["difference"] == pytest.approx(5.0)
+    assert part.verdict == SUPPORTED
 
 
 def test_the_tuned_variant_is_the_most_useful_of_those_that_forget(experiment):
@@ -299,18 +263,18 @@ def test_the_tuned_variant_is_the_most_useful_of_those_that_forget(experiment):
             rows += run_rows(
                 "NPO+RT", seed, hyper, log10_forget_quality=quality, model_utility=utility
             )
-    (found,) = parts_of(experiment, rows, of=("NPO+RT", (), "last", "tuned"), value=0.55)
-    assert (found.variant, found.verdict) == ("NPO+RT retain ×2", SUPPORTED)
+    (part,) = parts_of(experiment, rows, of=("NPO+RT", (), "last", "tuned"), value=0.55)
+    assert (part.variant, part.verdict) == ("NPO+RT retain ×2", SUPPORTED)
 
 
 def test_a_claim_about_other_splits_is_not_run(experiment):
     rows = utilities("GA", [0.1, 0.2, 0.3])
     there = {"of": "GA", "relation": "<", "value": 0.5}
-    (found,) = parts_of(experiment, rows, **there, splits=("forget10", "forget50"))
-    assert found.verdict == SUPPORTED
-    (found,) = parts_of(experiment, rows, **there, splits=("forget50",), configs=LARGE)
-    assert (found.verdict, found.split) == (NOT_RUN, "forget50")
-    assert "mini-large-splits.yaml" in found.reason
+    (part,) = parts_of(experiment, rows, **there, splits=("forget10", "forget50"))
+    assert part.verdict == SUPPORTED
+    (part,) = parts_of(experiment, rows, **there, splits=("forget50",), configs=LARGE)
+    assert (part.verdict, part.split) == (NOT_RUN, "forget50")
+    assert "mini-large-splits.yaml" in part.reason
 
 
 def test_claims_about_other_studies_are_left_out(experiment):
@@ -407,81 +371,6 @@ def test_verdicts_after_the_correction_stand_beside_the_plain_ones(experiment):
     assert line.changed and line.p == "p 0.035, Holm 0.070"
 
 
-# --- several draws ---
-
-
-def drawn(method, values, seed=1, **metrics):
-    """Rows of a method with the utilities of each draw; of a reference one model in each."""
-    rows = []
-    for draw, utilities in values.items():
-        for number, value in enumerate(utilities):
-            rows += run_rows(method, seed + number, draw=draw, model_utility=value, **metrics)
-    return rows
-
-
-TARGETS = drawn("target", {1: [0.8], 2: [0.6], 3: [0.7]}, seed=42)
-
-
-def part_over_draws(experiment, rows, **claim):
-    (judged,) = judge([claim_of(**claim)], results_of(experiment, [*TARGETS, *rows]))
-    (found,) = judged.parts
-    return judged, found
-
-
-def test_draws_are_the_unit_and_their_seeds_are_averaged(experiment):
-    rows = drawn("GA", {1: [0.0, 0.2], 2: [0.2, 0.2], 3: [0.25, 0.3, 0.35]})
-    judged, found = part_over_draws(experiment, rows, of="GA", relation="<", value=0.5)
-    # means of draws 0.1, 0.2, 0.3: differences and interval of the first test
-    assert (found.verdict, found.draws, found.seeds, found.n) == (SUPPORTED, 3, 7, 3)
-    assert found.numbers["difference"] == pytest.approx(-0.3)
-    assert found.numbers["low"] == pytest.approx(-0.548414, abs=1e-6)
-    assert found.numbers["high"] == pytest.approx(-0.051586, abs=1e-6)
-    assert found.numbers["p"] == found.holm == pytest.approx(1 - math.sqrt(27 / 29))
-    # of three draws a bootstrap reaches from the lowest to the highest at most
-    assert -0.5 <= found.numbers["bootstrap_low"] < -0.35
-    assert -0.25 < found.numbers["bootstrap_high"] <= -0.15
-    (line,) = lines(judged)
-    assert (line.n, line.counted) == (3, "draw") and line.bootstrap.startswith("[-0.")
-    assert line.difference == "-0.300 [-0.548, -0.052]"
-
-
-def test_a_draw_is_compared_with_its_own_target(experiment):
-    # 0.1, 0.2, 0.3 below the target of the same draw; below their mean it would be 0.1, 0.4, 0.4
-    rows = drawn("GA", {1: [0.7, 0.7], 2: [0.4, 0.4], 3: [0.4, 0.4]})
-    _, found = part_over_draws(experiment, rows, of="GA", than="target", relation="<")
-    assert found.numbers["difference"] == pytest.approx(-0.2)
-    # half width 4.302653 * 0.1 / sqrt(3), as in the first test
-    assert found.numbers["high"] == pytest.approx(-0.2 + 0.248414, abs=1e-6)
-    assert found.verdict == INCONCLUSIVE
-
-
-def test_methods_are_paired_by_seed_and_draw(experiment):
-    rows = drawn("NPO+RT", {1: [0.1, 0.3], 2: [0.6, 0.8], 3: [0.4, 0.6]})
-    rows += drawn("SimNPO+RT", {1: [0.2, 0.4], 2: [0.7, 0.9], 3: [0.51, 0.71, 5.0]})
-    _, found = part_over_draws(experiment, rows, of="SimNPO+RT", than="NPO+RT")
-    # the third seed of draw 3 meets no other; differences 0.1, 0.1, 0.11
-    assert found.seeds == 6 and found.verdict == SUPPORTED
-    assert found.numbers["difference"] == pytest.approx(0.31 / 3)
-
-
-def test_the_target_of_several_draws_has_an_interval(experiment):
-    _, found = part_over_draws(experiment, [], of="target", value=0.2)
-    # mean 0.7 - 0.2, half width 0.248414
-    assert (found.verdict, found.draws, found.seeds, found.n) == (SUPPORTED, 3, 0, 3)
-    assert found.numbers["low"] == pytest.approx(0.5 - 0.248414, abs=1e-6)
-
-
-def test_two_draws_are_enough_and_one_of_several_is_not(experiment):
-    rows = drawn("GA", {1: [0.1], 2: [0.2]}) + drawn("NPO", {2: [0.1, 0.2, 0.3]})
-    _, found = part_over_draws(experiment, rows, of="GA", relation="<", value=2.0)
-    # t(0.975, 1) = 12.706205 times 0.1 / 2
-    assert found.numbers["high"] == pytest.approx(-1.85 + 0.635310, abs=1e-6)
-    assert found.verdict == SUPPORTED
-    _, found = part_over_draws(experiment, rows, of="NPO", relation="<", value=2.0)
-    assert (found.verdict, found.reason) == (INCONCLUSIVE, "1 of at least 2 draws")
-    assert "low" not in found.numbers and found.holm is None
-
-
 # --- in words ---
 
 
@@ -516,40 +405,3 @@ def test_a_claim_as_a_formula():
     assert predicate(claim) == "Model utility: NPO+RT β=0.1 > 0.9 × Target - 0.02"
     claim = claim_of(of=("GA", (), "peak"), metric="forget_quality", value=0.05, scale="log10")
     assert predicate(claim) == "Forget quality: GA, at peak FQ > 0.05 (on a log₁₀ scale)"
-
-
-# --- the shipped claims ---
-
-
-@pytest.fixture(scope="module")
-def shipped() -> list[Claim]:
-    return load_claims(CONFIG / "claims.yaml")
-
-
-def test_advice_names_configs_that_exist_and_have_the_split(shipped):
-    for claim in (claim for claim in shipped if claim.study is None):
-        fitting = experiments_with(claim)
-        assert fitting, f"{claim.id} is judged in no shipped experiment"
-        for name in fitting:
-            content = yaml.safe_load((CONFIG.parent / name).read_text("utf-8"))
-            if claim.splits:
-                assert set(claim.splits) & set(content["forget_splits"])
-
-
-def test_advice_leaves_out_configs_without_the_split(shipped):
-    (of_splits,) = {c.configs for c in shipped if c.experiment == "splits"}
-    (of_methods,) = {c.configs for c in shipped if c.experiment == "methods"}
-    claim = claim_of(of="GA", value=0.5, splits=("forget01",), configs=of_splits)
-    assert experiments_with(claim) == ["config/experiments/tofu-llama2-7b.yaml"]
-    claim = claim_of(of="GA", value=0.5, splits=("forget90",), configs=of_methods)
-    assert experiments_with(claim) == []
-
-
-def test_p_values_of_the_shipped_claims_are_compared_on_the_log_scale(shipped, tmp_path):
-    quality = [claim for claim in shipped if claim.metric.startswith("forget_quality")]
-    assert quality and {claim.scale for claim in quality} == {"log10"}
-    text = (CONFIG / "claims.yaml").read_text("utf-8")
-    path = tmp_path / "claims.yaml"
-    path.write_text(text.replace("    scale: log10\n", "", 1))
-    with pytest.raises(UserError, match="target-remembers: forget_quality.*`scale: log10`"):
-        load_claims(path)

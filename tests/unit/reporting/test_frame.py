@@ -59,8 +59,8 @@ def test_two_values_have_the_widest_interval():
 
 
 def test_one_value_is_a_mean_alone():
-    found = spreads(tidy(models("GA", 0.5)), ["label"])
-    assert found == {("GA",): {"model_utility": Spread(0.5, None, 1, None, None)}}
+    spread = spreads(tidy(models("GA", 0.5)), ["label"])
+    assert spread == {("GA",): {"model_utility": Spread(0.5, None, 1, None, None)}}
 
 
 def test_equal_values_make_the_interval_a_point():
@@ -71,15 +71,15 @@ def test_equal_values_make_the_interval_a_point():
 def test_what_was_not_measured_does_not_count():
     rows = run_rows("GA", 1, model_utility=1.0) + run_rows("GA", 2, model_utility=None)
     rows += run_rows("GA", 3, model_utility=3.0, forget_rouge=0.5)
-    found = spreads(tidy(rows), ["label"])["GA",]
-    assert (found["model_utility"].mean, found["model_utility"].n) == (2.0, 2)
-    assert found["forget_rouge"].n == 1
+    spread = spreads(tidy(rows), ["label"])["GA",]
+    assert (spread["model_utility"].mean, spread["model_utility"].n) == (2.0, 2)
+    assert spread["forget_rouge"].n == 1
 
 
 def test_p_values_are_averaged_by_their_logarithms():
     # logs -1, -2, -6: mean -3, variance (4 + 1 + 9) / 2 = 7, half 4.302653 sqrt(7/3) = 6.572411
-    found = spreads(tidy(qualities("GA", -1.0, -2.0, -6.0)), ["label"])["GA",]
-    quality, log = found["forget_quality"], found["log10_forget_quality"]
+    spread = spreads(tidy(qualities("GA", -1.0, -2.0, -6.0)), ["label"])["GA",]
+    quality, log = spread["forget_quality"], spread["log10_forget_quality"]
     assert quality.mean == pytest.approx(1e-3)  # the arithmetic one would be 0.037
     assert quality.sd == pytest.approx(10 ** math.sqrt(7))  # a factor
     assert quality.low == pytest.approx(10 ** (-3 - 6.572411), rel=1e-5, abs=0)
@@ -92,8 +92,8 @@ def test_p_values_are_averaged_by_their_logarithms():
 def test_a_p_value_too_small_for_a_double_is_averaged_by_its_logarithm():
     rows = run_rows("GA", 1, forget_quality=0.0, log10_forget_quality=-400.0)
     rows += run_rows("GA", 2, forget_quality=1e-100, log10_forget_quality=-100.0)
-    found = spreads(tidy(rows), ["label"])["GA",]
-    assert found["forget_quality"].mean == pytest.approx(1e-250, rel=1e-9, abs=0)
+    spread = spreads(tidy(rows), ["label"])["GA",]
+    assert spread["forget_quality"].mean == pytest.approx(1e-250, rel=1e-9, abs=0)
 
 
 def test_what_has_a_logarithm_is_geometric_and_nothing_else():
@@ -165,11 +165,11 @@ def test_a_relearning_drop_is_before_minus_after_the_last_epoch_of_each_attack()
                     log10_forget_quality=value,
                     forget_quality=10.0**value,
                 )
-    found = relearned(tidy(rows))
-    drops = found.set_index(["seed", "attack"])["value"].to_dict()
+    spread = relearned(tidy(rows))
+    drops = spread.set_index(["seed", "attack"])["value"].to_dict()
     assert drops == {(1, "random"): 2.0, (1, "shortest"): 0.5, (2, "random"): -1.0}
-    assert set(found["metric"]) == {"relearning_log10_drop"} and set(found["phase"]) == {FINAL}
-    assert [*found.columns] == [*COLUMNS]
+    assert set(spread["metric"]) == {"relearning_log10_drop"} and set(spread["phase"]) == {FINAL}
+    assert [*spread.columns] == [*COLUMNS]
 
 
 def test_an_attack_on_a_model_that_was_not_evaluated_has_no_drop():
@@ -215,17 +215,17 @@ def test_p_values_of_a_draw_are_averaged_by_their_logarithms_before_the_draws_ar
         for seed, log in enumerate(logs, 1):
             metrics = {"forget_quality": 10.0**log, "log10_forget_quality": log}
             rows += run_rows("GA", seed, draw=draw, **metrics)
-    found = spreads(tidy(rows), ["label"])["GA",]
-    assert found["forget_quality"].mean == pytest.approx(1e-3)
-    assert (found["forget_quality"].n, found["log10_forget_quality"].mean) == (2, -3.0)
+    spread = spreads(tidy(rows), ["label"])["GA",]
+    assert spread["forget_quality"].mean == pytest.approx(1e-3)
+    assert (spread["forget_quality"].n, spread["log10_forget_quality"].mean) == (2, -3.0)
 
 
 def test_draws_that_are_told_apart_are_averaged_over_their_seeds():
     frame = tidy(drawn("GA", {1: [1.0, 3.0], 2: [4.0]}))
-    found = spreads(frame, ["label", "draw"])
+    spread = spreads(frame, ["label", "draw"])
     means = {
         key: (spread["model_utility"].mean, spread["model_utility"].n)
-        for key, spread in found.items()
+        for key, spread in spread.items()
     }
     assert means == {("GA", 1): (2.0, 2), ("GA", 2): (4.0, 1)}
 
@@ -271,8 +271,8 @@ def test_finished_models_beside_each_retrained_model_are_the_last_of_their_cours
             place = {"phase": AGAINST, "reference": reference, "epoch": epoch}
             rows += run_rows("GA", 1, **place, log10_forget_quality=value)
     rows += run_rows("GA", 1, log10_forget_quality=-3.0)
-    found = finished_against(tidy(rows))
-    assert found[["reference", "value"]].to_numpy().tolist() == [
+    spread = finished_against(tidy(rows))
+    assert spread[["reference", "value"]].to_numpy().tolist() == [
         ["retrain/seed=1", -2.0],
         ["retrain/seed=2", -4.0],
     ]

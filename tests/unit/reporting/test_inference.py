@@ -96,16 +96,16 @@ def test_components_by_hand():
     values = [0.5, 1.5, 2.5, 3.5, 6.0, 8.0, 10.0, 8.0]
     draws = [1, 1, 1, 1, 2, 2, 2, 2]
     retrained, seeds = [1, 1, 2, 2] * 2, [1, 2] * 4
-    found = components(values, draws, retrained, seeds)
+    estimated = components(values, draws, retrained, seeds)
     # mean squares: draws 72 / 1; retrained 8 / 2; seeds 1 / 2; rest 4 / 2 (residuals ±1 in draw 2)
     remainder, of_retrained, of_seed = 2.0, (4 - 2) / 2, 0.0
     of_draw = (72 - 4 - 0.5 + 2) / 4  # E(MS): 4 D + 2 R + 2 S + E; MS of R and S hold E each
-    assert found.variances == pytest.approx(
+    assert estimated.variances == pytest.approx(
         {"draw": of_draw, "retrained": of_retrained, "seed": of_seed, "remainder": remainder}
     )
-    assert found.counts == {"draw": 2, "retrained": 2, "seed": 2}
-    assert sum(found.shares.values()) == pytest.approx(1)
-    assert found.of_draw(2, 4) == pytest.approx(of_draw + 1 / 2 + 0 + 2 / 8)
+    assert estimated.counts == {"draw": 2, "retrained": 2, "seed": 2}
+    assert sum(estimated.shares.values()) == pytest.approx(1)
+    assert estimated.of_draw(2, 4) == pytest.approx(of_draw + 1 / 2 + 0 + 2 / 8)
 
 
 def test_components_are_those_that_were_put_in():
@@ -142,8 +142,8 @@ def test_components_of_an_incomplete_design_are_near_those_of_the_whole():
 
 
 def test_equal_values_have_no_shares():
-    found = components_of(numpy.ones((2, 2, 2)))
-    assert found.shares == {} and set(found.variances.values()) == {0.0}
+    estimated = components_of(numpy.ones((2, 2, 2)))
+    assert estimated.shares == {} and set(estimated.variances.values()) == {0.0}
 
 
 def test_draws_needed_are_those_of_the_t_test_tables():

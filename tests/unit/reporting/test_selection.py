@@ -23,11 +23,11 @@ def table(values: dict[tuple, list[float]]) -> pandas.DataFrame:
 
 def test_one_draw_is_left_out_and_judges_what_the_others_pick():
     values = {(1, "", 1): [4, 0.1], (2, "", 1): [0, 2], (3, "", 1): [3, 1.2]}
-    found = choice({"x": table(values)}, highest)
+    picked = choice({"x": table(values)}, highest)
     # means of a and b: 7/3 and 1.1; without draw 1 1.5 and 1.6, so b judges it; else a is picked
-    assert (found.candidate, found.naive) == ("a", {"x": pytest.approx(7 / 3)})
-    assert found.corrected == {"x": pytest.approx((0.1 + 0 + 3) / 3)}
-    assert found.left_out == "one draw"
+    assert (picked.candidate, picked.naive) == ("a", {"x": pytest.approx(7 / 3)})
+    assert picked.corrected == {"x": pytest.approx((0.1 + 0 + 3) / 3)}
+    assert picked.left_out == "one draw"
 
 
 def test_of_one_draw_a_seed_is_judged_beside_a_retrained_model_that_had_no_part():
@@ -37,16 +37,16 @@ def test_of_one_draw_a_seed_is_judged_beside_a_retrained_model_that_had_no_part(
         (1, "r2", 1): [0, 3],
         (1, "r2", 2): [2, 1],
     }
-    found = choice({"x": table(values)}, highest)
+    picked = choice({"x": table(values)}, highest)
     # r1, seed 1 is judged by the pick of r2, seed 2 (a): 5; r1, 2 by r2, 1 (b): 2; r2, 1 by r1, 2
     # (b): 3; r2, 2 by r1, 1 (a): 2
-    assert found.corrected == {"x": pytest.approx((5 + 2 + 3 + 2) / 4)}
-    assert found.left_out == "one retrained model and one seed"
+    assert picked.corrected == {"x": pytest.approx((5 + 2 + 3 + 2) / 4)}
+    assert picked.left_out == "one retrained model and one seed"
 
 
 def test_a_single_run_has_no_corrected_number():
-    found = choice({"x": table({(1, "", 1): [1, 2]})}, highest)
-    assert (found.candidate, found.naive, found.corrected) == ("b", {"x": 2.0}, {})
+    picked = choice({"x": table({(1, "", 1): [1, 2]})}, highest)
+    assert (picked.candidate, picked.naive, picked.corrected) == ("b", {"x": 2.0}, {})
 
 
 @pytest.mark.parametrize(
@@ -99,12 +99,12 @@ def test_a_peak_is_corrected_beside_other_models_and_its_naive_number_is_the_tab
             }
         )
     )
-    (found,) = peak_choices(frame).values()
+    (picked,) = peak_choices(frame).values()
     # epoch 1: -3.5 either way; epoch 2: -3.5; the earliest of equals, as in the figure
-    assert found.candidate == 1 and found.naive[QUALITY] == pytest.approx(-3.5)
-    assert at_peak(frame)["value"].mean() == pytest.approx(found.naive[QUALITY])
+    assert picked.candidate == 1 and picked.naive[QUALITY] == pytest.approx(-3.5)
+    assert at_peak(frame)["value"].mean() == pytest.approx(picked.naive[QUALITY])
     # picks of the opposite cells: (r2, 2) 1, (r2, 1) 2, (r1, 2) 2, (r1, 1) 1
-    assert found.corrected[QUALITY] == pytest.approx((-1 - 3 - 2 - 3) / 4)
+    assert picked.corrected[QUALITY] == pytest.approx((-1 - 3 - 2 - 3) / 4)
 
 
 def test_the_rule_of_grids_is_judged_on_other_seeds(experiment):

@@ -178,7 +178,7 @@ def test_a_killed_run_goes_on_from_states_that_are_no_plain_tensors(unpaged, opt
             run(killed, tokenizer, optimizer=optimizer, more=more)
         last = state()
         again = run(resumed, tokenizer, optimizer=optimizer, more={"state": last})
-    assert [path.name for path in last.own] == ["step=3", "step=4"]
+    assert [path.name for path in last.states] == ["step=3", "step=4"]
     assert again.losses == history.losses
     for name, weight in resumed.state_dict().items():
         assert torch.equal(weight, expected.state_dict()[name]), name

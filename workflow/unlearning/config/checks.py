@@ -76,10 +76,10 @@ def _runs(config: dict) -> Iterator[str]:
     again = len(folds["splits"]) * len(folds["seeds"] or unlearn["seeds"])
     attacks = len(attack_shares(config["relearn"]))
     draws, runs = len(draw_numbers(config)), 0
-    for name, stated in config["methods"].items():
+    for name, setting in config["methods"].items():
         cells = splits * seeds + (again if name in folds["methods"] else 0)
         each = 1 + (attacks if name in attacked else 0)
-        runs += sum(map(points, blocks(hyper_block(stated)))) * cells * each * draws
+        runs += sum(map(points, blocks(hyper_block(setting)))) * cells * each * draws
     if runs > MOST_RUNS:
         yield (
             f"methods: their grids on {splits} splits with {seeds} seeds"
@@ -91,8 +91,8 @@ def _runs(config: dict) -> Iterator[str]:
 
 def _model(config: dict) -> Iterator[str]:
     model = config["model"]
-    stated = sum(model[key] is not None for key in ("path", "architecture"))
-    if stated > 1 or (stated < 1 and uses_base(config)):
+    sources = sum(model[key] is not None for key in ("path", "architecture"))
+    if sources > 1 or (sources < 1 and uses_base(config)):
         yield (
             "model: set exactly one of path (a trained base model) and architecture (one from "
             "random weights)" + _without_base(config)
@@ -120,20 +120,20 @@ def _methods(config: dict) -> Iterator[str]:
     losses, problems = own_methods(config["methods"])
     yield from problems
     allowed = names(losses)
-    for name, stated in config["methods"].items():
+    for name, setting in config["methods"].items():
         if name in allowed:
             with suppress(Unjudged):
-                yield from _stated(name, stated, losses)
-        elif not (isinstance(stated, dict) and "function" in stated):  # else reported above
+                yield from _variant_problems(name, setting, losses)
+        elif not (isinstance(setting, dict) and "function" in setting):  # else reported above
             yield (
                 f"methods: unknown method '{name}'{did_you_mean(name, allowed)} Known: "
                 f"{describe_names(losses)}. A method of your own names its function"
             )
 
 
-def _stated(name: str, stated, losses: Losses) -> list[str]:
+def _variant_problems(name: str, setting, losses: Losses) -> list[str]:
     """What is wrong with the values that a known method states."""
-    listed = blocks(hyper_block(stated))
+    listed = blocks(hyper_block(setting))
     problems = [problem for block in listed for problem in _block(name, block, losses)]
     if problems or sum(map(points, listed)) > MOST_RUNS:  # too many to be made: see _runs
         return problems
@@ -178,12 +178,12 @@ def _fits(config: dict) -> Iterator[str]:
     if architecture is None:
         return
     for name, _, listed, losses in known_methods(config):
-        taken = hyper_parameters(name, losses)
-        if "layer" not in taken:
+        hyper = hyper_parameters(name, losses)
+        if "layer" not in hyper:
             continue
         last = architecture["layers"] - 2  # the last layer's output is only seen normalised
         for block in listed:
-            for k in _sound(block, "layer", taken):
+            for k in _sound(block, "layer", hyper):
                 if k > last:
                     yield (
                         f"methods.{name}.layer: must be 0 to {last} in a model of {last + 2} "
@@ -191,18 +191,18 @@ def _fits(config: dict) -> Iterator[str]:
                     )
                     continue
                 names_there = llama_names(architecture["layers"])
-                for pattern in _sound(block, "trained", taken):
+                for pattern in _sound(block, "trained", hyper):
                     if not matching(pattern, k, names_there):
                         yield f"methods.{name}.trained: {no_match(pattern, names_there)}"
 
 
-def _sound(block: dict, key: str, taken: dict[str, AnyHyper]) -> list:
+def _sound(block: dict, key: str, parameters: dict[str, AnyHyper]) -> list:
     """The values of a hyper-parameter in a block, or its default, that are of the right kind."""
-    if key not in taken:
+    if key not in parameters:
         return []
-    value = block.get(key, taken[key].default)
+    value = block.get(key, parameters[key].default)
     values = value if isinstance(value, list) else [value]
-    return [value for value in values if taken[key].problem(value) is None]
+    return [value for value in values if parameters[key].problem(value) is None]
 
 
 def _lora(config: dict) -> Iterator[str]:
@@ -256,15 +256,15 @@ def _combined(config: dict) -> Iterator[str]:
             yield f"harness.tasks: {reason} the harness does not read; remove one of them"
 
 
-def _values(place: str, value, hyper: Stated) -> list[str]:
+def _values(path: str, value, hyper: Stated) -> list[str]:
     values = value if isinstance(value, list) else [value]
     types = ["number"] if isinstance(hyper, Hyper) else []
     problems = [
-        f"{place}: {p}, found {v!r}{hint(v, types)}" for v in values if (p := hyper.problem(v))
+        f"{path}: {p}, found {v!r}{hint(v, types)}" for v in values if (p := hyper.problem(v))
     ]
     # paths spell values with six digits: two points of a grid must not share a path
     if not problems and (not values or len(set(map(spelled, values))) < len(values)):
-        problems.append(f"{place}: a grid is a list of distinct values, found {value!r}")
+        problems.append(f"{path}: a grid is a list of distinct values, found {value!r}")
     return problems
 
 
@@ -280,8 +280,8 @@ def _relearn(config: dict) -> Iterator[str]:
 
 def _trajectory(config: dict) -> Iterator[str]:
     shortest = config["unlearn"]["epochs"]
-    for stated in config["methods"].values():
-        for block in blocks(hyper_block(stated)):
+    for setting in config["methods"].values():
+        for block in blocks(hyper_block(setting)):
             epochs = block.get("epochs")
             values = epochs if isinstance(epochs, list) else [epochs]
             sound = [e for e in values if _OVERRIDES["epochs"].problem(e) is None]

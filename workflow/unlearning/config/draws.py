@@ -75,21 +75,21 @@ def draw_problems(config: dict) -> Iterator[str]:
     numbers = draw_numbers(config)
     if numbers == [1]:
         return
-    stated = f"draws: found {config['draws']}, but"
+    beginning = f"draws: found {config['draws']}, but"
     if config["target"] is not None:
         yield (
-            f"{stated} target.path '{config['target']['path']}' is the target of every draw, so "
+            f"{beginning} target.path '{config['target']['path']}' is the target of every draw, so "
             "nothing before unlearning would differ; remove draws, or target so that one is "
             "fine-tuned in each draw"
         )
     elif config["model"]["architecture"] is None and not trains_target(config):
         yield (
-            f"{stated} the base model is unlearned as it is, so nothing before unlearning would "
+            f"{beginning} the base model is unlearned as it is, so nothing before unlearning would "
             "differ between draws; remove draws (unlearn.seeds repeats unlearning)"
         )
     if config["retrained"] is not None:
         yield (
-            f"{stated} every draw would share the models that retrained names; remove draws, or "
+            f"{beginning} every draw would share the models that retrained names; remove draws, or "
             "retrained so that models are retrained in each draw"
         )
     yield from _seed_problems(config, numbers)

@@ -83,8 +83,8 @@ def trained_patterns(experiment) -> list[dict]:
     """Which parameters its methods train, of those that choose: setting, pattern and layer."""
     patterns = []
     for name in experiment.methods:
-        for stated in experiment.variants(name):
-            hyper = experiment.method(name, stated).hyper
+        for variant in experiment.variants(name):
+            hyper = experiment.method(name, variant).hyper
             if "trained" in hyper:
                 setting = f"methods.{name}.trained"
                 patterns.append(

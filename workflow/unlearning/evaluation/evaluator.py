@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import chain, groupby, islice
 
 from accelerate import Accelerator
 
@@ -149,14 +149,15 @@ class Evaluator:
         likelihood = Likelihood(model, self.batch_tokens)
         detailed = [kind == "answer" for _, _, kind in self.slots]
         items = zip(self.slots, self.examples, detailed, strict=True)
-        questions = [list(own) for _, own in groupby(items, key=lambda item: item[0][:2])]
+        questions = [list(group) for _, group in groupby(items, key=lambda item: item[0][:2])]
 
         def score(share: list[list[tuple]]) -> list[list[Score]]:
-            sequences = [sequence for question in share for sequence in question]
-            found = iter(likelihood([e for _, e, _ in sequences], [f for *_, f in sequences]))
-            return [[next(found) for _ in question] for question in share]
+            # one list for the batches, then back into questions
+            sequences = list(chain.from_iterable(share))
+            scores = iter(likelihood([e for _, e, _ in sequences], [d for *_, d in sequences]))
+            return [list(islice(scores, len(question))) for question in share]
 
-        return [s for own in gather_sharded(self.accelerator, questions, score) for s in own]
+        return list(chain.from_iterable(gather_sharded(self.accelerator, questions, score)))
 
     def _likelihood_columns(self, scores: list[Score]) -> dict[str, dict[str, list]]:
         columns: dict[str, dict[str, list]] = {}
@@ -172,10 +173,10 @@ class Evaluator:
                 columns[name]["perturbed_loss"][index].append(score.mean)
                 columns[name]["perturbed_tokens"][index].append(score.tokens)
             else:
-                found = {f"{kind}_loss": score.mean, f"{kind}_tokens": score.tokens}
+                scores_of_answer = {f"{kind}_loss": score.mean, f"{kind}_tokens": score.tokens}
                 if kind == "answer":
-                    found |= self._token_values(name, example, score)
-                for key, value in found.items():
+                    scores_of_answer |= self._token_values(name, example, score)
+                for key, value in scores_of_answer.items():
                     columns[name].setdefault(key, []).append(value)
         return columns
 
@@ -193,17 +194,17 @@ class Evaluator:
         return scores
 
     def _add_gradient_norms(self, model, columns: dict[str, dict[str, list]]) -> None:
-        chosen = [
+        examples = [
             (name, example)
             for (name, _, kind), example in zip(self.slots, self.examples, strict=True)
             if kind == "answer" and name in ("forget", HOLDOUT)
         ]
         norms = gather_sharded(
             self.accelerator,
-            [example for _, example in chosen],
+            [example for _, example in examples],
             GradientNorms(model, self.norm),
         )
-        for (name, _), norm in zip(chosen, norms, strict=True):
+        for (name, _), norm in zip(examples, norms, strict=True):
             columns[name].setdefault("mia_gradnorm", []).append(norm)
 
     def _answers(self, model, scores: list[Score]) -> dict[str, list[str]]:
@@ -240,9 +241,9 @@ class Evaluator:
 
 def _answers_of(row: dict, name: str) -> list[tuple[str, str]]:
     """(kind, text) of what is scored of a row of that set; the true answer first."""
-    found = [("answer", row["answer"])]
+    answers = [("answer", row["answer"])]
     if name == HOLDOUT:
-        return found
+        return answers
     if "paraphrased_answer" in row:
-        found.append(("paraphrase", row["paraphrased_answer"]))
-    return found + [("perturbed", text) for text in row.get("perturbed_answer", [])]
+        answers.append(("paraphrase", row["paraphrased_answer"]))
+    return answers + [("perturbed", text) for text in row.get("perturbed_answer", [])]

@@ -108,8 +108,8 @@ class Scorer(nn.Module):
         rows = [torch.tensor([example.ids], device=device) for example in packed.examples]
         passes = [self.model(input_ids=ids, use_cache=False).logits[0] for ids in rows]
         for index, columns in places:
-            chosen = zip(index.tolist(), columns.tolist(), strict=True)
-            logits = torch.stack([passes[row][column] for row, column in chosen])
+            positions = zip(index.tolist(), columns.tolist(), strict=True)
+            logits = torch.stack([passes[row][column] for row, column in positions])
             yield at_least_float32(logits), None
 
 
@@ -152,15 +152,15 @@ def at_least_float32(values: Tensor) -> Tensor:
     return values if values.dtype == torch.float64 else values.float()
 
 
-def describe(logits: Tensor, index: Tensor, labels: Tensor, wanted: Tensor) -> dict[str, Tensor]:
-    """What logits (U, V) say of the wanted (N,) of N labels, each predicted by those at `index`.
+def describe(logits: Tensor, index: Tensor, labels: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """What logits (U, V) say of the N labels in `mask` (N,), each predicted by those at `index`.
 
     match: whether the label is the most likely token. mu, sigma: mean and standard deviation of
     log p over the vocabulary, weighted by p; the variance is at least 1e-6 (min-k++, as in
     open-unlearning).
     """
     described = {key: logits.new_zeros(len(labels)) for key in ("match", "mu", "sigma")}
-    for chunk in torch.where(wanted)[0].split(POSITIONS):
+    for chunk in torch.where(mask)[0].split(POSITIONS):
         logp = log_distribution(logits[index[chunk]])
         p = logp.exp()
         mu = (p * logp).sum(-1)

@@ -1,6 +1,7 @@
 """From pairs of rows to what a loss sees: one forward pass over all roles of a micro-batch."""
 
 from collections.abc import Iterable
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -29,7 +30,7 @@ def score_pairs(
     examples = [pair[role] for role in roles for pair in pairs]
     rows = {role: slice(k * len(pairs), (k + 1) * len(pairs)) for k, role in enumerate(roles)}
     seen = {role: spans(examples, rows[role], kind) for role, kind in needs.logits.items()}
-    full = [span for own in seen.values() for span in own] if seen else None
+    full = list(chain.from_iterable(seen.values())) if seen else None
     answers = None
     if needs.layer is not None:
         answers = spans(examples, slice(0, len(examples)), "answers")
@@ -38,42 +39,45 @@ def score_pairs(
 
     batch = Batch()
     for role in roles:
-        own = rows[role]
-        inside = (scores["row"] >= own.start) & (scores["row"] < own.stop)
-        row = scores["row"][inside] - own.start
+        role_rows = rows[role]
+        inside = (scores["row"] >= role_rows.start) & (scores["row"] < role_rows.stop)
+        row = scores["row"][inside] - role_rows.start
         sequences = Sequences(scores["logp"][inside], row, len(pairs))
-        sequences.reference_nll = _reference_nll(examples[own], device)
+        of_role = examples[role_rows]
+        sequences.reference_nll = _reference_nll(of_role, device)
         taught = None
         if role in needs.teacher:
-            taught = teacher_outputs(teacher, examples[own], needs.logits.get(role), needs.layer)
+            taught = teacher_outputs(teacher, of_role, needs.logits.get(role), needs.layer)
         if role in seen:
-            sequences.logits = logits_view(examples[own], needs.logits[role], logits[role], taught)
+            sequences.logits = logits_view(of_role, needs.logits[role], logits[role], taught)
         if needs.layer is not None:
             # every label of a row is a token of its answer
-            labels = [token for example in examples[own] for token in example.ids[example.start :]]
+            labels = chain.from_iterable(example.ids[example.start :] for example in of_role)
+            predicted = torch.tensor([*labels], device=device)
+            target_values = taught["activations"] if taught else None
             values = scores["activations"][inside]
-            known = taught["activations"] if taught else None
-            sequences.activations = View(row, values, torch.tensor(labels, device=device), known)
+            sequences.activations = View(row, values, predicted, target_values)
         setattr(batch, role, sequences)
     return batch
 
 
-def spans(examples: list[Example], own: slice, kind: str) -> list[Span]:
-    """The tokens of `kind` of the examples `own`: see `methods.terms.Term`; answers: the labelled
+def spans(examples: list[Example], rows: slice, kind: str) -> list[Span]:
+    """The tokens of `kind` of the examples `rows`: see `methods.terms.Term`; answers: the labelled
     tokens themselves."""
-    found = []
-    for index in range(own.start, own.stop):
+    token_spans = []
+    for index in range(rows.start, rows.stop):
         example = examples[index]
         first = {"labels": max(example.start - 1, 0), "answers": example.start}.get(kind, 0)
-        found.append((index, first, len(example.ids) - (kind in ("labels", "next"))))
-    return found
+        token_spans.append((index, first, len(example.ids) - (kind in ("labels", "next"))))
+    return token_spans
 
 
 def _split(values: Tensor | None, groups: Iterable[list[Span]]) -> list[Tensor]:
     """The values of each group of spans."""
     if values is None:
         return []
-    return list(values.split([sum(end - first for _, first, end in own) for own in groups]))
+    sizes = [sum(end - start for _, start, end in spans_of_role) for spans_of_role in groups]
+    return list(values.split(sizes))
 
 
 @torch.no_grad()
@@ -95,9 +99,9 @@ def logits_view(examples: list[Example], kind: str, values: Tensor, taught: dict
         ids = [*examples[index].ids, IGNORED]
         start = examples[index].start
         following += [ids[k + 1] if k + 1 >= start else IGNORED for k in range(first, end)]
-    known = taught["logits"] if taught else None
+    target_values = taught["logits"] if taught else None
     on = {"device": values.device}
-    return View(torch.tensor(row, **on), values, torch.tensor(following, **on), known)
+    return View(torch.tensor(row, **on), values, torch.tensor(following, **on), target_values)
 
 
 def _reference_nll(examples: list[Example], device: torch.device) -> Tensor | None:

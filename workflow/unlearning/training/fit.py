@@ -56,7 +56,7 @@ def passes_of(
             pure=model.dtype == torch.bfloat16,
         )
         pairs_at_once = largest_micro_batch(shape, step, len(pairs), free)
-        if pairs_at_once == 1 and _known(accelerator.device):
+        if pairs_at_once == 1 and _is_limited(accelerator.device):
             check_room(training(shape, step)["total"], free)
         return pairs_at_once
 
@@ -73,7 +73,7 @@ def check_room(needed: float, free: float) -> None:
         )
 
 
-def _known(device: torch.device) -> bool:
+def _is_limited(device: torch.device) -> bool:
     """Whether room_of() is a limit rather than an estimate."""
     return device.type == "cuda" or "SLURM_MEM_PER_NODE" in os.environ
 

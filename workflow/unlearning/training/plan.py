@@ -130,8 +130,8 @@ class Shuffle:
         self._epoch = -1
         self._order: numpy.ndarray = numpy.empty(0, dtype=int)
 
-    def __call__(self, epoch: int, place: int) -> int:
+    def __call__(self, epoch: int, position: int) -> int:
         if epoch != self._epoch:
             self._epoch = epoch
             self._order = generator(self.seed, "order", epoch).permutation(self.rows)
-        return int(self._order[place])
+        return int(self._order[position])

@@ -25,10 +25,10 @@ _SKELETONS: WeakKeyDictionary = WeakKeyDictionary()
 
 def check_shardable(recipe: Recipe) -> None:
     """UserError if what the recipe trains, or its optimizer, cannot be shared out."""
-    for key, told in (("lora", recipe.lora), ("optimizer", recipe.optimizer)):
-        if told is not None and told not in ("adamw", "adamw8bit"):
+    for key, value in (("lora", recipe.lora), ("optimizer", recipe.optimizer)):
+        if value is not None and value not in ("adamw", "adamw8bit"):
             raise UserError(
-                f"{key}: {told} cannot be shared out over processes; set resources.sharding to "
+                f"{key}: {value} cannot be shared out over processes; set resources.sharding to "
                 f"replicate, or {key} to {'null' if key == 'lora' else 'adamw'}"
             )
 

@@ -78,9 +78,9 @@ class UnlearnSource:
 
     def draws(self, step: int) -> list[Draw]:
         """What is drawn for each pair of the step."""
-        chosen = []
-        for epoch, place in self.plan.positions(step):
-            row = self.shuffle(epoch, place)
+        draws = []
+        for epoch, position in self.plan.positions(step):
+            row = self.shuffle(epoch, position)
             key = (row,) if self.pairing == "fixed" else (self.seed, epoch, row)
             stream = generator("pairing", *key)
             partner, idk, alternative = (
@@ -89,8 +89,8 @@ class UnlearnSource:
             )
             draw: Draw = {self.anchor: (row,), self.drawn_table: (partner,)}
             forget = draw["forget"][0]
-            chosen.append(draw | {"idk": (forget, idk), "alternative": (forget, alternative)})
-        return chosen
+            draws.append(draw | {"idk": (forget, idk), "alternative": (forget, alternative)})
+        return draws
 
     def step(self, step: int) -> list[Pair]:
         """The step's pairs, with the roles that can be made."""

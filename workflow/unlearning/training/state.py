@@ -56,18 +56,18 @@ class TrainingState:
 
     def __init__(self, folder: Path, minutes: float, identity: dict, accelerator: Accelerator):
         self.folder, self.seconds, self.accelerator = Path(folder), 60 * minutes, accelerator
-        told = json.dumps(identity, sort_keys=True, default=str)
-        self.identity = hashlib.sha256(told.encode()).hexdigest()
-        self.own: list[Path] = []  # states of this very run, oldest first
-        self.asked = 0  # the signal that asked the run to stop
+        text = json.dumps(identity, sort_keys=True, default=str)
+        self.identity = hashlib.sha256(text.encode()).hexdigest()
+        self.states: list[Path] = []  # states of this very run, oldest first
+        self.received = 0  # the number of the signal that stops the run
         self.written = time.monotonic()
         self.before = {number: signal.signal(number, self._note) for number in SIGNALS}
 
     def begin(self, scorer, optimizer, objective: Objective, history: History) -> int:
         """Take over the newest whole state, if there is one; returns the steps it has done."""
         self.run = scorer, optimizer, objective, history
-        self.own = self._usable() if self.accelerator.is_main_process else []
-        (newest,) = broadcast_object_list([self.own[-1] if self.own else None])
+        self.states = self._usable() if self.accelerator.is_main_process else []
+        (newest,) = broadcast_object_list([self.states[-1] if self.states else None])
         if newest is None:
             return 0
         progress = read_json(newest / "progress.json")
@@ -88,15 +88,17 @@ class TrainingState:
     def after_step(self, done: int, steps: int) -> None:
         """Write a state where one is due or the run is asked to stop; then raises Stopped."""
         due = time.monotonic() - self.written >= self.seconds
-        mine = torch.tensor([[self.asked, due]], device=self.accelerator.device)
-        asked, due = self.accelerator.gather(mine).amax(0).tolist()  # the processes stop together
-        if not (asked or due):
+        mine = torch.tensor([[self.received, due]], device=self.accelerator.device)
+        stop_signal, due = (
+            self.accelerator.gather(mine).amax(0).tolist()
+        )  # the processes stop together
+        if not (stop_signal or due):
             return
         problem = self._write(done)
-        if asked:
-            name = signal.Signals(asked).name
-            kept = problem or f"the state is in {self.folder}: run again to continue"
-            raise Stopped(f"stopped by {name} after step {done} of {steps}; {kept}")
+        if stop_signal:
+            name = signal.Signals(stop_signal).name
+            outcome = problem or f"the state is in {self.folder}: run again to continue"
+            raise Stopped(f"stopped by {name} after step {done} of {steps}; {outcome}")
         if problem:
             self.accelerator.print(f"training goes on without a new state: {problem}")
 
@@ -108,7 +110,7 @@ class TrainingState:
             signal.signal(number, handler)
 
     def _note(self, number: int, _frame) -> None:
-        self.asked = number
+        self.received = number
 
     def _write(self, done: int) -> str | None:
         """Write the state, by the main process; returns why it could not be written."""
@@ -136,16 +138,16 @@ class TrainingState:
 
     def _keep(self, newest: Path) -> None:
         """Only the last states of this run stay."""
-        self.own = [*(path for path in self.own if path != newest), newest][-KEPT:]
+        self.states = [*(path for path in self.states if path != newest), newest][-KEPT:]
         for path in self.folder.iterdir():
-            if path not in self.own:
+            if path not in self.states:
                 shutil.rmtree(path, ignore_errors=True)
 
     def _usable(self) -> list[Path]:
         """Whole states of this very run, oldest first; the log says what the others are."""
-        found = sorted(self.folder.glob("step=*"), key=lambda path: int(path.name[5:]))
+        folders = sorted(self.folder.glob("step=*"), key=lambda path: int(path.name[5:]))
         usable = []
-        for path in found:
+        for path in folders:
             problem = self._problem(path)
             if problem is None:
                 usable.append(path)
@@ -168,16 +170,16 @@ class TrainingState:
 
 def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Each tensor under one name only: safetensors stores no tied weights."""
-    found = {(t.data_ptr(), t.shape): name for name, t in reversed(tensors.items())}
-    return {name: tensors[name].contiguous() for name in sorted(found.values())}
+    names = {(t.data_ptr(), t.shape): name for name, t in reversed(tensors.items())}
+    return {name: tensors[name].contiguous() for name in sorted(names.values())}
 
 
 def _tensors(scorer, optimizer) -> dict[str, Tensor]:
     """The optimizer's tensors as parameter/quantity -> tensor. What its groups hold besides, the
     recipe and the step plan say again."""
-    whole = get_optimizer_state_dict(scorer, optimizer.optimizer, options=WHOLE)
-    own = whole.get("state", {})  # the main process alone is given it
-    return {key: tensor.detach().cpu().contiguous() for key, tensor in _plain(own)}
+    full_state = get_optimizer_state_dict(scorer, optimizer.optimizer, options=WHOLE)
+    tensors = full_state.get("state", {})  # the main process alone is given it
+    return {key: tensor.detach().cpu().contiguous() for key, tensor in _plain(tensors)}
 
 
 def _plain(value, name: str = "") -> Iterator[tuple[str, Tensor]]:
@@ -199,8 +201,8 @@ def _set_tensors(scorer, optimizer, tensors: dict[str, Tensor], options: StateDi
     for key, tensor in tensors.items():
         name, _, quantity = key.rpartition("/")
         state.setdefault(name, {})[quantity] = tensor
-    found = {**fresh, "state": state} if tensors else {}
-    set_optimizer_state_dict(scorer, optimizer.optimizer, found, options=options)
+    state_dict = {**fresh, "state": state} if tensors else {}
+    set_optimizer_state_dict(scorer, optimizer.optimizer, state_dict, options=options)
 
 
 def _set_in_place(scorer, optimizer, tensors: dict[str, Tensor], done: int) -> None:
@@ -209,6 +211,6 @@ def _set_in_place(scorer, optimizer, tensors: dict[str, Tensor], done: int) -> N
     fresh = get_optimizer_state_dict(scorer, optimizer.optimizer)
     for key, tensor in _plain(fresh["state"]):
         tensor.copy_(tensors[key])
-    for own in optimizer.optimizer.state.values():
-        if isinstance(own["step"], int):  # bitsandbytes counts in plain numbers
-            own["step"] = done
+    for quantities in optimizer.optimizer.state.values():
+        if isinstance(quantities["step"], int):  # bitsandbytes counts in plain numbers
+            quantities["step"] = done

@@ -5,7 +5,15 @@ import pytest
 from finished import micro_config
 from folders import EXPERIMENTS, ROOT
 from project import shipped
-from report_world import make_report, quick, results_of, run_rows, write_runs
+from report_world import (
+    declared_files,
+    make_report,
+    quick,
+    results_of,
+    run_rows,
+    write_runs,
+    written_files,
+)
 from unlearning.benchmarks.muse.formulas import privleak
 from unlearning.benchmarks.muse.metrics import METRICS
 from unlearning.benchmarks.muse.sections.folds import NOTE
@@ -222,11 +230,7 @@ def report_folder(tmp_path_factory):
 
 
 def test_a_report_has_the_files_that_its_sections_declare(report_folder, experiment):
-    declared = set()
-    for section in sections("muse", experiment.benchmark.sections):
-        declared |= set(section.files)
-    written = {str(p.relative_to(report_folder)) for p in report_folder.rglob("*") if p.is_file()}
-    assert written == declared | {"index.html", "results.csv", "results.parquet", "claims.json"}
+    assert written_files(report_folder) == declared_files(experiment)
 
 
 def test_privleak_is_the_mean_over_retrained_models(report_folder):

@@ -5,13 +5,12 @@ import pandas
 import pytest
 from finished import micro_config
 from folders import ROOT
-from report_world import make_report, quick, write_runs
+from report_world import declared_files, make_report, quick, write_runs, written_files
 from scipy.stats import ks_2samp
 from unlearning.benchmarks.own.results import OwnComparison
 from unlearning.config.experiment import load_experiment
 from unlearning.evaluation.membership import membership_metrics, privleak
 from unlearning.reporting.results import Evaluation
-from unlearning.reporting.section import sections
 
 
 def rows_of(run: str, progress: float) -> dict[str, dict]:
@@ -56,11 +55,7 @@ def finished(tmp_path_factory):
 
 def test_a_report_has_the_files_that_its_sections_declare(finished):
     experiment, folder = finished
-    declared = set()
-    for section in sections("own", experiment.benchmark.sections):
-        declared |= set(section.files)
-    written = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
-    assert written == declared | {"index.html", "results.csv", "results.parquet", "claims.json"}
+    assert written_files(folder) == declared_files(experiment)
 
 
 def test_without_a_retrained_model_there_is_no_forget_quality_and_no_claim(finished):

@@ -6,12 +6,11 @@ import pandas
 import pytest
 from finished import micro_config
 from folders import ROOT
-from report_world import make_report, quick
+from report_world import declared_files, make_report, quick, written_files
 from unlearning.benchmarks.synthetic.results import read, setting_title
 from unlearning.config.experiment import load_experiment
 from unlearning.errors import UserError
 from unlearning.files import write_json
-from unlearning.reporting.section import sections
 
 STEPS = [0, 5, 10, 15, 20]
 
@@ -89,11 +88,7 @@ def test_settings_in_words():
 
 
 def test_a_report_has_the_files_that_its_sections_declare(report_folder, experiment):
-    declared = set()
-    for section in sections("synthetic", experiment.benchmark.sections):
-        declared |= set(section.files)
-    written = {str(p.relative_to(report_folder)) for p in report_folder.rglob("*") if p.is_file()}
-    assert written == declared | {"index.html", "results.csv", "results.parquet", "claims.json"}
+    assert written_files(report_folder) == declared_files(experiment)
 
 
 def test_main_table_has_a_table_for_each_setting(report_folder):

@@ -195,8 +195,8 @@ def setting_name(setting: dict) -> str:
 
 def load(config: dict) -> SyntheticExperiment:
     """The experiment that `config` describes; ConfigError with all problems otherwise."""
-    stated = {key: value for key, value in config.items() if key != DRAWS}
-    complete, problems = validated(stated, read_schema(schema_file("synthetic")))
+    section = {key: value for key, value in config.items() if key != DRAWS}
+    complete, problems = validated(section, read_schema(schema_file("synthetic")))
     if DRAWS in config:
         problems.append(
             f"{DRAWS}: found {config[DRAWS]!r}, but a synthetic study draws data, model and "

@@ -47,7 +47,7 @@ def lines(judged: Judged) -> list[Line]:
 
 def counts(judged: list[Judged]) -> dict[str, int]:
     """Verdict -> of how many claims, in a fixed order."""
-    tally = Counter(one.verdict for one in judged)
+    tally = Counter(item.verdict for item in judged)
     return {name: tally[name] for name in VERDICTS}
 
 
@@ -124,7 +124,7 @@ def _interval(claim: Claim, part: Part) -> Interval | None:
     left, right = min(low, 0.0), max(high, 0.0)
     margin = 0.12 * (right - left) or 1.0
 
-    def place(value: float) -> float:
+    def percent(value: float) -> float:
         return round(100 * (value - left + margin) / (right - left + 2 * margin), 1)
 
-    return Interval(place(0), place(low), place(mean), place(high), claim.relation == ">")
+    return Interval(percent(0), percent(low), percent(mean), percent(high), claim.relation == ">")

@@ -23,9 +23,9 @@ BUDGET = 1_200_000  # characters of JSON for all texts: keeps the page small
 def content(report, budget: int = BUDGET) -> Content:
     """Questions, truths and answers of every split; as many seeds as fit into `budget`."""
     splits = report.experiment.own_splits
-    shown = {split: _split(report, split, budget // len(splits)) for split in splits}
+    answers = {split: _split(report, split, budget // len(splits)) for split in splits}
     limits = {"forget_rows": FORGET_ROWS, "other_rows": OTHER_ROWS, "longest": LONGEST}
-    data = {"splits": {name: data for name, data in shown.items() if data}, **limits}
+    data = {"splits": {name: data for name, data in answers.items() if data}, **limits}
     return Content(data=data, scripts=("answers.js",))
 
 
@@ -37,14 +37,14 @@ def _split(report, split: str, budget: int) -> dict | None:
     first_draw = models["draw"] == report.experiment.draws[0].draw  # other draws, other questions
     models = models[(models["split"] == split) & first_draw]
     references = models[models["method"].isin([RETRAIN, TARGET])]
-    first = references.drop_duplicates("method").sort_values("method")
+    baselines = references.drop_duplicates("method").sort_values("method")
     unlearned = models[~models["method"].isin([RETRAIN, TARGET])]
     texts = _Texts(report, split)
     most = FORGET_ROWS
     while most:
-        data = {"sets": texts.questions(first["run"].iloc[-1], most), "seeds": {}}
+        data = {"sets": texts.questions(baselines["run"].iloc[-1], most), "seeds": {}}
         for seed in unlearned["seed"].unique().tolist() or [0]:
-            runs = [*_named(first), *_named(unlearned[unlearned["seed"] == seed])]
+            runs = [*_named(baselines), *_named(unlearned[unlearned["seed"] == seed])]
             answers = [texts.answers(*run, most) for run in runs]
             data["seeds"][str(seed)] = [model for model in answers if model["answers"]]
             if len(json.dumps(data)) > budget:

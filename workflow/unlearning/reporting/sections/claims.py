@@ -26,11 +26,11 @@ def _picked(judged: Judged, report) -> str:
 def content(report) -> Content:
     """Claims in the file's order; those that were not run at the end."""
     claims = [
-        (one, predicate(one.claim), lines(one), _picked(one, report)) for one in report.claims
+        (item, predicate(item.claim), lines(item), _picked(item, report)) for item in report.claims
     ]
     run = [claim for claim in claims if claim[0].verdict != NOT_RUN]
     rest = [claim for claim in claims if claim[0].verdict == NOT_RUN]
-    changed = sum(one.corrected != one.verdict for one in report.claims)
+    changed = sum(item.corrected != item.verdict for item in report.claims)
     words = {"run": run, "rest": rest, "counts": counts(report.claims), "changed": changed}
     words |= {"explanation": EXPLANATION, "draws": report.frame["draw"].nunique()}
     return Content(words=words, empty=not claims)

@@ -24,8 +24,8 @@ def content(report) -> Content:
     table = pandas.DataFrame([[getattr(c, n) for n in names] for c in report.costs], columns=names)
     rows = [Row(cost.rule, _cells(cost)) for cost in report.costs]
     caption = f"Cost of {report.experiment.config['experiment']}, by stage"
-    shown = Table("cost", caption, COLUMNS, rows, head="Stage")
-    return Content({"cost": table}, {"cost": [shown]})
+    cost_table = Table("cost", caption, COLUMNS, rows, head="Stage")
+    return Content({"cost": table}, {"cost": [cost_table]})
 
 
 def _cells(cost) -> list[Cell]:

@@ -14,12 +14,12 @@ def content(report) -> Content:
     results = report.results
     models = finals(report.frame)
     csv = wide(models, MODEL, results.tasks)
-    shown = []
+    tables = []
     for split in results.splits if results.tasks else []:
         caption = f"Harness tasks on {split}"
-        here = models[models["split"] == split]
-        shown.append(metric_table(report, f"harness-{split}", caption, here, results.tasks))
-    asked = report.experiment.config["harness"]
+        rows = models[models["split"] == split]
+        tables.append(metric_table(report, f"harness-{split}", caption, rows, results.tasks))
+    settings = report.experiment.config["harness"]
     words = {"documents": results.documents, "versions": results.versions}
-    words |= {"examples": asked["num_fewshot"], "chat": asked["chat_template"]}
-    return Content({"harness": csv}, {"harness": shown}, words=words, empty=not results.tasks)
+    words |= {"examples": settings["num_fewshot"], "chat": settings["chat_template"]}
+    return Content({"harness": csv}, {"harness": tables}, words=words, empty=not results.tasks)

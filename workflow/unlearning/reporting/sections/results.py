@@ -37,20 +37,20 @@ COLLAPSED = "A loss or gradient became infinite or NaN, or no utility was left"
 def content(report) -> Content:
     """One table for each split, and one of further metrics where any was measured."""
     home = room(report.experiment.benchmark.name, "columns")
-    own = report.experiment.config.get("metrics") or {}  # of the user's
+    user_metrics = report.experiment.config.get("metrics") or {}  # of the user's
     models = finals(report.frame)
     main, further = [], []
     for split in report.results.splits:
-        here = models[models["split"] == split]
-        present = set(here["metric"])
-        wanted = dict.fromkeys((*home.MAIN, *own, *report.results.tasks))
-        keys = [key for key in wanted if key in present]
+        of_split = models[models["split"] == split]
+        present = set(of_split["metric"])
+        order = dict.fromkeys((*home.MAIN, *user_metrics, *report.results.tasks))
+        keys = [key for key in order if key in present]
         caption = f"Results on {split}"
-        main.append(metric_table(report, f"results-{split}", caption, here, keys, home.PARTS))
+        main.append(metric_table(report, f"results-{split}", caption, of_split, keys, home.PARTS))
         rest = [key for key in home.FURTHER if key in present]
         if rest:
             caption = f"Further metrics on {split}"
-            further.append(metric_table(report, f"further-{split}", caption, here, rest))
+            further.append(metric_table(report, f"further-{split}", caption, of_split, rest))
     csv = {
         "main": main_csv(report),
         "cells": wide(models, [*MODEL, "collapsed"], report.results.metrics),
@@ -99,23 +99,23 @@ def metric_table(
     report, id: str, caption: str, rows, keys: Sequence[str], parts: Sequence[str] = ()
 ) -> Table:
     """A table of metrics of every model. rows: of the frame, of one split and moment."""
-    lines = [metric_row(report, own, keys) for _, own in rows.groupby("label", sort=False)]
+    lines = [metric_row(report, runs, keys) for _, runs in rows.groupby("label", sort=False)]
     return Table(
         id, caption, [*columns(keys, report.results.metrics, parts), counts(report.unit)], lines
     )
 
 
-def metric_row(report, rows, keys: Sequence[str], first: Sequence[Cell] = ()) -> Row:
-    """The seeds of one label; first: cells in front of the metrics."""
+def metric_row(report, rows, keys: Sequence[str], leading: Sequence[Cell] = ()) -> Row:
+    """The seeds of one label; leading: cells in front of the metrics."""
     metrics, published = report.results.metrics, beside(report.beside)
     split, label, method = rows[["split", "label", "method"]].iloc[0]
     means = spreads(rows, ["label"], report.unit)[(label,)]
-    cells = list(first)
+    cells = list(leading)
     for key in keys:
-        known = published.get((split, label, key))
+        comparison = published.get((split, label, key))
         good = key == "log10_forget_quality" and method != RETRAIN
         good = good and key in means and means[key].mean > MEANINGFUL
-        note = "" if known is None else known.note
+        note = "" if comparison is None else comparison.note
         cells.append(number(key, means.get(key), metrics[key], note=note, good=good))
     runs = rows.drop_duplicates(["draw", "run"])
     cells.append(count(runs, report.unit))

@@ -32,8 +32,8 @@ DIFFERENCE = 1.0  # of log10 FQ: an order of magnitude
 SEEDS = (1, 2, 5, 10)  # of a plan
 MOST_PAIRED = 20  # variants whose pairs are looked at
 PAIRED = "two methods of the same draws (median pair)"
-HEADER = ["split", "label", "metric", "component", "variance", "share", "draws", "retrained"]
-HEADER += ["seeds"]
+HEADER = ["split", "label", "metric", "component", "variance", "share"]
+HEADER += ["draws", "retrained", "seeds"]
 PLAN_HEADER = ["split", "label", "retrained", "seeds", "draws"]
 TITLES = {DRAW: "draw", RETRAINED: "retr.", SEED: "seed", REMAINDER: "rest"}
 EXPLANATIONS = {
@@ -52,13 +52,13 @@ def content(report) -> Content:
     several = report.unit == DRAW
     shares, plans, lines, planned = [], [], [], []
     for split in report.results.splits:
-        here = values[values["split"] == split]
-        groups = here.groupby(["label", "metric"], sort=False)
+        split_values = values[values["split"] == split]
+        groups = split_values.groupby(["label", "metric"], sort=False)
         parts = {key: _components(rows) for key, rows in groups}
         lines += [[split, *key, *line] for key, piece in parts.items() for line in _lines(piece)]
         if any(len(piece.variances) > 1 for piece in parts.values()):
             shares.append(_shares(report, split, parts))
-        quality = here[here["metric"] == QUALITY]
+        quality = split_values[split_values["metric"] == QUALITY]
         if several and len(quality):
             plan = _plan(quality, parts)
             plans.append(_plan_table(split, plan))

@@ -29,7 +29,7 @@ def content(report) -> Content:
 
 
 def _split(report, split: str) -> dict:
-    spreads = {label: found for (name, label), found in report.spreads.items() if name == split}
+    spreads = {label: spread for (name, label), spread in report.spreads.items() if name == split}
     border = KEPT * spreads[NAMES[TARGET]]["model_utility"].mean
     quadrants: dict[tuple[bool, bool], list[Placed]] = {
         (forgets, keeps): [] for forgets in (True, False) for keeps in (True, False)
@@ -39,9 +39,9 @@ def _split(report, split: str) -> dict:
             continue
         quality = spreads[label]["log10_forget_quality"]
         utility = spreads[label]["model_utility"]
-        place = quality.mean > MEANINGFUL, utility.mean > border
+        quadrant = quality.mean > MEANINGFUL, utility.mean > border
         unsure = _includes(quality, MEANINGFUL) or _includes(utility, border)
-        quadrants[place].append(Placed(label, _numbers(spreads[label]), unsure))
+        quadrants[quadrant].append(Placed(label, _numbers(spreads[label]), unsure))
     references = [(name, _numbers(spreads[name])) for name in map(NAMES.get, (TARGET, RETRAIN))]
     return {
         "name": split,

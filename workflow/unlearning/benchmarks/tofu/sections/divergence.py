@@ -39,16 +39,16 @@ def content(report) -> Content:
         for values in zip(*(curves[name] for name in names), strict=True):
             lines.append((*key, *values))
     runs = pandas.DataFrame(lines, columns=[*MODEL, *names])
-    shown, panels = [], []
-    for split, here in runs.groupby("split", sort=False):
-        panels += _panels(report, split, here)
+    tables, panels = [], []
+    for split, split_runs in runs.groupby("split", sort=False):
+        panels += _panels(report, split, split_runs)
         models = finals(report.frame)
-        models = models[(models["split"] == split) & models["label"].isin(here["label"])]
+        models = models[(models["split"] == split) & models["label"].isin(split_runs["label"])]
         caption = f"Divergence on {split}"
-        shown.append(metric_table(report, f"divergence-{split}", caption, models, METRICS))
+        tables.append(metric_table(report, f"divergence-{split}", caption, models, METRICS))
     figure = Figure(panels, "medium", columns=3, note="" if panels else NOTE)
     return Content(
-        {"divergence": runs}, {"divergence": shown}, {"divergence": figure}, empty=not panels
+        {"divergence": runs}, {"divergence": tables}, {"divergence": figure}, empty=not panels
     )
 
 
@@ -61,6 +61,6 @@ def _panels(report, split: str, runs: pandas.DataFrame) -> list[Panel]:
     panels = [Panel(f"{split}: log-probability of a forget answer, nats", together)]
     falls = runs.rename(columns={"drift": "value"}).assign(metric="drift")
     for label in labels:
-        own = falls[falls["label"] == label]
-        panels.append(fitted_panel(f"{split}: {label}", own, FALL, look))
+        fall = falls[falls["label"] == label]
+        panels.append(fitted_panel(f"{split}: {label}", fall, FALL, look))
     return panels

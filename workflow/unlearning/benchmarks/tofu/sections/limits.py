@@ -37,8 +37,14 @@ PARTS = (4, 2)  # a quarter and a half of the rows
 SUBSETS = 100
 # measures of forgetting, each of the forget set or beside retrained models
 MEASURES = (
-    *("ks_statistic", "truth_ratio_shift", "forget_truth_ratio", "forget_probability"),
-    *("forget_rouge", "forget_extraction_strength", "forget_exact_memorization", "privleak"),
+    "ks_statistic",
+    "truth_ratio_shift",
+    "forget_truth_ratio",
+    "forget_probability",
+    "forget_rouge",
+    "forget_extraction_strength",
+    "forget_exact_memorization",
+    "privleak",
 )
 
 
@@ -177,14 +183,14 @@ def _agreement(report, split: str) -> pandas.DataFrame:
     means = {label: report.spreads[split, label] for label in labels}
     lines = []
     for metric in MEASURES:
-        both = [m for m in means.values() if metric in m and QUALITY in m]
-        quality = [m[QUALITY].mean for m in both]
+        variants = [m for m in means.values() if metric in m and QUALITY in m]
+        quality = [m[QUALITY].mean for m in variants]
         better = report.results.metrics[metric].better
-        measure = [goodness(m[metric].mean, better) for m in both]
+        measure = [goodness(m[metric].mean, better) for m in variants]
         if len(set(quality)) < 3 or len(set(measure)) < 3:
             continue
         ranks = spearmanr(quality, measure).statistic, kendalltau(quality, measure).statistic
-        lines.append([split, metric, *map(float, ranks), len(both)])
+        lines.append([split, metric, *map(float, ranks), len(variants)])
     return pandas.DataFrame(lines, columns=["split", "metric", "spearman", "kendall", "variants"])
 
 

@@ -30,19 +30,19 @@ def marks(
     by: with RUN, each run; without, means over draws if there are several, else over seeds.
     """
     keys = list(dict.fromkeys(["label", *by]))
-    wanted, unit = units(rows[rows["metric"].isin(FIELDS)], keys), unit_of(rows, keys)
-    values = wanted.groupby([*keys, "metric"], sort=False)["value"].agg(["mean", "count"])
-    found: dict[tuple, dict] = {}
+    values_per_unit, unit = units(rows[rows["metric"].isin(FIELDS)], keys), unit_of(rows, keys)
+    values = values_per_unit.groupby([*keys, "metric"], sort=False)["value"].agg(["mean", "count"])
+    marks_by_group: dict[tuple, dict] = {}
     for (*key, metric), (mean, count) in zip(values.index, values.to_numpy(), strict=True):
-        mark = found.setdefault(tuple(key), dict(zip(keys, key, strict=True)))
+        mark = marks_by_group.setdefault(tuple(key), dict(zip(keys, key, strict=True)))
         mark[FIELDS[metric]] = mean
         if "seed" not in keys:
             mark["seed"] = f"mean of {int(count)}" + (" draws" if unit == DRAW else "")
-    for mark in found.values():
+    for mark in marks_by_group.values():
         if "log10_fq" in mark:
             quality = 10 ** mark["log10_fq"]  # the geometric mean, as everywhere
             mark |= {"log10_fq": short(mark["log10_fq"]), "fq_text": p_value(quality)}
         if "mu" in mark:
             mark["mu"] = short(mark["mu"])
         mark["seed"] = run_title(mark.pop("draw"), mark["seed"]) if "draw" in mark else mark["seed"]
-    return [mark for mark in found.values() if all(field in mark for field in fields)]
+    return [mark for mark in marks_by_group.values() if all(field in mark for field in fields)]

@@ -46,9 +46,9 @@ def content(report) -> Content:
         for split in peak["split"].unique()
     ]
     figure = Figure(panels, width=420, note="" if panels else NOTE)
-    lines, shown = _choices(report)
+    lines, tables = _choices(report)
     csv = {"peaks": table, "peak_choice": lines}
-    return Content(csv, {"peak_choice": shown}, {"peaks": figure}, empty=not panels)
+    return Content(csv, {"peak_choice": tables}, {"peaks": figure}, empty=not panels)
 
 
 def _choices(report) -> tuple[pandas.DataFrame, list[Table]]:

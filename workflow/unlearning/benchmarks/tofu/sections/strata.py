@@ -38,9 +38,9 @@ def content(report) -> Content:
     sizes = report.results.details["strata"]
     pairs = zip(table["split"], table["stratum"], strict=True)
     table["rows"] = [sizes[split].get(stratum) for split, stratum in pairs]
-    shown, panels = [], []
+    tables, panels = [], []
     for split in report.results.splits:
-        here = parts[parts["split"] == split]
+        split_parts = parts[parts["split"] == split]
         keys = [
             f"{metric}@{name}"
             for pair in PAIRS
@@ -50,13 +50,14 @@ def content(report) -> Content:
         ]
         if keys:
             caption = f"Strata of {split}"
-            shown.append(metric_table(report, f"strata-{split}", caption, here, keys))
-        found = [_panel(report, split, here, pair) for pair in PAIRS if pair[0] in sizes[split]]
-        panels += found
+            tables.append(metric_table(report, f"strata-{split}", caption, split_parts, keys))
+        for pair in PAIRS:
+            if pair[0] in sizes[split]:
+                panels.append(_panel(report, split, split_parts, pair))
     figure = Figure(panels, note="" if panels else NOTE)
     return Content(
         {"strata": table},
-        {"strata": shown},
+        {"strata": tables},
         {"strata": figure},
         words={"sizes": {f"Strata of {split}": rows for split, rows in sizes.items()}},
         empty=not panels,
@@ -97,8 +98,9 @@ def _chart(marks: list[dict], pair: tuple[str, str], styles: dict[str, Style]):
     for stratum in pair:
         filled = stratum == pair[1]
         for mean in (False, True):
-            chosen = [m for m in marks if m["stratum"] == stratum and (m["seed"] == "mean") == mean]
-            points = altair.Chart(inline_data(chosen)).mark_point(
+            in_stratum = [mark for mark in marks if mark["stratum"] == stratum]
+            dots = [mark for mark in in_stratum if (mark["seed"] == "mean") == mean]
+            points = altair.Chart(inline_data(dots)).mark_point(
                 filled=filled, size=110 if mean else 22, strokeWidth=2 if mean else 1
             )
             opacity = emphasis(1, 0.12) if mean else emphasis(0.4, 0.05, 0.8)

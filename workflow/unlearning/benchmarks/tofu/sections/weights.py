@@ -46,11 +46,11 @@ def content(report) -> Content:
         key = [cell.split, cell.method, cell.variant, weights.label, cell.draw, cell.seed]
         lines.append([*key, weights.epoch, *(described.get(measure) for measure in MEASURES)])
     csv = pandas.DataFrame(lines, columns=[*MODEL, "epoch", *MEASURES])
-    shown, by_epoch, by_length = [], [], []
+    tables, by_epoch, by_length = [], [], []
     for split in report.results.splits:
         variants = by_variant([course for course in courses if course[0].cell.split == split])
         if variants:
-            shown.append(_table(split, variants))
+            tables.append(_table(split, variants))
         for label, epochs in variants.items():
             by_epoch.append(Panel(label, _distribution(epochs, report.styles[label]), 150))
             by_length.append(Panel(label, _scatter(epochs), 190))
@@ -59,7 +59,7 @@ def content(report) -> Content:
         "weights": Figure(by_epoch, "small", 4, 220, note),
         "weights_length": Figure(by_length, "small", 4, 220, note),
     }
-    return Content({"weights": csv}, {"weights": shown}, figures, empty=not courses)
+    return Content({"weights": csv}, {"weights": tables}, figures, empty=not courses)
 
 
 def by_variant(courses: list[list[RowWeights]]) -> dict[str, Epochs]:
@@ -67,24 +67,27 @@ def by_variant(courses: list[list[RowWeights]]) -> dict[str, Epochs]:
     runs: dict[str, list[list[RowWeights]]] = {}
     for course in courses:
         runs.setdefault(course[0].label, []).append(course)
-    found = {}
+    epochs_by_label = {}
     for label, seeds in runs.items():
         epochs: Epochs = {}
         for weights in (weights for course in seeds for weights in course):
             epochs.setdefault(weights.epoch, []).append(weights)
-        found[label] = {e: reached for e, reached in epochs.items() if len(reached) == len(seeds)}
-    return found
+        complete = {
+            epoch: reached for epoch, reached in epochs.items() if len(reached) == len(seeds)
+        }
+        epochs_by_label[label] = complete
+    return epochs_by_label
 
 
 def moments(epochs: Epochs) -> dict[str, tuple[float, list[RowWeights]]]:
     """The start, the first evaluated epoch if there are any on the way, and the end."""
     ordered = sorted(epochs.items())
-    found = {"start": ordered[0]}
+    states = {"start": ordered[0]}
     if len(ordered) > 2:
-        found["early"] = ordered[1]
+        states["early"] = ordered[1]
     if len(ordered) > 1:
-        found["end"] = ordered[-1]
-    return found
+        states["end"] = ordered[-1]
+    return states
 
 
 def _table(split: str, variants: Mapping[str, Epochs]) -> Table:
@@ -95,8 +98,8 @@ def _table(split: str, variants: Mapping[str, Epochs]) -> Table:
             cells = [Cell(f"{epoch:g}", epoch)]
             for measure in MEASURES:
                 value = described.get(measure)
-                known = value is not None and not numpy.isnan(value)
-                cells.append(Cell(decimal(value), value) if known else Cell())
+                has_value = value is not None and not numpy.isnan(value)
+                cells.append(Cell(decimal(value), value) if has_value else Cell())
             rows.append(Row(label, cells))
     heads = [Column("epoch", "Epoch"), *(Column(k, title) for k, title in MEASURES.items())]
     return Table(f"weights-{split}", f"Gradient weights on {split}", heads, rows)
