@@ -8,20 +8,24 @@
 #
 # TOFU_DIR    folder of TOFU's JSON files (default ../shared/tofu)
 # MODEL       of the experiment: folder, GGUF file or hub id (default: the config's)
-# OUT         folder that receives tables and results (default: results/gpu)
+# SPLITS      of its unlearning runs (default: forget05 forget01 forget10)
+# SEEDS       of its unlearning runs (default 1001 to 1003)
+# OUT         folder that receives tables, and the experiment's results without weights, in parts of
+#             15 MB (default: results/gpu)
 # GPU         whose peak the MFU is of (default H100-80; `python -m unlearning plan --help` names all)
-# JOBS        jobs of the experiment at once (default 8)
+# JOBS        jobs of the experiment at once, on one GPU (default 8; each takes up to 8 GB of it)
+# LIMIT       seconds of a step (default 590: such machines end a command after ten minutes)
 #
 # Needs torch and the packages of pyproject.toml's `dependencies`; the steps with paged states also
-# bitsandbytes. Neither snakemake nor datasets. The report of the experiment is made elsewhere:
-# copy OUT/experiment to results/ there and run snakemake with --rerun-triggers mtime.
+# bitsandbytes, the experiment snakemake, but not what makes its report. That is made elsewhere:
+# `cat OUT/experiment.tar.xz.* | tar -xJ` there and run snakemake with --rerun-triggers mtime.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 export PYTHONPATH=$PWD/workflow${PYTHONPATH:+:$PYTHONPATH} HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
 DATA=${TOFU_DIR:-../shared/tofu}
 OUT=${OUT:-results/gpu}
-LIMIT=590 # seconds of a step: such machines end a command after ten minutes
+LIMIT=${LIMIT:-590}
 CONFIG=config/experiments/tofu-smollm2-135m.yaml
 STEPS="device memory-1b memory-7b steps-1b steps-7b steps-7b-paged attention-1b attention-7b
 evaluation-1b evaluation-7b experiment"
@@ -32,14 +36,14 @@ if [ -n "${REHEARSE:-}" ]; then # one tiny case of each; the CPU computes in flo
     ONE_STEP=(--steps 1 --micro-batch 8)
     SMALL=(--pairs 4 --batch-tokens 800)
     CASES_1B=(--device cpu --cases 0 1) CASES_7B=(--device cpu --cases 9 10)
-    EXPERIMENT=(--rehearsal --splits forget05 --seeds 1001 --jobs 1)
+    EXPERIMENT=(rehearsal=true) WORLD=rehearsal-tofu-smollm2-135m
 else
     shape() { echo --device cuda --shape "$1"; }
-    PAGED=(--optimizer paged_adamw_32bit) ROUNDS=() ROWS=()
+    PAGED=(--optimizer paged_adamw_32bit) ROUNDS=() ROWS=(--rows 16)
     ONE_STEP=(--gpu "${GPU:-H100-80}")
     SMALL=()
     CASES_1B=(--device cuda --cases 0 6) CASES_7B=(--device cuda --cases 6 11)
-    EXPERIMENT=(--jobs "${JOBS:-8}")
+    EXPERIMENT=() WORLD=tofu-smollm2-135m
 fi
 
 device() {
@@ -55,6 +59,34 @@ found = torch.cuda.is_available()
 print(torch.cuda.get_device_name() if found else "no GPU: only REHEARSE=1 makes sense")
 print("TOFU:", len(list(Path(sys.argv[1]).glob("*.json"))), "files")
 PYTHON
+}
+
+# The experiment by its own rules: all that is trained before unlearning, then a forget split after
+# the other. Call it again until nothing is left: what is made stays, a training goes on from its state.
+experiment() {
+    local status=0
+    rules "forget05, forget01, forget10" finetune retrain || status=1
+    for split in ${SPLITS:-forget05 forget01 forget10}; do
+        rules "$split" evaluate relearn || status=1
+        echo "$split: status $status after $SECONDS s"
+    done
+    return $status
+}
+
+rules() { # forget splits, then the last rules
+    local layout='"micro_batch": 32'
+    python -m snakemake --profile config/profiles/local --configfile $CONFIG \
+        --cores "${JOBS:-8}" --rerun-triggers mtime --until "${@:2}" \
+        --config "forget_splits=[$1]" "world_splits=[forget05, forget01, forget10]" \
+        "data={\"data_dir\": \"$DATA\"}" ${MODEL:+"model={\"path\": \"$MODEL\"}"} \
+        "finetune={$layout}" "relearn={$layout}" \
+        "unlearn={$layout, \"seeds\": [${SEEDS:-1001, 1002, 1003}]}" \
+        keep_models=false 'resources={"cells_per_job": 50}' "${EXPERIMENT[@]}"
+}
+
+pack() { # results without what is large and can be made again
+    tar -c --exclude='*.safetensors' --exclude=state "results/$WORLD" | xz -3 -T0 |
+        split -b 15m -d - "$OUT/experiment.tar.xz."
 }
 
 run() { # the command of a step
@@ -74,9 +106,7 @@ run() { # the command of a step
             "${ROUNDS[@]}" ;;
         evaluation-*) python benchmarks/evaluations.py --data "$DATA" $(shape "${1#*-}") "${ROWS[@]}" \
             --rounds 1 ;;
-        # goes on from what is there: call it until nothing is left
-        experiment) python benchmarks/experiment.py --configfile $CONFIG ${MODEL:+--model "$MODEL"} \
-            --data "$DATA" --results "$OUT/experiment" "${EXPERIMENT[@]}" --minutes 9 ;;
+        experiment) experiment ;;
         *) echo "no step '$1'; steps: $STEPS" >&2; return 2 ;;
     esac
 }
@@ -86,8 +116,9 @@ step() {
     mkdir -p "$OUT"
     echo "## $1"
     # a shell of its own, so that the limit ends all that the step has started
-    timeout --kill-after=10 $LIMIT benchmarks/gpu.sh inside "$1" 2> "$OUT/$1.err" | tee "$OUT/$1.md"
+    timeout --kill-after=10 "$LIMIT" benchmarks/gpu.sh inside "$1" 2> "$OUT/$1.err" | tee "$OUT/$1.md"
     status=${PIPESTATUS[0]}
+    [ "$1" != experiment ] || pack
     [ "$status" = 0 ] || { echo "failed with status $status:"; tail -n 5 "$OUT/$1.err"; }
     echo "($((SECONDS - since)) s)"
     return "$status"
