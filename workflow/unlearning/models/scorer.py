@@ -36,18 +36,23 @@ class Scorer(nn.Module):
         layer: int | None = None,
         answers: list[Span] | None = None,
         layout: str | None = None,
+        exact: bool = False,
     ) -> dict[str, Tensor]:
         """Score S sequences, N labels in all.
 
         detail: (S,) bool, sequences whose labels are described. full: spans of P tokens whose
         next-token logits are returned whole. layer: index of the layer whose output is returned at
-        the A tokens of the spans `answers`. layout: in place of the scorer's own.
+        the A tokens of the spans `answers`. layout: in place of the scorer's own. exact: compute in
+        the weights' own type, whatever autocast says.
         Returns logp (N,) and row (N,) of the labels, sequence by sequence; with `full`, logits
         (P, V); with `layer`, activations (A, H); with `detail`, match, mu and sigma (N,) as in
         describe(), zero in the other sequences.
         """
         layout = layout or self.layout
         device = next(self.parameters()).device
+        if exact:  # the class's own forward: accelerate gives an instance's autocast again
+            with torch.autocast(device.type, enabled=False):
+                return Scorer.forward(self, examples, detail, full, layer, answers, layout)
         packed = pack(examples, shared=layout == PACKED)
         labelled = packed.labels()
         labels, index = labelled.labels.to(device), labelled.index.to(device)
