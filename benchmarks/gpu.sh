@@ -13,7 +13,7 @@
 # OUT         folder that receives tables, and the experiment's results without weights, in parts of
 #             15 MB (default: results/gpu)
 # GPU         whose peak the MFU is of (default H100-80; `python -m unlearning plan --help` names all)
-# JOBS        jobs of the experiment at once, on one GPU (default 8; each takes up to 8 GB of it)
+# JOBS        jobs of the experiment at once, on one GPU (default 6; each takes up to 15 GB of it)
 # LIMIT       seconds of a step (default 590: such machines end a command after ten minutes)
 #
 # Needs torch and the packages of pyproject.toml's `dependencies`; the steps with paged states also
@@ -64,9 +64,10 @@ PYTHON
 # The experiment by its own rules: all that is trained before unlearning, then a forget split after
 # the other. Call it again until nothing is left: what is made stays, a training goes on from its state.
 experiment() {
-    local status=0
-    rules "forget05, forget01, forget10" finetune retrain || status=1
-    for split in ${SPLITS:-forget05 forget01 forget10}; do
+    local split splits status=0
+    splits=${SPLITS:-forget05 forget01 forget10}
+    rules "${splits// /, }" finetune retrain || status=1
+    for split in $splits; do
         rules "$split" evaluate relearn || status=1
         echo "$split: status $status after $SECONDS s"
     done
@@ -74,9 +75,10 @@ experiment() {
 }
 
 rules() { # forget splits, then the last rules
-    local layout='"micro_batch": 32'
-    python -m snakemake --profile config/profiles/local --configfile $CONFIG \
-        --cores "${JOBS:-8}" --rerun-triggers mtime --until "${@:2}" \
+    local layout='"micro_batch": 16'
+    # a call that was cut at its limit leaves a lock, and nothing else runs here
+    python -m snakemake --profile config/profiles/local --configfile $CONFIG --nolock \
+        --cores "${JOBS:-6}" --rerun-triggers mtime --until "${@:2}" \
         --config "forget_splits=[$1]" "world_splits=[forget05, forget01, forget10]" \
         "data={\"data_dir\": \"$DATA\"}" ${MODEL:+"model={\"path\": \"$MODEL\"}"} \
         "finetune={$layout}" "relearn={$layout}" \

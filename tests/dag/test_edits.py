@@ -119,7 +119,7 @@ OF_TOFU = [
         both(
             inside("planning/memory.py:training"),
             inside("progress.py:Progress.update"),
-            inside("training/fit.py:passes_of"),
+            inside("training/fit.py:micro_batch_sizer"),
             inside("worker.py:run_in_worker"),
         ),
         NOTHING,

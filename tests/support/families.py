@@ -162,11 +162,12 @@ class Trial:
     same: bool = True
 
 
-def family_model(name: str):
+def family_model(name: str, **shape):
     """The family's model from random weights, dropout off; UserError if it has no language model
-    that reads from left to right."""
+    that reads from left to right. shape: differs from the family's."""
     kind, changes = FAMILIES[name]
-    settings = {key: value for key, value in (SHAPE | changes).items() if value is not None}
+    settings = SHAPE | changes | shape
+    settings = {key: value for key, value in settings.items() if value is not None}
     if changes.get("sliding_window", 0) is None:
         settings["sliding_window"] = None
     config = CONFIG_MAPPING[kind](**settings)

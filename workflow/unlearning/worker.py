@@ -29,6 +29,7 @@ from pathlib import Path
 import psutil
 
 WORKER_VARIABLE = "UNLEARNING_WORKER"  # folder:id of the Snakemake process:cells of a worker
+# stages of which a cell (a single run, such as one method with one seed) may take seconds
 STAGES: tuple[str, ...] = ("pretrain", "finetune", "reference", "unlearn", "relearn", "evaluate")
 STAGES += ("harness", "unlearn_logistic", "unlearn_markov")
 # modules that stages import while they run: the mini models' class, ROUGE
@@ -48,8 +49,10 @@ def run_in_worker(arguments: list[str]) -> int | None:
     """Run a stage in a worker; returns its exit status, or None if this process has to run it."""
     # removed, so that the processes that a stage starts do not use the worker
     variable = os.environ.pop(WORKER_VARIABLE, None)
+    # the stage's name comes after a few options at most
     if variable is None or set(STAGES).isdisjoint(arguments[:5]):
         return None
+    # several processes are started by accelerate's launcher, which takes the place of this one
     if any(word == "--processes" and int(count) > 1 for word, count in pairwise(arguments)):
         return None
     # a signal that arrives before the child runs waits until it can be passed on
@@ -175,7 +178,8 @@ class Worker:
         self.cells -= 1
         _, descriptors, _, _ = socket.recv_fds(client, 1, 4)
         worker = os.getpid()
-        child = os.fork() if len(descriptors) == 4 else None  # fewer: the client was killed
+        # the client's three streams and the file with its request; fewer if it was killed
+        child = os.fork() if len(descriptors) == 4 else None
         if child == 0:
             # an open copy of a connection would hide the end of its client
             for connection in (self.listener, client, *self.clients.values()):
@@ -191,6 +195,7 @@ class Worker:
     def _forward_signals(self, client: socket.socket) -> None:
         """Send a client's signals to its child; kill the child of a client that has ended."""
         children = {connection: child for child, connection in self.clients.items()}
+        # each byte of a message is a signal's number
         for number in _receive(client) or [signal.SIGKILL]:
             os.kill(children[client], number)
 

@@ -1,5 +1,7 @@
 """Packing is used where it scores as one sequence alone does, and nowhere else."""
 
+from functools import partial
+
 import pytest
 import torch
 from accelerate import Accelerator
@@ -11,7 +13,7 @@ from unlearning.methods.objective import Needs, build_objective
 from unlearning.methods.registry import resolve
 from unlearning.models import agreement
 from unlearning.models.agreement import layout_of
-from unlearning.models.scorer import PACKED, PADDED, Scorer
+from unlearning.models.scorer import PACKED, PADDED, PLAIN, Scorer
 from unlearning.training.batches import score_pairs
 from unlearning.training.learning import LEARN
 from unlearning.training.loop import train
@@ -152,6 +154,44 @@ def test_half_precision_packs_what_float32_does(name):
     with torch.autocast("cpu", torch.bfloat16):
         assert layout(model, ROWS) == PACKED
     assert layout(model.bfloat16(), ROWS) == PACKED
+
+
+class OneKernel(Scorer):
+    """A scorer as on a GPU: one kernel computes plain and padded rows, with equal bits, and another
+    one packed rows, with roundings of its own."""
+
+    def forward(self, examples, layout=None, **options):
+        if layout != PACKED:
+            return super().forward(examples, layout=PLAIN, **options)
+        embeddings = self.model.get_input_embeddings()
+        handle = embeddings.register_forward_hook(lambda module, inputs, out: out * (1 - 2**-8))
+        values = super().forward(examples, layout=PACKED, **options)
+        handle.remove()
+        return values
+
+
+def test_rounding_of_a_deep_model_of_16_bits_is_measured():
+    model = family_model("Llama", num_hidden_layers=40).bfloat16()
+    scorer, spans = OneKernel(model), [(0, 0, len(ROWS[0].ids) - 1)]
+    logits = partial(agreement._logits, scorer, model, ROWS[:1], spans)
+    plain, padded, packed = (logits(layout)[0] for layout in (PLAIN, PADDED, PACKED))
+    assert torch.equal(padded, plain)
+    assert agreement.distance(packed, plain) > agreement.ROUNDING_HALF
+    assert layout_of(scorer, model, ROWS) == PACKED
+    window = family_model("Mistral, window 16", num_hidden_layers=40).bfloat16()
+    assert layout_of(OneKernel(window), window, ROWS) == PADDED
+
+
+def test_autocast_does_not_blur_the_comparison():
+    """Weights of float32 are compared in float32, where a wrong mask shows above rounding."""
+    model = family_model("Llama", num_hidden_layers=40)
+    scorer, spans = Scorer(model), [(0, 0, len(ROWS[0].ids) - 1)]
+    exact = scorer(ROWS[:1], full=spans, layout=PLAIN)["logits"]
+    # as accelerate's prepare() changes an instance
+    scorer.forward = torch.autocast("cpu", torch.bfloat16)(scorer.forward)
+    assert not torch.equal(scorer(ROWS[:1], full=spans, layout=PLAIN)["logits"], exact)
+    compared, _ = agreement._logits(scorer, model, ROWS[:1], spans, PLAIN)
+    assert torch.equal(compared, exact)
 
 
 @pytest.mark.parametrize("name", ["Mistral, window 16", "Qwen3.5 (text)", "MPT"])

@@ -1,4 +1,8 @@
-"""A validated experiment: its runs, its paths, and the settings each stage is given."""
+"""A validated experiment: its runs, its paths, and the settings of each stage.
+
+A stage's settings are a param of its rule (as JSON), so a job runs again if they change. Each of
+the *_settings() methods therefore has exactly the config's values that change the stage's result.
+"""
 
 import itertools
 from dataclasses import dataclass
@@ -47,6 +51,7 @@ from unlearning.methods.references import RETRAIN, TARGET, noise
 from unlearning.methods.registry import Losses, position, resolve
 from unlearning.methods.terms import Method
 
+# keys of a training section that change the trained model
 RECIPE = (
     "epochs",
     "batch_size",
@@ -63,18 +68,22 @@ RECIPE = (
     "weight_decay_on",
     "whole_batches",
 )
+# keys of a training section that change only memory and time
 FIT = ("micro_batch", "gradient_checkpointing")
+# keys of the sections `harness` and `evaluation` that change results
 HARNESS = ("limit", "num_fewshot", "chat_template")
 EVALUATION = ("rows", "max_length", "generation_tokens", "generation_counts", "question", "rouge")
-# role of a pair's row -> the answers that are not the truth which it holds
-TAUGHT = {"idk": "refusals", "alternative": "alternatives"}
-# recipe entries that a method may set for itself
+# role of a pair's row, if its answer is not the true one -> kind of its answers
+ANSWERS_OF_ROLE = {"idk": "refusals", "alternative": "alternatives"}
+# keys of a recipe that a method may set for itself
 OVERRIDES = ("epochs", "lr", "max_steps", "schedule")
-OF_THE_RUN = (*OVERRIDES, "reference")  # what a method states beside its loss's own values
+# keys of a method that are no hyper-parameters of its loss
+OF_THE_RUN = (*OVERRIDES, "reference")
 
 
 def experiment_of(config: dict):
     """The experiment of a complete, valid config."""
+    # studies without a language model have a section of their own and an experiment class
     for folder in WITHOUT_DATA:
         if folder in config:
             return room(folder, "experiment").BENCHMARK.experiment(config)
@@ -82,7 +91,7 @@ def experiment_of(config: dict):
 
 
 def load_experiment(config: dict, root: Path):
-    """The experiment that `config` describes; ConfigError with all problems otherwise."""
+    """The experiment that `config` describes; ConfigError with all problems if it is not valid."""
     for folder in WITHOUT_DATA:
         if folder in config:
             return room(folder, "experiment").BENCHMARK.load(config)
@@ -90,6 +99,7 @@ def load_experiment(config: dict, root: Path):
     complete, problems = validated(config, schema)
     problems += cross_problems(complete, config.keys())
     if not problems and complete["rehearsal"]:
+        # the generated data that replace the config's have keys and defaults of their own
         complete = rehearsed(complete)
         complete = with_defaults(complete, schema_for(complete, root))
         problems = cross_problems(complete)
@@ -100,16 +110,18 @@ def load_experiment(config: dict, root: Path):
 
 @dataclass(frozen=True)
 class Experiment:
-    """A complete, valid config and what follows from it, in one draw of what is random before
-    unlearning. config: with the seeds of that draw."""
+    """A complete, valid config and what follows from it, in one draw.
+
+    A draw is everything that is random before unlearning. config: with the seeds of this draw.
+    """
 
     config: dict
     draw: int = 1
-    on_language_model = True
+    on_language_model = True  # False in the experiments of studies without one
 
     @cached_property
     def draws(self) -> list["Experiment"]:
-        """The experiment in each draw that is run. Ask the first draw, whose config states them."""
+        """The experiment in each draw that is run; only the first draw's config lists them all."""
         return [self._in_draw(number) for number in draw_numbers(self.config)]
 
     def _in_draw(self, number: int) -> "Experiment":
@@ -117,7 +129,7 @@ class Experiment:
 
     @property
     def draws_tables(self) -> bool:
-        """Whether each draw has tables of its own."""
+        """Whether each draw has tables of its own: true of generated worlds, which have seeds."""
         return bool(table_seed_keys(self.config))
 
     @property
@@ -129,11 +141,14 @@ class Experiment:
 
     @property
     def benchmark(self) -> Benchmark:
-        """What its benchmark answers."""
+        """The interface of its benchmark."""
         return benchmark_of(self.config["data"]["source"])
 
     def code_of(self, *rooms: str) -> list[str]:
-        """Code of its benchmark that a stage finds by name: rooms, or definitions in them."""
+        """Full names of code of its benchmark that a stage finds by name, for digests of code.
+
+        rooms: modules of the benchmark's folder, or definitions in them.
+        """
         return [module_name(self.benchmark.name, name) for name in rooms]
 
     @property
@@ -143,18 +158,20 @@ class Experiment:
 
     @property
     def tables(self) -> list[str]:
-        """Splits whose tables its world holds: its own, and those of others in that world."""
+        """Splits whose tables its world has: its own, and those of other experiments there."""
         return self.config["world_splits"] or self.splits
 
     @property
     def own_splits(self) -> list[str]:
-        """Splits with a target's and retrained models' evaluation; MUSE's folds share forget's."""
+        """Splits with evaluations of target and retrained models; MUSE's folds share forget's."""
         return self.config["forget_splits"]
 
     @property
     def table_entries(self) -> list[str]:
-        """What its settings look up in tables of the package: the other entries of these tables
-        are no matter of its stages (fingerprint)."""
+        """Entries of the package's tables that its settings look up, for digests of code.
+
+        An edit of another entry, such as another model's prompt format, reruns nothing.
+        """
         return [f"unlearning.data.prompts:PROMPTS[{self.config['model']['prompt']}]"]
 
     @property
@@ -174,9 +191,11 @@ class Experiment:
             return str(self.layout.base)
         return str(self.layout.restored) if self.restored else self.config["model"]["path"]
 
+    # --- files that its jobs read ---
+
     def data_settings(self) -> dict:
-        """What stage data is told: the data section without what names answers that are not the
-        truth, which other jobs read."""
+        """Settings of stage data: the config's data section, without the keys that name refusals
+        and false answers, which stage answers reads."""
         return {k: v for k, v in self.config["data"].items() if k not in OTHER_ANSWERS.values()}
 
     def data_files(self) -> list[Path]:
@@ -184,7 +203,7 @@ class Experiment:
         return self.benchmark.data_files(self.config["data"], self.tables)
 
     def answers_settings(self, kind: str) -> dict:
-        """What stage answers is told: the data section without the file of the other kinds."""
+        """Settings of stage answers: the data section, without the files of other kinds."""
         settings = dict(self.config["data"])
         for name, key in OTHER_ANSWERS.items():
             if name != kind:
@@ -196,24 +215,27 @@ class Experiment:
         return self.benchmark.answer_files(self.config["data"], kind)
 
     def tokenizer_answers(self) -> list[Path]:
-        """Folders of the answers whose words the tokenizer of a model from random weights knows:
-        all that there are."""
+        """Folders of answers that the tokenizer of a model from random weights is trained on too:
+        those of all kinds, so that their words are in its vocabulary."""
         return [self.layout.answers(k) for k in self.benchmark.other_answers(self.config["data"])]
 
     def training_answers(self, method: str, variant: str) -> list[Path]:
-        """Folders of the answers that are not the truth which a run teaches."""
-        roles = self.method(method, self.hyper(method, variant)).settings()["roles"]
-        return [self.layout.answers(TAUGHT[role]) for role in roles if role in TAUGHT]
+        """Folders of the refusals or false answers that an unlearning run trains on."""
+        folders = []
+        for role in self.method(method, self.hyper(method, variant)).settings()["roles"]:
+            if role in ANSWERS_OF_ROLE:
+                folders.append(self.layout.answers(ANSWERS_OF_ROLE[role]))
+        return folders
 
     def answers(self) -> set[Path]:
-        """Folders of answers that are not the truth which any of its jobs reads."""
+        """Folders of refusals and false answers that any of its jobs reads."""
         folders = set(self.tokenizer_answers() if self.from_scratch else [])
         for cell in self.cells():
             folders.update(self.training_answers(cell.method, cell.variant))
         return folders
 
     def holdout_files(self, split: str) -> list[Path]:
-        """The table of non-members from outside that models of a split are attacked with."""
+        """The user's table of rows that no model was trained on, for membership inference."""
         return self.benchmark.holdout_files(self.config, split)
 
     @property
@@ -222,19 +244,21 @@ class Experiment:
         return list(self.config["metrics"].values())
 
     def task_files(self) -> list[Path]:
-        """Files from outside of its own harness tasks; the miniature of WMDP brings its tasks."""
+        """The user's files of harness tasks; the tasks of mini-wmdp are generated."""
         folder = self.config["harness"]["include_path"]
         return list_task_files(folder) if folder is not None else []
 
     def files_of_model(self, path: str) -> list[Path]:
-        """The files of a model that lies outside; none of one that is made here or fetched."""
-        named = [model.path for model in named_models(self.config).values()]
-        outside = [Path(named_path) for named_path in named if named_path is not None]
-        return model_files(Path(path)) if Path(path) in outside and not on_hub(path) else []
+        """The files of the user's model at `path`; none if it is made here or fetched."""
+        paths: list[Path] = []
+        for model in named_models(self.config).values():
+            if model.path is not None:
+                paths.append(Path(model.path))
+        return model_files(Path(path)) if Path(path) in paths and not on_hub(path) else []
 
     def log_files(self, split: str) -> list[Path]:
-        """The evaluation log from outside that a split's retrained model is known by; of a folder
-        the files in it."""
+        """The user's evaluation log that replaces a split's retrained model: the file, or the
+        files of the folder."""
         path = self.log_of(split, NAMED_RETRAINED)
         if path is None:
             return []
@@ -243,8 +267,10 @@ class Experiment:
 
     @property
     def assets(self) -> dict[str, dict]:
-        """model, data, harness -> what rule fetch is told of each that comes from the hub."""
+        """Asset (model, data, harness) -> settings of rule fetch, if it comes from the hub."""
         return assets_of(self)
+
+    # --- target and retrained models ---
 
     @property
     def fine_tunes(self) -> bool:
@@ -265,7 +291,10 @@ class Experiment:
 
     @property
     def target(self) -> Path:
-        """The target: the fine-tuned model, or one as it is; of the hub its record."""
+        """The target: a fine-tuned model, the base or a model that the config names.
+
+        A folder; for a model from the hub the record that rule fetch writes of it.
+        """
         if self.config["target"] is not None:
             return Path(self._named(TARGET_ASSET))
         if self.fine_tunes:
@@ -275,23 +304,23 @@ class Experiment:
         return Path(self._named(MODEL))
 
     def _named(self, asset: str) -> str:
-        """Where a model lies that the config names: its folder, or the record of rule fetch."""
+        """Folder of a model that the config names; from the hub, the record of rule fetch."""
         path = named_models(self.config)[asset].path
-        assert path is not None, "only a base from random weights has none, and it is trained here"
+        assert path is not None, "a base from random weights has no path"
         return str(self.layout.assets / f"{asset}.json") if on_hub(path) else path
 
     def model_of(self, split: str, run: str) -> str:
-        """Model folder of a run, or where a model lies that is taken as it is."""
+        """Model folder of a run, or of the model that the config names in its place."""
         if run == NAMED_RETRAINED:
             return self._named(retrained_asset(split))
         return str(self.target if run == self.target_run else self.layout.model(split, run))
 
     def log_of(self, split: str, run: str) -> str | None:
-        """The evaluation log that stands for a run's model, where the config names one."""
+        """The evaluation log that replaces a retrained model, if the config names one."""
         return self.config["retrained"][split]["log"] if run == NAMED_RETRAINED else None
 
     def log_splits(self) -> list[str]:
-        """Forget splits whose retrained model is known by a log alone."""
+        """Forget splits with an evaluation log in place of a retrained model."""
         return [split for split, run in self.retrained() if self.log_of(split, run) is not None]
 
     @property
@@ -309,6 +338,8 @@ class Experiment:
         """(split, run) of every retrained model."""
         return [(split, run) for split in self.own_splits for run in self.retrain_runs()]
 
+    # --- methods and unlearning runs ---
+
     @cached_property
     def losses(self) -> Losses:
         """The registry's forget losses and the config's own."""
@@ -320,7 +351,7 @@ class Experiment:
         return sorted(self.config["methods"], key=lambda name: position(name, self.losses))
 
     def variants(self, method: str) -> list[dict[str, float | str]]:
-        """The hyper-parameters that the config states, one dict for each point of the grid."""
+        """The hyper-parameters in the config, one dict for each point of the method's grids."""
         points = []
         for block in blocks(hyper_block(self.config["methods"][method])):
             points += grid(block)
@@ -328,27 +359,27 @@ class Experiment:
 
     @cached_property
     def _hyper(self) -> dict[str, dict[str, dict[str, float | str]]]:
-        """Method -> variant as paths spell it -> its hyper-parameters."""
-        return {
-            method: {path_id(hyper): hyper for hyper in self.variants(method)}
-            for method in self.config["methods"]
-        }
+        """Method -> variant as in paths (such as beta=0.1) -> its hyper-parameters."""
+        tables = {}
+        for method in self.config["methods"]:
+            tables[method] = {path_id(hyper): hyper for hyper in self.variants(method)}
+        return tables
 
     def hyper(self, method: str, variant: str) -> dict[str, float | str]:
-        """What the config states for the variant of that spelling."""
+        """The hyper-parameters in the config of a variant, which is spelled as in paths."""
         return self._hyper[method][variant]
 
     def method(self, name: str, hyper: dict[str, float | str]) -> Method:
-        """The method with its complete hyper-parameters; recipe overrides left out."""
+        """The method with its loss's hyper-parameters, complete with the published defaults."""
         of_the_loss = {key: value for key, value in hyper.items() if key not in OF_THE_RUN}
         return resolve(name, of_the_loss, self.losses)
 
     def cells(self) -> list[UnlearnRun]:
         """Every unlearning run: splits x methods x variants x seeds, then those of the folds."""
         folds, seeds = self.config["folds"], self.config["unlearn"]["seeds"]
-        later = [method for method in self.methods if method in folds["methods"]]
+        fold_methods = [method for method in self.methods if method in folds["methods"]]
         cells = self._cells(self.config["forget_splits"], self.methods, seeds)
-        return cells + self._cells(folds["splits"], later, folds["seeds"] or seeds)
+        return cells + self._cells(folds["splits"], fold_methods, folds["seeds"] or seeds)
 
     def _cells(self, splits: list[str], methods: list[str], seeds: list[int]) -> list[UnlearnRun]:
         cells = []
@@ -359,27 +390,31 @@ class Experiment:
         return cells
 
     def starts_from(self, split: str, run: str) -> Path:
-        """Model that an unlearning run goes on from: the target, or its own run on the split
-        before."""
+        """The model that an unlearning run trains: the target, or for a later request of MUSE the
+        model of the same run on the request before."""
         before = self.benchmark.split_before(split)
         return self.layout.model(before, run) if before else self.target
 
     def reference(self, split: str, run: str, replaced: str = TARGET) -> Path:
-        """Scores of the forget rows under the model that a run goes on from, or under the one that
-        its hyper-parameters name in its place."""
+        """Path of a run's reference scores: those of the forget rows under the model that it starts
+        from, or under the one that its hyper-parameter `reference` names (`replaced`)."""
         if replaced != TARGET:
             return self.layout.reference(split, replaced)
         return self.layout.reference(split, run if self.benchmark.split_before(split) else None)
 
     def references(self) -> set[Path]:
-        """The scores that its unlearning runs take."""
-        return {
-            self.reference(c.split, c.run, str(dict(c.hyper).get("reference", TARGET)))
-            for c in self.cells()
-        }
+        """Paths of the reference scores of all unlearning runs."""
+        paths = set()
+        for cell in self.cells():
+            replaced = str(dict(cell.hyper).get("reference", TARGET))
+            paths.add(self.reference(cell.split, cell.run, replaced))
+        return paths
 
     def reference_model(self, split: str, reference: str) -> str:
-        """Model folder or hub id of a reference that replaces the target; noise is added to it."""
+        """Model folder or hub id of a reference that replaces the target.
+
+        For a noisy reference it is the target's, to which stage reference adds the noise.
+        """
         if reference == BASE:
             return self.base
         run = self.retrain_runs()[0] if reference == RETRAIN else self.target_run
@@ -387,7 +422,7 @@ class Experiment:
 
     @property
     def fractions(self) -> dict[str, float]:
-        """Relearning attack as paths spell it -> the attacker's share of the forget set."""
+        """Relearning attack as in paths -> the attacker's share of the forget set."""
         return attack_shares(self.config["relearn"])
 
     def attacks(self) -> list[tuple[UnlearnRun, str]]:
@@ -396,81 +431,87 @@ class Experiment:
         cells = [cell for cell in self.cells() if cell.method in methods]
         return list(itertools.product(cells, self.fractions))
 
+    # --- settings of stages ---
+
     def recipe(self, stage: str) -> dict:
         """The recipe of a stage: pretrain, finetune, unlearn or relearn."""
         recipe = {key: self.config[stage][key] for key in RECIPE}
-        if recipe["weight_decay"] == 0:  # nothing decays, so which weights would changes no run
+        if recipe["weight_decay"] == 0:  # which weights decay is then no setting
             del recipe["weight_decay_on"]
         return recipe
 
     def fit(self, stage: str) -> dict:
-        """How a stage is laid out in memory: no setting, for it changes no result."""
+        """How a stage fits into memory. It changes no result, so it is not among the settings."""
         recipe = self.config.get(stage) or {}
         layout = {key: recipe[key] for key in FIT if key in recipe}
         return {**layout, "batch_tokens": self.config["evaluation"]["batch_tokens"]}
 
     def method_settings(self, method: str, variant: str, split: str | None = None) -> dict:
-        """What an unlearning run is told: method, recipe, pairing, evaluated epochs (none on
-        MUSE's folds, whose last epoch counts)."""
-        fold = split in self.config["folds"]["splits"]
-        trajectory = [] if fold else self.config["unlearn"]["trajectory"]
+        """Settings of an unlearning run: method, recipe, pairing and evaluated epochs."""
+        # MUSE's later requests are evaluated at their end alone
+        is_fold = split in self.config["folds"]["splits"]
+        trajectory = [] if is_fold else self.config["unlearn"]["trajectory"]
         hyper = self.hyper(method, variant)
         overrides = {key: hyper[key] for key in OVERRIDES if key in hyper}
-        return {
+        settings = {
             "method": self.method(method, hyper).settings(),
             "recipe": {**self.recipe("unlearn"), **overrides},
             "pairing": self.config["unlearn"]["pairing"],
             "anchor": self.config["unlearn"]["anchor"],
             "trajectory": trajectory,
             **self.common(),
-            # without points on the way, how models are evaluated is no matter of unlearning
-            **(self.evaluation() if trajectory else {}),
-            **({"metrics": self.config["metrics"]} if trajectory else {}),
         }
+        # a run without evaluated epochs must not run again if the evaluation changes
+        if trajectory:
+            settings |= self.evaluation()
+            settings["metrics"] = self.config["metrics"]
+        return settings
 
     def pretrain_settings(self) -> dict:
-        """What pre-training is told."""
+        """Settings of pre-training."""
         architecture = self.config["model"]["architecture"]
         return {"recipe": self.recipe("pretrain"), "architecture": architecture, **self.common()}
 
     def finetune_settings(self) -> dict:
-        """What fine-tuning and retraining are told."""
+        """Settings of fine-tuning and retraining."""
         replayed = self.config["finetune"]["replay_rows"]
         return {"recipe": self.recipe("finetune"), "replay_rows": replayed, **self.common()}
 
     def reference_settings(self, reference: str = TARGET) -> dict:
-        """What scoring the forget set is told: unlearning's own encoding, and noise if any."""
+        """Settings of the scoring of forget rows: encoded as in unlearning, and noise if any."""
         settings = {"max_length": self.config["unlearn"]["max_length"], **self.common()}
         if (scale := noise(reference)) is not None:
             settings["noise"] = {"scale": scale, "seed": seed_of(self.target_run)}
         return settings
 
     def relearn_settings(self, attack: str) -> dict:
-        """What an attack is told."""
+        """Settings of a relearning attack."""
         settings = {"recipe": self.recipe("relearn"), "fraction": self.fractions[attack]}
         return settings | self.common() | self.evaluation()
 
     def evaluate_settings(self) -> dict:
-        """What evaluation is told. The variant is none of its business: rows serve every one."""
+        """Settings of evaluation. `evaluation.variant` is not among them: the report computes every
+        variant of the metrics from the same rows."""
         settings = {**self.common(), **self.evaluation("membership", "min_k", "gradnorm")}
         settings["metrics"] = self.config["metrics"]
+        # names of the columns in the user's table of non-members, which evaluation reads itself
         if any(map(self.holdout_files, self.own_splits)):
             settings["columns"] = self.config["data"].get("columns", {})
         return settings
 
     def harness_settings(self) -> dict:
-        """What evaluation on harness tasks is told; their prompts are the tasks' own."""
+        """Settings of the evaluation on harness tasks, which have prompts of their own."""
         settings = {key: self.config["harness"][key] for key in HARNESS}
         return {**self.tasks, **settings, "precision": self.config["model"]["precision"]}
 
     def common(self) -> dict:
-        """What every stage that touches a model is told; only a chat template has a system text."""
+        """Settings of every stage that reads a model; only a chat template has a system text."""
         model = self.config["model"]
         settings = {key: model[key] for key in ("prompt", "precision")}
         return settings | ({"system": model["system"]} if model["prompt"] == "chat" else {})
 
     def evaluation(self, *more: str) -> dict:
-        """What stages that evaluate are told besides."""
+        """Further settings of stages that evaluate. more: further keys of section evaluation."""
         section = self.config["evaluation"]
         settings = {key: section[key] for key in (*EVALUATION, *more)}
         return {"evaluation": {**settings, "benchmark": self.benchmark.name}}

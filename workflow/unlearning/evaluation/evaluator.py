@@ -1,8 +1,8 @@
-"""One evaluation of one loaded model: likelihoods, greedy answers, per-row values."""
+"""Evaluate a loaded model on questions: likelihoods, greedy answers, values of each row."""
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain, groupby, islice
+from itertools import chain, islice
 
 from accelerate import Accelerator
 
@@ -19,20 +19,24 @@ from unlearning.models.context import check_context
 from unlearning.models.encoder import make_encoder
 from unlearning.training.plan import Fit
 
-# kind of further ROUGE -> the column of the answers, one or several, that it compares with
-OTHER_ANSWERS = {"paraphrase": "paraphrased_answer", "perturbed": "perturbed_answer"}
+# entry of evaluation.rouge -> the column of a row that has its reference answers, one or several
+REFERENCE_COLUMNS = {"paraphrase": "paraphrased_answer", "perturbed": "perturbed_answer"}
 
 
 class Evaluator:
     """Evaluates models on sets of questions and answers (set name -> rows).
 
-    Rows may hold perturbed answers and a paraphrased one, as TOFU's do: these are scored too. Of a
-    set `holdout` only the true answers are scored, for membership
-    inference by `attacks`, which the set `forget` is scored for too; k is the share of tokens of
-    min_k and min_k_plus_plus, norm that of gradnorm. further_rouge: `paraphrase`, `perturbed`, the
-    other answers that generations are also compared with. Encodes once; every call
-    scores all sequences of all sets in one sorted pass. Under several processes each scores its
-    share, and every process returns all rows, in row order.
+    Rows may have perturbed answers and a paraphrased one, as TOFU's do: these are scored too. The
+    set `holdout` has rows that no model was trained on; only its true answers are scored, and
+    compared with those of the set `forget` by membership inference.
+
+    batch_tokens: tokens of a batch. limit: of generated answers. attacks: membership attacks that
+    are scored. k: share of a text's tokens that min_k and min_k_plus_plus use. norm: p of the
+    gradient norm that gradnorm takes. further_rouge: answers beside the true one that generations
+    are compared with, keys of REFERENCE_COLUMNS.
+
+    Texts are encoded once. Every call scores all sequences of all sets in one pass. With several
+    processes each scores its share, and every process returns all rows, in row order.
     """
 
     def __init__(
@@ -52,12 +56,13 @@ class Evaluator:
         self.batch_tokens, self.limit = batch_tokens, limit
         self.attacks, self.k, self.norm, self.further_rouge = attacks, k, norm, further_rouge
         self.generated = [name for name in sets if name != HOLDOUT]
-        self.slots: list[tuple[str, int, str]] = []  # (set, row, kind of answer)
+        # sources[n], (set, row, kind of answer), says what the sequence examples[n] is
+        self.sources: list[tuple[str, int, str]] = []
         texts: list[tuple[str, str]] = []
         for name, rows in sets.items():
             for index, row in enumerate(rows):
                 for kind, text in _answers_of(row, name):
-                    self.slots.append((name, index, kind))
+                    self.sources.append((name, index, kind))
                     texts.append((row["question"], text))
         self.examples: list[Example] = encoder.encode_all(texts)
         self.rouge = RougeL(stemmer=True)
@@ -87,87 +92,104 @@ class Evaluator:
         )
 
     def __call__(self, model, generate: bool = True) -> dict[str, dict[str, list]]:
-        """Columns of each set (see evaluation.tofu), with the answers in words if `generate`."""
+        """Set -> column -> a value for each row; with generated answers and their ROUGE if
+        `generate`."""
         scores = self._scores(model)
         columns = self._likelihood_columns(scores)
         if "gradnorm" in self.attacks:
             self._add_gradient_norms(model, columns)
         if generate:
             for name, answers in self._answers(model, scores).items():
+                recalls: list[float] = []
+                for row, answer in zip(self.sets[name], answers, strict=True):
+                    recalls.append(self.rouge(row["answer"], answer).recall)
                 columns[name]["generation"] = answers
-                columns[name]["rouge_l_recall"] = [
-                    self.rouge(row["answer"], answer).recall
-                    for row, answer in zip(self.sets[name], answers, strict=True)
-                ]
+                columns[name]["rouge_l_recall"] = recalls
                 columns[name] |= self._further_rouge(self.sets[name], answers)
         return columns
 
     def _further_rouge(self, rows: list[dict], answers: list[str]) -> dict[str, list[float]]:
-        """ROUGE-L recall against other answers than the true one, the mean over these, for each
-        row of a set that has them. Reference: Q_A_PARA_ROUGE, Q_A_PERT_ROUGE in open-unlearning."""
+        """Mean ROUGE-L recall of each answer against reference answers that are not the true one.
+
+        A set without such a column gets none. Reference: Q_A_PARA_ROUGE, Q_A_PERT_ROUGE in
+        open-unlearning.
+        """
         columns = {}
         for kind in self.further_rouge:
-            if OTHER_ANSWERS[kind] not in rows[0]:
+            if REFERENCE_COLUMNS[kind] not in rows[0]:
                 continue
             means = []
             for row, answer in zip(rows, answers, strict=True):
-                texts = row[OTHER_ANSWERS[kind]]
+                texts = row[REFERENCE_COLUMNS[kind]]
                 texts = [texts] if isinstance(texts, str) else texts
                 means.append(sum(self.rouge(text, answer).recall for text in texts) / len(texts))
             columns[f"rouge_l_recall_{kind}"] = means
         return columns
 
     def add_fluency(self, target, columns: dict[str, dict[str, list]]) -> None:
-        """Add generation_nll: NLL per token of each answer under the target; None if empty.
+        """Add the column generation_nll: NLL per token of each generated answer under the target.
 
-        The end of sequence does not count: an answer cut at its limit has none.
+        None for an empty answer. The end of sequence does not count: an answer cut at its limit has
+        none.
         """
-        places, examples = [], []
+        rows_of_examples: list[tuple[str, int]] = []
+        examples: list[Example] = []
         for name in self.generated:
             answers = columns[name]["generation"]
             columns[name]["generation_nll"] = [None] * len(answers)
-            said = [
-                (r["question"], a.strip()) for r, a in zip(self.sets[name], answers, strict=True)
-            ]
-            for index, (example, text) in enumerate(
-                zip(self.encoder.encode_all(said), answers, strict=True)
-            ):
+            texts: list[tuple[str, str]] = []
+            for row, answer in zip(self.sets[name], answers, strict=True):
+                texts.append((row["question"], answer.strip()))
+            for index, example in enumerate(self.encoder.encode_all(texts)):
                 if example.ids[-1] == self.encoder.end:
                     example = replace(example, ids=example.ids[:-1])
-                if not is_empty(text) and len(example.ids) > example.start:
-                    places.append((name, index))
+                # a long question may leave no room for the answer
+                if not is_empty(answers[index]) and len(example.ids) > example.start:
+                    rows_of_examples.append((name, index))
                     examples.append(example)
         likelihood = Likelihood(target, self.batch_tokens)
         scores = gather_sharded(self.accelerator, examples, likelihood)
-        for (name, index), score in zip(places, scores, strict=True):
+        for (name, index), score in zip(rows_of_examples, scores, strict=True):
             columns[name]["generation_nll"][index] = score.mean
 
     def _scores(self, model) -> list[Score]:
-        """Of every sequence; of true answers token by token. A question stays in one process."""
+        """The score of every sequence, for true answers with values of each token."""
         longest = max(len(example.ids) for example in self.examples)
         check_context(model, longest, "evaluation.max_length")
         likelihood = Likelihood(model, self.batch_tokens)
-        detailed = [kind == "answer" for _, _, kind in self.slots]
-        items = zip(self.slots, self.examples, detailed, strict=True)
-        questions = [list(group) for _, group in groupby(items, key=lambda item: item[0][:2])]
+        # The answers to one question stay in one process, which packs them with their prompt once.
+        questions: list[list[tuple[Example, bool]]] = []
+        row_before = None
+        for (name, index, kind), example in zip(self.sources, self.examples, strict=True):
+            if (name, index) != row_before:
+                questions.append([])
+                row_before = (name, index)
+            questions[-1].append((example, kind == "answer"))
 
-        def score(share: list[list[tuple]]) -> list[list[Score]]:
-            # one list for the batches, then back into questions
-            sequences = list(chain.from_iterable(share))
-            scores = iter(likelihood([e for _, e, _ in sequences], [d for *_, d in sequences]))
+        def score(share: list[list[tuple[Example, bool]]]) -> list[list[Score]]:
+            # one list of all, so that sequences of similar length share a batch
+            examples: list[Example] = []
+            detailed: list[bool] = []
+            for question in share:
+                for example, is_detailed in question:
+                    examples.append(example)
+                    detailed.append(is_detailed)
+            scores = iter(likelihood(examples, detailed))
             return [list(islice(scores, len(question))) for question in share]
 
         return list(chain.from_iterable(gather_sharded(self.accelerator, questions, score)))
 
     def _likelihood_columns(self, scores: list[Score]) -> dict[str, dict[str, list]]:
+        """Set -> column -> the rows' values that follow from the scores of all sequences."""
         columns: dict[str, dict[str, list]] = {}
         for name, rows in self.sets.items():
             columns[name] = {key: [row[key] for row in rows] for key in ("question", "answer")}
             if name != HOLDOUT and "perturbed_answer" in rows[0]:
+                # a row has several perturbed answers, so a list of values
                 columns[name]["perturbed_loss"] = [[] for _ in rows]
                 columns[name]["perturbed_tokens"] = [[] for _ in rows]
         for example, (name, index, kind), score in zip(
-            self.examples, self.slots, scores, strict=True
+            self.examples, self.sources, scores, strict=True
         ):
             if kind == "perturbed":
                 columns[name]["perturbed_loss"][index].append(score.mean)
@@ -194,22 +216,23 @@ class Evaluator:
         return scores
 
     def _add_gradient_norms(self, model, columns: dict[str, dict[str, list]]) -> None:
-        examples = [
-            (name, example)
-            for (name, _, kind), example in zip(self.slots, self.examples, strict=True)
-            if kind == "answer" and name in ("forget", HOLDOUT)
-        ]
-        norms = gather_sharded(
-            self.accelerator,
-            [example for _, example in examples],
-            GradientNorms(model, self.norm),
-        )
-        for (name, _), norm in zip(examples, norms, strict=True):
+        """Add the column mia_gradnorm to the sets that membership inference compares."""
+        names: list[str] = []
+        examples: list[Example] = []
+        for (name, _, kind), example in zip(self.sources, self.examples, strict=True):
+            if kind == "answer" and name in ("forget", HOLDOUT):
+                names.append(name)
+                examples.append(example)
+        norms = gather_sharded(self.accelerator, examples, GradientNorms(model, self.norm))
+        for name, norm in zip(names, norms, strict=True):
             columns[name].setdefault("mia_gradnorm", []).append(norm)
 
     def _answers(self, model, scores: list[Score]) -> dict[str, list[str]]:
-        """Set -> greedy answers. Where the scoring pass found the true answer's first tokens to be
-        the most likely ones, generation goes on after them."""
+        """Set -> greedy answers.
+
+        The scoring pass says which first tokens of the true answer are each the most likely one.
+        Greedy generation would produce just these, so it goes on after them.
+        """
         generator = Generator(
             model,
             self.encoder.tokenizer,
@@ -218,29 +241,30 @@ class Evaluator:
             self.batch_tokens,
             self.encoder.end,
         )
-        names, prompts, beginnings = [], [], []
+        names: list[str] = []
+        starts: list[tuple] = []  # prompt and beginning of the answer, as tokens
         for (name, index, kind), example, score in zip(
-            self.slots, self.examples, scores, strict=True
+            self.sources, self.examples, scores, strict=True
         ):
             if kind == "answer" and name in self.generated:
                 prompt = self.encoder.prompt_ids(self.sets[name][index]["question"])
+                beginning = greedy_beginning(prompt, example, score.token_scores.match)
                 names.append(name)
-                prompts.append(prompt)
-                beginnings.append(greedy_beginning(prompt, example, score.token_scores.match))
+                starts.append((prompt, beginning))
         answers: dict[str, list[str]] = {name: [] for name in self.generated}
 
         def generate(share: list[tuple]) -> list[str]:
-            return generator([prompt for prompt, _ in share], [tokens for _, tokens in share])
+            prompts = [prompt for prompt, _ in share]
+            return generator(prompts, [beginning for _, beginning in share])
 
-        items = list(zip(prompts, beginnings, strict=True))
-        texts = gather_sharded(self.accelerator, items, generate)
+        texts = gather_sharded(self.accelerator, starts, generate)
         for name, text in zip(names, texts, strict=True):
             answers[name].append(text)
         return answers
 
 
 def _answers_of(row: dict, name: str) -> list[tuple[str, str]]:
-    """(kind, text) of what is scored of a row of that set; the true answer first."""
+    """Kind and text of each answer of a row that is scored in this set; the true answer first."""
     answers = [("answer", row["answer"])]
     if name == HOLDOUT:
         return answers

@@ -1,4 +1,4 @@
-"""What each stage of an experiment takes: jobs, peak memory, FLOPs, generated tokens, disk."""
+"""Estimate what each stage of an experiment takes: jobs, memory, FLOPs, generated tokens, disk."""
 
 from dataclasses import dataclass, field, replace
 from math import ceil
@@ -25,18 +25,30 @@ STATE_FILES = 3  # training/state.py keeps two and writes a third
 HARNESS_TOKENS = 512  # a question with its choices
 
 
-def _trains_few(hooks: dict) -> bool:
-    """Whether a method trains only the three matrices of its published setting; with another
-    pattern it is counted as one that trains all weights."""
-    return "trains" in hooks and hooks["trains"]["hyper"]["trained"] == DOWN_PROJECTIONS
+def _trained_share(shape: Shape, hooks: dict) -> float:
+    """Share of a model's parameters that a method trains.
+
+    RMU's published setting trains the down projections of three layers. With any other pattern of
+    names it is counted as a method that trains all weights, which is the most it can take.
+    """
+    if "trains" in hooks and hooks["trains"]["hyper"]["trained"] == DOWN_PROJECTIONS:
+        return 3 * shape.hidden * shape.feed_forward / shape.parameters
+    return 1.0
 
 
 @dataclass
 class StageCost:
-    """Jobs of one kind. section: the part of the config that its recipe is in. step, passes: what
-    is in memory at once. Of all jobs: flops, updates (passes with gradients), steps, decoded
-    (passes that generate one token of a batch), disk (bytes of model folders). state: bytes that
-    one job resumes from. timed: their work is known. adaptable: LoRA can train it."""
+    """What all jobs of one kind take, such as the runs of one unlearning method.
+
+    section: the section of the config that has their recipe.
+    step: the training step that determines a job's memory; None if the jobs do not train.
+    passes: batches without gradients, each of which may determine the memory instead.
+    flops, steps, updates (forward and backward passes), decoded (forward passes that generate one
+        token for each row of a batch), disk (bytes of model folders): sums over all jobs.
+    state: bytes on disk from which one killed job resumes.
+    timed: whether `flops` and `decoded` are known, so that hours can be estimated.
+    adaptable: whether LoRA can train it.
+    """
 
     rule: str
     name: str
@@ -60,7 +72,10 @@ class StageCost:
 
 
 class CostEstimate:
-    """The stages of an experiment, in the DAG's order. room: bytes of a GPU."""
+    """Estimates for the stages of an experiment, in the DAG's order.
+
+    room: bytes of GPU memory that tensors may fill; it limits the micro-batch.
+    """
 
     def __init__(self, experiment: Experiment, room: float):
         self.experiment, self.config, self.room = experiment, experiment.config, room
@@ -68,8 +83,9 @@ class CostEstimate:
         self.texts = benchmark.room(experiment.benchmark.name, "sizes").sizes(experiment)
         self.half = self.config["model"]["precision"] == "bfloat16"
         self.pure = self.config["model"]["precision"] == "pure-bfloat16"
-        self.number = HALF if self.half or self.pure else FLOAT
-        self.folder = self.number * self.shape.parameters
+        # models that were trained in half precision are saved and evaluated in it
+        self.weight_bytes = HALF if self.half or self.pure else FLOAT
+        self.folder_bytes = self.weight_bytes * self.shape.parameters
         self.processes = max(1, self.config["resources"]["gpus"])
 
     def stages(self) -> list[StageCost]:
@@ -85,7 +101,7 @@ class CostEstimate:
 
     def _finetunes(self) -> list[StageCost]:
         """Fine-tuning of the target and of the retrained models, unless the config names them."""
-        stages = []
+        stages: list[StageCost] = []
         if self.experiment.fine_tunes:
             stages.append(self._finetune("finetune", [self._texts("finetune").full]))
         if self.experiment.retrains:
@@ -100,14 +116,14 @@ class CostEstimate:
         return [run for run in experiment.retrained() if experiment.log_of(*run) is None]
 
     def host(self, stage: StageCost) -> float:
-        """Bytes of host memory of a job on a GPU: models are loaded there first."""
+        """Bytes of host memory of a job on a GPU: a model is loaded there before it moves."""
         sizes = [host_bytes(self.shape, stage.step)] if stage.step else [0.0]
         for batch in stage.passes:
             sizes.append(batch.weight_bytes * self.shape.parameters)
         return max(sizes)
 
     def host_advice(self, stage: StageCost) -> list[str]:
-        """What to ask the scheduler for, where a job on a GPU asks for less than it fills."""
+        """Which host memory to set for a job on a GPU, if the config sets less than it fills."""
         resources, size = self.config["resources"], self.host(stage)
         if not resources["gpus"] or resources["mem_mb"] * 1e6 >= size:
             return []
@@ -116,6 +132,7 @@ class CostEstimate:
     def jobs(self) -> dict[str, int]:
         """Jobs of each rule, as Snakemake counts them for an empty results folder."""
         draws = self.experiment.draws
+        # draws that differ only in later seeds share the first one's tables
         with_tables = draws if self.experiment.draws_tables else draws[:1]
         folders: set[Path] = set()
         for draw in with_tables:
@@ -133,7 +150,8 @@ class CostEstimate:
         return {rule: count for rule, count in counts.items() if count}
 
     def step(self, section: str, recipe: dict, settings: dict | None = None) -> Step:
-        """What a pass of a section's recipe holds; settings: the unlearning method's."""
+        """The training step of a section's recipe. settings: those of the unlearning method, whose
+        loss may need several roles, logits or a teacher."""
         fit, batch = self.experiment.fit(section), recipe["batch_size"]
         roles, hooks = 1, {}
         logits: dict[str, str] = {}
@@ -141,11 +159,11 @@ class CostEstimate:
         if settings is not None:
             roles, hooks = len(settings["roles"]), settings["hooks"]
             logits, teacher = settings["needs"]["logits"], settings["needs"]["teacher"]
-        micro, text = min(fit["micro_batch"] or 1, batch), self._texts(section).row
+        # memory is estimated for the longest row that the recipe lets in
+        text = self._texts(section).row
         width = min(recipe["max_length"], text.longest)
         labels = min(width, text.most_labels)
-        adapter = self.shape.adapter(recipe["lora"])
-        few = 3 * self.shape.hidden * self.shape.feed_forward / self.shape.parameters
+        micro = min(fit["micro_batch"] or 1, batch)
         step = Step.of(
             roles,
             logits,
@@ -154,8 +172,8 @@ class CostEstimate:
             labels,
             micro_batch=micro,
             accumulates=batch > micro * self.processes,
-            trained=few if _trains_few(hooks) else 1.0,
-            adapter=adapter,
+            trained=_trained_share(self.shape, hooks),
+            adapter=self.shape.adapter(recipe["lora"]),
             half=self.half,
             optimizer=recipe["optimizer"],
             checkpointing=fit["gradient_checkpointing"],
@@ -165,6 +183,7 @@ class CostEstimate:
         )
         if fit["micro_batch"] is not None:
             return step
+        # null: training takes the largest that fits, so the estimate does too
         micro = largest_micro_batch(self.shape, step, batch, self.room)
         return replace(step, micro_batch=micro, accumulates=batch > micro * self.processes)
 
@@ -178,13 +197,17 @@ class CostEstimate:
         teacher_roles: int = 0,
         replayed: int = 0,
     ) -> None:
-        """Add the work of a training run to its stage. step: the stage's. teacher_roles: roles that
-        the target model reads too. replayed: rows that are added to each batch."""
+        """Add the work of one training run to its stage.
+
+        step: the stage's. rows: of an epoch. roles: rows of a pair. teacher_roles: roles that the
+        target model scores too. replayed: rows that are added to each batch.
+        """
         steps, batch = StepPlan.of(Recipe(**recipe), rows).steps, recipe["batch_size"]
-        # forward and backward pass, the recomputing, and no gradients of frozen weights
+        # FLOPs of a token, for each parameter: 2 for the forward pass, 4 for the backward pass (of
+        # activations and of weights), 2 more if the forward pass is computed again
         row_flops = 8 if step.checkpointing else 6
         if step.adapter:
-            row_flops -= 2
+            row_flops -= 2  # frozen weights have no gradients
         step_flops = row_flops * (batch * roles + replayed) + 2 * batch * teacher_roles
         length = self._texts(stage.section).row.mean
         stage.flops += self.shape.parameters * length * steps * step_flops
@@ -195,20 +218,20 @@ class CostEstimate:
         stage.state = STATE_FILES * state * step.trained_parameters(self.shape)
 
     def _texts(self, section: str):
-        """The texts as a section's recipe cuts them."""
+        """The texts, cut to the maximum length of a section's recipe."""
         return self.texts.cut(self.config[section]["max_length"])
 
     def _saved(self, recipe: dict) -> float:
-        """Bytes of a trained model's folder."""
+        """Bytes of a trained model's folder: the weights, or only the adapter if it is kept."""
         lora = recipe["lora"]
         if lora is not None and lora["adapter"] == "keep":
             return FLOAT * self.shape.adapter(lora)
-        return self.folder
+        return self.folder_bytes
 
     def _pretrain(self) -> StageCost:
         recipe = self.experiment.recipe("pretrain")
         step = self.step("pretrain", recipe)
-        stage = StageCost("pretrain", "pretrain", 1, "pretrain", step, disk=self.folder)
+        stage = StageCost("pretrain", "pretrain", 1, "pretrain", step, disk=self.folder_bytes)
         stage.adaptable = False
         self.add_run(stage, step, recipe, self._texts("pretrain").pretrain)
         return stage
@@ -223,8 +246,11 @@ class CostEstimate:
         return stage
 
     def _references(self) -> list[StageCost]:
-        """Scores of the forget rows under the target, under the models that MUSE's later requests
-        start from, and under the references that replace the target."""
+        """Scoring of the forget rows under reference models.
+
+        These are the target, the models that MUSE's later requests start from, and references that
+        a config names in place of the target.
+        """
         layout, paths = self.experiment.layout, self.experiment.references()
         of_target: list[str] = []
         replaced: list[str] = []
@@ -236,9 +262,12 @@ class CostEstimate:
             for reference_path in paths:
                 if reference_path.parent.parent == path.parent:
                     replaced.append(split)
+        # each run of a later request starts from a model of its own, which is its reference
         split_before = self.experiment.benchmark.split_before
-        cells = self.experiment.cells()
-        on_the_way = [cell.split for cell in cells if split_before(cell.split)]
+        on_the_way: list[str] = []
+        for cell in self.experiment.cells():
+            if split_before(cell.split):
+                on_the_way.append(cell.split)
         rules = {
             "reference": of_target,
             "reference_on_the_way": on_the_way,
@@ -247,6 +276,7 @@ class CostEstimate:
         return [self._reference(rule, splits) for rule, splits in rules.items() if splits]
 
     def _reference(self, rule: str, splits: list[str]) -> StageCost:
+        """One job for each entry of `splits`."""
         texts = self._texts("unlearn")
         tokens = sum(texts.forget(split) for split in splits) * texts.row.mean
         weight_bytes = HALF if self.pure else FLOAT
@@ -256,6 +286,7 @@ class CostEstimate:
         return StageCost(rule, rule, len(splits), "", passes=[batch], flops=flops)
 
     def _unlearn(self, method: str) -> StageCost:
+        """The runs of one method, over splits, variants and seeds."""
         cells = [cell for cell in self.experiment.cells() if cell.method == method]
         disk = self._saved(self.experiment.recipe("unlearn")) * len(cells)
         stage = StageCost("unlearn", f"unlearn {method}", len(cells), "unlearn", disk=disk)
@@ -263,18 +294,21 @@ class CostEstimate:
         for cell in cells:
             run = self.experiment.method_settings(method, cell.variant, cell.split)
             settings, recipe = run["method"], run["recipe"]
+            # memory depends on the method, not on variant and seed: the last step stands for all
             stage.step = step = self.step("unlearn", recipe, settings)
             roles, teacher_roles = len(settings["roles"]), len(settings["needs"]["teacher"])
             texts = self._texts("unlearn")
             rows = texts.forget if run["anchor"] == "forget" else texts.retrained
             self.add_run(stage, step, recipe, rows(cell.split), roles, teacher_roles)
+            # the last epoch's evaluation is a stage of its own
             points = sum(epoch < recipe["epochs"] for epoch in run["trajectory"])
             if points:
                 self._add_evaluation(stage, cell.split, points)
                 evaluated = True
             stage.adaptable = not {"trains", "after"} & settings["hooks"].keys()
         if evaluated:
-            # the second model of the loss, and the copy that a hook makes the unlearned model on
+            # beside the trained model: the loss's second model, and a copy for a hook that changes
+            # the trained model at the end of a run
             other_models = step.share if step.teacher else 0.0
             if "after" in settings["hooks"]:
                 other_models += 1
@@ -293,6 +327,7 @@ class CostEstimate:
             rows = self.texts.forget(cell.split)
             attacked_rows = max(1, round(self.experiment.fractions[attack] * rows))
             self.add_run(stage, step, recipe, attacked_rows)
+            # forget rows are scored before the first and after each epoch
             scored = SEQUENCES * min(rows, self.config["evaluation"]["rows"] or rows)
             tokens = scored * self.texts.row.mean * (1 + int(recipe["epochs"]))
             stage.flops += 2 * self.shape.parameters * tokens
@@ -304,7 +339,7 @@ class CostEstimate:
         splits = [*self.experiment.own_splits, *(split for split, _ in self._retrained())]
         splits += [cell.split for cell in self.experiment.cells()]
         gradients = "gradnorm" in self.config["evaluation"]["membership"]
-        batch = self._evaluation_batch(self.number, gradients=gradients)
+        batch = self._evaluation_batch(self.weight_bytes, gradients=gradients)
         stage = StageCost("evaluate", "evaluate", len(splits), "", passes=[batch])
         for split in splits:
             self._add_evaluation(stage, split, 1)
@@ -314,8 +349,9 @@ class CostEstimate:
         if not self.experiment.tasks["tasks"]:
             return []
         tokens = self.config["harness"]["batch_size"] * HARNESS_TOKENS
-        batch = Pass(tokens, tokens, self.number)
-        jobs = 1 + len(self._retrained()) + len(self.experiment.cells())  # 1: the target
+        batch = Pass(tokens, tokens, self.weight_bytes)
+        # the target, the retrained models and the unlearned ones
+        jobs = 1 + len(self._retrained()) + len(self.experiment.cells())
         return [StageCost("harness", "harness", jobs, "harness", passes=[batch], timed=False)]
 
     def _add_evaluation(self, stage: StageCost, split: str, times: int) -> None:
@@ -325,7 +361,10 @@ class CostEstimate:
         stage.decoded += work.decoded * times
 
     def _evaluation_during(self, step: Step, answers: bool = True, other_models: float = 0) -> Pass:
-        """A batch of an evaluation between two steps."""
+        """A batch of an evaluation between two steps, when the optimiser's states stay in memory.
+
+        answers: whether it generates. other_models: models beside the trained one.
+        """
         if step.sharded:  # a whole copy of the model is made for it
             other_models += step.share
         return self._evaluation_batch(
@@ -345,6 +384,6 @@ class CostEstimate:
         return self._scored_batch(tokens, weight_bytes, cached=cached, **memory)
 
     def _scored_batch(self, tokens: int, weight_bytes: int, **memory) -> Pass:
-        """A batch of scored sequences, as many of its tokens labelled as in the longest row."""
+        """A batch of scored sequences, of whose tokens as many are labels as in the longest row."""
         share = self.texts.row.most_labels / self.texts.row.longest
         return Pass(tokens, round(tokens * share), weight_bytes, **memory)

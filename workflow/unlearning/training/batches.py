@@ -1,6 +1,5 @@
-"""From pairs of rows to what a loss sees: one forward pass over all roles of a micro-batch."""
+"""Turn pairs of rows into the input of a loss, by one forward pass over all their roles."""
 
-from collections.abc import Iterable
 from itertools import chain
 
 import torch
@@ -27,83 +26,108 @@ def score_pairs(
     teacher: the target model, given when the objective compares logits or activations with its.
     """
     roles, needs = objective.roles, objective.needs
-    examples = [pair[role] for role in roles for pair in pairs]
-    rows = {role: slice(k * len(pairs), (k + 1) * len(pairs)) for k, role in enumerate(roles)}
-    seen = {role: spans(examples, rows[role], kind) for role, kind in needs.logits.items()}
-    full = list(chain.from_iterable(seen.values())) if seen else None
+    # the examples role by role, each role's in the order of the pairs
+    examples: list[Example] = []
+    slices: dict[str, slice] = {}
+    for role in roles:
+        slices[role] = slice(len(examples), len(examples) + len(pairs))
+        examples += [pair[role] for pair in pairs]
+
+    # whole logits are large, so only at the positions that a loss asks for
+    logit_spans = {role: spans(examples, slices[role], kind) for role, kind in needs.logits.items()}
+    full = list(chain.from_iterable(logit_spans.values())) if logit_spans else None
     answers = None
     if needs.layer is not None:
         answers = spans(examples, slice(0, len(examples)), "answers")
     scores = scorer(examples, full=full, layer=needs.layer, answers=answers)
-    logits = dict(zip(seen, _split(scores.get("logits"), seen.values()), strict=True))
+    logits: dict[str, Tensor] = {}
+    if logit_spans:
+        sizes = [token_count(role_spans) for role_spans in logit_spans.values()]
+        logits = dict(zip(logit_spans, scores["logits"].split(sizes), strict=True))
 
     batch = Batch()
     for role in roles:
-        role_rows = rows[role]
-        inside = (scores["row"] >= role_rows.start) & (scores["row"] < role_rows.stop)
-        row = scores["row"][inside] - role_rows.start
-        sequences = Sequences(scores["logp"][inside], row, len(pairs))
-        of_role = examples[role_rows]
-        sequences.reference_nll = _reference_nll(of_role, device)
-        taught = None
+        # the labels of this role's rows, which count from 0 again
+        start, end = slices[role].start, slices[role].stop
+        in_role = (scores["row"] >= start) & (scores["row"] < end)
+        row = scores["row"][in_role] - start
+        sequences = Sequences(scores["logp"][in_role], row, len(pairs))
+        role_examples = examples[slices[role]]
+        sequences.reference_nll = _reference_nll(role_examples, device)
+        target = None
         if role in needs.teacher:
-            taught = teacher_outputs(teacher, of_role, needs.logits.get(role), needs.layer)
-        if role in seen:
-            sequences.logits = logits_view(of_role, needs.logits[role], logits[role], taught)
+            target = teacher_outputs(teacher, role_examples, needs.logits.get(role), needs.layer)
+        if role in logit_spans:
+            kind = needs.logits[role]
+            sequences.logits = logits_view(role_examples, kind, logits[role], target)
         if needs.layer is not None:
-            # every label of a row is a token of its answer
-            labels = chain.from_iterable(example.ids[example.start :] for example in of_role)
-            predicted = torch.tensor([*labels], device=device)
-            target_values = taught["activations"] if taught else None
-            values = scores["activations"][inside]
-            sequences.activations = View(row, values, predicted, target_values)
+            # the tokens of the answers are the labels, so there is one activation for each label
+            values = scores["activations"][in_role]
+            tokens = chain.from_iterable(example.ids[example.start :] for example in role_examples)
+            labels = torch.tensor(list(tokens), device=device)
+            target_values = target["activations"] if target else None
+            sequences.activations = View(row, values, labels, target_values)
         setattr(batch, role, sequences)
     return batch
 
 
 def spans(examples: list[Example], rows: slice, kind: str) -> list[Span]:
-    """The tokens of `kind` of the examples `rows`: see `methods.terms.Term`; answers: the labelled
-    tokens themselves."""
+    """One span of tokens for each of the examples `rows`.
+
+    kind: `labels` (tokens that predict a label), `answers` (the labelled tokens themselves), `next`
+    (all but the last token, which predicts none) or `all`.
+    """
     token_spans = []
     for index in range(rows.start, rows.stop):
         example = examples[index]
-        first = {"labels": max(example.start - 1, 0), "answers": example.start}.get(kind, 0)
-        token_spans.append((index, first, len(example.ids) - (kind in ("labels", "next"))))
+        first, end = 0, len(example.ids)
+        if kind == "labels":  # a label is predicted at the token before it
+            first, end = max(example.start - 1, 0), end - 1
+        elif kind == "answers":
+            first = example.start
+        elif kind == "next":
+            end -= 1
+        token_spans.append((index, first, end))
     return token_spans
 
 
-def _split(values: Tensor | None, groups: Iterable[list[Span]]) -> list[Tensor]:
-    """The values of each group of spans."""
-    if values is None:
-        return []
-    sizes = [sum(end - start for _, start, end in spans_of_role) for spans_of_role in groups]
-    return list(values.split(sizes))
+def token_count(token_spans: list[Span]) -> int:
+    """How many tokens are in the spans."""
+    return sum(end - first for _, first, end in token_spans)
 
 
 @torch.no_grad()
 def teacher_outputs(
     teacher: Scorer, examples: list[Example], kind: str | None, layer: int | None
 ) -> dict[str, Tensor]:
-    """What the target model says of the rows of one role, in the same order."""
+    """The target model's scores of the rows of one role, at the same positions and in the same
+    order as the trained model's."""
     everything = slice(0, len(examples))
     full = spans(examples, everything, kind) if kind else None
     answers = spans(examples, everything, "answers") if layer is not None else None
     return teacher(examples, full=full, layer=layer, answers=answers)
 
 
-def logits_view(examples: list[Example], kind: str, values: Tensor, taught: dict | None) -> View:
-    """The logits (P, V) of one role at the positions of `kind`, and what they predict."""
-    row, following = [], []
+def logits_view(examples: list[Example], kind: str, values: Tensor, target: dict | None) -> View:
+    """The logits (P, V) of one role at the positions of `kind`, with the labels they predict.
+
+    target: the target model's scores of the same rows, if the loss compares them.
+    """
+    rows: list[int] = []
+    labels: list[int] = []
     for index, first, end in spans(examples, slice(0, len(examples)), kind):
-        row += [index] * (end - first)
-        ids = [*examples[index].ids, IGNORED]
-        start = examples[index].start
-        following += [ids[k + 1] if k + 1 >= start else IGNORED for k in range(first, end)]
-    target_values = taught["logits"] if taught else None
-    on = {"device": values.device}
-    return View(torch.tensor(row, **on), values, torch.tensor(following, **on), target_values)
+        rows += [index] * (end - first)
+        # position k predicts token k + 1, which is a label only within the answer
+        example = examples[index]
+        prompt = [IGNORED] * example.start
+        padded_labels = [*prompt, *example.ids[example.start :], IGNORED]  # none after the last
+        labels += padded_labels[first + 1 : end + 1]
+    row = torch.tensor(rows, device=values.device)
+    label = torch.tensor(labels, device=values.device)
+    return View(row, values, label, target["logits"] if target else None)
 
 
 def _reference_nll(examples: list[Example], device: torch.device) -> Tensor | None:
+    """(B,) the rows' NLL under the reference model, computed before the run; None if it was not."""
     values = [example.reference_nll for example in examples]
     return None if None in values else torch.tensor(values, device=device)

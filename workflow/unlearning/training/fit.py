@@ -14,7 +14,7 @@ from unlearning.training.batches import Pair
 from unlearning.training.plan import Fit, Recipe
 
 
-def passes_of(
+def micro_batch_sizer(
     model,
     objective: Objective,
     recipe: Recipe,
@@ -22,10 +22,11 @@ def passes_of(
     accelerator: Accelerator,
     sharded: bool = False,
 ) -> Callable[[list[Pair]], int]:
-    """What says how many pairs of a global batch go through `model` at once.
+    """A function of a global batch that returns how many of its pairs go through `model` at once.
 
-    fit.micro_batch, or the most that the memory account (planning/memory.py) lets into the device
-    with rows as long as the batch's longest. The same on all processes.
+    That is fit.micro_batch if it is set. Otherwise it is the largest number for which the memory
+    estimate (planning/memory.py) fits the device, with every row as long as the batch's longest.
+    All processes compute it from the same batch, so they agree on it.
     """
     micro_batch = fit.micro_batch
     if micro_batch is not None:
@@ -56,6 +57,7 @@ def passes_of(
             pure=model.dtype == torch.bfloat16,
         )
         pairs_at_once = largest_micro_batch(shape, step, len(pairs), free)
+        # without a hard limit the estimate refuses no run
         if pairs_at_once == 1 and _is_limited(accelerator.device):
             check_room(training(shape, step)["total"], free)
         return pairs_at_once
@@ -64,7 +66,7 @@ def passes_of(
 
 
 def check_room(needed: float, free: float) -> None:
-    """UserError if one pair at a time is far more than there is; predictions may err by 15%."""
+    """UserError if one pair does not fit, even if the estimate is 15% too high."""
     if SAFE * needed > free:
         raise UserError(
             f"training needs about {needed / GIB:.1f} GiB with one pair at a time, and "
@@ -79,8 +81,8 @@ def _is_limited(device: torch.device) -> bool:
 
 
 def room_of(device: torch.device) -> float:
-    """Bytes that a job may fill: the GPU's, or of the CPU's memory what SLURM granted the job, or
-    its threads' share of the machine."""
+    """Bytes that a job may fill: the GPU's memory; without a GPU what SLURM granted the job, or
+    else its threads' share of the machine."""
     if device.type == "cuda":
         return room(torch.cuda.get_device_properties(device).total_memory)
     if granted := os.environ.get("SLURM_MEM_PER_NODE"):  # MB

@@ -16,7 +16,7 @@ from unlearning.models.agreement import layout_of
 from unlearning.models.scorer import Scorer
 from unlearning.progress import Progress
 from unlearning.training.batches import Pair, score_pairs
-from unlearning.training.fit import passes_of
+from unlearning.training.fit import micro_batch_sizer
 from unlearning.training.history import History
 from unlearning.training.optimizers import make_optimizer
 from unlearning.training.plan import Fit, Recipe, StepPlan
@@ -30,15 +30,17 @@ def micro_batches(
 ) -> Iterator[tuple[list[Pair], int]]:
     """This process's micro-batches of a global batch, each with the number of pairs that count.
 
-    Pairs go round the processes in order of length, so that micro-batches pad little and all
-    processes do the same number of passes; a process that runs out repeats its last pair with
-    no weight, because FSDP needs every process in every pass.
+    rank, world: number of this process, and of all. size: pairs of a micro-batch.
+
+    Pairs are dealt to the processes in order of length, so that micro-batches pad little. All
+    processes do the same number of passes, because FSDP needs every process in every pass: one
+    that has no pairs left scores the longest pair, which does not count.
     """
     ordered = sorted(pairs, key=lambda pair: max(len(row.ids) for row in pair.values()))
-    mine = ordered[rank::world]
-    passes = math.ceil(math.ceil(len(pairs) / world) / size)
-    for k in range(passes):
-        part = mine[k * size : (k + 1) * size]
+    of_this_process = ordered[rank::world]
+    most_pairs = math.ceil(len(pairs) / world)  # of one process
+    for k in range(math.ceil(most_pairs / size)):
+        part = of_this_process[k * size : (k + 1) * size]
         yield part or ordered[-1:], len(part)
 
 
@@ -61,26 +63,29 @@ def train(
     The loss of a step is the mean of the objective over the rows of the global batch. teacher: the
     target model, if the objective compares with it. fit: how much is in memory at once; it changes
     no result. at_step(n) is called after n steps, 0 as well; what it returns is a point of the
-    history. state: where the run goes on from and what a later one will go on from; raises
-    state.Stopped after a signal. sharded: each of several processes holds a share of the model and
-    of the teacher only; sharding.full_state_model() puts the model together, in at_step and
-    afterwards. A non-finite loss or gradient ends the run before the weights are touched and is
-    recorded in the history as a collapse: that is a result, not an error.
+    history. state: saves the run so that a killed one resumes; raises state.Stopped after a signal.
+    sharded: each of several processes holds only a share of the model and of the teacher;
+    sharding.full_state_model() puts the model together, in at_step and afterwards.
+
+    A non-finite loss or gradient ends the run before the weights are touched and is recorded in the
+    history as a collapse: that is a result, not an error.
     """
     model.train()
     sharded = sharded and accelerator.num_processes > 1
-    passes, optimizer = _prepare(
+    context, optimizer = _prepare(
         model, teacher, source, objective, recipe, fit, accelerator, sharded
     )
     history = History()
-    first = state.begin(passes.scorer, optimizer, objective, history) if state else 0
-    if first == 0:
-        _visit(at_step, 0, history)
+    first = state.begin(context.scorer, optimizer, objective, history) if state else 0
+    if first == 0:  # a resumed run has this point in its history
+        _record_point(at_step, 0, history)
     progress = Progress("training", plan.steps, enabled=accelerator.is_main_process, start=first)
     for step in range(first, plan.steps):
         lr = recipe.lr * plan.lr_factor(step)
-        _compute_gradients(passes, source.step(step), history, lr, checked=step > first)
-        norm = accelerator.clip_grad_norm_(passes.scorer.parameters(), recipe.clip_norm or math.inf)
+        _compute_gradients(context, source.step(step), history, lr, checked=step > first)
+        # without a limit this returns the norm and clips nothing
+        limit = recipe.clip_norm or math.inf
+        norm = accelerator.clip_grad_norm_(context.scorer.parameters(), limit)
         history.collapsed = _collapse(history, step, float(norm))
         if history.collapsed is not None:
             reason = history.collapsed["reason"]
@@ -90,35 +95,39 @@ def train(
             group["lr"] = lr
         optimizer.step()
         optimizer.zero_grad()
-        _weigh(passes, source, plan, history.terms[-1], step + 1)
+        _update_retain_weight(context, source, plan, history.terms[-1], step + 1)
         progress.update(step + 1, f"loss {history.losses[-1]:.4g}, lr {lr:.3g}")
-        _visit(at_step, step + 1, history)
+        _record_point(at_step, step + 1, history)
         if state:
             state.after_step(step + 1, plan.steps)
     return history
 
 
 @dataclass(frozen=True)
-class Passes:
-    """What every pass of a run goes through. scorer: of the model, as its processes share it.
-    frozen: of the target model, where the objective compares with it. size: pairs of a
-    micro-batch, for a global batch."""
+class PassContext:
+    """What every forward pass of a run needs.
+
+    scorer: of the trained model, wrapped for several processes. teacher: of the target model, if
+    the objective compares with it. micro_batch_size: gives the pairs of a micro-batch for a global
+    batch, whose rows differ in length.
+    """
 
     scorer: Scorer
-    frozen: Scorer | None
+    teacher: Scorer | None
     objective: Objective
-    size: Callable[[list[Pair]], int]
+    micro_batch_size: Callable[[list[Pair]], int]
     accelerator: Accelerator
     sharded: bool
 
     def micro_batches(self, pairs: list[Pair]) -> Iterator[tuple[list[Pair], int]]:
         """This process's micro-batches of a global batch."""
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        return micro_batches(pairs, rank, world, self.size(pairs))
+        return micro_batches(pairs, rank, world, self.micro_batch_size(pairs))
 
-    def scores(self, pairs: list[Pair]) -> Batch:
+    def score(self, pairs: list[Pair]) -> Batch:
         """A micro-batch as losses see it."""
-        return score_pairs(self.scorer, pairs, self.objective, self.accelerator.device, self.frozen)
+        device = self.accelerator.device
+        return score_pairs(self.scorer, pairs, self.objective, device, self.teacher)
 
 
 def _prepare(
@@ -130,22 +139,29 @@ def _prepare(
     fit: Fit,
     accelerator: Accelerator,
     sharded: bool,
-) -> tuple[Passes, Optimizer]:
-    """What the run's passes go through, in the layout that its rows allow, and the optimizer."""
-    size = passes_of(model, objective, recipe, fit, accelerator, sharded)
-    bare = Scorer(model)
-    scorer, optimizer = _shared(bare, objective, recipe, fit, accelerator, sharded)
-    frozen = _freeze(teacher, accelerator, sharded) if teacher is not None else None
+) -> tuple[PassContext, Optimizer]:
+    """The context of the run's passes, in the layout that its rows allow, and the optimizer."""
+    micro_batch_size = micro_batch_sizer(model, objective, recipe, fit, accelerator, sharded)
+    scorer = Scorer(model)
+    wrapped, optimizer = _wrap_for_processes(scorer, objective, recipe, fit, accelerator, sharded)
+    teacher_scorer = None
+    if teacher is not None:
+        teacher_scorer = _teacher_scorer(teacher, accelerator, sharded)
+    # the layout is tried in the precision and through the wrapper that training will use
     with accelerator.autocast():
-        bare.layout = layout_of(scorer, model, source.all_rows(), "training")
+        scorer.layout = layout_of(wrapped, model, source.all_rows(), "training")
     if sharded:
-        scorer.reshard()  # FSDP keeps the root's weights until the backward pass: here is none
-    if frozen is not None:
-        frozen.layout = bare.layout
-    return Passes(scorer, frozen, objective, size, accelerator, sharded), optimizer
+        # FSDP frees the root's gathered weights in the backward pass, and there was none
+        wrapped.reshard()
+    if teacher_scorer is not None:
+        teacher_scorer.layout = scorer.layout
+    context = PassContext(
+        wrapped, teacher_scorer, objective, micro_batch_size, accelerator, sharded
+    )
+    return context, optimizer
 
 
-def _shared(
+def _wrap_for_processes(
     scorer: Scorer,
     objective: Objective,
     recipe: Recipe,
@@ -153,10 +169,10 @@ def _shared(
     accelerator: Accelerator,
     sharded: bool,
 ) -> tuple[Scorer, Optimizer]:
-    """The scorer as its processes share it, and the optimizer over what the objective trains."""
+    """The scorer wrapped by DDP or FSDP, and the optimizer of what the objective trains."""
     model = scorer.model
     trained = objective.trained(model)
-    if sharded:  # before the optimizer is made: the parameters become others
+    if sharded:  # before the optimizer is made, because this replaces the parameters
         check_shardable(recipe)
         shard(scorer, accelerator)
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -165,18 +181,19 @@ def _shared(
     optimizer = make_optimizer(model, trained, recipe)
     if not sharded:
         return accelerator.prepare(scorer, optimizer)
-    # autocast alone: fully_shard has placed the weights and sees to the gradients
+    # for autocast only: fully_shard has placed the weights and reduces the gradients
     scorer = accelerator.prepare_model(scorer, device_placement=False, evaluation_mode=True)
     return scorer, accelerator.prepare(optimizer)
 
 
-def _freeze(teacher, accelerator: Accelerator, sharded: bool) -> Scorer:
-    """The scorer of the target model, under no autocast."""
+def _teacher_scorer(teacher, accelerator: Accelerator, sharded: bool) -> Scorer:
+    """The scorer of the target model, which is not trained and runs without autocast."""
     scorer = Scorer(teacher.eval())
     return shard(scorer, accelerator) if sharded else scorer.to(accelerator.device)
 
 
-def _visit(at_step: Callable[[int], dict | None], done: int, history: History) -> None:
+def _record_point(at_step: Callable[[int], dict | None], done: int, history: History) -> None:
+    """Call `at_step` after `done` steps, and add the evaluation that it returns, if any."""
     point = at_step(done)
     if point is not None:
         history.points.append(point)
@@ -190,62 +207,68 @@ def _collapse(history: History, step: int, norm: float) -> dict | None:
     return {"step": step, "reason": f"loss {loss}, gradient norm {norm:g}"}
 
 
-def _weigh(passes: Passes, source: Source, plan: StepPlan, terms: list[float], done: int) -> None:
-    """Let a method that adapts the retain term's weight move it, `done` steps into the run.
+def _update_retain_weight(
+    context: PassContext, source: Source, plan: StepPlan, terms: list[float], done: int
+) -> None:
+    """Update the retain term's weight after `done` steps, if the method adapts it (PDU).
 
-    terms: the losses of the last global batch. Upon an epoch's end it is the mean retain loss over
-    the epoch's pairs that counts, under the model as it then is.
+    terms: the losses of the last global batch, forget first, retain second. A method that updates
+    after each epoch uses the mean retain loss of the epoch's pairs under the model at its end.
     """
-    objective, epoch = passes.objective, done * plan.batch_size / plan.rows
+    objective, epoch = context.objective, done * plan.batch_size / plan.rows
     if objective.weighed_after("step"):
         objective.weigh(terms[1], epoch)
     ends = sorted(plan.epoch_ends())
+    # no step would use a weight that is updated at the end of the run
     if objective.weighed_after("epoch") and done in ends and done < plan.steps:
         first = max((end for end in ends if end < done), default=0)
-        loss = _retain_loss(passes, [source.step(step) for step in range(first, done)])
-        if passes.sharded:
-            passes.scorer.reshard()  # as before the first step: no backward pass follows
+        loss = _retain_loss(context, [source.step(step) for step in range(first, done)])
+        if context.sharded:
+            context.scorer.reshard()  # as before the first step: no backward pass follows
         objective.weigh(loss, epoch)
 
 
 @torch.no_grad()
-def _retain_loss(passes: Passes, steps: list[list[Pair]]) -> float:
+def _retain_loss(context: PassContext, steps: list[list[Pair]]) -> float:
     """The mean of the retain term over the pairs of several steps, of all processes."""
-    totals = torch.zeros(2, device=passes.accelerator.device)
+    totals = torch.zeros(2, device=context.accelerator.device)  # summed loss, number of pairs
     for pairs in steps:
-        for part, counted in passes.micro_batches(pairs):
-            batch = passes.scores(part)
+        for part, counted in context.micro_batches(pairs):
+            batch = context.score(part)
             if counted:
-                values = passes.objective.terms[1](batch)
+                values = context.objective.terms[1](batch)
                 totals += torch.stack([values.sum(), values.new_tensor(counted)])
-    loss, count = passes.accelerator.reduce(totals, "sum").tolist()
+    loss, count = context.accelerator.reduce(totals, "sum").tolist()
     return loss / count
 
 
 def _compute_gradients(
-    passes: Passes, pairs: list[Pair], history: History, lr: float, checked: bool
+    context: PassContext, pairs: list[Pair], history: History, lr: float, checked: bool
 ) -> None:
-    """Gradients of one global batch; its loss and its terms over all processes, the terms' weights
-    and the learning rate go into the history.
+    """Compute the gradients of one global batch, and record the step in the history.
 
-    checked: whether the losses have been found to be such as they must be.
+    The history gets the loss and its terms over all processes, the terms' weights and the learning
+    rate. checked: whether check_losses() has passed on an earlier batch.
 
-    DDP and FSDP average gradients over processes, so each process's sum is scaled up by their
-    number: the total is the mean over the global batch for any split.
+    DDP and FSDP average gradients over processes, so each process multiplies its sum by their
+    number: the total is then the mean over the global batch for any split.
     """
-    objective, accelerator = passes.objective, passes.accelerator
-    parts = list(passes.micro_batches(pairs))
+    objective, accelerator = context.objective, context.accelerator
+    parts = list(context.micro_batches(pairs))
+    # the loss and each of its terms
     totals = torch.zeros(1 + len(objective.terms), device=accelerator.device)
     for k, (part, counted) in enumerate(parts):
         last = k == len(parts) - 1
-        with nullcontext() if last else accelerator.no_sync(passes.scorer):
-            batch = passes.scores(part)
+        # gradients are summed here first and exchanged once, with the last micro-batch
+        with nullcontext() if last else accelerator.no_sync(context.scorer):
+            batch = context.score(part)
             if not checked:
                 check_losses(objective, batch)
                 checked = True
             rows = objective.rows(batch)
             for term, values in zip(objective.terms, rows, strict=True):
                 check_values(function_name(term), values, batch)
+            # a pair that does not count takes part with no weight
             share = 1 / len(pairs) if counted else 0.0
             sums = [values.sum() * share for values in (objective.total(rows), *rows)]
             accelerator.backward(sums[0] * accelerator.num_processes)
