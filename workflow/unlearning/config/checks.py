@@ -1,4 +1,8 @@
-"""What a schema cannot say: methods, grids, splits and combinations that make no sense."""
+"""Check what a schema cannot: methods, grids, splits, and values that do not go together.
+
+A check is a generator of messages about a complete config. One that reads a value which the schema
+has refused ends with Unjudged.
+"""
 
 import math
 from collections import Counter
@@ -24,9 +28,9 @@ from unlearning.methods.terms import AnyHyper, Choice, Hyper
 # Unlearning runs and attacks of an experiment. Each is a job or several; Snakemake plans as many in
 # seconds, and no report of more can be read.
 MOST_RUNS = 10_000
-# what a method's block may state: a number, one of some words, or a reference
-Stated = AnyHyper | ReferenceChoice
-# hooks that reach into a model's own weights
+# kinds of values in a method's block: a number, one of some words, or a reference
+Parameter = AnyHyper | ReferenceChoice
+# hooks that need the model's own weights, which an adapter leaves frozen
 WEIGHTS = {"trains": "chooses the weights that it trains", "after": "combines whole models"}
 _OVERRIDES = {"epochs": Hyper(0, above=0), "lr": Hyper(0, above=0)}
 _OVERRIDES |= {"max_steps": Hyper(0, at_least=1, integer=True)}
@@ -34,14 +38,14 @@ _SCHEDULE = Choice(("linear", "constant", "cosine"), "linear")
 
 
 def cross_problems(config: dict, sections: Collection[str] = ()) -> list[str]:
-    """Every problem of a completed config beside what the schema says against it.
+    """Every problem of a complete config that the schema does not find.
 
     config: of schema.validated(); what depends on a refused value is not judged. sections: those
     that the user wrote.
     """
     problems: list[str] = []
     for check in _checks(config, sections):
-        # a loop, not a list made of the check: what it says before it meets a refused value counts
+        # one by one, so that messages before the use of a refused value are not lost
         with suppress(Unjudged):
             for problem in check(config):
                 problems.append(problem)
@@ -71,15 +75,17 @@ def _checks(config: dict, sections: Collection[str]) -> list[Check]:
 
 
 def _runs(config: dict) -> Iterator[str]:
+    """More runs than can be planned and reported."""
     unlearn, folds, attacked = config["unlearn"], config["folds"], config["relearn"]["methods"]
     splits, seeds = len(config["forget_splits"]), len(unlearn["seeds"])
-    again = len(folds["splits"]) * len(folds["seeds"] or unlearn["seeds"])
+    fold_cells = len(folds["splits"]) * len(folds["seeds"] or unlearn["seeds"])
     attacks = len(attack_shares(config["relearn"]))
     draws, runs = len(draw_numbers(config)), 0
     for name, setting in config["methods"].items():
-        cells = splits * seeds + (again if name in folds["methods"] else 0)
-        each = 1 + (attacks if name in attacked else 0)
-        runs += sum(map(points, blocks(hyper_block(setting)))) * cells * each * draws
+        variants = sum(map(points, blocks(hyper_block(setting))))
+        cells = splits * seeds + (fold_cells if name in folds["methods"] else 0)
+        runs_of_cell = 1 + (attacks if name in attacked else 0)
+        runs += variants * cells * runs_of_cell * draws
     if runs > MOST_RUNS:
         yield (
             f"methods: their grids on {splits} splits with {seeds} seeds"
@@ -90,6 +96,7 @@ def _runs(config: dict) -> Iterator[str]:
 
 
 def _model(config: dict) -> Iterator[str]:
+    """A base model that is stated twice, is missing, or cannot be built."""
     model = config["model"]
     sources = sum(model[key] is not None for key in ("path", "architecture"))
     if sources > 1 or (sources < 1 and uses_base(config)):
@@ -108,7 +115,7 @@ def _model(config: dict) -> Iterator[str]:
 
 
 def _without_base(config: dict) -> str:
-    """What makes a base model needed beside a target or retrained models that the config names."""
+    """Why a base model is needed although the config names a target or retrained models."""
     if config["target"] is None:
         return ""
     if config["retrained"] is None:
@@ -117,6 +124,7 @@ def _without_base(config: dict) -> str:
 
 
 def _methods(config: dict) -> Iterator[str]:
+    """Unknown methods, and values of known ones that are not allowed."""
     losses, problems = own_methods(config["methods"])
     yield from problems
     allowed = names(losses)
@@ -124,7 +132,8 @@ def _methods(config: dict) -> Iterator[str]:
         if name in allowed:
             with suppress(Unjudged):
                 yield from _variant_problems(name, setting, losses)
-        elif not (isinstance(setting, dict) and "function" in setting):  # else reported above
+        elif not (isinstance(setting, dict) and "function" in setting):
+            # a function of the user's that cannot be used is in own_methods()'s problems
             yield (
                 f"methods: unknown method '{name}'{did_you_mean(name, allowed)} Known: "
                 f"{describe_names(losses)}. A method of your own names its function"
@@ -132,30 +141,36 @@ def _methods(config: dict) -> Iterator[str]:
 
 
 def _variant_problems(name: str, setting, losses: Losses) -> list[str]:
-    """What is wrong with the values that a known method states."""
-    listed = blocks(hyper_block(setting))
-    problems = [problem for block in listed for problem in _block(name, block, losses)]
-    if problems or sum(map(points, listed)) > MOST_RUNS:  # too many to be made: see _runs
+    """Problems of a known method's values. setting: its blocks in the config."""
+    method_blocks = blocks(hyper_block(setting))
+    problems: list[str] = []
+    for block in method_blocks:
+        problems += _block(name, block, losses)
+    # a grid of too many points is not expanded: _runs says that there are too many
+    if problems or sum(map(points, method_blocks)) > MOST_RUNS:
         return problems
-    variants = Counter(path_id(hyper) for block in listed for hyper in grid(block))
-    return [
-        f"methods.{name}: the variant {variant} is listed twice"
-        for variant, count in sorted(variants.items())
-        if count > 1
-    ]
+    # the grids of two blocks may have a point in common, whose runs would have one path
+    variants: Counter[str] = Counter()
+    for block in method_blocks:
+        variants.update(map(path_id, grid(block)))
+    for variant, count in sorted(variants.items()):
+        if count > 1:
+            problems.append(f"methods.{name}: the variant {variant} is listed twice")
+    return problems
 
 
 def _block(name: str, block: dict, losses: Losses) -> list[str]:
-    hypers: dict[str, Stated] = {**hyper_parameters(name, losses), **_OVERRIDES}
+    """Problems of one block of a method's values."""
+    hypers: dict[str, Parameter] = {**hyper_parameters(name, losses), **_OVERRIDES}
     hypers["schedule"] = _SCHEDULE
     if can_be_replaced(terms(name, losses)[0]):
         hypers["reference"] = ReferenceChoice()
     return block_problems(f"methods.{name}", block, hypers)
 
 
-def block_problems(setting: str, block: dict, hypers: Mapping[str, Stated]) -> list[str]:
-    """What is wrong with the hyper-parameters in a method's block. setting: the block's key.
-    hypers: those that the method takes."""
+def block_problems(setting: str, block: dict, hypers: Mapping[str, Parameter]) -> list[str]:
+    """Problems of the hyper-parameters in a method's block. setting: the block's key. hypers: those
+    that the method takes."""
     problems = []
     for key, value in block.items():
         if key in hypers:
@@ -172,8 +187,10 @@ def block_problems(setting: str, block: dict, hypers: Mapping[str, Stated]) -> l
 
 
 def _fits(config: dict) -> Iterator[str]:
-    """Whether a model from random weights has the layers and the parameters that methods ask for;
-    of a model that the config names models/judgement.py says so."""
+    """Layers and parameters that methods need and a model from random weights does not have.
+
+    models/judgement.py checks a model that the config names.
+    """
     architecture = config["model"]["architecture"]
     if architecture is None:
         return
@@ -183,21 +200,23 @@ def _fits(config: dict) -> Iterator[str]:
             continue
         last = architecture["layers"] - 2  # the last layer's output is only seen normalised
         for block in listed:
-            for k in _sound(block, "layer", hyper):
-                if k > last:
+            for layer in _valid_values(block, "layer", hyper):
+                if layer > last:
                     yield (
                         f"methods.{name}.layer: must be 0 to {last} in a model of {last + 2} "
-                        f"layers, found {k}"
+                        f"layers, found {layer}"
                     )
                     continue
-                names_there = llama_names(architecture["layers"])
-                for pattern in _sound(block, "trained", hyper):
-                    if not matching(pattern, k, names_there):
-                        yield f"methods.{name}.trained: {no_match(pattern, names_there)}"
+                # a pattern may contain the number of the layer
+                parameter_names = llama_names(architecture["layers"])
+                for pattern in _valid_values(block, "trained", hyper):
+                    if not matching(pattern, layer, parameter_names):
+                        yield f"methods.{name}.trained: {no_match(pattern, parameter_names)}"
 
 
-def _sound(block: dict, key: str, parameters: dict[str, AnyHyper]) -> list:
-    """The values of a hyper-parameter in a block, or its default, that are of the right kind."""
+def _valid_values(block: dict, key: str, parameters: dict[str, AnyHyper]) -> list:
+    """The valid values of a hyper-parameter in a block, or its default; others are reported by
+    _methods."""
     if key not in parameters:
         return []
     value = block.get(key, parameters[key].default)
@@ -206,6 +225,7 @@ def _sound(block: dict, key: str, parameters: dict[str, AnyHyper]) -> list:
 
 
 def _lora(config: dict) -> Iterator[str]:
+    """Adapters and optimisers that do not go with sharding, pre-training, folds or a method."""
     if config["resources"]["sharding"] == "shard":
         for stage in ("finetune", "unlearn", "relearn"):
             if config[stage] is None:
@@ -225,6 +245,7 @@ def _lora(config: dict) -> Iterator[str]:
     lora = config["unlearn"]["lora"]
     if lora is None:
         return
+    # a kept adapter needs the model that it was trained on
     before = benchmark_of(config["data"]["source"]).split_before
     later = [split for split in config["folds"]["splits"] if before(split) is not None]
     if lora["adapter"] == "keep" and later and not config["keep_models"]:
@@ -234,7 +255,9 @@ def _lora(config: dict) -> Iterator[str]:
             "merge"
         )
     for name, used, _, _ in known_methods(config):
-        hooks = {hook for term in used for hook, _ in term.hooks()}
+        hooks: set[str] = set()
+        for term in used:
+            hooks.update(hook for hook, _ in term.hooks())
         for hook in sorted(hooks & WEIGHTS.keys()):
             yield (
                 f"methods.{name}: {WEIGHTS[hook]}, so it cannot train an adapter; remove it or "
@@ -243,7 +266,7 @@ def _lora(config: dict) -> Iterator[str]:
 
 
 def _combined(config: dict) -> Iterator[str]:
-    """An unlearned model that is two models in one is evaluated and nothing else."""
+    """Uses of an unlearned model that consists of two models, which can only be evaluated."""
     for name, used, _, _ in known_methods(config):
         if not any(term.combined for term in used):
             continue
@@ -256,19 +279,23 @@ def _combined(config: dict) -> Iterator[str]:
             yield f"harness.tasks: {reason} the harness does not read; remove one of them"
 
 
-def _values(path: str, value, hyper: Stated) -> list[str]:
+def _values(path: str, value, hyper: Parameter) -> list[str]:
+    """Problems of a hyper-parameter's value or list of values. path: its key in the config."""
     values = value if isinstance(value, list) else [value]
     types = ["number"] if isinstance(hyper, Hyper) else []
-    problems = [
-        f"{path}: {p}, found {v!r}{hint(v, types)}" for v in values if (p := hyper.problem(v))
-    ]
-    # paths spell values with six digits: two points of a grid must not share a path
+    problems = []
+    for entry in values:
+        problem = hyper.problem(entry)
+        if problem:
+            problems.append(f"{path}: {problem}, found {entry!r}{hint(entry, types)}")
+    # paths spell values with six digits, and two points of a grid must not share a path
     if not problems and (not values or len(set(map(spelled, values))) < len(values)):
         problems.append(f"{path}: a grid is a list of distinct values, found {value!r}")
     return problems
 
 
 def _relearn(config: dict) -> Iterator[str]:
+    """Attacks on methods that are not run."""
     methods = list(config["methods"])
     for name in config["relearn"]["methods"]:
         if name not in methods:
@@ -279,13 +306,14 @@ def _relearn(config: dict) -> Iterator[str]:
 
 
 def _trajectory(config: dict) -> Iterator[str]:
+    """Evaluated epochs after the end of the shortest run."""
     shortest = config["unlearn"]["epochs"]
     for setting in config["methods"].values():
         for block in blocks(hyper_block(setting)):
             epochs = block.get("epochs")
             values = epochs if isinstance(epochs, list) else [epochs]
-            sound = [e for e in values if _OVERRIDES["epochs"].problem(e) is None]
-            shortest = min(shortest, *sound, math.inf)
+            valid = [e for e in values if _OVERRIDES["epochs"].problem(e) is None]
+            shortest = min(shortest, *valid, math.inf)
     for epoch in config["unlearn"]["trajectory"]:
         if epoch > shortest:
             yield f"unlearn.trajectory: epoch {epoch} comes after the last of {int(shortest)}"

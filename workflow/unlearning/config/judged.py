@@ -1,4 +1,5 @@
-"""What a base model is judged for: the prompt format, and how long the rows of each stage get."""
+"""How an experiment uses each model that it names, so that the model can be judged for this use
+before any job: the prompt format, and the longest rows of each stage."""
 
 from collections.abc import Iterator
 
@@ -7,8 +8,7 @@ from unlearning.config.named import MODEL
 
 
 def use_problems(config: dict) -> Iterator[str]:
-    """What of a complete config's prompt format and lengths no model could follow, or not the one
-    from random weights that it describes."""
+    """Problems of a complete config's prompt format that need no look at a model."""
     model = config["model"]
     if model["system"] is not None and model["prompt"] != "chat":
         yield (
@@ -29,7 +29,7 @@ def use_problems(config: dict) -> Iterator[str]:
         )
 
 
-# of the stages that read rows of max_length, those that do not read a named model's
+# asset, up to "-" -> the training stages that do not read that model
 _NOT_READ_BY: dict[str, tuple[str, ...]] = {
     "target": ("finetune",),
     "retrained": ("finetune", "unlearn", "relearn"),
@@ -37,8 +37,7 @@ _NOT_READ_BY: dict[str, tuple[str, ...]] = {
 
 
 def assets_of(experiment) -> dict[str, dict]:
-    """Models, data, harness -> what rule fetch is told of each that comes from the hub; of a model
-    also what it is judged for."""
+    """Asset -> settings of rule fetch, for what comes from the hub; for a model with its use."""
     assets = fetch_settings(experiment.config)
     for asset, settings in assets.items():
         if settings.get("kind") == "model":
@@ -47,27 +46,27 @@ def assets_of(experiment) -> dict[str, dict]:
 
 
 def model_use(experiment, asset: str = MODEL) -> dict:
-    """How an experiment uses a model that it names, as stage judge takes it."""
+    """How an experiment uses a model that it names: the settings of stage judge."""
     config = experiment.config
     evaluation, model = config["evaluation"], experiment.common()
     stages = [stage for stage in experiment.benchmark.read_by if config.get(stage) is not None]
     if config["relearn"]["methods"]:
         stages.append("relearn")
-    # a base beside a target is what retrained models come from
+    # beside a target that the config names, the base is only fine-tuned into retrained models
     only_retrained = asset == MODEL and config["target"] is not None
     not_read = _NOT_READ_BY.get(asset.partition("-")[0], ())
     if only_retrained:
         not_read += ("unlearn", "relearn")
+    recipes = {}
+    for stage in stages:
+        if stage not in ("evaluation", *not_read):
+            recipes[stage] = {key: config[stage][key] for key in ("epochs", "batch_size")}
     use = {
         "prompt": model["prompt"],
         "system": model.get("system"),
         "benchmark": experiment.benchmark.name,
         "max_length": {s: config[s]["max_length"] for s in stages if s not in not_read},
-        "recipes": {
-            stage: {key: config[stage][key] for key in ("epochs", "batch_size")}
-            for stage in stages
-            if stage not in ("evaluation", *not_read)
-        },
+        "recipes": recipes,
         "generation": {key: evaluation[f"generation_{key}"] for key in ("tokens", "counts")},
         "rows": evaluation["rows"],
         "question": evaluation["question"],

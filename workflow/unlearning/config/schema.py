@@ -1,4 +1,4 @@
-"""Validation of a config against the JSON Schema: every problem, in words, and the defaults."""
+"""Validate a config against its JSON Schema: list every problem in words, and add the defaults."""
 
 import difflib
 import math
@@ -23,6 +23,8 @@ _TYPES = {"integer": "a whole number", "number": "a number", "object": "a mappin
 _TYPES |= {"array": "a list", "string": "text", "boolean": "true or false"}
 
 
+# Stricter than JSON Schema: 2.0 is no integer (paths spell seeds), NaN is no number, and a pattern
+# must match the whole text ($ alone lets a newline follow) with ASCII digits only.
 def _is_integer(_, value) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST
 
@@ -36,8 +38,6 @@ def _pattern(validator, pattern: str, value, schema: dict):
         yield ValidationError("does not match")
 
 
-# Stricter than JSON Schema: 2.0 is no seed (paths spell seeds), NaN is no number, and a pattern
-# holds for the whole text ($ alone lets a newline follow) and for ASCII digits.
 _Validator = extend(
     Draft202012Validator,
     validators={"pattern": _pattern},
@@ -48,9 +48,9 @@ _Validator = extend(
 
 
 class ConfigError(UserError):
-    """Problems of a config, all of them; str() is a list with one line for each.
+    """All problems of a config; str() is a list with one line for each.
 
-    experiment: what can be said of the config all the same, with REFUSED in it.
+    experiment: that of the config, with REFUSED in place of wrong values, for further checks.
     """
 
     def __init__(self, problems: list[str], experiment=None):
@@ -63,9 +63,12 @@ class Unjudged(Exception):
 
 
 class _Refused:
-    """Stands in a completed config for a value that the schema refuses: any use of it raises
-    Unjudged, so that no check judges by a value that is wrong already."""
+    """Replaces a value that the schema refuses in a completed config.
 
+    Any use of it raises Unjudged, so that no check reports what only follows from a wrong value.
+    """
+
+    # Python looks operators up in the class, so each has to be named
     def _raise(self, *_: Any) -> NoReturn:
         raise Unjudged
 
@@ -83,23 +86,29 @@ REFUSED = _Refused()
 
 @cache
 def read_schema(path: Path) -> dict:
-    """A schema's file; read once, so leave it as it is."""
-    # each start of Snakemake reads it, and libyaml does so in an eighth of the time
+    """The content of a schema's file, which is shared: do not change it."""
+    # every start of Snakemake reads it, and libyaml takes an eighth of the time
     return yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
 
 
 def schema_for(config: dict, root: Path) -> dict:
-    """The schema of a config: the shared one of the project at `root` with what its benchmark adds,
-    or that of an experiment without data. Leave it as it is."""
+    """The schema of a config; parts of it are shared: do not change it.
+
+    It is the shared schema of the project at `root` with the keys that the config's benchmark adds,
+    or that of a study without data.
+    """
     for folder in WITHOUT_DATA:
         if folder in config:
             return read_schema(schema_file(folder))
     shared = read_schema(root / SCHEMA_FILE)
     data = config.get("data")
     source = data.get("source") if isinstance(data, dict) else None
-    sources = [name for names in SOURCES.values() for name in names]
+    sources: list[str] = []
+    for names in SOURCES.values():
+        sources += names
     choice = {"source": {"enum": sources, "description": "The benchmark's data, or its miniature."}}
-    if source not in sources:  # what else belongs to the section cannot be said
+    if source not in sources:
+        # the benchmark is not known, so no other key of the section can be checked
         section = {**shared["properties"]["data"], "properties": choice}
         return {**shared, "properties": {**shared["properties"], "data": section}}
     more = read_schema(schema_file(folder_of(source)))
@@ -113,12 +122,12 @@ def schema_for(config: dict, root: Path) -> dict:
 
 
 def validated(config: dict, schema: dict) -> tuple[dict, list[str]]:
-    """A copy of `config` with every default, and what the schema says against it, in words.
+    """A copy of `config` with all defaults, and its problems in words.
 
-    What the schema refuses is left out of the copy, or is REFUSED there.
+    Values that the schema refuses are REFUSED in the copy, or left out of it.
     """
     try:
-        clean, problems = _walked(config, ())
+        clean, problems = _cleaned(config, ())
     except RecursionError:
         raise ConfigError(["the config: nested too deeply, or an alias stands in itself"]) from None
     complete = with_defaults(clean, schema)
@@ -129,21 +138,30 @@ def validated(config: dict, schema: dict) -> tuple[dict, list[str]]:
     return complete, list(dict.fromkeys(problems))
 
 
-def _walked(value, path: tuple[str, ...]) -> tuple[Any, list[str]]:
-    """`value` without keys that are no text and without long lists, and a problem for each."""
+def _cleaned(value, path: tuple[str, ...]) -> tuple[Any, list[str]]:
+    """`value` without keys that are not text and with long lists cut, and a problem for each.
+
+    path: keys that lead to the value. The validator would fail at such keys and take long over
+    such lists.
+    """
     if isinstance(value, list) and len(value) > LONGEST:
         line = f"{_spelled(path)}: a list of {len(value):,} values; at most {LONGEST:,} are taken"
         return value[:1], [line]
     if isinstance(value, list):
-        parts = [_walked(part, (*path, str(k))) for k, part in enumerate(value)]
-        return [part for part, _ in parts], [line for _, lines in parts for line in lines]
+        clean_list: list = []
+        problems: list[str] = []
+        for number, part in enumerate(value):
+            clean_part, part_problems = _cleaned(part, (*path, str(number)))
+            clean_list.append(clean_part)
+            problems += part_problems
+        return clean_list, problems
     if not isinstance(value, dict):
         return value, []
     clean, problems = {}, []
     for key, part in value.items():
         if isinstance(key, str):
-            clean[key], lines = _walked(part, (*path, key))
-            problems += lines
+            clean[key], part_problems = _cleaned(part, (*path, key))
+            problems += part_problems
         else:
             problems.append(
                 f"{_spelled(path)}: the key {key!r} is no text; if it is a name, write it in quotes"
@@ -152,25 +170,29 @@ def _walked(value, path: tuple[str, ...]) -> tuple[Any, list[str]]:
 
 
 def _spelled(path) -> str:
+    """A path of keys as messages write it, such as unlearn.lr."""
     return ".".join(map(str, path)) or "the config"
 
 
 def _missing(error: ValidationError) -> list[str]:
+    """Required keys that a section lacks."""
     return [key for key in error.validator_value if key not in error.instance]
 
 
 def _unknown(error: ValidationError) -> list[str]:
+    """Keys of a section that the schema does not have."""
     return [key for key in error.instance if key not in error.schema.get("properties", {})]
 
 
 def _refuse(complete: dict, error: ValidationError) -> None:
-    """Take what an error is about out of a completed config."""
+    """Replace the value that an error is about by REFUSED in a completed config, in place."""
     path = list(error.path)
     section: dict | _Refused = complete
     for depth, key in enumerate(path):
         if isinstance(section, _Refused):
-            return
-        last = depth == len(path) - 1 or isinstance(path[depth + 1], int)  # a list goes whole
+            return  # by an earlier error
+        # an error in a list refuses the whole list
+        last = depth == len(path) - 1 or isinstance(path[depth + 1], int)
         if last and error.validator not in ("required", "additionalProperties"):
             section[key] = REFUSED
             return
@@ -182,13 +204,15 @@ def _refuse(complete: dict, error: ValidationError) -> None:
     if error.validator == "additionalProperties":
         for key in _unknown(error):
             del section[key]
-            # most likely the value is for the key with the like name: its default says nothing
+            # The value is probably meant for the key with a similar name. That one has its default
+            # now, which is not what the user wants, so nothing should be judged by it.
             meant = _alike(key, list(error.schema.get("properties", {})))
             if meant is not None and meant not in error.instance:
                 section[meant] = REFUSED
 
 
 def _alike(word: str, names: list[str]) -> str | None:
+    """The most similar name, or None if none is similar."""
     by_lower = {name.lower(): name for name in names}
     matches = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.5)
     return by_lower[matches[0]] if matches else None
@@ -201,19 +225,23 @@ def did_you_mean(word: str, names: list[str]) -> str:
 
 
 def _explain_error(error: ValidationError) -> list[str]:
+    """An error in words: a message for each unknown or missing key, or for the value."""
     setting = _spelled(error.path)
     if error.validator == "additionalProperties":
         names = list(error.schema.get("properties", {}))
-        return [
-            f"{setting}: unknown key '{key}'{did_you_mean(key, names)} Allowed: {', '.join(names)}"
-            for key in _unknown(error)
-        ]
+        problems = []
+        for key in _unknown(error):
+            meant = did_you_mean(key, names)
+            problems.append(f"{setting}: unknown key '{key}'{meant} Allowed: {', '.join(names)}")
+        return problems
     if error.validator == "required":
         rules = error.schema["properties"]
-        return [
-            f"{setting}: '{key}' is missing. {rules[key].get('description', '')}".rstrip()
-            for key in _missing(error)
-        ]
+        problems = []
+        for key in _missing(error):
+            description = rules[key].get("description", "")
+            problems.append(f"{setting}: '{key}' is missing. {description}".rstrip())
+        return problems
+    # kind of rule -> from its value in the schema, what is allowed
     allowed = {
         "type": lambda v: (
             error.schema["$comment"]
@@ -247,11 +275,13 @@ def _explain_error(error: ValidationError) -> list[str]:
 
 
 def _shortened(value) -> str:
+    """A value as messages show it."""
     text = repr(value)
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def _listed(types: str | list[str]) -> list[str]:
+    """A schema's type or types as a list."""
     return [types] if isinstance(types, str) else types
 
 
@@ -264,7 +294,8 @@ def spelled_in_yaml(value) -> str:
 
 
 def hint(value, types: list[str]) -> str:
-    """What to write where a value of one of the `types` is wanted, in brackets; '' if unknown."""
+    """Advice in brackets on how to write a value of one of the `types`; '' without advice."""
+    # what YAML 1.2 would read: people write 1e-5, which YAML 1.1 takes for text
     meant = core(value) if isinstance(value, str) else value
     if "boolean" in types and isinstance(value, str):
         return " (write true or false, without quotes)"
@@ -292,7 +323,7 @@ def with_defaults(config: dict, schema: dict) -> dict:
         if isinstance(filled.get(key), dict):
             filled[key] = with_defaults(filled[key], rule)
     rule = schema.get("additionalProperties")
-    if isinstance(rule, dict):  # keys of the user's own, each a section
+    if isinstance(rule, dict):  # keys that the user chooses, such as methods, each with a section
         for key, value in filled.items():
             if isinstance(value, dict):
                 filled[key] = with_defaults(value, rule)

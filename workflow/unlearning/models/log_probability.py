@@ -1,4 +1,4 @@
-"""Log-probabilities of labels from logits, accurate at any vocabulary."""
+"""Log-probabilities of labels from logits, accurate for vocabularies of any size."""
 
 from collections.abc import Iterator
 
@@ -6,31 +6,34 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CACHED = 64  # positions at once on a CPU: their logits stay in its cache
+CACHED = 64  # positions that a CPU handles at once, so that their logits stay in its cache
 
 
 def label_log_probabilities(logits: Tensor, index: Tensor, labels: Tensor) -> Tensor:
-    """(N,) log-probabilities of labels (N,), of which each is predicted by the logits at `index`
-    (N,) of U positions (U, V).
+    """(N,) log-probabilities of labels (N,). Label n is predicted by logits[index[n]].
 
-    torch's log_softmax adds up the vocabulary's exponentials one after the other, which in float32
-    on a CPU is 8e-6 off at 128,256 words; here torch.sum adds them up pairwise. Nor does the
-    backward pass compute exponentials again.
+    logits: (U, V) at U positions. index: (N,).
+
+    torch's log_softmax adds up the exponentials of the vocabulary one after another, which in
+    float32 on a CPU errs by 8e-6 at 128,256 words. Here torch.sum adds them up pairwise. The
+    backward pass uses the exponentials of the forward pass instead of computing them again.
     """
     return _LogProbabilities.apply(logits, index, labels)
 
 
 def log_distribution(logits: Tensor) -> Tensor:
-    """(U, V) log-probabilities of all words, as accurate."""
+    """(U, V) log-probabilities of all words, with the same accuracy."""
+    # the largest logit becomes 0, so that no exponential overflows
     shifted = logits - logits.amax(-1, keepdim=True)
     return shifted - shifted.exp().sum(-1, keepdim=True).log()
 
 
 class _LogProbabilities(torch.autograd.Function):
-    """A label's log-probability is its logit less the log of the sum of all exponentials."""
+    """log p(label) = logit(label) - log Σ exp(logit), with an explicit gradient."""
 
     @staticmethod
     def forward(ctx, logits: Tensor, index: Tensor, labels: Tensor) -> Tensor:
+        # exponentials are kept for the backward pass only; scoring overwrites them part by part
         training = ctx.needs_input_grad[0]
         exponentials = torch.empty_like(logits) if training else None
         largest, sums = logits.new_empty(len(logits)), logits.new_empty(len(logits))
@@ -47,13 +50,15 @@ class _LogProbabilities(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
         exponentials, sums, index, labels = ctx.saved_tensors
+        # d log p(label) / d logit(v) = [v = label] - exp(logit(v)) / sum; a position may predict
+        # several labels, whose gradients add up
         factors = -torch.zeros_like(sums).index_add_(0, index, gradient) / sums
         result = exponentials * factors[:, None]
         return result.index_put_((index, labels), gradient, accumulate=True), None, None
 
 
 def _parts(logits: Tensor) -> Iterator[slice]:
-    """Positions that are worked on at once."""
+    """Slices of the positions that are handled at once."""
     size = CACHED if logits.device.type == "cpu" else max(len(logits), 1)
     for first in range(0, len(logits), size):
         yield slice(first, first + size)

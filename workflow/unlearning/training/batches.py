@@ -80,20 +80,20 @@ def spans(examples: list[Example], rows: slice, kind: str) -> list[Span]:
     token_spans = []
     for index in range(rows.start, rows.stop):
         example = examples[index]
-        first, end = 0, len(example.ids)
+        start, end = 0, len(example.ids)
         if kind == "labels":  # a label is predicted at the token before it
-            first, end = max(example.start - 1, 0), end - 1
+            start, end = max(example.start - 1, 0), end - 1
         elif kind == "answers":
-            first = example.start
+            start = example.start
         elif kind == "next":
             end -= 1
-        token_spans.append((index, first, end))
+        token_spans.append((index, start, end))
     return token_spans
 
 
 def token_count(token_spans: list[Span]) -> int:
     """How many tokens are in the spans."""
-    return sum(end - first for _, first, end in token_spans)
+    return sum(end - start for _, start, end in token_spans)
 
 
 @torch.no_grad()
@@ -115,13 +115,13 @@ def logits_view(examples: list[Example], kind: str, values: Tensor, target: dict
     """
     rows: list[int] = []
     labels: list[int] = []
-    for index, first, end in spans(examples, slice(0, len(examples)), kind):
-        rows += [index] * (end - first)
+    for index, start, end in spans(examples, slice(0, len(examples)), kind):
+        rows += [index] * (end - start)
         # position k predicts token k + 1, which is a label only within the answer
         example = examples[index]
         prompt = [IGNORED] * example.start
         padded_labels = [*prompt, *example.ids[example.start :], IGNORED]  # none after the last
-        labels += padded_labels[first + 1 : end + 1]
+        labels += padded_labels[start + 1 : end + 1]
     row = torch.tensor(rows, device=values.device)
     label = torch.tensor(labels, device=values.device)
     return View(row, values, label, target["logits"] if target else None)

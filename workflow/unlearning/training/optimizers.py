@@ -1,4 +1,4 @@
-"""Optimisers by their name in a recipe."""
+"""Make the optimiser that a recipe names: AdamW, with 8-bit states, or with paged states."""
 
 import os
 import shutil
@@ -12,17 +12,17 @@ from transformers.trainer_pt_utils import get_parameter_names
 from unlearning.errors import UserError
 from unlearning.training.plan import Recipe
 
-# Names of parameters that transformers' Trainer lets not decay (get_decay_parameter_names), beside
-# those of every nn.LayerNorm.
+# Patterns of the parameters without weight decay in transformers' Trainer
+# (get_decay_parameter_names), beside those of every nn.LayerNorm.
 UNDECAYED = (r"bias", r"layernorm", r"rmsnorm", r"(?:^|\.)norm(?:$|\.)", r"_norm(?:$|\.)")
 
 
 def make_optimizer(model: nn.Module, trained: list[Parameter], recipe: Recipe) -> Optimizer:
-    """The recipe's optimiser over the parameters `trained` of `model`; UserError if the machine
-    lacks it."""
+    """The recipe's optimiser of the parameters `trained`; UserError if the machine lacks a package,
+    a compiler or a GPU that it needs."""
     groups = decay_groups(model, trained, recipe)
     if recipe.optimizer == "adamw":
-        # one tensor after another, as on the CPU: all at once, a GPU's default, takes 4 bytes more
+        # one tensor after another, as on the CPU: a GPU's default, all at once, takes 4 more bytes
         # for each parameter
         return torch.optim.AdamW(groups, lr=recipe.lr, foreach=False)
     if recipe.optimizer == "paged_adamw_32bit":
@@ -31,10 +31,10 @@ def make_optimizer(model: nn.Module, trained: list[Parameter], recipe: Recipe) -
 
 
 def decay_groups(model: nn.Module, trained: list[Parameter], recipe: Recipe) -> list[dict]:
-    """`trained` as an optimiser's parameter groups: what decays, and what does not, if any.
+    """The parameters `trained` as an optimiser's groups: one with weight decay, one without.
 
-    Source: transformers' Trainer, which trained every published model, leaves out norm weights and
-    biases (recipe.weight_decay_on `matrices`); `all` is AdamW over everything.
+    weight_decay_on `matrices`: norm weights and biases do not decay, as in transformers' Trainer,
+    which trained every published model. `all`: everything decays, as in plain AdamW.
     """
     if recipe.weight_decay_on == "all":
         return [{"params": trained, "weight_decay": recipe.weight_decay}]
@@ -50,9 +50,11 @@ def decay_groups(model: nn.Module, trained: list[Parameter], recipe: Recipe) -> 
 
 
 def _paged(groups: list[dict], lr: float) -> Optimizer:
-    """AdamW with states in CUDA's managed memory (arXiv 2305.14314), from bitsandbytes: they move
-    to the GPU as they are used and to the host where others need the room. The optimizer of the
-    official TOFU and NPO code, under transformers' name for it."""
+    """AdamW with states in CUDA's managed memory (arXiv 2305.14314), from bitsandbytes.
+
+    States move to the GPU when they are used, and to the host when the GPU's memory is needed for
+    something else. The official TOFU and NPO code has this optimizer, by transformers' name.
+    """
     if not torch.cuda.is_available():
         raise UserError(
             "optimizer: paged_adamw_32bit pages states between a CUDA GPU and the host, and this "
@@ -71,6 +73,7 @@ def paged_adamw_class() -> type[Optimizer]:
 
 
 def _absent(optimizer: str, package: str, error: ImportError) -> str:
+    """The message about a package that an optimiser needs and that cannot be imported."""
     return (
         f"optimizer: {optimizer} needs the package {package} ({error}). Install it with "
         "`pip install --constraint envs/constraints.txt '.[gpu]'`, or set optimizer to adamw"
@@ -95,6 +98,7 @@ def _adamw8bit(groups: list[dict], lr: float) -> Optimizer:
 
 
 def _lr_as_tensor(optimizer: Optimizer, args, kwargs) -> None:
-    """A learning rate set as a number would be compiled into the step, so torchao refuses it."""
+    """Make the learning rate a tensor before each step: torchao compiles the step, and a number
+    would be compiled into it."""
     for group in optimizer.param_groups:
         group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float32)

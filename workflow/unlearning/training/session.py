@@ -1,4 +1,4 @@
-"""What stages that hold a model share: accelerator, step plan, resumable state, provenance."""
+"""Shared parts of stages that train or evaluate: accelerator, plan, resumable state, records."""
 
 import math
 import platform
@@ -26,6 +26,7 @@ from unlearning.training.sharding import full_state_model
 from unlearning.training.sources import LearnSource
 from unlearning.training.state import TrainingState
 
+# arguments that do not determine a run, so that a state may be resumed with others
 NO_INPUTS: tuple[str, ...] = (
     "processes",
     "sharding",
@@ -42,10 +43,11 @@ def make_accelerator(settings: dict) -> Accelerator:
     """The accelerator of this process; bfloat16 settings compute under autocast."""
     transformers.utils.logging.disable_progress_bar()
     mixed = "bf16" if settings["precision"] == "bfloat16" else "no"
-    # No parameter is unused; but only so does DDP keep its buckets from the first step to the
-    # last. Otherwise a resumed run's first step would add up in another order.
+    # No parameter is unused, but without this option DDP rearranges its buckets after the first
+    # step. The first step of a resumed run would then add up gradients in another order.
     ddp = DistributedDataParallelKwargs(find_unused_parameters=True)
-    # told of no GPU, accelerate takes each of several processes on the CPU for the only one
+    # accelerate has to be told that there is no GPU, or each of several processes on the CPU would
+    # take itself for the only one
     cpu = not torch.accelerator.is_available()
     if cpu:
         keep_freed_memory()
@@ -59,13 +61,16 @@ def master_dtype(settings: dict) -> str:
 
 
 def autocast_if_lora(accelerator: Accelerator, adapter: Adapter | None) -> AbstractContextManager:
-    """How a model in training is evaluated: as its weights are, or, where those that an adapter
-    leaves frozen may be halved, as it is trained."""
+    """The context in which a model is evaluated during training.
+
+    Without an adapter the weights' own precision. With one, autocast as in training, because the
+    frozen weights may be in half precision.
+    """
     return nullcontext() if adapter is None else accelerator.autocast()
 
 
 def show_plan(plan: StepPlan, accelerator: Accelerator) -> None:
-    """The exact number of steps and what they leave out, before the first."""
+    """Print the number of steps and the rows that they leave out."""
     left = f"; the last {plan.left_out} rows make no full batch and are left out"
     accelerator.print(
         f"step plan: {plan.rows} rows x {plan.epochs:g} epochs / batch {plan.batch_size} = "
@@ -74,7 +79,7 @@ def show_plan(plan: StepPlan, accelerator: Accelerator) -> None:
 
 
 def versions() -> dict[str, str]:
-    """What a result may depend on beside the code."""
+    """Versions of Python and of the libraries that a result may depend on."""
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -88,8 +93,8 @@ def make_state(
 ) -> TrainingState | None:
     """The resumable state that the arguments ask for.
 
-    It belongs to the content of all inputs, the settings, seed, plan and versions, and the code
-    of the stage and of `functions`. The number of processes is free.
+    Its identity has the content of all inputs, the settings, seed, plan and versions, and the code
+    of the stage and of `functions`. A run may resume on another number of processes.
     """
     if args.state is None:
         return None
@@ -106,12 +111,13 @@ def make_state(
 
 
 def _content(value):
-    """What an argument stands for: of files their checksums, of a model folder its own."""
+    """An argument's value for the identity; in place of a path the checksums of its files."""
     if isinstance(value, list):
         return [_content(item) for item in value]
     if not isinstance(value, str | Path) or not Path(value).exists():
         return value
     path = Path(value)
+    # run.json of a model folder has the checksums of its large files
     if (path / RUN_FILE).is_file():
         path = path / RUN_FILE
     files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.is_file())
@@ -130,7 +136,7 @@ def run_record(stage: str, seed: int, settings: dict, plan: StepPlan, history: H
 
 
 def run_origin() -> dict:
-    """With which versions a run was made, and on which machine."""
+    """The versions and the machine of this run."""
     return {
         "versions": versions(),
         "machine": {
@@ -141,8 +147,11 @@ def run_origin() -> dict:
 
 
 def history_record(plan: StepPlan, history: History) -> dict:
-    """A run's plan and losses, JSON-ready: a non-finite loss becomes null. terms and weights: the
-    forget loss and the retain term of each step, unweighted, and their coefficients."""
+    """A run's plan and history, JSON-ready: a non-finite loss becomes null.
+
+    terms: the forget loss and the retain term of each step, unweighted. weights: their
+    coefficients.
+    """
     return {
         "plan": plan.describe(),
         "losses": _finite(history.losses),
@@ -155,6 +164,7 @@ def history_record(plan: StepPlan, history: History) -> dict:
 
 
 def _finite(values: list[float]) -> list[float | None]:
+    """Numbers for JSON, which has no NaN and no infinity."""
     return [value if math.isfinite(value) else None for value in values]
 
 

@@ -1,9 +1,9 @@
-"""FSDP2: weights, gradients and optimizer states shared out over processes, layer by layer.
+"""Shard a model over processes (FSDP2): each holds a share of weights, gradients and states.
 
-PyTorch's fully_shard itself: accelerate's own FSDP runs on GPUs alone, where a test on the CPU
-cannot follow it, and under bfloat16 it adds up gradients in bfloat16. Here all that is gathered
-and reduced has the parameters' own type (float32), and autocast computes as on one process, so
-sharding changes no number.
+This calls PyTorch's fully_shard itself. accelerate's FSDP runs on GPUs only, so no test on a CPU
+could cover it, and it sums gradients in bfloat16 under bfloat16. Here weights are gathered and
+gradients are reduced in the parameters' own type (float32), and autocast computes as in one
+process, so sharding changes no number.
 """
 
 import copy
@@ -19,12 +19,12 @@ from unlearning.errors import UserError
 from unlearning.models.scorer import Scorer
 from unlearning.training.plan import Recipe
 
-# sharded model -> the same model without weights, to be filled where a whole one is needed
+# sharded model -> a copy without weights, from which full_state_model() makes a full model
 _SKELETONS: WeakKeyDictionary = WeakKeyDictionary()
 
 
 def check_shardable(recipe: Recipe) -> None:
-    """UserError if what the recipe trains, or its optimizer, cannot be shared out."""
+    """UserError if the recipe has an adapter or an optimizer that cannot be sharded."""
     for key, value in (("lora", recipe.lora), ("optimizer", recipe.optimizer)):
         if value is not None and value not in ("adamw", "adamw8bit"):
             raise UserError(
@@ -34,10 +34,11 @@ def check_shardable(recipe: Recipe) -> None:
 
 
 def shard(scorer: Scorer, accelerator: Accelerator) -> Scorer:
-    """The scorer with its parameters shared out in place, each transformer layer on its own.
+    """Shard the scorer's parameters in place, each transformer layer by itself; returns the scorer.
 
-    Parameters change from tensors to DTensors, so an optimizer is made afterwards. Embeddings,
-    tied or not, go with the root: gathered from the forward pass to the end of the backward pass.
+    Parameters change from tensors to DTensors, so the optimizer has to be made afterwards.
+    Embeddings, tied or not, belong to the root module, whose weights stay gathered from the forward
+    pass to the end of the backward pass.
     """
     model = scorer.model
     _SKELETONS[model] = _refilled(model, lambda _, p: torch.empty_like(p, device="meta"))
@@ -49,9 +50,10 @@ def shard(scorer: Scorer, accelerator: Accelerator) -> Scorer:
 
 
 def full_state_model(model, accelerator: Accelerator, main_only: bool = False):
-    """`model` as it is, or, of a sharded one, a whole copy; every process has to take part.
+    """A full copy of a sharded model, or `model` itself if it is not sharded.
 
-    main_only: the copy is on the CPU of the main process, one parameter at a time; elsewhere None.
+    Every process has to call it. main_only: make the copy on the CPU of the main process, one
+    parameter after another, to save memory; the other processes get None.
     """
     if model not in _SKELETONS:
         return model
@@ -68,7 +70,8 @@ def full_state_model(model, accelerator: Accelerator, main_only: bool = False):
 
 def _refilled(model, fill):
     """A copy of a module with fill(name, parameter) for each parameter; tied ones stay tied."""
-    filled = {
-        id(p): nn.Parameter(fill(name, p), p.requires_grad) for name, p in model.named_parameters()
-    }
-    return copy.deepcopy(model, filled)
+    # deepcopy takes what its memo has for an object's id in place of a copy
+    memo: dict[int, nn.Parameter] = {}
+    for name, parameter in model.named_parameters():
+        memo[id(parameter)] = nn.Parameter(fill(name, parameter), parameter.requires_grad)
+    return copy.deepcopy(model, memo)

@@ -1,6 +1,6 @@
-"""Answers in words, side by side: a browser of questions, truths and what models say.
+"""Section "Answers": generated answers of all models beside the true ones, to browse.
 
-Which evaluation sets it shows says a benchmark's `columns` room: ANSWERS, set -> title.
+ANSWERS in a benchmark's `columns` room, set -> title, names the evaluation sets.
 """
 
 import json
@@ -21,7 +21,10 @@ BUDGET = 1_200_000  # characters of JSON for all texts: keeps the page small
 
 
 def content(report, budget: int = BUDGET) -> Content:
-    """Questions, truths and answers of every split; as many seeds as fit into `budget`."""
+    """Questions, true answers and generated ones of every split, as JSON for the page's script.
+
+    budget: characters of the JSON, which limits the number of seeds.
+    """
     splits = report.experiment.own_splits
     answers = {split: _split(report, split, budget // len(splits)) for split in splits}
     limits = {"forget_rows": FORGET_ROWS, "other_rows": OTHER_ROWS, "longest": LONGEST}
@@ -30,11 +33,14 @@ def content(report, budget: int = BUDGET) -> Content:
 
 
 def _split(report, split: str, budget: int) -> dict | None:
-    """{"sets": {set: [title, [[question, truth], ...]]}, "seeds": {seed: [model, ...]}} with models
-    {"label", "note", "answers": {set: [answer, ...]}}; at least the first seed, with fewer
-    questions if it is over budget."""
+    """{"sets": {set: [title, [[question, truth], ...]]}, "seeds": {seed: [model, ...]}}.
+
+    A model is {"label", "note", "answers": {set: [answer, ...]}}. Has as many seeds as the budget
+    allows, and fewer questions if it does not even allow one seed. None without answers.
+    """
     models = report.results.models
-    first_draw = models["draw"] == report.experiment.draws[0].draw  # other draws, other questions
+    # draws may have other questions
+    first_draw = models["draw"] == report.experiment.draws[0].draw
     models = models[(models["split"] == split) & first_draw]
     references = models[models["method"].isin([RETRAIN, TARGET])]
     baselines = references.drop_duplicates("method").sort_values("method")
@@ -57,29 +63,32 @@ def _split(report, split: str, budget: int) -> dict | None:
 
 
 def _named(models) -> list[tuple[str, str, str]]:
+    """(run, label, method) of each model."""
     return list(models[["run", "label", "method"]].itertuples(index=False, name=None))
 
 
 class _Texts:
-    """Reads what a split's models said; a retrained model's log may hold no answers."""
+    """Reads the answers of a split's models; an evaluation log may have none."""
 
     def __init__(self, report, split: str):
         self.layout, self.split = report.experiment.draws[0].layout, split
         self.sets = room(report.experiment.benchmark.name, "columns").ANSWERS
 
     def questions(self, run: str, most: int) -> dict[str, list]:
-        """Set -> its title, and question and truth of its first rows."""
-        return {
-            name: [self.sets[name], self._pairs(columns, limit)]
-            for name, columns, limit in self._answered(run, most)
-        }
+        """Set -> its title, and questions with true answers of its first rows."""
+        questions: dict[str, list] = {}
+        for name, columns, limit in self._answered(run, most):
+            questions[name] = [self.sets[name], self._pairs(columns, limit)]
+        return questions
 
     def answers(self, run: str, label: str, method: str, most: int) -> dict:
-        """A model's answers."""
+        """A model's answers, with its name on the page."""
         answers = {name: _answers(columns, n) for name, columns, n in self._answered(run, most)}
         return {"label": label, "note": ROLES.get(method, ""), "answers": answers}
 
     def _answered(self, run: str, most: int):
+        """(set, columns, number of rows to show) of each set with answers; the forget set shows
+        more than the others."""
         rows = read_rows(self.layout.evaluation(self.split, run))
         for name, columns in rows.items():
             if "generation" in columns and name in self.sets:
@@ -91,23 +100,26 @@ class _Texts:
 
 
 def _answers(columns: dict, most: int) -> list[list]:
-    """[answer, ROUGE-L, probability of the truth per token, repetition in the answer, perplexity
-    under the target model] of the first rows; null for what was not taken."""
+    """[answer, ROUGE-L, probability of the true answer per token, repetition in the answer,
+    perplexity under the target model] of the first rows; None for what was not measured."""
     texts = columns["generation"][:most]
-    nothing = [None] * len(texts)
-    rouge = columns.get("rouge_l_recall", columns.get("rouge_l_f1", nothing))
+    empty = [None] * len(texts)
+    recalls = columns.get("rouge_l_recall", columns.get("rouge_l_f1", empty))
     losses = columns.get("answer_loss")
-    likelihood = nothing if losses is None else [math.exp(-loss) for loss in losses]
-    nll = columns.get("generation_nll", nothing)
-    return [
-        [_cut(t), _short(r), _short(p), _short(repetition(t)), _short(perplexity([n]))]
-        for t, r, p, n in zip(texts, rouge, likelihood, nll, strict=False)
-    ]
+    probabilities = empty if losses is None else [math.exp(-loss) for loss in losses]
+    nlls = columns.get("generation_nll", empty)
+    answers = []
+    for text, recall, probability, nll in zip(texts, recalls, probabilities, nlls, strict=False):
+        numbers = (recall, probability, repetition(text), perplexity([nll]))
+        answers.append([_cut(text), *map(_short, numbers)])
+    return answers
 
 
 def _short(value: float | None) -> float | None:
+    """A number with three significant digits, to save space on the page."""
     return None if value is None else float(f"{value:.3g}")
 
 
 def _cut(text: str) -> str:
+    """A text of at most LONGEST characters."""
     return text if len(text) <= LONGEST else text[:LONGEST] + " …"

@@ -1,6 +1,6 @@
-"""What a number's variance is made of, and how many draws a difference takes.
+"""Section "Variance": variance components of metrics, and draws needed to show a difference.
 
-Which metrics says a benchmark's `columns` room: VARIED.
+VARIED in a benchmark's `columns` room names the metrics. reporting/inference.py has the statistics.
 """
 
 from itertools import combinations
@@ -29,8 +29,8 @@ TABLES = ("variance", "power")
 SHOWN = ("variance", "power")
 QUALITY = "log10_forget_quality"
 DIFFERENCE = 1.0  # of log10 FQ: an order of magnitude
-SEEDS = (1, 2, 5, 10)  # of a plan
-MOST_PAIRED = 20  # variants whose pairs are looked at
+SEEDS = (1, 2, 5, 10)  # numbers of seeds that draws are planned for
+MOST_PAIRED = 20  # variants of which all pairs are compared; pairs grow with the square
 PAIRED = "two methods of the same draws (median pair)"
 HEADER = ["split", "label", "metric", "component", "variance", "share"]
 HEADER += ["draws", "retrained", "seeds"]
@@ -45,8 +45,10 @@ EXPLANATIONS = {
 
 
 def content(report) -> Content:
-    """Shares for each split; draws by seeds where there are several draws. Empty where a design
-    tells nothing apart."""
+    """A table of shares for each split, and with several draws one of draws needed.
+
+    Empty if no two components can be told apart, as with a single seed and retrained model.
+    """
     names = room(report.experiment.benchmark.name, "columns").VARIED
     values = each_comparison(report.frame, names)
     several = report.unit == DRAW
@@ -55,7 +57,8 @@ def content(report) -> Content:
         split_values = values[values["split"] == split]
         groups = split_values.groupby(["label", "metric"], sort=False)
         parts = {key: _components(rows) for key, rows in groups}
-        lines += [[split, *key, *line] for key, piece in parts.items() for line in _lines(piece)]
+        for key, piece in parts.items():
+            lines += [[split, *key, *line] for line in _lines(piece)]
         if any(len(piece.variances) > 1 for piece in parts.values()):
             shares.append(_shares(report, split, parts))
         quality = split_values[split_values["metric"] == QUALITY]
@@ -73,17 +76,19 @@ def content(report) -> Content:
 
 
 def _components(rows: pandas.DataFrame) -> Components:
-    keys = (rows[name].tolist() for name in ("value", "draw", "reference", "seed"))
-    return components(*keys)
+    """The variance components of the values of one variant and metric."""
+    values, draws = rows["value"].tolist(), rows["draw"].tolist()
+    return components(values, draws, rows["reference"].tolist(), rows["seed"].tolist())
 
 
 def _lines(piece: Components) -> list[list]:
+    """The components for CSV, one in a line."""
     shares, counts = piece.shares, [piece.counts[key] for key in (DRAW, RETRAINED, SEED)]
     return [[name, v, shares.get(name), *counts] for name, v in piece.variances.items()]
 
 
 def _shares(report, split: str, parts: dict[tuple[str, str], Components]) -> Table:
-    """A row for each variant; of each metric its deviation and the shares that can be told."""
+    """A row for each variant, with each metric's deviation and the shares of its components."""
     metrics = report.results.metrics
     heads: list[Column] = []
     keys: list[tuple[str, str | None]] = []  # metric and component of each; None: their sum
@@ -91,7 +96,7 @@ def _shares(report, split: str, parts: dict[tuple[str, str], Components]) -> Tab
         pieces = [piece.variances for (_, name), piece in parts.items() if name == metric]
         names = [name for name in COMPONENTS if any(name in piece for piece in pieces)]
         if len(names) < 2:
-            continue
+            continue  # the share of a single component is 100%
         title = metrics[metric].short or metrics[metric].title
         explanation = "Standard deviation of one value, of all that varies together"
         heads.append(Column(f"{metric}-sd", "SD", title, explanation=explanation))
@@ -110,6 +115,7 @@ def _shares(report, split: str, parts: dict[tuple[str, str], Components]) -> Tab
 
 
 def _cell(piece: Components | None, metric: str, name: str | None, metrics) -> Cell:
+    """The share of a component, or the deviation if `name` is None."""
     if piece is None or not piece.shares:
         return Cell()
     if name is None:
@@ -122,15 +128,19 @@ def _cell(piece: Components | None, metric: str, name: str | None, metrics) -> C
 
 
 def _plan(quality: pandas.DataFrame, parts: dict[tuple[str, str], Components]) -> list[list]:
-    """(label, retrained models, seeds, draws needed) of each variant against a fixed number, and of
-    the median pair of variants."""
+    """(label, retrained models, seeds, draws needed) to show a difference of DIFFERENCE.
+
+    For each variant, the difference from a fixed number; and for the median pair of variants, the
+    difference between them. Two variants of one draw share its deviation, so the differences vary
+    less.
+    """
     pieces = {label: [piece] for (label, metric), piece in parts.items() if metric == QUALITY}
     labels = list(pieces)[:MOST_PAIRED]
     keys = ["draw", "reference", "seed"]
     by_label = {label: rows.set_index(keys)["value"] for label, rows in quality.groupby("label")}
     pairs = []
-    for first, second in combinations(labels, 2):
-        difference = (by_label[first] - by_label[second]).dropna().reset_index()
+    for label, second_label in combinations(labels, 2):
+        difference = (by_label[label] - by_label[second_label]).dropna().reset_index()
         if difference["draw"].nunique() > 1:
             pairs.append(_components(difference))
     if pairs:
@@ -138,6 +148,7 @@ def _plan(quality: pandas.DataFrame, parts: dict[tuple[str, str], Components]) -
     lines = []
     for label, several in pieces.items():
         retrained = max(piece.counts[RETRAINED] for piece in several)
+        # with one seed in each draw, the effect of more seeds cannot be estimated
         for seeds in SEEDS if several[0].counts[SEED] > 1 else SEEDS[:1]:
             variances = [p.of_draw(retrained, seeds) for p in several if DRAW in p.variances]
             if variances:
@@ -147,12 +158,13 @@ def _plan(quality: pandas.DataFrame, parts: dict[tuple[str, str], Components]) -
 
 
 def _plan_table(split: str, plan: list[list]) -> Table:
+    """The draws needed, a row for each variant and a column for each number of seeds."""
     heads = [Column(str(n), f"{n} seed{'s' if n > 1 else ''}", "Draws needed with") for n in SEEDS]
     rows: dict[str, list[Cell]] = {}
     for label, _, _, draws in plan:
         text = f"> {MOST_DRAWS}" if draws is None else str(draws)
         rows.setdefault(label, []).append(Cell(text, MOST_DRAWS + 1 if draws is None else draws))
     caption = f"Draws that show an order of magnitude of FQ on {split}"
-    empty = [Cell()] * len(SEEDS)  # of more seeds nothing is known where each draw has one
+    empty = [Cell()] * len(SEEDS)  # for numbers of seeds that _plan() left out
     lines = [Row(label, (cells + empty)[: len(SEEDS)]) for label, cells in rows.items()]
     return Table(f"power-{split}", caption, heads, lines)

@@ -1,4 +1,4 @@
-"""Variants at the epoch of their peak forget quality, beside their last epoch."""
+"""Section "Peaks": variants at the epoch of their peak forget quality and at their last epoch."""
 
 import altair
 import pandas
@@ -32,55 +32,56 @@ _METRICS = ("forget_quality", "log10_forget_quality", "model_utility")
 
 
 def content(report) -> Content:
-    """One panel for each split."""
+    """One panel for each split, all values as CSV, and a table of the corrected choices."""
     peak, last = at_peak(report.frame), at_peak(report.frame, "last")
-    sides = [
-        wide(rows, [*MODEL, "epoch"], _METRICS).rename(
-            columns={name: f"{side}_{name}" for name in ("epoch", *_METRICS)}
-        )
-        for side, rows in (("peak", peak), ("last", last))
-    ]
-    table = sides[0].merge(sides[1], on=MODEL)
-    panels = [
-        _panel(report, split, peak[peak["split"] == split], last[last["split"] == split])
-        for split in peak["split"].unique()
-    ]
+    # both moments of a run in one row
+    table = _columns_of(peak, "peak").merge(_columns_of(last, "last"), on=MODEL)
+    panels: list[Panel] = []
+    for split in peak["split"].unique():
+        peak_of_split, last_of_split = peak[peak["split"] == split], last[last["split"] == split]
+        panels.append(_panel(report, split, peak_of_split, last_of_split))
     figure = Figure(panels, width=420, note="" if panels else NOTE)
     lines, tables = _choices(report)
     csv = {"peaks": table, "peak_choice": lines}
     return Content(csv, {"peak_choice": tables}, {"peaks": figure}, empty=not panels)
 
 
+def _columns_of(rows: pandas.DataFrame, moment: str) -> pandas.DataFrame:
+    """A row for each run, its epoch and metrics in columns named after the moment."""
+    names = {name: f"{moment}_{name}" for name in ("epoch", *_METRICS)}
+    return wide(rows, [*MODEL, "epoch"], _METRICS).rename(columns=names)
+
+
 def _choices(report) -> tuple[pandas.DataFrame, list[Table]]:
-    """Of each variant log10 FQ at the peak, as it is and corrected; a table for each split."""
+    """log10 FQ of each variant at its peak, naive and corrected: for CSV, and a table for each
+    split."""
     lines: list[list] = []
     rows: dict[str, list[Row]] = {}
-    for (split, _, _, label), picked in peak_choices(report.frame).items():
-        corrected = picked.corrected.get(QUALITY)
-        lines.append([split, label, picked.candidate, picked.naive[QUALITY], corrected])
-        lines[-1].append(picked.left_out)
-        epoch = Cell(f"{picked.candidate:g}", picked.candidate)
-        row = choice_row(label, picked, report.results, [epoch])
+    for (split, _, _, label), peak in peak_choices(report.frame).items():
+        naive, corrected = peak.naive[QUALITY], peak.corrected.get(QUALITY)
+        lines.append([split, label, peak.candidate, naive, corrected, peak.left_out])
+        epoch = Cell(f"{peak.candidate:g}", peak.candidate)
+        row = choice_row(label, peak, report.results, [epoch])
         rows.setdefault(split, []).append(row)
     header = ["split", "label", "epoch", "naive_log10_fq", "corrected_log10_fq", "left_out"]
     epochs = [Column("epoch", "Peak epoch")]
-    tables = [
-        choice_table(f"peak_choice-{split}", f"Peaks on {split}", [QUALITY], lines_of_split, epochs)
-        for split, lines_of_split in rows.items()
-    ]
+    tables: list[Table] = []
+    for split, split_rows in rows.items():
+        name, caption = f"peak_choice-{split}", f"Peaks on {split}"
+        tables.append(choice_table(name, caption, [QUALITY], split_rows, epochs))
     return pandas.DataFrame(lines, columns=header), tables
 
 
 def _panel(report, split: str, peak, last) -> Panel:
     """Means at the epoch of peak FQ (open) and at the last one (filled), joined."""
-    points = [
-        mark | {"last": end}
-        for end, rows in ((False, peak), (True, last))
-        for mark in marks(rows, ["epoch"], ["log10_fq", "mu"])
-    ]
+    points: list[dict] = []
+    for is_last, rows in ((False, peak), (True, last)):
+        for mark in marks(rows, ["epoch"], ["log10_fq", "mu"]):
+            points.append(mark | {"last": is_last})
     y, x = log_fq_axis([mark["log10_fq"] for mark in points]), utility_axis()
-    present = {mark["label"] for mark in points}
-    look = channels({k: v for k, v in report.styles.items() if k in present}, shape=True)
+    labels = {mark["label"] for mark in points}
+    styles = {label: style for label, style in report.styles.items() if label in labels}
+    look = channels(styles, shape=True)
     base = altair.Chart(inline_data(points)).encode(x=x, y=y, color=look["color"], detail="label:N")
     size = altair.SizeValue(70, condition={"test": "datum.last", "value": 150})
     tooltip = [*TOOLTIP[:2], altair.Tooltip("epoch:Q", title="Epoch"), *TOOLTIP[2:]]

@@ -1,4 +1,4 @@
-"""Forget quality and utility of a method against the reference model that it was given."""
+"""Section "Reference": forget quality and utility of a method by its reference model."""
 
 import altair
 import pandas
@@ -34,7 +34,10 @@ def content(report) -> Content:
 
 
 def groups(report, split: str) -> dict[str, dict[str, str]]:
-    """Method with its other values -> reference -> label, of what was run with other references."""
+    """Method with its other hyper-parameters -> reference -> label of the variant.
+
+    Only methods that were run with another reference than the target.
+    """
     labels: dict[str, dict[str, str]] = {}
     for label, variant in report.results.variants[split].items():
         if (split, label) in report.spreads:
@@ -45,6 +48,7 @@ def groups(report, split: str) -> dict[str, dict[str, str]]:
 
 
 def _table(report, split: str, grouped: dict[str, dict[str, str]]) -> Table:
+    """A row for each method and reference. grouped: groups() of the split."""
     metrics, models = report.results.metrics, report.results.models
     rows = []
     for method, labels in grouped.items():
@@ -86,6 +90,8 @@ def _panels(report, split: str, grouped: dict[str, dict[str, str]]) -> list[Pane
 
 
 def _chart(marks: list[dict], y: altair.Y, *below):
+    """Small dots for runs, large ones for means, and lines, above the layers `below`."""
+    # references in the order of the config, not of the alphabet
     order = list(dict.fromkeys(mark["reference"] for mark in marks))
     methods = list(dict.fromkeys(mark["method"] for mark in marks))
     scale = altair.Scale(domain=methods, range=list(_COLOURS[: len(methods)]))

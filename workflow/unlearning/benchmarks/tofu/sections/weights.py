@@ -1,4 +1,8 @@
-"""Gradient weights of the forget rows by epoch, and against the length of the answer."""
+"""Section "Weights": gradient weights of forget rows by epoch, and by length of the answer.
+
+A row's gradient weight is the factor by which a loss such as NPO's scales the row's gradient of the
+log-probability. The figures show which rows a method still changes at which epoch.
+"""
 
 from collections.abc import Mapping
 
@@ -39,12 +43,15 @@ Epochs = dict[float, list[RowWeights]]
 
 def content(report) -> Content:
     """Panels and a table for each split."""
+    # a course has the weights of one run, epoch by epoch
     courses = report.results.details["weights"]
     lines = []
-    for weights in (weights for course in courses for weights in course):
-        cell, described = weights.cell, weights.describe()
-        key = [cell.split, cell.method, cell.variant, weights.label, cell.draw, cell.seed]
-        lines.append([*key, weights.epoch, *(described.get(measure) for measure in MEASURES)])
+    for course in courses:
+        for weights in course:
+            cell, described = weights.cell, weights.describe()
+            key = [cell.split, cell.method, cell.variant, weights.label, cell.draw, cell.seed]
+            measures = [described.get(measure) for measure in MEASURES]
+            lines.append([*key, weights.epoch, *measures])
     csv = pandas.DataFrame(lines, columns=[*MODEL, "epoch", *MEASURES])
     tables, by_epoch, by_length = [], [], []
     for split in report.results.splits:
@@ -70,17 +77,21 @@ def by_variant(courses: list[list[RowWeights]]) -> dict[str, Epochs]:
     epochs_by_label = {}
     for label, seeds in runs.items():
         epochs: Epochs = {}
-        for weights in (weights for course in seeds for weights in course):
-            epochs.setdefault(weights.epoch, []).append(weights)
-        complete = {
-            epoch: reached for epoch, reached in epochs.items() if len(reached) == len(seeds)
-        }
+        for course in seeds:
+            for weights in course:
+                epochs.setdefault(weights.epoch, []).append(weights)
+        # a mean over the seeds that have not collapsed would not compare with those before
+        complete: Epochs = {}
+        for epoch, of_seeds in epochs.items():
+            if len(of_seeds) == len(seeds):
+                complete[epoch] = of_seeds
         epochs_by_label[label] = complete
     return epochs_by_label
 
 
 def moments(epochs: Epochs) -> dict[str, tuple[float, list[RowWeights]]]:
-    """The start, the first evaluated epoch if there are any on the way, and the end."""
+    """The epochs `start`, `early` (the first evaluated after it) and `end`, as far as there are
+    so many."""
     ordered = sorted(epochs.items())
     states = {"start": ordered[0]}
     if len(ordered) > 2:
@@ -91,6 +102,7 @@ def moments(epochs: Epochs) -> dict[str, tuple[float, list[RowWeights]]]:
 
 
 def _table(split: str, variants: Mapping[str, Epochs]) -> Table:
+    """Means over seeds of the measures, for each variant at each of its moments."""
     rows = []
     for label, epochs in variants.items():
         for epoch, seeds in moments(epochs).values():
@@ -106,6 +118,7 @@ def _table(split: str, variants: Mapping[str, Epochs]) -> Table:
 
 
 def _distribution(epochs: Epochs, style: Style):
+    """Median and bands of the weights over the epochs; rows of all seeds are pooled."""
     data = []
     for epoch, seeds in sorted(epochs.items()):
         pooled = numpy.concatenate([weights.values for weights in seeds])
@@ -126,9 +139,10 @@ def _distribution(epochs: Epochs, style: Style):
 
 
 def _scatter(epochs: Epochs):
+    """Each row's mean weight over its answer's length, in a colour for each moment."""
     data, colours = [], {}
     for when, (epoch, runs) in moments(epochs).items():
-        # a row is the same question in all runs of one draw alone
+        # row k is the same question in all runs of a draw, but not in another draw
         seeds = [weights for weights in runs if weights.cell.draw == runs[0].cell.draw]
         colours[f"{epoch:g}"] = _WHEN[when]
         mean = numpy.mean([weights.values for weights in seeds], axis=0)
