@@ -39,7 +39,7 @@ LONGEST_FIRST = (
     "end_to_end/test_restore.py",
 )
 # and of the unit tests, whose folders are groups
-LONGEST_ROOMS = ("models", "training", "evaluation", "reporting", "data")
+LONGEST_ROOMS = ("reporting", "models", "training", "data", "evaluation")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -323,17 +323,26 @@ def write_summary(experiment: Experiment, run: str, accuracy: float, asked: str 
 
 def svg_alone(panels, columns: int, width: int, note: str) -> dict[str, str | bytes]:
     """figure_files without PDF and PNG, which take most of a report's time: test_charts has one."""
+    files = specification_alone(panels, columns, width, note)
+    if panels:
+        files["svg"] = vegalite_to_svg(json.loads(files["vl.json"]), vl_version=VEGA_LITE)
+    return files
+
+
+def specification_alone(panels, columns: int, width: int, note: str) -> dict[str, str | bytes]:
+    """figure_files without any picture; a figure without panels is its note."""
     spec = file_spec(panels, columns, width) if panels else {}
-    svg = vegalite_to_svg(spec, vl_version=VEGA_LITE) if panels else note
+    svg = "" if panels else note
     return {"svg": svg, "pdf": b"", "png": b"", "vl.json": json.dumps(spec)}
 
 
 @contextmanager
-def quick() -> Iterator[None]:
-    """Reports are made with few pictures, without Vega on the page, and without asking git."""
+def quick(figures=specification_alone) -> Iterator[None]:
+    """Reports are made with few pictures or none, without Vega on the page, and without asking
+    git."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(machine, "_git", lambda folder, *words: COMMIT if "HEAD" in words else "")
-        patch.setattr(reporting, "figure_files", svg_alone)
+        patch.setattr(reporting, "figure_files", figures)
         patch.setattr(reporting, "script", lambda: "/* vega */")
         yield
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from folders import ROOT
 from project import merged
-from report_world import make_report, quick, write_every_section
+from report_world import make_report, quick, svg_alone, write_every_section
 from unlearning.config.experiment import Experiment, load_experiment
 from unlearning.reporting import report as reporting
 from unlearning.reporting.published.numbers import load_published
@@ -47,7 +47,7 @@ def made(experiment, tmp_path_factory) -> Made:
         rendered.append((report, {section.id: content for section, content in parts}))
         return whole(report, parts, out)
 
-    with quick(), pytest.MonkeyPatch.context() as patch:
+    with quick(svg_alone), pytest.MonkeyPatch.context() as patch:
         patch.setattr(reporting, "page", page)
         make_report(experiment.config, folder)
     ((report, contents),) = rendered

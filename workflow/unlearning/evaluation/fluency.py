@@ -14,9 +14,8 @@ DISTINCT_N = (1, 2, 3)
 MAX_LOG = 100.0  # natural log of the largest perplexity: it stays finite under a collapsed target
 
 
-def ngrams(text: str, n: int) -> list[tuple[str, ...]]:
+def ngrams(words: list[str], n: int) -> list[tuple[str, ...]]:
     """All n-grams of a text's words, in order."""
-    words = spaced_words(text)
     return list(zip(*(words[i:] for i in range(n)), strict=False))
 
 
@@ -25,9 +24,13 @@ def distinct(texts: list[str], n: int) -> float:
 
     Distinct-n of Li et al., arXiv 1510.03055: 1 if no n-gram occurs twice in the whole set.
     """
+    return _distinct([spaced_words(text) for text in texts], n)
+
+
+def _distinct(words_of_texts: list[list[str]], n: int) -> float:
     grams = []
-    for text in texts:
-        grams += ngrams(text, n)
+    for words in words_of_texts:
+        grams += ngrams(words, n)
     return len(set(grams)) / len(grams) if grams else 0.0
 
 
@@ -36,7 +39,11 @@ def repetition(text: str) -> float:
 
     seq-rep-4 of Welleck et al., arXiv 1908.04319, over words.
     """
-    grams = ngrams(text, REPETITION_N)
+    return _repetition(spaced_words(text))
+
+
+def _repetition(words: list[str]) -> float:
+    grams = ngrams(words, REPETITION_N)
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
 
 
@@ -56,8 +63,9 @@ def fluency_metrics(name: str, columns: dict) -> dict[str, float]:
     """Fluency of one set: distinct-1 to -3, repetition, share of empty answers, and, where the
     evaluation has the column generation_nll, perplexity under the target model."""
     texts = columns["generation"]
-    metrics = {f"{name}_distinct_{n}": distinct(texts, n) for n in DISTINCT_N}
-    metrics[f"{name}_repetition"] = sum(map(repetition, texts)) / len(texts)
+    words = [spaced_words(text) for text in texts]
+    metrics = {f"{name}_distinct_{n}": _distinct(words, n) for n in DISTINCT_N}
+    metrics[f"{name}_repetition"] = sum(map(_repetition, words)) / len(texts)
     metrics[f"{name}_empty"] = sum(map(is_empty, texts)) / len(texts)
     target_perplexity = perplexity(columns.get("generation_nll", []))
     if target_perplexity is not None:

@@ -184,13 +184,16 @@ def evaluate(
             "harness.chat_template: the model's tokenizer has no chat template; set it to false"
         )
     import lm_eval
+    from lm_eval import evaluator
     from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
 
+    # it asks pip and others about hardware and packages, which takes a second and stays unread
+    evaluator.add_env_info = lambda results: None
     objects: dict[int, Any] = {}  # by identity: two tags may share a task
     for members in tasks.values():
         objects.update((id(member), member) for member in members)
-    results = lm_eval.simple_evaluate(
+    results = evaluator.simple_evaluate(
         model=HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size),
         tasks=list(objects.values()),
         task_manager=TaskManager(include_defaults=False),  # else it lists all its tasks: 7 seconds

@@ -5,7 +5,14 @@ import pandas
 import pytest
 from finished import micro_config
 from folders import ROOT
-from report_world import declared_files, make_report, quick, write_runs, written_files
+from report_world import (
+    declared_files,
+    make_report,
+    quick,
+    svg_alone,
+    write_runs,
+    written_files,
+)
 from scipy.stats import ks_2samp
 from unlearning.benchmarks.own.results import OwnComparison
 from unlearning.config.experiment import load_experiment
@@ -49,7 +56,7 @@ def finished(tmp_path_factory):
     config = micro_config("own") | {"results": str(folder / "results")}
     experiment = load_experiment(config, ROOT)
     write_runs(experiment, rows_of, ("forget",))
-    with quick():
+    with quick(svg_alone):
         return experiment, make_report(experiment.config, folder / "report", None)
 
 

@@ -6,7 +6,7 @@ import pandas
 import pytest
 from finished import micro_config
 from folders import ROOT
-from report_world import declared_files, make_report, quick, written_files
+from report_world import declared_files, make_report, quick, svg_alone, written_files
 from unlearning.benchmarks.synthetic.results import read, setting_title
 from unlearning.config.experiment import load_experiment
 from unlearning.errors import UserError
@@ -49,7 +49,7 @@ def results(experiment):
 
 @pytest.fixture(scope="module")
 def report_folder(experiment, tmp_path_factory):
-    with quick():
+    with quick(svg_alone):
         return make_report(experiment.config, tmp_path_factory.mktemp("report"), None)
 
 

@@ -212,10 +212,16 @@ def summarise(rows: dict[str, dict], variant: str = OFFICIAL) -> dict[str, float
     metrics = formulas.summarise(rows, variant)
     for name in SETS:
         metrics |= set_metrics(name, rows.get(name, {}))
-    for key in ONE_MINUS:
-        if f"forget_{key}" in metrics:
-            metrics[f"forget_one_minus_{key}"] = 1 - metrics[f"forget_{key}"]
-    return metrics | membership_metrics(rows)
+    return metrics | one_minus(metrics) | membership_metrics(rows)
+
+
+def one_minus(metrics: dict[str, float]) -> dict[str, float]:
+    """SimNPO's forms of those of the forget set's metrics that there are."""
+    return {
+        f"forget_one_minus_{key}": 1 - metrics[f"forget_{key}"]
+        for key in ONE_MINUS
+        if f"forget_{key}" in metrics
+    }
 
 
 def summary(rows: dict[str, dict]) -> Summary:
@@ -233,7 +239,8 @@ def differing_metrics(
     """Variant of the formulas -> its metrics that differ from the official ones."""
     differing = {}
     for variant in variants:
-        metrics = summarise(rows, variant)
+        metrics = formulas.summarise(rows, variant)  # fluency and others have no variants
+        metrics |= one_minus(metrics)
         differing[variant] = {k: value for k, value in metrics.items() if value != official[k]}
     return differing
 
