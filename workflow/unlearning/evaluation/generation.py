@@ -19,11 +19,13 @@ from unlearning.models.agreement import (
     NOISE,
     agrees,
     distance,
+    is_main_process,
     log_once,
     nudged,
     rounding_error,
 )
 from unlearning.models.context import check_context
+from unlearning.progress import Progress
 
 COMPARED = 3  # tokens after the prompt whose logits are compared with those of a plain pass
 GENERATION_NOISE = 10  # a cache may round by this many times as much as scoring
@@ -114,19 +116,23 @@ class Generator:
         # shortest first, and rows of equal length in the prompts' order
         unfinished.sort(key=lambda index: len(texts[index]))
         self.batched = self._can_batch(prompts, max(lengths, default=0))
+        progress = Progress("answering", len(unfinished), is_main_process(), brief=True)
         if self.batched:
             # by the lengths that rows may reach, so that a batch fits until its last token
             batches = batches_by_length([lengths[index] for index in unfinished], self.batch_tokens)
             for batch in batches:
                 indices = [unfinished[position] for position in batch]
                 generated = self._answer_batch(
-                    [texts[index] for index in indices], [room[index] for index in indices]
+                    [texts[index] for index in indices],
+                    [room[index] for index in indices],
+                    progress,
                 )
                 for index, tokens in zip(indices, generated, strict=True):
                     answers[index] += tokens
         else:
             for index in unfinished:
                 answers[index] += self._answer_one(texts[index], room[index])
+                progress.advance(1)
         self.model.train(training)
         return self.tokenizer.batch_decode(answers, skip_special_tokens=True)
 
@@ -143,7 +149,9 @@ class Generator:
         """Whether an answer has its end token."""
         return answer[-1:] == [self.end]
 
-    def _answer_batch(self, prompts: list[list[int]], room: list[int]) -> list[list[int]]:
+    def _answer_batch(
+        self, prompts: list[list[int]], room: list[int], progress: Progress
+    ) -> list[list[int]]:
         """The new tokens of each prompt of one batch, with the end token if it was generated.
 
         room: the most new tokens of each, at least one.
@@ -156,12 +164,14 @@ class Generator:
         positions = (mask.cumsum(1) - 1).clamp(min=0)
         while unfinished:
             # the first pass takes whole prompts, each later one the last tokens
+            before = len(unfinished)
             ids = self._logits(ids, mask, positions, cache).argmax(-1, keepdim=True)
             for row, token in zip(rows, ids[:, 0].tolist(), strict=True):
                 if row in unfinished:
                     answers[row].append(token)
                     if token == self.end or len(answers[row]) == room[row]:
                         unfinished.remove(row)
+            progress.advance(before - len(unfinished))
             # Finished rows leave the batch, but not one by one, because selecting rows copies the
             # cache. The states of recurrent layers cannot be selected by row.
             many_finished = len(unfinished) <= (1 - FINISHED) * len(rows)

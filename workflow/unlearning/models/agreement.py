@@ -179,7 +179,11 @@ def family(model) -> str:
 
 def log_once(model, consequence: str, reason: str) -> None:
     """Print a consequence for the model's family: once, and by one process only."""
-    is_main = not distributed.is_initialized() or distributed.get_rank() == 0
-    if is_main and (family(model), consequence) not in _LOGGED:
+    if is_main_process() and (family(model), consequence) not in _LOGGED:
         _LOGGED.add((family(model), consequence))
         print(f"{family(model)}: {consequence} ({reason})", flush=True)
+
+
+def is_main_process() -> bool:
+    """Whether this process is the only one, or the one that prints."""
+    return not distributed.is_initialized() or distributed.get_rank() == 0
