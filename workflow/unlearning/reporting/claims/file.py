@@ -1,4 +1,4 @@
-"""The claims as the user writes them (config/claims.yaml): read and check, all problems at once."""
+"""Read claims (config/claims.yaml) and check them: all problems of a file at once."""
 
 import re
 from collections import Counter
@@ -27,9 +27,12 @@ _OVERRIDES = {"epochs", "lr"}
 
 @cache
 def _benchmark_of_study() -> dict[str | None, str]:
-    """Study of a claim -> the benchmark that judges it; None: of a claim that names no study."""
-    folders = (*SOURCES, *WITHOUT_DATA)
-    return {study: name for name in folders for study in room(name, "metrics").STUDIES}
+    """Study -> the benchmark that judges its claims. None is the study of claims that name none."""
+    benchmarks: dict[str | None, str] = {}
+    for name in (*SOURCES, *WITHOUT_DATA):
+        for study in room(name, "metrics").STUDIES:
+            benchmarks[study] = name
+    return benchmarks
 
 
 class _Metrics(dict):
@@ -45,16 +48,16 @@ def metrics_of(study: str | None) -> dict[str, Metric]:
 
 
 def _methods_of(study: str | None) -> dict[str, set[str]] | None:
-    """Method -> its hyper-parameters in a study; None where the registry's methods run."""
+    """Method -> its hyper-parameters in a study; None if the registry's methods run in it."""
     return room(_benchmark_of_study()[study], "experiment").BENCHMARK.study_methods(study)
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Models: a method and, where stated, values of its hyper-parameters.
+    """Models that a claim is about: a method and, if stated, values of its hyper-parameters.
 
-    at: the last epoch, or that of the variant's peak FQ (peaks.py). pick: tuned takes the one
-    variant that the rule of grids.py chooses. attack: only that relearning attack.
+    at: `last` epoch, or `peak`: that of the variant's peak FQ (peaks.py). pick: `tuned` takes only
+    the variant that the rule of grids.py chooses. attack: only models after that relearning attack.
     """
 
     method: str
@@ -79,13 +82,14 @@ class Selection:
 
 @dataclass(frozen=True)
 class Claim:
-    """metric(of) `relation` value, or factor * metric(than) + margin; both sides on `scale`.
+    """A claim: metric(of) is greater or less (`relation`) than a bound, both on `scale`.
 
-    than_metric: compares each variant with another metric of its own: factor * than_metric(of) +
-    margin. study: the synthetic study or the benchmark (muse, wmdp) that it is judged in; None for
-    TOFU and the mini world.
-    experiment: kind of experiment that has the data. configs: the shipped ones of that kind, mini
-    first. splits: where it is judged; all if empty.
+    The bound is one of: `value`; factor * metric(than) + margin, with the same metric of other
+    models; factor * than_metric(of) + margin, with another metric of the same models.
+
+    study: the synthetic study or the benchmark (muse, wmdp) in which it is judged; None for TOFU
+    and the mini world. experiment: kind of experiment that has the data. configs: the shipped
+    experiments of that kind, mini first. splits: those it is judged on; all if empty.
     """
 
     id: str
@@ -109,9 +113,9 @@ class Claim:
 
 
 def load_claims(path: Path) -> list[Claim]:
-    """The claims of a file; UserError that names claim, value and what is allowed otherwise.
+    """The claims of a file; UserError with all problems otherwise.
 
-    A method that the registry does not have may be a config's own: unknown_methods() says so.
+    Methods are not checked here, because they may be a config's own: see unknown_methods().
     """
     content, problems = read_file(Path(path))
     valid, refused = validated(content, read_schema(SCHEMA))
@@ -132,6 +136,7 @@ def load_claims(path: Path) -> list[Claim]:
 
 
 def _unusable(path: Path, problems: list[str]) -> UserError:
+    """The error that lists a file's problems."""
     return UserError("\n".join([f"{path} cannot be used:", *(f"- {line}" for line in problems)]))
 
 
@@ -152,8 +157,10 @@ def _splits_of(name: str) -> frozenset[str]:
 
 
 def unknown_methods(claims: list[Claim], losses: Losses) -> list[str]:
-    """A line for each claim that an experiment with these losses cannot judge for want of a metric,
-    a method or a hyper-parameter; other experiments may have them."""
+    """A line for each claim with a metric, method or hyper-parameter that this experiment lacks.
+
+    It is no error, because other experiments may have them. losses: of the experiment.
+    """
     lines = []
     for claim in claims:
         for metric in (claim.metric, claim.than_metric):
@@ -177,6 +184,7 @@ def unknown_methods(claims: list[Claim], losses: Losses) -> list[str]:
 
 
 def _claim(entry: dict, experiments: dict[str, list[str]]) -> Claim:
+    """The claim of a checked entry. experiments: kind -> shipped configs."""
     selections = {key: _selection(entry[key]) for key in ("of", "than") if key in entry}
     configs = tuple(experiments[entry.get("experiment", Claim.experiment)])
     splits = tuple(entry.get("splits", ()))
@@ -184,6 +192,7 @@ def _claim(entry: dict, experiments: dict[str, list[str]]) -> Claim:
 
 
 def _selection(entry: str | dict) -> Selection:
+    """The selection of an entry: a method's name, or a mapping with `method`."""
     if isinstance(entry, str):
         return Selection(entry)
     choices = {key: value for key, value in entry.items() if key in _CHOICES}
@@ -192,7 +201,7 @@ def _selection(entry: str | dict) -> Selection:
 
 
 def _problems(entry: dict, kinds: list[str]) -> list[str]:
-    """What the schema says against a claim, and what its study does."""
+    """Problems of a claim by the schema and by its study. kinds: of experiments."""
     valid, problems = validated(entry, read_schema(SCHEMA)["$defs"]["claim"])
     checks = [
         _side_problems(valid),
@@ -211,18 +220,21 @@ def _problems(entry: dict, kinds: list[str]) -> list[str]:
 
 
 def _name_problems(key: str, name: str, allowed: list[str], where: str = "") -> Iterator[str]:
+    """A name that is not among those allowed."""
     if name not in allowed:
         hint = did_you_mean(name, allowed)
         yield f"{where}unknown {key} {name!r}{hint} Allowed: {', '.join(allowed)}"
 
 
 def _study(entry: dict) -> str | None:
-    """The study that a claim names; one that does not exist counts as none here."""
+    """The study that a claim names; None also for one that does not exist, which is reported by
+    _metric_problems()."""
     study = entry.get("study")
     return study if study in _benchmark_of_study() else None
 
 
 def _side_problems(entry: dict) -> Iterator[str]:
+    """A bound that is missing, stated twice, or has values that do not belong to it."""
     if len({"value", "than", "than_metric"} & set(entry)) != 1:
         yield "state exactly one of value, than and than_metric"
     if "value" in entry and ("factor" in entry or "margin" in entry):
@@ -230,6 +242,7 @@ def _side_problems(entry: dict) -> Iterator[str]:
 
 
 def _scale_problems(entry: dict) -> Iterator[str]:
+    """A scale that does not fit the metric or the value."""
     scale, metric = entry.get("scale", Claim.scale), entry["metric"]
     if scale == "log10" and entry.get("value", 1) <= 0:
         yield f"value must be positive on scale log10, found {entry['value']}"
@@ -241,8 +254,11 @@ def _scale_problems(entry: dict) -> Iterator[str]:
 
 
 def _metric_problems(entry: dict) -> Iterator[str]:
-    """An unknown study or metric. In a study of models that configs add metrics to, a name that is
-    spelt like a metric and like none of the study's can be that of a config's own."""
+    """An unknown study or metric.
+
+    Configs can add metrics to the registry's studies, so there an unknown name is a mistake only if
+    it is no valid name, or is similar to a metric's.
+    """
     study = _study(entry)
     if "study" in entry:
         known_studies = [name for name in _benchmark_of_study() if name is not None]
@@ -257,6 +273,7 @@ def _metric_problems(entry: dict) -> Iterator[str]:
 
 
 def _split_problems(entry: dict) -> Iterator[str]:
+    """Splits that the study's benchmark does not have."""
     pattern = room(_benchmark_of_study()[_study(entry)], "experiment").BENCHMARK.split_pattern
     for split in entry.get("splits", []):
         if not re.fullmatch(pattern, split):
@@ -264,8 +281,10 @@ def _split_problems(entry: dict) -> Iterator[str]:
 
 
 def _method_problems(side: str, entry: dict) -> Iterator[str]:
-    """An unknown method of a study without the registry's, or an unknown hyper-parameter; of the
-    registry's methods and a config's own unknown_methods() tells."""
+    """An unknown method or hyper-parameter of one side of a claim.
+
+    A method that the registry does not have may be a config's own, so unknown_methods() reports it.
+    """
     selection, methods = _selection(entry[side]), _methods_of(_study(entry))
     if methods is not None and selection.method not in methods:
         yield from _name_problems("method", selection.method, list(methods), f"{side}: ")
@@ -283,7 +302,7 @@ def _method_problems(side: str, entry: dict) -> Iterator[str]:
 
 
 def _result_problems(side: str, entry: dict) -> Iterator[str]:
-    """Choices of results that the metric does not have."""
+    """Keys `at`, `pick` and `attack` that do not apply to the metric."""
     metric = metrics_of(_study(entry)).get(entry["metric"])
     attacked = metric is not None and metric.of_attack
     selection = _selection(entry[side])
@@ -294,6 +313,7 @@ def _result_problems(side: str, entry: dict) -> Iterator[str]:
 
 
 def _hyper_of(method: str, study: str | None, losses: Losses = FORGET_LOSSES) -> set[str]:
+    """Keys that a selection of a method may have in a study."""
     if (methods := _methods_of(study)) is not None:
         return methods[method]
     if method in (TARGET, RETRAIN):

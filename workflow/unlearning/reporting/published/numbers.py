@@ -1,4 +1,4 @@
-"""Published numbers (config/published/), and which of them are of this experiment's model."""
+"""Read published numbers (config/published/), and compare those of the experiment's own model."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,14 +15,17 @@ from unlearning.reporting.published.made_with import same_settings
 from unlearning.reporting.results import Results
 
 _KEYS = {"method", "published_as", "source", "hyper", "note"}
-TO_ITSELF = ("privleak", "forget_quality")  # a retrained model's against itself, by definition
+# metrics that compare with a retrained model, which sources print for that model itself too
+TO_ITSELF = ("privleak", "forget_quality")
 
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """A model's published numbers. values: as the file has them, whole numbers as int. digits:
-    decimals of the others. hyper: its hyper-parameters, as far as they are published. n: rows of
-    the test of forget quality, where that is known."""
+    """A model's published numbers.
+
+    values: metric -> number as in the file; whole numbers are int. digits: decimals of the others.
+    hyper: its published hyper-parameters. n: rows in the test of forget quality, if published.
+    """
 
     method: str
     published_as: str
@@ -60,8 +63,8 @@ class PublishedRow:
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """Numbers of one base model that unlearned one split. same: whether this experiment unlearns
-    that very model of that very data."""
+    """Published numbers of one base model and forget split. same: whether the experiment has the
+    same base model and data."""
 
     name: str
     split: str
@@ -72,8 +75,8 @@ class PublishedModel:
 
 @dataclass(frozen=True)
 class PublishedNumbers:
-    """A file's content. metrics: those that some source prints. statements: what a paper says in
-    words, and where."""
+    """The content of a file. metrics: those that any source prints. statements: what a paper states
+    in words, with its source."""
 
     models: list[PublishedModel] = field(default_factory=list)
     metrics: list[str] = field(default_factory=list)
@@ -101,11 +104,11 @@ def load_published(path: Path | None, experiment: Any) -> PublishedNumbers:
 
 
 def compared(published: PublishedNumbers, results: Results) -> list[Compared]:
-    """Every published cell of this experiment's own model that we have a value for.
+    """Each published number of the experiment's own model, with the value measured here.
 
-    Only of runs that were made and measured as the source's, and of forget quality only with as
-    many rows in the test. Where the source states hyper-parameters, only beside the variants that
-    have them; where it does not, beside every variant, and the table says so.
+    Only runs with the settings of the source are compared, and forget quality only if the test had
+    as many rows. If the source states hyper-parameters, its number is compared with the variants
+    that have them, else with every variant, and the table says so.
     """
     models = finals(results.frame)
     means = spreads(models, ["split", "label"])
@@ -123,7 +126,7 @@ def compared(published: PublishedNumbers, results: Results) -> list[Compared]:
 
 
 def beside(cells: list[Compared]) -> dict[tuple[str, str, str], Compared]:
-    """(split, label, metric) -> the published cell; of several sources the first in the file."""
+    """(split, label, metric) -> the published number, of the first source if there are several."""
     by_cell: dict[tuple[str, str, str], Compared] = {}
     for cell in cells:
         by_cell.setdefault((cell.split, cell.label, cell.metric), cell)
@@ -131,7 +134,8 @@ def beside(cells: list[Compared]) -> dict[tuple[str, str, str], Compared]:
 
 
 def _is_ours(entry: dict, experiment: Any) -> bool:
-    """Whether base model and data are this experiment's; a model by the last part of its path."""
+    """Whether base model and data are the experiment's. Models are compared by the last part of
+    their paths, because a folder of a model has another path than its hub id."""
     base, data = experiment.config["model"]["path"], experiment.config["data"]
     if not base or any(data.get(key) != value for key, value in entry["data"].items()):
         return False
@@ -140,7 +144,7 @@ def _is_ours(entry: dict, experiment: Any) -> bool:
 
 
 def _same_settings(row: PublishedRow, split: str, label: str, results: Results) -> bool:
-    """Whether a variant has the recipe and the values that a source states, as far as it does."""
+    """Whether a variant has the recipe and the hyper-parameters that a source states."""
     config = results.experiment.config
     variant = None if row.method in (TARGET, RETRAIN) else results.variants[split][label]
     if not same_settings(row.source.config, row.method, variant.hyper if variant else {}, config):
@@ -149,15 +153,20 @@ def _same_settings(row: PublishedRow, split: str, label: str, results: Results) 
 
 
 def _cells(row: PublishedRow, models, means) -> list[Compared]:
+    """The numbers of a published row, each with the value of one variant.
+
+    models: the variant's rows of the frame. means: metric -> its spread.
+    """
     split, label = models["split"].iloc[0], models["label"].iloc[0]
     cells = []
     for metric, value in row.values.items():
         values = units(models[models["metric"] == metric], ["label"])["value"].tolist()
         if not values:
             continue
-        # a retrained model against itself is no measurement, p-values depend on the rows
+        # a retrained model compared with itself is no measurement
         if row.method == RETRAIN and metric in TO_ITSELF:
             continue
+        # p-values depend on the number of rows in the test
         if metric == "forget_quality" and _other_rows(row, models):
             continue
         half, ours = half_unit(value, row.decimals(metric)), means[metric]
@@ -167,7 +176,7 @@ def _cells(row: PublishedRow, models, means) -> list[Compared]:
 
 
 def _other_rows(row: PublishedRow, models) -> bool:
-    """Whether the test of forget quality had another number of rows: its p-values are no match."""
+    """Whether the source's test of forget quality had another number of rows."""
     counts = models.loc[models["metric"] == "forget_quality_rows", "value"]
     return row.n is not None and set(counts) != {row.n}
 
@@ -175,6 +184,7 @@ def _other_rows(row: PublishedRow, models) -> bool:
 def _row(
     row: dict, sources: dict[str, Source], content: dict, split: str, where: str
 ) -> PublishedRow:
+    """A checked row of the file. where: the file and the model, for messages."""
     where = f"{where}, {row.get('method')}"
     keys = _KEYS | set(content["metrics"])
     if unknown := set(row) - keys:

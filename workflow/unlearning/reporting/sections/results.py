@@ -1,8 +1,8 @@
-"""The main table: every model, mean ± standard deviation over seeds, or over draws.
+"""Section "Results": the main table of all models, mean ± standard deviation over seeds or draws.
 
-Which metrics it has, in which order, says a benchmark's `columns` room: MAIN, PARTS (of MAIN,
-hidden at first), FURTHER (a second table), FURTHER_NOTE and note(), what readers should know;
-VARIED, those that have a bootstrap in main.csv where there are several draws.
+A benchmark's `columns` room has the metrics in order: MAIN, PARTS (those of MAIN that the page
+hides at first), FURTHER (for a second table), VARIED (those with a bootstrap in main.csv, if there
+are several draws). FURTHER_NOTE and note() are texts for the reader.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ COLLAPSED = "A loss or gradient became infinite or NaN, or no utility was left"
 
 
 def content(report) -> Content:
-    """One table for each split, and one of further metrics where any was measured."""
+    """One table for each split, and a second one of further metrics if any was measured."""
     home = room(report.experiment.benchmark.name, "columns")
     user_metrics = report.experiment.config.get("metrics") or {}  # of the user's
     models = finals(report.frame)
@@ -61,7 +61,7 @@ def content(report) -> Content:
 
 
 def main_csv(report):
-    """One line per split, variant and metric; with what is published of it."""
+    """A row for each split, variant and metric, with the published number if there is one."""
     models = finals(report.frame)
     table = average(models, VARIANT)
     runs = models.drop_duplicates(["split", "draw", "label", "run"])
@@ -84,12 +84,13 @@ def main_csv(report):
 
 
 def _bootstraps(report) -> pandas.DataFrame:
-    """Bootstrap intervals over draws, retrained models and seeds of the metrics in VARIED."""
+    """Bootstrap intervals of the metrics in VARIED, over draws, retrained models and seeds."""
     names = room(report.experiment.benchmark.name, "columns").VARIED
     keys, lines = ["split", "label", "metric"], []
     for key, rows in each_comparison(report.frame, names).groupby(keys, sort=False):
         low, high = bootstrap(cube(rows))
         lines.append([*key, low, high])
+        # a p-value's interval follows from that of its logarithm
         if key[-1].startswith(LOG10):
             lines.append([*key[:-1], key[-1].removeprefix(LOG10), 10**low, 10**high])
     return pandas.DataFrame(lines, columns=[*keys, "bootstrap_low", "bootstrap_high"])
@@ -106,13 +107,15 @@ def metric_table(
 
 
 def metric_row(report, rows, keys: Sequence[str], leading: Sequence[Cell] = ()) -> Row:
-    """The seeds of one label; leading: cells in front of the metrics."""
+    """The row of one label. rows: of the frame, for all its seeds. leading: cells before the
+    metrics."""
     metrics, published = report.results.metrics, beside(report.beside)
     split, label, method = rows[["split", "label", "method"]].iloc[0]
     means = spreads(rows, ["label"], report.unit)[(label,)]
     cells = list(leading)
     for key in keys:
         comparison = published.get((split, label, key))
+        # unlearned models that the test does not tell from retrained ones
         good = key == "log10_forget_quality" and method != RETRAIN
         good = good and key in means and means[key].mean > MEANINGFUL
         note = "" if comparison is None else comparison.note
@@ -125,12 +128,13 @@ def metric_row(report, rows, keys: Sequence[str], leading: Sequence[Cell] = ()) 
 
 
 def badge(runs) -> tuple[str, str] | None:
-    """How many of a variant's runs collapsed."""
+    """The warning about collapsed runs of a variant; None without any. runs: a row for each."""
     collapsed = int(runs["collapsed"].sum())
     return (f"collapsed in {collapsed} of {len(runs)}", COLLAPSED) if collapsed else None
 
 
 def _floor(method: str, keys: Sequence[str]) -> tuple[str, str] | None:
+    """The remark that the retrained models' FQ is the noise floor."""
     if method == RETRAIN and f"{LOG10}forget_quality" in keys:
         return "FQ = noise floor", "FQ of further retrained models against the first"
     return None

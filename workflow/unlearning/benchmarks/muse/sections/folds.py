@@ -1,4 +1,4 @@
-"""Section of MUSE's scalability (larger forget sets) and sustainability (successive requests)."""
+"""Section "Folds": MUSE's scalability (larger forget sets) and sustainability (more requests)."""
 
 import altair
 import pandas
@@ -31,7 +31,7 @@ KINDS = {
 
 
 def content(report) -> Content:
-    """Empty without a run on further folds."""
+    """A table and a figure of each kind of further folds; empty if there is no run on any."""
     tables: dict[str, list[Table]] = {}
     figures: dict[str, Figure] = {}
     for name, (prefix, title, axis) in KINDS.items():
@@ -51,8 +51,10 @@ def content(report) -> Content:
 
 
 def models_by_fold(models: pandas.DataFrame, prefix: str) -> pandas.DataFrame:
-    """Finished models of the splits of one kind with their number of folds or requests, `fold`;
-    fold 1 is the forget run of the same seeds."""
+    """Finished models of one kind of splits, with the number of folds or requests in column `fold`.
+
+    Fold 1 is the run on the forget split with the same method and seed.
+    """
     further = models[models["split"].str.startswith(prefix)]
     runs = further[["label", *RUN]].drop_duplicates()
     forget = models[models["split"] == FORGET].merge(runs, on=["label", *RUN])
@@ -65,8 +67,8 @@ def models_by_fold(models: pandas.DataFrame, prefix: str) -> pandas.DataFrame:
 
 
 def _panel(report, rows: pandas.DataFrame, metric: str, title: str, axis: str) -> Panel:
-    """Means as a line, one standard deviation as bars, seeds as small marks; the target and the
-    retrained models as level lines."""
+    """One metric over the folds: a line of means, bars of one standard deviation, small marks for
+    seeds, and horizontal lines for the target and the retrained models."""
     metric_title = METRICS[metric].title
     rows = rows[rows["metric"] == metric]
     labels = [NAMES[TARGET], NAMES[RETRAIN], *rows["label"].unique()]
