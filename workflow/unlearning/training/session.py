@@ -1,6 +1,7 @@
 """Shared parts of stages that train or evaluate: accelerator, plan, resumable state, records."""
 
 import math
+import os
 import platform
 from argparse import Namespace
 from collections.abc import Iterable
@@ -48,7 +49,7 @@ def make_accelerator(settings: dict) -> Accelerator:
     ddp = DistributedDataParallelKwargs(find_unused_parameters=True)
     # accelerate has to be told that there is no GPU, or each of several processes on the CPU would
     # take itself for the only one
-    cpu = not torch.accelerator.is_available()
+    cpu = not torch.accelerator.is_available() or os.environ.get("ACCELERATE_USE_CPU") == "true"
     if cpu:
         keep_freed_memory()
     return Accelerator(mixed_precision=mixed, cpu=cpu, kwargs_handlers=[ddp])
