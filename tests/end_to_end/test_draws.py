@@ -13,13 +13,12 @@ OWN_JOBS += Counter(evaluate=5, relearn=1, report=1)
 
 
 @pytest.fixture(scope="module")
-def both(project, micro_with, tmp_path_factory) -> Project:
+def both(project, micro_with, complete, tmp_path_factory) -> Project:
     """The project after the micro experiment, and then its second draw."""
     moved = project.moved_to(tmp_path_factory.mktemp("draws") / "project")
     config = micro_with(draws=2)
     assert moved.jobs(config) == OWN_JOBS
-    done = moved.ask_snakemake(config, "--show-failed-logs")
-    assert done.returncode == 0, done.stdout
+    complete(moved, config)
     return moved
 
 

@@ -63,7 +63,7 @@ def test_snakemake_makes_its_own_report_without_a_network(project, micro_with, t
     assert page.stat().st_size > 1e6
 
 
-def test_harness_runs_on_a_task_of_the_users_own(project, micro_with, tmp_path):
+def test_harness_runs_on_a_task_of_the_users_own(project, micro_with, complete, tmp_path):
     """A changed task is evaluated again."""
     copy = project.moved_to(tmp_path / "copy")
     tasks = copy.root / "my tasks"
@@ -71,8 +71,7 @@ def test_harness_runs_on_a_task_of_the_users_own(project, micro_with, tmp_path):
     write_task(tasks, "people")
     config = micro_with(harness={"tasks": ["people"], "include_path": "my tasks"})
     summary = "results/micro/finetune/seed=42/harness/summary.json"
-    done = copy.ask_snakemake(config, "--show-failed-logs", summary)
-    assert done.returncode == 0, done.stdout
+    complete(copy, config, summary)
     assert json.loads((copy.root / summary).read_text())["tasks"]["people"]["documents"] == 24
     assert copy.jobs(config, summary) == {}
     write_task(tasks, "people", doc_to_text="Question: {{question}}")
