@@ -56,7 +56,7 @@ def test_cells_in_processes_of_their_own(project, micro_with, tmp_path):
 def test_snakemake_makes_its_own_report_without_a_network(project, micro_with, tmp_path):
     """It packs the page, tables and figures that the rules mark for it."""
     page = tmp_path / "report.html"
-    done = project.snakemake(micro_with(), "--report", page)
+    done = project.ask_snakemake(micro_with(), "--report", page)
     assert done.returncode == 0, done.stdout
     for name in ("index.html", "main.csv", "fq_mu.svg", "claims.json"):
         assert f"Adding {name}" in done.stdout

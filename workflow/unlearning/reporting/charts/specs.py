@@ -171,8 +171,7 @@ def figure_files(
 
 def script() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script without any dependency."""
-    names = "window.vegaEmbed=vegaEmbed; window.vega=vega; window.vegaLite=vegaLite;"
-    return vl_convert.javascript_bundle(names, vl_version=VEGA_LITE)
+    return vl_convert.javascript_bundle(vl_version=VEGA_LITE)
 
 
 def _parameters(spec: dict, page: bool) -> list[dict]:
