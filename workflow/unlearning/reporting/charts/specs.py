@@ -171,7 +171,7 @@ def figure_files(
 
 def script() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script without any dependency."""
-    return vl_convert.javascript_bundle(vl_version=VEGA_LITE)
+    return vl_convert.javascript_bundle(None, vl_version=VEGA_LITE)
 
 
 def _parameters(spec: dict, page: bool) -> list[dict]:
