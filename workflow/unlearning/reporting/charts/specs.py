@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import altair
 import vl_convert
@@ -169,9 +169,11 @@ def figure_files(
     }
 
 
+@cache  # it takes more than a second
 def script() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script without any dependency."""
-    return vl_convert.javascript_bundle(None, vl_version=VEGA_LITE)
+    names = "window.vegaEmbed=vegaEmbed; window.vega=vega; window.vegaLite=vegaLite;"
+    return vl_convert.javascript_bundle(names, vl_version=VEGA_LITE)
 
 
 def _parameters(spec: dict, page: bool) -> list[dict]:
