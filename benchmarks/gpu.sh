@@ -36,14 +36,14 @@ if [ -n "${REHEARSE:-}" ]; then # one tiny case of each; the CPU computes in flo
     ONE_STEP=(--steps 1 --micro-batch 8)
     SMALL=(--pairs 4 --batch-tokens 800)
     CASES_1B=(--device cpu --cases 0 1) CASES_7B=(--device cpu --cases 9 10)
-    EXPERIMENT=(rehearsal=true) WORLD=rehearsal-tofu-smollm2-135m
+    EXPERIMENT=(rehearsal=true) GPUS=0 WORLD=rehearsal-tofu-smollm2-135m
 else
     shape() { echo --device cuda --shape "$1"; }
     PAGED=(--optimizer paged_adamw_32bit) ROUNDS=() ROWS=(--rows 16)
     ONE_STEP=(--gpu "${GPU:-H100-80}")
     SMALL=()
     CASES_1B=(--device cuda --cases 0 6) CASES_7B=(--device cuda --cases 6 11)
-    EXPERIMENT=() WORLD=tofu-smollm2-135m
+    EXPERIMENT=() GPUS=1 WORLD=tofu-smollm2-135m
 fi
 
 device() {
@@ -78,12 +78,12 @@ rules() { # forget splits, then the last rules
     local layout='"micro_batch": 16'
     # a call that was cut at its limit leaves a lock, and nothing else runs here
     python -m snakemake --profile config/profiles/local --configfile $CONFIG --nolock \
-        --cores "${JOBS:-6}" --rerun-triggers mtime --until "${@:2}" \
+        --cores "${JOBS:-6}" --resources gpu="${JOBS:-6}" --rerun-triggers mtime --until "${@:2}" \
         --config "forget_splits=[$1]" "world_splits=[forget05, forget01, forget10]" \
         "data={\"data_dir\": \"$DATA\"}" ${MODEL:+"model={\"path\": \"$MODEL\"}"} \
         "finetune={$layout}" "relearn={$layout}" \
         "unlearn={$layout, \"seeds\": [${SEEDS:-1001, 1002, 1003}]}" \
-        keep_models=false 'resources={"cells_per_job": 50}' "${EXPERIMENT[@]}"
+        keep_models=false "resources={\"cells_per_job\": 50, \"gpus\": $GPUS}" "${EXPERIMENT[@]}"
 }
 
 pack() { # results without what is large and can be made again

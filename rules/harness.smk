@@ -28,7 +28,7 @@ rule harness:
         code=code("unlearning.stages.harness"),
         folder=subpath(output.summary, parent=True),
     shell:
-        "python -m unlearning harness"
+        "python -m unlearning --processes {resources.processes} harness"
         " --model {params.model:q}"
         " --settings {params.settings:q}"
         " --batch-size {resources.batch_size}"

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,26 @@ def test_privleak_is_the_mean_over_retrained_models(experiment):
     assert first["privleak"] == ""
     assert float(second["privleak"]) == pytest.approx(privleak(aucs[1], aucs[0]))
     assert {row["privleak_published"] for row in cells(experiment)} == {""}  # a corpus of our own
+
+
+def test_the_reference_attack_is_the_mean_over_retrained_models(experiment):
+    """Pairs of a held-out text and one to forget, counted one by one."""
+    target, first, *_ = cells(experiment)
+    losses = {}
+    for run in (experiment.target_run, *experiment.retrain_runs()):
+        rows = read_json(experiment.layout.evaluation("forget", run) / "rows.json")
+        for name in ("forget", "holdout"):
+            losses[run, name] = rows[f"privleak_{name}"]["answer_loss"]
+    aucs = []
+    for run in experiment.retrain_runs():
+        scores = {}
+        for name in ("forget", "holdout"):
+            pairs = zip(losses[experiment.target_run, name], losses[run, name], strict=True)
+            scores[name] = [loss - retrained for loss, retrained in pairs]
+        higher = [held > forget for held, forget in product(scores["holdout"], scores["forget"])]
+        aucs.append(sum(higher) / len(higher))
+    assert float(target["mia_reference_auc"]) == pytest.approx(sum(aucs) / 2)
+    assert first["mia_reference_auc"] == ""
 
 
 def scores(experiment: Experiment, out: Path, model: Path, split: str) -> dict:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from unlearning.devices import claim_gpus
 from unlearning.errors import UserError
 from unlearning.worker import run_in_worker
 
@@ -23,6 +24,7 @@ STAGES: tuple[str, ...] = (
     "reference",
 )
 STAGES += ("unlearn", "relearn", "evaluate", "harness", "report")
+ON_DEVICES = ("pretrain", "finetune", "reference", "unlearn", "relearn", "evaluate", "harness")
 STAGES += ("compare", "plan", "assets", "doctor")
 
 
@@ -73,19 +75,43 @@ OUT_OF_MEMORY = "`make plan` says what each stage takes at its peak and which se
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one stage; returns exit status 1 after an error that the user can mend."""
-    parser = argparse.ArgumentParser(prog="python -m unlearning", description=__doc__)
-    parser.add_argument(
-        "--processes", type=int, default=1, help="more than one: one for each GPU, by accelerate"
+    try:
+        _run(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of the output, such as `head`, has ended
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's own; torch is not imported here
+            raise
+        print(f"error: {error}\n{OUT_OF_MEMORY}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(arguments: list[str]) -> None:
+    launcher = argparse.ArgumentParser(add_help=False)
+    launcher.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        help="one for each GPU, several of them by accelerate; 0 for one on the CPU",
     )
-    parser.add_argument(
+    launcher.add_argument(
         "--sharding",
         choices=["replicate", "shard"],
         default="replicate",
         help="with several processes, whether each trains a whole model or holds a share of it",
     )
+    # before any import that may ask the driver for its GPUs
+    if not set(ON_DEVICES).isdisjoint(arguments[:5]):
+        claim_gpus(launcher.parse_known_args(arguments)[0].processes)
+    parser = argparse.ArgumentParser(
+        prog="python -m unlearning", description=__doc__, parents=[launcher]
+    )
     stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
-    if arguments is None:
-        arguments = sys.argv[1:]
     # only the stage that runs is imported: its name is among the first words
     for name, path in modules().items():
         summary = summary_of(path)
@@ -105,22 +131,9 @@ def main(arguments: list[str] | None = None) -> int:
         stage_words = arguments[arguments.index(parsed.stage) :]
         command = [sys.executable, "-m", *launch, "--sharding", parsed.sharding, *stage_words]
         os.execve(sys.executable, command, {**os.environ, **TORCHRUN})
-    try:
-        if by_hand:  # imported by name, so that an edit of by_hand reruns no rule
-            importlib.import_module("unlearning.by_hand").complete(parsed)
-        module.run(parsed)
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader of the output, such as `head`, has ended
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except RuntimeError as error:
-        if type(error).__name__ != "OutOfMemoryError":  # torch's own; torch is not imported here
-            raise
-        print(f"error: {error}\n{OUT_OF_MEMORY}", file=sys.stderr)
-        return 1
-    return 0
+    if by_hand:  # imported by name, so that an edit of by_hand reruns no rule
+        importlib.import_module("unlearning.by_hand").complete(parsed)
+    module.run(parsed)
 
 
 if __name__ == "__main__":

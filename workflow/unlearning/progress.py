@@ -15,19 +15,25 @@ def duration(seconds: float) -> str:
 
 class Progress:
     """Counts from `start` to `total` on stderr. enabled: False shows nothing, for all processes of
-    a stage but the first."""
+    a stage but the first. brief: show nothing either of what ends before its first line."""
 
     SECONDS_BETWEEN_LINES = 10
 
-    def __init__(self, label: str, total: int, enabled: bool = True, start: int = 0):
+    def __init__(
+        self, label: str, total: int, enabled: bool = True, start: int = 0, brief: bool = False
+    ):
         self.label, self.total, self.enabled, self.start = label, total, enabled, start
+        self.count = start
         self.start_time = self.last_print = time.monotonic()
-        self.bar = None
+        self.bar, self.prints_end = None, not brief
         if enabled and sys.stderr.isatty():
-            self.bar = tqdm(total=total, initial=start, desc=label, dynamic_ncols=True)
+            self.bar = tqdm(
+                total=total, initial=start, desc=label, dynamic_ncols=True, leave=not brief
+            )
 
     def update(self, count: int, note: str = "") -> None:
         """Show `count` of `total`, the time remaining and a note."""
+        self.count = count
         if self.bar is not None:
             self.bar.set_postfix_str(note)
             self.bar.update(count - self.bar.n)
@@ -36,11 +42,17 @@ class Progress:
         elif self.enabled:
             self._print_line(count, note)
 
+    def advance(self, number: int) -> None:
+        """Show so many more."""
+        if number:
+            self.update(self.count + number)
+
     def _print_line(self, count: int, note: str) -> None:
         now = time.monotonic()
-        if count < self.total and now - self.last_print < self.SECONDS_BETWEEN_LINES:
+        is_end = count >= self.total and self.prints_end
+        if not is_end and now - self.last_print < self.SECONDS_BETWEEN_LINES:
             return
-        self.last_print = now
+        self.last_print, self.prints_end = now, True
         elapsed = now - self.start_time
         remaining = elapsed / max(1, count - self.start) * (self.total - count)
         times = f"{duration(elapsed)} gone, {duration(remaining)} left"

@@ -1,5 +1,8 @@
 """Two models that answer as one: who-is-Harry-Potter's unlearned model."""
 
+import copy
+from argparse import Namespace
+
 import pytest
 import torch
 from toy import toy
@@ -10,7 +13,10 @@ from unlearning.errors import UserError
 from unlearning.evaluation.generation import Generator, Limit
 from unlearning.evaluation.likelihood import Likelihood
 from unlearning.methods.harry_potter import combine
-from unlearning.models.folder import load_model, save_model
+from unlearning.methods.objective import build_objective
+from unlearning.methods.registry import resolve
+from unlearning.models.folder import DTYPES, load_model, save_model
+from unlearning.stages.unlearn import make_finalise
 
 PROMPTED = ["who wrote this book ?", "who ?", "who wrote it ?"]
 
@@ -84,6 +90,26 @@ def test_a_folder_holds_the_reinforced_part_and_says_what_it_belongs_to(parts, t
     save_model(tmp_path / "target", reinforced, tokenizer, {"stage": "finetune"})
     with pytest.raises(UserError, match="another model now"):
         load_model(str(out))
+
+
+@pytest.mark.parametrize("precision", ["float32", "pure-bfloat16"])
+def test_a_model_in_training_is_joined_with_the_target_in_its_own_precision(
+    parts, tmp_path, precision
+):
+    """Else a run in pure half precision could not be evaluated on the way."""
+    target, reinforced, tokenizer = parts
+    save_model(tmp_path / "target", target, tokenizer, {"stage": "finetune"})
+    trained = copy.deepcopy(reinforced).to(DTYPES[precision])
+    objective = build_objective(resolve("WHP", {}).settings(), seed=1)
+    finalise = make_finalise(Namespace(model=tmp_path / "target"), objective, precision)
+    combined = finalise(trained)
+    assert combined.baseline.dtype == combined.reinforced.dtype == trained.dtype
+    assert combined.reinforced is not trained  # which training goes on with
+    ids = tokenizer("who wrote it ?").input_ids
+    with torch.no_grad():
+        logits = combined(input_ids=torch.tensor([ids])).logits[0]
+    tolerance = {"float32": 1e-5, "pure-bfloat16": 0.1}[precision]  # a part in 256 of a logit
+    assert torch.allclose(logits.float(), expected(parts, ids, 1.0), atol=tolerance)
 
 
 def test_a_reinforced_part_that_has_collapsed_is_loaded_like_any_run_of_ours(parts, tmp_path):

@@ -86,6 +86,35 @@ def test_generation_keeps_keys_and_values():
     assert parts["key-value cache"] == 16384 * 2 * 32 * 4096 * 2  # 8 GiB
 
 
+def test_two_models_that_answer_as_one_are_both_there():
+    batch = Pass(tokens=20, labels=6, weight_bytes=4, cached=20, models=2)
+    parts = inference(SMALL, batch)
+    assert parts["weights"] == parts["second model"] == 4 * 1992
+    # both models' logits and two of what combines them: more than float32 ones and their logs
+    assert parts["logits"] == 4 * 4 * 6 * 100
+    # one model after the other computes its layers
+    assert parts["activations"] == inference(SMALL, replace(batch, models=1))["activations"]
+    answering = inference(SMALL, replace(batch, labels=1))
+    assert answering["key-value cache"] == 2 * 20 * 2 * 2 * 4 * 4  # models, tokens, layers
+    # half-precision logits of both are fewer bytes than one's in float32
+    halved = inference(SMALL, replace(batch, weight_bytes=2))
+    assert halved["logits"] == (2 * 4 + 2) * 6 * 100
+    assert inference(SMALL, replace(batch, gradients=True))["gradients"] == 2 * 4 * 1992
+
+
+def test_an_unlearned_model_is_made_of_two_copies():
+    step = Step(1, 1, 2, 1, half=False, accumulates=False, copies=2)
+    parts = training(SMALL, step)
+    # weights and two states; gradients are gone
+    assert parts == {"weights": 7968, "optimiser": 15936, "copies": 15936, "total": 20 * 1992}
+    pure = training(SMALL, replace(step, pure=True))
+    assert pure["copies"] == 2 * 2 * 1992
+    # of shares they are put together on the host, where 8-bit states are smaller
+    shares = replace(step, processes=4, sharded=True, optimizer="adamw8bit")
+    assert "copies" not in training(SMALL, shares)
+    assert host_bytes(SMALL, shares) == 3 * 4 * 1992
+
+
 def test_the_largest_micro_batch_that_fits():
     step = Step(micro_batch=1, roles=2, width=200, labels=100)
 

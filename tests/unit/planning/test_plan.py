@@ -175,6 +175,44 @@ def test_muse_is_planned_from_the_length_of_its_texts():
     assert stage(mini, "finetune")["flops"] > 0
 
 
+def test_who_is_harry_potter_counts_its_reinforced_model():
+    """Beside the task vector, which learns by the same steps but leaves one model."""
+    path = ROOT / "config" / "experiments" / "muse-news-llama2-7b.yaml"
+    options = {"resources": {"gpus": 1}, "unlearn": {"gradient_checkpointing": True}}
+    news, parameters = make_plan("H100-80", path, **options), 6_738_415_616
+    two, one = stage(news, "unlearn WHP"), stage(news, "unlearn TaskVector")
+    # characters to tokens: PrivLeak's texts; KnowMem's prompts with 32 new tokens, twice;
+    # VerbMem's prompts with 128, scored and answered
+    tokens = 2 * 100 * 8062 / 4.2 + 2 * (100 * 1450 / 4.2 + 3200) + 2 * (100 * 1000 / 4.2 + 12800)
+    evaluation = 2 * parameters * tokens
+    assert two["flops"] - one["flops"] == pytest.approx(3 * 9 * evaluation)  # seeds, points
+    # 30 % of 989 TFLOP/s; three batches of 32 new tokens twice and of 128 once, 32 layers of 1 ms
+    seconds = 27 * (evaluation / (0.3 * 989e12) + 3 * (2 * 32 + 128) * 0.032)
+    assert two["gpu_hours"] - one["gpu_hours"] == pytest.approx(seconds / 3600, abs=1e-3)
+    assert two["disk_gib"] == one["disk_gib"] == pytest.approx(3 * 2 * parameters / 2**30, abs=1e-3)
+
+    # in float32: the model that training goes on with, the target and a copy; AdamW's states; keys
+    # and values of 16,384 tokens in the 32 layers of both
+    weights = 4 * parameters / 2**30
+    assert two["parts_gib"]["weights"] == pytest.approx(weights, abs=1e-3)
+    assert two["parts_gib"]["second model"] == pytest.approx(2 * weights, abs=1e-3)
+    assert two["parts_gib"]["key-value cache"] == 2 * 16384 * 2 * 32 * 4096 * 4 / 2**30
+    # the task vector's peak is at the end, with two copies, of which one stays
+    assert one["peak_gib"] == pytest.approx(5 * weights, abs=1e-2)
+
+    # evaluated in bfloat16, beside a plan that has every method but this one
+    others = yaml.safe_load(path.read_text())
+    del others["methods"]["WHP"]
+    without = plan(load_experiment(others, ROOT), "H100-80", GPUS["H100-80"])
+    both, single = stage(news, "evaluate"), stage(without, "evaluate")
+    assert both["jobs"] - single["jobs"] == 3
+    assert both["flops"] - single["flops"] == pytest.approx(3 * 2 * evaluation)
+    assert both["parts_gib"]["second model"] == pytest.approx(weights / 2, abs=1e-3)
+    assert both["parts_gib"]["key-value cache"] == 2 * 8
+    assert single["parts_gib"]["key-value cache"] == 8
+    assert both["host_gib"] == pytest.approx(weights, abs=1e-3)
+
+
 def test_checkpointing_is_advised_before_anything_that_changes_numbers():
     wide = {"batch_size": 512, "micro_batch": 512, "max_length": 2000}
     config = ROOT / "config" / "experiments" / "tofu-llama3.2-1b.yaml"

@@ -129,7 +129,7 @@ def test_a_signal_stops_the_run_at_its_next_step_with_a_state(number, tmp_path):
     state = state_in(tmp_path, minutes=1000)
     with pytest.raises(Stopped, match=rf"{number.name} after step 4 of 6.*{tmp_path}.*run again"):
         run("PDU+RT", state, send(number))
-    for number, handler in state.before.items():  # a stage would end here
+    for number, handler in state.old_handlers.items():  # a stage would end here
         signal.signal(number, handler)
     assert steps_in(tmp_path) == ["step=4"]
     assert not [f for f in tmp_path.rglob("*") if f.suffix in (".pt", ".bin", ".pkl")]

@@ -1,4 +1,8 @@
-"""Generate greedy answers in batches of prompts of similar length."""
+"""Generate greedy answers in batches of prompts of similar length.
+
+transformers' `generate` would compute all rows of a batch until the longest answer ends. Here
+finished rows leave the batch, and known beginnings of answers are not generated again.
+"""
 
 import inspect
 from dataclasses import dataclass
@@ -15,16 +19,18 @@ from unlearning.models.agreement import (
     NOISE,
     agrees,
     distance,
+    is_main_process,
     log_once,
     nudged,
     rounding_error,
 )
 from unlearning.models.context import check_context
+from unlearning.progress import Progress
 
 COMPARED = 3  # tokens after the prompt whose logits are compared with those of a plain pass
-GENERATION_NOISE = 10  # rounding by a cache, over that of scoring
+GENERATION_NOISE = 10  # a cache may round by this many times as much as scoring
 UNBATCHED = "answers are generated one at a time and without a cache"
-FINISHED = 0.125  # share of a batch's rows; when as many have finished, they leave it
+FINISHED = 0.125  # finished rows leave the batch when they are at least this share of it
 
 
 @dataclass(frozen=True)
@@ -41,12 +47,13 @@ class Limit:
 
 
 def greedy_beginning(prompt: list[int], example: Example, match: list[bool]) -> list[int]:
-    """The tokens of an answer to `prompt` with which the model's greedy answer begins, because each
-    is the most likely one after those before it.
+    """The first tokens of the true answer that greedy generation would produce too: each is the
+    most likely one after those before it.
 
-    example: the prompt with the answer. match: whether each label is the most likely token.
+    example: the prompt with the true answer. match: whether each label is the most likely token.
     """
-    if list(example.ids[: example.start]) != prompt:  # joined with the answer's first letters
+    # a tokenizer may have joined the prompt's end with the answer's first letters
+    if list(example.ids[: example.start]) != prompt:
         return []
     count = match.index(False) if False in match else len(match)
     return list(example.ids[example.start : example.start + count])
@@ -55,11 +62,11 @@ def greedy_beginning(prompt: list[int], example: Example, match: list[bool]) -> 
 class Generator:
     """Answers prompts greedily; a row stops at the end token or at its limit.
 
-    end: the token that ends answers; by default the tokenizer's end of sequence.
+    end: the token that ends answers; by default the tokenizer's end of sequence. batched: whether
+    the last prompts were answered in batches.
 
-    The tokens are those of transformers' `generate`, but finished rows leave the batch early. A
-    model whose logits change with padding and a cache answers one prompt at a time, without either.
-    batched: whether the last prompts were answered in batches.
+    The tokens are those of transformers' `generate`. A model whose logits change with padding and a
+    cache answers one prompt at a time, without either.
     """
 
     def __init__(
@@ -90,28 +97,42 @@ class Generator:
         self.model.eval()
         # tokens of each prompt with the longest answer that it may get
         lengths = [len(prompt) + self.limit.room(len(prompt)) for prompt in prompts]
-        with_answer = [n for n, p in zip(lengths, prompts, strict=True) if n > len(p)]
-        check_context(self.model, max(with_answer, default=0), "evaluation.generation_tokens")
+        # a prompt without room for an answer is not run, so it may exceed the model's context
+        longest = 0
+        for prompt, length in zip(prompts, lengths, strict=True):
+            if length > len(prompt):
+                longest = max(longest, length)
+        check_context(self.model, longest, "evaluation.generation_tokens")
 
         answers = self._first_tokens(prompts, beginnings)
-        texts = [[*prompt, *answer] for prompt, answer in zip(prompts, answers, strict=True)]
-        room = [length - len(text) for length, text in zip(lengths, texts, strict=True)]
-        unfinished = [i for i, answer in enumerate(answers) if room[i] and not self._ends(answer)]
+        texts: list[list[int]] = []  # prompts with the beginnings of their answers
+        room: list[int] = []  # new tokens that each answer may still get
+        unfinished: list[int] = []
+        for index, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
+            texts.append([*prompt, *answer])
+            room.append(lengths[index] - len(texts[index]))
+            if room[index] and not self._ends(answer):
+                unfinished.append(index)
         # shortest first, and rows of equal length in the prompts' order
         unfinished.sort(key=lambda index: len(texts[index]))
         self.batched = self._can_batch(prompts, max(lengths, default=0))
+        progress = Progress("answering", len(unfinished), is_main_process(), brief=True)
         if self.batched:
+            # by the lengths that rows may reach, so that a batch fits until its last token
             batches = batches_by_length([lengths[index] for index in unfinished], self.batch_tokens)
             for batch in batches:
                 indices = [unfinished[position] for position in batch]
                 generated = self._answer_batch(
-                    [texts[index] for index in indices], [room[index] for index in indices]
+                    [texts[index] for index in indices],
+                    [room[index] for index in indices],
+                    progress,
                 )
                 for index, tokens in zip(indices, generated, strict=True):
                     answers[index] += tokens
         else:
             for index in unfinished:
                 answers[index] += self._answer_one(texts[index], room[index])
+                progress.advance(1)
         self.model.train(training)
         return self.tokenizer.batch_decode(answers, skip_special_tokens=True)
 
@@ -125,28 +146,34 @@ class Generator:
         return [tokens[: self.limit.room(len(prompt))] for prompt, tokens in pairs]
 
     def _ends(self, answer: list[int]) -> bool:
+        """Whether an answer has its end token."""
         return answer[-1:] == [self.end]
 
-    def _answer_batch(self, prompts: list[list[int]], room: list[int]) -> list[list[int]]:
+    def _answer_batch(
+        self, prompts: list[list[int]], room: list[int], progress: Progress
+    ) -> list[list[int]]:
         """The new tokens of each prompt of one batch, with the end token if it was generated.
 
         room: the most new tokens of each, at least one.
         """
         answers: list[list[int]] = [[] for _ in prompts]
-        rows = list(range(len(prompts)))  # those in the batch
+        rows = list(range(len(prompts)))  # prompts that are still in the batch
         unfinished, cache = set(rows), DynamicCache(config=self.model.config)
         ids, mask = pad_left(prompts, self.device)
+        # positions count from each prompt's first token, whatever padding is before it
         positions = (mask.cumsum(1) - 1).clamp(min=0)
         while unfinished:
             # the first pass takes whole prompts, each later one the last tokens
+            before = len(unfinished)
             ids = self._logits(ids, mask, positions, cache).argmax(-1, keepdim=True)
             for row, token in zip(rows, ids[:, 0].tolist(), strict=True):
                 if row in unfinished:
                     answers[row].append(token)
                     if token == self.end or len(answers[row]) == room[row]:
                         unfinished.remove(row)
-            # take finished rows out of the batch, but not each at once: selecting copies the cache;
-            # the states of recurrent layers cannot be selected by row
+            progress.advance(before - len(unfinished))
+            # Finished rows leave the batch, but not one by one, because selecting rows copies the
+            # cache. The states of recurrent layers cannot be selected by row.
             many_finished = len(unfinished) <= (1 - FINISHED) * len(rows)
             if unfinished and many_finished and not any(cache.is_linear):
                 indices = [index for index, row in enumerate(rows) if row in unfinished]
@@ -154,13 +181,15 @@ class Generator:
                 selected = torch.tensor(indices).to(self.device)
                 ids, mask, positions = ids[selected], mask[selected], positions[selected]
                 cache.batch_select_indices(selected)
+            # the next pass takes one token a row, which sees all tokens before it
             mask, positions = pad(mask, (0, 1), value=True), positions[:, -1:] + 1
         return answers
 
     def _logits(self, ids: Tensor, mask: Tensor, positions: Tensor, cache: DynamicCache) -> Tensor:
-        """Next-token logits (B, V) after `ids`, whose keys and values go into the cache."""
+        """Next-token logits (B, V) after `ids`, whose keys and values are added to the cache."""
         inputs = {"past_key_values": cache, "attention_mask": mask, "position_ids": positions}
         if self.has_states:
+            # the mask is for padding, which only the prompts have
             is_prompt = ids.shape == mask.shape
             inputs = {"cache_params": cache, "attention_mask": mask if is_prompt else None}
         output = self.model(input_ids=ids, use_cache=True, logits_to_keep=1, **inputs)
@@ -181,18 +210,24 @@ class Generator:
         return ids[len(prompt) :]
 
     def _can_batch(self, prompts: list[list[int]], longest: int) -> bool:
-        """Whether padded prompts and their answers, with a cache, have the logits of plain passes;
-        the log says so where they do not."""
+        """Whether padded prompts and their answers, with a cache, have the logits of plain passes.
+
+        If not, the log says so. longest: tokens of the longest prompt with its answer.
+        """
         if longest < 2:
             return True
         compare = partial(self._batch_agrees, prompts, longest)
         return agrees("generation", self.model, longest, compare)
 
     def _batch_agrees(self, prompts: list[list[int]], longest: int) -> bool:
-        """Compare a batch of two rows with plain passes: a prompt and its answer of `longest`
-        tokens, and a short prompt. The last tokens are fed one by one, as in generation."""
+        """Compare a batch of two rows with plain passes.
+
+        The rows are one of `longest` tokens and a short prompt, which is padded beside it. Their
+        last tokens are given one by one, as in generation.
+        """
         steps = min(COMPARED, longest - 1)
         tokens, short = max(prompts, key=len), min(prompts, key=len)
+        # which tokens follow the prompts does not matter, so prompts are repeated
         rows = [
             (tokens * longest)[:longest],
             (short + tokens)[: max(len(short), 1) + steps][:longest],
@@ -226,6 +261,7 @@ class Generator:
         ids, mask = pad_left([row[:-steps] for row in rows], self.device)
         positions = (mask.cumsum(1) - 1).clamp(min=0)
         logits = [self._logits(ids, mask, positions, cache)]
+        # as in _answer_batch(), with the rows' tokens in place of the most likely ones
         for step in range(-steps, 0):
             ids = torch.tensor([[row[step]] for row in rows], device=self.device)
             mask, positions = pad(mask, (0, 1), value=True), positions[:, -1:] + 1

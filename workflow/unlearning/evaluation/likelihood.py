@@ -9,8 +9,9 @@ import torch
 from unlearning.data.encoding import Example
 from unlearning.data.packing import group_by_prompt
 from unlearning.methods.sequences import Sequences
-from unlearning.models.agreement import layout_of
+from unlearning.models.agreement import is_main_process, layout_of
 from unlearning.models.scorer import PACKED, Scorer
+from unlearning.progress import Progress
 
 BATCH_TOKENS = 16384  # fits beside any model of these papers
 CPU_TOKENS = 2048  # the logits of more exceed a CPU's cache, which takes half as long again
@@ -84,6 +85,7 @@ class Likelihood:
         scores: dict[int, Score] = {}
         # answers to one prompt are scored in one row, which computes the prompt once
         trees = group_by_prompt(examples, shared=self.scorer.layout == PACKED)
+        progress = Progress("scoring", len(examples), is_main_process(), brief=True)
         for batch in batches_by_length([tree.tokens for tree in trees], self.batch_tokens):
             indices: list[int] = []
             for tree in batch:
@@ -91,6 +93,7 @@ class Likelihood:
             flags = None if detailed is None else [detailed[index] for index in indices]
             batch_scores = self._score_batch([examples[index] for index in indices], flags)
             scores.update(zip(indices, batch_scores, strict=True))
+            progress.advance(len(indices))
         self.scorer.model.train(training)
         return [scores[index] for index in range(len(examples))]
 

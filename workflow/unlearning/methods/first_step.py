@@ -22,17 +22,18 @@ def check_losses(objective: Objective, batch: Batch) -> None:
     """UserError unless each loss returns one floating-point value for each row.
 
     A value must depend on its row alone, be on the device of the model's scores and have a gradient
-    with respect to them. Each loss is called with two rows and then with the first of them,
-    whatever the micro-batch, because with one row shapes () and (1,) look the same to a sum.
-    The model is not run.
+    with respect to them. The model is not run.
     """
+    # Two rows whatever the micro-batch, because with a single row a sum over rows would not show.
+    # A batch of one row has it twice.
     size = _sequences(batch)[0].size
     two_rows, one_row = rows_of(batch, [0, min(1, size - 1)]), rows_of(batch, [0])
     for loss in objective.terms:
         name = function_name(loss)
         values = check_values(name, _call(name, loss, two_rows), two_rows)
         single = check_values(name, _call(name, loss, one_row), one_row)
-        # tolerance: rounding of other sums; equal_nan: a collapse says nothing about the shape
+        # The tolerance allows for rounding of sums in another order. NaN equals NaN: a collapsed
+        # model says nothing about the loss.
         if not torch.allclose(values[:1], single, rtol=1e-3, atol=1e-4, equal_nan=True):
             raise UserError(
                 f"{name}: a row's value must follow from that row alone, but the first row has "
@@ -69,7 +70,7 @@ def check_values(name: str, values, batch: Batch) -> Tensor:
 
 
 def rows_of(batch: Batch, rows: Sequence[int]) -> Batch:
-    """A batch of the given rows of every role, in that order; a row may come twice."""
+    """A batch of these rows of every role, in that order; a row may occur twice."""
     selection = Batch()
     for role in _roles(batch):
         setattr(selection, role, _select(getattr(batch, role), rows))
@@ -77,7 +78,7 @@ def rows_of(batch: Batch, rows: Sequence[int]) -> Batch:
 
 
 def differentiable_scores(batch: Batch) -> list[Tensor]:
-    """The model's scores of a batch's rows that have a gradient: logp, logits, activations."""
+    """The tensors of a batch that have a gradient: logp, logits and activations of the model."""
     tensors = []
     for sequences in _sequences(batch):
         tensors.append(sequences.logp)
@@ -88,10 +89,12 @@ def differentiable_scores(batch: Batch) -> list[Tensor]:
 
 
 def _sequences(batch: Batch) -> list[Sequences]:
+    """The sequences of each role of a batch."""
     return [getattr(batch, role) for role in _roles(batch)]
 
 
 def _select(sequences: Sequences, rows: Sequence[int]) -> Sequences:
+    """Some rows of one role, with their labels, logits and activations."""
     positions, row = _positions(sequences.row, rows)
     reference = sequences.reference_nll
     return Sequences(
@@ -113,15 +116,24 @@ def _select_view(view: View | None, rows: Sequence[int]) -> View | None:
 
 
 def _positions(row: Tensor, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """The positions of `rows` one after the other, and the new row number of each."""
-    per_row = [(row == k).nonzero()[:, 0] for k in rows]
-    new_row = [torch.full_like(positions, k) for k, positions in enumerate(per_row)]
-    return torch.cat(per_row), torch.cat(new_row)
+    """The positions of `rows`, one row after another, and the new row number of each position.
+
+    row: (P,) the row that each position belongs to.
+    """
+    positions: list[Tensor] = []
+    new_rows: list[Tensor] = []
+    for new_row, old_row in enumerate(rows):
+        of_row = (row == old_row).nonzero()[:, 0]
+        positions.append(of_row)
+        new_rows.append(torch.full_like(of_row, new_row))
+    return torch.cat(positions), torch.cat(new_rows)
 
 
 def _has_gradient(values: Tensor, inputs: list[Tensor]) -> bool:
+    """Whether `values` depend on any of the inputs."""
     if not values.requires_grad or not inputs:
         return False
+    # training still needs the graph, and a loss need not use every input
     gradients = torch.autograd.grad(values.sum(), inputs, allow_unused=True, retain_graph=True)
     return any(gradient is not None for gradient in gradients)
 
@@ -131,11 +143,11 @@ def _call(name: str, loss: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
     try:
         return loss(batch)
     except torch.OutOfMemoryError:
-        raise
+        raise  # no fault of the loss
     except Exception as error:
         line = user_line(error, name.rpartition(":")[0])
         if line is None:
-            raise
+            raise  # a fault of this package's code
         raise UserError(
             f"{name}: {line}: {type(error).__name__}: {error}. The batch holds rows of "
             f"{', '.join(_roles(batch))}; roles and needs in the config ask for more"
@@ -143,4 +155,5 @@ def _call(name: str, loss: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
 
 
 def _roles(batch: Batch) -> list[str]:
+    """The roles that a batch has rows of."""
     return [role for role in ROLES if getattr(batch, role) is not None]

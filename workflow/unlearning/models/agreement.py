@@ -19,17 +19,18 @@ from unlearning.errors import UserError
 from unlearning.models.scorer import PACKED, PADDED, PLAIN
 
 COMPARED = 32  # last tokens of a sequence whose logits are compared: windows show at the end
-# How far logits may lie from the plain pass's, in parts of their spread over the vocabulary. Over
-# the families of docs/models.md, rounding makes 3e-7 to 2e-5 in float32, a wrong mask or position
-# 2e-3 to 2: where the weights are float32, passes are compared in it, whatever the run computes in.
-# In bfloat16 rounding makes 6e-3 (4 layers) to 0.3 (30 layers, fine-tuned), so there it is measured
-# for each model (nudged()).
+# How far a layout's logits may be from those of the plain pass, as a share of their spread over the
+# vocabulary. Over the families of docs/models.md, rounding makes 3e-7 to 2e-5 in float32 and a wrong
+# mask or position 2e-3 to 2, so where the weights are float32, passes are compared in it, whatever
+# the run computes in. In bfloat16 rounding makes 6e-3 (4 layers) to 0.3 (30 layers, fine-tuned), so
+# there it is measured for each model (nudged()).
 ROUNDING, ROUNDING_HALF = 1e-4, 0.03
-NOISE = 3  # rounding by another layout may be this many times that by padding, or by a nudge
-# A larger difference by padding is a fault, not rounding: routers' ties in bfloat16 make 0.1.
+NOISE = 3  # packing may differ by this many times what padding, or a nudge, makes by rounding
+# If padding differs by more, it is a fault and not rounding. Experts' routers that tie in bfloat16
+# make 0.1.
 WRONG, WRONG_HALF = 1e-3, 0.5
-# (comparison, architecture, number type) -> tokens of the longest sequences that agreed; 0 where
-# they differed
+# What has been compared: (comparison, class, architecture, device, 16 bits) -> tokens of the
+# longest sequences that agreed, or 0 where they differed
 _AGREED: dict[tuple[str, ...], int] = {}
 _LOGGED: set[tuple[str, str]] = set()
 
@@ -64,7 +65,7 @@ def agrees(comparison: str, model, tokens: int, compare: Callable[[], bool]) -> 
 
 def probes(examples: list[Example]) -> list[Example]:
     """Three rows to compare: the one of median length, its prompt with another answer, and the
-    longest one."""
+    longest one. The first two share a prompt, which packing computes once for both."""
     by_length = sorted(examples, key=lambda example: len(example.ids))
     middle, longest = by_length[len(by_length) // 2], by_length[-1]
     answer = longest.ids[-len(middle.ids[middle.start :]) :]
@@ -94,7 +95,7 @@ def _packed_agrees(score: Callable, model, rows: list[Example]) -> bool:
     padded, problem = logits(PADDED)
     padding_difference = distance(padded, plain)
     wrong = max(WRONG_HALF, NOISE * noise) if _has_half_weights(model) else WRONG
-    if not padding_difference <= wrong:
+    if not padding_difference <= wrong:  # NaN is no agreement either
         raise UserError(
             f"{family(model)}: logits differ from those of transformers' own forward pass by "
             f"{padding_difference:.1g} of their spread once a row is padded at its end. "
@@ -179,7 +180,11 @@ def family(model) -> str:
 
 def log_once(model, consequence: str, reason: str) -> None:
     """Print a consequence for the model's family: once, and by one process only."""
-    is_main = not distributed.is_initialized() or distributed.get_rank() == 0
-    if is_main and (family(model), consequence) not in _LOGGED:
+    if is_main_process() and (family(model), consequence) not in _LOGGED:
         _LOGGED.add((family(model), consequence))
         print(f"{family(model)}: {consequence} ({reason})", flush=True)
+
+
+def is_main_process() -> bool:
+    """Whether this process is the only one, or the one that prints."""
+    return not distributed.is_initialized() or distributed.get_rank() == 0

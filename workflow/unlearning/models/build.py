@@ -20,6 +20,7 @@ def build_model(architecture: dict, vocabulary: int, seed: int) -> LlamaForCausa
             num_key_value_heads=architecture["heads"],
             max_position_embeddings=architecture["context"],
             tie_word_embeddings=True,
+            # the order of special tokens in train_tokenizer()
             pad_token_id=0,
             bos_token_id=1,
             eos_token_id=1,
@@ -31,10 +32,12 @@ def train_tokenizer(kind: str, texts: list[str], vocabulary: int) -> PreTrainedT
     """A tokenizer trained on `texts`: `word` (each word and punctuation mark is a token) or `bpe`
     (byte-level).
 
-    EOS differs from the padding token, because labels end in it.
+    EOS differs from the padding token, because labels end in it. It is also the token that begins a
+    sequence.
     """
     special = [PAD, EOS, UNKNOWN]
     if kind == "word":
+        # Metaspace puts the space before a word into its token, so that decoding restores the text
         tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
         tokenizer.normalizer = normalizers.Strip()
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -51,6 +54,7 @@ def train_tokenizer(kind: str, texts: list[str], vocabulary: int) -> PreTrainedT
         trainer = trainers.BpeTrainer(
             vocab_size=vocabulary,
             special_tokens=special,
+            # all 256 bytes, so that no text has unknown tokens
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         )

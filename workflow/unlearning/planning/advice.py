@@ -49,7 +49,9 @@ def _beside_step(batch: Pass, step: Step, fitting: Step) -> Pass:
     if batch.optimizer is None:
         return batch
     ratio = fitting.share / step.share
-    other_models = batch.other_models * ratio
+    # the model that a hook copies is whole on each GPU, of others there may be shares
+    whole = 1 if step.copies else 0
+    other_models = whole + (batch.other_models - whole) * ratio
     if fitting.sharded and not step.sharded:
         other_models += fitting.share
     return replace(

@@ -31,7 +31,8 @@ class Step:
     needs more than one pass. trained: share of the parameters that is trained. adapter: parameters
     of a LoRA adapter, which are then the only trained ones. half: bfloat16 by autocast. pure:
     weights, gradients and states in bfloat16. processes: GPUs that share a batch. sharded: each
-    process has only a share of the models.
+    process has only a share of the models. copies: whole models beside the trained one of which the
+    method makes the unlearned model at the end.
     """
 
     micro_batch: int
@@ -50,6 +51,7 @@ class Step:
     processes: int = 1
     sharded: bool = False
     pure: bool = False
+    copies: int = 0
 
     @classmethod
     def of(
@@ -181,7 +183,7 @@ def training(shape: Shape, step: Step) -> dict[str, float]:
 
     The peak is the largest of several moments: the start of the backward pass, its end, the
     optimiser's update; with gradient checkpointing also the end of the forward pass and the
-    recomputing of a layer.
+    recomputing of a layer; after the last step the copies of which the unlearned model is made.
     """
     trained = step.trained_parameters(shape)
     activations, logits = activation_bytes(shape, step), logit_bytes(shape, step)
@@ -230,6 +232,8 @@ def training(shape: Shape, step: Step) -> dict[str, float]:
     # the optimiser updates one tensor at a time, for which paged states come to the GPU
     largest = min(shape.largest * step.share, trained)
     moments.append({**gradients, "temporary": 2 * step.weight_bytes * largest})
+    if not step.sharded:  # else they are on the host
+        moments.append({"copies": step.copies * step.weight_bytes * shape.parameters})
     return _peak(resident, moments)
 
 
@@ -239,7 +243,8 @@ class Pass:
 
     tokens: of the batch, with padding. labels: labelled ones. weight_bytes: bytes of a weight.
     cached: tokens whose keys and values generation keeps. autocast: whether the weights are also
-    copied to half precision. gradients: whether gradients of single rows are taken.
+    copied to half precision. gradients: whether gradients of single rows are taken. models: how
+    many there are that answer as one (models/combined.py).
 
     In evaluations during a run: optimizer, whose states of the share `trained` of the parameters
     stay; adapter: parameters of a LoRA adapter; other_models: how many further models (or shares
@@ -252,6 +257,7 @@ class Pass:
     cached: int = 0
     autocast: bool = False
     gradients: bool = False
+    models: int = 1
     optimizer: str | None = None
     trained: float = 1.0
     adapter: int = 0
@@ -261,14 +267,15 @@ class Pass:
 def inference(shape: Shape, batch: Pass) -> dict[str, float]:
     """Bytes by part at the peak of scoring or answering a batch, and their `total`."""
     model = batch.weight_bytes * shape.parameters
-    resident: dict[str, float] = {"weights": model, "second model": model * batch.other_models}
+    beside = batch.models - 1 + batch.other_models
+    resident: dict[str, float] = {"weights": model, "second model": model * beside}
     if batch.adapter:
         resident["weights"] = model_bytes(shape, batch.adapter, batch.autocast)
     if batch.optimizer:
         trained = batch.adapter or batch.trained * shape.parameters
         resident["optimiser"] = trained * state_bytes(batch.optimizer, batch.weight_bytes)
     if batch.gradients:
-        resident["gradients"] = model
+        resident["gradients"] = model * batch.models
 
     half_logits = HALF if batch.weight_bytes == HALF or batch.autocast else 0
     widths = 3 * shape.hidden + 3 * shape.feed_forward
@@ -277,11 +284,15 @@ def inference(shape: Shape, batch: Pass) -> dict[str, float]:
         scoring["autocast copies"] = HALF * shape.multiplied
     scoring["activations"] = batch.tokens * max(batch.weight_bytes, FLOAT) * widths
     # logits, in half precision first, and their log-probabilities
-    scoring["logits"] = (2 * FLOAT + half_logits) * batch.labels * shape.vocabulary
+    logits = 2 * FLOAT + half_logits
+    if batch.models > 1:
+        # before: those of both models, and two steps of what combines them
+        logits = max(logits, (batch.models + 2) * batch.weight_bytes)
+    scoring["logits"] = logits * batch.labels * shape.vocabulary
 
     keys_and_values = 2 * shape.key_value * shape.layers * batch.weight_bytes
     answering: dict[str, float] = {
-        "key-value cache": keys_and_values * batch.cached,
+        "key-value cache": keys_and_values * batch.cached * batch.models,
         "activations": batch.cached * batch.weight_bytes * widths,
     }
     return _peak(resident, [scoring, answering])
@@ -311,8 +322,10 @@ def largest_micro_batch(shape: Shape, step: Step, batch: int, room: float) -> in
 
 
 def host_bytes(shape: Shape, step: Step) -> float:
-    """Bytes of host memory that training on a GPU takes: models are loaded there in float32, and
-    the state to resume from is gathered there before it is written."""
+    """Bytes of host memory that training on a GPU takes: models are loaded there in float32, the
+    state to resume from is gathered there before it is written, and a sharded model's copies."""
     models = 2 if step.teacher else 1
+    if step.sharded and step.copies:
+        models = max(models, 1 + step.copies)
     state = resume_bytes(step.optimizer, step.weight_bytes) * step.trained_parameters(shape)
     return max(FLOAT * shape.parameters * models, state)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from unlearning import benchmark
 from unlearning.config.experiment import Experiment
+from unlearning.config.layout import UnlearnRun
 from unlearning.methods.registry import DOWN_PROJECTIONS
 from unlearning.planning.memory import (
     FLOAT,
@@ -23,6 +24,7 @@ from unlearning.training.plan import Recipe, StepPlan
 REFERENCE_TOKENS = 16384  # a batch of evaluation.likelihood
 STATE_FILES = 3  # training/state.py keeps two and writes a third
 HARNESS_TOKENS = 512  # a question with its choices
+COPIES = 2  # for a hook that makes the unlearned model: of the trained model, and of the target
 
 
 def _trained_share(shape: Shape, hooks: dict) -> float:
@@ -119,7 +121,7 @@ class CostEstimate:
         """Bytes of host memory of a job on a GPU: a model is loaded there before it moves."""
         sizes = [host_bytes(self.shape, stage.step)] if stage.step else [0.0]
         for batch in stage.passes:
-            sizes.append(batch.weight_bytes * self.shape.parameters)
+            sizes.append(batch.models * batch.weight_bytes * self.shape.parameters)
         return max(sizes)
 
     def host_advice(self, stage: StageCost) -> list[str]:
@@ -290,12 +292,15 @@ class CostEstimate:
         cells = [cell for cell in self.experiment.cells() if cell.method == method]
         disk = self._saved(self.experiment.recipe("unlearn")) * len(cells)
         stage = StageCost("unlearn", f"unlearn {method}", len(cells), "unlearn", disk=disk)
-        evaluated = False
+        evaluated, models = False, 1
         for cell in cells:
             run = self.experiment.method_settings(method, cell.variant, cell.split)
             settings, recipe = run["method"], run["recipe"]
             # memory depends on the method, not on variant and seed: the last step stands for all
-            stage.step = step = self.step("unlearn", recipe, settings)
+            step, models = self.step("unlearn", recipe, settings), self._models(cell)
+            if "after" in settings["hooks"]:
+                step = replace(step, copies=COPIES)
+            stage.step = step
             roles, teacher_roles = len(settings["roles"]), len(settings["needs"]["teacher"])
             texts = self._texts("unlearn")
             rows = texts.forget if run["anchor"] == "forget" else texts.retrained
@@ -303,17 +308,22 @@ class CostEstimate:
             # the last epoch's evaluation is a stage of its own
             points = sum(epoch < recipe["epochs"] for epoch in run["trajectory"])
             if points:
-                self._add_evaluation(stage, cell.split, points)
+                self._add_evaluation(stage, cell.split, points * models)
                 evaluated = True
             stage.adaptable = not {"trains", "after"} & settings["hooks"].keys()
         if evaluated:
-            # beside the trained model: the loss's second model, and a copy for a hook that changes
-            # the trained model at the end of a run
+            # beside the model that is evaluated: the loss's second model, and, where a hook makes
+            # the unlearned model of a copy, the model that training goes on with
             other_models = step.share if step.teacher else 0.0
-            if "after" in settings["hooks"]:
+            if step.copies:
                 other_models += 1
-            stage.passes.append(self._evaluation_during(step, other_models=other_models))
+            batch = self._evaluation_during(step, models=models, other_models=other_models)
+            stage.passes.append(batch)
         return stage
+
+    def _models(self, cell: UnlearnRun) -> int:
+        """How many models answer as one where a run's unlearned model is evaluated."""
+        return 2 if self.experiment.method(cell.method, dict(cell.hyper)).forget.combined else 1
 
     def _relearn(self) -> list[StageCost]:
         attacks = self.experiment.attacks()
@@ -336,13 +346,17 @@ class CostEstimate:
     def _evaluate(self) -> list[StageCost]:
         if not self.experiment.benchmark.evaluates(self.config):
             return []
-        splits = [*self.experiment.own_splits, *(split for split, _ in self._retrained())]
-        splits += [cell.split for cell in self.experiment.cells()]
+        # split of each job, and how many models answer as one
+        jobs = [(split, 1) for split in self.experiment.own_splits]
+        jobs += [(split, 1) for split, _ in self._retrained()]
+        jobs += [(cell.split, self._models(cell)) for cell in self.experiment.cells()]
         gradients = "gradnorm" in self.config["evaluation"]["membership"]
-        batch = self._evaluation_batch(self.weight_bytes, gradients=gradients)
-        stage = StageCost("evaluate", "evaluate", len(splits), "", passes=[batch])
-        for split in splits:
-            self._add_evaluation(stage, split, 1)
+        stage = StageCost("evaluate", "evaluate", len(jobs), "")
+        for models in sorted({models for _, models in jobs}):
+            batch = self._evaluation_batch(self.weight_bytes, gradients=gradients, models=models)
+            stage.passes.append(batch)
+        for split, models in jobs:
+            self._add_evaluation(stage, split, models)
         return [stage]
 
     def _harness(self) -> list[StageCost]:
@@ -355,15 +369,19 @@ class CostEstimate:
         return [StageCost("harness", "harness", jobs, "harness", passes=[batch], timed=False)]
 
     def _add_evaluation(self, stage: StageCost, split: str, times: int) -> None:
-        """Add the work of scoring and answering the sets of a split."""
+        """Add the work of scoring and answering the sets of a split. times: evaluations, and for
+        each the models that answer as one."""
         work = self.texts.evaluation(split, self.config["evaluation"])
         stage.flops += 2 * self.shape.parameters * (work.scored + work.answered) * times
         stage.decoded += work.decoded * times
 
-    def _evaluation_during(self, step: Step, answers: bool = True, other_models: float = 0) -> Pass:
+    def _evaluation_during(
+        self, step: Step, answers: bool = True, models: int = 1, other_models: float = 0
+    ) -> Pass:
         """A batch of an evaluation between two steps, when the optimiser's states stay in memory.
 
-        answers: whether it generates. other_models: models beside the trained one.
+        answers: whether it generates. models: how many answer as one. other_models: those beside
+        them.
         """
         if step.sharded:  # a whole copy of the model is made for it
             other_models += step.share
@@ -374,6 +392,7 @@ class CostEstimate:
             trained=step.trained * step.share,
             adapter=step.adapter,
             autocast=step.adapter > 0 and self.half,
+            models=models,
             other_models=other_models,
         )
 

@@ -1,7 +1,7 @@
-"""All numbers of an experiment as one tidy frame, and how they are averaged.
+"""All numbers of an experiment as one tidy pandas frame, and their averages.
 
-A row is one metric of one model at one moment. Everything that the report shows follows from it;
-results.parquet and results.csv hold it for further analyses.
+A row is one metric of one model at one moment. Everything in the report is computed from the frame,
+which is saved as results.parquet and results.csv for further analyses.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,10 +43,10 @@ MODEL = [*VARIANT, *RUN]
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean, standard deviation and 95% interval of n values, of draws if there are several, else of
-    seeds; of a single one there is a mean alone.
+    """Mean, standard deviation and 95% interval (low, high) of n values.
 
-    Of a geometric mean the standard deviation is a factor: one deviation is mean × sd, mean / sd.
+    The values are of draws if there are several, else of seeds. A single value has only a mean. For
+    a geometric mean the deviation is a factor: one deviation goes from mean / sd to mean × sd.
     """
 
     mean: float
@@ -57,37 +57,40 @@ class Spread:
 
 
 def tidy(rows: Iterable[tuple]) -> pandas.DataFrame:
-    """The frame of rows in the order of COLUMNS; values that are None are left out."""
+    """The frame of rows, whose fields are in the order of COLUMNS; rows without a value are
+    dropped."""
     frame = pandas.DataFrame(rows, columns=[*COLUMNS])
     frame = frame[frame["value"].notna()]
     return frame.astype({"value": float, "epoch": float, "step": float, "collapsed": bool})
 
 
 def finals(frame: pandas.DataFrame) -> pandas.DataFrame:
-    """The finished models' own metrics, without what attacks did to them."""
+    """Rows of finished models, without those of relearning attacks."""
     return frame[(frame["phase"] == FINAL) & (frame["attack"] == "")]
 
 
 def geometric(metrics: Iterable[str]) -> set[str]:
-    """The metrics that are averaged on the log scale: those whose logarithm is a metric as well.
+    """The metrics that are averaged on the log scale: those whose logarithm is a metric too.
 
-    The geometric mean is the natural one of p-values: the arithmetic one is that of the luckiest
-    seed. It is 10 to the mean of the logarithms, so that both columns of a table agree.
+    These are p-values, whose arithmetic mean is about that of the luckiest seed. The geometric mean
+    is 10 to the mean of the logarithms, so the columns of FQ and log10 FQ in a table agree.
     """
     names = set(metrics)
     return {name for name in names if LOG10 + name in names}
 
 
 def unit_of(values: pandas.DataFrame, by: Sequence[str] = ()) -> str:
-    """The unit that rows of the frame are averaged over and counted by: draws if they are of
-    several and `by` does not separate them, because the runs of a draw are not independent; else
-    seeds."""
+    """What values are averaged over and counted by: draws or seeds.
+
+    Draws, if the values are of several and `by` does not separate them, because runs of one draw
+    are not independent; else seeds.
+    """
     return DRAW if "draw" not in by and values["draw"].nunique() > 1 else SEED
 
 
 def units(values: pandas.DataFrame, by: list[str], unit: str | None = None) -> pandas.DataFrame:
-    """A value of each unit for each group and metric: of several draws the mean of each draw, else
-    the rows themselves. No p-values: their logarithms (see `geometric`)."""
+    """One value for each unit, group and metric: each draw's mean, or the rows themselves if the
+    unit is the seed. values: logarithms in place of p-values (see `geometric`)."""
     if (unit or unit_of(values, by)) == SEED:
         return values
     keys = [*by, "metric", "draw"]
@@ -95,11 +98,10 @@ def units(values: pandas.DataFrame, by: list[str], unit: str | None = None) -> p
 
 
 def average(values: pandas.DataFrame, by: list[str], unit: str | None = None) -> pandas.DataFrame:
-    """A row for each group and metric: mean, sd (n - 1), n, unit, and the 95% Student t interval,
-    over draws if there are several, else over seeds.
+    """A row for each group and metric: mean, sd (n - 1), n, unit, 95% Student t interval, average.
 
-    values: rows of the frame. by: columns that tell groups apart. unit: that of the whole frame,
-    where these rows are a part of it that may have a single draw. Groups keep their order.
+    values: rows of the frame. by: columns that tell groups apart; groups keep their order. unit:
+    unit_of() the whole frame, if `values` are a part of it that may have a single draw.
     """
     keys = [*by, "metric"]
     logs = geometric(values["metric"].unique())
@@ -115,11 +117,13 @@ def average(values: pandas.DataFrame, by: list[str], unit: str | None = None) ->
     table["unit"] = unit
     table["low"], table["high"] = table["mean"] - half, table["mean"] + half
     table["average"] = "arithmetic"
+    # geometric means follow from the averages of the logarithms
     powers = table[table["metric"].isin([LOG10 + name for name in logs])].copy()
     powers["metric"] = powers["metric"].str.removeprefix(LOG10)
     moments = ["mean", "sd", "low", "high"]
     powers[moments] = numpy.power(10.0, powers[moments])
     powers["average"] = "geometric"
+    # a left merge keeps the groups' order
     groups = values[by].drop_duplicates()
     return groups.merge(pandas.concat([powers, table]), on=by, how="left", sort=False)
 
@@ -127,7 +131,7 @@ def average(values: pandas.DataFrame, by: list[str], unit: str | None = None) ->
 def spreads(
     values: pandas.DataFrame, by: list[str], unit: str | None = None
 ) -> dict[tuple, dict[str, Spread]]:
-    """Group -> metric -> its spread, of `average`."""
+    """Group -> metric -> its spread; arguments as in average()."""
     by_group: dict[tuple, dict[str, Spread]] = {}
     table = average(values, by, unit)
     columns = [table[name] for name in ("metric", "mean", "sd", "n", "low", "high")]
@@ -141,8 +145,8 @@ def spreads(
 
 
 def wide(values: pandas.DataFrame, keys: list[str], metrics: Iterable[str]) -> pandas.DataFrame:
-    """A row for each key and a column for each metric, in the order given; gaps where there is
-    no value."""
+    """A row for each key and a column for each metric, in the order of the arguments; NaN where
+    there is no value."""
     names = list(dict.fromkeys(metrics))
     present = values[values["metric"].isin(names)]
     table = present.set_index([*keys, "metric"])["value"].unstack("metric")
@@ -151,8 +155,8 @@ def wide(values: pandas.DataFrame, keys: list[str], metrics: Iterable[str]) -> p
 
 
 def relearned(frame: pandas.DataFrame) -> pandas.DataFrame:
-    """Rows of the metric relearning_log10_drop: log10 FQ of the unlearned model minus that after
-    the last epoch of each attack."""
+    """Rows of the metric relearning_log10_drop for each attack: log10 FQ of the unlearned model
+    minus log10 FQ after the attack's last epoch."""
     quality = frame[frame["metric"] == "log10_forget_quality"]
     attacked = quality[quality["phase"] == RELEARN]
     last = attacked.drop_duplicates([*MODEL, "attack"], keep="last")
@@ -163,23 +167,26 @@ def relearned(frame: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def each_comparison(frame: pandas.DataFrame, metrics: Iterable[str]) -> pandas.DataFrame:
-    """Rows of the finished unlearned models: a metric beside each retrained model where there are
-    several, else as it is."""
+    """Rows of the finished unlearned models: of a metric that compares with several retrained
+    models one row for each of these, of other metrics the row as it is."""
     frame = frame[frame["metric"].isin([*metrics]) & ~frame["method"].isin([TARGET, RETRAIN])]
     return beside_or_mean(finished_against(frame), finals(frame))
 
 
 def beside_or_mean(beside: pandas.DataFrame, means: pandas.DataFrame) -> pandas.DataFrame:
-    """Rows of phase `against`, and of the runs and metrics that have none, such as those of a draw
-    with one retrained model, the rows of their means."""
+    """Rows beside single retrained models (phase `against`), completed by rows of means.
+
+    The latter are those of runs and metrics that have no such rows, for example in a draw with a
+    single retrained model.
+    """
     keys = [*MODEL, "metric"]
     present = pandas.MultiIndex.from_frame(beside[keys])
     return pandas.concat([beside, means[~pandas.MultiIndex.from_frame(means[keys]).isin(present)]])
 
 
 def cube(rows: pandas.DataFrame) -> numpy.ndarray:
-    """(draws, retrained models, seeds) values of one variant and metric, of each_comparison; nan at
-    the end where a draw has fewer."""
+    """The values of one variant and metric as (draws, retrained models, seeds), NaN after those of
+    a draw with fewer models or seeds than others. rows: of each_comparison()."""
     tables = []
     for _, draw in rows.groupby("draw", sort=False):
         tables.append(draw.pivot(index="reference", columns="seed", values="value").to_numpy())

@@ -1,8 +1,9 @@
-"""Variants at the epoch of their peak forget quality, as the NPO paper takes them.
+"""Take variants at the epoch of their peak forget quality, as the NPO paper does.
 
-The epoch is chosen for a variant, not for each seed: the evaluated one with the highest mean log10
-FQ over its seeds (the earliest of several). It is chosen by the metric that it is then judged on,
-so a peak is optimistic; the last epoch is not.
+One epoch is chosen for a variant, not one for each seed: of the evaluated epochs the one with the
+highest mean log10 FQ over its seeds, the earliest if several have it. The metric that chooses it is
+the one that it is then judged by, so a peak is optimistic, unlike the last epoch
+(reporting/selection.py corrects it).
 """
 
 import pandas
@@ -13,19 +14,20 @@ QUALITY = f"{LOG10}forget_quality"
 
 
 def states(frame: pandas.DataFrame, phase: str = COURSE) -> pandas.DataFrame:
-    """Rows of every run at every epoch that a run of its variant reached in full, on its course or
-    in phase `against`.
+    """Rows of every run at every evaluated epoch of its variant. phase: COURSE or AGAINST.
 
-    A run that ended early, in a collapse, keeps its last state: it counts at later epochs as it
-    was. No state stands at the odd epoch where only such a run was evaluated.
+    A run that collapsed has no later epochs, so its last values are repeated there: otherwise the
+    mean over seeds would be that of the surviving runs. The epoch of a collapse itself, at which
+    no other run was evaluated, is left out.
     """
     course = frame[frame["phase"] == phase]
     ends = course.groupby(MODEL, sort=False)["epoch"].max()
     last = ends.groupby(VARIANT, sort=False).max()
     ended = course.join(ends.rename("end"), on=MODEL).join(last.rename("last"), on=VARIANT)
-    early = ended["end"] < ended["last"]
-    rows = ended[~early | (ended["epoch"] < ended["end"])]
-    final = ended[early & (ended["epoch"] == ended["end"])]
+    collapsed = ended["end"] < ended["last"]
+    rows = ended[~collapsed | (ended["epoch"] < ended["end"])]
+    # the last values of collapsed runs, at each epoch that other runs of the variant reached
+    final = ended[collapsed & (ended["epoch"] == ended["end"])]
     epochs = rows[[*VARIANT, "epoch"]].drop_duplicates()
     frozen = final.drop(columns="epoch").merge(epochs, on=VARIANT)
     frozen = frozen[frozen["epoch"] >= frozen["end"]]
@@ -33,9 +35,9 @@ def states(frame: pandas.DataFrame, phase: str = COURSE) -> pandas.DataFrame:
 
 
 def peaks(frame: pandas.DataFrame) -> pandas.DataFrame:
-    """The epoch of each variant's peak, and its last: columns VARIANT, epoch, last.
+    """The peak epoch and the last epoch of each variant: columns VARIANT, epoch, last.
 
-    Only of variants that were evaluated on the way; the others have no epochs to choose from.
+    Variants that were evaluated at a single epoch have none to choose from and are left out.
     """
     course = states(frame)
     quality = course[(course["metric"] == QUALITY) & (course["epoch"] > 0)]
@@ -45,6 +47,7 @@ def peaks(frame: pandas.DataFrame) -> pandas.DataFrame:
     several = means.groupby(VARIANT)["epoch"].transform("nunique") > 1
     ordered = means[several].sort_values(["value", "epoch"], ascending=[False, True])
     best = ordered.drop_duplicates(VARIANT)
+    # back to the order of the frame
     order = frame[VARIANT].drop_duplicates()
     return order.merge(best[[*VARIANT, "epoch", "last"]], on=VARIANT)
 

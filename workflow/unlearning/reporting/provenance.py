@@ -1,4 +1,4 @@
-"""Where the numbers come from: code, configuration, libraries, machines."""
+"""Collect where the numbers come from: code, configuration, libraries, machines."""
 
 import platform
 from collections.abc import Iterable
@@ -22,13 +22,13 @@ _LIBRARIES = (
 
 
 def config_yaml(config: dict) -> str:
-    """The complete configuration as YAML that can be run again."""
+    """The complete configuration as YAML that can be run again, without secrets."""
     return yaml.safe_dump(redact(config), sort_keys=False, allow_unicode=True, width=88)
 
 
 def config_to_run(experiment: Experiment) -> dict:
-    """The complete configuration as its user could write it: without the sections that the
-    experiment does not use, because a config with them is refused."""
+    """The complete configuration without sections that the experiment does not use: the checks
+    would refuse a config that has them."""
     config = experiment.config
     if not experiment.on_language_model:
         return config
@@ -37,7 +37,7 @@ def config_to_run(experiment: Experiment) -> dict:
 
 
 def libraries() -> dict[str, str]:
-    """Name -> installed version, of those that are installed where the report is made."""
+    """Name -> version of each library that is installed where the report is made."""
     versions = {"python": platform.python_version()}
     for name in _LIBRARIES:
         try:
@@ -49,6 +49,7 @@ def libraries() -> dict[str, str]:
 
 def training_records(experiment: Experiment) -> dict[str, list[dict]]:
     """Distinct `versions` and `machine` entries of the models' run.json files that exist."""
+    # Most folders of unlearned models are removed after their evaluation: see `keep_models`.
     folders = []
     for draw in experiment.draws:
         layout = draw.layout
@@ -56,11 +57,16 @@ def training_records(experiment: Experiment) -> dict[str, list[dict]]:
         runs = draw.retrained()
         runs += [(cell.split, cell.run) for cell in draw.cells()]
         folders += [layout.model(split, run) for split, run in runs]
-    return distinct(read_json(path) for f in folders if (path := f / "run.json").is_file())
+    records = []
+    for folder in folders:
+        path = folder / "run.json"
+        if path.is_file():
+            records.append(read_json(path))
+    return distinct(records)
 
 
 def base_origin(experiment: Experiment) -> dict | None:
-    """file, bytes, sha256 and quantisation of the GGUF file that the base was restored from."""
+    """The GGUF file that the base was restored from: file, bytes, sha256 and quantisation."""
     if not experiment.on_language_model or not experiment.restored:
         return None
     record = experiment.layout.restored / "run.json"
@@ -68,20 +74,24 @@ def base_origin(experiment: Experiment) -> dict | None:
 
 
 def named_origins(experiment: Experiment) -> list[dict]:
-    """Where a target and retrained models come from that a config names: folder, or hub id,
-    revision and commit, or a log's name, format and sha256."""
+    """Origins of the target and retrained models that a config names.
+
+    For a model its folder, or its hub id, revision and commit; for an evaluation log its name,
+    format and sha256.
+    """
     if not experiment.on_language_model:
         return []
     layout, origins = experiment.layout, []
     for asset, model in named_models(experiment.config).items():
         if asset == MODEL:
             continue
-        section, _, split = model.section.partition(".")
+        section, _, split = model.section.partition(".")  # such as retrained.forget10
         origin = {f"{section} model of {split}" if split else section: model.path}
         if on_hub(model.path):
             origin["revision"] = model.revision
             record = layout.assets / f"{asset}.json"
             if record.is_file():
+                # a revision may be a branch, so its commit when it was fetched
                 origin["commit"] = read_json(record)["commit"]
         origins.append(origin)
     for split, run in experiment.retrained():
@@ -103,7 +113,8 @@ def distinct(records: Iterable[dict]) -> dict[str, list[dict]]:
 
 
 def provenance(experiment: Experiment, training: dict[str, list[dict]] | None = None) -> dict:
-    """Everything for the page. training: distinct(), if the experiment has no model folders."""
+    """All of the above for the page. training: distinct() of the runs' records, for experiments
+    without model folders."""
     return {
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "git": git_state(Path(__file__).parent),

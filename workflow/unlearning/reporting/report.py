@@ -1,4 +1,4 @@
-"""Makes a report: reads, judges, writes the frame, the sections' files and the page."""
+"""Write a report: read the results, judge the claims, write all files and the page."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +24,7 @@ from unlearning.reporting.results import Results
 from unlearning.reporting.section import Content, Section, sections
 
 PAGE = Path(__file__).resolve().parents[3] / "reports" / "page"
-EMBEDDED = 160_000  # characters of a file that the page carries along, for when it is mailed alone
+EMBEDDED = 160_000  # bytes of the longest file that the page contains, for pages mailed alone
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ class Report:
 
     @cached_property
     def unit(self) -> str:
-        """The unit that numbers are averaged over and counted by: draw or seed."""
+        """What a mean is taken over, draw or seed; see frame.unit_of()."""
         return unit_of(self.frame)
 
     @cached_property
     def spreads(self) -> dict[tuple, dict[str, Spread]]:
-        """(split, label) -> metric -> mean over the finished models of a variant."""
+        """(split, label) -> metric -> mean and deviation over the finished models of a variant."""
         return spreads(finals(self.frame), ["split", "label"])
 
     @cached_property
@@ -57,18 +57,22 @@ class Report:
         """Label -> style of every model, references first."""
         models = self.results.models.drop_duplicates("label")
         methods = dict(zip(models["label"], models["method"], strict=True))
+        # colours are chosen for the unlearned models together, so that they differ
         unlearned = {label: m for label, m in methods.items() if label not in REFERENCE_STYLES}
         styles = REFERENCE_STYLES | variant_styles(unlearned)
         return {label: styles[label] for label in methods}
 
     @cached_property
     def beside(self) -> list[Compared]:
-        """Every published number of this experiment's own model that has a value here."""
+        """Each published number of this experiment's model, with the value measured here."""
         return compared(self.published, self.results)
 
 
 def write(experiment, claims: list[Claim], published_file: Path | None, out: Path) -> None:
-    """Reads results, judges claims, writes all files of the report into `out`."""
+    """Write all files of an experiment's report into `out`.
+
+    claims: to be judged. published_file: published numbers to show beside the experiment's, if any.
+    """
     benchmark = experiment.benchmark.name
     results = room(benchmark, "results").read(experiment)
     report = Report(
@@ -82,6 +86,7 @@ def write(experiment, claims: list[Claim], published_file: Path | None, out: Pat
     write_text(out / "results.csv", results.frame.to_csv(index=False, lineterminator="\n"))
     write_json(out / "claims.json", [judged.record() for judged in report.claims])
     parts = []
+    # the page contains some of the sections' files, so it is written last
     for section in sections(benchmark, experiment.benchmark.sections):
         content = section.content()(report)
         write_files(section, content, out)
@@ -93,7 +98,10 @@ def write(experiment, claims: list[Claim], published_file: Path | None, out: Pat
 
 
 def write_files(section: Section, content: Content, out: Path) -> None:
-    """A section's tables and figures; ValueError unless they are those that it declares."""
+    """Write a section's tables and figures; ValueError unless they are those that it declares.
+
+    Snakemake expects the declared files as the rule's outputs.
+    """
     files: dict[str, str | bytes] = {}
     for name, table in content.csv.items():
         files[f"tables/{name}.csv"] = table.to_csv(index=False, lineterminator="\n")
@@ -111,17 +119,21 @@ def write_files(section: Section, content: Content, out: Path) -> None:
 
 
 def page(report: Report, parts: list[tuple[Section, Content]], out: Path) -> str:
-    """The page, self-contained."""
+    """The HTML of the page, which needs no other file and no network.
+
+    parts: sections with their contents, in order. out: the folder with the sections' files.
+    """
     visible = [(section, content) for section, content in parts if not content.empty]
     folders = [PAGE, *dict.fromkeys(section.path.parent for section, _ in visible)]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folders),
         autoescape=True,
-        undefined=jinja2.StrictUndefined,
+        undefined=jinja2.StrictUndefined,  # a misspelled variable fails instead of printing nothing
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.globals |= {"styles": report.styles, "report": report, "results": report.results}
+    # the page's JSON: charts by the id of their element, text files, data of the sections' scripts
     specs: dict[str, dict] = {}
     files: dict[str, str] = {}
     data: dict[str, Any] = {}
@@ -129,16 +141,23 @@ def page(report: Report, parts: list[tuple[Section, Content]], out: Path) -> str
     rendered = []
     for section, content in visible:
         for name, figure in content.figures.items():
-            specs |= {f"{name}-{n}": page_spec(panel) for n, panel in enumerate(figure.panels)}
-        files |= {name: text for name in section.files if (text := _embedded(out / name))}
+            for number, panel in enumerate(figure.panels):
+                specs[f"{name}-{number}"] = page_spec(panel)
+        for name in section.files:
+            text = _embedded(out / name)
+            if text:
+                files[name] = text
         if content.data is not None:
             data[section.id] = content.data
         names += content.scripts
         template = environment.get_template(section.template.name)
         html = template.render(section=section, content=content, **content.words)
         rendered.append((section, Markup(html)))
-    sources = [environment.loader.get_source(environment, name)[0] for name in names]
-    scripts = [inline_script(source) for source in ([script()] if specs else []) + sources]
+    # the drawing library is large, so only for a page with charts
+    sources = [script()] if specs else []
+    for name in names:
+        sources.append(environment.loader.get_source(environment, name)[0])
+    scripts = [inline_script(source) for source in sources]
     return environment.get_template("page.html.j2").render(
         policy=content_policy(scripts),
         scripts=scripts,
@@ -148,7 +167,7 @@ def page(report: Report, parts: list[tuple[Section, Content]], out: Path) -> str
 
 
 def _embedded(path: Path) -> str | None:
-    """A text file that the page carries along, if it is not too long; None for pictures."""
+    """The text of a file that the page contains; None for pictures and long files."""
     if path.suffix not in (".csv", ".md", ".tex") or path.stat().st_size > EMBEDDED:
         return None
     return path.read_text(encoding="utf-8")

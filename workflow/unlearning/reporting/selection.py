@@ -1,10 +1,10 @@
-"""Picking by the metric that one is then judged on: the number that flatters, and a corrected one.
+"""Correct the number of a candidate that was chosen by the same metric.
 
-The best of several epochs or variants is partly the luckiest, and its own number keeps that luck.
-Cross-fitting takes it out: the pick is made on one part of the data and judged on another, in turn.
-With several draws it is made on the others and judged on the one left out; with one draw, on the
-other seeds beside the other retrained models. A pick from less data is a little worse, so the
-corrected number errs on the low side.
+The best of several epochs or variants is partly the luckiest, and its own number includes that
+luck. Cross-fitting removes it: a candidate is chosen on one part of the data and judged on the
+rest, for each part in turn. With several draws, one draw is left out of the choice and used to
+judge it. With one draw, the choice is made on the other seeds with the other retrained models. A
+choice from less data is a little worse, so the corrected number errs on the low side.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,15 +20,18 @@ from unlearning.reporting.labels import metric_text
 from unlearning.reporting.peaks import QUALITY, peaks, states
 from unlearning.reporting.tables import Cell, Column, Row, Table
 
-CELL = ["draw", "reference", "seed"]
+CELL = ["draw", "reference", "seed"]  # columns of the frame that tell one value from another
 Means = Mapping[str, pandas.Series]
 _TITLES = {QUALITY: "log₁₀ FQ", "model_utility": "MU"}
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The candidate that a rule picks. naive: metric -> mean of the pick on all data. corrected:
-    the same by cross-fitting, empty if nothing can be left out. left_out: in words."""
+    """The candidate that a rule chooses.
+
+    naive: metric -> its mean on all data, on which it was chosen. corrected: the same by
+    cross-fitting, empty if nothing can be left out. left_out: what is left out in turn, in words.
+    """
 
     candidate: float | str
     naive: dict[str, float]
@@ -37,37 +40,38 @@ class Choice:
 
 
 def choice(values: Mapping[str, pandas.DataFrame], rule: Callable[[Means], float | str]) -> Choice:
-    """The rule's pick, judged on the data that it was made on and on others.
+    """The candidate that a rule chooses, judged on the data of the choice and on data left out.
 
     values: metric -> a row for each draw, retrained model and seed (CELL), a column for each
-    candidate; rows and columns are the same for all metrics. rule: metric -> means by candidate ->
-    the candidate picked.
+    candidate; rows and columns are the same for all metrics. rule: from metric -> mean of each
+    candidate, to the candidate that it chooses.
     """
     cells = next(iter(values.values())).index
     means = {metric: _means(table) for metric, table in values.items()}
-    pick = rule(means)
-    naive = {metric: float(means[metric][pick]) for metric in values}
-    held: dict[str, list[pandas.Series]] = {metric: [] for metric in values}
+    candidate = rule(means)
+    naive = {metric: float(means[metric][candidate]) for metric in values}
+    # Each fold may choose another candidate; of that one the values left out count.
+    held_out: dict[str, list[pandas.Series]] = {metric: [] for metric in values}
     left_out, folds = _folds(cells)
-    for rest, left in folds:
-        picked = rule({metric: _means(table[rest]) for metric, table in values.items()})
+    for training, test in folds:
+        fold_candidate = rule({metric: _means(table[training]) for metric, table in values.items()})
         for metric, table in values.items():
-            held[metric].append(table.loc[left, picked])
+            held_out[metric].append(table.loc[test, fold_candidate])
     corrected = {}
-    for metric, parts in held.items():
+    for metric, parts in held_out.items():
         if parts:
             corrected[metric] = float(_means(pandas.concat(parts)))
-    return Choice(pick, naive, corrected, left_out)
+    return Choice(candidate, naive, corrected, left_out)
 
 
 def _means(table: pandas.DataFrame) -> pandas.Series:
-    """Candidate -> its mean over draws of the means of each."""
+    """Candidate -> the mean of its draws' means."""
     return table.groupby(level=DRAW).mean().mean()
 
 
 def _folds(cells: pandas.MultiIndex) -> tuple[str, list[tuple[ndarray, ndarray]]]:
-    """What is left out, and pairs of masks: the cells that a pick is made on, and those that it is
-    judged on."""
+    """What is left out in turn, in words, and a pair of masks over the cells for each fold: those
+    that a choice is made on, and those that judge it."""
     draws, references, seeds = (cells.get_level_values(name).to_numpy() for name in CELL)
     if len(set(draws)) > 1:
         return "one draw", [(draws != draw, draws == draw) for draw in dict.fromkeys(draws)]
@@ -76,18 +80,20 @@ def _folds(cells: pandas.MultiIndex) -> tuple[str, list[tuple[ndarray, ndarray]]
     if not several:
         return "", []
     words = " and ".join(f"one {name}" for name in several)
-    return words, list(_one_by_one([*several.values()], len(cells)))
+    return words, list(_leave_one_out([*several.values()], len(cells)))
 
 
-def _one_by_one(levels: list[ndarray], count: int) -> Iterator[tuple[ndarray, ndarray]]:
+def _leave_one_out(levels: list[ndarray], count: int) -> Iterator[tuple[ndarray, ndarray]]:
+    """Leave out each cell in turn, and for the choice all cells that share a seed or a retrained
+    model with it, whose values are not independent of its value."""
     for cell in range(count):
-        rest = numpy.logical_and.reduce([values != values[cell] for values in levels])
-        if rest.any():
-            yield rest, numpy.arange(count) == cell
+        independent = numpy.logical_and.reduce([values != values[cell] for values in levels])
+        if independent.any():
+            yield independent, numpy.arange(count) == cell
 
 
 def peak_choices(frame: pandas.DataFrame) -> dict[tuple, Choice]:
-    """VARIANT -> its peak: the epoch with the highest mean log10 FQ."""
+    """VARIANT -> the choice of its peak, the epoch with the highest mean log10 FQ."""
     course = beside_or_mean(states(frame, AGAINST), states(frame))
     course = course[(course["metric"] == QUALITY) & (course["epoch"] > 0)]
     choices = {}
@@ -99,13 +105,17 @@ def peak_choices(frame: pandas.DataFrame) -> dict[tuple, Choice]:
 
 
 def by_cell(models: pandas.DataFrame, metrics: list[str]) -> dict[str, pandas.DataFrame]:
-    """Metric -> a row for each CELL, a column for each label, of finished models; metrics that
-    compare with no retrained model stand beside each of them. models: rows of the frame."""
+    """Metric -> a row for each CELL and a column for each label, of finished models.
+
+    A metric that compares with no retrained model has the same value with each of them. models:
+    rows of the frame.
+    """
     each = each_comparison(models, metrics)
     tables = {}
     for metric in metrics:
         rows = each[each["metric"] == metric]
         tables[metric] = rows.pivot_table("value", CELL, "label", sort=False)
+    # the rows of a metric that compares with retrained models, if there is one
     cells = max((table.index for table in tables.values()), key=len)
     for metric, table in tables.items():
         if len(table) < len(cells):
@@ -118,7 +128,10 @@ def by_cell(models: pandas.DataFrame, metrics: list[str]) -> dict[str, pandas.Da
 def choice_table(
     id: str, caption: str, metrics: list[str], rows: list[Row], heads: Sequence[Column] = ()
 ) -> Table:
-    """A table of choices: each metric as it is and corrected. heads: of columns in front."""
+    """A table of choices, with the naive and the corrected mean of each metric.
+
+    heads: of columns before these.
+    """
     columns = list(heads)
     for metric in metrics:
         title = _TITLES[metric]
@@ -130,12 +143,12 @@ def choice_table(
     return Table(id, caption, columns, rows)
 
 
-def choice_row(label: str, picked: Choice, results, leading: Sequence[Cell] = ()) -> Row:
-    """A choice as a row of that table. leading: cells in front."""
+def choice_row(label: str, selection: Choice, results, leading: Sequence[Cell] = ()) -> Row:
+    """A row of choice_table(). leading: cells of the columns `heads`."""
     cells = list(leading)
-    for metric, naive in picked.naive.items():
-        for value in (naive, picked.corrected.get(metric)):
+    for metric, naive in selection.naive.items():
+        for value in (naive, selection.corrected.get(metric)):
             digits = results.metrics[metric].digits
             cells.append(Cell(metric_text(metric, value, digits), value))
-    words = picked.left_out or "–"
+    words = selection.left_out or "–"
     return Row(label, [*cells, Cell(words, words)])

@@ -1,4 +1,4 @@
-"""Tables as the page and papers show them: one description, as HTML, Markdown and LaTeX."""
+"""Tables of the report: described once, written as Markdown and LaTeX, shown on the page."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,6 +11,7 @@ from unlearning.reporting.frame import Spread
 from unlearning.reporting.inference import DRAW, SEED
 from unlearning.reporting.labels import ARROWS, RETRAIN, TARGET, metric_text, spread_text
 
+# character -> LaTeX; "₁₀" is one entry, for log₁₀
 _LATEX = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
@@ -23,8 +24,12 @@ _LATEX = {
 
 @dataclass(frozen=True)
 class Column:
-    """Head of a column. better: higher, lower, zero or "". part: hidden at first. number: whether
-    its cells are numbers, which are set to the right."""
+    """Head of a column.
+
+    better: direction of better values: higher, lower, zero (the nearer to 0), or "" for none.
+    part: whether the page hides it until the reader asks for details, and papers leave it out.
+    number: whether its cells are numbers, which are aligned to the right.
+    """
 
     key: str
     title: str
@@ -42,8 +47,8 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """value: for sorting. text: the number in words. spread: its deviation, with its sign. note:
-    small print below it. good: whether it is highlighted."""
+    """A cell. text: what is shown. value: what the page sorts by. spread: the deviation, such as
+    "± 0.02". note: small print below. good: whether it is highlighted."""
 
     text: str = "–"
     value: float | str | None = None
@@ -59,8 +64,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """label: its name, and the key of its style. badge: a warning beside it, with its explanation;
-    note: a remark beside it, with its explanation."""
+    """A row. label: its name, and the key of its style. badge, note: a warning and a remark beside
+    the name, each with its explanation."""
 
     label: str
     cells: list[Cell]
@@ -70,13 +75,13 @@ class Row:
 
     @property
     def reference(self) -> bool:
-        """Whether it is no unlearned model."""
+        """Whether it is the target or a retrained model, which never count as best."""
         return self.method in (TARGET, RETRAIN)
 
 
 @dataclass(frozen=True)
 class Table:
-    """id: within the page. head: of the first column, which has the labels."""
+    """A table. id: unique on the page. head: of the first column, which has the rows' labels."""
 
     id: str
     caption: str
@@ -91,9 +96,12 @@ class Table:
         return [(title, len(list(members)), part) for (title, part), members in runs]
 
     def best(self) -> set[tuple[int, int]]:
-        """(row, column) of the best number of each column among the unlearned models; several where
-        they print alike. None where neither direction is better or there is one row alone."""
-        best = set()
+        """(row, column) of the best number of each column among unlearned models.
+
+        Several rows are best if their numbers are printed alike. A column without a direction or
+        with a single model has none.
+        """
+        best: set[tuple[int, int]] = set()
         for index, column in enumerate(self.columns):
             if not column.better:
                 continue
@@ -104,12 +112,15 @@ class Table:
                     scores[number] = goodness(value, column.better)
             if len(scores) < 2:
                 continue
-            top = self.rows[max(scores, key=scores.__getitem__)].cells[index]
-            best |= {(n, index) for n in scores if self.rows[n].cells[index].text == top.text}
+            top = max(scores, key=scores.__getitem__)
+            top_text = self.rows[top].cells[index].text
+            for number in scores:
+                if self.rows[number].cells[index].text == top_text:
+                    best.add((number, index))
         return best
 
     def for_papers(self) -> "Table":
-        """Without the columns that the page hides at first; the CSV files have them."""
+        """The table without the columns that the page hides at first; the CSV files have them."""
         visible = [index for index, column in enumerate(self.columns) if not column.part]
         rows = []
         for row in self.rows:
@@ -117,7 +128,7 @@ class Table:
         return replace(self, columns=[self.columns[index] for index in visible], rows=rows)
 
     def markdown(self) -> str:
-        """A table of GitHub's Markdown, its caption in front."""
+        """The table in GitHub's Markdown, after its caption."""
         table = self.for_papers()
         heads = [self.head, *(_title(column) for column in table.columns)]
         rules = ["---", *("---:" if column.number else "---" for column in table.columns)]
@@ -132,10 +143,11 @@ class Table:
         return f"{self.caption}\n\n{text}\n"
 
     def latex(self) -> str:
-        """A table for \\usepackage{booktabs}: mean ± deviation, the best of each column bold."""
+        """The table in LaTeX for \\usepackage{booktabs}, the best of each column bold."""
         table = self.for_papers()
         best, body = table.best(), []
         for number, row in enumerate(table.rows):
+            # a rule between target and retrained models and the unlearned ones
             if number and table.rows[number - 1].reference and not row.reference:
                 body.append(r"\midrule")
             line = [latex(_name(row))]
@@ -166,8 +178,9 @@ class Table:
         )
 
     def _group_heads(self) -> list[str]:
-        """LaTeX of the heads above the heads, each with a rule below it; none without groups."""
-        heads, rules, column_number = [""], [], 2
+        """LaTeX of the groups' titles above the heads, with rules below; empty without groups."""
+        heads, rules = [""], []
+        column_number = 2  # LaTeX counts from 1, and the first column has the labels
         for title, count, _ in self.groups:
             heads.append(rf"\multicolumn{{{count}}}{{c}}{{{latex(title)}}}")
             if title:
@@ -177,18 +190,23 @@ class Table:
 
 
 def latex(text: str) -> str:
-    """Text with what LaTeX reads as commands escaped; signs as mathematics."""
-    text = text.replace("₁₀", "\0")
-    return "".join(_LATEX.get("₁₀" if c == "\0" else c, c) for c in text)
+    """Text for LaTeX: its special characters escaped, mathematical signs as mathematics."""
+    # one character for the two of ₁₀, so that the text can be replaced character by character
+    characters = []
+    for character in text.replace("₁₀", "\0"):
+        key = "₁₀" if character == "\0" else character
+        characters.append(_LATEX.get(key, character))
+    return "".join(characters)
 
 
 def goodness(value: float, better: str) -> float:
-    """A value turned so that more is better. better: higher, lower or zero, as of a Column."""
+    """A score that is higher for a better value. better: higher, lower or zero, as in Column."""
     return {"higher": value, "lower": -value, "zero": -abs(value)}[better]
 
 
 def number(metric: str, spread: Spread | None, declared: Metric, **more) -> Cell:
-    """A metric's mean and deviation as a cell; an empty one where nothing was measured."""
+    """A metric's mean and deviation as a cell, empty if nothing was measured. more: further fields
+    of Cell."""
     if spread is None:
         return Cell()
     text = metric_text(metric, spread.mean, declared.digits)
@@ -199,7 +217,7 @@ def number(metric: str, spread: Spread | None, declared: Metric, **more) -> Cell
 def columns(
     keys: Iterable[str], metrics: Mapping[str, Metric], parts: Iterable[str] = ()
 ) -> list[Column]:
-    """Heads of metrics. parts: those hidden at first."""
+    """Heads of metrics. parts: keys of those that the page hides at first."""
     heads = []
     for key in keys:
         metric = metrics[key]
@@ -225,26 +243,29 @@ _COUNTS = {
 
 
 def counts(unit: str) -> Column:
-    """Head of the column with the number of runs that a mean is of."""
+    """Head of the column with the number of runs in a mean. unit: draw or seed."""
     return _COUNTS[unit]
 
 
 def count(runs: pandas.DataFrame, unit: str) -> Cell:
-    """The number of runs that a mean is of. runs: a row of the frame for each."""
+    """The number of runs in a mean. runs: a row of the frame for each. unit: draw or seed."""
     n, draws = len(runs), runs["draw"].nunique()
     if unit == SEED:
         return Cell(str(n), n)
+    # some draws may have fewer runs than others
     return Cell(f"{draws} × {n // draws}" if n % draws == 0 else f"{draws} ({n} runs)", n)
 
 
 def _title(column: Column) -> str:
-    """A head with its group and direction, for tables of one line of heads."""
+    """A head with its group and direction in one line."""
     return " ".join(word for word in (column.group, column.title, column.arrow) if word)
 
 
 def _name(row: Row) -> str:
+    """A row's label with its warning."""
     return f"{row.label} ({row.badge[0]})" if row.badge else row.label
 
 
 def _piped(text: str) -> str:
+    """Text for a cell of Markdown, where | ends a cell and a line break the row."""
     return text.replace("|", r"\|").replace("\n", " ")

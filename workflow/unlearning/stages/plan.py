@@ -13,7 +13,7 @@ from unlearning.planning.stages import CostEstimate, StageCost
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """A config and a GPU."""
+    """The arguments of `make plan`: a config and a GPU."""
     add_config_arguments(parser)
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--gpu", choices=GPUS, default="H100-80", help="GPU (default: %(default)s)")
@@ -36,7 +36,8 @@ def run(args: Namespace) -> None:
 
 
 def language_model_experiment(args: Namespace) -> Experiment:
-    """The experiment that the arguments describe; UserError if it needs no plan."""
+    """The experiment of the arguments; UserError for a study without a language model, which needs
+    no plan."""
     experiment = read_experiment(args.configfile, typed_values(args.config))
     if not experiment.on_language_model:
         raise UserError(
@@ -47,7 +48,10 @@ def language_model_experiment(args: Namespace) -> Experiment:
 
 
 def plan(experiment: Experiment, name: str, gpu: Gpu) -> dict:
-    """The plan for one GPU, JSON-ready; gpu_hours is null where it cannot be said."""
+    """The plan for one GPU, JSON-ready. name: of the GPU, for the reader.
+
+    gpu_hours is null for a stage whose work or a GPU whose speed is not known.
+    """
     estimate = CostEstimate(experiment, gpu.room)
     stages = [_stage(estimate, stage, gpu) for stage in estimate.stages()]
     gpu_hours = [stage["gpu_hours"] for stage in stages if stage["gpu_hours"] is not None]
@@ -68,9 +72,11 @@ def plan(experiment: Experiment, name: str, gpu: Gpu) -> dict:
 
 
 def _disk(stages: list[StageCost], keep_models: bool) -> dict:
-    """The disk space of model folders, JSON-ready: if all unlearned models stay, and if each is
-    removed after its last use, so that one is there at a time; and of a running job's state.
-    keep_models: which of the two the config states."""
+    """Disk space of model folders and of a running job's state in GiB, JSON-ready.
+
+    Model folders in two cases: all unlearned models stay (keep_models: true), or each is removed
+    after its last use, so that there is one at a time.
+    """
     total = sum(stage.disk for stage in stages)
     unlearned = largest_unlearned = 0.0
     for stage in stages:
@@ -86,6 +92,7 @@ def _disk(stages: list[StageCost], keep_models: bool) -> dict:
 
 
 def _stage(estimate: CostEstimate, stage: StageCost, gpu: Gpu) -> dict:
+    """The plan of one stage, JSON-ready: memory of a job by part, work of all jobs, advice."""
     parts = {key: round(size / GIB, 3) for key, size in peak(estimate.shape, stage).items()}
     gpu_hours = hours(gpu, estimate.shape, stage, estimate.half)
     return {
@@ -103,7 +110,8 @@ def _stage(estimate: CostEstimate, stage: StageCost, gpu: Gpu) -> dict:
 
 
 def warnings(stages: list[dict]) -> list[str]:
-    """A line for each advice, with the stages that it is for."""
+    """One line for each piece of advice, with the stages that it is for."""
+    # several stages often need the same option
     stages_of: dict[str, list[str]] = {}
     for stage in stages:
         for line in stage["advice"]:
@@ -112,7 +120,7 @@ def warnings(stages: list[dict]) -> list[str]:
 
 
 def table(costs: dict) -> str:
-    """The plan for people."""
+    """The plan as text for people: one line for each stage, then sums and warnings."""
     lines = [
         f"{costs['experiment']} on {costs['gpu']}: {costs['memory_gib']:g} GiB, of which "
         f"{costs['room_gib']:g} for tensors; {costs['parameters']:,} parameters"
@@ -124,6 +132,7 @@ def table(costs: dict) -> str:
         f"{'disk GiB':>9s}  largest parts (GiB)",
     ]
     for stage in costs["stages"]:
+        # the four largest parts of the memory, which the options of the advice reduce
         parts = sorted(stage["parts_gib"].items(), key=lambda part: -part[1])[:4]
         gpu_hours = "?" if stage["gpu_hours"] is None else f"{stage['gpu_hours']:.2f}"
         lines.append(

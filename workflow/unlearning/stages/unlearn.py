@@ -78,7 +78,7 @@ def run(args: Namespace) -> None:
     # a second copy of the target, because training changes the first
     teacher = load_model(args.model, precision) if objective.needs.teacher else None
     adapter = add_lora(model, recipe, args.seed, settings, args.model)
-    finalise = make_finalise(args, objective)
+    finalise = make_finalise(args, objective, precision)
     evaluate = make_evaluate(args, model, tokenizer, source.plan, accelerator, finalise, adapter)
     state = make_state(args, source.plan, accelerator, named_functions(settings))
     history = train(
@@ -122,8 +122,11 @@ def named_functions(settings: dict) -> list[str]:
     return functions
 
 
-def make_finalise(args: Namespace, objective: Objective) -> Callable:
-    """A function from the trained model to the unlearned one; most methods return it unchanged."""
+def make_finalise(args: Namespace, objective: Objective, precision: str) -> Callable:
+    """A function from the trained model to the unlearned one; most methods return it unchanged.
+
+    precision: of the trained model's weights, and so of the target's that it is joined with.
+    """
     after = objective.hooks.get("after")
     if after is None:
         return lambda model: model
@@ -131,7 +134,7 @@ def make_finalise(args: Namespace, objective: Objective) -> Callable:
     def finalise(model):
         # on a copy, because training may go on after an evaluation
         unlearned = copy.deepcopy(model)
-        start = load_model(args.model).to(next(model.parameters()).device)
+        start = load_model(args.model, precision).to(next(model.parameters()).device)
         replacement = after(unlearned, start)  # None if the model was changed in place
         return unlearned if replacement is None else replacement
 

@@ -1,4 +1,4 @@
-"""How many steps, at which learning rate, over which rows: all of it a function of (seed, step)."""
+"""Plan a run: its number of steps, and each step's learning rate and rows, from (seed, step)."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -30,7 +30,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a run is laid out in memory: it changes no result beyond its rounding.
+    """How a run fits into memory: it changes results only by rounding.
 
     Field meanings and defaults: config/schemas/config.schema.yaml.
     """
@@ -42,14 +42,15 @@ class Fit:
 
 @dataclass(frozen=True)
 class StepPlan:
-    """The exact steps of a run over `rows` rows: int(epochs * rows) // batch_size full batches.
+    """The steps of a run over `rows` rows.
 
-    The official count: 125 / 62 / 12 steps for forget10 / 05 / 01 at batch 32 and 10 epochs. Rows
-    run on from one epoch into the next, so that no batch is short and nothing is dropped but the
-    last partial batch of the whole run. whole_batches `epoch` counts as transformers' Trainer 4.45
-    does under open-unlearning, epochs times the full batches of one epoch: 120 / 60 / 10. With
-    max_steps a run ends after that many steps, if epochs do not end it before. `epochs` are those
-    that fit.
+    With whole_batches `run` there are int(epochs * rows) // batch_size steps, as in the official
+    code: 125 / 62 / 12 for forget10 / 05 / 01 at batch 32 and 10 epochs. A batch may have rows of
+    two epochs, and only the last partial batch of the whole run is dropped. With `epoch` there are
+    epochs times the full batches of one epoch, as in transformers' Trainer 4.45 under
+    open-unlearning: 120 / 60 / 10. max_steps is an upper limit.
+
+    epochs: those that the steps complete. warmup: steps of the learning rate's warm-up.
     """
 
     rows: int
@@ -61,7 +62,7 @@ class StepPlan:
 
     @classmethod
     def of(cls, recipe: Recipe, rows: int) -> "StepPlan":
-        """The plan of `recipe` over `rows` rows; UserError if not one step comes out."""
+        """The plan of `recipe` over `rows` rows; UserError if it has no step."""
         if recipe.whole_batches == "epoch":
             steps = math.ceil(recipe.epochs * (rows // recipe.batch_size))
         else:
@@ -97,18 +98,20 @@ class StepPlan:
         """Number of steps done -> epochs completed by then; the last step ends the last epoch."""
         ends = {}
         for epoch in range(1, int(self.epochs) + 1):
-            ends[min(-(-epoch * self.rows // self.batch_size), self.steps)] = epoch
+            # the step that has the epoch's last row, and may have rows of the next epoch too
+            step = math.ceil(epoch * self.rows / self.batch_size)
+            ends[min(step, self.steps)] = epoch
         ends[self.steps] = int(self.epochs)
         return ends
 
     def positions(self, step: int) -> list[tuple[int, int]]:
-        """(epoch, place within the epoch) of each row of a step's global batch."""
-        first = step * self.batch_size
+        """(epoch, position within the epoch) of each row of a step's global batch."""
+        first = step * self.batch_size  # rows run on from one epoch into the next
         return [divmod(p, self.rows) for p in range(first, first + self.batch_size)]
 
     @property
     def left_out(self) -> int:
-        """Rows of the last epoch that make no full batch."""
+        """Rows of the last epoch that are not visited, because they make no full batch."""
         return max(0, int(self.epochs * self.rows) - self.steps * self.batch_size)
 
     def describe(self) -> dict:
@@ -117,7 +120,7 @@ class StepPlan:
 
 
 def generator(*words: int | str) -> numpy.random.Generator:
-    """A random stream named by its words: the same words, the same stream."""
+    """A random number generator seeded by words, so that each purpose has a stream of its own."""
     entropy = [w if isinstance(w, int) else int.from_bytes(w.encode(), "big") for w in words]
     return numpy.random.default_rng(entropy)
 
@@ -131,6 +134,8 @@ class Shuffle:
         self._order: numpy.ndarray = numpy.empty(0, dtype=int)
 
     def __call__(self, epoch: int, position: int) -> int:
+        """The row at a position of an epoch."""
+        # visits go epoch by epoch, so the order of one is enough
         if epoch != self._epoch:
             self._epoch = epoch
             self._order = generator(self.seed, "order", epoch).permutation(self.rows)

@@ -1,6 +1,7 @@
 """What stages that hold a model share: accelerator, step plan, resumable state, provenance."""
 
 import math
+import os
 import platform
 from argparse import Namespace
 from collections.abc import Iterable
@@ -46,7 +47,7 @@ def make_accelerator(settings: dict) -> Accelerator:
     # last. Otherwise a resumed run's first step would add up in another order.
     ddp = DistributedDataParallelKwargs(find_unused_parameters=True)
     # told of no GPU, accelerate takes each of several processes on the CPU for the only one
-    cpu = not torch.accelerator.is_available()
+    cpu = not torch.accelerator.is_available() or os.environ.get("ACCELERATE_USE_CPU") == "true"
     if cpu:
         keep_freed_memory()
     return Accelerator(mixed_precision=mixed, cpu=cpu, kwargs_handlers=[ddp])

@@ -1,4 +1,7 @@
-"""Which rows make the global batch of a step."""
+"""Choose the rows of each step's global batch, as a function of (seed, step) alone.
+
+A resumed run and a run on any number of processes therefore see the same rows.
+"""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -9,7 +12,7 @@ from unlearning.training.plan import Shuffle, StepPlan, generator
 
 
 class Source(Protocol):
-    """The global batch of each step, whatever the number of processes."""
+    """Gives the global batch of each step, for all processes together."""
 
     def step(self, step: int) -> list[Pair]:
         """The pairs of the step's global batch."""
@@ -32,16 +35,17 @@ class LearnSource:
 
     def step(self, step: int) -> list[Pair]:
         """batch_size rows and `replayed` rows drawn from the replay table."""
-        pairs = [{"train": self.rows[self.shuffle(*p)]} for p in self.plan.positions(step)]
+        pairs: list[Pair] = []
+        for epoch, position in self.plan.positions(step):
+            pairs.append({"train": self.rows[self.shuffle(epoch, position)]})
         if self.replayed:
-            drawn = generator(self.seed, "replay", step).integers(
-                len(self.replay), size=self.replayed
-            )
-            pairs += [{"train": self.replay[i]} for i in drawn]
+            stream = generator(self.seed, "replay", step)
+            for index in stream.integers(len(self.replay), size=self.replayed):
+                pairs.append({"train": self.replay[index]})
         return pairs
 
     def all_rows(self) -> list[Example]:
-        """Those to be learnt and those to be replayed."""
+        """The rows to be learnt and the rows that may be replayed."""
         return [*self.rows, *self.replay]
 
 
@@ -49,17 +53,15 @@ Draw = dict[str, tuple[int, ...]]  # role -> (forget row,), (retain row,) or (fo
 
 
 class UnlearnSource:
-    """Each row of the anchor with the row of the other table and the other answers drawn for it.
+    """Pairs of rows for unlearning: a row of one table, the anchor, with a random row of the other.
 
-    anchor: whose rows the plan's epochs visit, `forget` or `retain` (open-unlearning's
-    ForgetRetainDataset). pairing `fresh`: a new draw at each visit (locuslab/tofu). `fixed`: the
-    draw depends on the anchor's row alone, so a row meets the same partner in every epoch and at
-    most N_forget retain rows are ever used (the released NPO and SimNPO code reseeds with the row
-    index).
-
-    make: role -> the row of a draw. counts: how many rows of the table that is drawn from, idk
-    answers and alternative answers there are; all three are drawn whatever the roles, so that every
-    method meets the same rows.
+    anchor: the table whose rows the plan's epochs visit, `forget` or `retain` (as anchor of
+        open-unlearning's ForgetRetainDataset).
+    pairing: `fresh` draws a partner at each visit (locuslab/tofu). `fixed` draws by the anchor's
+        row alone, so a row has the same partner in every epoch, and at most N_forget retain rows
+        are ever used (the released NPO and SimNPO code seeds with the row index).
+    counts: numbers of rows of the partner's table, of `idk` answers and of `alternative` answers.
+    make: role -> function from a draw of that role to its row.
     """
 
     def __init__(
@@ -72,32 +74,39 @@ class UnlearnSource:
         anchor: str = "forget",
     ):
         self.plan, self.seed, self.pairing, self.anchor = plan, seed, pairing, anchor
-        self.drawn_table = "retain" if anchor == "forget" else "forget"
+        self.partner_table = "retain" if anchor == "forget" else "forget"
         self.counts, self.make = counts, make
         self.shuffle = Shuffle(seed, plan.rows)
 
     def draws(self, step: int) -> list[Draw]:
-        """What is drawn for each pair of the step."""
+        """The draw of each pair of the step."""
         draws = []
         for epoch, position in self.plan.positions(step):
             row = self.shuffle(epoch, position)
             key = (row,) if self.pairing == "fixed" else (self.seed, epoch, row)
             stream = generator("pairing", *key)
-            partner, idk, alternative = (
-                int(stream.integers(max(1, self.counts.get(role, 0))))
-                for role in (self.drawn_table, "idk", "alternative")
+            # always all three, whatever the method's roles, so that all methods get the same rows
+            drawn: dict[str, int] = {}
+            for role in (self.partner_table, "idk", "alternative"):
+                drawn[role] = int(stream.integers(max(1, self.counts.get(role, 0))))
+            partner = drawn[self.partner_table]
+            forget = row if self.anchor == "forget" else partner
+            draws.append(
+                {
+                    self.anchor: (row,),
+                    self.partner_table: (partner,),
+                    "idk": (forget, drawn["idk"]),
+                    "alternative": (forget, drawn["alternative"]),
+                }
             )
-            draw: Draw = {self.anchor: (row,), self.drawn_table: (partner,)}
-            forget = draw["forget"][0]
-            draws.append(draw | {"idk": (forget, idk), "alternative": (forget, alternative)})
         return draws
 
     def step(self, step: int) -> list[Pair]:
         """The step's pairs, with the roles that can be made."""
-        return [
-            {role: make(*draw[role]) for role, make in self.make.items()}
-            for draw in self.draws(step)
-        ]
+        pairs = []
+        for draw in self.draws(step):
+            pairs.append({role: make(*draw[role]) for role, make in self.make.items()})
+        return pairs
 
     def all_rows(self) -> list[Example]:
         """The rows of every role that the run draws."""

@@ -1,9 +1,9 @@
-"""Resumable training state: what a killed run goes on from.
+"""Save the state of a training run, so that a killed run resumes.
 
-It lies outside the outputs of the stage, which Snakemake deletes with a failed job, and goes when
-these are complete. The rows of a step follow from (seed, step), and no model here draws random
-numbers while it trains (dropout is 0), so weights, optimizer, history and the objective's weights
-are all there is: a resumed run equals an undisturbed one bit for bit on the CPU.
+The state lies outside the stage's outputs, which Snakemake deletes when a job fails, and is removed
+once these are complete. The rows of a step follow from (seed, step), and no model here draws random
+numbers while it trains (dropout is 0). So weights, optimizer, history and the objective's weights
+are the whole state: a resumed run equals an uninterrupted one, on the CPU bit for bit.
 """
 
 import hashlib
@@ -34,9 +34,9 @@ from unlearning.methods.objective import Objective
 from unlearning.training.history import History
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # the end of a SLURM job, and its early warning
-KEPT = 2
-# frozen weights are those of the input: LoRA's base, all that RMU leaves
-WHOLE = StateDictOptions(
+STATES = 2  # of a run on disk: if the newest is damaged, the one before serves
+# Frozen weights (LoRA's base, those that RMU does not train) are read from the stage's input again.
+FULL_TRAINED_STATE = StateDictOptions(
     full_state_dict=True, cpu_offload=True, strict=False, ignore_frozen_params=True
 )
 
@@ -50,48 +50,53 @@ class TrainingState:
     and manifest.json, which holds the checksums and the run's identity.
 
     minutes: time between two states. identity: JSON-ready, all that determines the run; a state
-    of another identity is passed over. From here to `remove`, SIGTERM and SIGUSR1 stop the run at
-    its next step only.
+    with another identity is not used. Until `remove` is called, SIGTERM and SIGUSR1 do not end the
+    process: the run stops after its current step, with a state.
     """
 
     def __init__(self, folder: Path, minutes: float, identity: dict, accelerator: Accelerator):
         self.folder, self.seconds, self.accelerator = Path(folder), 60 * minutes, accelerator
         text = json.dumps(identity, sort_keys=True, default=str)
         self.identity = hashlib.sha256(text.encode()).hexdigest()
-        self.states: list[Path] = []  # states of this very run, oldest first
-        self.received = 0  # the number of the signal that stops the run
-        self.written = time.monotonic()
-        self.before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        self.states: list[Path] = []  # states with this identity, oldest first
+        self.stop_signal = 0  # number of the last signal received
+        self.write_time = time.monotonic()
+        self.old_handlers = {number: signal.signal(number, self._receive) for number in SIGNALS}
 
     def begin(self, scorer, optimizer, objective: Objective, history: History) -> int:
-        """Take over the newest whole state, if there is one; returns the steps it has done."""
+        """Load the newest undamaged state, if there is one; returns the steps it has done.
+
+        Changes all four arguments in place, on every process.
+        """
         self.run = scorer, optimizer, objective, history
+        # only the main process reads the folder, so that all resume from the same state
         self.states = self._usable() if self.accelerator.is_main_process else []
         (newest,) = broadcast_object_list([self.states[-1] if self.states else None])
         if newest is None:
             return 0
         progress = read_json(newest / "progress.json")
         main, several = self.accelerator.is_main_process, self.accelerator.num_processes > 1
-        options = replace(WHOLE, broadcast_from_rank0=several)
+        # with several processes torch sends the main one's tensors, or shares of them, to the rest
+        options = replace(FULL_TRAINED_STATE, broadcast_from_rank0=several)
         weights = load_file(newest / "weights.safetensors") if main else {}
         set_model_state_dict(scorer, weights, options=options)
-        saved = newest / "optimizer.safetensors"
+        optimizer_file = newest / "optimizer.safetensors"
         if isinstance(optimizer.optimizer, torch.optim.AdamW):
-            _set_tensors(scorer, optimizer, load_file(saved) if main else {}, options)
+            tensors = load_file(optimizer_file) if main else {}
+            _set_tensors(scorer, optimizer, tensors, options)
         else:
-            _set_in_place(scorer, optimizer, load_file(saved), progress["step"])
+            _copy_tensors(scorer, optimizer, load_file(optimizer_file), progress["step"])
         objective.weights[:] = progress["weights"]
         vars(history).update(progress["history"])
         self.accelerator.print(f"resumed after step {progress['step']} from {newest}")
         return progress["step"]
 
     def after_step(self, done: int, steps: int) -> None:
-        """Write a state where one is due or the run is asked to stop; then raises Stopped."""
-        due = time.monotonic() - self.written >= self.seconds
-        mine = torch.tensor([[self.received, due]], device=self.accelerator.device)
-        stop_signal, due = (
-            self.accelerator.gather(mine).amax(0).tolist()
-        )  # the processes stop together
+        """Write a state if it is time or a signal has come; raises Stopped after a signal."""
+        due = time.monotonic() - self.write_time >= self.seconds
+        # One process may have got the signal, but all must stop at the same step.
+        flags = torch.tensor([[self.stop_signal, due]], device=self.accelerator.device)
+        stop_signal, due = self.accelerator.gather(flags).amax(0).tolist()
         if not (stop_signal or due):
             return
         problem = self._write(done)
@@ -103,19 +108,21 @@ class TrainingState:
             self.accelerator.print(f"training goes on without a new state: {problem}")
 
     def remove(self) -> None:
-        """The outputs are complete: the states go, and signals act as before."""
+        """Remove the states, because the outputs are complete, and restore the signal handlers."""
         if self.accelerator.is_main_process:
             shutil.rmtree(self.folder, ignore_errors=True)
-        for number, handler in self.before.items():
+        for number, handler in self.old_handlers.items():
             signal.signal(number, handler)
 
-    def _note(self, number: int, _frame) -> None:
-        self.received = number
+    def _receive(self, number: int, _frame) -> None:
+        """Handle a signal: remember it until the current step is done."""
+        self.stop_signal = number
 
     def _write(self, done: int) -> str | None:
-        """Write the state, by the main process; returns why it could not be written."""
+        """Write the state after `done` steps; returns why it could not be written, or None."""
         scorer, optimizer, objective, history = self.run
-        weights = _unshared(get_model_state_dict(scorer, options=WHOLE))
+        # shares are gathered by all processes, and written by the main one
+        weights = _without_tied(get_model_state_dict(scorer, options=FULL_TRAINED_STATE))
         tensors = _tensors(scorer, optimizer)
         problem = None
         if self.accelerator.is_main_process:
@@ -129,22 +136,23 @@ class TrainingState:
                     files = {file.name: sha256(file) for file in folder.iterdir()}
                     manifest = {"identity": self.identity, "files": files}
                     write_json(folder / "manifest.json", manifest)
-                self._keep(path)
+                self._remove_older(path)
             except UserError as error:
                 problem = str(error)
-        self.written = time.monotonic()
+        self.write_time = time.monotonic()
         self.accelerator.wait_for_everyone()
         return problem
 
-    def _keep(self, newest: Path) -> None:
-        """Only the last states of this run stay."""
-        self.states = [*(path for path in self.states if path != newest), newest][-KEPT:]
+    def _remove_older(self, newest: Path) -> None:
+        """Remove all but the last states, and those of other runs in this folder."""
+        earlier = [path for path in self.states if path != newest]
+        self.states = [*earlier, newest][-STATES:]
         for path in self.folder.iterdir():
             if path not in self.states:
                 shutil.rmtree(path, ignore_errors=True)
 
     def _usable(self) -> list[Path]:
-        """Whole states of this very run, oldest first; the log says what the others are."""
+        """Undamaged states of this run, oldest first; the log says why others are not used."""
         folders = sorted(self.folder.glob("step=*"), key=lambda path: int(path.name[5:]))
         usable = []
         for path in folders:
@@ -156,6 +164,7 @@ class TrainingState:
         return usable
 
     def _problem(self, path: Path) -> str | None:
+        """Why a state cannot be used, or None: of another run, or damaged."""
         try:
             manifest = read_json(path / "manifest.json")
             if manifest["identity"] != self.identity:
@@ -168,34 +177,45 @@ class TrainingState:
         return None
 
 
-def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Each tensor under one name only: safetensors stores no tied weights."""
-    names = {(t.data_ptr(), t.shape): name for name, t in reversed(tensors.items())}
+def _without_tied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Each tensor under its first name only, because safetensors refuses tied weights."""
+    names: dict[tuple, str] = {}  # place and shape of the data -> name
+    for name, tensor in tensors.items():
+        names.setdefault((tensor.data_ptr(), tensor.shape), name)
     return {name: tensors[name].contiguous() for name in sorted(names.values())}
 
 
 def _tensors(scorer, optimizer) -> dict[str, Tensor]:
-    """The optimizer's tensors as parameter/quantity -> tensor. What its groups hold besides, the
-    recipe and the step plan say again."""
-    full_state = get_optimizer_state_dict(scorer, optimizer.optimizer, options=WHOLE)
-    tensors = full_state.get("state", {})  # the main process alone is given it
-    return {key: tensor.detach().cpu().contiguous() for key, tensor in _plain(tensors)}
+    """The optimizer's tensors, as parameter/quantity -> tensor; empty except on the main process.
+
+    Its groups' settings are not saved: they follow from the recipe and the step plan.
+    """
+    full_state = get_optimizer_state_dict(scorer, optimizer.optimizer, options=FULL_TRAINED_STATE)
+    tensors = full_state.get("state", {})
+    return {key: tensor.detach().cpu().contiguous() for key, tensor in _plain_tensors(tensors)}
 
 
-def _plain(value, name: str = "") -> Iterator[tuple[str, Tensor]]:
-    """The plain tensors in nested mappings, each with its path: a tensor that wraps others, as
-    8-bit states do, is the tensors that it is made of."""
+def _plain_tensors(value, name: str = "") -> Iterator[tuple[str, Tensor]]:
+    """The plain tensors in nested mappings, each with its path as its name.
+
+    A tensor that wraps others, as 8-bit states do, is taken apart: safetensors stores only plain
+    ones.
+    """
     if isinstance(value, Tensor) and hasattr(value, "__tensor_flatten__"):
         value = {part: getattr(value, part) for part in value.__tensor_flatten__()[0]}
     if isinstance(value, Mapping):
         for key in value:
-            yield from _plain(value[key], f"{name}/{key}" if name else key)
+            yield from _plain_tensors(value[key], f"{name}/{key}" if name else key)
     elif isinstance(value, Tensor):
         yield name, value
 
 
 def _set_tensors(scorer, optimizer, tensors: dict[str, Tensor], options: StateDictOptions) -> None:
-    """What _tensors() gave, from the main process to all."""
+    """Set the optimizer's states to those that _tensors() returned on the main process.
+
+    tensors: empty on the other processes, which get theirs from the main one.
+    """
+    # settings of the groups, which were not saved
     fresh = get_optimizer_state_dict(scorer, optimizer.optimizer)
     state: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
@@ -205,11 +225,14 @@ def _set_tensors(scorer, optimizer, tensors: dict[str, Tensor], options: StateDi
     set_optimizer_state_dict(scorer, optimizer.optimizer, state_dict, options=options)
 
 
-def _set_in_place(scorer, optimizer, tensors: dict[str, Tensor], done: int) -> None:
-    """The same for states that must stay where and what they are (8-bit, paged), after `done`
-    steps; each process has read them."""
+def _copy_tensors(scorer, optimizer, tensors: dict[str, Tensor], done: int) -> None:
+    """Copy tensors into the optimizer's own states, for 8-bit and paged optimizers.
+
+    Such states must remain the same objects, in the same memory. Every process has read `tensors`.
+    done: steps before the state was written.
+    """
     fresh = get_optimizer_state_dict(scorer, optimizer.optimizer)
-    for key, tensor in _plain(fresh["state"]):
+    for key, tensor in _plain_tensors(fresh["state"]):
         tensor.copy_(tensors[key])
     for quantities in optimizer.optimizer.state.values():
         if isinstance(quantities["step"], int):  # bitsandbytes counts in plain numbers

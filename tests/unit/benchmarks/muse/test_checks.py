@@ -25,7 +25,7 @@ NEWS = EXPERIMENTS / "muse-news-llama2-7b.yaml"
         (MINI, {"methods": {"AltPO+RT": {}}}, ["methods.AltPO+RT", "text without questions"]),
         (MINI, {"evaluation": {"fluency": True}}, ["evaluation.fluency", "as released"]),
         (MINI, {"evaluation": {"holdout": "x.json"}}, ["evaluation.holdout", "as released"]),
-        (MINI, {"evaluation": {"membership": ["reference"]}}, ["reference", "remove it"]),
+        (MINI, {"evaluation": {"membership": ["references"]}}, ["membership", "'references'"]),
         (MINI, {"evaluation": {"min_k": 0}}, ["evaluation.min_k", "greater than 0"]),
         (MINI, {"evaluation": {"gradnorm": 3}}, ["evaluation.gradnorm", "1, 2, inf"]),
         (MINI, {"methods": {"GA": {"schedule": "cos"}}}, ["GA.schedule", "linear", "'cos'"]),

@@ -14,8 +14,9 @@ from report_world import (
     write_runs,
     written_files,
 )
-from unlearning.benchmarks.muse.formulas import privleak
+from unlearning.benchmarks.muse.formulas import privleak, summarise
 from unlearning.benchmarks.muse.metrics import METRICS
+from unlearning.benchmarks.muse.results import MuseComparison
 from unlearning.benchmarks.muse.sections.folds import NOTE
 from unlearning.benchmarks.muse.sections.selected import first_to_forget
 from unlearning.config.experiment import load_experiment
@@ -23,6 +24,7 @@ from unlearning.errors import UserError
 from unlearning.reporting.frame import COURSE, tidy
 from unlearning.reporting.published.numbers import PublishedNumbers, compared, load_published
 from unlearning.reporting.report import Report
+from unlearning.reporting.results import Evaluation
 from unlearning.reporting.section import sections
 
 PUBLISHED = ROOT / "config" / "published" / "muse.yaml"
@@ -195,6 +197,14 @@ def test_a_miniature_has_no_published_numbers(experiment, tmp_path):
         load_published(broken, experiment)
 
 
+# seed of a retrained model, 0 for every other model -> losses of PrivLeak's texts
+LOSSES = {
+    0: ([1.0, 2.0, 3.0, 4.0], 3.0),
+    1: ([2.0, 2.0, 2.0, 2.0], 2.5),
+    2: ([1.0, 1.0, 1.0, 1.0], 1.0),
+}
+
+
 def rows_of(run: str, progress: float) -> dict[str, dict]:
     """What an evaluator writes; retrained models differ by their seed."""
     seed = int(run.rpartition("seed=")[2] or 0)
@@ -207,13 +217,16 @@ def rows_of(run: str, progress: float) -> dict[str, dict]:
     }
     memory = {"extraction_strength": [0.1, 0.2], "exact_memorization": [0.3, 0.4]}
     forget = [remembered + n / 10 for n in range(4)]
-    texts = {"question": [*"ghij"], "answer_loss": [1.0] * 4}
+    # losses of a text to forget, and of each one held out
+    forget_losses, holdout_loss = LOSSES[seed] if run.startswith("retrain") else LOSSES[0]
+    texts = {"question": [*"ghij"], "answer_loss": forget_losses}
+    others = {"question": [*"klmn"], "answer_loss": [holdout_loss] * 4}
     return {
         "verbmem": {**columns, **memory},
         "knowmem_forget": columns,
         "knowmem_retain": columns,
         "privleak_forget": {**texts, "min_k": forget, "mia_loss": forget},
-        "privleak_holdout": {**texts, "min_k": [0.25 + n / 10 for n in range(4)]}
+        "privleak_holdout": {**others, "min_k": [0.25 + n / 10 for n in range(4)]}
         | {"mia_loss": [0.25 + n / 10 for n in range(4)]},
     }
 
@@ -223,6 +236,7 @@ def report_folder(tmp_path_factory):
     """The report of a micro experiment whose runs were written by hand."""
     folder = tmp_path_factory.mktemp("muse")
     config = micro_config("muse") | {"results": str(folder / "results")}
+    config["evaluation"] = {"membership": ["loss", "reference"]}
     experiment = load_experiment(config, ROOT)
     write_runs(experiment, rows_of)
     with quick():
@@ -244,6 +258,38 @@ def test_privleak_is_the_mean_over_retrained_models(report_folder):
     # the second retrained model is judged by the first, which has no judge
     (floor,) = leaks["Retrained"]
     assert floor == pytest.approx(privleak(second, first))
+
+
+def test_the_reference_attack_is_the_mean_over_retrained_models(report_folder):
+    """Losses less the first retrained model's are -1, 0, 1, 2 of texts to forget and 0.5 of others,
+    which is higher than two: 2 / 4. Less the second's, 0, 1, 2, 3 and 2: (2 + 1 / 2) / 4."""
+    frame = pandas.read_parquet(report_folder / "results.parquet")
+    attacks = frame[(frame["metric"] == "mia_reference_auc") & (frame["phase"] == "final")]
+    values = attacks.groupby(["split", "label"])["value"].unique().map(list).to_dict()
+    assert values == {
+        ("forget", "Target"): [0.5625],
+        # of the second one alone: -1 of texts to forget, -1.5 of others
+        ("forget", "Retrained"): [0.0],
+        ("forget", "NPO+RT"): [0.5625],
+        ("scal2", "NPO+RT"): [0.5625],
+        ("sust2", "NPO+RT"): [0.5625],
+    }
+    each = frame[(frame["metric"] == "mia_reference_auc") & (frame["phase"] == "against")]
+    beside = each[each["split"] == "forget"].groupby("reference")["value"].unique().map(list)
+    assert beside.to_dict() == {"retrain/seed=1": [0.5], "retrain/seed=2": [0.625]}
+    page = (report_folder / "index.html").read_text("utf-8")
+    assert 'data-key="mia_reference_auc"' in page and "less a retrained model" in page
+
+
+def test_other_texts_are_not_compared(experiment, monkeypatch):
+    rows = {run: rows_of(run, 0) for run in ("finetune/seed=42", "retrain/seed=1")}
+    models = {run: Evaluation(run, sets, summarise(sets)) for run, sets in rows.items()}
+    monkeypatch.setitem(experiment.config["evaluation"], "membership", ["reference"])
+    target, retrained = models.values()
+    retrained.rows["privleak_holdout"]["question"] = [*"opqr"]
+    comparison = MuseComparison(experiment, "forget", target, {retrained.run: retrained}, {})
+    with pytest.raises(UserError, match="privleak_holdout sets differ"):
+        comparison.model(target)
 
 
 def test_later_requests_have_no_references_of_their_own(report_folder):

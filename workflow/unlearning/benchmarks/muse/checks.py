@@ -93,11 +93,6 @@ def _not_on_text(config: dict) -> Iterator[str]:
                 f"evaluation.{key}: MUSE is evaluated as released; remove it, found "
                 f"{evaluation[key]!r}"
             )
-    if "reference" in evaluation["membership"]:
-        yield (
-            "evaluation.membership: reference compares with the losses of retrained models, which "
-            "a MUSE report does not do; remove it and leave the other attacks"
-        )
     yield from no_prompt(config, "MUSE has its own prompts")
 
 

@@ -22,6 +22,8 @@ def note(results: Results) -> str:
         "forget set still shows, above 0 its absence does. Further retrained models are compared "
         "with the first."
     )
+    if "reference" in results.experiment.config["evaluation"]["membership"]:
+        text += " The membership attack reference takes a text's loss less a retrained model's."
     if not (data.get("corpus") or data.get("data_dir")):
         text += " Published numbers are of other models and data than this miniature's."
     return text

@@ -1,9 +1,12 @@
-"""What a report on MUSE reads: PrivLeak against every retrained model."""
+"""What a report on MUSE reads: PrivLeak and the reference attack against every retrained model."""
 
-from unlearning.benchmarks.muse.formulas import PUBLISHED_AUC, privleak
+from unlearning.benchmarks.muse.formulas import PRIVLEAK, PUBLISHED_AUC, privleak
 from unlearning.benchmarks.muse.metrics import METRICS
+from unlearning.evaluation.membership import reference_attack
 from unlearning.reporting.results import Compared, Comparison, Evaluation, Reader, Results
 from unlearning.reporting.setup import models, recipe
+
+REFERENCE = "mia_reference_auc"
 
 
 def read(experiment) -> Results:
@@ -17,34 +20,53 @@ def read(experiment) -> Results:
 
 
 class MuseComparison(Comparison):
-    """PrivLeak: mean over the retrained models. Further retrained models are compared with the
-    first one, which is compared with the published one alone."""
+    """PrivLeak, and the attack `reference` where the config names it: means over the retrained
+    models. Further retrained models are compared with the first one, which is compared with the
+    published one alone."""
 
     def model(self, model: Evaluation) -> Compared:
-        """PrivLeak of the target or of an unlearned model."""
-        return self._leak(model.metrics, list(self.baselines))
+        """What the target or an unlearned model gives away; UserError for other texts."""
+        return self._against(model, list(self.baselines))
 
     def retrained(self, model: Evaluation) -> Compared:
-        """PrivLeak of a retrained model."""
+        """What a retrained model gives away."""
         main_run = next(iter(self.baselines))
-        return self._leak(model.metrics, [] if model.run == main_run else [main_run])
+        return self._against(model, [] if model.run == main_run else [main_run])
 
     def point(self, point: dict, name: str) -> Compared:
-        """A point holds all metrics that need no second model."""
+        """A point holds all metrics that need no second model, but no losses of texts."""
         return point["metrics"] | self._leak(point["metrics"], list(self.baselines))
 
+    def _against(self, model: Evaluation, runs: list[str]) -> Compared:
+        compared = self._leak(model.metrics, runs)
+        if "reference" in self.experiment.config["evaluation"]["membership"]:
+            attacks = {}
+            for run in runs:
+                retrained = self.baselines[run].rows
+                attacks[run] = reference_attack(model.rows, retrained, PRIVLEAK)[REFERENCE]
+            compared |= _mean_and_each(REFERENCE, attacks)
+        return compared
+
     def _leak(self, metrics: dict[str, float], runs: list[str]) -> Compared:
-        auc, compared = metrics["min_k_auc"], Compared()
+        auc = metrics["min_k_auc"]
         leaks = {run: privleak(auc, self.baselines[run].metrics["min_k_auc"]) for run in runs}
-        if leaks:
-            compared["privleak"] = sum(leaks.values()) / len(leaks)
-        if len(leaks) > 1:
-            for run, leak in leaks.items():
-                compared["privleak", run] = leak
+        compared = _mean_and_each("privleak", leaks)
         published = PUBLISHED_AUC.get(self.experiment.config["data"].get("corpus"))
         if published is not None:
             compared["privleak_published"] = privleak(auc, published)
         return compared
+
+
+def _mean_and_each(metric: str, values: dict[str, float]) -> Compared:
+    """A metric's mean over retrained models, and its value beside each of several. values: run ->
+    value beside it."""
+    compared = Compared()
+    if values:
+        compared[metric] = sum(values.values()) / len(values)
+    if len(values) > 1:
+        for run, value in values.items():
+            compared[metric, run] = value
+    return compared
 
 
 def lead(experiment) -> str:

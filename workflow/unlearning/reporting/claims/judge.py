@@ -1,5 +1,8 @@
-"""Verdicts on claims: a Student t interval over draws against what the claim says; over seeds where
-everything before unlearning was drawn once."""
+"""Judge claims: compare the Student t interval of a difference with the claimed direction.
+
+The interval is over draws, or over seeds if everything before unlearning was drawn once.
+EXPLANATION has the rules.
+"""
 
 import math
 from dataclasses import asdict, dataclass, replace
@@ -15,7 +18,7 @@ from unlearning.reporting.results import Results
 
 SUPPORTED, REFUTED, MIXED = "supported", "not supported", "mixed"
 INCONCLUSIVE, NOT_RUN = "inconclusive", "not run"
-SMALLEST = 5e-324  # log10 of an underflown p-value stays finite
+SMALLEST = 5e-324  # the least positive float, in place of a p-value of 0, whose log is infinite
 VERDICTS = (SUPPORTED, REFUTED, MIXED, INCONCLUSIVE, NOT_RUN)
 
 EXPLANATION = (
@@ -40,11 +43,13 @@ EXPLANATION = (
 class Part:
     """A claim judged on one split, variant and attack.
 
-    numbers: of and than (means, geometric ones on scale log10; than includes factor and margin);
-    difference, low, high (on the claim's scale), p (two-sided), of several draws bootstrap_low and
-    bootstrap_high. seeds: values of all draws, 0 where neither side has any. draws: those with a
-    value; with several they are what the interval is over. holm: p after Holm's correction, and
-    corrected: the verdict by it; of what has a p.
+    split, variant, against, attack: what is compared; `against` is the variant of the other side.
+    numbers: `of` and `than` (means of the two sides, geometric on scale log10; `than` includes the
+        claim's factor and margin), `difference`, `low`, `high` (on the claim's scale), `p`
+        (two-sided); with several draws `bootstrap_low` and `bootstrap_high`.
+    seeds: number of compared values in all draws, 0 if neither side has seeds.
+    draws: number of draws with values; if there are several, the interval is over draws.
+    holm: p after Holm's correction; None without a p. corrected: the verdict by it.
     """
 
     split: str
@@ -61,7 +66,7 @@ class Part:
 
     @property
     def n(self) -> int:
-        """Number of draws if there are several, else of seeds."""
+        """Number of values that the interval is over: draws if there are several, else seeds."""
         return self.draws if self.draws > 1 else self.seeds
 
 
@@ -74,16 +79,16 @@ class Judged:
 
     @property
     def verdict(self) -> str:
-        """Of the claim."""
+        """The verdict on the claim."""
         return combined([part.verdict for part in self.parts])
 
     @property
     def corrected(self) -> str:
-        """Of the claim after Holm's correction."""
+        """The verdict on the claim after Holm's correction."""
         return combined([part.corrected or part.verdict for part in self.parts])
 
     def record(self) -> dict:
-        """As claims.json holds it."""
+        """The entry in claims.json."""
         keys = ["id", "statement", "source", "metric", *(["study"] if self.claim.study else [])]
         claim = {key: getattr(self.claim, key) for key in keys}
         verdicts = {"verdict": self.verdict, "after_holm": self.corrected}
@@ -104,7 +109,7 @@ def combined(verdicts: list[str]) -> str:
 
 
 def judge(claims: list[Claim], results: Results) -> list[Judged]:
-    """Every claim about what this experiment studies, in the file's order."""
+    """Every claim about this kind of experiment, judged, in the file's order."""
     judged = []
     for claim in claims:
         if claim.study in results.judged_splits:
@@ -113,7 +118,7 @@ def judge(claims: list[Claim], results: Results) -> list[Judged]:
 
 
 def _parts(claim: Claim, results: Results) -> list[Part]:
-    """The verdicts on each split; one `not run` for a claim about splits that were not run."""
+    """The parts of a claim in all of its splits; a part `not run` if no split was run."""
     parts = []
     for split in results.judged_splits[claim.study]:
         if split in claim.splits or not claim.splits:
@@ -127,14 +132,17 @@ def metric_title(claim: Claim) -> str:
 
 
 def _in_split(claim: Claim, split: str, results: Results) -> list[Part]:
-    """The parts in one split; `not run` if there is nothing to judge."""
+    """The parts of a claim in one split; a part `not run` if there is nothing to judge."""
     sides = series(claim.of, claim.metric, results, split)
+    # pairs of what is compared: with another metric of the same models, with a number, or with
+    # other models
     if claim.than_metric is not None:
         bounds = {}
         for bound in series(claim.of, claim.than_metric, results, split):
             bounds[bound.label, bound.attack] = replace(bound, label="")
         pairs = [(s, bounds[s.label, s.attack]) for s in sides if (s.label, s.attack) in bounds]
     elif claim.value is not None:
+        # the same number in each draw, which every seed is compared with
         constants: dict[int, dict[int | None, float]] = {}
         for side in sides:
             for draw in side.values:
@@ -153,7 +161,7 @@ def _in_split(claim: Claim, split: str, results: Results) -> list[Part]:
 
 
 def not_run(claim: Claim, split: str) -> Part:
-    """The verdict on models that were not run; it names the experiments that have them."""
+    """A part without a verdict, because its models were not run; names experiments with them."""
     models = claim.of.label + (f" and {claim.than.label}" if claim.than else "")
     reason = f"no results of {models} for this metric in this experiment"
     methods = [side.method for side in (claim.of, claim.than) if side and not side.constant]
@@ -165,12 +173,13 @@ def not_run(claim: Claim, split: str) -> Part:
 
 
 def advice(claim: Claim) -> str:
-    """The shipped experiments that a claim is judged in: of its kind, with its splits."""
+    """Which shipped experiments have what a claim needs: its kind, models and splits."""
     fitting = experiments_with(claim)
     return f"{' or '.join(fitting)} is made for it" if fitting else "no shipped experiment has it"
 
 
 def _part(claim: Claim, split: str, side: Series, bound: Series, unit: str) -> Part:
+    """The verdict on one comparison. unit: what the interval is over, draw or seed."""
     pairs = _pairs(side, bound, claim)
     constant = side.constant and bound.constant
     seeds = 0 if constant else sum(map(len, pairs))
@@ -178,6 +187,7 @@ def _part(claim: Claim, split: str, side: Series, bound: Series, unit: str) -> P
         numbers = _over_draws(claim.scale, pairs)
         least, n = 2, len(pairs)
     else:
+        # there is a single draw
         numbers = _over_seeds(claim.scale, pairs[0] if pairs else [], constant)
         least, n = 0 if constant else claim.seeds_at_least, seeds
     verdict, reason = INCONCLUSIVE, f"{n} of at least {least} {unit}s"
@@ -188,7 +198,10 @@ def _part(claim: Claim, split: str, side: Series, bound: Series, unit: str) -> P
 
 
 def _pairs(side: Series, bound: Series, claim: Claim) -> list[list[tuple[float, float]]]:
-    """(value, value to compare with) of each seed of each draw; constants meet every seed."""
+    """Draw by draw, (value, value to compare with) of each seed that both sides have.
+
+    A constant is paired with every seed of the other side.
+    """
     pairs = []
     for draw in side.values:
         values, bounds = side.values[draw], bound.values.get(draw, {})
@@ -203,23 +216,25 @@ def _pairs(side: Series, bound: Series, claim: Claim) -> list[list[tuple[float, 
 
 
 def _scaled(scale: str, value: float) -> float:
+    """A value on a claim's scale: absolute, log10 or linear."""
     if scale == "absolute":
         return abs(value)
     return math.log10(max(value, SMALLEST)) if scale == "log10" else value
 
 
 def _unscaled(scale: str, value: float) -> float:
+    """A mean on a claim's scale as a value of the metric; an absolute one stays."""
     return 10**value if scale == "log10" else value
 
 
 def _scaled_pairs(scale: str, pairs: list[tuple[float, float]]) -> numpy.ndarray:
-    """(pairs, 2): both sides on a scale."""
+    """(pairs, 2) values of both sides on a scale."""
     return numpy.array([(_scaled(scale, of), _scaled(scale, than)) for of, than in pairs])
 
 
 def _over_seeds(scale: str, pairs: list[tuple[float, float]], constant: bool) -> dict[str, float]:
-    """Means, difference and interval over the seeds of one draw; the difference alone if neither
-    side has seeds."""
+    """Means, difference and interval over the seeds of one draw. Without seeds on either side the
+    interval is the difference itself."""
     if not pairs:
         return {}
     values = _scaled_pairs(scale, pairs)
@@ -230,13 +245,15 @@ def _over_seeds(scale: str, pairs: list[tuple[float, float]], constant: bool) ->
 
 
 def _over_draws(scale: str, pairs: list[list[tuple[float, float]]]) -> dict[str, float]:
-    """Means, difference and interval over the means of draws; a bootstrap of draws and seeds."""
+    """Means, difference and interval over the means of draws, and the bootstrap interval of draws
+    and seeds."""
     if not pairs:
         return {}
     draws = [_scaled_pairs(scale, draw) for draw in pairs]
     numbers = _moments(scale, numpy.array([draw.mean(axis=0) for draw in draws]))
     if len(draws) == 1:
         return numbers
+    # bootstrap() wants (draws, retrained models, seeds); values here are means over the models
     differences = numpy.full((len(draws), 1, max(map(len, draws))), numpy.nan)
     for row, draw in zip(differences, draws, strict=True):
         row[0, : len(draw)] = draw[:, 0] - draw[:, 1]
@@ -245,7 +262,10 @@ def _over_draws(scale: str, pairs: list[list[tuple[float, float]]]) -> dict[str,
 
 
 def _moments(scale: str, values: numpy.ndarray) -> dict[str, float]:
-    """values: (units, 2), both sides on the scale. Without an interval for a single unit."""
+    """Means, difference, interval and p over units; a single unit has no interval.
+
+    values: (units, 2), both sides on the claim's scale.
+    """
     differences = values[:, 0] - values[:, 1]
     mean, n = float(differences.mean()), len(differences)
     numbers = {
@@ -255,13 +275,14 @@ def _moments(scale: str, values: numpy.ndarray) -> dict[str, float]:
     }
     if n == 1:
         return numbers
-    half = 0.0  # of equal values, where rounding would leave 1e-17
+    half = 0.0  # equal differences have no spread, but rounding would make it 1e-17
     if len(set(differences.tolist())) > 1:
         half = float(half_width(differences.std(ddof=1), n))
     return numbers | {"low": mean - half, "high": mean + half, "p": p_of_mean(differences)}
 
 
 def _decide(claim: Claim, numbers: dict) -> tuple[str, str]:
+    """The verdict and its reason: where the interval lies, seen from the claimed side."""
     sign = 1 if claim.relation == ">" else -1
     low, high = sorted((sign * numbers["low"], sign * numbers["high"]))
     if low > 0:
@@ -272,19 +293,20 @@ def _decide(claim: Claim, numbers: dict) -> tuple[str, str]:
 
 
 def holm(p_values: list[float]) -> list[float]:
-    """p-values after Holm's step-down correction, in the order given (Holm 1979)."""
+    """p-values after Holm's step-down correction, in the order of the argument (Holm 1979)."""
     corrected = [0.0] * len(p_values)
     highest = 0.0
     ascending = sorted(range(len(p_values)), key=p_values.__getitem__)
     for rank, index in enumerate(ascending):
-        # the smallest of m values counts m times, the next m - 1 times, never less than before
+        # The smallest of m values is multiplied by m, the next by m - 1, and so on. A corrected
+        # value is never below that of a smaller one.
         highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
         corrected[index] = highest
     return corrected
 
 
 def _holm(judged: list[Judged]) -> list[Judged]:
-    """The claims with corrected verdicts; the family is every part with an interval."""
+    """The claims with corrected verdicts. The family of tests is every part with a p-value."""
     p_values = []
     for item in judged:
         p_values += [part.numbers["p"] for part in item.parts if "p" in part.numbers]
@@ -295,6 +317,7 @@ def _holm(judged: list[Judged]) -> list[Judged]:
         for part in item.parts:
             if "p" in part.numbers:
                 p = next(corrected)
+                # the correction can only take a verdict back
                 decided = part.verdict in (SUPPORTED, REFUTED)
                 verdict = INCONCLUSIVE if decided and p >= 1 - LEVEL else part.verdict
                 part = replace(part, holm=p, corrected=verdict)

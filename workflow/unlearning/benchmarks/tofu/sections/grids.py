@@ -1,4 +1,4 @@
-"""Forget quality and utility over the hyper-parameters of a method's grid."""
+"""Section "Grids": forget quality and utility over the hyper-parameters of a method's grid."""
 
 import itertools
 
@@ -34,8 +34,11 @@ _INK = "#1f2933"
 
 
 def content(report) -> Content:
-    """One hyper-parameter: FQ and MU over it. More: heat maps over the first two, a pair for each
-    value of the others."""
+    """Figures and tables of all grids.
+
+    A grid of one hyper-parameter is drawn as lines of FQ and MU over it. One of several is drawn as
+    heat maps over the first two, a pair (FQ and MU) for each combination of the others.
+    """
     models = finals(report.frame)
     panels, lines, rows_of_choices = [], [], []
     for split in report.results.splits:
@@ -48,12 +51,16 @@ def content(report) -> Content:
                 panels += _over_one(report, grid, rows)
             else:
                 panels += _heat_maps(grid, rows)
-            picked = choice(by_cell(frame[frame["label"].isin(names)], [QUALITY, UTILITY]), best)
-            numbers = [picked.naive.get(key) for key in (QUALITY, UTILITY)]
-            numbers += [picked.corrected.get(key) for key in (QUALITY, UTILITY)]
+            # the variant that the rule chooses looks better than it is: it was chosen by these
+            # numbers, so a corrected number stands beside each
+            values = by_cell(frame[frame["label"].isin(names)], [QUALITY, UTILITY])
+            selection = choice(values, best)
+            numbers = [selection.naive.get(key) for key in (QUALITY, UTILITY)]
+            numbers += [selection.corrected.get(key) for key in (QUALITY, UTILITY)]
             line = [split, grid.method, " ".join(grid.axes), len(names), grid.tuned]
-            lines.append([*line, *numbers, picked.left_out])
-            rows_of_choices.append(choice_row(f"{split}, {grid.tuned}", picked, report.results))
+            lines.append([*line, *numbers, selection.left_out])
+            row_label = f"{split}, {grid.tuned}"
+            rows_of_choices.append(choice_row(row_label, selection, report.results))
     header = ["split", "method", "axes", "variants", "chosen", "naive_log10_fq", "naive_utility"]
     header += ["corrected_log10_fq", "corrected_utility", "left_out"]
     table = pandas.DataFrame(lines, columns=header)
@@ -69,7 +76,10 @@ def content(report) -> Content:
 
 
 def _marks(grid: Grid, rows: pandas.DataFrame, by: list[str]) -> list[dict]:
-    """Marks with the values of the grid's axes: axis0, axis1, …"""
+    """Marks of a chart, with the values of the grid's axes as fields axis0, axis1, …
+
+    by: RUN for a mark of each run, empty for means alone.
+    """
     hyper = {variant.label: variant.hyper for variant in grid.variants}
     points = []
     for mark in marks(rows, by, ["log10_fq", "mu"]):
@@ -79,6 +89,7 @@ def _marks(grid: Grid, rows: pandas.DataFrame, by: list[str]) -> list[dict]:
 
 
 def _over_one(report, grid: Grid, rows) -> list[Panel]:
+    """Panels of FQ and MU over the only axis of a grid: a line of means and a dot for each run."""
     name = TITLES.get(grid.axes[0], grid.axes[0])
     colour = report.styles[grid.variants[0].label].colour
     seeds, means = _marks(grid, rows, RUN), _marks(grid, rows, [])
@@ -87,6 +98,7 @@ def _over_one(report, grid: Grid, rows) -> list[Panel]:
     utility = altair.Y("mu:Q", title="Model utility", scale=altair.Scale(zero=True))
 
     def chart(y, *below):
+        """Dots and means of one metric above the layers `below`."""
         mean = altair.Chart(inline_data(means))
         each = altair.Chart(inline_data(seeds)).mark_point(size=34, filled=True)
         return altair.layer(
@@ -106,6 +118,7 @@ def _over_one(report, grid: Grid, rows) -> list[Panel]:
 
 
 def _heat_maps(grid: Grid, rows) -> list[Panel]:
+    """Panels of FQ and MU over the first two axes of a grid."""
     means = [mark | {"chosen": mark["label"] == grid.tuned} for mark in _marks(grid, rows, [])]
     fields = (("log10_fq", "log10 forget quality"), ("mu", "model utility"))
     # a pair of maps for each combination of the axes beyond the first two
@@ -126,15 +139,20 @@ def _heat_maps(grid: Grid, rows) -> list[Panel]:
 def _heat_map(
     marks: list[dict], axes: tuple[str, ...], field: str, title: str, all_marks: list[dict]
 ):
-    """One scale for all maps of a grid, so that their colours compare."""
+    """A heat map of one metric over two axes, with the numbers in it.
+
+    marks: of this map. all_marks: of all maps of the grid, which share a colour scale so that they
+    can be compared.
+    """
     domain = [min(m[field] for m in all_marks), max(m[field] for m in all_marks)]
     guide = altair.Axis(labelAngle=0)
     names = [TITLES.get(axis, axis) for axis in axes]
     x = altair.X("axis0:O", title=names[0], sort="ascending", axis=guide)
     y = altair.Y("axis1:O", title=names[1], sort="ascending", axis=guide)
     base = altair.Chart(inline_data(marks)).encode(x=x, y=y)
-    middle = domain[0] + 0.6 * (domain[1] - domain[0])
-    dark = {"test": f"datum.{field} < {middle}", "value": "white"}
+    # viridis is dark at its lower end, where a number is legible in white
+    brightness_limit = domain[0] + 0.6 * (domain[1] - domain[0])
+    on_dark = {"test": f"datum.{field} < {brightness_limit}", "value": "white"}
     return altair.layer(
         base.mark_rect().encode(
             color=altair.Color(
@@ -148,10 +166,11 @@ def _heat_map(
         base.transform_filter("datum.chosen").mark_rect(filled=False, stroke=_INK, strokeWidth=4),
         base.mark_text(fontSize=12).encode(
             text=altair.Text(f"{field}:Q", format=".2f"),
-            color=altair.ColorValue(_INK, condition=dark),
+            color=altair.ColorValue(_INK, condition=on_dark),
         ),
     )
 
 
 def _number(field: str) -> altair.Tooltip:
+    """A number in a tooltip, with three decimals."""
     return altair.Tooltip(f"{field}:Q", format=".3f")

@@ -1,4 +1,4 @@
-"""Forget quality of halves of the forget set: short and long, weakly and strongly memorised."""
+"""Section "Strata": forget quality of halves of the forget set, by length and memorisation."""
 
 import altair
 
@@ -32,6 +32,7 @@ QUALITY = f"{LOG10}forget_quality"
 def content(report) -> Content:
     """A panel for each split and pair of strata, and the numbers."""
     models = finals(report.frame)
+    # a metric of a stratum is named METRIC@STRATUM
     parts = models[models["metric"].str.contains("@")]
     table = average(parts, VARIANT)
     table[["metric", "stratum"]] = table["metric"].str.extract("(.*)@(.*)")
@@ -41,13 +42,11 @@ def content(report) -> Content:
     tables, panels = [], []
     for split in report.results.splits:
         split_parts = parts[parts["split"] == split]
-        keys = [
-            f"{metric}@{name}"
-            for pair in PAIRS
-            for name in pair
-            if name in sizes[split]
-            for metric in ("forget_quality", QUALITY)
-        ]
+        keys: list[str] = []
+        for pair in PAIRS:
+            for name in pair:
+                if name in sizes[split]:
+                    keys += [f"forget_quality@{name}", f"{QUALITY}@{name}"]
         if keys:
             caption = f"Strata of {split}"
             tables.append(metric_table(report, f"strata-{split}", caption, split_parts, keys))
@@ -70,20 +69,20 @@ def _panel(report, split: str, rows, pair: tuple[str, str]) -> Panel:
     for stratum in pair:
         tested = rows[rows["metric"] == f"{QUALITY}@{stratum}"]
         for label, seeds in tested.groupby("label", sort=False):
-            values = [
-                *zip(run_titles(seeds), seeds["value"], strict=True),
-                ("mean", seeds["value"].mean()),
-            ]
+            values = list(zip(run_titles(seeds), seeds["value"], strict=True))
+            values.append(("mean", seeds["value"].mean()))
             for seed, value in values:
                 mark = {"label": label, "seed": seed, "stratum": stratum}
                 marks.append(mark | {"log10_fq": value, "fq_text": p_value(10**value)})
-    present = {mark["label"] for mark in marks}
-    look = {label: style for label, style in report.styles.items() if label in present}
-    height = ROW_HEIGHT * len(look) + 20
-    return Panel(f"{split}: {HEADS[pair]}", _chart(marks, pair, look), height)
+    labels = {mark["label"] for mark in marks}
+    styles = {label: style for label, style in report.styles.items() if label in labels}
+    height = ROW_HEIGHT * len(styles) + 20
+    return Panel(f"{split}: {HEADS[pair]}", _chart(marks, pair, styles), height)
 
 
 def _chart(marks: list[dict], pair: tuple[str, str], styles: dict[str, Style]):
+    """Variants one below another: hollow marks for the first half, filled ones for the second,
+    large for means, small for runs, and a line between the means."""
     x = log_fq_axis([mark["log10_fq"] for mark in marks], altair.X)
     axis = altair.Axis(labelLimit=240, grid=True)
     y = altair.Y("label:N", sort=list(styles), title=None, axis=axis)
@@ -91,6 +90,7 @@ def _chart(marks: list[dict], pair: tuple[str, str], styles: dict[str, Style]):
     colour.legend = None  # the axis names them
     means = [mark for mark in marks if mark["seed"] == "mean"]
     between = altair.Chart(inline_data(means)).mark_line(strokeWidth=2)
+    # once a label is chosen on the page, the marks of the others fade
     layers = [
         threshold(altair.X).encode(x=x),
         between.encode(x=x, y=y, color=colour, opacity=emphasis(0.6, 0.1)),
