@@ -139,7 +139,8 @@ class Project:
 
 
 def copied(folder: Path) -> Project:
-    """The project as it is checked out, without results."""
+    """The project as it is checked out, without results; with its code as an earlier run or `make
+    lint` parsed it, which takes seconds."""
     folder.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
         source = ROOT / part
@@ -148,4 +149,8 @@ def copied(folder: Path) -> Project:
             shutil.copytree(source, folder / part, ignore=hidden)
         else:
             shutil.copy2(source, folder / part)
+    parsed = Path(".snakemake", "code.json")
+    if (ROOT / parsed).exists():
+        (folder / parsed.parent).mkdir(exist_ok=True)
+        shutil.copy2(ROOT / parsed, folder / parsed)
     return Project(folder)
