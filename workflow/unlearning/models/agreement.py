@@ -19,11 +19,11 @@ from unlearning.errors import UserError
 from unlearning.models.scorer import PACKED, PADDED, PLAIN
 
 COMPARED = 32  # last tokens of a sequence whose logits are compared: windows show at the end
-# How far a layout's logits may be from those of the plain pass, as a share of their spread over the
-# vocabulary. Over the families of docs/models.md, rounding makes 3e-7 to 2e-5 in float32 and a wrong
-# mask or position 2e-3 to 2, so where the weights are float32, passes are compared in it, whatever
-# the run computes in. In bfloat16 rounding makes 6e-3 (4 layers) to 0.3 (30 layers, fine-tuned), so
-# there it is measured for each model (nudged()).
+# How far a layout's logits may be from those of the plain pass, as a share of their spread over
+# the vocabulary. Over the families of docs/models.md, rounding makes 3e-7 to 2e-5 in float32 and a
+# wrong mask or position 2e-3 to 2, so where the weights are float32, passes are compared in it,
+# whatever the run computes in. In bfloat16 rounding makes 6e-3 (4 layers) to 0.3 (30 layers,
+# fine-tuned), so there it is measured for each model (nudged()).
 ROUNDING, ROUNDING_HALF = 1e-4, 0.03
 NOISE = 3  # packing may differ by this many times what padding, or a nudge, makes by rounding
 # If padding differs by more, it is a fault and not rounding. Experts' routers that tie in bfloat16
