@@ -11,6 +11,7 @@ from finished import finished_run
 from project import Project, copied, micro
 from unlearning.__main__ import main
 from unlearning.config.reading import merged
+from warm import worker_of_all
 from xdist.scheduler import LoadScopeScheduling
 
 # Before torch is loaded: sums are the same in every test and in every process that a test starts.
@@ -108,17 +109,44 @@ def fresh(tmp_path_factory) -> Project:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Callable[[str], Project]:
+def shared(tmp_path_factory) -> Path:
+    """A folder of all processes of the tests."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if PARALLEL else base
+
+
+@pytest.fixture(scope="session")
+def worker_variable(shared) -> Callable[[], dict[str, str]]:
+    """worker_variable(): what sends cells to one worker for all tests. It is started when it is
+    first asked for, and ends with the tests."""
+    session = os.getppid() if PARALLEL else os.getpid()
+    return lambda: worker_of_all(shared, session)
+
+
+@pytest.fixture(scope="session")
+def complete(worker_variable) -> Callable[..., None]:
+    """complete(project, config, *targets): a run that must succeed, by a warm Snakemake and the
+    worker of all tests: the project's package is as it is checked out."""
+
+    def run(project: Project, config: dict, *words: str | Path) -> None:
+        config = merged(config, {"resources": {"cells_per_job": 1}})
+        words = (*words, "--show-failed-logs")
+        done = project.ask_snakemake(config, *words, **worker_variable())
+        assert done.returncode == 0, done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, shared, worker_variable) -> Callable[[str], Project]:
     """finished("muse"): a copy of the project after tests/micro/muse.yaml, for this process alone.
 
     The run is made once for all processes. Whoever changes the copy makes another (`moved_to`), or
     changes it back (`edited`).
     """
-    own = tmp_path_factory.getbasetemp()
-    shared = own.parent if PARALLEL else own
 
     def copy(name: str) -> Project:
-        run = finished_run(shared, name)
+        run = finished_run(shared, name, worker_variable)
         return run.moved_to(tmp_path_factory.mktemp(f"{name}-copy") / "project")
 
     return copy

@@ -69,7 +69,7 @@ def test_changed_setting(project, changes, jobs):
 
 
 @pytest.fixture(scope="module")
-def rerun(project, micro_with, tmp_path_factory) -> tuple[Project, dict]:
+def rerun(project, micro_with, complete, tmp_path_factory) -> tuple[Project, dict]:
     """The finished project after a further run without its report, and the run's changes: a method
     of the user's, another beta, weights of unlearned models not kept."""
     moved = project.moved_to(tmp_path_factory.mktemp("rerun") / "project")
@@ -77,8 +77,7 @@ def rerun(project, micro_with, tmp_path_factory) -> tuple[Project, dict]:
     methods = {"SimNPO+RT": {"beta": 3.0}, "mine+RT": {"function": "mine.py:loss", "scale": 0.5}}
     changes = {"keep_models": False, "methods": methods}
     assert moved.planned(**changes) == Counter(unlearn=2, evaluate=2, relearn=1, report=1)
-    done = moved.ask_snakemake(micro_with(**changes), "--until", "evaluate", "relearn")
-    assert done.returncode == 0, done.stdout
+    complete(moved, micro_with(**changes), "--until", "evaluate", "relearn")
     return moved, changes
 
 

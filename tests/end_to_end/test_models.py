@@ -28,7 +28,7 @@ BROUGHT = {
 
 
 @pytest.fixture(scope="module")
-def brought(tmp_path_factory):
+def brought(complete, tmp_path_factory):
     """The project with a Llama whose tokenizer appends the end of sequence to every text."""
     project = copied(tmp_path_factory.mktemp("brought"))
     folder = good_model(project.root / "brought")
@@ -40,9 +40,7 @@ def brought(tmp_path_factory):
     model = LlamaForCausalLM.from_pretrained(folder)
     model.resize_token_embeddings(len(tokenizer))
     model.save_pretrained(folder)
-    config = merged({**micro(), "methods": {}}, BROUGHT)
-    done = project.ask_snakemake(config, "--show-failed-logs")
-    assert done.returncode == 0, done.stdout
+    complete(project, merged({**micro(), "methods": {}}, BROUGHT))
     return project
 
 

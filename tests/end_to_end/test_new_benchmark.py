@@ -26,7 +26,7 @@ def extended(tmp_path_factory) -> Project:
 
 
 def test_a_new_benchmark_runs_to_its_report(extended):
-    done = extended.snakemake(CONFIG, "--show-failed-logs")
+    done = extended.ask_snakemake(CONFIG, "--show-failed-logs")
     assert done.returncode == 0, done.stdout
     world = extended.root / "results" / "micro-capitals"
     text = (world / "report" / "tables" / "main.csv").read_text(encoding="utf-8")
@@ -62,7 +62,7 @@ def test_a_section_is_a_module_and_a_template(extended):
     experiment = experiment.replace('"bars", ', '"bars", "pairs", ')
     (folder / "experiment.py").write_text(experiment, encoding="utf-8")
     assert extended.jobs(CONFIG) == {"report": 1}
-    done = extended.snakemake(CONFIG, "--show-failed-logs")
+    done = extended.ask_snakemake(CONFIG, "--show-failed-logs")
     assert done.returncode == 0, done.stdout
     report = extended.root / "results" / "micro-capitals" / "report"
     page = (report / "index.html").read_text(encoding="utf-8")

@@ -52,10 +52,9 @@ def expected(world: Path, truth_ratio: Callable) -> dict[str, float]:
 
 
 @pytest.fixture(scope="module")
-def run(project):
+def run(project, complete):
     """The project after an experiment that starts from both model folders."""
-    done = project.snakemake(released("released", path=f"{RETRAINED}/model"))
-    assert done.returncode == 0, done.stdout
+    complete(project, released("released", path=f"{RETRAINED}/model"))
     return project
 
 
@@ -81,12 +80,11 @@ def test_provenance_names_the_models(run):
     assert "add a second seed" not in page
 
 
-def test_an_evaluation_of_ours_stands_for_the_retrained_model(run):
+def test_an_evaluation_of_ours_stands_for_the_retrained_model(run, complete):
     """Of the earlier run only what the retrained model's rows come from is made anew."""
     config = released("logged", log=f"{RETRAINED}/evaluate") | {"world": "released"}
     assert run.jobs(config) == {"import_log": 1, "report": 1}
-    done = run.ask_snakemake(config)
-    assert done.returncode == 0, done.stdout
+    complete(run, config)
     report = run.root / "results/logged/report"
     assert forget_quality(report) == expected(run.world, log_truth_ratio)
     with run.edited(f"{RETRAINED}/evaluate/rows.json", lambda text: f"{text}\n"):
@@ -95,12 +93,11 @@ def test_an_evaluation_of_ours_stands_for_the_retrained_model(run):
     assert digest in (report / "index.html").read_text(encoding="utf-8")
 
 
-def test_a_log_of_open_unlearning_gives_its_forget_quality(run):
+def test_a_log_of_open_unlearning_gives_its_forget_quality(run, complete):
     words = ["export", "--format", "open-unlearning", "--logs", f"{RETRAINED}/evaluate"]
     assert run.call(sys.executable, "-m", "unlearning", *words, "--out", "exported").returncode == 0
     config = released("exported", log="exported/TOFU_EVAL.json") | {"world": "released"}
     config["evaluation"]["variant"] = "open-unlearning"
-    done = run.ask_snakemake(config)
-    assert done.returncode == 0, done.stdout
+    complete(run, config)
     report = run.root / "results/exported/report"
     assert forget_quality(report) == expected(run.world, open_unlearning.truth_ratio)

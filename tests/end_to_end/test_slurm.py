@@ -29,11 +29,13 @@ def test_doctor_prints_the_partitions(cluster):
     assert entries == {"partition main*": nodes, "partition urgent": nodes}
 
 
-def test_a_run_that_slurm_interrupts_goes_on_from_its_state(cluster, project, micro_with, tmp_path):
+def test_a_run_that_slurm_interrupts_goes_on_from_its_state(
+    cluster, project, micro_with, complete, tmp_path
+):
     """Its first job is told that its time is nearly over; the next one, which asks for twice the
     time and memory, gives way to an urgent job and queues again. Results are those of the local
     run."""
-    slow = slow_runs(project, micro_with, tmp_path / "local", scales=(1,))
+    slow = slow_runs(project, micro_with, complete, tmp_path / "local", scales=(1,))
     copy = slow.before(tmp_path / "project")
     (run,) = slow.runs
     running = cluster.start(copy, slow.config, run)

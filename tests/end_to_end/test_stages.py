@@ -56,14 +56,14 @@ def test_cells_in_processes_of_their_own(project, micro_with, tmp_path):
 def test_snakemake_makes_its_own_report_without_a_network(project, micro_with, tmp_path):
     """It packs the page, tables and figures that the rules mark for it."""
     page = tmp_path / "report.html"
-    done = project.snakemake(micro_with(), "--report", page)
+    done = project.ask_snakemake(micro_with(), "--report", page)
     assert done.returncode == 0, done.stdout
     for name in ("index.html", "main.csv", "fq_mu.svg", "claims.json"):
         assert f"Adding {name}" in done.stdout
     assert page.stat().st_size > 1e6
 
 
-def test_harness_runs_on_a_task_of_the_users_own(project, micro_with, tmp_path):
+def test_harness_runs_on_a_task_of_the_users_own(project, micro_with, complete, tmp_path):
     """A changed task is evaluated again."""
     copy = project.moved_to(tmp_path / "copy")
     tasks = copy.root / "my tasks"
@@ -71,8 +71,7 @@ def test_harness_runs_on_a_task_of_the_users_own(project, micro_with, tmp_path):
     write_task(tasks, "people")
     config = micro_with(harness={"tasks": ["people"], "include_path": "my tasks"})
     summary = "results/micro/finetune/seed=42/harness/summary.json"
-    done = copy.ask_snakemake(config, "--show-failed-logs", summary)
-    assert done.returncode == 0, done.stdout
+    complete(copy, config, summary)
     assert json.loads((copy.root / summary).read_text())["tasks"]["people"]["documents"] == 24
     assert copy.jobs(config, summary) == {}
     write_task(tasks, "people", doc_to_text="Question: {{question}}")

@@ -23,9 +23,11 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def slow(project, micro_with, tmp_path_factory):
+def slow(project, micro_with, complete, tmp_path_factory):
     """Two runs as they are without a scheduler."""
-    return slow_runs(project, micro_with, tmp_path_factory.mktemp("slow") / "project", (1, 2))
+    return slow_runs(
+        project, micro_with, complete, tmp_path_factory.mktemp("slow") / "project", (1, 2)
+    )
 
 
 @pytest.fixture

@@ -188,6 +188,11 @@ def load_package(folder: Path) -> None:
         fingerprint = importlib.import_module("unlearning.fingerprint").fingerprint
         for stage in ("evaluate", "report"):  # which reach most modules
             fingerprint(f"unlearning.stages.{stage}")
+        parse_module = importlib.import_module("unlearning.code.module").parse_module
+        for path in Path("workflow", "unlearning").resolve().rglob("*.py"):
+            parse_module(path)
+        Path(".snakemake").mkdir(exist_ok=True)  # else what was parsed is not kept
+        importlib.import_module("unlearning.code.cache").save_cache()
     gc.freeze()
 
 

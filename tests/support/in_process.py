@@ -1,7 +1,8 @@
 """An experiment from one process: the commands that Snakemake would run, without its jobs.
 
 A dry run prints every rule's shell line; the stages that these call run here one after the other,
-with torch loaded once. What Snakemake itself does is tested by runs of the micro experiments.
+with torch loaded once. What Snakemake itself does, and the pictures of a report, are tested by runs
+of the micro experiments.
 """
 
 import re
@@ -11,6 +12,7 @@ from contextlib import chdir
 from pathlib import Path
 
 from project import Project
+from report_world import quick
 
 COMMAND = re.compile(r"python -m unlearning (.+) > \S+ 2>&1$", re.MULTILINE)
 ORDER = ("data", "answers", "pretrain", "finetune", "reference", "unlearn", "relearn", "evaluate")
@@ -22,7 +24,7 @@ def run_here(project: Project, config: dict, stage: Callable[..., int]) -> Path:
     planned = project.dry_run(config, "--printshellcmds")
     assert planned.returncode == 0, planned.stdout
     commands = [shlex.split(words) for words in COMMAND.findall(planned.stdout)]
-    with chdir(project.root):
+    with chdir(project.root), quick():
         for words in sorted(commands, key=lambda words: ORDER.index(stage_of(words))):
             assert stage(*words) == 0, words
     return project.root / "results" / config["experiment"] / "report"

@@ -72,13 +72,14 @@ class Project:
         """Run snakemake on an experiment, a file or its content, on two cores."""
         return self.call("snakemake", *self._arguments(config, arguments))
 
-    def ask_snakemake(self, config: dict | Path, *arguments: str | Path):
+    def ask_snakemake(self, config: dict | Path, *arguments: str | Path, **variables: str):
         """What `snakemake` does, from a warm process: without its start of three seconds."""
-        return self.ask(*self._arguments(config, arguments))
+        return self.ask(*self._arguments(config, arguments), **variables)
 
-    def ask(self, *words: str | Path):
-        """The same for `snakemake` with these words and no others."""
-        return DRY_RUNS.run(self.root, self.environment, [str(word) for word in words], timeout=900)
+    def ask(self, *words: str | Path, **variables: str):
+        """The same for `snakemake` with these words alone. variables: of its environment."""
+        environment = {**self.environment, **variables}
+        return DRY_RUNS.run(self.root, environment, [str(word) for word in words], timeout=900)
 
     def dry_run(self, config: dict | Path, *arguments: str | Path):
         """Exit status and output of a dry run."""
@@ -138,7 +139,8 @@ class Project:
 
 
 def copied(folder: Path) -> Project:
-    """The project as it is checked out, without results."""
+    """The project as it is checked out, without results; with its code as an earlier run or `make
+    lint` parsed it, which takes seconds."""
     folder.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
         source = ROOT / part
@@ -147,4 +149,8 @@ def copied(folder: Path) -> Project:
             shutil.copytree(source, folder / part, ignore=hidden)
         else:
             shutil.copy2(source, folder / part)
+    parsed = Path(".snakemake", "code.json")
+    if (ROOT / parsed).exists():
+        (folder / parsed.parent).mkdir(exist_ok=True)
+        shutil.copy2(ROOT / parsed, folder / parsed)
     return Project(folder)

@@ -61,7 +61,11 @@ class Slow:
 
 
 def slow_runs(
-    project: Project, micro_with: Callable, folder: Path, scales: tuple[int, ...]
+    project: Project,
+    micro_with: Callable,
+    complete: Callable,
+    folder: Path,
+    scales: tuple[int, ...],
 ) -> Slow:
     """These runs without a scheduler, in a copy of the finished project."""
     method = {"slow+RT": {"function": "slow.py:loss", "scale": list(scales), "epochs": STEPS}}
@@ -69,8 +73,7 @@ def slow_runs(
     copy = project.moved_to(folder)
     (copy.root / "slow.py").write_text(LOSS)
     slow = Slow(copy, micro_with(methods=method, resources=resources), scales)
-    done = copy.ask_snakemake(slow.config, *slow.runs)
-    assert done.returncode == 0, done.stdout
+    complete(copy, slow.config, *slow.runs)
     return slow
 
 

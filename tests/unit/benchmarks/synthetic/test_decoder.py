@@ -1,5 +1,6 @@
 """The released decoder and its optimiser against formulas written out."""
 
+import copy
 import math
 
 import numpy
@@ -7,6 +8,8 @@ import pytest
 import torch
 from unlearning.benchmarks.synthetic.decoder import Decoder
 from unlearning.benchmarks.synthetic.markov import AdamW, MarkovStudy, Rows, sequences
+from unlearning.methods.objective import build_objective
+from unlearning.methods.registry import resolve
 from unlearning.methods.sequences import Batch
 from unlearning.training.learning import cross_entropy
 
@@ -105,6 +108,53 @@ def test_a_study_measures_from_the_target_on():
     assert curves["forget1"][1] != curves["forget1"][0]
     # The target itself has not moved.
     assert study.unlearn("NPO+RT", {"beta": 1})["curves"] == curves
+
+
+def label_logp(model: Decoder, rows: Rows) -> torch.Tensor:
+    """(n, T - 1) log-probabilities of the labels, 0 at padding."""
+    logp = model(rows.states[:, :-1]).log_softmax(-1).gather(2, rows.states[:, 1:, None])[..., 0]
+    return torch.where(rows.labelled, logp, 0.0)
+
+
+def npo(model: Decoder, target: Decoder, rows: Rows) -> torch.Tensor:
+    """-(2/β) log σ(β(L - L_target)) of summed losses, β 0.2; a mean over the batch."""
+    with torch.no_grad():
+        reference = label_logp(target, rows).sum(1)
+    ratio = reference - label_logp(model, rows).sum(1)
+    return -(2 / 0.2) * torch.nn.functional.logsigmoid(0.2 * ratio).mean()
+
+
+def simnpo(model: Decoder, _, rows: Rows) -> torch.Tensor:
+    """-(2/β) log σ(β L/|y|), β 4."""
+    means = -label_logp(model, rows).sum(1) / rows.labelled.sum(1)
+    return -(2 / 4) * torch.nn.functional.logsigmoid(4 * means).mean()
+
+
+@pytest.mark.parametrize(
+    ("method", "hyper", "loss"),
+    [("NPO", {"beta": 0.2}, npo), ("SimNPO", {"beta": 4, "gamma": 0}, simnpo)],
+)
+def test_a_run_takes_the_steps_of_the_released_loop(method, hyper, loss):
+    """Rows of both lengths, ten steps; AdamW of transformers written out, without decay."""
+    unlearn = {"iterations": 10, "batch_size": 4, "lr": 5e-3}
+    study = MarkovStudy({**SETTINGS, "unlearn": unlearn}, seed=1)
+    curves = study.unlearn(method, hyper)["curves"]
+    batches = study._batches(build_objective(resolve(method, hyper).settings(), 1), 4)
+    model = copy.deepcopy(study.target)
+    parameters = list(model.parameters())
+    first, second = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
+    for step in range(1, 11):
+        model.zero_grad()
+        loss(model, study.target, next(batches)["forget"]).backward()
+        rate = 5e-3 * math.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+        with torch.no_grad():
+            for p, m, v in zip(parameters, first, second, strict=True):
+                m.mul_(0.9).add_(0.1 * p.grad)
+                v.mul_(0.999).add_(0.001 * p.grad**2)
+                p.sub_(rate * m / (v.sqrt() + 1e-6))
+        for chain, value in study.divergences(model).items():
+            assert curves[chain][step] == pytest.approx(value, rel=1e-4)
+    assert curves["forget1"][-1] != pytest.approx(curves["forget1"][0], rel=0.1)
 
 
 def test_target_and_retrained_model_start_alike():

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import altair
 import vl_convert
@@ -169,6 +169,7 @@ def figure_files(
     }
 
 
+@cache  # it takes more than a second
 def script() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script without any dependency."""
     names = "window.vegaEmbed=vegaEmbed; window.vega=vega; window.vegaLite=vegaLite;"

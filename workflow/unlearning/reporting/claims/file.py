@@ -266,8 +266,10 @@ def _metric_problems(entry: dict) -> Iterator[str]:
     metrics = list(metrics_of(study))
     for key in ("metric", "than_metric"):
         name = entry.get(key)
+        if name is None or name in metrics:
+            continue
         extensible = _methods_of(study) is None
-        if name is None or extensible and NAME.fullmatch(name) and not did_you_mean(name, metrics):
+        if extensible and NAME.fullmatch(name) and not did_you_mean(name, metrics):
             continue
         yield from _name_problems(key, name, metrics)
 
