@@ -15,7 +15,9 @@ from unlearning.evaluation.likelihood import Likelihood
 from unlearning.methods.harry_potter import combine
 from unlearning.methods.objective import build_objective
 from unlearning.methods.registry import resolve
+from unlearning.models.agreement import nudged
 from unlearning.models.folder import DTYPES, load_model, save_model
+from unlearning.models.scorer import PACKED
 from unlearning.stages.unlearn import make_finalise
 
 PROMPTED = ["who wrote this book ?", "who ?", "who wrote it ?"]
@@ -58,6 +60,24 @@ def test_it_is_scored_like_any_model(parts):
         labels = torch.tensor(example.ids[example.start :])
         label_logp = logp[example.start - 1 : -1].gather(1, labels[:, None])
         assert score.nll == pytest.approx(-float(label_logp.sum()), rel=1e-4)
+
+
+def test_rounding_of_16_bits_is_measured_in_both_models(parts):
+    encoder = Encoder(parts[2], PROMPTS["plain"], 40)
+    examples = [encoder.encode(q, a) for q in PROMPTED for a in ("ann wrote it", "ben")]
+    target, reinforced = (copy.deepcopy(model).bfloat16() for model in parts[:2])
+    likelihood = Likelihood(combine(reinforced, target, alpha=1.0))
+    likelihood(examples)
+    assert likelihood.scorer.layout == PACKED
+    embeddings = target.get_input_embeddings(), reinforced.get_input_embeddings()
+    ids = torch.tensor([examples[0].ids])
+    with torch.no_grad():
+        plain = [embedding(ids) for embedding in embeddings]
+        with nudged(likelihood.scorer.model):
+            moved = [embedding(ids) for embedding in embeddings]
+    for before, after in zip(plain, moved, strict=True):
+        assert not torch.equal(before, after)
+        torch.testing.assert_close(after, before, rtol=2**-6, atol=0)
 
 
 def test_it_answers_in_batches_with_a_cache(parts):

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 
 from unlearning.data.encoding import Example
 from unlearning.errors import UserError
@@ -134,7 +134,7 @@ def _logits(
 
 @contextmanager
 def nudged(model) -> Iterator[None]:
-    """Within, embeddings differ by up to their last bit, at random, the same in each pass.
+    """Within, all embeddings differ by up to their last bit, at random, the same in each pass.
 
     All later roundings then fall another way: a pass differs from one without by what rounding
     alone makes. Passes in two layouts need not show it, as the same kernel may compute both.
@@ -145,11 +145,13 @@ def nudged(model) -> Iterator[None]:
         steps = 2 * torch.rand(output.shape, generator=generator).to(output) - 1
         return output * (1 + torch.finfo(output.dtype).eps * steps)
 
-    handle = model.get_input_embeddings().register_forward_hook(nudge)
+    modules = [module for module in model.modules() if isinstance(module, nn.Embedding)]
+    handles = [module.register_forward_hook(nudge) for module in modules]
     try:
         yield
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
 
 
 def distance(values: Tensor | None, plain: Tensor) -> float:
