@@ -31,6 +31,9 @@ def test_every_experiment_can_be_rehearsed_with_the_same_runs_of_one_seed(config
     assert rehearsal.config["resources"]["gpus"] == 0
     assert str(rehearsal.layout.report) == f"results/rehearsal-{config['experiment']}/report"
     assert rehearsal.layout.root != whole.layout.root
+    recipe = rehearsal.config["unlearn"]
+    # forget01 of ten authors with two questions each has two rows
+    assert recipe["batch_size"] <= (2 if recipe["whole_batches"] == "epoch" else 4)
     json.dumps(rehearsal.config)
 
 

@@ -99,7 +99,9 @@ def _recipes(rehearsal: dict, longest: int | None) -> None:
     for stage in _RECIPES:
         if rehearsal[stage] is None:
             continue
-        rehearsal[stage] |= {"epochs": 1, "batch_size": 4, "micro_batch": None}
+        # an epoch of the smallest split, of two rows, is to have a whole batch where it needs one
+        batch_size = 2 if rehearsal[stage].get("whole_batches") == "epoch" else 4
+        rehearsal[stage] |= {"epochs": 1, "batch_size": batch_size, "micro_batch": None}
         rehearsal[stage] |= {"optimizer": "adamw", "lr": 1.0e-3}
         rehearsal[stage] |= {"warmup_epochs": 0, "warmup_steps": None}
         if longest is not None:
