@@ -60,9 +60,9 @@ def _least_used(names: list[str], number: int) -> list[str]:
     one of their users."""
     folder = Path(tempfile.gettempdir()) / f"unlearning-gpus-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    chosen: list[str] = []
+    claimed: list[str] = []
     for name, lock in _places(names, folder):
-        if name in chosen:
+        if name in claimed:
             continue
         descriptor = os.open(lock, os.O_CREAT | os.O_RDWR, 0o600)
         try:
@@ -72,10 +72,10 @@ def _least_used(names: list[str], number: int) -> list[str]:
             continue
         os.set_inheritable(descriptor, True)  # accelerate replaces this process
         _LOCKS.append(descriptor)
-        chosen.append(name)
-        if len(chosen) == number:
+        claimed.append(name)
+        if len(claimed) == number:
             break
-    return sorted(chosen, key=names.index)
+    return sorted(claimed, key=names.index)
 
 
 def _places(names: list[str], folder: Path) -> Iterator[tuple[str, Path]]:

@@ -194,6 +194,26 @@ def test_autocast_does_not_blur_the_comparison():
     assert torch.equal(compared, exact)
 
 
+class NoNumbersUnderAutocast(Scorer):
+    """A scorer whose mask is infinite once autocast has changed its type."""
+
+    def forward(self, examples, layout=None, exact=False, **options):
+        values = super().forward(examples, layout=layout, exact=exact, **options)
+        if layout == PACKED and not exact:
+            values["logits"] = values["logits"] * torch.nan
+        return values
+
+
+def test_packed_rows_have_numbers_under_autocast_too(capsys):
+    model = family_model("Llama")
+    scorer = NoNumbersUnderAutocast(model)
+    assert layout_of(scorer, model, ROWS) == PACKED
+    agreement._AGREED.clear()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layout_of(scorer, model, ROWS) == PADDED
+    assert "under autocast" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", ["Mistral, window 16", "Qwen3.5 (text)", "MPT"])
 def test_half_precision_packs_nothing_that_float32_does_not(name):
     assert layout(family_model(name).bfloat16(), ROWS) == PADDED
