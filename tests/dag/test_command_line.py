@@ -10,7 +10,8 @@ from folders import ROOT
 from project import MICRO, micro
 from snakemake.cli import parse_config
 from snakemake.settings.types import ConfigSettings
-from unlearning.config.reading import typed, typed_values
+from unlearning.config.entries import typed_values
+from unlearning.config.reading import typed
 from unlearning.config.schema import schema_for
 
 PLANNED = Counter(data=1, pretrain=1, finetune=1, retrain=2, reference=1, unlearn=2, relearn=1)
@@ -66,6 +67,34 @@ def test_a_broken_config_is_refused_through_snakemake(fresh, tmp_path, name):
     broken = next(broken for broken in BROKEN if broken.name == name)
     output = refusal(fresh.dry_run(broken.write(micro(), tmp_path)))
     assert [part for part in broken.expected if part not in output] == [], output
+
+
+@pytest.mark.parametrize(
+    "arguments, parts",
+    [
+        (["--configfile", "micro.yml"], ["cannot read 'micro.yml'"]),
+        (["--configfile", MICRO, "."], ["cannot read '.'", "directory"]),
+        (["--configfile", "latin1.yaml", "none.yaml"], ["not UTF-8", "cannot read 'none.yaml'"]),
+        (["--configfile", "empty.yaml"], ["'empty.yaml' holds no mapping"]),
+        (
+            ["--configfile", MICRO, "--configfile", MICRO],
+            ["--configfile is given 2 times", "CONFIG"],
+        ),
+        (
+            ["--configfile", MICRO, "-C", "keep_models=true", "--config=rehearsal=true"],
+            ["--config is given 2 times", "behind one"],
+        ),
+        (["--configfile", MICRO, "--config", "unlearn.lr=1", "x"], ["'unlearn={lr: 1}'", "'x'"]),
+    ],
+    ids=lambda value: " ".join(map(str, value)).replace(str(MICRO), "MICRO"),
+)
+def test_what_snakemake_cannot_read_or_would_lose_is_named(fresh, arguments, parts):
+    (fresh.root / "latin1.yaml").write_bytes(b"experiment: caf\xe9\n")
+    (fresh.root / "empty.yaml").touch()
+    done = fresh.ask("--dry-run", "--cores", 1, *arguments)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout and "Job stats" not in done.stdout
+    assert [part for part in parts if part not in done.stdout] == [], done.stdout
 
 
 def started_in(folder, project, *arguments) -> Counter:

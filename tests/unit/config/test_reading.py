@@ -8,7 +8,8 @@ import yaml
 from folders import ROOT
 from project import MICRO
 from unlearning.__main__ import main
-from unlearning.config.reading import read_experiment, ready_experiment, typed, typed_values
+from unlearning.config.entries import typed_values
+from unlearning.config.reading import read_experiment, ready_experiment, typed
 from unlearning.config.scalars import core
 from unlearning.config.schema import ConfigError, schema_for
 from unlearning.errors import UserError
@@ -74,6 +75,11 @@ def test_an_entry_that_is_none(entry):
         typed_values([entry])
 
 
+def test_a_dotted_entry_is_shown_as_it_should_be():
+    with pytest.raises(UserError, match=r"found 'unlearn.lr=1e-4' .*'unlearn=\{lr: 1e-4\}'"):
+        typed_values(["unlearn.lr=1e-4"])
+
+
 def test_files_lie_over_one_another_and_the_command_line_over_all(tmp_path):
     (tmp_path / "a.yaml").write_text("unlearn: {epochs: 3, lr: 2.0e-3}\nmethods: {GA: {}}\n")
     (tmp_path / "b.yaml").write_text("unlearn: {epochs: 4}\nretrain: {seeds: [5]}\n")
@@ -93,6 +99,22 @@ def test_json_and_a_byte_order_mark_are_read(tmp_path):
     assert read_experiment([path], {}, ROOT).config["unlearn"]["lr"] == 1e-5
 
 
+def test_json_may_have_tabs(tmp_path):
+    path = tmp_path / "config.json"
+    config = {**yaml.safe_load(MICRO.read_text(encoding="utf-8")), "experiment": "tabs"}
+    path.write_text(json.dumps(config, indent="\t"), encoding="utf-8")
+    assert read_experiment([path], {}, ROOT).config["experiment"] == "tabs"
+    path.write_text(path.read_text(encoding="utf-8").replace("{", '{"world": 1, "world": 2,', 1))
+    with pytest.raises(ConfigError, match="line 1: the key 'world' stands in line 1"):
+        read_experiment([path], {}, ROOT)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    (tmp_path / "mine.yaml").touch()
+    with pytest.raises(UserError, match=r"cannot read .*mien.yaml.*did you mean .*mine.yaml"):
+        read_experiment([tmp_path / "mien.yaml"], {}, ROOT)
+
+
 def test_anchors_and_merges_are_no_repetitions(tmp_path):
     path = tmp_path / "config.yaml"
     text = MICRO.read_text(encoding="utf-8").replace("retrain:\n", "retrain: &seeds\n")
@@ -108,7 +130,11 @@ def test_anchors_and_merges_are_no_repetitions(tmp_path):
         (b"a: 1\nb: [1\n", ["is not YAML", "line 3"]),
         (b"a: 2024-13-01\n", ["is not YAML", "month"]),
         (b"- a\n", ["holds no mapping", "list"]),
-        (b"", ["holds no mapping"]),
+        (b"", ["holds no mapping", "nothing"]),
+        (b"{" * 100_000, ["nested too deeply"]),
+        (b"[" * 100_000 + b"]" * 100_000, ["nested too deeply"]),
+        ("a: 1".encode("utf-16"), ["line 1 is not UTF-8"]),
+        (b"a: 1\n---\nb: 1\n", ["another document"]),
         (b"a: !!python/object:x.y {}\n", ["is not YAML", "line 1"]),
         (b"? [1, 2]\n: 3\n", ["is not YAML", "unhashable"]),
     ],
