@@ -17,7 +17,6 @@ from unlearning.config.preflight import NO_SITE, preflight
 from unlearning.config.scalars import core
 from unlearning.config.schema import ConfigError, schema_for
 from unlearning.config.strict import read_file
-from unlearning.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[3]
 
