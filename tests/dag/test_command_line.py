@@ -1,6 +1,7 @@
 """What Snakemake makes of configs and values, wherever it is started."""
 
 import os
+import subprocess
 from collections import Counter
 
 import pytest
@@ -95,6 +96,35 @@ def test_what_snakemake_cannot_read_or_would_lose_is_named(fresh, arguments, par
     assert done.returncode != 0
     assert "Traceback" not in done.stdout and "Job stats" not in done.stdout
     assert [part for part in parts if part not in done.stdout] == [], done.stdout
+
+
+def make(*words: str) -> subprocess.CompletedProcess:
+    """What make would run, or says, for these words."""
+    command = ["make", "--dry-run", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    "words, parts",
+    [
+        (["reproduce", "config=mine.yaml"], ["unknown variable config;", "CONFIG"]),
+        (["plan", "CONFIGFILE=mine.yaml", "ARG=--json"], ["CONFIGFILE", "ARG", "ARGS"]),
+        (["reproduce", "mine.yaml"], ["unknown target mine.yaml", "CONFIG=FILE"]),
+        (["reproduce", "pyproject.toml"], ["unknown target pyproject.toml"]),
+        (["rehearse"], ["unknown target rehearse", "reproduce"]),
+    ],
+)
+def test_make_ignores_no_word(words, parts):
+    """The mini world would run in place of the config that is meant."""
+    done = make(*words)
+    assert done.returncode != 0 and "snakemake" not in done.stdout
+    assert [part for part in parts if part not in done.stderr] == [], done.stderr
+
+
+def test_make_hands_values_on_as_they_are():
+    values = "--config 'unlearn={lr: 1e-4, seeds: [1, 2]}' keep_models=false"
+    done = make("reproduce", "CONFIG=a.yaml b.yaml", f"ARGS={values}", "PROFILE=p")
+    assert done.stdout.endswith(f"snakemake --profile p --configfile a.yaml b.yaml {values}\n")
 
 
 def started_in(folder, project, *arguments) -> Counter:
