@@ -45,7 +45,7 @@ def test_cells_in_processes_of_their_own(project, micro_with, tmp_path):
     done = copy.ask_snakemake(config, "--profile", "config/profiles/local", *targets)
     assert done.returncode != 0
     assert "results/micro/logs/unlearn/forget10/broken/default/seed=1.log" in done.stdout
-    assert done.stdout.count("error: losses.py: line 2 (return batch.none)") == 1
+    assert done.stdout.count("error: losses.py:broken: line 2 (return batch.none)") == 1
     assert "Traceback" not in done.stdout
     assert not (copy.root / failing).exists()
     for name in ("rows.json", "summary.json"):

@@ -155,6 +155,9 @@ def test_plan_takes_several_files_and_values(tmp_path, capsys):
     plan = json.loads(capsys.readouterr().out)
     assert (plan["jobs"]["retrain"], plan["jobs"]["unlearn"]) == (1, 4)
     assert plan["keep_models"] is False
+    twice = ["--config", "unlearn={seeds: [1, 2]}", "--config", "unlearn={epochs: 3}"]
+    assert main([*arguments, *twice]) == 0
+    assert json.loads(capsys.readouterr().out)["jobs"]["unlearn"] == 4
     assert main([*arguments, "--config", "unlearn={seed: 1}"]) == 1
     assert "did you mean 'seeds'" in capsys.readouterr().err
 

@@ -28,6 +28,7 @@ from unlearning.data.tables import (
 )
 
 JSON = (".json", ".jsonl", ".ndjson")
+JSON_STARTS = (b"{", b"[", b"\xef")  # of an object, a list and a byte order mark
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 PARQUET = ".parquet"
 FORMATS = (*JSON, *DELIMITERS, PARQUET)
@@ -103,6 +104,10 @@ def read_file(path: Path, plain: bool = False) -> Table:
     content, ending = _decompress(path)
     if ending == PARQUET:
         return _parse_parquet(path, content)
+    if ending not in FORMATS and not plain and content.lstrip()[:1] not in JSON_STARTS:
+        raise DataError(
+            f"{path}: neither JSON nor of another format's ending. Allowed are {ALLOWED}"
+        )
     text = decode_utf8(content, path)
     if ending in DELIMITERS:
         return _parse_csv(path, text, DELIMITERS[ending])

@@ -42,6 +42,9 @@ def _models(config: dict) -> Iterator[str]:
     variant = config["evaluation"]["variant"]
     if variant != "official":
         yield f"evaluation.variant: formulas of TOFU's report; remove it, found {variant}"
+    rouge = config["evaluation"]["rouge"]
+    if rouge:
+        yield f"evaluation.rouge: columns of TOFU's report; remove it, found {rouge}"
     question = config["evaluation"]["question"]
     if question != "question":
         yield f"evaluation.question: a column of TOFU's tables; remove it, found {question}"
