@@ -44,13 +44,12 @@ def test_a_job_of_a_cluster_reads_what_its_run_has_read():
     """Snakemake hands values on in spellings of its own."""
     entries = ["unlearn={lr: 1e-4, seeds: [1, 2]}", "keep_models=false", "world=", "results=1.5x"]
     entries += ['data={"data_dir": null}', "methods={NPO: {beta: 1e-1, reference: base}}"]
-    values = parse_config(entries)
-    handed_on = parse_config(ConfigSettings(config=values).config_args)
+    handed_on = typed_values(ConfigSettings(config=parse_config(entries)).config_args)
     expected = {"unlearn": {"lr": 1e-4, "seeds": [1, 2]}, "keep_models": False, "world": None}
     expected |= {"results": "1.5x", "data": {"data_dir": None}}
     expected |= {"methods": {"NPO": {"beta": 0.1, "reference": "base"}}}
     schema = schema_for({"data": {"source": "tofu"}}, ROOT)
-    for read in (values, typed_values(entries), handed_on):
+    for read in (typed_values(entries), handed_on):
         assert typed(read, schema) == expected
 
 

@@ -63,6 +63,12 @@ def test_other_text_stays(text):
         ("relearn={fraction: 5e-1}", {"relearn": {"fraction": 0.5}}),
         ("unlearn={lora: {rank: 4}}", {"unlearn": {"lora": {"rank": 4}}}),
         ("results=a b", {"results": "a b"}),
+        ("experiment=007", {"experiment": "007"}),
+        ("world=1e3", {"world": "1e3"}),
+        ("results=", {"results": None}),
+        ("draws=[1, 3]", {"draws": [1, 3]}),
+        ("draws=2", {"draws": 2}),
+        ("unknown=2", {"unknown": 2}),
     ],
 )
 def test_values_of_the_command_line_have_their_types(entry, values):

@@ -3,12 +3,12 @@
 Snakemake's command line imports this before the workflow is read, so it imports little.
 """
 
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
 import yaml
 
-from unlearning.config.scalars import core
 from unlearning.errors import UserError
 
 
@@ -28,9 +28,12 @@ def merged(config: dict, changes: dict) -> dict:
     return result
 
 
-def typed_values(entries: list[str]) -> dict[str, Any]:
-    """The values of KEY=VALUE entries, as Snakemake's --config reads them: numbers and truth values
-    at the top, text inside lists and mappings."""
+def typed_values(entries: Iterable[str]) -> dict[str, Any]:
+    """The values of KEY=VALUE entries: lists and mappings as YAML spells them, all else as text.
+
+    reading.typed() reads text as the schema wants it; Snakemake would make a number of a name such
+    as 2026. Raises UserError for an entry that is none.
+    """
     values: dict[str, Any] = {}
     for entry in entries:
         key, equals, text = entry.partition("=")
@@ -38,9 +41,8 @@ def typed_values(entries: list[str]) -> dict[str, Any]:
             section, _, inner = key.partition(".")
             example = f" (a key of a section: '{section}={{{inner}: {text}}}')" if inner else ""
             raise UserError(f"--config: write KEY=VALUE, found '{entry}'{example}")
-        value = core(text) if text else None
-        if isinstance(value, str):
-            with suppress(yaml.YAMLError):
-                value = yaml.load(text, Loader=yaml.BaseLoader)
+        value = text or None
+        with suppress(yaml.YAMLError):
+            value = yaml.load(text, Loader=yaml.BaseLoader)
         values = merged(values, {key: value})
     return values

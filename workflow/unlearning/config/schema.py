@@ -250,6 +250,8 @@ def _explain_error(error: ValidationError, schema: dict) -> list[str]:
         problems = []
         for key in _unknown(error):
             meant = _elsewhere(key, list(error.path), schema) + did_you_mean(key, names)
+            if ":" in key:
+                meant = " (YAML wants a blank after the ':' of a key)"
             problems.append(f"{setting}: unknown key '{key}'{meant} Allowed: {', '.join(names)}")
         return problems
     if error.validator == "required":

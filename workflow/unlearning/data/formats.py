@@ -103,7 +103,7 @@ def read_file(path: Path, plain: bool = False) -> Table:
     if path.is_dir():
         return _read_dataset(path)
     if not path.is_file():
-        raise DataError(f"{path}: no such file")
+        raise DataError(f"{path}: no such file{seen_from(path)}{_similar_names(path)}")
     content, ending = _decompress(path)
     if ending == PARQUET:
         return _parse_parquet(path, content)
