@@ -3,15 +3,7 @@
 from dataclasses import replace
 
 from unlearning.planning.gpus import GPUS
-from unlearning.planning.memory import (
-    GIB,
-    HOST_STATES,
-    PAGED,
-    Pass,
-    Step,
-    inference,
-    training,
-)
+from unlearning.planning.memory import GIB, HOST_STATES, PAGED, Pass, Step, inference, training
 from unlearning.planning.shapes import Shape
 from unlearning.planning.stages import StageCost
 

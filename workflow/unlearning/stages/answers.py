@@ -5,12 +5,7 @@ from pathlib import Path
 
 from unlearning.assets.record import resolve_snapshots
 from unlearning.benchmark import OTHER_ANSWERS
-from unlearning.data.answers import (
-    REFUSALS_TABLE,
-    alternatives,
-    alternatives_table,
-    refusals,
-)
+from unlearning.data.answers import REFUSALS_TABLE, alternatives, alternatives_table, refusals
 from unlearning.data.build import Tables
 from unlearning.data.tables import ColumnNames, read_table, write_table
 from unlearning.files import new_folder, write_sums

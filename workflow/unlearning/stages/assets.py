@@ -3,14 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from unlearning.assets.hub import (
-    bytes_to_fetch,
-    cached_folder,
-    fetch,
-    file_sizes,
-    page_url,
-    verify,
-)
+from unlearning.assets.hub import bytes_to_fetch, cached_folder, fetch, file_sizes, page_url, verify
 from unlearning.assets.needs import WITHOUT_HUB, Repository, on_hub, repositories
 from unlearning.config.experiment import Experiment
 from unlearning.config.judged import model_use

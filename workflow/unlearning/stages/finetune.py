@@ -9,11 +9,7 @@ from unlearning.models.folder import load_model, load_tokenizer
 from unlearning.models.lora import add_lora
 from unlearning.stages.arguments import add_fit, add_settings, add_state
 from unlearning.training.plan import Recipe, StepPlan
-from unlearning.training.session import (
-    learn_and_save,
-    make_accelerator,
-    master_dtype,
-)
+from unlearning.training.session import learn_and_save, make_accelerator, master_dtype
 from unlearning.training.sources import LearnSource
 
 

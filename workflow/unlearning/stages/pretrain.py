@@ -10,11 +10,7 @@ from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import DTYPES
 from unlearning.stages.arguments import add_answers, add_fit, add_settings, add_state
 from unlearning.training.plan import Recipe, StepPlan
-from unlearning.training.session import (
-    learn_and_save,
-    make_accelerator,
-    master_dtype,
-)
+from unlearning.training.session import learn_and_save, make_accelerator, master_dtype
 from unlearning.training.sources import LearnSource
 
 

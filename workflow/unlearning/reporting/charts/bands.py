@@ -98,10 +98,7 @@ def fits(curves: pandas.DataFrame) -> list[dict]:
     start, slope = growth.linear
     scale, rate = growth.logarithmic
     steps = numpy.linspace(0, mean.index[-1], 60)
-    lines = {
-        "linear fit": start + slope * steps,
-        "log fit": scale * numpy.log1p(rate * steps),
-    }
+    lines = {"linear fit": start + slope * steps, "log fit": scale * numpy.log1p(rate * steps)}
     marks = []
     for name, values in lines.items():
         for step, value in zip(steps.tolist(), values.tolist(), strict=True):

@@ -177,8 +177,4 @@ def script() -> str:
 
 
 def _parameters(spec: dict, page: bool) -> list[dict]:
-    return [
-        *spec.get("params", []),
-        {"name": CHOSEN, "value": ""},
-        {"name": PAGE, "value": page},
-    ]
+    return [*spec.get("params", []), {"name": CHOSEN, "value": ""}, {"name": PAGE, "value": page}]
