@@ -1,6 +1,7 @@
 """Estimate what each stage of an experiment takes: jobs, memory, FLOPs, generated tokens, disk."""
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import ceil
 from pathlib import Path
 
@@ -90,16 +91,14 @@ class CostEstimate:
         self.folder_bytes = self.weight_bytes * self.shape.parameters
         self.processes = max(1, self.config["resources"]["gpus"])
 
+    @cached_property
     def stages(self) -> list[StageCost]:
         """Every kind of job that touches a model, in all draws: they differ in seeds alone."""
-        draws = len(self.experiment.draws)
-        return [stage.times(draws) for stage in self._stages_of_a_draw()]
-
-    def _stages_of_a_draw(self) -> list[StageCost]:
         stages = [self._pretrain()] if self.experiment.from_scratch else []
         stages += self._finetunes() + self._references()
         stages += [self._unlearn(method) for method in self.experiment.methods]
-        return stages + self._relearn() + self._evaluate() + self._harness()
+        stages += self._relearn() + self._evaluate() + self._harness()
+        return [stage.times(len(self.experiment.draws)) for stage in stages]
 
     def _finetunes(self) -> list[StageCost]:
         """Fine-tuning of the target and of the retrained models, unless the config names them."""
@@ -129,6 +128,7 @@ class CostEstimate:
         resources, size = self.config["resources"], self.host(stage)
         if not resources["gpus"] or resources["mem_mb"] * 1e6 >= size:
             return []
+        # 4 GB for what is no tensor: Python and its libraries
         return [f"set resources.mem_mb: {ceil(size / 1e6) + 4000} (its host's memory)"]
 
     def jobs(self) -> dict[str, int]:
@@ -146,7 +146,7 @@ class CostEstimate:
             "restore": int(self.experiment.restored),
             "import_log": len(self.experiment.log_splits()),
         }
-        for stage in self.stages():
+        for stage in self.stages:
             counts[stage.rule] = counts.get(stage.rule, 0) + stage.jobs
         counts["report"] = 1
         return {rule: count for rule, count in counts.items() if count}
@@ -266,15 +266,9 @@ class CostEstimate:
                     replaced.append(split)
         # each run of a later request starts from a model of its own, which is its reference
         split_before = self.experiment.benchmark.split_before
-        on_the_way: list[str] = []
-        for cell in self.experiment.cells():
-            if split_before(cell.split):
-                on_the_way.append(cell.split)
-        rules = {
-            "reference": of_target,
-            "reference_on_the_way": on_the_way,
-            "replaced_reference": replaced,
-        }
+        on_the_way = [cell.split for cell in self.experiment.cells() if split_before(cell.split)]
+        rules = {"reference": of_target, "reference_on_the_way": on_the_way}
+        rules["replaced_reference"] = replaced
         return [self._reference(rule, splits) for rule, splits in rules.items() if splits]
 
     def _reference(self, rule: str, splits: list[str]) -> StageCost:

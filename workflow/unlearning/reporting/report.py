@@ -111,6 +111,7 @@ def write_files(section: Section, content: Content, out: Path) -> None:
     for name, figure in content.figures.items():
         pictures = figure_files(figure.panels, figure.columns, figure.width, figure.note)
         files |= {f"figures/{name}.{kind}": data for kind, data in pictures.items()}
+    # before anything is written: a file too few would fail the rule once all is done
     if set(files) != set(section.files):
         differing = sorted(set(files) ^ set(section.files))
         raise ValueError(f"section {section.id} declares other files than it makes: {differing}")
@@ -143,6 +144,7 @@ def page(report: Report, parts: list[tuple[Section, Content]], out: Path) -> str
         for name, figure in content.figures.items():
             for number, panel in enumerate(figure.panels):
                 specs[f"{name}-{number}"] = page_spec(panel)
+        # read back from the folder, so that what the page saves is what lies beside it
         for name in section.files:
             text = _embedded(out / name)
             if text:

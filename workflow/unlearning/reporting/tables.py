@@ -112,6 +112,7 @@ class Table:
                     scores[number] = goodness(value, column.better)
             if len(scores) < 2:
                 continue
+            # compared as printed: a reader sees no difference in digits that are not there
             top = max(scores, key=scores.__getitem__)
             top_text = self.rows[top].cells[index].text
             for number in scores:

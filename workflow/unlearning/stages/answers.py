@@ -32,6 +32,7 @@ def _settings(experiment, args: Namespace) -> dict:
 
 def run(args: Namespace) -> None:
     """Build the answers and write them as JSON lines."""
+    # of one kind for a rule, of all for a person
     tables: Tables = {}
     for kind in args.kinds:
         tables |= TABLES[kind](args, ColumnNames(args.settings["columns"]))

@@ -33,6 +33,7 @@ def run(args: Namespace) -> None:
     if not problems:
         _list_local_data(experiment)
     for asset, repository in repositories(experiment.config).items():
+        # one that fails hides no other: a person wants to know of all before going offline
         try:
             folder = _list_repository(repository, args)
             if folder is not None and repository.kind == "model":

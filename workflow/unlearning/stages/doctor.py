@@ -136,6 +136,7 @@ def scheduler() -> dict[str, str]:
 
 def storage(results: Path) -> dict[str, str]:
     """Free space on the disks of results and downloaded models."""
+    # imported here: this package may be what is missing
     entries = {"results": _free_space(results)}
     try:
         cache = import_module("huggingface_hub.constants").HF_HUB_CACHE
@@ -162,6 +163,7 @@ def _versions(requirements: list[str]) -> dict[str, str]:
     pins = dict(re.findall(r"^([\w.-]+)==(\S+)", lock, re.MULTILINE))
     versions = {}
     for requirement in requirements:
+        # constraints.txt has normalised names (PEP 503): huggingface-hub for huggingface_hub
         name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
         tested = pins.get(re.sub(r"[-_.]+", "-", name).lower())
         try:

@@ -36,6 +36,7 @@ def run(args: Namespace) -> None:
     adapter = add_lora(model, recipe, args.seed, settings, args.model)
     encoder = make_encoder(tokenizer, settings, recipe.max_length, model)
     rows = encoder.encode_rows(read_table(args.data / f"{args.table}.json"))
+    # they keep a small model's general knowledge; the papers' recipes have none
     replay_rows = settings["replay_rows"]
     replay = encoder.encode_rows(read_table(args.data / "replay.json")) if replay_rows else []
     plan = StepPlan.of(recipe, len(rows))

@@ -114,7 +114,7 @@ def compared(published: PublishedNumbers, results: Results) -> list[Compared]:
     means = spreads(models, ["split", "label"])
     cells = []
     for model in published.models:
-        if not model.same:
+        if not model.same:  # the page shows it apart, for orientation
             continue
         of_split = models[models["split"] == model.split]
         for label, rows in of_split.groupby("label", sort=False):
