@@ -187,8 +187,8 @@ class LogHandler(LogHandlerBase):
         if record.rule_msg:
             text = record.rule_msg.partition("For further error details")[0]
             return f": {text.partition('Detailed failure reason')[0].strip()}"
-        # Snakemake says the exit status in a record of its own, which comes before this one and names
-        # the job by nothing but its command: find it by the path of the log in it
+        # the exit status comes in an earlier record, which has no job id but the command: the path
+        # of the log in it says whose it is
         for error in self.errors:
             status = STATUS.search(error)
             if status and record.log and record.log[0] in error:

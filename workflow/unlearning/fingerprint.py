@@ -81,7 +81,7 @@ class ReachedCode:
         blocks: dict[Path, list[str]] = {}
         for (path, _), use in sorted(self.uses.items()):
             line = f"{label(path)} {use.line()}"
-            # a line of its own, and fingerprint() sorts the lines: where in a file it stands is nothing
+            # lines are sorted in the end, so a definition may move within its file
             if use.statement.is_definition:
                 lines.append(line)
             else:

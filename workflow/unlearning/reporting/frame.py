@@ -94,8 +94,8 @@ def units(values: pandas.DataFrame, by: list[str], unit: str | None = None) -> p
     unit is the seed. values: logarithms in place of p-values (see `geometric`)."""
     if (unit or unit_of(values, by)) == SEED:
         return values
-    # Runs of one draw share its target and retrained models, so they are no independent values. Each
-    # draw has one vote, whatever number of seeds finished in it.
+    # Runs of one draw share its target and retrained models, so they are no independent values.
+    # Each draw has one vote, whatever number of seeds finished in it.
     keys = [*by, "metric", "draw"]
     return values.groupby(keys, sort=False, dropna=False)["value"].mean().reset_index()
 

@@ -78,7 +78,7 @@ def run(args: Namespace) -> None:
     # a second copy of the target, because training changes the first
     teacher = load_model(args.model, precision) if objective.needs.teacher else None
     adapter = add_lora(model, recipe, args.seed, settings, args.model)
-    # from here on the model trains; what the unlearned model is made of may differ (WHP, TaskVector)
+    # the model that trains is not yet the unlearned one with WHP and TaskVector
     finalise = make_finalise(args, objective, precision)
     evaluate = make_evaluate(args, model, tokenizer, source.plan, accelerator, finalise, adapter)
     state = make_state(args, source.plan, accelerator, named_functions(settings))
