@@ -212,7 +212,7 @@ class CostEstimate:
             row_flops -= 2  # frozen weights have no gradients
         step_flops = row_flops * (batch * roles + replayed) + 2 * batch * teacher_roles
         length = self._texts(stage.section).row.mean
-        stage.flops += self.shape.parameters * length * steps * step_flops
+        stage.flops += self.shape.active * length * steps * step_flops
         passes = ceil((batch + replayed) / (step.micro_batch * self.processes))
         stage.updates += steps * passes
         stage.steps += steps
@@ -278,7 +278,7 @@ class CostEstimate:
         weight_bytes = HALF if self.pure else FLOAT
         batch_tokens = min(REFERENCE_TOKENS, round(tokens))
         batch = self._scored_batch(batch_tokens, weight_bytes, autocast=self.half)
-        flops = 2 * self.shape.parameters * tokens
+        flops = 2 * self.shape.active * tokens
         return StageCost(rule, rule, len(splits), "", passes=[batch], flops=flops)
 
     def _unlearn(self, method: str) -> StageCost:
@@ -334,7 +334,7 @@ class CostEstimate:
             # forget rows are scored before the first and after each epoch
             scored = SEQUENCES * min(rows, self.config["evaluation"]["rows"] or rows)
             tokens = scored * self.texts.row.mean * (1 + int(recipe["epochs"]))
-            stage.flops += 2 * self.shape.parameters * tokens
+            stage.flops += 2 * self.shape.active * tokens
         return [stage]
 
     def _evaluate(self) -> list[StageCost]:
@@ -366,7 +366,7 @@ class CostEstimate:
         """Add the work of scoring and answering the sets of a split. times: evaluations, and for
         each the models that answer as one."""
         work = self.texts.evaluation(split, self.config["evaluation"])
-        stage.flops += 2 * self.shape.parameters * (work.scored + work.answered) * times
+        stage.flops += 2 * self.shape.active * (work.scored + work.answered) * times
         stage.decoded += work.decoded * times
 
     def _evaluation_during(

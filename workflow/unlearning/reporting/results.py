@@ -235,20 +235,18 @@ class Reader:
         self.sizes[split] = {name: len(rows["question"]) for name, rows in target.rows.items()}
         compare = self.comparison(self.experiment, split, target, retrained, self.details)
         self.targets[split] = Compared(target.metrics.items()) | compare.model(target)
-        self._model(split, TARGET, {}, target, self.targets[split], compare)
+        self._final(self._key(split, TARGET, target.run), self.targets[split], compare)
         for model in retrained.values():
             metrics = Compared(model.metrics.items()) | compare.retrained(model)
-            self._model(split, RETRAIN, {}, model, metrics, compare)
+            self._final(self._key(split, RETRAIN, model.run), metrics, compare)
         return compare
 
-    def _model(self, split, method, hyper, model, metrics, compare, **run) -> None:
-        label = model_label(method, hyper)
-        draw = self.experiment.draw
-        key = (split, method, run.get("variant", ""), label, seed_of(model.run), draw, model.run)
+    def _final(self, key, metrics, compare, epoch=None, step=None, collapsed=False) -> None:
         # a run can end in numbers that are all finite and yet know nothing any more
-        collapsed = run.get("collapsed") is not None or compare.collapsed(metrics)
-        metrics = metrics | self._accuracies(split, model.run)
-        self._add(key, FINAL, "", run.get("epoch"), run.get("step"), collapsed, metrics)
+        collapsed = collapsed or compare.collapsed(metrics)
+        split, *_, run = key
+        metrics = metrics | self._accuracies(split, run)
+        self._add(key, FINAL, "", epoch, step, collapsed, metrics)
 
     def _cell(self, cell: UnlearnRun, compare: Comparison) -> None:
         """Adds a run's evaluation and trajectory, as far as their files exist."""
@@ -259,17 +257,15 @@ class Reader:
             return
         record = read_json(path)
         step, epoch = end_of(record)
-        hyper, collapsed = dict(cell.hyper), record["collapsed"]
+        key, collapsed = self._key_of(cell), record["collapsed"] is not None
         metrics = None
         if has_model:
             model = self.evaluation(cell.split, cell.run)
             metrics = Compared(model.metrics.items()) | compare.model(model)
             metrics.update(compare.unlearned(cell, record, model).items())
-            run = {"variant": cell.variant, "collapsed": collapsed, "epoch": epoch, "step": step}
-            self._model(cell.split, cell.method, hyper, model, metrics, compare, **run)
+            self._final(key, metrics, compare, epoch, step, collapsed)
         # the course starts from the target; a split without one of its own has the first split's
         start = self.targets.get(cell.split, next(iter(self.targets.values())))
-        key = self._key(cell)
         self._add(key, COURSE, "", 0, 0, False, start)
         # a point at the end is the finished model's, unless its evaluation is missing
         for point in record["points"]:
@@ -278,7 +274,7 @@ class Reader:
                 values = compare.point(point, name)
                 self._add(key, COURSE, "", point["epoch"], point["step"], False, values)
         if metrics is not None:
-            self._add(key, COURSE, "", epoch, step, collapsed is not None, metrics)
+            self._add(key, COURSE, "", epoch, step, collapsed, metrics)
 
     def _attack(self, cell: UnlearnRun, attack: str, compare: Comparison) -> None:
         path = self.layout.trajectory(cell.split, cell.attacked_by(attack))
@@ -286,12 +282,16 @@ class Reader:
             return
         for point in read_json(path)["points"]:
             values = compare.point(point, f"epoch {point['epoch']} of {path}")
-            key = self._key(cell)
-            self._add(key, RELEARN, attack, point["epoch"], point["step"], False, values)
+            moment = (point["epoch"], point["step"], False)
+            self._add(self._key_of(cell), RELEARN, attack, *moment, values)
 
-    def _key(self, cell: UnlearnRun) -> tuple:
-        label = model_label(cell.method, dict(cell.hyper))
-        return (cell.split, cell.method, cell.variant, label, cell.seed, cell.draw, cell.run)
+    def _key_of(self, cell: UnlearnRun) -> tuple:
+        return self._key(cell.split, cell.method, cell.run, cell.variant, dict(cell.hyper))
+
+    def _key(self, split: str, method: str, run: str, variant: str = "", hyper=None) -> tuple:
+        """The frame's columns that say which model a row is of."""
+        label = model_label(method, hyper or {})
+        return (split, method, variant, label, seed_of(run), self.experiment.draw, run)
 
     def _add(self, key, phase, attack, epoch, step, collapsed, metrics: Compared) -> None:
         moment = (epoch, step, collapsed)

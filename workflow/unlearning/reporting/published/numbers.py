@@ -8,7 +8,7 @@ import yaml
 
 from unlearning.errors import UserError
 from unlearning.methods.registry import names
-from unlearning.reporting.frame import finals, spreads, units
+from unlearning.reporting.frame import finals, spreads, unit_of, units
 from unlearning.reporting.labels import NAMES, RETRAIN, TARGET, compact, scientific
 from unlearning.reporting.published.comparison import Compared, Source, half_unit
 from unlearning.reporting.published.made_with import same_settings
@@ -111,7 +111,9 @@ def compared(published: PublishedNumbers, results: Results) -> list[Compared]:
     that have them, else with every variant, and the table says so.
     """
     models = finals(results.frame)
-    means = spreads(models, ["split", "label"])
+    # one unit for all cells: of a variant a single draw may have run
+    unit = unit_of(models)
+    means = spreads(models, ["split", "label"], unit)
     cells = []
     for model in published.models:
         if not model.same:  # the page shows it apart, for orientation
@@ -121,7 +123,7 @@ def compared(published: PublishedNumbers, results: Results) -> list[Compared]:
             method = rows["method"].iloc[0]
             for row in model.rows:
                 if row.method == method and _same_settings(row, model.split, label, results):
-                    cells += _cells(row, rows, means[model.split, label])
+                    cells += _cells(row, rows, means[model.split, label], unit)
     return cells
 
 
@@ -152,15 +154,15 @@ def _same_settings(row: PublishedRow, split: str, label: str, results: Results) 
     return variant is None or all(variant.complete.get(k) == v for k, v in row.hyper.items())
 
 
-def _cells(row: PublishedRow, models, means) -> list[Compared]:
+def _cells(row: PublishedRow, models, means, unit: str) -> list[Compared]:
     """The numbers of a published row, each with the value of one variant.
 
-    models: the variant's rows of the frame. means: metric -> its spread.
+    models: the variant's rows of the frame. means: metric -> its spread, over `unit`.
     """
     split, label = models["split"].iloc[0], models["label"].iloc[0]
     cells = []
     for metric, value in row.values.items():
-        values = units(models[models["metric"] == metric], ["label"])["value"].tolist()
+        values = units(models[models["metric"] == metric], ["label"], unit)["value"].tolist()
         if not values:
             continue
         # a retrained model compared with itself is no measurement
