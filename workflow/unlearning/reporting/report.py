@@ -75,16 +75,11 @@ def write(experiment, claims: list[Claim], published_file: Path | None, out: Pat
     """
     benchmark = experiment.benchmark.name
     results = room(benchmark, "results").read(experiment)
-    report = Report(
-        experiment,
-        results,
-        judge(claims, results),
-        load_published(published_file, experiment),
-        read_costs(experiment),
-    )
+    judged, published = judge(claims, results), load_published(published_file, experiment)
+    report = Report(experiment, results, judged, published, read_costs(experiment))
     write_bytes(out / "results.parquet", results.frame.to_parquet(index=False))
     write_text(out / "results.csv", results.frame.to_csv(index=False, lineterminator="\n"))
-    write_json(out / "claims.json", [judged.record() for judged in report.claims])
+    write_json(out / "claims.json", [claim.record() for claim in report.claims])
     parts = []
     # the page contains some of the sections' files, so it is written last
     for section in sections(benchmark, experiment.benchmark.sections):

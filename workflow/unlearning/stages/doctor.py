@@ -137,14 +137,11 @@ def scheduler() -> dict[str, str]:
 def storage(results: Path) -> dict[str, str]:
     """Free space on the disks of results and downloaded models."""
     # imported here: this package may be what is missing
-    entries = {"results": _free_space(results)}
     try:
-        cache = import_module("huggingface_hub.constants").HF_HUB_CACHE
+        cache = _free_space(Path(import_module("huggingface_hub.constants").HF_HUB_CACHE))
     except ImportError as error:
-        entries["hub cache"] = f"not known: {error}"
-    else:
-        entries["hub cache"] = _free_space(Path(cache))
-    return entries
+        cache = f"not known: {error}"
+    return {"results": _free_space(results), "hub cache": cache}
 
 
 def environment() -> dict[str, str]:

@@ -98,15 +98,8 @@ def run(args: Namespace) -> None:
     model = full_state_model(model, accelerator, main_only=True)
     if accelerator.is_main_process:
         record = run_record("unlearn", args.seed, settings, source.plan, history)
-        save_model(
-            args.out,
-            finalise(model),
-            tokenizer,
-            record,
-            settings["precision"],
-            adapter,
-            start=args.model,
-        )
+        saved, dtype = finalise(model), settings["precision"]
+        save_model(args.out, saved, tokenizer, record, dtype, adapter, start=args.model)
         # beside the model, whose folder is removed after its evaluation: the report reads this file
         record = {"stage": "unlearn", **history_record(source.plan, history)}
         write_json(args.trajectory, {**record, "points": history.points})

@@ -22,6 +22,7 @@ def bands(curves: pandas.DataFrame, floor: float = 0.0) -> list[dict]:
     """
     marks = []
     for label, rows in curves.groupby("label", sort=False):
+        # steps of one run, because seeds that collapsed were evaluated at steps of their own
         furthest = rows.loc[rows["step"].idxmax(), RUN]
         steps = rows.loc[(rows[RUN] == furthest).all(axis="columns"), "step"]
         steps = steps.sort_values().to_numpy()

@@ -92,12 +92,10 @@ def load_published(path: Path | None, experiment: Any) -> PublishedNumbers:
     sources = {key: Source(**entry) for key, entry in content["sources"].items()}
     models = []
     for entry in content["models"]:
-        where = f"{path}: {entry['name']}, {entry['split']}"
-        rows = [_row(row, sources, content, entry["split"], where) for row in entry["rows"]]
-        same = _is_ours(entry, experiment)
-        models.append(
-            PublishedModel(entry["name"], entry["split"], same, rows, entry.get("notes", []))
-        )
+        name, split, notes = entry["name"], entry["split"], entry.get("notes", [])
+        where = f"{path}: {name}, {split}"
+        rows = [_row(row, sources, content, split, where) for row in entry["rows"]]
+        models.append(PublishedModel(name, split, _is_ours(entry, experiment), rows, notes))
     statements = content.get("statements", {"items": [], "source": None})
     source = sources.get(statements["source"])
     return PublishedNumbers(models, content["metrics"], statements["items"], source)

@@ -44,9 +44,9 @@ def content(report) -> Content:
 
 
 def _beside(cell: Compared, metrics: Mapping[str, Metric]) -> list[Cell]:
-    source = cell.source.title + (
-        "" if cell.hyper_stated else " (hyper-parameters not stated per cell)"
-    )
+    source = cell.source.title
+    if not cell.hyper_stated:
+        source += " (hyper-parameters not stated per cell)"
     title, inside = metrics[cell.metric].title, "yes" if cell.inside else "no"
     return [
         Cell(cell.split, cell.split),

@@ -93,9 +93,8 @@ def metric_table(
 ) -> Table:
     """A table of metrics of every model. rows: of the frame, of one split and moment."""
     lines = [metric_row(report, runs, keys) for _, runs in rows.groupby("label", sort=False)]
-    return Table(
-        id, caption, [*columns(keys, report.results.metrics, parts), counts(report.unit)], lines
-    )
+    heads = [*columns(keys, report.results.metrics, parts), counts(report.unit)]
+    return Table(id, caption, heads, lines)
 
 
 def metric_row(report, rows, keys: Sequence[str], leading: Sequence[Cell] = ()) -> Row:
