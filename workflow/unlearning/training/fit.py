@@ -14,6 +14,11 @@ from unlearning.planning.shapes import shape_from_config
 from unlearning.training.batches import Pair
 from unlearning.training.plan import Fit, Recipe
 
+# Tokens of a CPU's micro-batch. More take memory and no less time: products of matrices of so many
+# rows reach the CPU's speed already, and activations of more leave its cache
+# (reports/benchmarks/speed.md).
+CPU_TOKENS = 1024
+
 
 def micro_batch_sizer(
     model,
@@ -26,8 +31,9 @@ def micro_batch_sizer(
     """A function of a global batch that returns how many of its pairs go through `model` at once.
 
     That is fit.micro_batch if it is set. Otherwise it is the largest number for which the memory
-    estimate (planning/memory.py) fits the device, with every row as long as the batch's longest.
-    All processes compute it from the same batch, so they agree on it.
+    estimate (planning/memory.py) fits the device, with every row as long as the batch's longest; on
+    a CPU with at most CPU_TOKENS tokens of the batch's mean length besides. All processes compute
+    it from the same batch, so they agree on it.
     """
     micro_batch = fit.micro_batch
     if micro_batch is not None:
@@ -40,6 +46,7 @@ def micro_batch_sizer(
     shape = shape_from_config(model.config.to_dict(), "the model's config")
     shape = replace(shape, counted=counted)
     needs = objective.needs
+    on_cpu = accelerator.device.type == "cpu"
 
     def size(pairs: list[Pair]) -> int:
         rows = [row for pair in pairs for row in pair.values()]
@@ -65,6 +72,9 @@ def micro_batch_sizer(
         # without a hard limit the estimate refuses no run
         if pairs_at_once == 1 and _is_limited(accelerator.device):
             check_room(training(shape, step)["total"], free)
+        if on_cpu:
+            tokens = sum(len(row.ids) for row in rows)
+            pairs_at_once = min(pairs_at_once, max(1, CPU_TOKENS * len(pairs) // tokens))
         return pairs_at_once
 
     return size
