@@ -54,7 +54,7 @@ def _counted_gpus(values: dict[str, list[str]]) -> list[str]:
             name, _, count = value.rpartition(":")
             if name and re.fullmatch("[0-9]{1,2}", count):
                 problems.append(
-                    f"{key}: '{value}' ends with a number, but the experiment's resources.gpus says "
+                    f"{key}: '{value}' ends with a number, but the config's resources.gpus says "
                     f"how many GPUs a job has; write {name} {WHERE}"
                 )
     return problems
