@@ -32,6 +32,13 @@ def test_a_text_that_fills_max_length_has_no_eos(tokenizer):
     assert tokenizer.eos_token_id not in example.ids
 
 
+@pytest.mark.parametrize("max_length", [4, 5])
+def test_a_row_that_ends_within_its_prompt_is_refused(tokenizer, max_length):
+    """Its last label would be a token of the question."""
+    with pytest.raises(UserError, match=rf"max_length .{max_length}. .* prompt of 5 tokens.*who"):
+        Encoder(tokenizer, PROMPTS["plain"], max_length).encode(QUESTION, "ann wrote it")
+
+
 def test_eos_tokens_inside_the_prompt_stay_masked(tokenizer):
     # on Llama-3 the end of a turn is the EOS token: only lengths tell prompt from answer
     example = Encoder(tokenizer, PROMPTS["plain"], 64).encode("who <eos> wrote ?", "ann")

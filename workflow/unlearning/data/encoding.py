@@ -139,8 +139,15 @@ class Encoder:
             ids = ids[: self.max_length]
             if len(ids) < self.max_length:
                 ids.append(self.end)
+            length = prompt_lengths[prompt]
+            if length >= self.max_length:
+                raise UserError(
+                    f"a row ends at max_length ({self.max_length}) within its prompt of {length} "
+                    f"tokens, so nothing of its answer would count: raise max_length, or cut the "
+                    f"row: {prompt[:200]!r}"
+                )
             # at least one token stays unlabelled, for nothing predicts the first, and one labelled
-            start = min(max(prompt_lengths[prompt], 1), len(ids) - 1)
+            start = min(max(length, 1), len(ids) - 1)
             examples.append(self._example(ids, start))
         return examples
 

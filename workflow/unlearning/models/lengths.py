@@ -22,15 +22,17 @@ def length_problems(tokenizer, prompt: PromptFormat, reach: int | None, use: dic
     """
     tables = _build_tables(use)
     problems = list(dict.fromkeys(_step_problems(tokenizer, prompt, tables, use)))
-    if reach is None:
-        return problems
     for stage, limit in use["max_length"].items():
-        if limit <= reach:
+        prompt_problems = list(_prompt_problems(tokenizer, prompt, stage, tables, use))
+        problems += prompt_problems
+        if prompt_problems or reach is None or limit <= reach:
             continue
         encoder = Encoder(tokenizer, prompt, limit)
         longest = max((_longest(encoder, rows) for rows in _encoded_by(stage, tables)), default=0)
         if longest > reach:
             problems.append(too_long(longest, reach, f"{stage}.max_length"))
+    if reach is None:
+        return problems
     encoder = Encoder(tokenizer, prompt, reach)
     evaluator = room(use["benchmark"], "evaluator")
     return problems + evaluator.length_problems(encoder, tables, use, reach)
@@ -44,6 +46,27 @@ def _step_problems(tokenizer, prompt: PromptFormat, tables: Tables, use: dict) -
             sequences = len(Encoder(tokenizer, prompt, limit).encode_rows(rows))
             for problem in run_problems(run, sequences):
                 yield f"makes {sequences} sequences of {limit} tokens of {run['table']}: {problem}"
+
+
+def _prompt_problems(
+    tokenizer, prompt: PromptFormat, stage: str, tables: Tables, use: dict
+) -> Iterator[str]:
+    """A message if sequences of a stage end before an answer begins; rows may be cut only later."""
+    limit = use["max_length"][stage]
+    questions: set[str] = set()
+    for rows in _encoded_by(stage, tables):
+        if "question" in rows[0]:
+            evaluated = rows[: use["rows"]] if stage == "evaluation" else rows
+            questions.update(row["question"] for row in evaluated)
+    encoder = Encoder(tokenizer, prompt, limit)
+    lengths = [len(encoder.prompt_ids(question)) for question in sorted(questions)]
+    longest = max(lengths, default=0)
+    if longest >= limit:
+        yield (
+            f"makes {longest} tokens of the longest question or half of a text, but sequences end "
+            f"at {stage}.max_length ({limit}): nothing of the answer would count. Raise it, or cut "
+            "the row"
+        )
 
 
 def _build_tables(use: dict) -> Tables:
