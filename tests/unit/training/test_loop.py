@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 from accelerate import Accelerator
+from families import family_model
 from toy import ARCHITECTURE, WORDS, toy
 from unlearning.data.encoding import Encoder, Example
 from unlearning.data.prompts import PROMPTS
@@ -119,6 +120,14 @@ def test_a_micro_batch_from_memory(monkeypatch):
         passes.clear()
         weights.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
     assert torch.allclose(*weights, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", ["GPT-2", "MPT", "Mamba", "Mixtral"])
+def test_a_micro_batch_from_memory_of_any_family(family):
+    """Their configs have other keys than Llama's."""
+    _, tokenizer = toy()
+    model = family_model(family, vocab_size=len(tokenizer))
+    assert len(run(model, tokenizer, micro_batch=None, epochs=1).losses) == 1
 
 
 def test_a_cpu_takes_no_more_tokens_at_once_than_speed_it_up():

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from accelerate import Accelerator
@@ -37,9 +38,13 @@ def micro_batch_sizer(
     micro_batch = fit.micro_batch
     if micro_batch is not None:
         return lambda pairs: micro_batch
-    shape = shape_from_config(model.config.to_dict(), "the model's config")
     free = room_of(accelerator.device)
     trained = sum(parameter.numel() for parameter in objective.trained(model))
+    adapter = trained if recipe.lora else 0
+    # counted, because the formula of Shape holds for Llama's kin alone
+    counted = sum(parameter.numel() for parameter in model.parameters()) - adapter
+    shape = shape_from_config(model.config.to_dict(), "the model's config")
+    shape = replace(shape, counted=counted)
     needs = objective.needs
     on_cpu = accelerator.device.type == "cpu"
 
@@ -55,7 +60,7 @@ def micro_batch_sizer(
             labels,
             micro_batch=1,
             trained=trained / shape.parameters,
-            adapter=trained if recipe.lora else 0,
+            adapter=adapter,
             half=accelerator.mixed_precision == "bf16",
             optimizer=recipe.optimizer,
             checkpointing=fit.gradient_checkpointing,
