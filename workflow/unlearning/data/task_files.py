@@ -10,6 +10,7 @@ from unlearning.data.formats import COMPRESSED, FORMATS, read_file
 from unlearning.data.tables import DataError, printable, shorten, text_problem
 
 SETTINGS = (".yaml", ".yml")
+UNREADABLE = (yaml.YAMLError, ValueError, RecursionError)  # also bytes, dates that are none
 ENDINGS = {*SETTINGS, ".py", ".txt", *FORMATS, *COMPRESSED}
 
 
@@ -43,7 +44,7 @@ def _named_files(path: Path) -> list[Path]:
     """The included settings and data files that a file of settings names."""
     try:
         settings = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except UNREADABLE:
         return []  # task_problems() reports it
     if not isinstance(settings, dict):
         return []
@@ -60,7 +61,7 @@ def task_problems(include_path: str, tasks: list[str]) -> list[str]:
     for path in sorted(Path(include_path).rglob("*.yaml")):
         try:
             settings = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             problems.append(f"{path}: no YAML that can be read ({' '.join(str(error).split())})")
             continue
         if isinstance(settings, dict) and settings.get("task") in tasks:
@@ -71,7 +72,8 @@ def task_problems(include_path: str, tasks: list[str]) -> list[str]:
 
 def _data_files(settings: dict) -> Iterator[Path]:
     """The local files in a task's data_files: one path, a list, or paths by split."""
-    queue = [(settings.get("dataset_kwargs") or {}).get("data_files") or []]
+    arguments = settings.get("dataset_kwargs")
+    queue = [arguments.get("data_files") if isinstance(arguments, dict) else None]
     while queue:
         value = queue.pop(0)
         if isinstance(value, dict):

@@ -69,6 +69,16 @@ def test_a_row_stands_in_one_file(tmp_path):
     assert_named(lines, "data.test", "test.jsonl, line 1", "data.retain", "line 5")
 
 
+def test_the_true_answer_is_no_false_one(tmp_path):
+    """The truth ratio would compare it with itself."""
+    rows = [
+        {**row, "perturbed_answer": ["No."], "paraphrased_answer": "x"} for row in rows_of("forget")
+    ]
+    rows[3]["perturbed_answer"].append(f" {rows[3]['answer']}")
+    lines = problems(config(data={"forget": write_rows(tmp_path / "forget.jsonl", *rows)}))
+    assert_named(lines, "data.forget", "forget.jsonl, line 4", rows[3]["answer"], "remove it there")
+
+
 def test_texts_stand_beside_texts_alone(texts):
     lines = problems(config(data={"forget": texts["forget"]}))
     assert_named(lines, "data", "data.forget", "of texts, but", "data.retain", "one kind")
