@@ -7,6 +7,9 @@ from unlearning.benchmark import folder_of, room
 from unlearning.user_code import function_arguments
 
 NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+# columns of the report's tables, which have one for each metric besides (reporting.frame.COLUMNS)
+COLUMNS = {"split", "method", "variant", "label", "seed", "draw", "run", "phase", "attack"}
+COLUMNS |= {"reference", "epoch", "step", "collapsed", "metric", "value"}
 
 
 def own_metric_problems(config: dict) -> Iterator[str]:
@@ -21,6 +24,8 @@ def own_metric_problems(config: dict) -> Iterator[str]:
             yield f"{where}: write lower-case letters, digits and '_', a letter first"
         if name in builtin:
             yield f"{where}: '{name}' is a metric of this benchmark; choose another name"
+        if name in COLUMNS:
+            yield f"{where}: '{name}' is a column of the report's tables; choose another name"
         arguments, problems = function_arguments(where, function)
         yield from problems
         if arguments is None:
