@@ -112,12 +112,13 @@ class Encoder:
         if prompt.end is not None:
             self.end = tokenizer.convert_tokens_to_ids(prompt.end)
 
-    def _ids(self, texts: list[str]) -> list[list[int]]:
+    def tokenize(self, texts: list[str]) -> list[list[int]]:
+        """The ids of prompts, or of prompts with their answers, uncut."""
         return self.prefix_tokenizer(texts, self.prompt.special_tokens)
 
     def prompt_ids(self, question: str) -> list[int]:
         """The ids of the prompt that generation continues."""
-        return self._ids([self.prompt.prompt(question)])[0]
+        return self.tokenize([self.prompt.prompt(question)])[0]
 
     def encode(self, question: str, answer: str) -> Example:
         """A question with its answer as one sequence whose answer is labelled."""
@@ -133,9 +134,9 @@ class Encoder:
             texts.append(prompt + self.prompt.answer(answer))
         # many answers share a prompt, which is tokenised once
         distinct = list(dict.fromkeys(prompts))
-        prompt_lengths = dict(zip(distinct, map(len, self._ids(distinct)), strict=True))
+        prompt_lengths = dict(zip(distinct, map(len, self.tokenize(distinct)), strict=True))
         examples = []
-        for ids, prompt in zip(self._ids(texts), prompts, strict=True):
+        for ids, prompt in zip(self.tokenize(texts), prompts, strict=True):
             ids = ids[: self.max_length]
             if len(ids) < self.max_length:
                 ids.append(self.end)

@@ -1,4 +1,7 @@
-"""Check that an experiment's rows fit a model's context, before the first job."""
+"""Check that an experiment's rows fit a model's context and its own limits, and that the tokenizer
+can spell them, before the first job."""
+
+import sys
 
 from unlearning.benchmark import benchmark_of, room
 from unlearning.data.build import Tables, build_tables
@@ -12,14 +15,16 @@ FROM_SCRATCH = ("pretrain", "replay")  # tables that only models from random wei
 
 
 def length_problems(tokenizer, prompt: PromptFormat, reach: int | None, use: dict) -> list[str]:
-    """The problems of rows that exceed a context of `reach` tokens.
+    """The problems of rows of which nothing would be left to learn or to measure, and of those that
+    exceed a context of `reach` tokens.
 
     use: how the experiment uses the model (config.judged.model_use). Tables from the hub are not
     fetched yet: the first stage that encodes too long a row of them refuses it.
     """
-    if reach is None:
-        return []
-    problems, tables = [], _build_tables(use)
+    tables = _build_tables(use)
+    problems = _lost_answers(tokenizer, prompt, tables, use)
+    if reach is None:  # no limit
+        reach = sys.maxsize
     for stage, limit in use["max_length"].items():
         if limit <= reach:
             continue
@@ -30,6 +35,45 @@ def length_problems(tokenizer, prompt: PromptFormat, reach: int | None, use: dic
     encoder = Encoder(tokenizer, prompt, reach)
     evaluator = room(use["benchmark"], "evaluator")
     return problems + evaluator.length_problems(encoder, tables, use, reach)
+
+
+def _lost_answers(tokenizer, prompt: PromptFormat, tables: Tables, use: dict) -> list[str]:
+    """The problems of questions that fill a row by themselves, so that it is cut before its answer
+    begins, and of answers without a token of their own."""
+    problems = []
+    for stage, limit in use["max_length"].items():
+        questions: dict[str, None] = {}
+        column = use.get("question", "question") if stage == "evaluation" else "question"
+        for rows in _encoded_by(stage, tables):
+            for row in rows[: use["rows"] if stage == "evaluation" else None]:
+                if "question" in row:
+                    questions[row.get(column, row["question"])] = None
+        if not questions:
+            continue
+        encoder = Encoder(tokenizer, prompt, limit)
+        prompts = encoder.tokenize([prompt.prompt(question) for question in questions])
+        longest = max(map(len, prompts))
+        if longest >= limit:
+            problems.append(
+                f"makes {longest} tokens of the longest question or half of a text, but rows end "
+                f"at {stage}.max_length ({limit}): nothing of the answer would be left. Raise it, "
+                "or cut the row"
+            )
+    answers: dict[str, None] = {}
+    for rows in tables.values():
+        answers.update(dict.fromkeys(row["answer"] for row in rows if "answer" in row))
+    texts = list(answers)
+    unknown = {tokenizer.unk_token_id} - {tokenizer.eos_token_id}
+    lost = []
+    if texts:
+        ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
+        lost = [text for text, tokens in zip(texts, ids, strict=True) if not set(tokens) - unknown]
+    if lost:
+        problems.append(
+            f"has a tokenizer that knows nothing of {len(lost)} answers, such as {lost[0][:80]!r}: "
+            "take a model whose tokenizer knows their script, or remove the rows"
+        )
+    return problems
 
 
 def _build_tables(use: dict) -> Tables:
