@@ -4,7 +4,9 @@ before any job: the prompt format, and the longest rows of each stage."""
 from collections.abc import Iterator
 
 from unlearning.assets.needs import fetch_settings
+from unlearning.config.layout import NAMED_RETRAINED
 from unlearning.config.named import MODEL
+from unlearning.outside import digests_text
 
 
 def use_problems(config: dict) -> Iterator[str]:
@@ -73,6 +75,11 @@ def model_use(experiment, asset: str = MODEL) -> dict:
         "data": experiment.data_settings(),
         "splits": experiment.tables,
     }
+    logs = experiment.log_splits()
+    if logs:
+        files = {split: experiment.log_files(split) for split in logs}
+        use["logs"] = {split: experiment.log_of(split, NAMED_RETRAINED) for split in logs}
+        use["log_digests"] = {split: digests_text(paths) for split, paths in files.items()}
     patterns = [] if "unlearn" in not_read else trained_patterns(experiment)
     use |= {"trained": patterns} if patterns else {}
     return use | ({"chat_template": True} if config["harness"]["chat_template"] else {})
