@@ -82,7 +82,7 @@ def _lies_in(module: ModuleType, folder: Path) -> bool:
     return any(Path(path).parent == folder for path in paths)
 
 
-def user_line(error: Exception, file: str) -> str | None:
+def user_line(error: BaseException, file: str) -> str | None:
     """The last line of `file` that an error went through, as in "line 3 (return x)", or None."""
     path = Path(file).resolve()
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
@@ -122,11 +122,12 @@ def _import_problems(path: Path, tree: ast.Module) -> list[str]:
     while queue:
         file, tree = queue.pop(0)
         for node in ast.walk(tree):
-            names: list[tuple[str, int]] = []
             if isinstance(node, ast.Import):
                 names = [(alias.name, 0) for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
                 names = [(node.module or "", node.level)]
+            else:
+                continue
             for name, level in names:
                 where = f"{file}, line {node.lineno}"
                 if level and file == path:
