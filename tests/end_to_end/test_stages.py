@@ -12,7 +12,7 @@ from unlearning.config.experiment import load_experiment
 
 SNAKEFILE_IMPORTS = (
     "unlearning.benchmark, unlearning.cluster.cancelled, unlearning.config.reading,"
-    " unlearning.errors, unlearning.fingerprint, unlearning.methods.references,"
+    " unlearning.devices, unlearning.errors, unlearning.fingerprint, unlearning.methods.references,"
     " unlearning.outside, unlearning.reporting.section"
 )
 GPU_STAGES = ("pretrain", "finetune", "reference", "unlearn", "relearn", "evaluate", "harness")
@@ -36,13 +36,16 @@ def test_cells_in_processes_of_their_own(project, micro_with, tmp_path):
     copy = project.moved_to(tmp_path / "copy")
     evaluation = "finetune/seed=42/evaluate"
     shutil.rmtree(copy.world / "forget10" / evaluation)
-    config = micro_with(unlearn={"batch_size": 1000}, resources={"cells_per_job": 1})
-    failing = f"results/micro/{UNLEARNED}/trajectory.json"
+    losses = copy.root / "losses.py"
+    losses.write_text("def broken(batch):\n    return batch.none\n", encoding="utf-8")
+    methods = {"broken": {"function": "losses.py:broken"}}
+    config = micro_with(methods=methods, resources={"cells_per_job": 1})
+    failing = "results/micro/forget10/unlearn/broken/default/seed=1/trajectory.json"
     targets = (failing, f"results/micro/forget10/{evaluation}/rows.json")
     done = copy.ask_snakemake(config, "--profile", "config/profiles/local", *targets)
     assert done.returncode != 0
-    assert "results/micro/logs/unlearn/forget10/NPO+RT/beta=0.1/seed=1.log" in done.stdout
-    assert done.stdout.count("error: 2 epochs of 4 rows give no full batch of 1000") == 1
+    assert "results/micro/logs/unlearn/forget10/broken/default/seed=1.log" in done.stdout
+    assert done.stdout.count("error: losses.py:broken: line 2 (return batch.none)") == 1
     assert "Traceback" not in done.stdout
     assert not (copy.root / failing).exists()
     for name in ("rows.json", "summary.json"):
@@ -51,6 +54,16 @@ def test_cells_in_processes_of_their_own(project, micro_with, tmp_path):
     log = "logs/evaluate/forget10/finetune/seed=42.log"
     assert "peak memory:" in (project.world / log).read_text()  # a worker's client says it
     assert "peak memory:" not in (copy.world / log).read_text()
+
+
+def test_jobs_of_more_gpus_than_this_machine_has(fresh, micro_with):
+    """They are refused before the first job, as is any other mistake."""
+    config = micro_with(resources={"gpus": 2})
+    done = fresh.ask_snakemake(config, CUDA_VISIBLE_DEVICES="0")
+    assert done.returncode != 0
+    assert "resources.gpus" in done.stdout and "Set resources.gpus to 1" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not (fresh.world / "data").exists()
 
 
 def test_snakemake_makes_its_own_report_without_a_network(project, micro_with, tmp_path):

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from unlearning.code.module import module_file
-from unlearning.errors import UserError
+from unlearning.errors import UserError, seen_from
 
 _HELPERS: dict[Path, dict[str, ModuleType]] = {}  # folder -> the modules imported from it
 
@@ -100,9 +100,10 @@ def function_arguments(setting: str, function) -> tuple[ast.arguments | None, li
     if not path.endswith(".py"):
         return None, [f"{setting}: must be path/to/file.py:name, found {function!r}"]
     if not Path(path).is_file():
-        return None, [f"{setting}: no file '{path}' (seen from {Path.cwd()})"]
+        return None, [f"{setting}: no file '{path}'{seen_from(path)}"]
     try:
-        tree = ast.parse(Path(path).read_text(encoding="utf-8"), filename=path)
+        # utf-8-sig: editors of Windows begin a file with a mark that Python skips and ast refuses
+        tree = ast.parse(Path(path).read_text(encoding="utf-8-sig"), filename=path)
     except SyntaxError as error:
         return None, [f"{setting}: {path}, line {error.lineno}: {error.msg}"]
     except (OSError, ValueError) as error:

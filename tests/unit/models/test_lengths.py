@@ -20,7 +20,7 @@ def problems(folder, forget: dict, reach: int | None = None, **limits: int) -> l
         (folder / f"{role}.json").write_text(json.dumps([row]), encoding="utf-8")
         data[role] = str(folder / f"{role}.json")
     limits = {"finetune": 64, "unlearn": 64, "evaluation": 64} | limits
-    stated = use(data=data, benchmark="own", splits=["forget"], max_length=limits, recipes={})
+    stated = use(data=data, benchmark="own", splits=["forget"], max_length=limits)
     stated["generation"] = {"tokens": 8, "counts": "new"}
     return length_problems(toy()[1], PROMPTS["plain"], reach, stated)
 

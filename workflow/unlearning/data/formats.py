@@ -28,8 +28,10 @@ from unlearning.data.tables import (
     parse_json,
     parse_json_table,
 )
+from unlearning.errors import seen_from
 
 JSON = (".json", ".jsonl", ".ndjson")
+JSON_STARTS = (b"{", b"[", b"\xef")  # of an object, a list and a byte order mark
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 PARQUET = ".parquet"
 FORMATS = (*JSON, *DELIMITERS, PARQUET)
@@ -56,7 +58,9 @@ def find_file(path: Path, *extra_formats: str) -> Path:
         names = " and ".join(file.name for file in files)
         raise DataError(f"{path}: {names} are in {path.parent}; leave one, for one is read")
     if not files:
-        raise DataError(f"{path}: no such file{_similar_names(path)}. Allowed are {ALLOWED}")
+        raise DataError(
+            f"{path}: no such file{seen_from(path)}{_similar_names(path)}. Allowed are {ALLOWED}"
+        )
     return files[0]
 
 
@@ -101,10 +105,14 @@ def read_file(path: Path, plain: bool = False) -> Table:
     if path.is_dir():
         return _read_dataset(path)
     if not path.is_file():
-        raise DataError(f"{path}: no such file")
+        raise DataError(f"{path}: no such file{seen_from(path)}{_similar_names(path)}")
     content, ending = _decompress(path)
     if ending == PARQUET:
         return _parse_parquet(path, content)
+    if ending not in FORMATS and not plain and content.lstrip()[:1] not in JSON_STARTS:
+        raise DataError(
+            f"{path}: neither JSON nor of another format's ending. Allowed are {ALLOWED}"
+        )
     text = decode_utf8(content, path)
     if ending in DELIMITERS:
         return _parse_csv(path, text, DELIMITERS[ending])
@@ -112,12 +120,7 @@ def read_file(path: Path, plain: bool = False) -> Table:
         lines = list(nonblank_lines(text))
         rows = [_text_or_json(line.strip()) for _, line in lines]
         return Table(path, "line", rows, [number for number, _ in lines])
-    table = parse_json_table(path, text, _is_plain_text if plain else lambda line: False)
-    if table.problems and ending not in JSON:
-        raise DataError(
-            f"{table.problems[0]}; the name ends in none of the formats that are read: {ALLOWED}"
-        )
-    return table
+    return parse_json_table(path, text, _is_plain_text if plain else lambda line: False)
 
 
 def read_text(path: Path) -> str:

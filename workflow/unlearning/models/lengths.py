@@ -1,9 +1,10 @@
 """Check that an experiment's rows fit a model's context and its own limits, and that the tokenizer
 can spell them, before the first job."""
 
-import sys
+from collections.abc import Iterator
 
 from unlearning.benchmark import benchmark_of, room
+from unlearning.config.steps import run_problems
 from unlearning.data.build import Tables, build_tables
 from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PromptFormat
@@ -22,9 +23,10 @@ def length_problems(tokenizer, prompt: PromptFormat, reach: int | None, use: dic
     fetched yet: the first stage that encodes too long a row of them refuses it.
     """
     tables = _build_tables(use)
-    problems = _lost_answers(tokenizer, prompt, tables, use)
-    if reach is None:  # no limit
-        reach = sys.maxsize
+    problems = list(dict.fromkeys(_step_problems(tokenizer, prompt, tables, use)))
+    problems += _lost_answers(tokenizer, prompt, tables, use)
+    if reach is None:
+        return problems
     for stage, limit in use["max_length"].items():
         if limit <= reach:
             continue
@@ -74,6 +76,16 @@ def _lost_answers(tokenizer, prompt: PromptFormat, tables: Tables, use: dict) ->
             "take a model whose tokenizer knows their script, or remove the rows"
         )
     return problems
+
+
+def _step_problems(tokenizer, prompt: PromptFormat, tables: Tables, use: dict) -> Iterator[str]:
+    """Messages about training runs on texts, which are cut into rows here (config.steps)."""
+    for run in use["runs"]:
+        rows, limit = tables.get(run["table"]), run["recipe"]["max_length"]
+        if rows and "text" in rows[0]:
+            sequences = len(Encoder(tokenizer, prompt, limit).encode_rows(rows))
+            for problem in run_problems(run, sequences):
+                yield f"makes {sequences} sequences of {limit} tokens of {run['table']}: {problem}"
 
 
 def _build_tables(use: dict) -> Tables:
