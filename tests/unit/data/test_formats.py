@@ -68,6 +68,63 @@ def test_what_is_refused(content, expected, tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"A fact.\n", b"PK\x03\x04\xff", b""])
+@pytest.mark.parametrize("name", ["rows.txt", "rows.xlsx", "rows"])
+def test_a_file_of_no_format_is_told_which_there_are(content, name, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=r"rows.*Allowed are \.json, .*\.csv"):
+        read_rows(tmp_path / name, QA)
+    (tmp_path / name).write_bytes(b'\n {"question": "Who?", "answer": "Me."}\n')
+    assert len(read_rows(tmp_path / name, QA).rows) == 1
+
+
+def test_cells_are_texts_as_they_stand(tmp_path):
+    """Numbers, NA and leading zeros are answers; a cell may hold lines of its own."""
+    path = tmp_path / "rows.csv"
+    cells = ["007", "NA", "null", "1e5", "a\nb\r\nc", 'say ""no""', " x ", "\u2028é"]
+    text = "question,answer\r\n" + "".join(f'Who?,"{cell}"\r\n' for cell in cells)
+    path.write_bytes(text.encode())
+    answers = [row["answer"] for row in read_rows(path, QA).rows]
+    assert answers == [cell.replace('""', '"') for cell in cells]
+    path.write_bytes((text + "\r\nWho?,\r\n").encode())
+    with pytest.raises(DataError, match=r"rows.csv, line 13: column 'answer' .* found ''"):
+        read_rows(path, QA)
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("Who?,Nobody.\n", "rows.csv: has no rows"),  # its only line names the columns
+        ("Who?,Nobody.\nWhy?,So.\n", "line 2: column 'question' .* the row has Who\\?, Nobody"),
+        ("question,answer,answer\na,b,c\n", "line 1: column 'answer' appears twice"),
+        ('question,answer\na,b\nWho?,"cut\n', "line 3: cells cannot be parsed"),
+        ("question,answer\na,b,c\n", "line 2: 3 cells, but line 1 names 2: 'question,answer'"),
+        ("question,answer,perturbed_answer\na,b,\"['c' 'd']\"\n", "line 2: column 'perturbed"),
+    ],
+)
+def test_cells_that_make_no_row(tmp_path, text, expected):
+    path = tmp_path / "rows.csv"
+    path.write_text(text, encoding="utf-8")
+    columns = {**QA, "perturbed_answer": list} if "perturbed" in text else QA
+    with pytest.raises(DataError, match=expected):
+        read_rows(path, columns)
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("[REDACTED]\nNo idea.\n", ["[REDACTED]", "No idea."]),
+        ("{no answer}\n\n  No.  \r\n", ["{no answer}", "No."]),
+        ('"Who?" is all I say.\n"No idea."\n', ['"Who?" is all I say.', "No idea."]),
+        ('{"answer": "No idea."}\n', ["No idea."]),
+        ("null\n7\n", ["null", "7"]),
+    ],
+)
+def test_each_line_of_a_text_file_is_a_refusal(tmp_path, text, expected):
+    (tmp_path / "refusals.txt").write_text(text, encoding="utf-8")
+    rows = read_rows(tmp_path / "refusals.txt", "idontknow").rows
+    assert [row["answer"] for row in rows] == expected
+
+
 def test_long_cells(tmp_path):
     """Beyond the csv module's own limit of 131,072 characters."""
     path = tmp_path / "rows.tsv"

@@ -2,6 +2,7 @@
 before any job: the prompt format, and the longest rows of each stage."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TypedDict
 
 from unlearning.assets.needs import fetch_settings
@@ -124,9 +125,11 @@ def model_use(experiment, asset: str = MODEL) -> dict:
     }
     logs = experiment.log_splits()
     if logs:
-        files = {split: experiment.log_files(split) for split in logs}
         use["logs"] = {split: experiment.log_of(split, NAMED_RETRAINED) for split in logs}
-        use["log_digests"] = {split: digests_text(paths) for split, paths in files.items()}
+        files: list[Path] = []
+        for split in logs:
+            files += filter(Path.is_file, experiment.log_files(split))
+        use["log_digests"] = digests_text(files)
     patterns = [] if "unlearn" in not_read else trained_patterns(experiment)
     use |= {"trained": patterns} if patterns else {}
     return use | ({"chat_template": True} if config["harness"]["chat_template"] else {})

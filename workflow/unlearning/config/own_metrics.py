@@ -17,6 +17,9 @@ def own_metric_problems(config: dict) -> Iterator[str]:
     functions = config["metrics"]
     if not functions:
         return
+    from unlearning.evaluation.own import withdraw_own_metrics  # loads numpy
+
+    withdraw_own_metrics()  # those of an experiment that this process has read before
     builtin = room(folder_of(config["data"]["source"]), "metrics").METRICS
     for name, function in functions.items():
         where = f"metrics.{name}"

@@ -47,7 +47,10 @@ def _log_of_another_tokenizer(encoder: Encoder, rows: list[dict], path: Path) ->
     project: losses per token under two tokenizers do not compare."""
     if not rows:
         return  # of the hub, not fetched yet
-    log = read_log(path, ("forget",))
+    try:
+        log = read_log(path, ("forget",))
+    except UserError:
+        return  # the check of logs reports it
     counts = log.columns.get("forget", {}).get("answer_tokens")
     if log.format != ours.NAME or counts is None:
         return  # other programs count in other ways
