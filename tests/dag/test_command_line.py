@@ -120,6 +120,11 @@ def test_make_ignores_no_word(words, parts):
     assert [part for part in parts if part not in done.stderr] == [], done.stderr
 
 
+def test_make_takes_variables_of_the_environment():
+    done = make("test", "UNLEARNING_GOLDEN=golden", "OMP_NUM_THREADS=1")
+    assert done.returncode == 0 and "pytest" in done.stdout
+
+
 def test_make_hands_values_on_as_they_are():
     values = "--config 'unlearn={lr: 1e-4, seeds: [1, 2]}' keep_models=false"
     done = make("reproduce", "CONFIG=a.yaml b.yaml", f"ARGS={values}", "PROFILE=p")
