@@ -96,9 +96,7 @@ def privleak(value: float, retrained: float) -> float:
 
 
 def reference_attack(
-    rows: dict[str, dict],
-    retrained: dict[str, dict],
-    sets: tuple[str, str] = ("forget", HOLDOUT),
+    rows: dict[str, dict], retrained: dict[str, dict], sets: tuple[str, str] = ("forget", HOLDOUT)
 ) -> dict[str, float]:
     """mia_reference_auc: AUC of loss minus the retrained model's loss (arXiv 2012.07805).
 

@@ -9,7 +9,7 @@ PAD, EOS, UNKNOWN = "<pad>", "<eos>", "<unk>"
 
 def build_model(architecture: dict, vocabulary: int, seed: int) -> LlamaForCausalLM:
     """A Llama of the architecture's shape, with random weights that `seed` determines."""
-    torch.manual_seed(seed)
+    torch.manual_seed(seed)  # transformers draws from the global generator
     return LlamaForCausalLM(
         LlamaConfig(
             vocab_size=vocabulary,

@@ -77,6 +77,7 @@ def test_lengths_are_those_of_the_wording_that_is_evaluated():
     encoder = Encoder(tokenizer, PROMPTS["plain"], 40)
     tables, reach = {"forget05_perturbed": [ROW]}, len(encoder.prompt_ids("who ?")) + 3
     use = {"generation": {"tokens": 3, "counts": "new"}, "rows": None, "question": "question"}
+    use["max_length"] = {"evaluation": 40}
     assert length_problems(encoder, tables, use, reach) != []
     assert length_problems(encoder, tables, use | {"question": "paraphrased_question"}, reach) == []
     assert with_questions([], "paraphrased_question") == []
