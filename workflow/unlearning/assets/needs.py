@@ -73,6 +73,7 @@ def on_hub(path: str | None) -> bool:
     """Whether a model's path is a hub id rather than a folder or GGUF file."""
     if not path or not HUB_ID.fullmatch(path) or is_gguf(path):
         return False
+    # "models/llama" beside a folder "models" is a mistyped folder, not a repository
     return not Path(path).parent.is_dir()
 
 

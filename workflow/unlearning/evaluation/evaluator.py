@@ -143,10 +143,11 @@ class Evaluator:
             for index, example in enumerate(self.encoder.encode_all(texts)):
                 if example.ids[-1] == self.encoder.end:
                     example = replace(example, ids=example.ids[:-1])
-                # a long question may leave no room for the answer
+                # a tokenizer may join a short answer with the prompt's last letter
                 if not is_empty(answers[index]) and len(example.ids) > example.start:
                     rows_of_examples.append((name, index))
                     examples.append(example)
+        # in one pass over all sets, so that batches are full
         likelihood = Likelihood(target, self.batch_tokens)
         scores = gather_sharded(self.accelerator, examples, likelihood)
         for (name, index), score in zip(rows_of_examples, scores, strict=True):

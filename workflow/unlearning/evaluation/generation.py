@@ -202,6 +202,7 @@ class Generator:
 
     def _answer_one(self, prompt: list[int], room: int) -> list[int]:
         """The new tokens of one prompt, each from a plain pass over all tokens before it."""
+        # quadratic in the answer's length, but right for a family whose cache or padding is not
         ids = list(prompt)
         for _ in range(room):
             ids.append(int(self._plain_logits(ids)[-1].argmax()))

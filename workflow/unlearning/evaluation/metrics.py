@@ -78,16 +78,11 @@ def memorization(name: str, title: str) -> dict[str, Metric]:
 def membership() -> dict[str, Metric]:
     """AUCs of the attacks. No direction is better: PrivLeak compares them with a retrained
     model's."""
-    metrics = {}
+    metrics, source = {}, f"{OPEN_UNLEARNING}/mia"
     for attack in ATTACKS:
-        title = _ATTACK_TITLES[attack]
-        metrics[f"mia_{attack}_auc"] = Metric(
-            f"Membership AUC, {title}",
-            "",
-            f"{OPEN_UNLEARNING}/mia",
-            short=title,
-            group="Membership (AUC)",
-        )
+        short = _ATTACK_TITLES[attack]
+        title, group = f"Membership AUC, {short}", "Membership (AUC)"
+        metrics[f"mia_{attack}_auc"] = Metric(title, "", source, short=short, group=group)
     return metrics
 
 
@@ -127,17 +122,14 @@ def fluency(name: str, title: str) -> dict[str, Metric]:
         short="repetition",
         group=f"{title} set",
     )
+    source = "evaluation/fluency.py"
     metrics[f"{name}_empty"] = Metric(
-        f"{title} share of empty answers",
-        "lower",
-        "evaluation/fluency.py",
-        short="empty",
-        group=f"{title} set",
+        f"{title} share of empty answers", "lower", source, short="empty", group=f"{title} set"
     )
     metrics[f"{name}_perplexity"] = Metric(
         f"{title} perplexity of answers under the target model",
         "lower",
-        "evaluation/fluency.py",
+        source,
         (1.0, math.inf),
         short="perplexity",
         group=f"{title} set",
@@ -180,5 +172,6 @@ def task_metric(task: str, better: str = "") -> Metric:
 
     better: the harness's own direction, for tasks that are not in TASKS.
     """
+    # a task may report any number, such as a perplexity
     source = "lm-evaluation-harness or the experiment's own task"
     return TASKS.get(task, Metric(task, better, source, (-math.inf, math.inf)))
