@@ -12,7 +12,7 @@ from unlearning.config.named import named_models
 
 HUB_ID = re.compile(r"(?!.*(--|\.\.))[\w.-]+/[\w.-]+")
 # the names that transformers writes: no pickles, no second copy of the weights in another format
-MODEL_FILES = ("*.json", "model*.safetensors", "*.model", "*.txt", "*.jinja")
+MODEL_FILES = ("*.json", "model*.safetensors", "*.model", "*.tiktoken", "*.txt", "*.jinja")
 TEXT_FILES = re.compile(r"(readme|licen[cs]e|notice|use_policy)", re.IGNORECASE)
 # hub id -> how its model can be had where the hub cannot be reached
 WITHOUT_HUB = {

@@ -147,9 +147,15 @@ def _methods(config: dict) -> Iterator[str]:
 
 def _variant_problems(name: str, setting, losses: Losses) -> list[str]:
     """Problems of a known method's values. setting: its blocks in the config."""
+    forget, retain = terms(name, losses)
+    if forget.multiplier is not None and retain is None:
+        return [
+            f"methods.{name}: adapts the weight of a retain term, and has none; write {name}+RT or "
+            "another one"
+        ]
     method_blocks = blocks(hyper_block(setting))
     hypers: dict[str, Parameter] = {**hyper_parameters(name, losses), **_OVERRIDES}
-    if can_be_replaced(terms(name, losses)[0]):
+    if can_be_replaced(forget):
         hypers["reference"] = ReferenceChoice()
     problems: list[str] = []
     for block in method_blocks:

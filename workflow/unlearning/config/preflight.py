@@ -143,7 +143,7 @@ def model_problems(
 def _state(folder: Path, use: dict) -> str:
     """Digest of all that a judgement depends on: of weights headers and sizes, of the other files
     what they hold."""
-    files = [*model_files(folder), *sorted(folder.glob("*.tiktoken"))]
+    files = model_files(folder)
     # weights are gigabytes, and a judgement reads no more of them than their headers
     weights = [file for file in files if file.suffix == ".safetensors"]
     headers = [[str(file), file.stat().st_size, _header(file)] for file in weights]

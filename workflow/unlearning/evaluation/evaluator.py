@@ -7,6 +7,7 @@ from itertools import chain, islice
 from accelerate import Accelerator
 
 from unlearning.data.encoding import Encoder, Example
+from unlearning.errors import UserError
 from unlearning.evaluation.fluency import is_empty
 from unlearning.evaluation.generation import Generator, Limit, greedy_beginning
 from unlearning.evaluation.gradnorm import GradientNorms
@@ -248,7 +249,14 @@ class Evaluator:
             self.sources, self.examples, scores, strict=True
         ):
             if kind == "answer" and name in self.generated:
-                prompt = self.encoder.prompt_ids(self.sets[name][index]["question"])
+                question = self.sets[name][index]["question"]
+                prompt = self.encoder.prompt_ids(question)
+                if not self.limit.room(len(prompt)):  # every answer would be empty, its ROUGE 0
+                    raise UserError(
+                        f"evaluation.generation_tokens: {self.limit.tokens} tokens of prompt and "
+                        f"answer, but a prompt alone has {len(prompt)}: raise it, or set "
+                        f"evaluation.generation_counts to new. The question: {question[:200]!r}"
+                    )
                 beginning = greedy_beginning(prompt, example, score.token_scores.match)
                 names.append(name)
                 starts.append((prompt, beginning))

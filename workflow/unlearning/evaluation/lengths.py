@@ -23,12 +23,14 @@ def question_answering_problems(
     limit = use["max_length"]["evaluation"]
     if longest >= limit:
         problems.append(no_room(longest, limit, "evaluation.max_length"))
+    setting, tokens = "evaluation.generation_tokens", use["generation"]["tokens"]
+    if use["generation"]["counts"] == "total" and longest >= tokens:
+        problems.append(no_room(longest, tokens, setting))
     # tokens of the longest prompt with its generated answer
-    tokens = use["generation"]["tokens"]
     if questions and use["generation"]["counts"] == "new":
         tokens += longest
     if tokens > reach:
-        problems.append(too_long(tokens, reach, "evaluation.generation_tokens"))
+        problems.append(too_long(tokens, reach, setting))
     return problems
 
 
