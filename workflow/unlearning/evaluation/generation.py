@@ -134,7 +134,9 @@ class Generator:
                 answers[index] += self._answer_one(texts[index], room[index])
                 progress.advance(1)
         self.model.train(training)
-        return self.tokenizer.batch_decode(answers, skip_special_tokens=True)
+        # a chat template may end answers with a token that its tokenizer does not call special
+        tokens = [answer[:-1] if self._ends(answer) else answer for answer in answers]
+        return self.tokenizer.batch_decode(tokens, skip_special_tokens=True)
 
     def _first_tokens(
         self, prompts: list[list[int]], beginnings: list[list[int]] | None
