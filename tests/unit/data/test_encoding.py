@@ -95,7 +95,7 @@ def test_a_row_longer_than_the_context_is_named(tokenizer):
 def test_a_prompt_without_room_for_an_answer_is_refused(tokenizer):
     """Its last token would be the row's only label: a loss of the question, not of the answer."""
     encoder = Encoder(tokenizer, PROMPTS["plain"], 5)
-    assert labelled(tokenizer, encoder.encode("who wrote it ?", "ann wrote it")) == "ann"
+    assert labelled(tokenizer, encoder.encode("who wrote it?", "ann wrote it")) == "ann"
     with pytest.raises(UserError, match=r"5 tokens.*cut at max_length .5..*who wrote this book"):
         encoder.encode(QUESTION, "ann wrote it")
 

@@ -43,7 +43,7 @@ PROMPTS = [random.Random(k).choices(range(2, 40), k=1 + k % 7) for k in range(24
 
 
 def tokenizer(eos):
-    """Answers as numbers of tokens. The end of sequence is no special token, so none is left out."""
+    """Answers as numbers of tokens, none of which is special: the end is left out before."""
 
     def batch_decode(rows, skip_special_tokens):
         assert skip_special_tokens

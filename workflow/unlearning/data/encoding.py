@@ -48,11 +48,7 @@ class PrefixTokenizer:
 
     def _special_prefix(self, texts: list[str], ids: list[list[int]]) -> list[int]:
         """The special tokens before a text, by comparing its ids with and without them."""
-        # of a text that has tokens; blank documents have none
-        pairs = [
-            *zip(texts, ids, strict=True),
-            ("a", self.tokenizer.encode("a", add_special_tokens=False)),
-        ]
+        pairs = zip(texts, ids, strict=True)
         text, plain = next((pair for pair in pairs if pair[1]), ("", []))
         encoded = self.tokenizer(text, return_special_tokens_mask=True)
         full, special = encoded["input_ids"], encoded["special_tokens_mask"]
