@@ -135,8 +135,8 @@ class Generator:
                 progress.advance(1)
         self.model.train(training)
         # a chat template may end answers with a token that its tokenizer does not call special
-        tokens = [answer[:-1] if self._ends(answer) else answer for answer in answers]
-        return self.tokenizer.batch_decode(tokens, skip_special_tokens=True)
+        without_end = [answer[:-1] if self._ends(answer) else answer for answer in answers]
+        return self.tokenizer.batch_decode(without_end, skip_special_tokens=True)
 
     def _first_tokens(
         self, prompts: list[list[int]], beginnings: list[list[int]] | None
