@@ -25,6 +25,7 @@ from unlearning.data.formats import read_rows
 from unlearning.data.problems import data_problems
 from unlearning.data.tables import QA, ColumnNames, DataError
 from unlearning.data.task_files import task_problems
+from unlearning.errors import seen_from
 from unlearning.evaluation.harness import install_hint
 from unlearning.fingerprint import PACKAGE, fingerprint
 from unlearning.outside import digests_text
@@ -126,7 +127,8 @@ def model_problems(
     if not folder.is_dir():
         gguf = "a GGUF file or " if setting == "model.path" else ""
         return [
-            f"{setting}: no folder '{path}'. It should hold config.json, *.safetensors and the "
+            f"{setting}: no folder '{path}'{seen_from(path)}. "
+            "It should hold config.json, *.safetensors and the "
             f"tokenizer, or be {gguf}a hub id such as meta-llama/Llama-2-7b-chat-hf"
         ]
     passed = PASSED / _state(folder, use)
@@ -194,8 +196,8 @@ def _harness(experiment: Experiment) -> list[str]:
         problems.append(f"harness.tasks: {problem}{alternative}")
     if folder is not None and not Path(folder).is_dir():
         problems.append(
-            f"harness.include_path: no folder '{folder}'. It should hold the YAML files of your "
-            "tasks, or be null"
+            f"harness.include_path: no folder '{folder}'{seen_from(folder)}. It should hold the "
+            "YAML files of your tasks, or be null"
         )
     elif folder is not None:
         for problem in task_problems(folder, harness["tasks"]):

@@ -26,6 +26,7 @@ from unlearning.data.tables import (
     decode_utf8,
     parse_json_table,
 )
+from unlearning.errors import seen_from
 
 JSON = (".json", ".jsonl", ".ndjson")
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -54,7 +55,9 @@ def find_file(path: Path, *extra_formats: str) -> Path:
         names = " and ".join(file.name for file in files)
         raise DataError(f"{path}: {names} are in {path.parent}; leave one, for one is read")
     if not files:
-        raise DataError(f"{path}: no such file{_similar_names(path)}. Allowed are {ALLOWED}")
+        raise DataError(
+            f"{path}: no such file{seen_from(path)}{_similar_names(path)}. Allowed are {ALLOWED}"
+        )
     return files[0]
 
 

@@ -37,11 +37,7 @@ def add_settings(
 def add_answers(parser: argparse.ArgumentParser, purpose: str) -> None:
     """Add --answers, for stages that read refusals or false answers; it may have no value."""
     parser.add_argument(
-        "--answers",
-        type=Path,
-        nargs="*",
-        default=[],
-        help=f"folders of stage answers, {purpose}",
+        "--answers", type=Path, nargs="*", default=[], help=f"folders of stage answers, {purpose}"
     )
 
 
