@@ -24,7 +24,7 @@ def use(tmp_path):
         "rows": None,
         "question": "question",
         "generation": {"tokens": 2, "counts": "new"},
-        "recipes": {},
+        "runs": [],
         "data": {"source": "own", "columns": {}, **data},
         "splits": ["forget"],
     }

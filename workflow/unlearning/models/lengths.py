@@ -1,8 +1,10 @@
 """Check that an experiment's rows fit a model's context, and their answers, before any job."""
 
 import sys
+from collections.abc import Iterator
 
 from unlearning.benchmark import benchmark_of, room
+from unlearning.config.steps import run_problems
 from unlearning.data.build import Tables, build_tables
 from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PromptFormat
@@ -21,7 +23,8 @@ def length_problems(tokenizer, prompt: PromptFormat, reach: int | None, use: dic
     fetched yet: the first stage that encodes too long a row of them refuses it.
     """
     reach = sys.maxsize if reach is None else reach
-    problems, tables = [], _build_tables(use)
+    tables = _build_tables(use)
+    problems = list(dict.fromkeys(_step_problems(tokenizer, prompt, tables, use)))
     questions: set[str] = set()
     for rows in _encoded_by("training", tables):
         questions.update(row["question"] for row in rows if "question" in row)
@@ -39,6 +42,16 @@ def length_problems(tokenizer, prompt: PromptFormat, reach: int | None, use: dic
     encoder = Encoder(tokenizer, prompt, reach)
     evaluator = room(use["benchmark"], "evaluator")
     return problems + evaluator.length_problems(encoder, tables, use, reach)
+
+
+def _step_problems(tokenizer, prompt: PromptFormat, tables: Tables, use: dict) -> Iterator[str]:
+    """Messages about training runs on texts, which are cut into rows here (config.steps)."""
+    for run in use["runs"]:
+        rows, limit = tables.get(run["table"]), run["recipe"]["max_length"]
+        if rows and "text" in rows[0]:
+            sequences = len(Encoder(tokenizer, prompt, limit).encode_rows(rows))
+            for problem in run_problems(run, sequences):
+                yield f"makes {sequences} sequences of {limit} tokens of {run['table']}: {problem}"
 
 
 def _build_tables(use: dict) -> Tables:
