@@ -1,48 +1,61 @@
-"""Rows of which nothing would be left to learn or to measure are named before any job."""
+"""Rows that leave no room for an answer, or exceed a context, are named before any job."""
 
 import json
 
 import pytest
-from broken_models import use
 from toy import toy
 from unlearning.data.prompts import PROMPTS
 from unlearning.models.lengths import length_problems
 
-WORDS = "who wrote this book and ann wrote this book and who"  # 11 tokens
-RETAIN = {"question": "who wrote this book?", "answer": "ann wrote it"}
+QUESTION = "who wrote this book?"  # five tokens; with the answer and the end nine
 
 
-def problems(folder, forget: dict, reach: int | None = None, **limits: int) -> list[str]:
-    """Problems of a row to forget, beside one to retain, under limits of 64 tokens or `limits`."""
-    data = {"source": "own", "test": None, "holdout": None, "columns": {}}
-    retain = {"text": "ann wrote this book"} if "text" in forget else RETAIN
-    for role, row in {"forget": forget, "retain": retain}.items():
-        (folder / f"{role}.json").write_text(json.dumps([row]), encoding="utf-8")
-        data[role] = str(folder / f"{role}.json")
-    limits = {"finetune": 64, "unlearn": 64, "evaluation": 64} | limits
-    stated = use(data=data, benchmark="own", splits=["forget"], max_length=limits)
-    stated["generation"] = {"tokens": 8, "counts": "new"}
-    return length_problems(toy()[1], PROMPTS["plain"], reach, stated)
+@pytest.fixture
+def use(tmp_path):
+    """The use of a model for one question to forget and another to retain."""
+    data = dict.fromkeys(("test", "holdout", "idontknow", "alternatives"))
+    for role, question in (("forget", QUESTION), ("retain", "who wrote it?")):
+        data[role] = str(tmp_path / f"{role}.jsonl")
+        row = {"question": question, "answer": "ann wrote it"}
+        (tmp_path / f"{role}.jsonl").write_text(json.dumps(row) + "\n")
+    return {
+        "benchmark": "own",
+        "max_length": {"unlearn": 6, "evaluation": 6},
+        "rows": None,
+        "question": "question",
+        "generation": {"tokens": 2, "counts": "new"},
+        "runs": [],
+        "data": {"source": "own", "columns": {}, **data},
+        "splits": ["forget"],
+    }
 
 
+def problems(use, reach=None, **limits) -> list[str]:
+    use["max_length"] |= limits
+    return length_problems(toy()[1], PROMPTS["plain"], reach, use)
+
+
+def test_limits_after_the_beginning_of_each_answer(use):
+    assert problems(use) == []
+
+
+@pytest.mark.parametrize("stage", ["finetune", "unlearn", "relearn", "evaluation"])
 @pytest.mark.parametrize("reach", [None, 64])
-@pytest.mark.parametrize("stage", ["finetune", "unlearn", "evaluation"])
-def test_a_question_must_leave_room_for_its_answer(tmp_path, stage, reach):
-    """Else the last token of the question would count as the answer."""
-    row = {"question": WORDS, "answer": "ann"}
-    (problem,) = problems(tmp_path, row, reach, **{stage: 11})
-    assert "11 tokens of the longest question" in problem and f"{stage}.max_length (11)" in problem
-    assert problems(tmp_path, row, reach, **{stage: 12}) == []
+def test_a_question_that_fills_the_rows_of_a_stage(use, stage, reach):
+    (problem,) = problems(use, reach, **{stage: 5})
+    assert "5 tokens" in problem and f"{stage}.max_length (5)" in problem
 
 
-def test_half_of_a_text_must_leave_room_for_the_other(tmp_path):
-    text = {"text": f"{WORDS} {WORDS}"}
-    (problem,) = problems(tmp_path, text, evaluation=11, unlearn=8)
-    assert "half of a text" in problem and "evaluation.max_length (11)" in problem
+def test_rows_longer_than_the_context(use):
+    (problem,) = problems(use, 8, unlearn=64)
+    assert "reads 8 tokens" in problem and "has 9: lower unlearn.max_length" in problem
+    assert problems(use, 9, unlearn=64) == []
 
 
-def test_an_answer_needs_a_token_that_the_tokenizer_knows(tmp_path):
-    row = {"question": "who wrote this book?", "answer": "Преступление"}
-    (problem,) = problems(tmp_path, row)
-    assert "knows nothing of 1 answers" in problem and "Преступление" in problem
-    assert problems(tmp_path, {**row, "answer": "Преступление wrote"}) == []
+def test_an_answer_needs_a_token_that_the_tokenizer_knows(use, tmp_path):
+    rows = (tmp_path / "forget.jsonl").read_text()
+    for answer, refused in (("Преступление", True), ("Преступление it", False)):
+        (tmp_path / "forget.jsonl").write_text(rows.replace("ann wrote it", answer))
+        lines = problems(use)
+        assert len(lines) == refused
+        assert all("knows nothing of 1 answers" in line and answer in line for line in lines)

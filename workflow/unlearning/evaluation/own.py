@@ -30,7 +30,7 @@ def _call(function: str, rows: dict[str, dict]) -> tuple[float, str]:
     try:
         # a copy, for it may sort or change columns, which are written and given to others after it
         result = load_function(function)(copy.deepcopy(rows))
-    except UserError:
+    except UserError:  # the file cannot be run, and the message says where
         raise
     except Exception as error:
         line = user_line(error, function.rpartition(":")[0])

@@ -1,6 +1,6 @@
-"""Check that an experiment's rows fit a model's context and its own limits, and that the tokenizer
-can spell them, before the first job."""
+"""Check that an experiment's rows fit a model's context, and their answers, before any job."""
 
+import sys
 from collections.abc import Iterator
 
 from unlearning.benchmark import benchmark_of, room
@@ -9,26 +9,32 @@ from unlearning.data.build import Tables, build_tables
 from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PromptFormat
 from unlearning.data.tables import DataError
-from unlearning.evaluation.lengths import EVALUATED_SUFFIXES
-from unlearning.models.context import too_long
+from unlearning.evaluation.lengths import EVALUATED_SUFFIXES, longest_prompt
+from unlearning.models.context import no_room, too_long
 
 FROM_SCRATCH = ("pretrain", "replay")  # tables that only models from random weights read
 
 
 def length_problems(tokenizer, prompt: PromptFormat, reach: int | None, use: dict) -> list[str]:
-    """The problems of rows of which nothing would be left to learn or to measure, and of those that
-    exceed a context of `reach` tokens.
+    """The problems of rows that exceed a context of `reach` tokens (None: without a limit), and of
+    questions that leave no room for an answer.
 
     use: how the experiment uses the model (config.judged.model_use). Tables from the hub are not
     fetched yet: the first stage that encodes too long a row of them refuses it.
     """
+    reach = sys.maxsize if reach is None else reach
     tables = _build_tables(use)
     problems = list(dict.fromkeys(_step_problems(tokenizer, prompt, tables, use)))
-    problems += _lost_answers(tokenizer, prompt, tables, use)
-    if reach is None:
-        return problems
+    problems += _unknown_answers(tokenizer, tables)
+    questions: set[str] = set()
+    for rows in _encoded_by("training", tables):
+        questions.update(row["question"] for row in rows if "question" in row)
+    prompt_tokens = longest_prompt(Encoder(tokenizer, prompt, reach), questions)
     for stage, limit in use["max_length"].items():
-        if limit <= reach:
+        if stage != "evaluation" and prompt_tokens >= limit:
+            problems.append(no_room(prompt_tokens, limit, f"{stage}.max_length"))
+            continue
+        if limit <= reach:  # a row is cut at the limit, so it fits
             continue
         encoder = Encoder(tokenizer, prompt, limit)
         longest = max((_longest(encoder, rows) for rows in _encoded_by(stage, tables)), default=0)
@@ -39,45 +45,6 @@ def length_problems(tokenizer, prompt: PromptFormat, reach: int | None, use: dic
     return problems + evaluator.length_problems(encoder, tables, use, reach)
 
 
-def _lost_answers(tokenizer, prompt: PromptFormat, tables: Tables, use: dict) -> list[str]:
-    """The problems of questions that fill a row by themselves, so that it is cut before its answer
-    begins, and of answers without a token of their own."""
-    problems = []
-    for stage, limit in use["max_length"].items():
-        questions: dict[str, None] = {}
-        column = use.get("question", "question") if stage == "evaluation" else "question"
-        for rows in _encoded_by(stage, tables):
-            for row in rows[: use["rows"] if stage == "evaluation" else None]:
-                if "question" in row:
-                    questions[row.get(column, row["question"])] = None
-        if not questions:
-            continue
-        encoder = Encoder(tokenizer, prompt, limit)
-        prompts = encoder.tokenize([prompt.prompt(question) for question in questions])
-        longest = max(map(len, prompts))
-        if longest >= limit:
-            problems.append(
-                f"makes {longest} tokens of the longest question or half of a text, but rows end "
-                f"at {stage}.max_length ({limit}): nothing of the answer would be left. Raise it, "
-                "or cut the row"
-            )
-    answers: dict[str, None] = {}
-    for rows in tables.values():
-        answers.update(dict.fromkeys(row["answer"] for row in rows if "answer" in row))
-    texts = list(answers)
-    unknown = {tokenizer.unk_token_id} - {tokenizer.eos_token_id}
-    lost = []
-    if texts:
-        ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
-        lost = [text for text, tokens in zip(texts, ids, strict=True) if not set(tokens) - unknown]
-    if lost:
-        problems.append(
-            f"has a tokenizer that knows nothing of {len(lost)} answers, such as {lost[0][:80]!r}: "
-            "take a model whose tokenizer knows their script, or remove the rows"
-        )
-    return problems
-
-
 def _step_problems(tokenizer, prompt: PromptFormat, tables: Tables, use: dict) -> Iterator[str]:
     """Messages about training runs on texts, which are cut into rows here (config.steps)."""
     for run in use["runs"]:
@@ -86,6 +53,25 @@ def _step_problems(tokenizer, prompt: PromptFormat, tables: Tables, use: dict) -
             sequences = len(Encoder(tokenizer, prompt, limit).encode_rows(rows))
             for problem in run_problems(run, sequences):
                 yield f"makes {sequences} sequences of {limit} tokens of {run['table']}: {problem}"
+
+
+def _unknown_answers(tokenizer, tables: Tables) -> list[str]:
+    """The problem of answers without a token of their own, as of a script that the tokenizer does
+    not know: only their end would be learned and measured."""
+    answers: dict[str, None] = {}
+    for rows in tables.values():
+        answers.update(dict.fromkeys(row["answer"] for row in rows if "answer" in row))
+    if not answers:
+        return []
+    ids = tokenizer(list(answers), add_special_tokens=False)["input_ids"]
+    unknown = {tokenizer.unk_token_id} - {tokenizer.eos_token_id}
+    lost = [text for text, tokens in zip(answers, ids, strict=True) if not set(tokens) - unknown]
+    if not lost:
+        return []
+    return [
+        f"has a tokenizer that knows nothing of {len(lost)} answers, such as {lost[0][:80]!r}: "
+        "take a model whose tokenizer knows their script, or remove the rows"
+    ]
 
 
 def _build_tables(use: dict) -> Tables:
