@@ -46,7 +46,7 @@ def read_folders(args: Namespace) -> Experiment:
     if data is None:
         raise UserError(f"a model alone does not say what the experiment is: {ADVICE}")
     origin = read_origin(data)
-    # no methods: a config must name the key, and one model is looked at, not made
+    # `methods` is a key that every config has; a model that is only looked at needs none
     config = {
         "experiment": "by-hand",
         "data": origin["data"],

@@ -240,7 +240,7 @@ def _side_problems(entry: dict) -> Iterator[str]:
     """A bound that is missing, stated twice, or has values that do not belong to it."""
     if len({"value", "than", "than_metric"} & set(entry)) != 1:
         yield "state exactly one of value, than and than_metric"
-    # in `value` both could be said at once, so there they would only hide the number that is meant
+    # a number is written as it is meant, without a factor or a margin
     if "value" in entry and ("factor" in entry or "margin" in entry):
         yield "factor and margin apply to `than` and than_metric, not value"
 
