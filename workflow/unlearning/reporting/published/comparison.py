@@ -1,4 +1,4 @@
-"""A published number beside ours: made in the same way or not, the difference, inside our spread."""
+"""A published number beside ours: whether both were made alike, the difference, and the spread."""
 
 import math
 from collections.abc import Mapping
