@@ -112,8 +112,7 @@ def average(values: pandas.DataFrame, by: list[str], unit: str | None = None) ->
     table = (
         units(values[~values["metric"].isin(logs)], by, unit)
         .groupby(keys, sort=False, dropna=False)["value"]
-        .agg(["mean", "std", "count"])
-        .rename(columns={"std": "sd", "count": "n"})
+        .agg(mean="mean", sd="std", n="count")
         .reset_index()
     )
     half = half_width(table["sd"], table["n"])
