@@ -18,6 +18,7 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from snakemake_logger_plugin_unlearning.command_line import check_command_lines
 from snakemake_logger_plugin_unlearning.jobs import Job, job_name
 from snakemake_logger_plugin_unlearning.progress import Progress
 from snakemake_logger_plugin_unlearning.remaining import Pace, duration
@@ -56,6 +57,8 @@ RESTART = re.compile(r"Trying to restart job (\d+)")
 STATUS = re.compile(r"returned non-zero exit status \d+|died with <Signals\.\w+")
 STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 UNCOUNTED = ("all", "total")  # the rule that asks for everything, and the sum in Snakemake's table
+
+check_command_lines()
 
 
 class LogHandler(LogHandlerBase):

@@ -123,6 +123,10 @@ class Benchmark:
         """The files of the user's that the tables of these splits are made of."""
         return []
 
+    def row_counts(self, experiment) -> dict[str, int]:
+        """Table -> rows to train on, as far as they are known of tables that are made in a job."""
+        return {}
+
     def holdout_files(self, config: dict, split: str) -> list[Path]:
         """Files of the user's with non-members for membership attacks on models of a split."""
         holdout = config["evaluation"]["holdout"]

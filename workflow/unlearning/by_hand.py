@@ -8,8 +8,9 @@ tables' origin holds benchmark and splits, and all else takes the defaults of th
 from argparse import Namespace
 from pathlib import Path
 
+from unlearning.config.entries import typed_values
 from unlearning.config.experiment import Experiment
-from unlearning.config.reading import ROOT, read_experiment, typed_values
+from unlearning.config.reading import ROOT, read_experiment
 from unlearning.config.schema import schema_for, with_defaults
 from unlearning.data.origin import read_origin
 from unlearning.errors import UserError

@@ -20,6 +20,7 @@ from unlearning.config.experiment import Experiment
 from unlearning.config.judged import model_use
 from unlearning.config.named import named_models
 from unlearning.config.schema import ConfigError
+from unlearning.config.steps import step_problems
 from unlearning.data.build import build_tables
 from unlearning.data.formats import read_rows
 from unlearning.data.problems import data_problems
@@ -53,7 +54,7 @@ def _language_model(experiment: Experiment) -> list[str]:
     problems = data_problems(config["data"], experiment.tables, holdout)
     if not problems:  # rows are compared with the data's
         problems = _logs(experiment)
-    problems += experiment.benchmark.file_problems(config)
+    problems += experiment.benchmark.file_problems(config) + step_problems(experiment)
     return problems + _models(experiment) + _harness(experiment) + _optimizer(experiment)
 
 

@@ -29,6 +29,7 @@ from unlearning.data.tables import (
 from unlearning.errors import seen_from
 
 JSON = (".json", ".jsonl", ".ndjson")
+JSON_STARTS = (b"{", b"[", b"\xef")  # of an object, a list and a byte order mark
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 PARQUET = ".parquet"
 FORMATS = (*JSON, *DELIMITERS, PARQUET)
@@ -102,10 +103,14 @@ def read_file(path: Path, plain: bool = False) -> Table:
     if path.is_dir():
         return _read_dataset(path)
     if not path.is_file():
-        raise DataError(f"{path}: no such file")
+        raise DataError(f"{path}: no such file{seen_from(path)}{_similar_names(path)}")
     content, ending = _decompress(path)
     if ending == PARQUET:
         return _parse_parquet(path, content)
+    if ending not in FORMATS and not plain and content.lstrip()[:1] not in JSON_STARTS:
+        raise DataError(
+            f"{path}: neither JSON nor of another format's ending. Allowed are {ALLOWED}"
+        )
     text = decode_utf8(content, path)
     if ending in DELIMITERS:
         return _parse_csv(path, text, DELIMITERS[ending])

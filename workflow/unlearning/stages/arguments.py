@@ -28,6 +28,7 @@ def add_settings(
         parser.add_argument(
             "--config",
             nargs="+",
+            action="extend",
             metavar="FILE|KEY=VALUE",
             help="instead of --settings: config of the experiment, files and values over them",
         )

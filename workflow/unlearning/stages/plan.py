@@ -3,8 +3,9 @@
 import json
 from argparse import ArgumentParser, Namespace
 
+from unlearning.config.entries import typed_values
 from unlearning.config.experiment import Experiment
-from unlearning.config.reading import add_config_arguments, read_experiment, typed_values
+from unlearning.config.reading import add_config_arguments, read_experiment
 from unlearning.errors import UserError
 from unlearning.planning.advice import advice, peak
 from unlearning.planning.gpus import ASSUMPTIONS, GPUS, Gpu, hours
