@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from unlearning.config.experiment import OVERRIDES
+from unlearning.config.runs import OVERRIDES
 from unlearning.methods import references
 from unlearning.reporting.labels import RETRAIN, TARGET, metric_text
 
