@@ -13,7 +13,7 @@ from unlearning.config.experiment import Experiment
 from unlearning.config.reading import ROOT, read_experiment
 from unlearning.config.schema import schema_for, with_defaults
 from unlearning.data.origin import read_origin
-from unlearning.errors import UserError, seen_from
+from unlearning.errors import UserError
 from unlearning.files import RUN_FILE, read_json
 
 ADVICE = "name the experiment's config by --config FILE"
@@ -42,13 +42,14 @@ def read_folders(args: Namespace) -> Experiment:
     model, data = Path(getattr(args, "model", "")), getattr(args, "data", None)
     if not model.is_dir():
         raise UserError(f"--model: no folder '{model}'{seen_from(model)}")
-    if not (model / RUN_FILE).is_file():
+    record = read_json(model / RUN_FILE) if (model / RUN_FILE).is_file() else {}
+    settings = record.get("settings", {})  # none of a model that was restored, not trained
+    if "prompt" not in settings:
         raise UserError(f"'{model}' has no {RUN_FILE} that says its prompt format: {ADVICE}")
     if data is None:
         raise UserError(f"a model alone does not say what the experiment is: {ADVICE}")
-    settings = read_json(model / RUN_FILE)["settings"]
     origin = read_origin(data)
-    # no methods: a config must name the key, and one model is looked at, not made
+    # `methods` is a key that every config has; a model that is only looked at needs none
     config = {
         "experiment": "by-hand",
         "data": origin["data"],

@@ -32,13 +32,6 @@ def test_a_text_that_fills_max_length_has_no_eos(tokenizer):
     assert tokenizer.eos_token_id not in example.ids
 
 
-@pytest.mark.parametrize("max_length", [4, 5])
-def test_a_row_that_ends_within_its_prompt_is_refused(tokenizer, max_length):
-    """Its last label would be a token of the question."""
-    with pytest.raises(UserError, match=rf"max_length .{max_length}. .* prompt of 5 tokens.*who"):
-        Encoder(tokenizer, PROMPTS["plain"], max_length).encode(QUESTION, "ann wrote it")
-
-
 def test_eos_tokens_inside_the_prompt_stay_masked(tokenizer):
     # on Llama-3 the end of a turn is the EOS token: only lengths tell prompt from answer
     example = Encoder(tokenizer, PROMPTS["plain"], 64).encode("who <eos> wrote ?", "ann")
@@ -97,6 +90,22 @@ def test_a_row_longer_than_the_context_is_named(tokenizer):
     assert len(encoder.encode("who wrote it ?", "ann").ids) == 7
     with pytest.raises(UserError, match="reads 8 tokens.*a row has 9: lower max_length .found 64"):
         encoder.encode(QUESTION, "ann wrote it")
+
+
+def test_a_prompt_without_room_for_an_answer_is_refused(tokenizer):
+    """Its last token would be the row's only label: a loss of the question, not of the answer."""
+    encoder = Encoder(tokenizer, PROMPTS["plain"], 5)
+    assert labelled(tokenizer, encoder.encode("who wrote it?", "ann wrote it")) == "ann"
+    with pytest.raises(UserError, match=r"5 tokens.*cut at max_length .5..*who wrote this book"):
+        encoder.encode(QUESTION, "ann wrote it")
+
+
+@pytest.mark.parametrize("text", ["", " ", "ann"])
+def test_a_document_without_a_label_is_refused(tokenizer, text):
+    """Its loss would be NaN, which training takes for a collapse."""
+    encoder = Encoder(tokenizer, PROMPTS["plain"], 5)
+    with pytest.raises(UserError, match="the first has no label.*leave out the row"):
+        encoder.encode_rows([{"document": "ann wrote it"}, {"document": text}])
 
 
 def test_official_prompts():

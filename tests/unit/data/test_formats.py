@@ -118,6 +118,22 @@ def test_cells_that_make_no_row(tmp_path, text, expected):
         read_rows(path, columns)
 
 
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("[REDACTED]\nNo idea.\n", ["[REDACTED]", "No idea."]),
+        ("{no answer}\n\n  No.  \r\n", ["{no answer}", "No."]),
+        ('"Who?" is all I say.\n"No idea."\n', ['"Who?" is all I say.', "No idea."]),
+        ('{"answer": "No idea."}\n', ["No idea."]),
+        ("null\n7\n", ["null", "7"]),
+    ],
+)
+def test_each_line_of_a_text_file_is_a_refusal(tmp_path, text, expected):
+    (tmp_path / "refusals.txt").write_text(text, encoding="utf-8")
+    rows = read_rows(tmp_path / "refusals.txt", "idontknow").rows
+    assert [row["answer"] for row in rows] == expected
+
+
 def test_long_cells(tmp_path):
     """Beyond the csv module's own limit of 131,072 characters."""
     path = tmp_path / "rows.tsv"
@@ -198,3 +214,35 @@ def test_files_of_a_folder_of_tasks(tmp_path):
     paths = {path.resolve() for path in list_task_files(str(tasks))}
     inside = {tasks / name for name in ("mine.yaml", "people.jsonl", "utils.py")}
     assert paths == inside | {tmp_path / "shared.yaml", tmp_path / "more.csv"}
+
+
+@pytest.mark.parametrize(
+    ("data", "files"),
+    [
+        # a change of any of these changes the accuracy, so that the task has to run again
+        ({"dataset_kwargs": {"data_files": "{}/*.jsonl"}}, {"a.jsonl", "b.jsonl"}),
+        ({"dataset_kwargs": {"data_files": {"test": ["{}/[ac].*"]}}}, {"a.jsonl", "c.csv"}),
+        ({"dataset_kwargs": {"data_dir": "{}", "data_files": "a.jsonl"}}, {"a.jsonl"}),
+        ({"dataset_kwargs": {"data_dir": "{}"}}, {"a.jsonl", "b.jsonl", "c.csv"}),
+        ({"dataset_path": "{}"}, {"a.jsonl", "b.jsonl", "c.csv"}),
+        ({"dataset_path": "{}", "dataset_kwargs": {"data_files": "c.csv"}}, {"c.csv"}),
+        # names in a repository of the hub, which no local file has
+        ({"dataset_path": "cais/mmlu", "dataset_kwargs": {"data_files": "a.jsonl"}}, set()),
+    ],
+)
+def test_data_of_tasks_by_pattern_and_folder(tmp_path, data, files):
+    rows, tasks = tmp_path / "rows", tmp_path / "tasks"
+    rows.mkdir()
+    tasks.mkdir()
+    for name in ("a.jsonl", "b.jsonl"):
+        (rows / name).write_text('{"question": "Who?"}\n')
+    (rows / "c.csv").write_text("question\nWho?\n")
+    settings = json.loads(json.dumps({"task": "mine", **data}).replace("{}", str(rows)))
+    (tasks / "mine.yaml").write_text(yaml.safe_dump(settings))
+    paths = {path.resolve() for path in list_task_files(str(tasks))}
+    assert paths == {tasks / "mine.yaml", *(rows / name for name in files)}
+    assert task_problems(str(tasks), ["mine"]) == []
+    # the same files are read before any job
+    for path in rows.iterdir():
+        path.write_bytes(b'"\xff"')
+    assert len(task_problems(str(tasks), ["mine"])) == len(files)

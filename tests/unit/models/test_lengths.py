@@ -1,52 +1,61 @@
-"""Problems of a user's rows that show once they are tokens: each word is one, after a first one."""
+"""Rows that leave no room for an answer, or exceed a context, are named before any job."""
 
 import json
 
 import pytest
-from broken_models import use
-from toy import WORDS, toy
+from toy import toy
 from unlearning.data.prompts import PROMPTS
 from unlearning.models.lengths import length_problems
 
-TEXT = " ".join([*WORDS, *WORDS])  # 28 words: a text is judged by its second half
+QUESTION = "who wrote this book?"  # five tokens; with the answer and the end nine
 
 
 @pytest.fixture
-def problems(tmp_path):
-    """A function from rows of the user's, and limits of stages, to what is wrong with them."""
-    data = dict.fromkeys(("test", "holdout", "idontknow", "alternatives"), None)
-    for role in ("forget", "retain"):
+def use(tmp_path):
+    """The use of a model for one question to forget and another to retain."""
+    data = dict.fromkeys(("test", "holdout", "idontknow", "alternatives"))
+    for role, question in (("forget", QUESTION), ("retain", "who wrote it?")):
         data[role] = str(tmp_path / f"{role}.jsonl")
-
-    def judge(rows: list[dict], reach: int | None = 64, **limits: int) -> list[str]:
-        for role, row in zip(("forget", "retain"), rows, strict=True):
-            (tmp_path / f"{role}.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
-        section = {"source": "own", "columns": {}, **data}
-        generation = {"tokens": 8, "counts": "new"}
-        settings = use(benchmark="own", data=section, max_length=limits, generation=generation)
-        return length_problems(toy()[1], PROMPTS["plain"], reach, settings)
-
-    return judge
-
-
-TEXTS = [{"text": TEXT}, {"text": f"{TEXT} {WORDS[0]}"}]
-
-
-def test_texts_that_fit(problems):
-    assert problems(TEXTS, unlearn=8, evaluation=20) == []
+        row = {"question": question, "answer": "ann wrote it"}
+        (tmp_path / f"{role}.jsonl").write_text(json.dumps(row) + "\n")
+    return {
+        "benchmark": "own",
+        "max_length": {"unlearn": 6, "evaluation": 6},
+        "rows": None,
+        "question": "question",
+        "generation": {"tokens": 2, "counts": "new"},
+        "runs": [],
+        "data": {"source": "own", "columns": {}, **data},
+        "splits": ["forget"],
+    }
 
 
-@pytest.mark.parametrize("limit, refused", [(16, True), (17, False)])
-def test_a_half_must_leave_room_for_an_answer(problems, limit, refused):
-    lines = problems(TEXTS, evaluation=limit)
-    assert len(lines) == refused
-    assert all("16 tokens" in p and f"evaluation.max_length ({limit})" in p for p in lines)
+def problems(use, reach=None, **limits) -> list[str]:
+    use["max_length"] |= limits
+    return length_problems(toy()[1], PROMPTS["plain"], reach, use)
+
+
+def test_limits_after_the_beginning_of_each_answer(use):
+    assert problems(use) == []
 
 
 @pytest.mark.parametrize("stage", ["finetune", "unlearn", "relearn", "evaluation"])
-@pytest.mark.parametrize("reach", [64, None])
-def test_a_question_must_leave_room_for_an_answer(problems, stage, reach):
-    rows = [{"question": TEXT, "answer": "ann"}, {"question": "who", "answer": "bob"}]
-    assert problems(rows, reach, **{stage: 31}) == []
-    (line,) = problems(rows, reach, **{stage: 30})
-    assert "30 tokens of the longest question" in line and f"{stage}.max_length (30)" in line
+@pytest.mark.parametrize("reach", [None, 64])
+def test_a_question_that_fills_the_rows_of_a_stage(use, stage, reach):
+    (problem,) = problems(use, reach, **{stage: 5})
+    assert "5 tokens" in problem and f"{stage}.max_length (5)" in problem
+
+
+def test_rows_longer_than_the_context(use):
+    (problem,) = problems(use, 8, unlearn=64)
+    assert "reads 8 tokens" in problem and "has 9: lower unlearn.max_length" in problem
+    assert problems(use, 9, unlearn=64) == []
+
+
+def test_an_answer_needs_a_token_that_the_tokenizer_knows(use, tmp_path):
+    rows = (tmp_path / "forget.jsonl").read_text()
+    for answer, refused in (("Преступление", True), ("Преступление it", False)):
+        (tmp_path / "forget.jsonl").write_text(rows.replace("ann wrote it", answer))
+        lines = problems(use)
+        assert len(lines) == refused
+        assert all("knows nothing of 1 answers" in line and answer in line for line in lines)

@@ -12,8 +12,12 @@ from unlearning.config.named import named_models
 
 HUB_ID = re.compile(r"(?!.*(--|\.\.))[\w.-]+/[\w.-]+")
 # the names that transformers writes: no pickles, no second copy of the weights in another format
-MODEL_FILES = ("*.json", "model*.safetensors", "*.model", "*.txt", "*.jinja")
-TEXT_FILES = re.compile(r"(readme|licen[cs]e|notice|use_policy)", re.IGNORECASE)
+MODEL_FILES = ("*.json", "model*.safetensors", "*.model", "*.tiktoken", "*.txt", "*.jinja")
+# of people and of trainers, which loading does not read
+TEXT_FILES = re.compile(
+    r"(readme|licen[cs]e|notice|use_policy|trainer_state|(all|train|eval|test)_results)",
+    re.IGNORECASE,
+)
 # hub id -> how its model can be had where the hub cannot be reached
 WITHOUT_HUB = {
     "HuggingFaceTB/SmolLM2-135M-Instruct": (
@@ -73,6 +77,7 @@ def on_hub(path: str | None) -> bool:
     """Whether a model's path is a hub id rather than a folder or GGUF file."""
     if not path or not HUB_ID.fullmatch(path) or is_gguf(path):
         return False
+    # "models/llama" beside a folder "models" is a mistyped folder, not a repository
     return not Path(path).parent.is_dir()
 
 

@@ -2,10 +2,13 @@
 before any job: the prompt format, and the longest rows of each stage."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TypedDict
 
 from unlearning.assets.needs import fetch_settings
+from unlearning.config.layout import NAMED_RETRAINED
 from unlearning.config.named import MODEL
+from unlearning.outside import digests_text
 
 
 def use_problems(config: dict) -> Iterator[str]:
@@ -103,11 +106,11 @@ def model_use(experiment, asset: str = MODEL) -> dict:
     stages = [stage for stage in experiment.benchmark.read_by if config.get(stage) is not None]
     if config["relearn"]["methods"]:
         stages.append("relearn")
-    # beside a target that the config names, the base is only fine-tuned into retrained models
-    only_retrained = asset == MODEL and config["target"] is not None
     not_read = _NOT_READ_BY.get(asset.partition("-")[0], ())
-    if only_retrained:
+    # beside a target that the config names, the base is only fine-tuned into retrained models
+    if asset == MODEL and config["target"] is not None:
         not_read += ("unlearn", "relearn")
+    # only what a judgement depends on: any other value would judge an unchanged folder anew
     use = {
         "prompt": model["prompt"],
         "system": model.get("system"),
@@ -124,6 +127,13 @@ def model_use(experiment, asset: str = MODEL) -> dict:
     use["lora"] = {
         stage: adapters[stage] for stage in stages if stage in adapters.keys() - not_read
     }
+    logs = experiment.log_splits()
+    if logs:
+        use["logs"] = {split: experiment.log_of(split, NAMED_RETRAINED) for split in logs}
+        files: list[Path] = []
+        for split in logs:
+            files += filter(Path.is_file, experiment.log_files(split))
+        use["log_digests"] = digests_text(files)
     patterns = [] if "unlearn" in not_read else trained_patterns(experiment)
     use |= {"trained": patterns} if patterns else {}
     return use | ({"chat_template": True} if config["harness"]["chat_template"] else {})

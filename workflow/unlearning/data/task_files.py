@@ -1,7 +1,7 @@
 """The user's own harness tasks: which files they consist of, and checks of their local data before
 any job."""
 
-from collections.abc import Iterator
+from glob import glob
 from pathlib import Path
 
 import yaml
@@ -11,7 +11,10 @@ from unlearning.data.tables import DataError, printable, shorten, text_problem
 
 SETTINGS = (".yaml", ".yml")
 UNREADABLE = (yaml.YAMLError, ValueError, RecursionError)  # also bytes, dates that are none
-ENDINGS = {*SETTINGS, ".py", ".txt", *FORMATS, *COMPRESSED}
+DATA = {*FORMATS, *COMPRESSED}
+ENDINGS = {*SETTINGS, ".py", ".txt", *DATA}
+# values of dataset_path that stand for a format and no repository; None: an included file has none
+BUILDERS = ("json", "csv", "parquet", "text", None)
 
 
 class _Loader(yaml.SafeLoader):
@@ -51,7 +54,7 @@ def _named_files(path: Path) -> list[Path]:
     included = settings.get("include") or []
     if not isinstance(included, list):
         included = [included]
-    return [path.parent / str(name) for name in included] + list(_data_files(settings))
+    return [path.parent / str(name) for name in included] + _data_files(settings)
 
 
 def task_problems(include_path: str, tasks: list[str]) -> list[str]:
@@ -70,18 +73,29 @@ def task_problems(include_path: str, tasks: list[str]) -> list[str]:
     return problems
 
 
-def _data_files(settings: dict) -> Iterator[Path]:
-    """The local files in a task's data_files: one path, a list, or paths by split."""
-    arguments = settings.get("dataset_kwargs")
-    queue = [arguments.get("data_files") if isinstance(arguments, dict) else None]
+def _data_files(settings: dict) -> list[Path]:
+    """The local files of a task's data, as datasets.load_dataset() looks for them."""
+    options, path = settings.get("dataset_kwargs"), settings.get("dataset_path")
+    options = options if isinstance(options, dict) else {}
+    local = path not in BUILDERS
+    if local and not Path(str(path)).is_dir():
+        return []  # on the hub, where data_files are names in the repository
+    folder = Path(str(path) if local else "", str(options.get("data_dir") or ""))
+    # one path, a list, or paths by split
+    queue, files = [options.get("data_files") or []], []
     while queue:
         value = queue.pop(0)
         if isinstance(value, dict):
             queue += value.values()
         elif isinstance(value, list):
             queue += value
-        elif isinstance(value, str) and "://" not in value and "*" not in value:
-            yield Path(value)
+        elif isinstance(value, str) and "://" not in value:
+            # a pattern without a match stays, as the name of a missing file
+            pattern = str(folder / value)
+            files += [Path(name) for name in sorted(glob(pattern, recursive=True)) or [pattern]]
+    if not files and folder != Path():
+        files = [file for file in sorted(folder.rglob("*")) if file.suffix in DATA]
+    return files
 
 
 def _data_problems(path: Path) -> list[str]:

@@ -77,7 +77,8 @@ def causality_problems(model) -> list[str]:
     and its likelihoods mean nothing.
     """
     vocabulary = model.get_input_embeddings().weight.shape[0]
-    ids = torch.arange(PROBE_TOKENS).remainder(vocabulary)[None]
+    # two sequences that differ in their last token alone: the logits before it must not differ
+    ids = torch.arange(PROBE_TOKENS).remainder(vocabulary)[None]  # (1, T)
     changed_ids = ids.clone()
     changed_ids[0, -1] = (changed_ids[0, -1] + 1) % vocabulary
     logits = model(input_ids=ids, use_cache=False).logits[0, :-1]
@@ -94,6 +95,26 @@ def causality_problems(model) -> list[str]:
     return [
         f"is no causal language model: {type(model).__name__} sees tokens that come after the one "
         "it predicts. Take a decoder such as Llama, Qwen or Phi"
+    ]
+
+
+@torch.no_grad()
+def randomness_problems(model) -> list[str]:
+    """The problem of a model that draws random numbers in training though its dropout is off: a
+    step would depend on more than seed and step."""
+    vocabulary = model.get_input_embeddings().weight.shape[0]
+    ids = torch.arange(PROBE_TOKENS).remainder(vocabulary)[None]
+    training = model.training
+    with torch.random.fork_rng(devices=[]):
+        state = torch.get_rng_state()
+        model.train()(input_ids=ids, use_cache=False)
+        unchanged = torch.equal(state, torch.get_rng_state())
+    model.train(training)
+    if unchanged:
+        return []
+    return [
+        f"draws random numbers while it is trained ({type(model).__name__}; routers of experts may "
+        "sample them), so results could not be repeated. Take a model of another family"
     ]
 
 

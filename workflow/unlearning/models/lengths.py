@@ -1,5 +1,6 @@
-"""Check that an experiment's rows fit a model's context, before the first job."""
+"""Check that an experiment's rows fit a model's context, and their answers, before any job."""
 
+import sys
 from collections.abc import Iterator
 
 from unlearning.benchmark import benchmark_of, room
@@ -8,31 +9,37 @@ from unlearning.data.build import Tables, build_tables
 from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PromptFormat
 from unlearning.data.tables import DataError
-from unlearning.evaluation.lengths import EVALUATED_SUFFIXES
-from unlearning.models.context import too_long
+from unlearning.evaluation.lengths import EVALUATED_SUFFIXES, longest_prompt
+from unlearning.models.context import no_room, too_long
 
 FROM_SCRATCH = ("pretrain", "replay")  # tables that only models from random weights read
 
 
 def length_problems(tokenizer, prompt: PromptFormat, reach: int | None, use: dict) -> list[str]:
-    """The problems of rows that exceed a context of `reach` tokens.
+    """The problems of rows that exceed a context of `reach` tokens (None: without a limit), and of
+    questions that leave no room for an answer.
 
     use: how the experiment uses the model (config.judged.model_use). Tables from the hub are not
     fetched yet: the first stage that encodes too long a row of them refuses it.
     """
+    reach = sys.maxsize if reach is None else reach
     tables = _build_tables(use)
     problems = list(dict.fromkeys(_step_problems(tokenizer, prompt, tables, use)))
+    problems += _unknown_answers(tokenizer, tables)
+    questions: set[str] = set()
+    for rows in _encoded_by("training", tables):
+        questions.update(row["question"] for row in rows if "question" in row)
+    prompt_tokens = longest_prompt(Encoder(tokenizer, prompt, reach), questions)
     for stage, limit in use["max_length"].items():
-        prompt_problems = list(_prompt_problems(tokenizer, prompt, stage, tables, use))
-        problems += prompt_problems
-        if prompt_problems or reach is None or limit <= reach:
+        if stage != "evaluation" and prompt_tokens >= limit:
+            problems.append(no_room(prompt_tokens, limit, f"{stage}.max_length"))
+            continue
+        if limit <= reach:  # a row is cut at the limit, so it fits
             continue
         encoder = Encoder(tokenizer, prompt, limit)
         longest = max((_longest(encoder, rows) for rows in _encoded_by(stage, tables)), default=0)
         if longest > reach:
             problems.append(too_long(longest, reach, f"{stage}.max_length"))
-    if reach is None:
-        return problems
     encoder = Encoder(tokenizer, prompt, reach)
     evaluator = room(use["benchmark"], "evaluator")
     return problems + evaluator.length_problems(encoder, tables, use, reach)
@@ -48,25 +55,23 @@ def _step_problems(tokenizer, prompt: PromptFormat, tables: Tables, use: dict) -
                 yield f"makes {sequences} sequences of {limit} tokens of {run['table']}: {problem}"
 
 
-def _prompt_problems(
-    tokenizer, prompt: PromptFormat, stage: str, tables: Tables, use: dict
-) -> Iterator[str]:
-    """A message if sequences of a stage end before an answer begins; rows may be cut only later."""
-    limit = use["max_length"][stage]
-    questions: set[str] = set()
-    for rows in _encoded_by(stage, tables):
-        if "question" in rows[0]:
-            evaluated = rows[: use["rows"]] if stage == "evaluation" else rows
-            questions.update(row["question"] for row in evaluated)
-    encoder = Encoder(tokenizer, prompt, limit)
-    lengths = [len(encoder.prompt_ids(question)) for question in sorted(questions)]
-    longest = max(lengths, default=0)
-    if longest >= limit:
-        yield (
-            f"makes {longest} tokens of the longest question or half of a text, but sequences end "
-            f"at {stage}.max_length ({limit}): nothing of the answer would count. Raise it, or cut "
-            "the row"
-        )
+def _unknown_answers(tokenizer, tables: Tables) -> list[str]:
+    """The problem of answers without a token of their own, as of a script that the tokenizer does
+    not know: only their end would be learned and measured."""
+    answers: dict[str, None] = {}
+    for rows in tables.values():
+        answers.update(dict.fromkeys(row["answer"] for row in rows if "answer" in row))
+    if not answers:
+        return []
+    ids = tokenizer(list(answers), add_special_tokens=False)["input_ids"]
+    unknown = {tokenizer.unk_token_id} - {tokenizer.eos_token_id}
+    lost = [text for text, tokens in zip(answers, ids, strict=True) if not set(tokens) - unknown]
+    if not lost:
+        return []
+    return [
+        f"has a tokenizer that knows nothing of {len(lost)} answers, such as {lost[0][:80]!r}: "
+        "take a model whose tokenizer knows their script, or remove the rows"
+    ]
 
 
 def _build_tables(use: dict) -> Tables:

@@ -20,9 +20,10 @@ DEFAULT_ATTACKS = ("loss", "zlib", "min_k", "min_k_plus_plus")
 
 
 def length_problems(encoder: Encoder, tables: Tables, use: dict, reach: int) -> list[str]:
-    """Messages about rows that are longer than a context of `reach` tokens.
+    """Messages about rows that do not fit.
 
-    use: the result of config.judged.model_use.
+    A row may be longer than the context of `reach` tokens, and a prompt (of a text, the first half)
+    may leave no room for an answer. use: the result of config.judged.model_use.
     """
     return question_answering_problems(encoder, tables, use, reach)
 

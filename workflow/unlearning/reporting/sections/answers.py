@@ -9,6 +9,7 @@ import math
 from unlearning.benchmark import room
 from unlearning.evaluation.fluency import perplexity, repetition
 from unlearning.evaluation.records import read_rows
+from unlearning.evaluation.words import spaced_words
 from unlearning.reporting.labels import RETRAIN, TARGET
 from unlearning.reporting.section import Content
 
@@ -20,13 +21,10 @@ ROLES = {RETRAIN: "never saw the forget set", TARGET: "before unlearning"}
 BUDGET = 1_200_000  # characters of JSON for all texts: keeps the page small
 
 
-def content(report, budget: int = BUDGET) -> Content:
-    """Questions, true answers and generated ones of every split, as JSON for the page's script.
-
-    budget: characters of the JSON, which limits the number of seeds.
-    """
+def content(report) -> Content:
+    """Questions, true answers and generated ones of every split, as JSON for the page's script."""
     splits = report.experiment.own_splits
-    answers = {split: _split(report, split, budget // len(splits)) for split in splits}
+    answers = {split: _split(report, split, BUDGET // len(splits)) for split in splits}
     limits = {"forget_rows": FORGET_ROWS, "other_rows": OTHER_ROWS, "longest": LONGEST}
     data = {"splits": {name: data for name, data in answers.items() if data}, **limits}
     return Content(data=data, scripts=("answers.js",))
@@ -111,7 +109,7 @@ def _answers(columns: dict, most: int) -> list[list]:
     nlls = columns.get("generation_nll", empty)
     answers = []
     for text, recall, probability, nll in zip(texts, recalls, probabilities, nlls, strict=False):
-        numbers = (recall, probability, repetition(text), perplexity([nll]))
+        numbers = (recall, probability, repetition(spaced_words(text)), perplexity([nll]))
         answers.append([_cut(text), *map(_short, numbers)])
     return answers
 
