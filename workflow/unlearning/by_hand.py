@@ -13,7 +13,7 @@ from unlearning.config.experiment import Experiment
 from unlearning.config.reading import ROOT, read_experiment
 from unlearning.config.schema import schema_for, with_defaults
 from unlearning.data.origin import read_origin
-from unlearning.errors import UserError
+from unlearning.errors import UserError, seen_from
 from unlearning.files import RUN_FILE, read_json
 
 ADVICE = "name the experiment's config by --config FILE"
