@@ -15,8 +15,10 @@ class Muse(Benchmark):
 
     name, title = "muse", "MUSE"
     split_pattern = r"forget|(scal|sust)\d"
-    sections: tuple[str, ...] = ("overview", "results", "selected", "folds", "variance", "answers")
-    sections += ("claims", "published", "cost", "provenance", "cite")
+    sections = (
+        *("overview", "results", "selected", "folds", "variance", "answers", "claims"),
+        *("published", "cost", "provenance", "cite"),
+    )
     generated = ("mini-muse",)
     data_seeds = (("mini_muse", "seed"),)
     longest_rehearsed = 128  # so that a few texts make several rows
@@ -33,9 +35,10 @@ class Muse(Benchmark):
     def repositories(self, config: dict) -> dict[str, Repository]:
         """The hub's repository of the corpus, unless a folder has its files."""
         data = config["data"]
-        if data["source"] in self.generated or files.hub_corpus(data) is None:
+        # Without a corpus there is no repository to name; checks.py refuses such a config.
+        if data["source"] in self.generated or data["data_dir"] or data["corpus"] is None:
             return {}
-        name = files.repository(data["corpus"])
+        name = f"muse-bench/MUSE-{data['corpus']}"
         return {"data": Repository("data.data_dir", "dataset", name, data["hub_revision"])}
 
     def data_files(self, data: dict, splits: list[str]) -> list[Path]:

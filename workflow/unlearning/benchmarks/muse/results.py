@@ -49,6 +49,7 @@ class MuseComparison(Comparison):
 
     def _leak(self, metrics: dict[str, float], runs: list[str]) -> Compared:
         auc = metrics["min_k_auc"]
+        # One ratio for each retrained model, because the spread over these is reported too.
         leaks = {run: privleak(auc, self.baselines[run].metrics["min_k_auc"]) for run in runs}
         compared = _mean_and_each("privleak", leaks)
         published = PUBLISHED_AUC.get(self.experiment.config["data"].get("corpus"))

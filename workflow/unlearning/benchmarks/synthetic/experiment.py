@@ -11,13 +11,7 @@ from unlearning.benchmark import module_name, schema_file
 from unlearning.config.checks import MOST_RUNS, block_problems
 from unlearning.config.layout import Layout, grid, points
 from unlearning.config.rehearsal import PREFIX
-from unlearning.config.schema import (
-    ConfigError,
-    Unjudged,
-    did_you_mean,
-    read_schema,
-    validated,
-)
+from unlearning.config.schema import ConfigError, Unjudged, did_you_mean, read_schema, validated
 from unlearning.methods.registry import FORGET_LOSSES, Losses, code_of, hyper_parameters
 from unlearning.methods.terms import AnyHyper, Hyper
 

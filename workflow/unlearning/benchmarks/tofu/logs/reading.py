@@ -9,11 +9,7 @@ from unlearning.benchmarks.tofu.logs import official, open_unlearning, ours
 from unlearning.benchmarks.tofu.logs.log import Log
 from unlearning.errors import UserError
 
-FORMATS = {
-    ours.NAME: ours,
-    official.NAME: official,
-    open_unlearning.NAME: open_unlearning,
-}
+FORMATS = {ours.NAME: ours, official.NAME: official, open_unlearning.NAME: open_unlearning}
 _LINES = [f"\n  - {name}: {module.DESCRIPTION}" for name, module in FORMATS.items()]
 EXPECTED = f"Expected one of:{''.join(_LINES)}"
 

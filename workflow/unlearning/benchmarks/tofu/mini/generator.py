@@ -1,7 +1,5 @@
 """Generates all tables of the mini world from one seed."""
 
-from __future__ import annotations
-
 from random import Random
 
 from unlearning.benchmarks.tofu.mini import facts, mixtures

@@ -5,8 +5,6 @@ the same. Fresh persons teach it the form of answers about persons it does not k
 fine-tuning so small a model on fictitious authors alone would erase the real facts.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from random import Random
 from typing import TypeVar

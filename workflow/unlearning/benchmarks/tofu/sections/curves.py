@@ -36,12 +36,7 @@ def curves(rows: pandas.DataFrame, means: pandas.DataFrame, styles: dict[str, St
     return altair.layer(
         *below,
         seeds.mark_line(strokeWidth=1).encode(
-            x=x,
-            y=y,
-            order=order,
-            detail="seed:N",
-            opacity=emphasis(0.25, 0, 0.6, page=0),
-            **look,
+            x=x, y=y, order=order, detail="seed:N", opacity=emphasis(0.25, 0, 0.6, page=0), **look
         ),
         mean.mark_line(strokeWidth=2.2).encode(
             x=x, y=y, order=order, opacity=emphasis(0.95, 0.1), **look

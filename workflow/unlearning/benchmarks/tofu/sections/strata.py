@@ -4,13 +4,7 @@ import altair
 
 from unlearning.benchmarks.tofu.strata import LENGTH, MEMORISATION, PAIRS
 from unlearning.reporting.charts.palette import Style, channels
-from unlearning.reporting.charts.specs import (
-    Panel,
-    emphasis,
-    inline_data,
-    log_fq_axis,
-    threshold,
-)
+from unlearning.reporting.charts.specs import Panel, emphasis, inline_data, log_fq_axis, threshold
 from unlearning.reporting.frame import LOG10, VARIANT, average, finals
 from unlearning.reporting.labels import p_value, run_titles
 from unlearning.reporting.section import Content, Figure
