@@ -106,6 +106,7 @@ def file_problems(config: dict) -> Iterator[str]:
     if data["source"] == "mini" or data["data_dir"] is None:
         return
     folder = Path(data["data_dir"])
+    # A file that evaluation.holdout names is checked for every benchmark, in data/problems.py.
     if evaluation["membership"] and evaluation["holdout"] is None:
         # Splits above forget10 share a holdout split, whose problems count once.
         problems = _holdout_problems(folder, config["forget_splits"], data["columns"])
@@ -132,6 +133,7 @@ def _holdout_problems(folder: Path, splits: list[str], renamed: dict) -> Iterato
         except DataError as error:
             yield from (f"evaluation.membership: {problem}" for problem in error.problems)
             continue
+        # The first such row is enough: one shared row usually means that many are.
         members = set(map(key, full.rows))
         for index, row in enumerate(table.rows):
             if key(row) in members:

@@ -42,8 +42,7 @@ def with_questions(rows: list[dict], column: str) -> list[dict]:
 
 
 def non_members(data: Path, split: str) -> list[dict]:
-    """A split's rows that no model has seen, from the folder of tables; UserError if it has
-    none."""
+    """A split's rows that no model has seen, from the folder of tables; UserError if it has none."""
     for name in holdout_tables(split):
         path = data / f"{name}.json"
         if path.is_file():

@@ -174,7 +174,7 @@ def check_retain(folder: Folder, retain_authors: int | None) -> None:
     full, forget = folder.tables["full"], folder.forget
     forget_keys = {split: set(map(key, table.rows)) for split, table in forget.items()}
     all_forget_keys = set().union(*forget_keys.values())
-    # Rows that no experiment of these splits forgets.
+    # Rows that no split of this world forgets: one table of retained rows measures all of them.
     retain = [row for row in full.rows if key(row) not in all_forget_keys]
     if retain_authors is not None:
         count = retain_authors * TOFU_ROWS_PER_AUTHOR

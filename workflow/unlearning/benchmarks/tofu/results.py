@@ -57,14 +57,16 @@ class TofuComparison(Comparison):
         settings = experiment.config["evaluation"]
         self.formulas, self.attacks = settings["variant"], settings["membership"]
         forget = target.rows["forget"]
+        # The same halves for every model of the split: those of the target's answers.
         self.strata, self.weights = strata(forget), WeightReader(experiment, forget)
-        # a log of open-unlearning's is compared by the ratios that it holds, as there
+        # A log of open-unlearning is compared by the ratios that it holds, as there.
         forget_sets = [model.rows["forget"] for model in retrained.values()]
         self.logged = any(open_unlearning.RATIOS in rows for rows in forget_sets)
         self.ratios = {run: self._ratio(model.rows) for run, model in retrained.items()}
         sizes = {name: len(rows) for name, rows in self.strata.items()}
         details.setdefault("strata", {})[split] = sizes
-        for kind in ("weights", "losses"):
+        # The comparisons of all splits and draws add to the same lists.
+        for kind in ("weights", "losses", "divergence"):
             details.setdefault(kind, [])
 
     def model(self, model: Evaluation) -> Compared:
@@ -72,7 +74,8 @@ class TofuComparison(Comparison):
         runs = list(self.baselines)
         ratios = self.details.setdefault("log_truth_ratios", {})
         pair = (self._ratio(model.rows), self.ratios[runs[0]])
-        ratios.setdefault((self.split, model.run), pair)  # those of the first draw that is read
+        # Draws have different rows under the same name; section `limits` takes the first draw's.
+        ratios.setdefault((self.split, model.run), pair)
         return self._against(model, runs)
 
     def retrained(self, model: Evaluation) -> Compared:
@@ -84,6 +87,7 @@ class TofuComparison(Comparison):
         """All metrics of a point of a trajectory; of forget quality it holds log x alone."""
         log_ratio = point["log_truth_ratio"][self.formulas]
         rows = len(next(iter(self.ratios.values())))
+        # A trajectory holds no questions; their number is all there is to compare.
         if len(log_ratio) != rows:
             raise UserError(
                 f"{name} holds {len(log_ratio)} forget rows, the retrained model {rows}: delete "
@@ -133,11 +137,13 @@ class TofuComparison(Comparison):
         subsets = {"": slice(None), **self.strata}
         compared: Compared = {}
         for name, rows in subsets.items():
-            tests = [compare(log_ratio[rows], self.ratios[run][rows]).metrics() for run in runs]
+            tests = [compare(log_ratio[rows], self.ratios[run][rows]) for run in runs]
             mean = mean_of(tests)
+            # A geometric mean, in place of one that the largest p-value would make alone.
             mean["forget_quality"] = 10 ** mean["log10_forget_quality"]
             if self.logged:
                 del mean["truth_ratio_shift"]  # of log x, and these are 1/x
+            # Of strata, METRICS has the test's numbers alone.
             suffix = f"@{name}" if name else ""
             for metric, value in mean.items():
                 if f"{metric}{suffix}" in METRICS:
@@ -152,9 +158,10 @@ class TofuComparison(Comparison):
         """How far the forget set's log-probability fell, and the fits of the synthetic study; those
         without drift for a curve that collapsed too early, or ended above its start."""
         curves = divergence(self.target.rows["forget"], record, end)
-        self.details.setdefault("divergence", []).append((cell, curves))
+        self.details["divergence"].append((cell, curves))
         drift = curves["drift"]
         metrics = {"divergence_drift": drift[-1]}
+        # The exponent of growth is a slope of logarithms: the curve has to lie below its start.
         if len(drift) >= FEWEST and min(drift[1:]) > 0:
             for name, quantity in GROWTH.items():
                 value = quantity.value(curves)

@@ -34,8 +34,10 @@ class WmdpReader(Reader):
     def _accuracies(self, split: str, run: str) -> dict[str, float]:
         """Those of further tasks that the user names: WMDP's and MMLU's are the metrics."""
         accuracies = super()._accuracies(split, run)
-        metrics = {accuracy_of(task) for tasks in TASK_NAMES.values() for task in tasks}
-        return {task: value for task, value in accuracies.items() if task not in metrics}
+        for tasks in TASK_NAMES.values():
+            for task in tasks:
+                accuracies.pop(accuracy_of(task), None)
+        return accuracies
 
 
 def read(experiment) -> Results:

@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy import ndarray
 
-from unlearning.benchmarks.tofu.forget_quality import ForgetQuality, compare
+from unlearning.benchmarks.tofu.forget_quality import compare
 from unlearning.errors import UserError
 from unlearning.evaluation.membership import privleak
 
@@ -64,7 +64,7 @@ def check_same_rows(log: Log, retained: Log) -> list[str]:
     return kinds
 
 
-def forget_quality(log: Log, retained: Log) -> tuple[ForgetQuality, list[str]]:
+def forget_quality(log: Log, retained: Log) -> tuple[dict[str, float], list[str]]:
     """Forget quality of a log against a retrained model's, and the kinds of identity compared."""
     if log.formulas != retained.formulas:
         raise UserError(
@@ -91,7 +91,8 @@ def check_number(value, where: str, low: float = -math.inf, high: float = math.i
     if (low, high) != (-math.inf, math.inf):
         expected += f" of at least {low:g}" if high == math.inf else f" from {low:g} to {high:g}"
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    # Compare before any conversion to float, which fails for very large integers.
+    # Compare before any conversion to float, which fails for very large integers; NaN compares with
+    # nothing.
     if (
         not is_number
         or not -1e308 < value < 1e308

@@ -56,6 +56,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict:
 def detect(content: dict, path: Path) -> str:
     """Name of the format; UserError unless exactly one fits."""
     formats = [name for name, module in FORMATS.items() if set(content) & set(module.SECTIONS)]
+    # Aggregates, as in TOFU_SUMMARY.json, have the metrics' names too.
     numbers_only = all(isinstance(value, int | float) for value in content.values())
     if len(formats) != 1 or numbers_only:
         sections = ", ".join(map(str, list(content)[:6])) + (", …" if len(content) > 6 else "")
@@ -66,20 +67,15 @@ def detect(content: dict, path: Path) -> str:
     return formats[0]
 
 
-def read_log(path: Path, sets: Sequence[str] = SETS) -> Log:
-    """Read and check an evaluation log that has at least the named sets.
+def read_log(path: Path, sets: Sequence[str] | None = SETS) -> Log:
+    """Read and check the named sets of an evaluation log; None: all that it holds, and forget.
 
     Raises UserError for a missing, empty, unknown or mixed file, for missing sets or columns, and
     for values that are no finite numbers.
     """
-    path = find_file(Path(path))
+    path = find_file(path)
     content = load(path)
-    return FORMATS[detect(content, path)].read(content, path, sets)
-
-
-def sets_in(path: Path) -> list[str]:
-    """The evaluation sets that a log holds; UserError as read_log()."""
-    path = find_file(Path(path))
-    content = load(path)
-    sections = FORMATS[detect(content, path)].SECTION_OF
-    return [name for name in SETS if sections[name] in content]
+    module = FORMATS[detect(content, path)]
+    if sets is None:
+        sets = [name for name in SETS if module.SECTION_OF[name] in content or name == "forget"]
+    return module.read(content, path, sets)

@@ -33,7 +33,7 @@ def content(report) -> Content:
     """All variants' log-probability on one pair of axes, then each one's fall with both fits."""
     names = ("step", "log_probability", "drift")
     lines = []
-    for cell, curves in report.results.details.get("divergence", []):
+    for cell, curves in report.results.details["divergence"]:
         label = model_label(cell.method, dict(cell.hyper))
         key = (cell.split, cell.method, cell.variant, label, cell.draw, cell.seed)
         for values in zip(*(curves[name] for name in names), strict=True):

@@ -71,6 +71,7 @@ def _panels(report, split: str, grouped: dict[str, dict[str, str]]) -> list[Pane
     """log10 FQ and MU by reference: seeds and their means; a line for each method."""
     models = finals(report.frame)
     keys = ["label", *RUN]
+    # Both metrics of a run stand in one row.
     values = models[models["split"] == split].pivot_table("value", keys, "metric", sort=False)
     marks = []
     for method, labels in grouped.items():
@@ -91,7 +92,7 @@ def _panels(report, split: str, grouped: dict[str, dict[str, str]]) -> list[Pane
 
 def _chart(marks: list[dict], y: altair.Y, *below):
     """Small dots for runs, large ones for means, and lines, above the layers `below`."""
-    # references in the order of the config, not of the alphabet
+    # References in the order of the config, not of the alphabet.
     order = list(dict.fromkeys(mark["reference"] for mark in marks))
     methods = list(dict.fromkeys(mark["method"] for mark in marks))
     scale = altair.Scale(domain=methods, range=list(_COLOURS[: len(methods)]))

@@ -26,7 +26,7 @@ QUALITY = f"{LOG10}forget_quality"
 def content(report) -> Content:
     """A panel for each split and pair of strata, and the numbers."""
     models = finals(report.frame)
-    # a metric of a stratum is named METRIC@STRATUM
+    # A metric of a stratum is named METRIC@STRATUM.
     parts = models[models["metric"].str.contains("@")]
     table = average(parts, VARIANT)
     table[["metric", "stratum"]] = table["metric"].str.extract("(.*)@(.*)")
@@ -84,7 +84,7 @@ def _chart(marks: list[dict], pair: tuple[str, str], styles: dict[str, Style]):
     colour.legend = None  # the axis names them
     means = [mark for mark in marks if mark["seed"] == "mean"]
     between = altair.Chart(inline_data(means)).mark_line(strokeWidth=2)
-    # once a label is chosen on the page, the marks of the others fade
+    # Once a label is chosen on the page, the marks of the others fade.
     layers = [
         threshold(altair.X).encode(x=x),
         between.encode(x=x, y=y, color=colour, opacity=emphasis(0.6, 0.1)),

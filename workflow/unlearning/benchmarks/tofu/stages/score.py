@@ -54,10 +54,10 @@ def score(log: Log, retained: Log | None) -> dict:
     # Checks that both logs hold the same rows under the same formulas.
     quality, identities = forget_quality(log, retained)
     scores["forget_quality"] = {
-        "p_value": quality.p_value,
-        "log10_p": quality.log10_p,
-        "ks_statistic": quality.ks_statistic,
-        "n": quality.rows,
+        "p_value": quality["forget_quality"],
+        "log10_p": quality["log10_forget_quality"],
+        "ks_statistic": quality["ks_statistic"],
+        "n": quality["forget_quality_rows"],
     }
     leakage = privacy_leakage(log, retained)
     if leakage is not None:
