@@ -7,7 +7,7 @@ import pytest
 import yaml
 from finished import MICRO
 from refusals import assert_named, problems
-from unlearning.benchmarks.own.data import halves
+from unlearning.benchmarks.own.data import halves, read_role
 
 MIA, REFERENCE = "evaluation.membership", "methods.NPO+RT.reference"
 BATCH = "unlearn.batch_size"
@@ -72,6 +72,18 @@ def test_a_row_stands_in_one_file(tmp_path):
 def test_texts_stand_beside_texts_alone(texts):
     lines = problems(config(data={"forget": texts["forget"]}))
     assert_named(lines, "data", "data.forget", "of texts, but", "data.retain", "one kind")
+
+
+def test_rows_that_may_be_texts_or_questions_are_refused(tmp_path):
+    """As of tables for fine-tuning, whose `text` is the question with its answer."""
+    rows = [
+        {**row, "text": f"<s>{row['question']} {row['answer']}</s>"} for row in rows_of("forget")
+    ]
+    path = write_rows(tmp_path / "chats.jsonl", *rows)
+    lines = problems(config(data={"forget": path}))
+    assert_named(lines, "data.forget", "chats.jsonl, line 1", "'text'", "question", "remove")
+    read = {"forget": path, "columns": {"text": "text"}}
+    assert read_role(read, "forget").columns().keys() == {"text"}  # where it is named, it is meant
 
 
 def test_a_text_in_a_file_of_questions_is_named(tmp_path):

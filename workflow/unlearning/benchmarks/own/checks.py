@@ -78,14 +78,13 @@ def file_problems(config: dict) -> Iterator[str]:
         yield from _texts(config)
         return  # the number of sequences in texts depends on the tokenizer
     unlearn = config["unlearn"]
+    # A method may have epochs of its own, as many as it has values of them.
     for _, _, blocks, _ in known_methods(config):
         for epochs in _values(blocks, "epochs", unlearn["epochs"]):
             yield from _no_batch("unlearn", {**unlearn, "epochs": epochs}, len(forget))
     if config["finetune"] is not None:
         # A retrained model learns the retain rows alone, the fewest of all fine-tuned models.
-        rows = len(retain)
-        if config["retrain"] is None:
-            rows += len(forget)
+        rows = len(retain) + (0 if config["retrain"] is not None else len(forget))
         yield from _no_batch("finetune", config["finetune"], rows)
     if config["relearn"]["methods"]:
         share = min(attack_shares(config["relearn"]).values())

@@ -70,12 +70,27 @@ def read_role(data: dict, role: str, names: ColumnNames | None = None) -> Table:
     """The rows of a role's file: texts, or questions with answers and perhaps false answers."""
     names = names or ColumnNames(data["columns"])
     file = read_file(Path(data[role]))
+    _check_kind(file, names)
     # A file is of the first kind whose last column it has; no later kind has that column.
     for columns in (TEXT, PARAPHRASED, PERTURBED):
         column = list(columns)[-1]
         if {column, names.names.get(column)} & file.columns().keys():
             return file.checked(columns, names)
     return file.checked(QA, names)
+
+
+def _check_kind(file: Table, names: ColumnNames) -> None:
+    """DataError if rows may be texts as well as questions, as in tables made for fine-tuning, whose
+    `text` is a question with its answer in a chat format. Not if data.columns names the texts."""
+    if "text" in names.names:
+        return
+    both = ({"text"}, *({column, names.names.get(column)} for column in QA))
+    for index, row in enumerate(file.rows):
+        if isinstance(row, dict) and all(columns & row.keys() for columns in both):
+            raise DataError(
+                f"{file.where(index)}: has a column 'text' beside question and answer, but a row "
+                "is either a text or a question; remove 'text', or the other two"
+            )
 
 
 def _mixed_kinds(files: dict[str, Table]) -> list[str]:
@@ -133,11 +148,8 @@ def _evaluated_rows(rows: list[dict]) -> list[dict]:
     """Rows as evaluation reads them: a text becomes a question and an answer."""
     if not is_text(rows):
         return rows
-    evaluated = []
-    for row in rows:
-        start, end = halves(row["text"])
-        evaluated.append({"question": start, "answer": end})
-    return evaluated
+    pairs = (halves(row["text"]) for row in rows)
+    return [{"question": start, "answer": end} for start, end in pairs]
 
 
 def halves(text: str) -> tuple[str, str]:
@@ -151,6 +163,7 @@ def halves(text: str) -> tuple[str, str]:
         starts += [word.start() + piece.start() for piece in PIECE.finditer(word[0])]
     if len(starts) < 2:
         return text.strip(), ""
+    # The larger half is the question, so that a text of two words has one of each.
     middle = starts[(len(starts) + 1) // 2]
     return text[:middle].strip(), text[middle:].strip()
 

@@ -13,7 +13,7 @@ class Own(Benchmark):
 
     name, title = "own", "your own data"
     split_pattern = "forget"
-    sections: tuple[str, ...] = ("overview", "results", "figures", "variance", "answers")
+    sections = ("overview", "results", "figures", "variance", "answers")
     sections += ("cost", "provenance", "cite")
     files_named_in = ""
 
@@ -27,7 +27,8 @@ class Own(Benchmark):
         for stage in ("finetune", "unlearn", "relearn"):
             if config[stage] is not None:
                 changes[stage] = {"batch_size": 1}
-        # A tiny model is retrained in place of the one that the config names.
+        # A tiny model is retrained in place of the one that the config names, which is of another
+        # architecture than the rehearsal's.
         if config["retrained"] is not None:
             recipe = {"epochs": 1, "batch_size": 1, "lr": 1.0e-3, "warmup_epochs": 0}
             changes["finetune"] = recipe | {"max_length": config["unlearn"]["max_length"]}

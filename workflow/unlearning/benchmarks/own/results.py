@@ -28,6 +28,7 @@ class OwnComparison(Comparison):
 
     def model(self, model: Evaluation) -> Compared:
         """Forget quality and membership of any model."""
+        # A retrained model beside itself would be perfect; the only one is compared with none.
         baselines = {run: b for run, b in self.baselines.items() if run != model.run}
         compared = self._quality(tested(model.rows["forget"]), baselines)
         attacks = self.experiment.config["evaluation"]["membership"]
@@ -52,6 +53,7 @@ class OwnComparison(Comparison):
         for run, baseline in baselines.items():
             test = compare(numpy.array(values), numpy.array(tested(baseline.rows["forget"])))
             logs["log10_forget_quality", run] = test["log10_forget_quality"]
+        # p-values are averaged on the log scale, as everywhere (frame.average).
         mean = sum(logs.values()) / len(logs)
         compared: Compared = {"forget_quality": 10**mean, "log10_forget_quality": mean}
         return compared | logs if len(logs) > 1 else compared

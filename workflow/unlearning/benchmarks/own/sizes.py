@@ -72,6 +72,7 @@ class Sizes:
             rows = self.tables.get(EVALUATED.format(role=name), [])[: settings["rows"]]
             if not rows:
                 continue
+            # Each set is counted by itself: its file may hold longer rows than others.
             text = question_text(rows, self.model)
             sequences = 1 + len(rows[0].get("perturbed_answer", []))
             scored += len(rows) * sequences * text.mean

@@ -21,7 +21,7 @@ from unlearning.config.question_answering import (
 )
 from unlearning.data.build import key
 from unlearning.data.formats import find_file, read_file, read_rows
-from unlearning.data.tables import QA, ColumnNames, DataError
+from unlearning.data.tables import QA, ColumnNames, DataError, row_problem
 
 TOFU_AUTHORS = 200
 
@@ -113,7 +113,7 @@ def file_problems(config: dict) -> Iterator[str]:
         yield from dict.fromkeys(problems)
     column = evaluation["question"]
     if column != "question":
-        yield from _column_problems(folder, config["forget_splits"], column, data["columns"])
+        yield from _column_problems(folder, config["forget_splits"], column)
 
 
 def _holdout_problems(folder: Path, splits: list[str], renamed: dict) -> Iterator[str]:
@@ -144,18 +144,27 @@ def _holdout_problems(folder: Path, splits: list[str], renamed: dict) -> Iterato
                 break
 
 
-def _column_problems(folder: Path, splits: list[str], column: str, renamed: dict) -> Iterator[str]:
-    """Messages about tables of forget and retain rows that lack a column of questions."""
+def _column_problems(folder: Path, splits: list[str], column: str) -> Iterator[str]:
+    """Messages about tables of forget and retain rows that lack a column of questions, or have it
+    in some rows alone: a set is asked by one wording."""
     for name in dict.fromkeys([*map(evaluated_on, splits), "retain"]):
         try:
             table = read_file(find_file(folder / f"{name}_perturbed.json"))
         except DataError:
             continue  # the check of the data reports it
-        if not {column, renamed.get(column)} & table.columns().keys():
+        if column not in table.columns():
             yield (
                 f"evaluation.question: {table.path} has no column '{column}'; add it, or set "
                 "question"
             )
+            continue
+        for index, row in enumerate(table.rows):
+            if isinstance(row, dict) and row_problem(row, {column: str}) is not None:
+                yield (
+                    f"evaluation.question: {table.where(index)}: has no text in column '{column}', "
+                    f"found {row.get(column)!r:.60}; add it, or set question"
+                )
+                break
 
 
 CHECKS = (

@@ -1,12 +1,12 @@
 """Reads an evaluation log, whose format it detects from the content."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from unlearning.benchmarks.tofu.formulas import SETS
 from unlearning.benchmarks.tofu.logs import official, open_unlearning, ours
 from unlearning.benchmarks.tofu.logs.log import Log
+from unlearning.data.tables import parse_json
 from unlearning.errors import UserError
 
 FORMATS = {ours.NAME: ours, official.NAME: official, open_unlearning.NAME: open_unlearning}
@@ -29,27 +29,15 @@ def find_file(path: Path) -> Path:
 def load(path: Path) -> dict:
     """The JSON object of a log; UserError if the file holds none."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_unique)
+        content = parse_json(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UserError(f"cannot read the log {path}: {error.strerror}") from None
-    except RecursionError:
-        raise UserError(f"the log {path} is nested too deeply. {EXPECTED}") from None
-    except ValueError as error:  # damaged JSON, a duplicate key, or no text
+    except ValueError as error:  # damaged JSON, a duplicate key, deep nesting, or no text
         problem = f"is not JSON ({error})" if path.stat().st_size else "is empty"
         raise UserError(f"the log {path} {problem}. {EXPECTED}") from None
     if not isinstance(content, dict) or not content:
         kind = "nothing in it" if content in ({}, []) else type(content).__name__
         raise UserError(f"the log {path}: found {kind}. {EXPECTED}")
-    return content
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict:
-    """A JSON object; ValueError for a duplicate key, of which one value would be lost."""
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        keys = [key for key, _ in pairs]
-        duplicate = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {duplicate[:60]!r} occurs twice in one object")
     return content
 
 
