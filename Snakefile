@@ -66,6 +66,10 @@ else:
 include: "rules/report.smk"
 
 
+onstart:
+    require_gpus()
+
+
 rule all:
     """The report, and every result that it is made from."""
     default_target: True

@@ -2,13 +2,15 @@
 
     python benchmarks/evaluations.py --data path/to/tofu \\
         --model results/tofu-tiny/forget10/retrain/seed=1/model
+    python benchmarks/evaluations.py --data path/to/tofu --shape 4m --train 1000 --rows 100 \\
+        --arms open-unlearning
     python benchmarks/evaluations.py --data path/to/tofu --device cuda --shape 7b --rounds 1
 
 The arms take turns on the same model: on the CPU in float32, each in a process of its own, on a GPU
 in bfloat16. Time on the CPU is the process's own CPU time, which other work on the machine does not
 lengthen by much. A model from
 random weights (--shape) seldom ends an answer before its limit, so that generation takes its
-longest.
+longest; --train teaches it the evaluated rows and others first.
 Needed tokens: each question and each distinct answer once; of generation, each prompt and each
 token of an answer that another follows.
 """
@@ -26,10 +28,12 @@ from official import Evaluation
 from steps import ARMS, SHAPES, SMALL, Clock, random_model
 from tofu_rows import (
     ARCHITECTURE,
+    EVALUATED_ROWS,
     GENERATED,
     SCORED,
     encoder_of,
     evaluated,
+    table,
     tokenizer_of,
     write,
 )
@@ -39,6 +43,7 @@ from unlearning.evaluation.evaluator import Evaluator
 from unlearning.evaluation.generation import Limit
 from unlearning.evaluation.rouge import RougeL
 from unlearning.models.folder import load_model, load_tokenizer
+from unlearning.models.scorer import Scorer
 
 
 class Meter:
@@ -101,6 +106,27 @@ def other_evaluation(model, evaluation: Evaluation) -> dict:
     return {"columns": columns, "seconds": meter.seconds, "processed": meter.processed}
 
 
+def teach(model, tokenizer, data: Path, steps: int) -> None:
+    """Train a model from random weights on a part of TOFU that holds the evaluated rows."""
+    rows = table(data, "full")[-1200:]  # forget10 and the retain rows before it
+    for name in ("retain_perturbed", "real_authors", "world_facts"):
+        rows += table(data, name)[:EVALUATED_ROWS]
+    examples = encoder_of(tokenizer, 256).encode_rows(rows)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1.5e-3)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min(1, (step + 1) / 50) * (1 - step / (steps + 1))
+    )
+    scorer, generator = Scorer(model.train()), torch.Generator().manual_seed(0)
+    for _ in range(steps):
+        drawn = torch.randint(len(examples), (16,), generator=generator).tolist()
+        loss = -scorer([examples[index] for index in drawn])["logp"].mean()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+
+
 def evaluated_model(args: argparse.Namespace, device: torch.device):
     """(model, tokenizer): of the folder, or of a shape from random weights; bfloat16 on a GPU."""
     if args.model is not None:
@@ -108,6 +134,7 @@ def evaluated_model(args: argparse.Namespace, device: torch.device):
     else:
         tokenizer = tokenizer_of(args.data, SMALL.get(args.shape, ARCHITECTURE)["vocabulary"])
         model, _ = random_model(args.shape, len(tokenizer), device)
+        teach(model, tokenizer, args.data, args.train)
     return (model if args.device == "cpu" else model.bfloat16()).to(device).eval(), tokenizer
 
 
@@ -200,8 +227,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of TOFU's JSON files")
     model = parser.add_mutually_exclusive_group(required=True)
     model.add_argument("--model", help="folder of a model of tofu-tiny")
-    model.add_argument("--shape", choices=[*SMALL, *SHAPES], help="random weights instead")
+    model.add_argument("--shape", choices=[*SMALL, *SHAPES], help="a model of ours instead")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument(
+        "--train", type=int, default=0, help="steps of training before, with --shape"
+    )
     parser.add_argument("--rows", type=int, help="of each set; without it the official 300")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--arms", nargs="*", choices=ARMS, default=["official"])

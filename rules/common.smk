@@ -20,6 +20,7 @@ from snakemake_interface_executor_plugins.settings import ExecMode
 from unlearning.benchmark import OTHER_ANSWERS, on_the_way
 from unlearning.cluster.cancelled import without_retries_of_cancelled_jobs
 from unlearning.config.reading import read_experiment, ready_experiment
+from unlearning.devices import gpus_for
 from unlearning.errors import UserError
 from unlearning.fingerprint import fingerprint
 from unlearning.methods.references import PATTERN as REFERENCES
@@ -119,6 +120,22 @@ def job_resources(gpus):
     if not gpus:
         resources |= {"gpu_model": None, "gres": None}
     return resources
+
+
+def require_gpus():
+    """Before the first job, refuse jobs of more GPUs than this machine has. On a cluster it is nodes
+    that need them, whose scheduler knows."""
+    gpus = RESOURCES["gpus"]
+    if not workflow.local_exec or not gpus:
+        return
+    try:
+        if not gpus_for(gpus):
+            logger.warning(
+                f"resources.gpus is {gpus}, and no NVIDIA GPU can be used here: jobs run on GPUs of other"
+                " makers if torch finds any, else on the CPU"
+            )
+    except UserError as error:
+        raise WorkflowError(f"The configuration cannot be run here:\n{error}") from None
 
 
 def lone_job_threads(threads):

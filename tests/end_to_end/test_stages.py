@@ -12,7 +12,7 @@ from unlearning.config.experiment import load_experiment
 
 SNAKEFILE_IMPORTS = (
     "unlearning.benchmark, unlearning.cluster.cancelled, unlearning.config.reading,"
-    " unlearning.errors, unlearning.fingerprint, unlearning.methods.references,"
+    " unlearning.devices, unlearning.errors, unlearning.fingerprint, unlearning.methods.references,"
     " unlearning.outside, unlearning.reporting.section"
 )
 GPU_STAGES = ("pretrain", "finetune", "reference", "unlearn", "relearn", "evaluate", "harness")
@@ -51,6 +51,16 @@ def test_cells_in_processes_of_their_own(project, micro_with, tmp_path):
     log = "logs/evaluate/forget10/finetune/seed=42.log"
     assert "peak memory:" in (project.world / log).read_text()  # a worker's client says it
     assert "peak memory:" not in (copy.world / log).read_text()
+
+
+def test_jobs_of_more_gpus_than_this_machine_has(fresh, micro_with):
+    """They are refused before the first job, as is any other mistake."""
+    config = micro_with(resources={"gpus": 2})
+    done = fresh.ask_snakemake(config, CUDA_VISIBLE_DEVICES="0")
+    assert done.returncode != 0
+    assert "resources.gpus" in done.stdout and "Set resources.gpus to 1" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not (fresh.world / "data").exists()
 
 
 def test_snakemake_makes_its_own_report_without_a_network(project, micro_with, tmp_path):

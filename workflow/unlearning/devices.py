@@ -30,11 +30,26 @@ def visible_gpus() -> list[str]:
     return [str(index) for index, _ in enumerate(folder.glob(pattern))]
 
 
+def gpus_for(number: int) -> list[str]:
+    """The visible GPUs, from which a job may take `number`; none on a machine without any.
+
+    UserError if there are fewer than that.
+    """
+    names = visible_gpus()
+    if 0 < len(names) < number:
+        raise UserError(
+            f"resources.gpus: a job of {number} GPUs cannot run where {len(names)} can be used "
+            f"({VARIABLE}={','.join(names)}). Set resources.gpus to {len(names)} or less"
+        )
+    return names
+
+
 def claim_gpus(number: int) -> None:
     """Make `number` of the visible GPUs the only visible ones: 0 runs the stage on the CPU.
 
     They are those that the fewest stages of this user have claimed, so that several jobs on one GPU
-    share it. UserError if there are fewer GPUs than that; a machine without any is left as it is.
+    share it. UserError if there are fewer GPUs than that; a machine without any is left as it is,
+    since torch may know GPUs of other makers.
     """
     if "LOCAL_RANK" in os.environ:  # one of several processes, which have been given theirs
         return
@@ -42,14 +57,9 @@ def claim_gpus(number: int) -> None:
         os.environ[VARIABLE] = ""
         os.environ["ACCELERATE_USE_CPU"] = "true"  # GPUs of other makers
         return
-    names = visible_gpus()
+    names = gpus_for(number)
     if not names:
         return
-    if number > len(names):
-        raise UserError(
-            f"resources.gpus: a job of {number} GPUs cannot run where {len(names)} can be used "
-            f"({VARIABLE}={','.join(names)}). Set resources.gpus to {len(names)} or less"
-        )
     if number < len(names):
         names = _least_used(names, number)
     os.environ[VARIABLE] = ",".join(names)
