@@ -84,9 +84,9 @@ def _check_kind(file: Table, names: ColumnNames) -> None:
     `text` is a question with its answer in a chat format. Not if data.columns names the texts."""
     if "text" in names.names:
         return
-    both = ({"text"}, *({column, names.names.get(column)} for column in QA))
+    needed = [{"text"}, *({column, names.names.get(column, column)} for column in QA)]
     for index, row in enumerate(file.rows):
-        if isinstance(row, dict) and all(columns & row.keys() for columns in both):
+        if isinstance(row, dict) and all(columns & row.keys() for columns in needed):
             raise DataError(
                 f"{file.where(index)}: has a column 'text' beside question and answer, but a row "
                 "is either a text or a question; remove 'text', or the other two"

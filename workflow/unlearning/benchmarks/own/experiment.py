@@ -13,7 +13,7 @@ class Own(Benchmark):
 
     name, title = "own", "your own data"
     split_pattern = "forget"
-    sections = ("overview", "results", "figures", "variance", "answers")
+    sections: tuple[str, ...] = ("overview", "results", "figures", "variance", "answers")
     sections += ("cost", "provenance", "cite")
     files_named_in = ""
 

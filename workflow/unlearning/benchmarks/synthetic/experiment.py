@@ -29,13 +29,13 @@ _REHEARSAL_CHAINS = {
 }
 # Methods whose losses a study can compute: they need log-probabilities of labels, and on Gaussian
 # points those of both classes.
-_ON_POINTS = ("GA", "GA+RT", "GA+KL", "IDK+RT", "DPO", "DPO+RT", "DPO+KL", "NPO", "NPO+RT")
-_ON_POINTS += ("NPO+KL",)
+_ON_POINTS: tuple[str, ...] = ("GA", "GA+RT", "GA+KL", "IDK+RT", "DPO", "DPO+RT", "DPO+KL")
+_ON_POINTS += ("NPO", "NPO+RT", "NPO+KL")
 _ON_CHAINS = ("GA", "GA+RT", "NPO", "NPO+RT", "SimNPO", "SimNPO+RT")
 METHODS = {**dict.fromkeys(GAUSSIAN, _ON_POINTS), MARKOV: _ON_CHAINS}
 # Keys of section synthetic.markov that a job gets as they are.
-_MARKOV_KEYS = ("states", "leakage", "sequences", "test_share", "test_rows", "model")
-_MARKOV_KEYS += ("pretrain", "unlearn")
+_MARKOV_KEYS: tuple[str, ...] = ("states", "leakage", "sequences", "test_share", "test_rows")
+_MARKOV_KEYS += ("model", "pretrain", "unlearn")
 
 
 def study_hyper(study: str, method: str) -> dict[str, AnyHyper]:
