@@ -9,6 +9,7 @@ modules of fixed names ("rooms") when they need them:
     data          TABLES: source -> function(data, splits, snapshots, names), which makes the tables
                   that stages read. For the kinds of other_answers that no file of the user's
                   holds: refusals(data, snapshots, names) and alternatives(data, forget)
+    files         read_from(folder, splits): the files of data.data_dir that the tables are made of
     evaluator     make_evaluator(...): evaluator of a loaded model; length_problems(...)
     metrics       summary(rows): metrics of an evaluation; at_point(rows): what a trajectory stores
                   besides; STUDIES: metrics that claims may be about
@@ -121,7 +122,9 @@ class Benchmark:
 
     def data_files(self, data: dict, splits: list[str]) -> list[Path]:
         """The files of the user's that the tables of these splits are made of."""
-        return []
+        if not self.reads_files(data):
+            return []
+        return room(self.name, "files").read_from(Path(data["data_dir"]), splits)
 
     def holdout_files(self, config: dict, split: str) -> list[Path]:
         """Files of the user's with non-members for membership attacks on models of a split."""

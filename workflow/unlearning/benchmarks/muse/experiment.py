@@ -1,7 +1,6 @@
 """MUSE and its miniature as experiments: requests, models and what is checked."""
 
 from collections.abc import Collection
-from pathlib import Path
 
 from unlearning.assets.needs import Repository
 from unlearning.benchmark import Benchmark, Check
@@ -40,10 +39,6 @@ class Muse(Benchmark):
             return {}
         name = f"muse-bench/MUSE-{data['corpus']}"
         return {"data": Repository("data.data_dir", "dataset", name, data["hub_revision"])}
-
-    def data_files(self, data: dict, splits: list[str]) -> list[Path]:
-        """The files of the user's folder that are read."""
-        return files.read_from(Path(data["data_dir"]), splits) if self.reads_files(data) else []
 
     def retrain_table(self, split: str) -> str:
         """All retain texts, the same for every request."""

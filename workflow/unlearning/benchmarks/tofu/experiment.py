@@ -53,10 +53,6 @@ class Tofu(Benchmark):
             return {}
         return {"data": Repository("data.data_dir", "dataset", REPOSITORY, data["hub_revision"])}
 
-    def data_files(self, data: dict, splits: list[str]) -> list[Path]:
-        """The files of the user's folder that are read."""
-        return files.read_from(Path(data["data_dir"]), splits) if self.reads_files(data) else []
-
     def other_answers(self, data: dict) -> list[str]:
         """Refusals, and plausible false answers if they are generated or in a file."""
         has_alternatives = data["source"] in self.generated or data["alternatives"] is not None

@@ -62,10 +62,6 @@ class Wmdp(Benchmark):
         """None: there is no model without the knowledge."""
         return []
 
-    def data_files(self, data: dict, splits: list[str]) -> list[Path]:
-        """The files of the user's folder that are read."""
-        return files.read_from(Path(data["data_dir"]), splits) if self.reads_files(data) else []
-
     def retrain_table(self, split: str) -> str:
         """The retain corpus, the same for every forget corpus. No model is retrained on it."""
         return files.RETAIN
