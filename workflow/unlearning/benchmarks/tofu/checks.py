@@ -42,6 +42,7 @@ def _sizes(config: dict) -> Iterator[str]:
 
 def _splits(config: dict) -> Iterator[str]:
     data = config["data"]
+    # Configs that share a world name all its splits, so that its tables are the same for each.
     table_splits = config["world_splits"] or config["forget_splits"]
     for split in config["forget_splits"]:
         if split not in table_splits:
@@ -75,6 +76,7 @@ def _tofu_split(split: str) -> None:
     """Raises ValueError unless TOFU has perturbed rows for the split."""
     forget_rows(split, TOFU_AUTHORS * TOFU_ROWS_PER_AUTHOR, TOFU_ROWS_PER_AUTHOR)
     share = percentage(split)
+    # A larger split holds all rows of forget10 and is measured on them; a smaller one a part.
     if share < max(TOFU_PERTURBED) and share not in TOFU_PERTURBED:
         published = ", ".join(f"forget{p:02d}" for p in TOFU_PERTURBED)
         raise ValueError(
@@ -93,6 +95,7 @@ def _membership(config: dict) -> Iterator[str]:
         )
     if not attacks or holdout is not None:
         return
+    # Whether TOFU's folder holds non-members is judged by file_problems, from its files.
     if config["data"]["source"] == "mini" and not config["data"]["mini"]["holdout_authors"]:
         yield (
             "evaluation.membership: data.mini.holdout_authors is 0, so there are no non-members; "

@@ -42,6 +42,7 @@ def log_problems(
     except UserError as error:
         return [str(error)]
     problems = []
+    # Each part of the config that the log cannot serve, all at once.
     variant, allowed = evaluation["variant"], variants(log)
     if variant not in allowed:
         problems.append(

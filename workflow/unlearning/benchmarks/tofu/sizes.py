@@ -90,6 +90,7 @@ class Texts:
         most: evaluation.rows.
         """
         most = most or TOFU_ROWS
+        # The mini world has perturbed answers for every row, TOFU up to forget10.
         forget = self.forget(split if self.mini else evaluated_on(split))
         rows = self.full if self.mini else TOFU_ROWS
         retain = max(1, rows * RETAIN_SHARE // 100)

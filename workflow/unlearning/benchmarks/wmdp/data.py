@@ -36,6 +36,7 @@ def write_tasks(folder: Path, final: Path, data: dict) -> None:
     """
     task_folder = folder / TASK_FOLDER
     task_folder.mkdir()
+    # Generated a second time: no table of the world holds the questions.
     _, questions = generate_hazards(**data["mini_wmdp"])
     for name, rows in questions.items():
         write_table(task_folder / f"{name}.jsonl", rows)

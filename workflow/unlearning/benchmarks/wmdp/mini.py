@@ -103,6 +103,7 @@ def generate_hazards(
     names: of each kind. documents: number per name in bio, cyber and retain; retain is about half
     of the towns. pretrain_rows: half in sentences, half as quizzes.
     """
+    # Drawn together, so that no germ has the name of a town.
     drawn_names = stream(seed, "hazard names").sample(_all_names(), names * len(KINDS))
     facts, questions = {}, {}
     for index, kind in enumerate(KINDS):

@@ -47,6 +47,7 @@ def comparable(value):
 
 def check_same_rows(log: Log, retained: Log) -> list[str]:
     """The kinds of identity that both logs have; UserError if a row differs in one of them."""
+    # Formats hold different things, down to row numbers alone: compare whatever both have.
     kinds = [kind for kind in log.identity if kind in retained.identity]
     for kind in kinds:
         values, retained_values = log.identity[kind], retained.identity[kind]
@@ -66,6 +67,7 @@ def check_same_rows(log: Log, retained: Log) -> list[str]:
 
 def forget_quality(log: Log, retained: Log) -> tuple[dict[str, float], list[str]]:
     """Forget quality of a log against a retrained model's, and the kinds of identity compared."""
+    # Ours are log x, those of open-unlearning 1/x: the KS test would call them very different.
     if log.formulas != retained.formulas:
         raise UserError(
             f"{log.path} is a log of format {log.format}, {retained.path} of format "

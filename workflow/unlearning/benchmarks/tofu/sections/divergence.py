@@ -55,6 +55,7 @@ def content(report) -> Content:
 def _panels(report, split: str, runs: pandas.DataFrame) -> list[Panel]:
     labels = runs["label"].unique()
     look = {label: replace(report.styles[label], dash=(1, 0)) for label in labels}  # dots are a fit
+    # Charts of bands take rows of the frame: one column of values, named by `metric`.
     probability = runs.rename(columns={"log_probability": "value"}).assign(metric="log_probability")
     marks = bands(probability, floor=float("-inf"))
     together = curve_chart(marks, "Log-probability of the forget set", look)

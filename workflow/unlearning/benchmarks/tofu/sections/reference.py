@@ -44,6 +44,7 @@ def groups(report, split: str) -> dict[str, dict[str, str]]:
             hyper = dict(variant.hyper)
             reference = hyper.pop("reference", TARGET)
             labels.setdefault(model_label(variant.method, hyper), {})[reference] = label
+    # Most methods have the target alone, which would be a line of one point.
     return {method: entry for method, entry in labels.items() if set(entry) - {TARGET}}
 
 

@@ -39,7 +39,7 @@ def content(report) -> Content:
         keys: list[str] = []
         for pair in PAIRS:
             for name in pair:
-                if name in sizes[split]:
+                if name in sizes[split]:  # rows that are all alike have no halves
                     keys += [f"forget_quality@{name}", f"{QUALITY}@{name}"]
         if keys:
             caption = f"Strata of {split}"

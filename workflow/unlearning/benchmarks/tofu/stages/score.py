@@ -71,7 +71,7 @@ def table(scores: dict) -> str:
     values |= scores["further"]
     lines = []
     for name, value in values.items():
-        title = METRICS[name].title if name in METRICS else name
+        title = METRICS[name].title if name in METRICS else name  # of a log's own metric
         lines.append((title, f"{value:.4f}"))
     if "privleak" in scores:
         lines.append((f"{METRICS['privleak'].title}, with --retain", f"{scores['privleak']:.2f}"))
