@@ -55,13 +55,14 @@ def make_evaluator(
 def length_problems(encoder: Encoder, tables: Tables, use: dict, reach: int) -> list[str]:
     """A message if a prompt with its answer is longer than a context of `reach` tokens.
 
-    PrivLeak's texts do not count: MUSE scores them whole, however long they are.
+    PrivLeak's texts do not count: MUSE scores them whole, however long they are. use: the result of
+    config.judged.model_use.
     """
     new_tokens = {}  # prompt -> tokens that are generated after it
-    for row in tables.get(muse.VERBMEM, []):
+    for row in tables.get(muse.VERBMEM, [])[: use["rows"]]:
         new_tokens[row["prompt"]] = muse.VERBMEM_TOKENS
     for name, shots in zip(muse.KNOWMEM, SHOTS, strict=True):
-        for row in tables.get(name, []):
+        for row in tables.get(name, [])[: use["rows"]]:
             prompt = muse.few_shot_prompt(row["question"], tables.get(shots, []))
             new_tokens[prompt] = muse.KNOWMEM_TOKENS
     if not new_tokens:

@@ -42,7 +42,8 @@ class Tofu(Benchmark):
         splits = [*config["forget_splits"], *(config["world_splits"] or [])]
         # The fewest authors of which every split is a whole number, but at least ten: the mini
         # world measures what is retained on a tenth of them.
-        authors = max(10, *(100 // math.gcd(100, percentage(split)) for split in splits))
+        whole = math.lcm(*(100 // math.gcd(100, percentage(split)) for split in splits))
+        authors = whole * math.ceil(10 / whole)
         mini = {"authors": authors, **_REHEARSAL_SIZES}
         return {"data": {"source": "mini", "mini": mini, "idontknow": data["idontknow"]}}
 
