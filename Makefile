@@ -11,8 +11,26 @@ PYTEST := pytest --numprocesses $(PYTEST_WORKERS) --dist loadscope
 KILLS ?= 30
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
+VARIABLES := PYTHON VENV CONFIG PROFILE ARGS PYTEST_WORKERS KILLS
+TARGETS := help install reproduce dry-run plan assets test soak soak-short lint unlock clean
+
+# What the commands themselves read from the environment may stand behind make, too.
+ENVIRONMENT := UNLEARNING_% TOFU_% HF_% CUDA_% OMP_% PIP_% TMPDIR HOME
+
+# make would ignore a misspelt variable and a file among the targets, and run the mini world instead
+# of the config that is meant. (In MAKEOVERRIDES a backslash stands before a blank within a value.)
+SPACE := $(subst ,, )
+OVERRIDES := $(subst \$(SPACE),_,$(MAKEOVERRIDES))
+MISSPELT := $(filter-out $(VARIABLES) $(ENVIRONMENT),$(foreach word,$(OVERRIDES),$(firstword $(subst =, ,$(word)))))
+ifneq ($(MISSPELT),)
+$(error unknown variable $(MISSPELT); there are: $(VARIABLES), in capitals)
+endif
+ifneq ($(filter-out $(TARGETS) $(INSTALLED),$(MAKECMDGOALS)),)
+$(error unknown target $(filter-out $(TARGETS),$(MAKECMDGOALS)); there are: $(TARGETS). A config is named by CONFIG=FILE)
+endif
+
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce dry-run plan assets test soak soak-short lint unlock clean
+.PHONY: $(TARGETS)
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -19,6 +19,7 @@ from snakemake_interface_executor_plugins.settings import ExecMode
 
 from unlearning.benchmark import OTHER_ANSWERS, on_the_way
 from unlearning.cluster.cancelled import without_retries_of_cancelled_jobs
+from unlearning.config.entries import typed_values
 from unlearning.config.reading import read_experiment, ready_experiment
 from unlearning.devices import gpus_for
 from unlearning.errors import UserError
@@ -48,7 +49,7 @@ def load():
     """The experiment of this run. Before any job, all problems of its config are reported at once."""
     try:
         # Snakemake's own reading loses keys that are stated twice, and types of the command line
-        values = workflow.config_settings.config
+        values = typed_values(workflow.config_settings.config_args)
         files = map(Path, workflow.configfiles)
         if workflow.exec_mode != ExecMode.DEFAULT:  # a job of a run that has been checked
             return read_experiment(files, values, ROOT)
@@ -125,6 +126,8 @@ def job_resources(gpus):
 def require_gpus():
     """Before the first job, refuse jobs of more GPUs than this machine has. On a cluster it is nodes
     that need them, whose scheduler knows."""
+    if not EXPERIMENT.on_language_model:  # a study's jobs run on the CPU, and its config has no number
+        return
     gpus = RESOURCES["gpus"]
     if not workflow.local_exec or not gpus:
         return

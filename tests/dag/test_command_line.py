@@ -1,6 +1,7 @@
 """What Snakemake makes of configs and values, wherever it is started."""
 
 import os
+import subprocess
 from collections import Counter
 
 import pytest
@@ -10,7 +11,8 @@ from folders import ROOT
 from project import MICRO, micro
 from snakemake.cli import parse_config
 from snakemake.settings.types import ConfigSettings
-from unlearning.config.reading import typed, typed_values
+from unlearning.config.entries import typed_values
+from unlearning.config.reading import typed
 from unlearning.config.schema import schema_for
 
 PLANNED = Counter(data=1, pretrain=1, finetune=1, retrain=2, reference=1, unlearn=2, relearn=1)
@@ -42,13 +44,12 @@ def test_a_job_of_a_cluster_reads_what_its_run_has_read():
     """Snakemake hands values on in spellings of its own."""
     entries = ["unlearn={lr: 1e-4, seeds: [1, 2]}", "keep_models=false", "world=", "results=1.5x"]
     entries += ['data={"data_dir": null}', "methods={NPO: {beta: 1e-1, reference: base}}"]
-    values = parse_config(entries)
-    handed_on = parse_config(ConfigSettings(config=values).config_args)
+    handed_on = typed_values(ConfigSettings(config=parse_config(entries)).config_args)
     expected = {"unlearn": {"lr": 1e-4, "seeds": [1, 2]}, "keep_models": False, "world": None}
     expected |= {"results": "1.5x", "data": {"data_dir": None}}
     expected |= {"methods": {"NPO": {"beta": 0.1, "reference": "base"}}}
     schema = schema_for({"data": {"source": "tofu"}}, ROOT)
-    for read in (values, typed_values(entries), handed_on):
+    for read in (typed_values(entries), handed_on):
         assert typed(read, schema) == expected
 
 
@@ -66,6 +67,68 @@ def test_a_broken_config_is_refused_through_snakemake(fresh, tmp_path, name):
     broken = next(broken for broken in BROKEN if broken.name == name)
     output = refusal(fresh.dry_run(broken.write(micro(), tmp_path)))
     assert [part for part in broken.expected if part not in output] == [], output
+
+
+@pytest.mark.parametrize(
+    "arguments, parts",
+    [
+        (["--configfile", "micro.yml"], ["cannot read 'micro.yml'"]),
+        (["--configfile", MICRO, "."], ["cannot read '.'", "directory"]),
+        (["--configfile", "latin1.yaml", "none.yaml"], ["not UTF-8", "cannot read 'none.yaml'"]),
+        (["--configfile", "empty.yaml"], ["'empty.yaml' holds no mapping"]),
+        (
+            ["--configfile", MICRO, "--configfile", MICRO],
+            ["--configfile is given 2 times", "CONFIG"],
+        ),
+        (
+            ["--configfile", MICRO, "-C", "keep_models=true", "--config=rehearsal=true"],
+            ["--config is given 2 times", "behind one"],
+        ),
+        (["--configfile", MICRO, "--config", "unlearn.lr=1", "x"], ["'unlearn={lr: 1}'", "'x'"]),
+    ],
+    ids=lambda value: " ".join(map(str, value)).replace(str(MICRO), "MICRO"),
+)
+def test_what_snakemake_cannot_read_or_would_lose_is_named(fresh, arguments, parts):
+    (fresh.root / "latin1.yaml").write_bytes(b"experiment: caf\xe9\n")
+    (fresh.root / "empty.yaml").touch()
+    done = fresh.ask("--dry-run", "--cores", 1, *arguments)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout and "Job stats" not in done.stdout
+    assert [part for part in parts if part not in done.stdout] == [], done.stdout
+
+
+def make(*words: str) -> subprocess.CompletedProcess:
+    """What make would run, or says, for these words."""
+    command = ["make", "--dry-run", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    "words, parts",
+    [
+        (["reproduce", "config=mine.yaml"], ["unknown variable config;", "CONFIG"]),
+        (["plan", "CONFIGFILE=mine.yaml", "ARG=--json"], ["CONFIGFILE", "ARG", "ARGS"]),
+        (["reproduce", "mine.yaml"], ["unknown target mine.yaml", "CONFIG=FILE"]),
+        (["reproduce", "pyproject.toml"], ["unknown target pyproject.toml"]),
+        (["rehearse"], ["unknown target rehearse", "reproduce"]),
+    ],
+)
+def test_make_ignores_no_word(words, parts):
+    """The mini world would run in place of the config that is meant."""
+    done = make(*words)
+    assert done.returncode != 0 and "snakemake" not in done.stdout
+    assert [part for part in parts if part not in done.stderr] == [], done.stderr
+
+
+def test_make_takes_variables_of_the_environment():
+    done = make("test", "UNLEARNING_GOLDEN=golden", "OMP_NUM_THREADS=1")
+    assert done.returncode == 0 and "pytest" in done.stdout
+
+
+def test_make_hands_values_on_as_they_are():
+    values = "--config 'unlearn={lr: 1e-4, seeds: [1, 2]}' keep_models=false"
+    done = make("reproduce", "CONFIG=a.yaml b.yaml", f"ARGS={values}", "PROFILE=p")
+    assert done.stdout.endswith(f"snakemake --profile p --configfile a.yaml b.yaml {values}\n")
 
 
 def started_in(folder, project, *arguments) -> Counter:

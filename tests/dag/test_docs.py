@@ -24,7 +24,7 @@ from finished import MICRO, micro_config
 from folders import ROOT
 from toy_gguf import write_gguf
 from toy_logs import evaluation, official_log, write
-from unlearning.__main__ import main, module_of
+from unlearning.__main__ import main, modules
 
 TOOLS = ("make", "snakemake", "python")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -177,7 +177,7 @@ def test_a_printed_command_runs(command, fresh, placeholders, planned, monkeypat
         elif words[:3] == ["python", "-m", "unlearning"]:
             stage = next(word for word in words[3:] if not word.startswith("-"))
             if stage not in COMPLETE:
-                module = importlib.import_module(module_of(stage))
+                module = importlib.import_module(modules()[stage])
                 monkeypatch.setattr(module, "run", lambda args: None)
             monkeypatch.chdir(ROOT)
             assert main(words[3:]) == 0, capsys.readouterr().err

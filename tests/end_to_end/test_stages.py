@@ -36,13 +36,16 @@ def test_cells_in_processes_of_their_own(project, micro_with, tmp_path):
     copy = project.moved_to(tmp_path / "copy")
     evaluation = "finetune/seed=42/evaluate"
     shutil.rmtree(copy.world / "forget10" / evaluation)
-    config = micro_with(unlearn={"batch_size": 1000}, resources={"cells_per_job": 1})
-    failing = f"results/micro/{UNLEARNED}/trajectory.json"
+    losses = copy.root / "losses.py"
+    losses.write_text("def broken(batch):\n    return batch.none\n", encoding="utf-8")
+    methods = {"broken": {"function": "losses.py:broken"}}
+    config = micro_with(methods=methods, resources={"cells_per_job": 1})
+    failing = "results/micro/forget10/unlearn/broken/default/seed=1/trajectory.json"
     targets = (failing, f"results/micro/forget10/{evaluation}/rows.json")
     done = copy.ask_snakemake(config, "--profile", "config/profiles/local", *targets)
     assert done.returncode != 0
-    assert "results/micro/logs/unlearn/forget10/NPO+RT/beta=0.1/seed=1.log" in done.stdout
-    assert done.stdout.count("error: 2 epochs of 4 rows give no full batch of 1000") == 1
+    assert "results/micro/logs/unlearn/forget10/broken/default/seed=1.log" in done.stdout
+    assert done.stdout.count("error: losses.py:broken: line 2 (return batch.none)") == 1
     assert "Traceback" not in done.stdout
     assert not (copy.root / failing).exists()
     for name in ("rows.json", "summary.json"):

@@ -6,6 +6,7 @@ each key of a schema, whatever keys it has. Both are laid over a config that is 
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import yaml
@@ -142,6 +143,38 @@ BROKEN = [
     _added("octal", "harness: {limit: 010}\n", "YAML reads 010 as 8", "decimal digits"),
     _added("minutes", "harness: {limit: 1:30}\n", "YAML reads 1:30 as 90", "decimal digits"),
     _added("an alias in itself", "world_splits: &a [*a]\n", "an alias stands in itself"),
+    _value("no blank", {"unlearn": {"lr:1e-4": None}}, "unknown key 'lr:1e-4'", "a blank after"),
+    _value("learning_rate", {"unlearn": {"learning_rate": 0.1}}, "'learning_rate'", "mean 'lr'?"),
+    _value(
+        "a range as text", {"unlearn": {"seeds": "1-5"}}, "unlearn.seeds", "a list, found '1-5'"
+    ),
+    _value("methods listed", {"methods": ["GA", "NPO"]}, "methods", "write {GA: {}, NPO: {}}"),
+    _value("one method as text", {"methods": "GA"}, "methods", "write {GA: {}}"),
+    _value("a date as name", {"experiment": date(2026, 1, 2)}, "experiment", "in quotes"),
+    _value("a yes as name", {"experiment": True}, "experiment", "text, found True", "in quotes"),
+    _value("a key of a section", {"batch_size": 3}, "'batch_size'", "a key of pretrain, finetune"),
+    _value(
+        "a key of another one", {"retrain": {"seed": 3}}, "retrain", "of finetune; did", "'seeds'"
+    ),
+    _value("a key of the config", {"data": {"methods": {}}}, "data", "a key of the config itself"),
+    _added("minutes with a point", "harness: {limit: 1:30.5}\n", "YAML reads 1:30.5 as 90.5"),
+    # no effect
+    _value("folds of TOFU", {"folds": {"methods": ["NPO+RT"]}}, "folds.methods", "muse"),
+    _value(
+        "a revision of a folder",
+        {"data": {"source": "tofu", "data_dir": "x", "hub_revision": "v2", "retain_authors": 20}},
+        *("data.hub_revision", "'v2'", "'x'"),
+    ),
+    # two variants that are one run
+    _value(
+        "a default beside itself", {"methods": {"NPO": [{}, {"beta": 0.1}]}}, "default and beta"
+    ),
+    _value("the recipe's rate", {"methods": {"GA": [{}, {"lr": 0.001}]}}, "methods.GA", "lr=0.001"),
+    _value(
+        "the target as reference",
+        {"methods": {"NPO": {"reference": ["target", "base"]}, "GA": [{"epochs": 2}, {}]}},
+        *("methods.GA: the variants epochs=2 and default are one run", "remove one"),
+    ),
     # grids
     _value(
         "three lists of 300",

@@ -88,6 +88,7 @@ def use(**changes) -> dict:
     data = {"source": "tofu", "data_dir": None}
     stated = {"prompt": "plain", "benchmark": "tofu", "max_length": limits, "rows": 6}
     stated |= {
+        "runs": [],
         "generation": {"tokens": 64, "counts": "total"},
         "data": data,
         "splits": ["forget10"],

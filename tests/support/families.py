@@ -162,15 +162,20 @@ class Trial:
     same: bool = True
 
 
-def family_model(name: str, **shape):
-    """The family's model from random weights, dropout off; UserError if it has no language model
-    that reads from left to right. shape: differs from the family's."""
+def family_config(name: str, **shape):
+    """The configuration of the family's model. shape: differs from the family's."""
     kind, changes = FAMILIES[name]
     settings = SHAPE | changes | shape
     settings = {key: value for key, value in settings.items() if value is not None}
     if changes.get("sliding_window", 0) is None:
         settings["sliding_window"] = None
-    config = CONFIG_MAPPING[kind](**settings)
+    return CONFIG_MAPPING[kind](**settings)
+
+
+def family_model(name: str, **shape):
+    """The family's model from random weights, dropout off; UserError if it has no language model
+    that reads from left to right. shape: differs from the family's."""
+    config = family_config(name, **shape)
     if type(config) not in transformers.MODEL_FOR_CAUSAL_LM_MAPPING:
         raise UserError(f"{name} is no causal language model")
     torch.manual_seed(0)

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import threading
+from collections import Counter
 from logging import LogRecord
 from typing import TextIO
 
@@ -17,9 +18,10 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from snakemake_logger_plugin_unlearning.command_line import check_command_lines
 from snakemake_logger_plugin_unlearning.jobs import Job, job_name
-from snakemake_logger_plugin_unlearning.progress import Progress, progress
-from snakemake_logger_plugin_unlearning.remaining import duration
+from snakemake_logger_plugin_unlearning.progress import Progress
+from snakemake_logger_plugin_unlearning.remaining import Pace, duration
 from snakemake_logger_plugin_unlearning.screens import screen
 
 END = 20  # lines of a failed job's log
@@ -55,6 +57,8 @@ RESTART = re.compile(r"Trying to restart job (\d+)")
 STATUS = re.compile(r"returned non-zero exit status \d+|died with <Signals\.\w+")
 STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 UNCOUNTED = ("all", "total")  # the rule that asks for everything, and the sum in Snakemake's table
+
+check_command_lines()
 
 
 class LogHandler(LogHandlerBase):
@@ -123,7 +127,7 @@ class LogHandler(LogHandlerBase):
             self.statistics = record.getMessage()
             return
         jobs = {rule: count for rule, count in record.stats.items() if rule not in UNCOUNTED}
-        self.progress = progress(jobs, record.created)
+        self.progress = Progress(jobs, Pace(record.created, Counter(jobs)))
         if self.prints_jobs and self.original is None and not self.is_silent:
             counts = ", ".join(f"{count} {rule}" for rule, count in jobs.items())
             self._line(f"{self.progress.total} jobs: {counts}")
@@ -169,12 +173,12 @@ class LogHandler(LogHandlerBase):
             del self.progress.failed[record.jobid]
             return
         took = duration(record.created - job.started)
-        self._line(
-            f"{self.progress.count()} {job.name} failed after {took}{self._why(record)}", "red"
-        )
+        text = f"{self.progress.count()} {job.name} failed after {took}{self._why(record)}"
+        self._line(text, "red")
         end = "\n".join(f"    {clipped(line, LONGEST)}" for line in lines[-END:])
         if not lines:
             self._line(f"  without output: {path}")
+        # a job that is tried again mostly fails alike, and nobody reads the same 20 lines twice
         elif (record.jobid, end) in self.ends:
             self._line(f"  with the same end of {path} as before")
         else:
@@ -186,6 +190,8 @@ class LogHandler(LogHandlerBase):
         if record.rule_msg:
             text = record.rule_msg.partition("For further error details")[0]
             return f": {text.partition('Detailed failure reason')[0].strip()}"
+        # the exit status comes in an earlier record, which has no job id but the command: the path
+        # of the log in it says whose it is
         for error in self.errors:
             status = STATUS.search(error)
             if status and record.log and record.log[0] in error:
@@ -205,6 +211,7 @@ class LogHandler(LogHandlerBase):
 
     def _message(self, record: LogRecord) -> None:
         text = record.getMessage().strip()
+        # rules/common.smk logs an empty message that carries the path of the page
         self.page = getattr(record, "report", self.page)
         self.has_nothing_to_do = self.has_nothing_to_do or text.startswith(NOTHING)
         if text.startswith(COMPLETE_LOG):

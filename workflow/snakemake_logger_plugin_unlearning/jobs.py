@@ -23,6 +23,7 @@ class Job:
     def log_lines(self) -> tuple[str, list[str]]:
         """Path and latest lines of the first of its logs that it has written to since it was
         started; of none, no lines."""
+        # an earlier run may have left logs, whose lines are not of this job
         for path in self.logs:
             lines = latest_lines(Path(path), self.started)
             if lines:

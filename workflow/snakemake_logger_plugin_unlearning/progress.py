@@ -1,10 +1,9 @@
 """The state of a run: jobs that run, have finished or failed, and the time that is left."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from snakemake_logger_plugin_unlearning.jobs import Job
-from snakemake_logger_plugin_unlearning.remaining import Pace, duration, pace
+from snakemake_logger_plugin_unlearning.remaining import Pace, duration
 
 
 @dataclass
@@ -45,8 +44,3 @@ class Progress:
         if estimate is None or estimate.seconds < 1:
             return ""
         return f", {'about' if estimate.complete else 'over'} {duration(estimate.seconds)} left"
-
-
-def progress(jobs: Mapping[str, int], now: float) -> Progress:
-    """A run that begins. jobs: rule -> number of its jobs."""
-    return Progress(dict(jobs), pace(now, jobs))

@@ -1,7 +1,6 @@
 """How long the jobs of a run that are left will take, from those of it that have finished."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -48,9 +47,11 @@ class Pace:
         that wait in the queue of a cluster, without knowing how many can run at once.
         """
         work = self._work()
+        # of other rules nobody knows how long they take, so the estimate is a lower bound
         timed = {rule: count for rule, count in self.left.items() if rule in work and count > 0}
         if not timed:
             return None
+        # work done in a second: 2 where two jobs run at once all the time
         done = sum(work[job.rule] for job in self.finished)
         rate = done / max(now - self.started, 1e-9)
         # The latest half says more of what comes than the start, where one job runs alone, once it
@@ -69,11 +70,6 @@ class Pace:
         for job in self.finished:
             durations[job.rule].append(job.seconds)
         return {rule: fmean(seconds) for rule, seconds in durations.items()}
-
-
-def pace(started: float, jobs: Mapping[str, int]) -> Pace:
-    """The pace of a run that begins. jobs: rule -> number of its jobs."""
-    return Pace(started, Counter(jobs))
 
 
 def duration(seconds: float) -> str:

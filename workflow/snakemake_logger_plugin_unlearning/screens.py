@@ -30,6 +30,7 @@ class Lines:
         """Called every second."""
         now = time.time()
         if progress.running and now - self.latest >= self.silence:
+            # line() sets the patience back to a minute, so the longer one is set after it
             silence = min(2 * self.silence, self.MOST)
             self.line(running_line(progress, now))
             self.silence = silence
@@ -81,9 +82,8 @@ class Terminal:
         lines = []
         for job in list(progress.running.values())[: self.SHOWN]:
             text = f"{job.name} ({duration(now - job.started)})"
-            lines.append(
-                Text(f"{text} {last_line(job)}", style="dim", no_wrap=True, overflow="ellipsis")
-            )
+            text = f"{text} {last_line(job)}"
+            lines.append(Text(text, style="dim", no_wrap=True, overflow="ellipsis"))
         return Group(table, *lines)
 
     def close(self) -> None:
@@ -103,9 +103,8 @@ def running_line(progress: Progress, now: float) -> str:
     job, *beside = sorted(progress.running.values(), key=lambda job: job.started)
     more = f" and {len(beside)} more" if beside else ""
     path, _ = job.log_lines()
-    text = (
-        f"{progress.count()} {job.name}{more}: since {duration(now - job.started)} {last_line(job)}"
-    )
+    since = duration(now - job.started)
+    text = f"{progress.count()} {job.name}{more}: since {since} {last_line(job)}"
     return f"{text[:WIDTH]} ({path})"
 
 

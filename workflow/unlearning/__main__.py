@@ -13,19 +13,12 @@ from unlearning.errors import UserError
 from unlearning.worker import run_in_worker
 
 # the shared stages, in the order of a run, then tools
-STAGES: tuple[str, ...] = (
-    "fetch",
-    "judge",
-    "data",
-    "answers",
-    "pretrain",
-    "restore",
-    "finetune",
-    "reference",
+STAGES = (
+    *("fetch", "judge", "data", "answers", "pretrain", "restore", "finetune", "reference"),
+    *("unlearn", "relearn", "evaluate", "harness", "report"),
+    *("compare", "plan", "assets", "doctor"),
 )
-STAGES += ("unlearn", "relearn", "evaluate", "harness", "report")
 ON_DEVICES = ("pretrain", "finetune", "reference", "unlearn", "relearn", "evaluate", "harness")
-STAGES += ("compare", "plan", "assets", "doctor")
 
 
 def modules() -> dict[str, str]:
@@ -35,11 +28,6 @@ def modules() -> dict[str, str]:
         benchmark = path.parents[1].name
         modules[path.stem] = f"{__package__}.benchmarks.{benchmark}.stages.{path.stem}"
     return modules
-
-
-def module_of(stage: str) -> str:
-    """The module that runs a stage."""
-    return modules()[stage]
 
 
 def load(path: str) -> ModuleType:
@@ -112,13 +100,14 @@ def _run(arguments: list[str]) -> None:
         prog="python -m unlearning", description=__doc__, parents=[launcher]
     )
     stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
-    # only the stage that runs is imported: its name is among the first words
-    for name, path in modules().items():
+    # Only the stage that runs is imported, for torch takes seconds. Its name is among the first
+    # words, but so may be that of another one, such as a folder called "report".
+    paths = modules()
+    for name, path in paths.items():
         summary = summary_of(path)
         stage = stages.add_parser(name, help=summary, description=summary)
         if name in arguments[:5]:
-            module = load(path)
-            module.add_arguments(stage)
+            load(path).add_arguments(stage)
     parsed = parser.parse_args(arguments)
     takes_settings = "settings" in parsed  # tools such as doctor take none
     by_hand = takes_settings and parsed.settings is None
@@ -133,7 +122,7 @@ def _run(arguments: list[str]) -> None:
         os.execve(sys.executable, command, {**os.environ, **TORCHRUN})
     if by_hand:  # imported by name, so that an edit of by_hand reruns no rule
         importlib.import_module("unlearning.by_hand").complete(parsed)
-    module.run(parsed)
+    load(paths[parsed.stage]).run(parsed)
 
 
 if __name__ == "__main__":

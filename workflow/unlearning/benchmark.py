@@ -126,6 +126,10 @@ class Benchmark:
             return []
         return room(self.name, "files").read_from(Path(data["data_dir"]), splits)
 
+    def row_counts(self, experiment) -> dict[str, int]:
+        """Table -> rows to train on, as far as they are known of tables that are made in a job."""
+        return {}
+
     def holdout_files(self, config: dict, split: str) -> list[Path]:
         """Files of the user's with non-members for membership attacks on models of a split."""
         holdout = config["evaluation"]["holdout"]

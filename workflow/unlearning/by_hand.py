@@ -8,8 +8,9 @@ tables' origin holds benchmark and splits, and all else takes the defaults of th
 from argparse import Namespace
 from pathlib import Path
 
+from unlearning.config.entries import typed_values
 from unlearning.config.experiment import Experiment
-from unlearning.config.reading import ROOT, read_experiment, typed_values
+from unlearning.config.reading import ROOT, read_experiment
 from unlearning.config.schema import schema_for, with_defaults
 from unlearning.data.origin import read_origin
 from unlearning.errors import UserError
@@ -21,6 +22,7 @@ ADVICE = "name the experiment's config by --config FILE"
 def complete(args: Namespace) -> None:
     """Fill in args.settings and args.split; UserError if the experiment is not known."""
     experiment = read_config(args.config) if args.config else read_folders(args)
+    # stages without --split have no such attribute, so "" stands for "nothing to fill in"
     if getattr(args, "split", "") is None:
         splits = experiment.config["forget_splits"]
         if len(splits) > 1:
@@ -44,6 +46,7 @@ def read_folders(args: Namespace) -> Experiment:
         raise UserError(f"a model alone does not say what the experiment is: {ADVICE}")
     settings = read_json(model / RUN_FILE)["settings"]
     origin = read_origin(data)
+    # no methods: a config must name the key, and one model is looked at, not made
     config = {
         "experiment": "by-hand",
         "data": origin["data"],
@@ -51,6 +54,7 @@ def read_folders(args: Namespace) -> Experiment:
         "model": {"path": str(model)},
         "methods": {},
     }
+    # the prompt format of the model's training: in another one it would seem to have forgotten
     for key in ("prompt", "system", "precision"):
         if key in settings:
             config["model"][key] = settings[key]

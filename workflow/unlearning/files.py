@@ -28,6 +28,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.partial")
     with _explain_write_errors(path):
         shutil.rmtree(partial, ignore_errors=True)  # of a killed run
+        # beside `path`, not in /tmp: a rename is atomic within one file system only
         try:
             partial.mkdir(parents=True)
             yield partial

@@ -70,6 +70,7 @@ class ReachedCode:
         for entry in entries:
             queue += self._read_entry(entry)
         self._follow(queue)
+        # no name leads to a subclass that is found through its base, so all of each module counts
         if any(map(_looks_up_subclasses, self.uses.values())):
             self._follow([Reference(path, ALL) for path in self.modules])
 
@@ -80,6 +81,7 @@ class ReachedCode:
         blocks: dict[Path, list[str]] = {}
         for (path, _), use in sorted(self.uses.items()):
             line = f"{label(path)} {use.line()}"
+            # lines are sorted in the end, so a definition may move within its file
             if use.statement.is_definition:
                 lines.append(line)
             else:
@@ -130,6 +132,7 @@ class ReachedCode:
         for index in indices:
             keys = self.table_keys.get((path, index))
             earlier = self.uses.get((path, index))
+            # a message that lists a table's keys must not make all of its entries count
             if message_only and keys is not None:
                 continue
             # a statement is looked at again if only messages used it so far

@@ -10,6 +10,7 @@ from pathlib import Path
 def git_state(folder: Path) -> str:
     """Commit of a checkout, and whether there are uncommitted changes."""
     try:
+        # the commit alone would name code that was not run, if files were edited since
         commit = _git(folder, "rev-parse", "HEAD")
         changed = bool(_git(folder, "status", "--porcelain"))
     except (OSError, subprocess.CalledProcessError):
@@ -34,9 +35,10 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def _processor() -> str:
+    # on Linux platform.processor() is empty or the architecture alone
     try:
         info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
-        return platform.processor() or platform.machine()
-    match = re.search(r"^model name\s*:\s*(.+)$", info, re.MULTILINE)
+        info = ""
+    match = re.search(r"^model name\s*:\s*(.+)$", info, re.MULTILINE)  # ARM has no such line
     return match[1] if match else platform.processor() or platform.machine()

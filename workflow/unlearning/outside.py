@@ -28,6 +28,7 @@ def digests(files: Iterable[Path]) -> dict[str, str]:
     for file in _expand_folders(files):
         status = file.stat()
         key = str(file.absolute())
+        # the ctime too: rsync and tar set an old mtime on new content
         state = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
         entry = cache.get(key)
         if entry is None or entry[:-1] != state:

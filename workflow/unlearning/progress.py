@@ -27,9 +27,8 @@ class Progress:
         self.start_time = self.last_print = time.monotonic()
         self.bar, self.prints_end = None, not brief
         if enabled and sys.stderr.isatty():
-            self.bar = tqdm(
-                total=total, initial=start, desc=label, dynamic_ncols=True, leave=not brief
-            )
+            looks = {"desc": label, "dynamic_ncols": True, "leave": not brief}
+            self.bar = tqdm(total=total, initial=start, **looks)
 
     def update(self, count: int, note: str = "") -> None:
         """Show `count` of `total`, the time remaining and a note."""
@@ -53,6 +52,7 @@ class Progress:
         if not is_end and now - self.last_print < self.SECONDS_BETWEEN_LINES:
             return
         self.last_print, self.prints_end = now, True
+        # a resumed run begins at `start`: what it did before took other time than is measured here
         elapsed = now - self.start_time
         remaining = elapsed / max(1, count - self.start) * (self.total - count)
         times = f"{duration(elapsed)} gone, {duration(remaining)} left"

@@ -5,10 +5,14 @@ import re
 REDACTED = "[redacted]"
 _SECRET_KEYS = re.compile(r"(^|_)(token|secret|password|passwd|credential|api_?key)s?$", re.I)
 _PUBLIC_KEYS = ("hub_revision", "revision")  # a commit: long, and no secret
+# Names of folders and tasks must stay, or the configuration on a page cannot be run again. They
+# join words by underscores, which these keys have none of; a snapshot on the hub is a folder too.
 _SECRET_VALUES = re.compile(
-    r"\b(hf_|sk-|ghp_|gho_|github_pat_|glpat-|xox[bp]-|AKIA)[\w-]{8,}"  # tokens of known services
+    r"\b(hf_|ghp_|gho_|AKIA)[a-zA-Z0-9]{16,}"  # tokens of known services
+    r"|\b(sk-|github_pat_|glpat-|xox[bp]-)[\w-]{8,}"
     r"|://[^/\s:@]+:[^/\s@]+@"  # user and password within an address
-    r"|\b(?=\w*[0-9])(?=\w*[a-zA-Z])\w{32,}\b"  # long keys without a prefix
+    r"|(?<!snapshots/)(?<![a-z0-9])(?=[a-z]*[0-9])(?=[0-9]*[a-z])[a-z0-9]{32,}",  # long keys
+    re.I,
 )
 
 

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from unlearning.errors import UserError
+from unlearning.errors import UserError, seen_from
 
 
 def load_function(name: str) -> Callable:
@@ -53,9 +53,10 @@ def function_arguments(setting: str, function) -> tuple[ast.arguments | None, li
     if not path.endswith(".py"):
         return None, [f"{setting}: must be path/to/file.py:name, found {function!r}"]
     if not Path(path).is_file():
-        return None, [f"{setting}: no file '{path}' (seen from {Path.cwd()})"]
+        return None, [f"{setting}: no file '{path}'{seen_from(path)}"]
     try:
-        tree = ast.parse(Path(path).read_text(encoding="utf-8"), filename=path)
+        # utf-8-sig: editors of Windows begin a file with a mark that Python skips and ast refuses
+        tree = ast.parse(Path(path).read_text(encoding="utf-8-sig"), filename=path)
     except SyntaxError as error:
         return None, [f"{setting}: {path}, line {error.lineno}: {error.msg}"]
     except (OSError, ValueError) as error:

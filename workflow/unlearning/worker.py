@@ -250,8 +250,8 @@ def main() -> int:
     folder, *numbers = sys.argv[1:]
     snakemake, cells, descriptor = map(int, numbers)
     gc.disable()  # imports make many objects to search for garbage, and no garbage
-    module_of = importlib.import_module("unlearning.__main__").module_of
-    for module in (*map(module_of, STAGES), *LATE_MODULES):
+    modules = importlib.import_module("unlearning.__main__").modules()
+    for module in (*(modules[name] for name in STAGES), *LATE_MODULES):
         importlib.import_module(module)
     # transformers builds a table of a thousand patterns when it first loads a model
     importlib.import_module(CONVERSION_MODULE).get_checkpoint_conversion_mapping("llama")

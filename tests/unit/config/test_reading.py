@@ -8,7 +8,8 @@ import yaml
 from folders import ROOT
 from project import MICRO
 from unlearning.__main__ import main
-from unlearning.config.reading import read_experiment, ready_experiment, typed, typed_values
+from unlearning.config.entries import typed_values
+from unlearning.config.reading import read_experiment, ready_experiment, typed
 from unlearning.config.scalars import core
 from unlearning.config.schema import ConfigError, schema_for
 from unlearning.errors import UserError
@@ -62,6 +63,12 @@ def test_other_text_stays(text):
         ("relearn={fraction: 5e-1}", {"relearn": {"fraction": 0.5}}),
         ("unlearn={lora: {rank: 4}}", {"unlearn": {"lora": {"rank": 4}}}),
         ("results=a b", {"results": "a b"}),
+        ("experiment=007", {"experiment": "007"}),
+        ("world=1e3", {"world": "1e3"}),
+        ("results=", {"results": None}),
+        ("draws=[1, 3]", {"draws": [1, 3]}),
+        ("draws=2", {"draws": 2}),
+        ("unknown=2", {"unknown": 2}),
     ],
 )
 def test_values_of_the_command_line_have_their_types(entry, values):
@@ -72,6 +79,11 @@ def test_values_of_the_command_line_have_their_types(entry, values):
 def test_an_entry_that_is_none(entry):
     with pytest.raises(UserError, match="KEY=VALUE, found"):
         typed_values([entry])
+
+
+def test_a_dotted_entry_is_shown_as_it_should_be():
+    with pytest.raises(UserError, match=r"found 'unlearn.lr=1e-4' .*'unlearn=\{lr: 1e-4\}'"):
+        typed_values(["unlearn.lr=1e-4"])
 
 
 def test_files_lie_over_one_another_and_the_command_line_over_all(tmp_path):
@@ -93,6 +105,22 @@ def test_json_and_a_byte_order_mark_are_read(tmp_path):
     assert read_experiment([path], {}, ROOT).config["unlearn"]["lr"] == 1e-5
 
 
+def test_json_may_have_tabs(tmp_path):
+    path = tmp_path / "config.json"
+    config = {**yaml.safe_load(MICRO.read_text(encoding="utf-8")), "experiment": "tabs"}
+    path.write_text(json.dumps(config, indent="\t"), encoding="utf-8")
+    assert read_experiment([path], {}, ROOT).config["experiment"] == "tabs"
+    path.write_text(path.read_text(encoding="utf-8").replace("{", '{"world": 1, "world": 2,', 1))
+    with pytest.raises(ConfigError, match="line 1: the key 'world' stands in line 1"):
+        read_experiment([path], {}, ROOT)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    (tmp_path / "mine.yaml").touch()
+    with pytest.raises(UserError, match=r"cannot read .*mien.yaml.*did you mean .*mine.yaml"):
+        read_experiment([tmp_path / "mien.yaml"], {}, ROOT)
+
+
 def test_anchors_and_merges_are_no_repetitions(tmp_path):
     path = tmp_path / "config.yaml"
     text = MICRO.read_text(encoding="utf-8").replace("retrain:\n", "retrain: &seeds\n")
@@ -108,7 +136,11 @@ def test_anchors_and_merges_are_no_repetitions(tmp_path):
         (b"a: 1\nb: [1\n", ["is not YAML", "line 3"]),
         (b"a: 2024-13-01\n", ["is not YAML", "month"]),
         (b"- a\n", ["holds no mapping", "list"]),
-        (b"", ["holds no mapping"]),
+        (b"", ["holds no mapping", "nothing"]),
+        (b"{" * 100_000, ["nested too deeply"]),
+        (b"[" * 100_000 + b"]" * 100_000, ["nested too deeply"]),
+        ("a: 1".encode("utf-16"), ["line 1 is not UTF-8"]),
+        (b"a: 1\n---\nb: 1\n", ["another document"]),
         (b"a: !!python/object:x.y {}\n", ["is not YAML", "line 1"]),
         (b"? [1, 2]\n: 3\n", ["is not YAML", "unhashable"]),
     ],
@@ -129,6 +161,9 @@ def test_plan_takes_several_files_and_values(tmp_path, capsys):
     plan = json.loads(capsys.readouterr().out)
     assert (plan["jobs"]["retrain"], plan["jobs"]["unlearn"]) == (1, 4)
     assert plan["keep_models"] is False
+    twice = ["--config", "unlearn={seeds: [1, 2]}", "--config", "unlearn={epochs: 3}"]
+    assert main([*arguments, *twice]) == 0
+    assert json.loads(capsys.readouterr().out)["jobs"]["unlearn"] == 4
     assert main([*arguments, "--config", "unlearn={seed: 1}"]) == 1
     assert "did you mean 'seeds'" in capsys.readouterr().err
 

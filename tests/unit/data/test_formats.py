@@ -51,6 +51,11 @@ def test_what_is_read(content, expected, tmp_path):
             b'{\n "question": "Who?",\n "answer": "Nobody."\n}\n',
             "one JSON object over several lines",
         ),
+        (
+            '[{"question": "Who?"}]'.encode("utf-16"),
+            "line 1: not UTF-8 text (byte 0xff at position 0)",
+        ),
+        ('[{"question": "Who?"}]'.encode("utf-16"), "iconv -f utf-16"),
         ("[]".encode("utf-16-le"), "line 1: contains a NUL character, as UTF-16 text does"),
         (b'[{"question": "Who?", "answer": "No."}, {"question": 7}]', "item 2: column 'question'"),
     ],
@@ -60,6 +65,16 @@ def test_what_is_refused(content, expected, tmp_path):
     with pytest.raises(DataError) as caught:
         read_rows(tmp_path / "rows.json", QA)
     assert f"{tmp_path}/rows.json" in str(caught.value) and expected in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"A fact.\n", b"PK\x03\x04\xff", b""])
+@pytest.mark.parametrize("name", ["rows.txt", "rows.xlsx", "rows"])
+def test_a_file_of_no_format_is_told_which_there_are(content, name, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=r"rows.*Allowed are \.json, .*\.csv"):
+        read_rows(tmp_path / name, QA)
+    (tmp_path / name).write_bytes(b'\n {"question": "Who?", "answer": "Me."}\n')
+    assert len(read_rows(tmp_path / name, QA).rows) == 1
 
 
 def test_cells_are_texts_as_they_stand(tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from unlearning.fingerprint import fingerprint
 from unlearning.methods.objective import build_objective
 from unlearning.methods.own import own_methods
 from unlearning.methods.registry import FORGET_LOSSES, names, position, resolve
@@ -86,6 +87,9 @@ def test_problems_of_the_file_are_named(file):
     file.write_bytes(b"# caf\xe9\ndef margin(batch): ...\n")
     _, (problem,) = own_methods({"a": {"function": f"{file}:margin"}})
     assert "cannot be read as Python" in problem
+    file.write_bytes(b"\xef\xbb\xbfdef margin(batch): ...\n")  # as an editor of Windows saves it
+    assert own_methods({"a": {"function": f"{file}:margin"}})[1] == []
+    assert fingerprint(f"{file}:margin")
     file.write_text("def margin(batch, lr=1.0, roles=2, beta=1): ...\n")
     _, (problem,) = own_methods({"a": {"function": f"{file}:margin"}})
     assert "called lr, roles, which has a meaning of its own" in problem and "rename" in problem

@@ -34,5 +34,16 @@ def test_memory_of_a_workers_child_is_in_its_log(tmp_path):
     assert (cost.jobs, cost.max_rss_mb) == (3, 470.0)
 
 
+def test_a_resumed_job_has_no_rate(tmp_path):
+    """Its tokens are those of all attempts, its seconds those of the last one."""
+    benchmark = tmp_path / "benchmarks/unlearn/seed=1.tsv"
+    log = tmp_path / "logs/unlearn/seed=1.log"
+    write_text(benchmark, "s\tmax_rss\n10.0\t18.3\n")
+    for text, rate in (("step plan: 40\n", 50.0), ("resumed after step 30 from state\n", None)):
+        write_text(log, text)
+        (cost,) = costs_in([tmp_path / "benchmarks"], {"unlearn": [500]})
+        assert cost.tokens_per_second == rate
+
+
 def test_what_snakemake_could_not_measure_is_no_number():
     assert [number(text) for text in ("1.5", "-", "NA", "", None)] == [1.5, None, None, None, None]

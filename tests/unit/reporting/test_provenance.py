@@ -41,6 +41,17 @@ def test_secrets_are_redacted_and_settings_are_not():
     }
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "/data/hf_checkpoints_2026/llama3_2_1b_finetuned_on_the_letters_of_1890",
+        "hub/models--meta-llama--Llama-3.2-1B/snapshots/324592d84ae4f482ac7249b9285c2ecdb53e3a68",
+    ],
+)
+def test_long_names_of_folders_are_no_secrets(name):
+    assert redact({"model": {"path": name}}) == {"model": {"path": name}}
+
+
 def test_the_configuration_can_be_run_again(experiment):
     assert yaml.safe_load(config_yaml(experiment.config)) == experiment.config
 

@@ -4,11 +4,11 @@ import heapq
 from collections import Counter
 
 import pytest
-from snakemake_logger_plugin_unlearning.remaining import duration, pace
+from snakemake_logger_plugin_unlearning.remaining import Pace, duration
 
 
 def test_one_job_after_the_other():
-    run = pace(100, {"unlearn": 4})
+    run = Pace(100, Counter({"unlearn": 4}))
     assert run.estimate(100) is None
     run.finish("unlearn", 10, 110)
     run.finish("unlearn", 20, 130)
@@ -17,7 +17,7 @@ def test_one_job_after_the_other():
 
 
 def test_two_jobs_at_once():
-    run = pace(0, {"evaluate": 6})
+    run = Pace(0, Counter({"evaluate": 6}))
     run.finish("evaluate", 10, 10.0)
     run.finish("evaluate", 10, 10.01)
     # 20 s of work were done in 10 s, and 40 s of work are left
@@ -25,7 +25,7 @@ def test_two_jobs_at_once():
 
 
 def test_rules_that_have_not_been_timed_make_it_a_lower_bound():
-    run = pace(0, {"pretrain": 1, "unlearn": 19, "report": 1})
+    run = Pace(0, Counter({"pretrain": 1, "unlearn": 19, "report": 1}))
     run.finish("pretrain", 60, 60)
     assert run.estimate(60) is None
     run.finish("unlearn", 2, 62)
@@ -53,7 +53,7 @@ def test_estimates_of_a_whole_run(workers, waits):
     a cluster the measured durations hold the time in the queue."""
     cells = [("unlearn", 6.0), ("evaluate", 2.0), ("relearn", 1.0)] * 40
     ends = scheduled(cells, workers)
-    run = pace(0, Counter(rule for rule, _ in cells))
+    run = Pace(0, Counter(rule for rule, _ in cells))
     whole = ends[-1][2]
     for rule, seconds, end in ends:
         run.finish(rule, end if waits else seconds, end)
@@ -62,7 +62,7 @@ def test_estimates_of_a_whole_run(workers, waits):
 
 
 def test_a_long_start_of_one_job_alone_is_forgotten():
-    run = pace(0, {"pretrain": 1, "unlearn": 60})
+    run = Pace(0, Counter({"pretrain": 1, "unlearn": 60}))
     run.finish("pretrain", 60, 60)
     for number in range(1, 31):
         run.finish("unlearn", 4, 60 + 2 * number)  # two at once

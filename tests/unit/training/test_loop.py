@@ -6,8 +6,9 @@ import math
 import pytest
 import torch
 from accelerate import Accelerator
+from families import family_model
 from toy import ARCHITECTURE, WORDS, toy
-from unlearning.data.encoding import Encoder
+from unlearning.data.encoding import Encoder, Example
 from unlearning.data.prompts import PROMPTS
 from unlearning.errors import UserError
 from unlearning.evaluation.likelihood import Likelihood
@@ -119,6 +120,29 @@ def test_a_micro_batch_from_memory(monkeypatch):
         passes.clear()
         weights.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
     assert torch.allclose(*weights, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", ["GPT-2", "MPT", "Mamba", "Mixtral"])
+def test_a_micro_batch_from_memory_of_any_family(family):
+    """Their configs have other keys than Llama's."""
+    _, tokenizer = toy()
+    model = family_model(family, vocab_size=len(tokenizer))
+    assert len(run(model, tokenizer, micro_batch=None, epochs=1).losses) == 1
+
+
+def test_a_cpu_takes_no_more_tokens_at_once_than_speed_it_up():
+    """1,024 tokens: pairs of 100 + 60 and of 40 + 56 tokens, of 128 on average, are 8 at once."""
+    model, _ = deep()
+    objective = build_objective(resolve("NPO+RT", {}).settings())
+    lengths = [(100, 60), (40, 56)]
+    pairs = []
+    for forget, retain in lengths * 16:
+        rows = {"forget": Example((1,) * forget, 5), "retain": Example((1,) * retain, 5)}
+        pairs.append(rows)
+    size = fit.micro_batch_sizer(model, objective, Recipe(**RECIPE), Fit(), Accelerator(cpu=True))
+    assert size(pairs) == 8
+    long = {"forget": Example((1,) * 600, 5), "retain": Example((1,) * 600, 5)}
+    assert size([long] * 4) == 1
 
 
 def test_a_run_that_cannot_fit_is_refused_before_its_first_step(monkeypatch):

@@ -27,6 +27,7 @@ class Growth:
 
 def fit_growth(steps: list[float], distances: list[float]) -> Growth:
     """Fit a line and a logarithm; ValueError for fewer than three points or constant distances."""
+    # as many parameters each, so that residuals alone compare them: no penalty is needed
     t, d = numpy.asarray(steps, dtype=float), numpy.asarray(distances, dtype=float)
     total = float(((d - d.mean()) ** 2).sum())
     if len(t) < 3 or total == 0:
@@ -35,6 +36,7 @@ def fit_growth(steps: list[float], distances: list[float]) -> Growth:
     linear = float(((d - start - slope * t) ** 2).sum())
     scale, rate = _fit_logarithm(t, d)
     logarithmic = float(((d - scale * numpy.log1p(rate * t)) ** 2).sum())
+    # an exact fit leaves rounding, whose logarithm would be a gain out of nothing
     floor = ROUNDING * total
     return Growth(
         (float(start), float(slope)),

@@ -27,6 +27,7 @@ def last(name: str) -> Callable[[Curves], float]:
 
 def late_exponent(curves: Curves) -> float:
     """Slope of log distance on log steps between half-way and the end."""
+    # the second half alone: every curve rises steeply in its first steps
     steps, drift = curves["step"], curves["drift"]
     half = max(k for k, step in enumerate(steps) if step <= steps[-1] / 2)
     return math.log(drift[-1] / drift[half]) / math.log(steps[-1] / steps[half])

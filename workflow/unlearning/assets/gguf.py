@@ -6,7 +6,7 @@ The package gguf is imported inside the functions, because most experiments do n
 from importlib.util import find_spec
 from pathlib import Path
 
-from unlearning.errors import UserError
+from unlearning.errors import UserError, seen_from
 
 SUFFIX = ".gguf"
 MAGIC = b"GGUF"  # the first four bytes
@@ -23,7 +23,8 @@ def gguf_problems(path: str) -> list[str]:
     file = Path(path)
     if not file.is_file():
         return [
-            f"model.path: no file '{path}'. It should be a GGUF file with weights and tokenizer, a "
+            f"model.path: no file '{path}'{seen_from(path)}. "
+            "It should be a GGUF file with weights and tokenizer, a "
             "model folder, or a hub id"
         ]
     with file.open("rb") as stream:

@@ -23,7 +23,8 @@ def read_statements(path: Path) -> list[Statement]:
     key = hashlib.sha256(_parser_digest() + source).hexdigest()
     if (cached := _load_cache().get(key)) is not None:
         return [_statement(**fields) for fields in cached]
-    parsed = statements(source.decode("utf-8"), str(path))
+    # utf-8-sig: editors of Windows begin a file with a mark that Python skips and ast refuses
+    parsed = statements(source.decode("utf-8-sig"), str(path))
     _UNSAVED[key] = [asdict(statement) for statement in parsed]
     return parsed
 
@@ -31,6 +32,7 @@ def read_statements(path: Path) -> list[Statement]:
 def save_cache() -> None:
     """Write the statements of new files into the cache, where Snakemake has made its folder."""
     if _UNSAVED and CACHE_FILE.parent.is_dir():
+        # every version of an edited file adds an entry
         if len(_load_cache()) > MAX_FILES:
             _load_cache().clear()
         _load_cache().update(_UNSAVED)

@@ -74,6 +74,7 @@ class Use(NamedTuple):
 def parse_module(path: Path) -> Module:
     """The module of a file; SyntaxError if it is not Python."""
     module = Module(read_statements(path), {}, {})
+    # a name may be bound several times, as in two branches: all of its statements count
     for index, statement in enumerate(module.statements):
         for name in statement.names:
             module.bindings.setdefault(name, []).append(index)
@@ -127,6 +128,7 @@ def references(use: Use) -> frozenset[Reference]:
 
 def imported_modules(path: Path) -> set[Reference]:
     """The modules that run when a module is imported."""
+    # also those that no statement in use looks up: their effects run all the same
     targets: set[Reference] = set()
     for imports in parse_module(path).imports.values():
         for entry in imports:

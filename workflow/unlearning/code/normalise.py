@@ -66,6 +66,7 @@ class _Normaliser(ast.NodeTransformer):
         return node
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
+        # variables of a function in a class are no fields of it
         outer, self.in_class = self.in_class, False
         # an unknown decorator may read annotations, as those of validating libraries do
         if all(map(self.is_known, node.decorator_list)):
@@ -87,6 +88,7 @@ class _Normaliser(ast.NodeTransformer):
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
         self.generic_visit(node)
+        # which error is raised decides who catches it, so the class stays
         if isinstance(call := node.exc, ast.Call):
             call.args = list(map(_message, call.args))
             for keyword in call.keywords:
@@ -166,7 +168,7 @@ def _remove_direct_texts(node: ast.expr) -> ast.expr:
             return ast.Constant("")
         case ast.JoinedStr():
             return ast.Tuple(_formatted_values(node), ast.Load())
-        case ast.BinOp():
+        case ast.BinOp():  # texts that are joined by +
             node.left = _remove_direct_texts(node.left)
             node.right = _remove_direct_texts(node.right)
         case ast.IfExp():

@@ -64,6 +64,7 @@ def statements(source: str, filename: str) -> list[Statement]:
         if is_text(statement) or _is_unused_block(statement):
             continue
         is_import = isinstance(statement, ast.Import | ast.ImportFrom)
+        # one statement a name: what uses one of the names does not follow the others
         for part in _split_import(statement):
             for name, module, _, _ in _imports(part):
                 origins.setdefault(name, set()).add(module.partition(".")[0])
@@ -91,6 +92,7 @@ def _statement(statement: ast.stmt, has_effect: bool) -> Statement:
 
 
 def _code(node: ast.AST) -> Code:
+    # scopes are not told apart here: a name that is bound in any of them is no unknown one
     imports: list[Import] = []
     bound_names: set[str] = set()
     shared: set[str] = set()  # names that are local to no function: global ones, imports
@@ -176,6 +178,7 @@ def _has_effect(statement: ast.stmt, is_known: KnownDecorators) -> bool:
         case ast.FunctionDef() | ast.AsyncFunctionDef():
             return not all(map(is_known, statement.decorator_list))
         case ast.ClassDef():
+            # a keyword such as metaclass runs code with the class
             if statement.keywords or not all(map(is_known, statement.decorator_list)):
                 return True
             for part in statement.body:

@@ -34,6 +34,7 @@ Parameter = AnyHyper | ReferenceChoice
 WEIGHTS = {"trains": "chooses the weights that it trains", "after": "combines whole models"}
 _OVERRIDES = {"epochs": Hyper(0, above=0), "lr": Hyper(0, above=0)}
 _OVERRIDES |= {"max_steps": Hyper(0, at_least=1, integer=True)}
+_RUN_KEYS = (*_OVERRIDES, "schedule")  # keys of the recipe that a method may set for itself
 _SCHEDULE = Choice(("linear", "constant", "cosine"), "linear")
 
 
@@ -56,6 +57,7 @@ def _checks(config: dict, sections: Collection[str]) -> list[Check]:
     """The checks of every experiment, and those of its kind of data."""
     checks: list[Check] = [
         _model,
+        _hub_revision,
         named_problems,
         draw_problems,
         partial(unused_sections, sections),
@@ -114,6 +116,17 @@ def _model(config: dict) -> Iterator[str]:
         yield "pretrain: the models that the config names are trained; remove the pretrain section"
 
 
+def _hub_revision(config: dict) -> Iterator[str]:
+    """A revision of data that are not read from the hub."""
+    data = config["data"]
+    revision = data.get("hub_revision", "main")
+    if data.get("data_dir") is not None and revision != "main":
+        yield (
+            f"data.hub_revision: '{revision}' is of the data set on the hub, but data.data_dir is "
+            f"{data['data_dir']!r}; remove one of them"
+        )
+
+
 def _without_base(config: dict) -> str:
     """Why a base model is needed although the config names a target or retrained models."""
     if config["target"] is None:
@@ -131,7 +144,7 @@ def _methods(config: dict) -> Iterator[str]:
     for name, setting in config["methods"].items():
         if name in allowed:
             with suppress(Unjudged):
-                yield from _variant_problems(name, setting, losses)
+                yield from _variant_problems(name, setting, losses, config["unlearn"])
         elif not (isinstance(setting, dict) and "function" in setting):
             # a function of the user's that cannot be used is in own_methods()'s problems
             yield (
@@ -140,8 +153,9 @@ def _methods(config: dict) -> Iterator[str]:
             )
 
 
-def _variant_problems(name: str, setting, losses: Losses) -> list[str]:
-    """Problems of a known method's values. setting: its blocks in the config."""
+def _variant_problems(name: str, setting, losses: Losses, recipe: dict) -> list[str]:
+    """Problems of a known method's values. setting: its blocks in the config. recipe: that of
+    unlearning."""
     method_blocks = blocks(hyper_block(setting))
     problems: list[str] = []
     for block in method_blocks:
@@ -156,6 +170,25 @@ def _variant_problems(name: str, setting, losses: Losses) -> list[str]:
     for variant, count in sorted(variants.items()):
         if count > 1:
             problems.append(f"methods.{name}: the variant {variant} is listed twice")
+    return problems or _same_runs(name, method_blocks, losses, recipe)
+
+
+def _same_runs(name: str, method_blocks: list[dict], losses: Losses, recipe: dict) -> list[str]:
+    """Variants that differ in stating a default alone: their runs would count as two."""
+    defaults = {key: recipe[key] for key in _RUN_KEYS} | {"reference": ReferenceChoice.default}
+    for key, parameter in hyper_parameters(name, losses).items():
+        defaults[key] = parameter.default
+    variants: dict[tuple, str] = {}
+    problems = []
+    for block in method_blocks:
+        for hyper in grid(block):
+            run = tuple(sorted((defaults | hyper).items()))
+            first = variants.setdefault(run, path_id(hyper))
+            if first != path_id(hyper):
+                problems.append(
+                    f"methods.{name}: the variants {first} and {path_id(hyper)} are one run, for "
+                    "what they do not state has its default; remove one of them"
+                )
     return problems
 
 

@@ -440,6 +440,11 @@ class Experiment:
             del recipe["weight_decay_on"]
         return recipe
 
+    def variant_recipe(self, hyper: dict[str, float | str]) -> dict:
+        """The recipe of unlearning with the keys that a variant of a method sets for itself."""
+        overrides = {key: hyper[key] for key in OVERRIDES if key in hyper}
+        return {**self.recipe("unlearn"), **overrides}
+
     def fit(self, stage: str) -> dict:
         """How a stage fits into memory. It changes no result, so it is not among the settings."""
         recipe = self.config.get(stage) or {}
@@ -452,10 +457,9 @@ class Experiment:
         is_fold = split in self.config["folds"]["splits"]
         trajectory = [] if is_fold else self.config["unlearn"]["trajectory"]
         hyper = self.hyper(method, variant)
-        overrides = {key: hyper[key] for key in OVERRIDES if key in hyper}
         settings = {
             "method": self.method(method, hyper).settings(),
-            "recipe": {**self.recipe("unlearn"), **overrides},
+            "recipe": self.variant_recipe(hyper),
             "pairing": self.config["unlearn"]["pairing"],
             "anchor": self.config["unlearn"]["anchor"],
             "trajectory": trajectory,

@@ -2,6 +2,7 @@
 before any job: the prompt format, and the longest rows of each stage."""
 
 from collections.abc import Iterator
+from typing import TypedDict
 
 from unlearning.assets.needs import fetch_settings
 from unlearning.config.named import MODEL
@@ -27,6 +28,56 @@ def use_problems(config: dict) -> Iterator[str]:
             "harness.chat_template: a model from random weights has no chat template; set it to "
             "false"
         )
+
+
+class TrainingRun(TypedDict):
+    """What decides on the steps of a run. section: of the config. recipe: its keys of PLANNED.
+    share: of the table's rows; None for all. trajectory: epochs after which it is evaluated."""
+
+    section: str
+    recipe: dict
+    table: str
+    share: float | None
+    trajectory: list[int]
+
+
+# keys of a recipe that decide how many steps a run takes, and of which rows
+PLANNED: tuple[str, ...] = ("epochs", "batch_size", "whole_batches", "max_steps", "max_length")
+PLANNED += ("warmup_epochs", "warmup_steps")
+
+
+def training_runs(experiment) -> list[TrainingRun]:
+    """The training runs of an experiment; those alike in what a TrainingRun holds are one."""
+    config, benchmark = experiment.config, experiment.benchmark
+    runs: dict[tuple, TrainingRun] = {}
+
+    def add(section: str, recipe: dict, table: str, share: float | None = None) -> None:
+        planned = {key: recipe[key] for key in PLANNED}
+        runs[(section, *planned.values(), table, share)] = {
+            "section": section,
+            "recipe": planned,
+            "table": table,
+            "share": share,
+            "trajectory": config[section].get("trajectory", []),
+        }
+
+    if experiment.from_scratch:
+        add("pretrain", experiment.recipe("pretrain"), "pretrain")
+    if experiment.fine_tunes:
+        add("finetune", experiment.recipe("finetune"), "full")
+    for split, _ in experiment.retrained():
+        if experiment.retrains:
+            add("finetune", experiment.recipe("finetune"), benchmark.retrain_table(split))
+    retain_is_anchor = config["unlearn"]["anchor"] == "retain"
+    for method in experiment.methods:
+        for hyper in experiment.variants(method):
+            for split in experiment.own_splits:
+                table = benchmark.retain_table(split) if retain_is_anchor else split
+                add("unlearn", experiment.variant_recipe(hyper), table)
+    for cell, attack in experiment.attacks():
+        share = experiment.fractions[attack]
+        add("relearn", experiment.recipe("relearn"), cell.split, share)
+    return list(runs.values())
 
 
 # asset, up to "-" -> the training stages that do not read that model
@@ -57,16 +108,12 @@ def model_use(experiment, asset: str = MODEL) -> dict:
     not_read = _NOT_READ_BY.get(asset.partition("-")[0], ())
     if only_retrained:
         not_read += ("unlearn", "relearn")
-    recipes = {}
-    for stage in stages:
-        if stage not in ("evaluation", *not_read):
-            recipes[stage] = {key: config[stage][key] for key in ("epochs", "batch_size")}
     use = {
         "prompt": model["prompt"],
         "system": model.get("system"),
         "benchmark": experiment.benchmark.name,
         "max_length": {s: config[s]["max_length"] for s in stages if s not in not_read},
-        "recipes": recipes,
+        "runs": [run for run in training_runs(experiment) if run["section"] not in not_read],
         "generation": {key: evaluation[f"generation_{key}"] for key in ("tokens", "counts")},
         "rows": evaluation["rows"],
         "question": evaluation["question"],

@@ -20,11 +20,13 @@ from unlearning.config.experiment import Experiment
 from unlearning.config.judged import model_use
 from unlearning.config.named import named_models
 from unlearning.config.schema import ConfigError
+from unlearning.config.steps import step_problems
 from unlearning.data.build import build_tables
 from unlearning.data.formats import read_rows
 from unlearning.data.problems import data_problems
 from unlearning.data.tables import QA, ColumnNames, DataError
 from unlearning.data.task_files import task_problems
+from unlearning.errors import seen_from
 from unlearning.evaluation.harness import install_hint
 from unlearning.fingerprint import PACKAGE, fingerprint
 from unlearning.outside import digests_text
@@ -52,7 +54,7 @@ def _language_model(experiment: Experiment) -> list[str]:
     problems = data_problems(config["data"], experiment.tables, holdout)
     if not problems:  # rows are compared with the data's
         problems = _logs(experiment)
-    problems += experiment.benchmark.file_problems(config)
+    problems += experiment.benchmark.file_problems(config) + step_problems(experiment)
     return problems + _models(experiment) + _harness(experiment) + _optimizer(experiment)
 
 
@@ -127,7 +129,8 @@ def model_problems(
     if not folder.is_dir():
         gguf = "a GGUF file or " if setting == "model.path" else ""
         return [
-            f"{setting}: no folder '{path}'. It should hold config.json, *.safetensors and the "
+            f"{setting}: no folder '{path}'{seen_from(path)}. "
+            "It should hold config.json, *.safetensors and the "
             f"tokenizer, or be {gguf}a hub id such as meta-llama/Llama-2-7b-chat-hf"
         ]
     passed = PASSED / _state(folder, use)
@@ -193,7 +196,8 @@ def _harness(experiment: Experiment) -> list[str]:
         problems.append(f"harness.tasks: {problem}{alternative}")
     if harness["include_path"] is not None and not Path(harness["include_path"]).is_dir():
         problems.append(
-            f"harness.include_path: no folder '{harness['include_path']}'. It should hold the YAML "
+            f"harness.include_path: no folder '{harness['include_path']}'"
+            f"{seen_from(harness['include_path'])}. It should hold the YAML "
             "files of your tasks, or be null"
         )
     elif harness["include_path"] is not None:

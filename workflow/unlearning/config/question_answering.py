@@ -7,8 +7,9 @@ from unlearning.config.stated import known_methods
 
 def one_request(config: dict) -> Iterator[str]:
     """There is one forget set, and no later request."""
-    if config["folds"]["splits"]:
-        yield "folds.splits: only for data.source muse or mini-muse; remove it"
+    for key, value in config["folds"].items():
+        if value:
+            yield f"folds.{key}: only for data.source muse or mini-muse; remove it"
 
 
 def nothing_replayed(config: dict) -> Iterator[str]:

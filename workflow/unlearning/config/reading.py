@@ -11,14 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from unlearning.config.entries import merged
 from unlearning.config.experiment import Experiment, load_experiment
 from unlearning.config.preflight import NO_SITE, preflight
 from unlearning.config.scalars import core
 from unlearning.config.schema import ConfigError, schema_for
 from unlearning.config.strict import read_file
-from unlearning.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -30,6 +28,7 @@ def add_config_arguments(parser: ArgumentParser) -> None:
         "--configfiles",
         type=Path,
         nargs="+",
+        action="extend",
         required=True,
         metavar="FILE",
         help="config of the experiment; each further file is laid over those before",
@@ -38,6 +37,7 @@ def add_config_arguments(parser: ArgumentParser) -> None:
         "--config",
         "-C",
         nargs="*",
+        action="extend",
         default=[],
         metavar="KEY=VALUE",
         help="values over those of the files, as in: --config rehearsal=true 'unlearn={lr: 1e-4}'",
@@ -96,22 +96,6 @@ def missing_before(experiment: Experiment, site: Mapping[str, Iterable[str]]) ->
     return []
 
 
-def merged(config: dict, changes: dict) -> dict:
-    """`config` with `changes` laid over it, mapping by mapping, as Snakemake merges configs; but a
-    section that names another source starts anew, for what belongs to a source is its own."""
-    result = dict(config)
-    for key, value in changes.items():
-        if not isinstance(value, dict):
-            result[key] = value
-            continue
-        section = result.get(key)
-        section = section if isinstance(section, dict) else {}
-        if "source" in value and value["source"] != section.get("source"):
-            section = {}
-        result[key] = merged(section, value)
-    return result
-
-
 def typed(value, schema: dict):
     """What was typed on the command line, with text read as null, truth value or number wherever
     the schema does not want text."""
@@ -129,19 +113,3 @@ def typed(value, schema: dict):
     if "string" in types and not (scalar is None and "null" in types):
         return value
     return scalar
-
-
-def typed_values(entries: list[str]) -> dict[str, Any]:
-    """The values of KEY=VALUE entries, as Snakemake's --config reads them: numbers and truth values
-    at the top, text inside lists and mappings."""
-    values: dict[str, Any] = {}
-    for entry in entries:
-        key, equals, text = entry.partition("=")
-        if not equals or not key.isidentifier():
-            raise UserError(f"--config: write KEY=VALUE, found '{entry}'")
-        value = core(text) if text else None
-        if isinstance(value, str):
-            with suppress(yaml.YAMLError):
-                value = yaml.load(text, Loader=yaml.BaseLoader)
-        values = merged(values, {key: value})
-    return values

@@ -4,6 +4,7 @@ import difflib
 import math
 import re
 from copy import deepcopy
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
@@ -133,7 +134,7 @@ def validated(config: dict, schema: dict) -> tuple[dict, list[str]]:
     complete = with_defaults(clean, schema)
     errors = sorted(_Validator(schema).iter_errors(clean), key=lambda error: list(error.path))
     for error in errors:
-        problems += _explain_error(error)
+        problems += _explain_error(error, schema)
         _refuse(complete, error)
     return complete, list(dict.fromkeys(problems))
 
@@ -214,7 +215,10 @@ def _refuse(complete: dict, error: ValidationError) -> None:
 def _alike(word: str, names: list[str]) -> str | None:
     """The most similar name, or None if none is similar."""
     by_lower = {name.lower(): name for name in names}
-    matches = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.5)
+    initials = re.sub(r"([a-z])[a-z0-9]*_?", r"\1", word.lower())
+    if "_" in word and initials in by_lower:  # learning_rate is lr
+        return by_lower[initials]
+    matches = difflib.get_close_matches(word.lower(), by_lower, n=1)
     return by_lower[matches[0]] if matches else None
 
 
@@ -224,14 +228,30 @@ def did_you_mean(word: str, names: list[str]) -> str:
     return f"; did you mean '{match}'?" if match is not None else ""
 
 
-def _explain_error(error: ValidationError) -> list[str]:
-    """An error in words: a message for each unknown or missing key, or for the value."""
+def _elsewhere(key: str, path: list, schema: dict) -> str:
+    """', which is a key of …' for a key that other sections of the schema have; '' for others."""
+    sections = []
+    for name, rule in schema["properties"].items():
+        if key in rule.get("properties", {}) and [name] != path:
+            sections.append(name)
+    if path and key in schema["properties"]:
+        sections.insert(0, "the config itself")
+    return f", which is a key of {', '.join(sections)}" if sections else ""
+
+
+def _explain_error(error: ValidationError, schema: dict) -> list[str]:
+    """An error in words: a message for each unknown or missing key, or for the value.
+
+    schema: the whole schema of the config.
+    """
     setting = _spelled(error.path)
     if error.validator == "additionalProperties":
         names = list(error.schema.get("properties", {}))
         problems = []
         for key in _unknown(error):
-            meant = did_you_mean(key, names)
+            meant = _elsewhere(key, list(error.path), schema) + did_you_mean(key, names)
+            if ":" in key:
+                meant = " (YAML wants a blank after the ':' of a key)"
             problems.append(f"{setting}: unknown key '{key}'{meant} Allowed: {', '.join(names)}")
         return problems
     if error.validator == "required":
@@ -267,7 +287,7 @@ def _explain_error(error: ValidationError) -> list[str]:
         )
     else:
         types = _listed(error.validator_value) if error.validator == "type" else []
-        advice = hint(error.instance, types)
+        advice = hint(error.instance, types, error.schema.get("items", {}))
     return [
         f"{setting}: must be {allowed[error.validator](error.validator_value)}, "
         f"found {_shortened(error.instance)}{advice}"
@@ -293,8 +313,11 @@ def spelled_in_yaml(value) -> str:
     return yaml.safe_dump(value).removesuffix("...\n").strip()
 
 
-def hint(value, types: list[str]) -> str:
-    """Advice in brackets on how to write a value of one of the `types`; '' without advice."""
+def hint(value, types: list[str], items: dict | None = None) -> str:
+    """Advice in brackets on how to write a value of one of the `types`; '' without advice.
+
+    items: the schema of a list's values.
+    """
     # what YAML 1.2 would read: people write 1e-5, which YAML 1.1 takes for text
     meant = core(value) if isinstance(value, str) else value
     if "boolean" in types and isinstance(value, str):
@@ -307,10 +330,15 @@ def hint(value, types: list[str]) -> str:
         return " (write null, without quotes)"
     if "integer" in types and isinstance(value, float) and value.is_integer():
         return f" (write {int(value)})"
-    if types == ["array"] and not isinstance(value, list | dict | None):
+    if types == ["array"] and value is not None and _Validator(items or {}).is_valid(value):
         return f" (write [{value}])"
+    names = [value] if isinstance(value, str) else value
+    if types == ["object"] and isinstance(names, list) and all(isinstance(n, str) for n in names):
+        return f" (write {{{', '.join(f'{name}: {{}}' for name in names)}}})"
     if "string" in types and _is_number(None, value):
         return f" (write '{value}', in quotes)"
+    if "string" in types and isinstance(value, bool | date):
+        return " (YAML reads some words and dates as other than text: write it in quotes)"
     return ""
 
 

@@ -1,13 +1,19 @@
 """A YAML or JSON file that a user wrote, read so that nothing in it is lost without a word."""
 
+import difflib
 import json
-from contextlib import suppress
 from pathlib import Path
 
 import yaml
 
 from unlearning.config.scalars import core
 from unlearning.errors import UserError
+
+EXPERIMENTS = Path("config/experiments")  # in the project's folder, where most runs are started
+_NUMBERS = {
+    "tag:yaml.org,2002:int": yaml.SafeLoader.construct_yaml_int,
+    "tag:yaml.org,2002:float": yaml.SafeLoader.construct_yaml_float,
+}
 
 
 class _Strict(yaml.SafeLoader):
@@ -21,8 +27,8 @@ class _Strict(yaml.SafeLoader):
     def compose_scalar_node(self, anchor):
         """The scalar that starts here."""
         node = super().compose_scalar_node(anchor)
-        if node.tag == "tag:yaml.org,2002:int":
-            value = self.construct_yaml_int(node)
+        if node.tag in _NUMBERS:
+            value = _NUMBERS[node.tag](self, node)
             if ":" in node.value or core(node.value) not in (value, node.value):
                 self.problems.append(
                     f"line {node.start_mark.line + 1}: YAML reads {node.value} as {value}; write "
@@ -54,11 +60,12 @@ def read_file(path: Path) -> tuple[dict, list[str]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise UserError(f"cannot read '{path}' ({error.strerror})") from None
+        raise UserError(f"cannot read '{path}' ({error.strerror}){_similar(path)}") from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise UserError(f"'{path}', line {line} is not UTF-8; save it so") from None
-    loader = _Strict(text)
+    # YAML allows no tabs between tokens, JSON does, and within its strings there can be none
+    loader = _Strict(text.replace("\t", " ") if _is_json(text) else text)
     try:
         content = loader.get_single_data()
     except (yaml.YAMLError, ValueError) as error:  # a date or number that there is not
@@ -67,8 +74,29 @@ def read_file(path: Path) -> tuple[dict, list[str]]:
         raise UserError(f"'{path}' is nested too deeply") from None
     finally:
         loader.dispose()
-    with suppress(ValueError):  # as Snakemake: JSON knows numbers that YAML takes for text
+    if _is_json(text):  # as Snakemake: JSON knows numbers that YAML takes for text
         content = json.loads(text)
     if not isinstance(content, dict):
-        raise UserError(f"'{path}' holds no mapping, but {type(content).__name__}")
+        raise UserError(f"'{path}' holds no mapping of keys to values, but {_held(content)}")
     return content, [f"{path}, {problem}" for problem in loader.problems]
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _held(content) -> str:
+    """What a file holds instead of a mapping."""
+    return "nothing" if content is None else f"a {type(content).__name__}"
+
+
+def _similar(path: Path) -> str:
+    """The config that a path of no file may mean, for a message."""
+    files = [*path.parent.glob("*.y*ml"), *EXPERIMENTS.glob("*.yaml")]
+    names = {file.stem: file for file in reversed(files)}
+    matches = difflib.get_close_matches(path.stem, names, n=1)
+    return f"; did you mean '{names[matches[0]]}'?" if matches else ""

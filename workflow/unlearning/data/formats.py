@@ -26,8 +26,10 @@ from unlearning.data.tables import (
     decode_utf8,
     parse_json_table,
 )
+from unlearning.errors import seen_from
 
 JSON = (".json", ".jsonl", ".ndjson")
+JSON_STARTS = (b"{", b"[", b"\xef")  # of an object, a list and a byte order mark
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 PARQUET = ".parquet"
 FORMATS = (*JSON, *DELIMITERS, PARQUET)
@@ -54,7 +56,9 @@ def find_file(path: Path, *extra_formats: str) -> Path:
         names = " and ".join(file.name for file in files)
         raise DataError(f"{path}: {names} are in {path.parent}; leave one, for one is read")
     if not files:
-        raise DataError(f"{path}: no such file{_similar_names(path)}. Allowed are {ALLOWED}")
+        raise DataError(
+            f"{path}: no such file{seen_from(path)}{_similar_names(path)}. Allowed are {ALLOWED}"
+        )
     return files[0]
 
 
@@ -99,10 +103,14 @@ def read_file(path: Path, plain: bool = False) -> Table:
     if path.is_dir():
         return _read_dataset(path)
     if not path.is_file():
-        raise DataError(f"{path}: no such file")
+        raise DataError(f"{path}: no such file{seen_from(path)}{_similar_names(path)}")
     content, ending = _decompress(path)
     if ending == PARQUET:
         return _parse_parquet(path, content)
+    if ending not in FORMATS and not plain and content.lstrip()[:1] not in JSON_STARTS:
+        raise DataError(
+            f"{path}: neither JSON nor of another format's ending. Allowed are {ALLOWED}"
+        )
     text = decode_utf8(content, path)
     if ending in DELIMITERS:
         return _parse_csv(path, text, DELIMITERS[ending])

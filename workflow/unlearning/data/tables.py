@@ -8,6 +8,7 @@ read; data.formats reads the other formats that people bring.
 import json
 import re
 import unicodedata
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -230,9 +231,10 @@ def decode_utf8(content: bytes, path: Path) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
+        encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "latin1"
         raise DataError(
             f"{path}, line {line}: not UTF-8 text (byte 0x{content[error.start]:02x} at position "
-            f"{error.start}); save it as UTF-8, for instance with `iconv -f latin1 -t utf-8`"
+            f"{error.start}); save it as UTF-8, for instance with `iconv -f {encoding} -t utf-8`"
         ) from None
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1

@@ -14,7 +14,8 @@ _NAME = re.compile(r"[A-Za-z][\w.-]*", re.ASCII)
 # keys of a method's block that are not hyper-parameters of its loss
 _RESERVED = {*KEYS, "epochs", "lr", "max_steps", "schedule", "reference"}
 _RESERVED |= {"forget_coeff", "retain_coeff"}
-_MODELS = ("target", "retrain", "base")  # names of models without unlearning
+# names of models without unlearning, in paths and in the report
+_MODELS = ("target", "retrain", "retrained", "base")
 
 
 def own_methods(methods: dict) -> tuple[Losses, list[str]]:
@@ -55,7 +56,7 @@ def _term(name: str, block: dict) -> tuple[Term | None, list[str]]:
         )
     if forget in FORGET_LOSSES or name in FORGET_LOSSES:
         problems.append(f"{setting}: '{forget}' is a method of the registry; choose another name")
-    if forget in _MODELS:
+    if forget.lower() in _MODELS:
         problems.append(f"{setting}: '{forget}' names a model without unlearning; choose another")
     for key, allowed in (("roles", ROLES), ("needs", NEEDS)):
         values = block.get(key, [])

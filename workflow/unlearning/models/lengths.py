@@ -1,6 +1,9 @@
 """Check that an experiment's rows fit a model's context, before the first job."""
 
+from collections.abc import Iterator
+
 from unlearning.benchmark import benchmark_of, room
+from unlearning.config.steps import run_problems
 from unlearning.data.build import Tables, build_tables
 from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PromptFormat
@@ -17,9 +20,10 @@ def length_problems(tokenizer, prompt: PromptFormat, reach: int | None, use: dic
     use: how the experiment uses the model (config.judged.model_use). Tables from the hub are not
     fetched yet: the first stage that encodes too long a row of them refuses it.
     """
+    tables = _build_tables(use)
+    problems = list(dict.fromkeys(_step_problems(tokenizer, prompt, tables, use)))
     if reach is None:
-        return []
-    problems, tables = [], _build_tables(use)
+        return problems
     for stage, limit in use["max_length"].items():
         if limit <= reach:
             continue
@@ -30,6 +34,16 @@ def length_problems(tokenizer, prompt: PromptFormat, reach: int | None, use: dic
     encoder = Encoder(tokenizer, prompt, reach)
     evaluator = room(use["benchmark"], "evaluator")
     return problems + evaluator.length_problems(encoder, tables, use, reach)
+
+
+def _step_problems(tokenizer, prompt: PromptFormat, tables: Tables, use: dict) -> Iterator[str]:
+    """Messages about training runs on texts, which are cut into rows here (config.steps)."""
+    for run in use["runs"]:
+        rows, limit = tables.get(run["table"]), run["recipe"]["max_length"]
+        if rows and "text" in rows[0]:
+            sequences = len(Encoder(tokenizer, prompt, limit).encode_rows(rows))
+            for problem in run_problems(run, sequences):
+                yield f"makes {sequences} sequences of {limit} tokens of {run['table']}: {problem}"
 
 
 def _build_tables(use: dict) -> Tables:

@@ -3,15 +3,7 @@
 from dataclasses import replace
 
 from unlearning.planning.gpus import GPUS
-from unlearning.planning.memory import (
-    GIB,
-    HOST_STATES,
-    PAGED,
-    Pass,
-    Step,
-    inference,
-    training,
-)
+from unlearning.planning.memory import GIB, HOST_STATES, PAGED, Pass, Step, inference, training
 from unlearning.planning.shapes import Shape
 from unlearning.planning.stages import StageCost
 
@@ -95,11 +87,13 @@ def _alternatives(shape: Shape, step: Step, adaptable: bool) -> list[dict]:
     """Changes of a step's fields to try, from none to the one that changes most. adaptable: LoRA
     can train the stage."""
     alternatives: list[dict] = [{}]
+    # training/sharding.py refuses adapters and paged states
     if step.processes > 1 and not (step.sharded or step.adapter):
         alternatives.append({"sharded": True})
     if not step.sharded:
         alternatives.append({"optimizer": PAGED})
     alternatives.append({"optimizer": "adamw8bit"})
+    # last, because it is another method: a low-rank change of the weights
     if adaptable and not (step.adapter or step.sharded):
         alternatives.append({"adapter": shape.adapter(LORA)})
     return alternatives
@@ -133,6 +127,7 @@ def _differing_options(shape: Shape, step: Step, candidate: Step, section: str) 
 def _advise_pass(shape: Shape, batch: Pass, rule: str, room: float) -> str:
     """The option of the largest batch that fits; reference stages have no option."""
     smallest = inference(shape, batch)["total"]
+    # their batches have a fixed size, because the stage has no --fit
     if rule in ("reference", "reference_on_the_way", "replaced_reference"):
         return _no_option(smallest)
     share = 0.5
@@ -155,6 +150,7 @@ def _advise_pass(shape: Shape, batch: Pass, rule: str, room: float) -> str:
 
 def _no_option(smallest: float) -> str:
     """The advice if no option helps. smallest: bytes that are needed at least."""
+    # what nothing can make smaller decides which GPU to ask for
     names = [name for name, gpu in GPUS.items() if gpu.room >= smallest]
     gpus = f"these GPUs have it: {', '.join(names)}" if names else "no GPU of the table has it"
     return f"no option makes it fit: at least {smallest / GIB:.1f} GiB is needed; {gpus}"

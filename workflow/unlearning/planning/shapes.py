@@ -1,19 +1,30 @@
 """Shapes of language models: numbers of layers, widths and parameters."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 
 from unlearning.assets.gguf import gguf_config, is_gguf
+from unlearning.assets.hub import weight_files
 from unlearning.errors import UserError
+
+# what families call the numbers of a shape in config.json
+LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
+HIDDEN = ("hidden_size", "n_embd", "d_model", "n_embed")
+HEADS = ("num_attention_heads", "n_head", "num_heads", "n_heads", "attention_heads")
+FEED_FORWARD = ("intermediate_size", "n_inner", "ffn_dim", "dff", "ffn_hidden_size")
+EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
 
 
 @dataclass(frozen=True)
 class Shape:
     """The shape of a causal decoder.
 
-    key_value: width of all key heads together. gated: with Llama's feed-forward of three matrices
-    and RMS norms; otherwise with Phi's of two, with biases, and one layer norm in each layer.
+    key_value: width of all key heads together. feed_forward: in a mixture of experts of those that
+    a token passes through. gated: with Llama's feed-forward of three matrices and RMS norms;
+    otherwise with Phi's of two, with biases, and one layer norm in each layer. counted: parameters
+    of a model that is there, whatever its family is made of.
     """
 
     layers: int
@@ -24,6 +35,7 @@ class Shape:
     vocabulary: int
     tied: bool
     gated: bool = True
+    counted: int | None = None
 
     @property
     def embedding(self) -> int:
@@ -33,6 +45,11 @@ class Shape:
     @property
     def parameters(self) -> int:
         """The number of all parameters."""
+        return self.active if self.counted is None else self.counted
+
+    @property
+    def active(self) -> int:
+        """Parameters that a token passes through: all but those of experts that it does not."""
         h, kv, f = self.hidden, self.key_value, self.feed_forward
         attention = 2 * h * h + 2 * h * kv
         if self.gated:
@@ -111,7 +128,8 @@ def shape_of(model: dict, setting: str = "model.path") -> Shape:
         return shape_from_config(gguf_config(Path(model["path"])), model["path"])
     path = Path(model["path"]) / "config.json"
     if path.is_file():
-        return shape_from_config(read_config(path), str(path))
+        shape = shape_from_config(read_config(path), str(path))
+        return replace(shape, counted=count_parameters(path.parent))
     for name, shape in KNOWN.items():
         if name.lower() in Path(model["path"]).name.lower():
             return shape
@@ -132,14 +150,14 @@ def read_config(path: Path) -> dict:
 def shape_from_config(config: dict, source: str) -> Shape:
     """The shape in a model's configuration; UserError naming `source` if it is incomplete."""
     try:
-        hidden, heads = config["hidden_size"], config["num_attention_heads"]
+        hidden, heads = _field(config, HIDDEN), _field(config, HEADS, 1)  # recurrent: no heads
         head = config.get("head_dim") or hidden // heads
         return Shape(
-            config["num_hidden_layers"],
+            _field(config, LAYERS),
             hidden,
             heads,
             head * (config.get("num_key_value_heads") or heads),
-            config["intermediate_size"],
+            _feed_forward(config, hidden),
             config["vocab_size"],
             tied=config.get("tie_word_embeddings", False),
             gated=config["model_type"] != "phi",
@@ -147,6 +165,44 @@ def shape_from_config(config: dict, source: str) -> Shape:
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{source} does not describe a causal language model ({error!r}): it needs "
-            "hidden_size, intermediate_size, num_attention_heads, num_hidden_layers, vocab_size "
-            "and model_type"
+            "hidden_size, num_hidden_layers, vocab_size and model_type"
         ) from None
+
+
+def _field(config: dict, names: tuple[str, ...], default: int | None = None) -> int:
+    """The first of some keys that a config has a number for; KeyError if there is no default."""
+    for name in names:
+        value = config.get(name)
+        if value:
+            # some families say a number for each layer: the largest errs on the safe side
+            return max(value) if isinstance(value, list) else value
+    if default is None:
+        raise KeyError(names[0])
+    return default
+
+
+def _feed_forward(config: dict, hidden: int) -> int:
+    """Width of the feed-forward layer that a token passes through."""
+    # GPT-2 and its kin leave out what is four times the hidden width
+    width = _field(config, FEED_FORWARD, 4 * hidden)
+    if _field(config, EXPERTS, 1) == 1:
+        return width
+    expert = config.get("moe_intermediate_size") or width
+    experts = (config.get("num_experts_per_tok") or 1) + (config.get("n_shared_experts") or 0)
+    return experts * expert + (config.get("shared_expert_intermediate_size") or 0)
+
+
+def count_parameters(folder: Path) -> int | None:
+    """Parameters of a model folder by the headers of its safetensors files, whose length stands
+    before them; None where a file is missing or damaged, which preflight reports."""
+    total = 0
+    try:
+        for name in weight_files(folder):
+            with (folder / name).open("rb") as file:
+                header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+            for key, tensor in header.items():
+                if key != "__metadata__":
+                    total += prod(tensor["shape"])
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError):
+        return None
+    return total

@@ -1,6 +1,7 @@
 """Estimate what each stage of an experiment takes: jobs, memory, FLOPs, generated tokens, disk."""
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import ceil
 from pathlib import Path
 
@@ -90,16 +91,14 @@ class CostEstimate:
         self.folder_bytes = self.weight_bytes * self.shape.parameters
         self.processes = max(1, self.config["resources"]["gpus"])
 
+    @cached_property
     def stages(self) -> list[StageCost]:
         """Every kind of job that touches a model, in all draws: they differ in seeds alone."""
-        draws = len(self.experiment.draws)
-        return [stage.times(draws) for stage in self._stages_of_a_draw()]
-
-    def _stages_of_a_draw(self) -> list[StageCost]:
         stages = [self._pretrain()] if self.experiment.from_scratch else []
         stages += self._finetunes() + self._references()
         stages += [self._unlearn(method) for method in self.experiment.methods]
-        return stages + self._relearn() + self._evaluate() + self._harness()
+        stages += self._relearn() + self._evaluate() + self._harness()
+        return [stage.times(len(self.experiment.draws)) for stage in stages]
 
     def _finetunes(self) -> list[StageCost]:
         """Fine-tuning of the target and of the retrained models, unless the config names them."""
@@ -129,6 +128,7 @@ class CostEstimate:
         resources, size = self.config["resources"], self.host(stage)
         if not resources["gpus"] or resources["mem_mb"] * 1e6 >= size:
             return []
+        # 4 GB for what is no tensor: Python and its libraries
         return [f"set resources.mem_mb: {ceil(size / 1e6) + 4000} (its host's memory)"]
 
     def jobs(self) -> dict[str, int]:
@@ -146,7 +146,7 @@ class CostEstimate:
             "restore": int(self.experiment.restored),
             "import_log": len(self.experiment.log_splits()),
         }
-        for stage in self.stages():
+        for stage in self.stages:
             counts[stage.rule] = counts.get(stage.rule, 0) + stage.jobs
         counts["report"] = 1
         return {rule: count for rule, count in counts.items() if count}
@@ -212,7 +212,7 @@ class CostEstimate:
             row_flops -= 2  # frozen weights have no gradients
         step_flops = row_flops * (batch * roles + replayed) + 2 * batch * teacher_roles
         length = self._texts(stage.section).row.mean
-        stage.flops += self.shape.parameters * length * steps * step_flops
+        stage.flops += self.shape.active * length * steps * step_flops
         passes = ceil((batch + replayed) / (step.micro_batch * self.processes))
         stage.updates += steps * passes
         stage.steps += steps
@@ -266,15 +266,9 @@ class CostEstimate:
                     replaced.append(split)
         # each run of a later request starts from a model of its own, which is its reference
         split_before = self.experiment.benchmark.split_before
-        on_the_way: list[str] = []
-        for cell in self.experiment.cells():
-            if split_before(cell.split):
-                on_the_way.append(cell.split)
-        rules = {
-            "reference": of_target,
-            "reference_on_the_way": on_the_way,
-            "replaced_reference": replaced,
-        }
+        on_the_way = [cell.split for cell in self.experiment.cells() if split_before(cell.split)]
+        rules = {"reference": of_target, "reference_on_the_way": on_the_way}
+        rules["replaced_reference"] = replaced
         return [self._reference(rule, splits) for rule, splits in rules.items() if splits]
 
     def _reference(self, rule: str, splits: list[str]) -> StageCost:
@@ -284,7 +278,7 @@ class CostEstimate:
         weight_bytes = HALF if self.pure else FLOAT
         batch_tokens = min(REFERENCE_TOKENS, round(tokens))
         batch = self._scored_batch(batch_tokens, weight_bytes, autocast=self.half)
-        flops = 2 * self.shape.parameters * tokens
+        flops = 2 * self.shape.active * tokens
         return StageCost(rule, rule, len(splits), "", passes=[batch], flops=flops)
 
     def _unlearn(self, method: str) -> StageCost:
@@ -340,7 +334,7 @@ class CostEstimate:
             # forget rows are scored before the first and after each epoch
             scored = SEQUENCES * min(rows, self.config["evaluation"]["rows"] or rows)
             tokens = scored * self.texts.row.mean * (1 + int(recipe["epochs"]))
-            stage.flops += 2 * self.shape.parameters * tokens
+            stage.flops += 2 * self.shape.active * tokens
         return [stage]
 
     def _evaluate(self) -> list[StageCost]:
@@ -372,7 +366,7 @@ class CostEstimate:
         """Add the work of scoring and answering the sets of a split. times: evaluations, and for
         each the models that answer as one."""
         work = self.texts.evaluation(split, self.config["evaluation"])
-        stage.flops += 2 * self.shape.parameters * (work.scored + work.answered) * times
+        stage.flops += 2 * self.shape.active * (work.scored + work.answered) * times
         stage.decoded += work.decoded * times
 
     def _evaluation_during(

@@ -3,6 +3,8 @@
 import csv
 import re
 import statistics
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,17 +12,8 @@ from unlearning.config.experiment import Experiment
 from unlearning.files import read_json
 
 STAGES = (
-    "data",
-    "answers",
-    "restore",
-    "pretrain",
-    "finetune",
-    "retrain",
-    "reference",
-    "unlearn",
-    "relearn",
-    "evaluate",
-    "harness",
+    *("data", "answers", "restore", "pretrain", "finetune", "retrain", "reference"),
+    *("unlearn", "relearn", "evaluate", "harness"),
 )
 
 
@@ -84,48 +77,41 @@ def run_tokens(experiment: Experiment) -> dict[str, list[int]]:
 
 def number(text: str | None) -> float | None:
     """A field of a benchmark file; Snakemake writes - or NA for what it could not measure."""
-    if text is None:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        return None
+    with suppress(ValueError):
+        return float(text or "-")
+    return None
 
 
 def _cost(rule: str, folders: list[Path], tokens: list[int]) -> Cost | None:
-    lines, memory = [], []
+    seconds: list[float] = []
+    memory: list[float] = []
+    resumed = False
     for folder in folders:
         for path in sorted(folder.rglob("*.tsv")):
-            lines += _lines(path)
-            memory.append(_memory(path, folder.parent))
-    seconds = [s for line in lines if (s := number(line.get("s"))) is not None]
+            with path.open(encoding="utf-8", newline="") as file:
+                lines = list(csv.DictReader(file, delimiter="\t"))
+            seconds += _numbers(line.get("s") for line in lines)
+            log = _log_of(path, folder.parent)
+            # where a worker ran the stage, Snakemake measured its client alone
+            logged = re.findall(r"^peak memory: (\d+) MB$", log, re.M)
+            memory += _numbers(logged or [line.get("max_rss") for line in lines])
+            resumed = resumed or re.search("^resumed after step", log, re.M) is not None
     if not seconds:
         return None
     total = sum(seconds)
-    # other experiments of the same world may have left jobs here whose tokens are not known
-    complete = bool(tokens) and len(tokens) == len(seconds) and total > 0
-    return Cost(
-        rule,
-        len(seconds),
-        total,
-        statistics.median(seconds),
-        max((m for m in memory if m is not None), default=None),
-        sum(tokens) / total if complete else None,
-    )
+    # Other experiments of the same world may have left jobs here whose tokens are not known. Of a
+    # job that went on after a kill, the seconds are those of its last attempt, the tokens of all.
+    complete = bool(tokens) and len(tokens) == len(seconds) and total > 0 and not resumed
+    rate = sum(tokens) / total if complete else None
+    most = max(memory, default=None)
+    return Cost(rule, len(seconds), total, statistics.median(seconds), most, rate)
 
 
-def _lines(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file, delimiter="\t"))
+def _numbers(texts: Iterable[str | None]) -> list[float]:
+    return [value for value in map(number, texts) if value is not None]
 
 
-def _memory(path: Path, root: Path) -> float | None:
-    """MB at a job's peak. Where a worker ran the stage, Snakemake measured its client alone, and
-    the log holds the stage's peak."""
-    log = root.with_name("logs") / path.relative_to(root).with_suffix(".log")
-    logged = []
-    if log.is_file():
-        text = log.read_text(encoding="utf-8", errors="replace")
-        logged = re.findall(r"^peak memory: (\d+) MB$", text, re.M)
-    measured = [line.get("max_rss") for line in _lines(path)]
-    return max((m for m in map(number, logged or measured) if m is not None), default=None)
+def _log_of(benchmark: Path, root: Path) -> str:
+    """The log of the job that a benchmark file is of; empty if it was removed."""
+    log = root.with_name("logs") / benchmark.relative_to(root).with_suffix(".log")
+    return log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""

@@ -51,13 +51,14 @@ def differences(first: Path, second: Path) -> Differences:
     """Finished models of both, matched by split, label and metric."""
     (first_frame, verdicts), (second_frame, second_verdicts) = map(read_report, (first, second))
     sides = [_values(first_frame), _values(second_frame)]
+    # a metric or method that one side lacks is no difference of a number: `only` names its models
     common = sides[0].index.intersection(sides[1].index, sort=False)
     rows = [(*key, *_compared(sides[0][key], sides[1][key])) for key in common]
     columns = [*KEY, "first", "second", "n_first", "n_second", "difference", "p", "kind"]
     numbers = pandas.DataFrame(rows, columns=columns)
     order = {kind: rank for rank, kind in enumerate((BEYOND, SINGLE, WITHIN, SAME))}
-    rank = numbers["kind"].map(order)
-    numbers = numbers.assign(rank=rank).sort_values(["rank", "p"], kind="stable")
+    numbers["rank"] = numbers["kind"].map(order)
+    numbers = numbers.sort_values(["rank", "p"], kind="stable")
     changed = {}
     for name, verdict in verdicts.items():
         if second_verdicts.get(name, verdict) != verdict:
@@ -73,6 +74,7 @@ def _values(frame: pandas.DataFrame) -> pandas.Series:
     """(split, label, metric) -> values of the draws if there are several, else of the seeds;
     p-values stand as their logarithms alone."""
     models = finals(frame)
+    # seeds' p-values differ by orders of magnitude, so a test of them would be one of the largest
     models = models[~models["metric"].isin(geometric(models["metric"].unique()))]
     return units(models, ["split", "label"]).groupby(KEY, sort=False)["value"].agg(list)
 
@@ -80,11 +82,13 @@ def _values(frame: pandas.DataFrame) -> pandas.Series:
 def _compared(ours: list[float], theirs: list[float]) -> tuple:
     means = sum(ours) / len(ours), sum(theirs) / len(theirs)
     moments = (*means, len(ours), len(theirs), means[1] - means[0])
+    # sorted: seeds may have been listed in another order
     if sorted(ours) == sorted(theirs):
         return (*moments, 1.0, SAME)
     if min(len(ours), len(theirs)) < 2:
         return (*moments, None, SINGLE)
     if len(set(ours)) == len(set(theirs)) == 1:
         return (*moments, 0.0, BEYOND)  # no spread at all on either side
+    # Welch's: the two reports need not have equal spreads or as many seeds
     p = float(ttest_ind(ours, theirs, equal_var=False).pvalue)
     return (*moments, p, BEYOND if p < 1 - LEVEL else WITHIN)

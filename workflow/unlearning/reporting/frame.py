@@ -61,6 +61,7 @@ def tidy(rows: Iterable[tuple]) -> pandas.DataFrame:
     dropped."""
     frame = pandas.DataFrame(rows, columns=[*COLUMNS])
     frame = frame[frame["value"].notna()]
+    # a column of numbers and None would stay one of objects, which pandas neither sums nor compares
     return frame.astype({"value": float, "epoch": float, "step": float, "collapsed": bool})
 
 
@@ -93,6 +94,8 @@ def units(values: pandas.DataFrame, by: list[str], unit: str | None = None) -> p
     unit is the seed. values: logarithms in place of p-values (see `geometric`)."""
     if (unit or unit_of(values, by)) == SEED:
         return values
+    # Runs of one draw share its target and retrained models, so they are no independent values.
+    # Each draw has one vote, whatever number of seeds finished in it.
     keys = [*by, "metric", "draw"]
     return values.groupby(keys, sort=False, dropna=False)["value"].mean().reset_index()
 
@@ -149,6 +152,7 @@ def wide(values: pandas.DataFrame, keys: list[str], metrics: Iterable[str]) -> p
     there is no value."""
     names = list(dict.fromkeys(metrics))
     present = values[values["metric"].isin(names)]
+    # unstack() sorts rows and columns, so the order of the arguments is restored after it
     table = present.set_index([*keys, "metric"])["value"].unstack("metric")
     order = pandas.MultiIndex.from_frame(values[keys].drop_duplicates())
     return table.reindex(index=order, columns=names).reset_index()
@@ -159,6 +163,7 @@ def relearned(frame: pandas.DataFrame) -> pandas.DataFrame:
     minus log10 FQ after the attack's last epoch."""
     quality = frame[frame["metric"] == "log10_forget_quality"]
     attacked = quality[quality["phase"] == RELEARN]
+    # rows of a trajectory follow each other in the order of its epochs
     last = attacked.drop_duplicates([*MODEL, "attack"], keep="last")
     before = finals(quality).set_index(MODEL)["value"].rename("before")
     rows = last.join(before, on=MODEL, how="inner")
@@ -187,6 +192,7 @@ def beside_or_mean(beside: pandas.DataFrame, means: pandas.DataFrame) -> pandas.
 def cube(rows: pandas.DataFrame) -> numpy.ndarray:
     """The values of one variant and metric as (draws, retrained models, seeds), NaN after those of
     a draw with fewer models or seeds than others. rows: of each_comparison()."""
+    # seed 1 of one draw has nothing in common with seed 1 of another: only the places are shared
     tables = []
     for _, draw in rows.groupby("draw", sort=False):
         tables.append(draw.pivot(index="reference", columns="seed", values="value").to_numpy())
@@ -200,4 +206,5 @@ def cube(rows: pandas.DataFrame) -> numpy.ndarray:
 def finished_against(frame: pandas.DataFrame) -> pandas.DataFrame:
     """Rows of the finished models beside each retrained model: the last ones of each run."""
     rows = frame[frame["phase"] == AGAINST]
+    # a trajectory ends with the finished model, and its rows keep its order
     return rows.drop_duplicates([*MODEL, "run", "reference", "metric"], keep="last")

@@ -36,6 +36,7 @@ def tuned(states: pandas.DataFrame) -> str:
 
 def best(means: Mapping[str, pandas.Series]) -> str:
     """The label that RULE chooses. means: log10 FQ and utility by label."""
+    # the mean of log10 FQ, because of FQ itself the luckiest seed alone would decide
     quality, utility = means["log10_forget_quality"], means["model_utility"]
     passing = quality > MEANINGFUL
     return str(utility[passing].idxmax() if passing.any() else quality.idxmax())

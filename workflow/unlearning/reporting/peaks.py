@@ -41,6 +41,7 @@ def peaks(frame: pandas.DataFrame) -> pandas.DataFrame:
     """
     course = states(frame)
     quality = course[(course["metric"] == QUALITY) & (course["epoch"] > 0)]
+    # epoch 0 is the target; at it log10 FQ says nothing of the method
     moments = [*VARIANT, "epoch"]
     means = units(quality, moments).groupby(moments, sort=False)["value"].mean().reset_index()
     means["last"] = means.groupby(VARIANT)["epoch"].transform("max")

@@ -42,7 +42,7 @@ def libraries() -> dict[str, str]:
     for name in _LIBRARIES:
         try:
             versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
+        except metadata.PackageNotFoundError:  # not every report needs all of them
             continue
     return versions
 
@@ -83,7 +83,7 @@ def named_origins(experiment: Experiment) -> list[dict]:
         return []
     layout, origins = experiment.layout, []
     for asset, model in named_models(experiment.config).items():
-        if asset == MODEL:
+        if asset == MODEL:  # the base: the configuration on the page names it
             continue
         section, _, split = model.section.partition(".")  # such as retrained.forget10
         origin = {f"{section} model of {split}" if split else section: model.path}

@@ -75,16 +75,11 @@ def write(experiment, claims: list[Claim], published_file: Path | None, out: Pat
     """
     benchmark = experiment.benchmark.name
     results = room(benchmark, "results").read(experiment)
-    report = Report(
-        experiment,
-        results,
-        judge(claims, results),
-        load_published(published_file, experiment),
-        read_costs(experiment),
-    )
+    judged, published = judge(claims, results), load_published(published_file, experiment)
+    report = Report(experiment, results, judged, published, read_costs(experiment))
     write_bytes(out / "results.parquet", results.frame.to_parquet(index=False))
     write_text(out / "results.csv", results.frame.to_csv(index=False, lineterminator="\n"))
-    write_json(out / "claims.json", [judged.record() for judged in report.claims])
+    write_json(out / "claims.json", [claim.record() for claim in report.claims])
     parts = []
     # the page contains some of the sections' files, so it is written last
     for section in sections(benchmark, experiment.benchmark.sections):
@@ -111,6 +106,7 @@ def write_files(section: Section, content: Content, out: Path) -> None:
     for name, figure in content.figures.items():
         pictures = figure_files(figure.panels, figure.columns, figure.width, figure.note)
         files |= {f"figures/{name}.{kind}": data for kind, data in pictures.items()}
+    # before anything is written: a file too few would fail the rule once all is done
     if set(files) != set(section.files):
         differing = sorted(set(files) ^ set(section.files))
         raise ValueError(f"section {section.id} declares other files than it makes: {differing}")
@@ -143,6 +139,7 @@ def page(report: Report, parts: list[tuple[Section, Content]], out: Path) -> str
         for name, figure in content.figures.items():
             for number, panel in enumerate(figure.panels):
                 specs[f"{name}-{number}"] = page_spec(panel)
+        # read back from the folder, so that what the page saves is what lies beside it
         for name in section.files:
             text = _embedded(out / name)
             if text:

@@ -154,10 +154,10 @@ class Reader:
     def read(self, metrics: dict[str, Metric], study: str | None = None) -> Results:
         """The results of all draws; UserError if a draw has no target or no first retrained model.
 
-        Models are compared with those of their own draw alone. Sizes and documents are those of the
-        first draw: the draws' tables differ in content.
+        Sizes and documents are those of the first draw: the draws' tables differ in content.
         """
-        # each draw by a reader of its own, which all add to the same details
+        # each draw by a reader of its own, so that its models are compared with those of that draw
+        # alone; all readers add to the same details
         readers = []
         rows: list[tuple] = []
         missing: list[Path] = []
@@ -218,12 +218,10 @@ class Reader:
         """Reads target and retrained models of a split; a comparison with them."""
         runs = self.experiment.retrain_runs()
         needed = [self.experiment.target_run, *(runs[:1] if self.retrained_needed else [])]
+        which = "the target and the first retrained model" if len(needed) > 1 else "the target"
         for run in needed:
             absent = [path for path in self.files(split, run) if not path.is_file()]
             if absent:
-                which = (
-                    "the target and the first retrained model" if len(needed) > 1 else "the target"
-                )
                 raise UserError(
                     f"no evaluation in {absent[0].parent}: the report needs {which}. Run the "
                     "workflow up to there first"
@@ -231,45 +229,43 @@ class Reader:
         target = self.evaluation(split, self.experiment.target_run)
         retrained = {}
         for run in runs:
+            # further retrained models only narrow the spread, so a report without them is of use
             if self._exist(*self.files(split, run)):
                 retrained[run] = self.evaluation(split, run)
         self.sizes[split] = {name: len(rows["question"]) for name, rows in target.rows.items()}
         compare = self.comparison(self.experiment, split, target, retrained, self.details)
         self.targets[split] = Compared(target.metrics.items()) | compare.model(target)
-        self._model(split, TARGET, {}, target, self.targets[split], compare)
+        self._final(self._key(split, TARGET, target.run), self.targets[split], compare)
         for model in retrained.values():
             metrics = Compared(model.metrics.items()) | compare.retrained(model)
-            self._model(split, RETRAIN, {}, model, metrics, compare)
+            self._final(self._key(split, RETRAIN, model.run), metrics, compare)
         return compare
 
-    def _model(self, split, method, hyper, model, metrics, compare, **run) -> None:
-        label = model_label(method, hyper)
-        draw = self.experiment.draw
-        key = (split, method, run.get("variant", ""), label, seed_of(model.run), draw, model.run)
-        collapsed = run.get("collapsed") is not None or compare.collapsed(metrics)
-        metrics = metrics | self._accuracies(split, model.run)
-        self._add(key, FINAL, "", run.get("epoch"), run.get("step"), collapsed, metrics)
+    def _final(self, key, metrics, compare, epoch=None, step=None, collapsed=False) -> None:
+        # a run can end in numbers that are all finite and yet know nothing any more
+        collapsed = collapsed or compare.collapsed(metrics)
+        split, *_, run = key
+        metrics = metrics | self._accuracies(split, run)
+        self._add(key, FINAL, "", epoch, step, collapsed, metrics)
 
     def _cell(self, cell: UnlearnRun, compare: Comparison) -> None:
         """Adds a run's evaluation and trajectory, as far as their files exist."""
         path = self.layout.trajectory(cell.split, cell.run)
-        record = read_json(path) if self._exist(path) else None
-        model = None
-        if self._exist(*self.files(cell.split, cell.run)):
-            model = self.evaluation(cell.split, cell.run)
-        if record is None:
+        # both are looked for before either is missed, so that the page lists all that is missing
+        has_record, has_model = self._exist(path), self._exist(*self.files(cell.split, cell.run))
+        if not has_record:
             return
+        record = read_json(path)
         step, epoch = end_of(record)
-        hyper, collapsed = dict(cell.hyper), record["collapsed"]
+        key, collapsed = self._key_of(cell), record["collapsed"] is not None
         metrics = None
-        if model is not None:
+        if has_model:
+            model = self.evaluation(cell.split, cell.run)
             metrics = Compared(model.metrics.items()) | compare.model(model)
             metrics.update(compare.unlearned(cell, record, model).items())
-            run = {"variant": cell.variant, "collapsed": collapsed, "epoch": epoch, "step": step}
-            self._model(cell.split, cell.method, hyper, model, metrics, compare, **run)
+            self._final(key, metrics, compare, epoch, step, collapsed)
         # the course starts from the target; a split without one of its own has the first split's
         start = self.targets.get(cell.split, next(iter(self.targets.values())))
-        key = self._key(cell)
         self._add(key, COURSE, "", 0, 0, False, start)
         # a point at the end is the finished model's, unless its evaluation is missing
         for point in record["points"]:
@@ -278,7 +274,7 @@ class Reader:
                 values = compare.point(point, name)
                 self._add(key, COURSE, "", point["epoch"], point["step"], False, values)
         if metrics is not None:
-            self._add(key, COURSE, "", epoch, step, collapsed is not None, metrics)
+            self._add(key, COURSE, "", epoch, step, collapsed, metrics)
 
     def _attack(self, cell: UnlearnRun, attack: str, compare: Comparison) -> None:
         path = self.layout.trajectory(cell.split, cell.attacked_by(attack))
@@ -286,19 +282,24 @@ class Reader:
             return
         for point in read_json(path)["points"]:
             values = compare.point(point, f"epoch {point['epoch']} of {path}")
-            key = self._key(cell)
-            self._add(key, RELEARN, attack, point["epoch"], point["step"], False, values)
+            moment = (point["epoch"], point["step"], False)
+            self._add(self._key_of(cell), RELEARN, attack, *moment, values)
 
-    def _key(self, cell: UnlearnRun) -> tuple:
-        label = model_label(cell.method, dict(cell.hyper))
-        return (cell.split, cell.method, cell.variant, label, cell.seed, cell.draw, cell.run)
+    def _key_of(self, cell: UnlearnRun) -> tuple:
+        return self._key(cell.split, cell.method, cell.run, cell.variant, dict(cell.hyper))
+
+    def _key(self, split: str, method: str, run: str, variant: str = "", hyper=None) -> tuple:
+        """The frame's columns that say which model a row is of."""
+        label = model_label(method, hyper or {})
+        return (split, method, variant, label, seed_of(run), self.experiment.draw, run)
 
     def _add(self, key, phase, attack, epoch, step, collapsed, metrics: Compared) -> None:
         moment = (epoch, step, collapsed)
         for metric, value in metrics.items():
             if isinstance(metric, str):
                 self.rows.append((*key, phase, attack, "", *moment, metric, value))
-            elif phase == COURSE:  # which ends with the finished model
+            # the finished model is the end of its course: phase `final` would say these rows twice
+            elif phase == COURSE:
                 name, run = metric
                 self.rows.append((*key, AGAINST, attack, run, *moment, name, value))
 
@@ -310,6 +311,7 @@ class Reader:
 
     def _variants(self) -> dict[str, dict[str, Variant]]:
         recipe = self.experiment.config["unlearn"]
+        # claims and published numbers name values that a config may leave to these defaults
         defaults = {"epochs": recipe["epochs"], "lr": recipe["lr"], "reference": references.TARGET}
         variants: dict[str, dict[str, Variant]] = {}
         for cell in self.experiment.cells():
@@ -328,6 +330,7 @@ class Reader:
         if not self.experiment.tasks["tasks"] or self.experiment.log_of(split, run) is not None:
             return {}
         path = self.layout.harness(split, run)
+        # splits share the target's file
         if path not in self.harness:
             if not self._exist(path):
                 return {}

@@ -66,12 +66,15 @@ def choice(values: Mapping[str, pandas.DataFrame], rule: Callable[[Means], float
 
 def _means(table: pandas.DataFrame) -> pandas.Series:
     """Candidate -> the mean of its draws' means."""
+    # as everywhere in the report: each draw counts once, however many of its runs are in
     return table.groupby(level=DRAW).mean().mean()
 
 
 def _folds(cells: pandas.MultiIndex) -> tuple[str, list[tuple[ndarray, ndarray]]]:
     """What is left out in turn, in words, and a pair of masks over the cells for each fold: those
     that a choice is made on, and those that judge it."""
+    # all values of a draw share its target and retrained models, so part of a draw left out would
+    # still have told the choice about the rest
     draws, references, seeds = (cells.get_level_values(name).to_numpy() for name in CELL)
     if len(set(draws)) > 1:
         return "one draw", [(draws != draw, draws == draw) for draw in dict.fromkeys(draws)]
@@ -95,6 +98,7 @@ def _leave_one_out(levels: list[ndarray], count: int) -> Iterator[tuple[ndarray,
 def peak_choices(frame: pandas.DataFrame) -> dict[tuple, Choice]:
     """VARIANT -> the choice of its peak, the epoch with the highest mean log10 FQ."""
     course = beside_or_mean(states(frame, AGAINST), states(frame))
+    # epoch 0 is the target, which no run can choose
     course = course[(course["metric"] == QUALITY) & (course["epoch"] > 0)]
     choices = {}
     with_peaks = peaks(frame)[VARIANT]

@@ -2,6 +2,7 @@
 
 from unlearning.assets.gguf import is_gguf
 from unlearning.config.named import uses_base
+from unlearning.reporting.labels import compact
 
 
 def models(config: dict) -> str:
@@ -23,15 +24,11 @@ def base_model(model: dict) -> str:
     if shape is None:
         name = model["path"].rstrip("/").rpartition("/")[2]
         return f"{name}, quantised and restored to full weights" if is_gguf(name) else name
-    return (
-        f"a Llama from random weights ({shape['layers']} layers, {shape['width']} wide, "
-        f"{shape['heads']} heads)"
-    )
+    sizes = f"{shape['layers']} layers, {shape['width']} wide, {shape['heads']} heads"
+    return f"a Llama from random weights ({sizes})"
 
 
 def recipe(unlearn: dict) -> str:
     """The shared recipe of the unlearning runs."""
-    return (
-        f"{unlearn['epochs']:g} epochs, batch {unlearn['batch_size']}, learning rate "
-        f"{unlearn['lr']:g}".replace("e-0", "e-")
-    )
+    rate = compact(unlearn["lr"])
+    return f"{unlearn['epochs']:g} epochs, batch {unlearn['batch_size']}, learning rate {rate}"

@@ -112,6 +112,7 @@ class Table:
                     scores[number] = goodness(value, column.better)
             if len(scores) < 2:
                 continue
+            # compared as printed: a reader sees no difference in digits that are not there
             top = max(scores, key=scores.__getitem__)
             top_text = self.rows[top].cells[index].text
             for number in scores:
@@ -158,24 +159,10 @@ class Table:
         titles = [f"{column.title} {column.arrow}".strip() for column in table.columns]
         heads = " & ".join(map(latex, (self.head, *titles))) + r" \\"
         sides = "".join("r" if column.number else "l" for column in table.columns)
-        return "\n".join(
-            [
-                r"\begin{table}[t]",
-                r"\centering",
-                rf"\caption{{{latex(self.caption)}}}",
-                rf"\label{{tab:{self.id}}}",
-                rf"\begin{{tabular}}{{l{sides}}}",
-                r"\toprule",
-                *table._group_heads(),
-                heads,
-                r"\midrule",
-                *body,
-                r"\bottomrule",
-                r"\end{tabular}",
-                r"\end{table}",
-                "",
-            ]
-        )
+        lines = [r"\begin{table}[t]", r"\centering", rf"\caption{{{latex(self.caption)}}}"]
+        lines += [rf"\label{{tab:{self.id}}}", rf"\begin{{tabular}}{{l{sides}}}", r"\toprule"]
+        lines += [*table._group_heads(), heads, r"\midrule", *body, r"\bottomrule"]
+        return "\n".join([*lines, r"\end{tabular}", r"\end{table}", ""])
 
     def _group_heads(self) -> list[str]:
         """LaTeX of the groups' titles above the heads, with rules below; empty without groups."""
@@ -223,16 +210,8 @@ def columns(
         metric = metrics[key]
         between = "{:g} to {:g}".format(*metric.range).replace("inf", "∞")
         explanation = f"{metric.title} ({between}). Source: {metric.source}"
-        heads.append(
-            Column(
-                key,
-                metric.short or metric.title,
-                metric.group,
-                metric.better,
-                explanation,
-                key in parts,
-            )
-        )
+        title = metric.short or metric.title
+        heads.append(Column(key, title, metric.group, metric.better, explanation, key in parts))
     return heads
 
 

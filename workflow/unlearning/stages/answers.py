@@ -5,12 +5,7 @@ from pathlib import Path
 
 from unlearning.assets.record import resolve_snapshots
 from unlearning.benchmark import OTHER_ANSWERS
-from unlearning.data.answers import (
-    REFUSALS_TABLE,
-    alternatives,
-    alternatives_table,
-    refusals,
-)
+from unlearning.data.answers import REFUSALS_TABLE, alternatives, alternatives_table, refusals
 from unlearning.data.build import Tables
 from unlearning.data.tables import ColumnNames, read_table, write_table
 from unlearning.files import new_folder, write_sums
@@ -37,6 +32,7 @@ def _settings(experiment, args: Namespace) -> dict:
 
 def run(args: Namespace) -> None:
     """Build the answers and write them as JSON lines."""
+    # of one kind for a rule, of all for a person
     tables: Tables = {}
     for kind in args.kinds:
         tables |= TABLES[kind](args, ColumnNames(args.settings["columns"]))

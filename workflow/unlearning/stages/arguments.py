@@ -28,6 +28,7 @@ def add_settings(
         parser.add_argument(
             "--config",
             nargs="+",
+            action="extend",
             metavar="FILE|KEY=VALUE",
             help="instead of --settings: config of the experiment, files and values over them",
         )
@@ -37,11 +38,7 @@ def add_settings(
 def add_answers(parser: argparse.ArgumentParser, purpose: str) -> None:
     """Add --answers, for stages that read refusals or false answers; it may have no value."""
     parser.add_argument(
-        "--answers",
-        type=Path,
-        nargs="*",
-        default=[],
-        help=f"folders of stage answers, {purpose}",
+        "--answers", type=Path, nargs="*", default=[], help=f"folders of stage answers, {purpose}"
     )
 
 

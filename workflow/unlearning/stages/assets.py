@@ -3,14 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from unlearning.assets.hub import (
-    bytes_to_fetch,
-    cached_folder,
-    fetch,
-    file_sizes,
-    page_url,
-    verify,
-)
+from unlearning.assets.hub import bytes_to_fetch, cached_folder, fetch, file_sizes, page_url, verify
 from unlearning.assets.needs import WITHOUT_HUB, Repository, on_hub, repositories
 from unlearning.config.experiment import Experiment
 from unlearning.config.judged import model_use
@@ -40,6 +33,7 @@ def run(args: Namespace) -> None:
     if not problems:
         _list_local_data(experiment)
     for asset, repository in repositories(experiment.config).items():
+        # one that fails hides no other: a person wants to know of all before going offline
         try:
             folder = _list_repository(repository, args)
             if folder is not None and repository.kind == "model":

@@ -42,6 +42,7 @@ def text(result: Differences, most: int) -> str:
         f"{count[SINGLE]} single values differ, {count[WITHIN]} differ within their spread, "
         f"{count[SAME]} are equal"
     ]
+    # numbers within their spread stand in the count and in the CSV file alone
     changed = numbers[numbers["kind"].isin([BEYOND, SINGLE])]
     for row in changed.head(most).itertuples():
         values = f"{metric_text(row.metric, row.first)} → {metric_text(row.metric, row.second)}"

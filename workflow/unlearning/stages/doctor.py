@@ -136,14 +136,12 @@ def scheduler() -> dict[str, str]:
 
 def storage(results: Path) -> dict[str, str]:
     """Free space on the disks of results and downloaded models."""
-    entries = {"results": _free_space(results)}
+    # imported here: this package may be what is missing
     try:
-        cache = import_module("huggingface_hub.constants").HF_HUB_CACHE
+        cache = _free_space(Path(import_module("huggingface_hub.constants").HF_HUB_CACHE))
     except ImportError as error:
-        entries["hub cache"] = f"not known: {error}"
-    else:
-        entries["hub cache"] = _free_space(Path(cache))
-    return entries
+        cache = f"not known: {error}"
+    return {"results": _free_space(results), "hub cache": cache}
 
 
 def environment() -> dict[str, str]:
@@ -162,6 +160,7 @@ def _versions(requirements: list[str]) -> dict[str, str]:
     pins = dict(re.findall(r"^([\w.-]+)==(\S+)", lock, re.MULTILINE))
     versions = {}
     for requirement in requirements:
+        # constraints.txt has normalised names (PEP 503): huggingface-hub for huggingface_hub
         name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
         tested = pins.get(re.sub(r"[-_.]+", "-", name).lower())
         try:

@@ -67,6 +67,7 @@ def run(args: Namespace) -> None:
     )
     rows = evaluator(model)
     if args.target is not None:
+        # of the target itself the answers are scored by the model that is loaded already
         if args.target != args.model:
             del model  # one model in memory at a time
             torch.cuda.empty_cache()

@@ -9,11 +9,7 @@ from unlearning.models.folder import load_model, load_tokenizer
 from unlearning.models.lora import add_lora
 from unlearning.stages.arguments import add_fit, add_settings, add_state
 from unlearning.training.plan import Recipe, StepPlan
-from unlearning.training.session import (
-    learn_and_save,
-    make_accelerator,
-    master_dtype,
-)
+from unlearning.training.session import learn_and_save, make_accelerator, master_dtype
 from unlearning.training.sources import LearnSource
 
 
@@ -40,6 +36,7 @@ def run(args: Namespace) -> None:
     adapter = add_lora(model, recipe, args.seed, settings, args.model)
     encoder = make_encoder(tokenizer, settings, recipe.max_length, model)
     rows = encoder.encode_rows(read_table(args.data / f"{args.table}.json"))
+    # they keep a small model's general knowledge; the papers' recipes have none
     replay_rows = settings["replay_rows"]
     replay = encoder.encode_rows(read_table(args.data / "replay.json")) if replay_rows else []
     plan = StepPlan.of(recipe, len(rows))

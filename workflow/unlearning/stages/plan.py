@@ -3,8 +3,9 @@
 import json
 from argparse import ArgumentParser, Namespace
 
+from unlearning.config.entries import typed_values
 from unlearning.config.experiment import Experiment
-from unlearning.config.reading import add_config_arguments, read_experiment, typed_values
+from unlearning.config.reading import add_config_arguments, read_experiment
 from unlearning.errors import UserError
 from unlearning.planning.advice import advice, peak
 from unlearning.planning.gpus import ASSUMPTIONS, GPUS, Gpu, hours
@@ -53,7 +54,7 @@ def plan(experiment: Experiment, name: str, gpu: Gpu) -> dict:
     gpu_hours is null for a stage whose work or a GPU whose speed is not known.
     """
     estimate = CostEstimate(experiment, gpu.room)
-    stages = [_stage(estimate, stage, gpu) for stage in estimate.stages()]
+    stages = [_stage(estimate, stage, gpu) for stage in estimate.stages]
     gpu_hours = [stage["gpu_hours"] for stage in stages if stage["gpu_hours"] is not None]
     return {
         "experiment": experiment.config["experiment"],
@@ -65,7 +66,7 @@ def plan(experiment: Experiment, name: str, gpu: Gpu) -> dict:
         "jobs": estimate.jobs(),
         "stages": stages,
         "gpu_hours": round(sum(gpu_hours), 2) if gpu_hours else None,
-        **_disk(estimate.stages(), experiment.config["keep_models"]),
+        **_disk(estimate.stages, experiment.config["keep_models"]),
         "assumptions": list(ASSUMPTIONS),
         "warnings": warnings(stages),
     }
@@ -82,6 +83,7 @@ def _disk(stages: list[StageCost], keep_models: bool) -> dict:
     for stage in stages:
         if stage.rule == "unlearn":
             unlearned += stage.disk
+            # folders of one method are alike in size
             largest_unlearned = max(largest_unlearned, stage.disk / stage.jobs)
     return {
         "disk_gib": round(total / GIB, 2),
@@ -111,7 +113,7 @@ def _stage(estimate: CostEstimate, stage: StageCost, gpu: Gpu) -> dict:
 
 def warnings(stages: list[dict]) -> list[str]:
     """One line for each piece of advice, with the stages that it is for."""
-    # several stages often need the same option
+    # several stages often need the same option, which is then said once
     stages_of: dict[str, list[str]] = {}
     for stage in stages:
         for line in stage["advice"]:

@@ -10,11 +10,7 @@ from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import DTYPES
 from unlearning.stages.arguments import add_answers, add_fit, add_settings, add_state
 from unlearning.training.plan import Recipe, StepPlan
-from unlearning.training.session import (
-    learn_and_save,
-    make_accelerator,
-    master_dtype,
-)
+from unlearning.training.session import learn_and_save, make_accelerator, master_dtype
 from unlearning.training.sources import LearnSource
 
 
@@ -41,6 +37,7 @@ def texts(data: Path, answers: Sequence[Path] = ()) -> list[str]:
         for folder in (data, *answers):
             tables += folder.glob("*.json")
     result = []
+    # by name, because a folder lists its files in any order and the vocabulary depends on it
     for path in sorted(tables, key=lambda path: path.name):
         for row in read_table(path):
             for value in row.values():
@@ -64,5 +61,6 @@ def run(args: Namespace) -> None:
     encoder = make_encoder(tokenizer, settings, recipe.max_length, model)
     rows = encoder.encode_rows(read_table(args.data / "pretrain.json"))
     plan = StepPlan.of(recipe, len(rows))
+    # the seed of the weights serves the batches too
     source = LearnSource(plan, architecture["seed"], rows, [], 0)
     learn_and_save(args, model, tokenizer, source, recipe, accelerator)

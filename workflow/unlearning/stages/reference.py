@@ -33,6 +33,7 @@ def run(args: Namespace) -> None:
     model.to(accelerator.device)
     encoder = make_encoder(load_tokenizer(args.model), settings, settings["max_length"], model)
     examples = encoder.encode_rows(read_table(args.data / f"{args.split}.json"))
+    # under autocast as in training, so that a run's log-ratios are 0 at its first step
     likelihood = Likelihood(model)
     with accelerator.autocast():
         scores = gather_sharded(accelerator, examples, likelihood)

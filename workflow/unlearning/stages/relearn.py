@@ -10,6 +10,7 @@ from pathlib import Path
 from unlearning.benchmark import on_the_way, room
 from unlearning.data.encoding import Example
 from unlearning.data.tables import read_table
+from unlearning.errors import UserError
 from unlearning.evaluation.records import trajectory_point
 from unlearning.files import write_json
 from unlearning.models.encoder import make_encoder
@@ -46,16 +47,24 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def attacker_rows(rows: list[Example], attack: str, fraction: float, seed: int) -> list[Example]:
     """The rows that the attacker trains on: at least one."""
+    # of a small forget set a fraction may round to nothing, and an attack needs a row
     count = max(1, round(fraction * len(rows)))
     if attack == "shortest":
         return sorted(rows, key=lambda row: len(row.ids) - row.start)[:count]
     indices = generator(seed, "attack").choice(len(rows), size=count, replace=False)
+    # in the table's order: which rows are drawn is the attack, their order the training's seed
     return [rows[i] for i in sorted(indices)]
 
 
 def _settings(experiment, args: Namespace) -> dict:
-    attack = next(name for name in experiment.fractions if name.startswith(args.attack))
-    return experiment.relearn_settings(attack)
+    attacks = [name for name in experiment.fractions if name.partition("/")[0] == args.attack]
+    if len(attacks) != 1:
+        names = ", ".join(experiment.fractions)
+        raise UserError(
+            f"--attack {args.attack}: the config has {len(attacks)} such attacks ({names}). State "
+            f"one by --config FILE 'relearn={{attacks: [{args.attack}], fraction: 0.2}}'"
+        )
+    return experiment.relearn_settings(attacks[0])
 
 
 def run(args: Namespace) -> None:
@@ -80,6 +89,7 @@ def run(args: Namespace) -> None:
     def evaluate(step: int) -> dict | None:
         if step not in epochs:
             return None
+        # a copy of a sharded model, gathered from all processes
         full_model = full_state_model(model, accelerator)
         with autocast_if_lora(accelerator, adapter):
             rows = evaluator(full_model, generate=False)

@@ -78,6 +78,7 @@ def run(args: Namespace) -> None:
     # a second copy of the target, because training changes the first
     teacher = load_model(args.model, precision) if objective.needs.teacher else None
     adapter = add_lora(model, recipe, args.seed, settings, args.model)
+    # the model that trains is not yet the unlearned one with WHP and TaskVector
     finalise = make_finalise(args, objective, precision)
     evaluate = make_evaluate(args, model, tokenizer, source.plan, accelerator, finalise, adapter)
     state = make_state(args, source.plan, accelerator, named_functions(settings))
@@ -97,15 +98,9 @@ def run(args: Namespace) -> None:
     model = full_state_model(model, accelerator, main_only=True)
     if accelerator.is_main_process:
         record = run_record("unlearn", args.seed, settings, source.plan, history)
-        save_model(
-            args.out,
-            finalise(model),
-            tokenizer,
-            record,
-            settings["precision"],
-            adapter,
-            start=args.model,
-        )
+        saved, dtype = finalise(model), settings["precision"]
+        save_model(args.out, saved, tokenizer, record, dtype, adapter, start=args.model)
+        # beside the model, whose folder is removed after its evaluation: the report reads this file
         record = {"stage": "unlearn", **history_record(source.plan, history)}
         write_json(args.trajectory, {**record, "points": history.points})
     if state:  # not before the outputs are complete
@@ -203,11 +198,13 @@ def make_source(
         "retain": retain.__getitem__,
         **answers,
     }
+    # rows of a role that the loss has no term for would cost a pass
     make = {role: all_roles[role] for role in objective.roles}
     counts |= {"forget": len(forget), "retain": len(retain)}
     anchor = args.settings["anchor"]
     plan = StepPlan.of(recipe, counts[anchor])
     source = UnlearnSource(plan, args.seed, args.settings["pairing"], counts, make, anchor)
+    # the forget rows' scores are in a file that all runs share; other answers are of this run alone
     if objective.needs.reference:
         for role in answers.keys() & make.keys():
             source.make[role] = cache_reference_nll(source, role, model, accelerator)
@@ -225,6 +222,7 @@ def other_answers(
         table = read_table(args.data / f"{args.split}.json")
         refusals = [row["answer"] for row in read_answers(args.answers, REFUSALS_TABLE)]
         counts["idk"] = len(refusals)
+        # @cache: a row is drawn again in each epoch, and is tokenized once
         make["idk"] = cache(lambda row, k: encoder.encode(table[row]["question"], refusals[k]))
     if "alternative" in roles:
         questions = read_answers(args.answers, alternatives_table(args.split))
@@ -242,6 +240,7 @@ def other_answers(
 def with_reference(forget: list[Example], path: Path) -> list[Example]:
     """The forget rows with their NLL under the reference; UserError if the file has other rows."""
     record = read_json(path)
+    # as many labels in each row: of another tokenizer, prompt or split the numbers would differ
     tokens = [len(example.ids) - example.start for example in forget]
     if record["tokens"] != tokens:
         raise UserError(

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from accelerate import Accelerator
@@ -12,6 +13,11 @@ from unlearning.planning.memory import GIB, SAFE, Step, largest_micro_batch, roo
 from unlearning.planning.shapes import shape_from_config
 from unlearning.training.batches import Pair
 from unlearning.training.plan import Fit, Recipe
+
+# Tokens of a CPU's micro-batch. More take memory and no less time: products of matrices of so many
+# rows reach the CPU's speed already, and activations of more leave its cache
+# (reports/benchmarks/speed.md).
+CPU_TOKENS = 1024
 
 
 def micro_batch_sizer(
@@ -25,16 +31,22 @@ def micro_batch_sizer(
     """A function of a global batch that returns how many of its pairs go through `model` at once.
 
     That is fit.micro_batch if it is set. Otherwise it is the largest number for which the memory
-    estimate (planning/memory.py) fits the device, with every row as long as the batch's longest.
-    All processes compute it from the same batch, so they agree on it.
+    estimate (planning/memory.py) fits the device, with every row as long as the batch's longest; on
+    a CPU with at most CPU_TOKENS tokens of the batch's mean length besides. All processes compute
+    it from the same batch, so they agree on it.
     """
     micro_batch = fit.micro_batch
     if micro_batch is not None:
         return lambda pairs: micro_batch
-    shape = shape_from_config(model.config.to_dict(), "the model's config")
     free = room_of(accelerator.device)
     trained = sum(parameter.numel() for parameter in objective.trained(model))
+    adapter = trained if recipe.lora else 0
+    # counted, because the formula of Shape holds for Llama's kin alone
+    counted = sum(parameter.numel() for parameter in model.parameters()) - adapter
+    shape = shape_from_config(model.config.to_dict(), "the model's config")
+    shape = replace(shape, counted=counted)
     needs = objective.needs
+    on_cpu = accelerator.device.type == "cpu"
 
     def size(pairs: list[Pair]) -> int:
         rows = [row for pair in pairs for row in pair.values()]
@@ -48,7 +60,7 @@ def micro_batch_sizer(
             labels,
             micro_batch=1,
             trained=trained / shape.parameters,
-            adapter=trained if recipe.lora else 0,
+            adapter=adapter,
             half=accelerator.mixed_precision == "bf16",
             optimizer=recipe.optimizer,
             checkpointing=fit.gradient_checkpointing,
@@ -60,6 +72,9 @@ def micro_batch_sizer(
         # without a hard limit the estimate refuses no run
         if pairs_at_once == 1 and _is_limited(accelerator.device):
             check_room(training(shape, step)["total"], free)
+        if on_cpu:
+            tokens = sum(len(row.ids) for row in rows)
+            pairs_at_once = min(pairs_at_once, max(1, CPU_TOKENS * len(pairs) // tokens))
         return pairs_at_once
 
     return size

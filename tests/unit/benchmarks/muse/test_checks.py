@@ -37,6 +37,7 @@ NEWS = EXPERIMENTS / "muse-news-llama2-7b.yaml"
         ),
         (MINI, {"harness": {"tasks": ["mmlu"]}}, ["harness.tasks", "no table"]),
         (NEWS, {"data": {"idontknow": "x.txt"}}, ["data: unknown key 'idontknow'"]),
+        (MINI, {"evaluation": {"max_length": 99}}, ["evaluation.max_length", "remove it", "99"]),
         (MINI, {"finetune": {"replay_rows": 8}}, ["replay_rows", "set 0"]),
         (MINI, {"model": {"prompt": "llama2"}}, ["model.prompt", "plain", "llama2"]),
         (

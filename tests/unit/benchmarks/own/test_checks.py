@@ -126,6 +126,8 @@ def test_columns_are_those_of_every_row(tmp_path):
         ({"evaluation": {"membership": ["reference"]}}, MIA, ["reference", "retrain", "remove"]),
         ({"evaluation": {"holdout": "x.jsonl"}}, "evaluation.holdout", ["data.holdout"]),
         ({"evaluation": {"variant": "paper"}}, "evaluation.variant", ["paper", "remove"]),
+        ({"evaluation": {"rouge": ["perturbed"]}}, "evaluation.rouge", ["perturbed", "remove"]),
+        ({"data": {"name": " "}}, "data.name", ["a word in it"]),
         ({"methods": {"NPO+RT": {"reference": ["base", "retrain"]}}}, REFERENCE, ["retrained"]),
         ({"methods": {"AltPO+RT": {}}}, "methods.AltPO+RT", ["data.alternatives"]),
         ({"forget_splits": ["forget10"]}, "forget_splits", ["forget10", "[forget]"]),

@@ -10,15 +10,14 @@ from unlearning.data.prompts import PROMPTS
 TEXT = " ".join([*WORDS, *WORDS])  # 28 words, a token each
 
 
-def problems(evaluation: int = 20, unlearn: int = 8, epochs: float = 2, batch_size: int = 4):
-    """Problems of two texts under these limits; a prompt has a token before its words."""
+def problems(evaluation: int = 20):
+    """Problems of two texts under this limit; a prompt has a token before its words."""
     question, answer = halves(TEXT)
     texts = [{"text": TEXT}, {"text": TEXT}]
     evaluated = [{"question": question, "answer": answer}]
     tables = {"forget": texts, "full": texts, "forget_evaluated": evaluated}
     use = {"rows": 300, "generation": {"tokens": 8, "counts": "new"}}
-    use["max_length"] = {"unlearn": unlearn, "evaluation": evaluation}
-    use["recipes"] = {"unlearn": {"epochs": epochs, "batch_size": batch_size}}
+    use["max_length"] = {"unlearn": 8, "evaluation": evaluation}
     encoder = Encoder(toy()[1], PROMPTS["plain"], 64)
     return length_problems(encoder, tables, use, 64)
 
@@ -32,9 +31,3 @@ def test_a_half_must_leave_room_for_an_answer(limit, refused):
     lines = problems(evaluation=limit)
     assert len(lines) == refused
     assert all("15 tokens" in p and "evaluation.max_length (15)" in p for p in lines)
-
-
-def test_texts_must_make_a_batch():
-    (problem,) = problems(unlearn=60, batch_size=4)
-    assert "makes 1 sequences of 60 tokens" in problem and "unlearn.batch_size" in problem
-    assert problems(unlearn=60, epochs=4, batch_size=4) == []

@@ -20,6 +20,7 @@ ZEPHYR = EXPERIMENTS / "wmdp-zephyr-7b.yaml"
         (MINI, {"relearn": {"methods": ["GA+RT"]}}, ["relearn: not for"]),
         (MINI, {"evaluation": {"rows": 5}}, ["evaluation: not for", "harness tasks"]),
         (MINI, {"unlearn": {"trajectory": [1]}}, ["unlearn.trajectory", "set []"]),
+        (MINI, {"world_splits": ["bio"]}, ["world_splits", "set null"]),
         (MINI, {"methods": {"IDK+RT": {}}}, ["methods.IDK+RT", "documents without questions"]),
         (MINI, {"methods": {"RMU+ACT": {"layer": 3}}}, ["methods.RMU+ACT.layer", "0 to 2"]),
         (MINI, {"methods": {"NPO+RT": {"reference": "base"}}}, ["methods.NPO+RT.reference"]),

@@ -29,7 +29,9 @@ class Muse(Benchmark):
 
     def rehearsal(self, config: dict) -> dict[str, dict]:
         """The miniature with few persons: MUSE has no text for a model from random weights."""
-        return {"data": {"source": "mini-muse", "mini_muse": _REHEARSAL_NEWS}}
+        evaluation = config["evaluation"] | {"rows": 4}  # its other limits are the release's
+        data = {"source": "mini-muse", "mini_muse": _REHEARSAL_NEWS}
+        return {"data": data, "evaluation": evaluation}
 
     def repositories(self, config: dict) -> dict[str, Repository]:
         """The hub's repository of the corpus, unless a folder has its files."""

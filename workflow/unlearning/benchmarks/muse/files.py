@@ -18,6 +18,7 @@ from unlearning.data.tables import (
     Table,
     decode_utf8,
 )
+from unlearning.errors import seen_from
 
 FORGET = "forget"  # also the first fold of scal and of sust, as released
 # larger forget sets (each holds the one before) and later ones (one request after the other)
@@ -86,7 +87,8 @@ def folder_has_folds(folder: Path, splits: list[str]) -> bool:
     """Whether a folder holds folds, as News does, or has to because `splits` names some."""
     if not folder.is_dir():
         raise DataError(
-            f"no folder '{folder}'. It should hold raw/forget.json, knowmem/forget_qa.json … "
+            f"no folder '{folder}'{seen_from(folder)}. "
+            "It should hold raw/forget.json, knowmem/forget_qa.json … "
             "(docs/muse.md); or set data_dir to null for the hub"
         )
     required = any(split in FOLD_FILES for split in splits)

@@ -1,9 +1,9 @@
 """Checks of a config that apply to experiments on your own data only."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
-from unlearning.benchmarks.own.data import TRAINED_ROLES, is_text, read_role
-from unlearning.config.layout import attack_shares
+from unlearning.benchmarks.own.data import is_text, read_role
 from unlearning.config.question_answering import (
     alternatives_named,
     answers_fit,
@@ -42,6 +42,9 @@ def _models(config: dict) -> Iterator[str]:
     variant = config["evaluation"]["variant"]
     if variant != "official":
         yield f"evaluation.variant: formulas of TOFU's report; remove it, found {variant}"
+    rouge = config["evaluation"]["rouge"]
+    if rouge:
+        yield f"evaluation.rouge: columns of TOFU's report; remove it, found {rouge}"
     question = config["evaluation"]["question"]
     if question != "question":
         yield f"evaluation.question: a column of TOFU's tables; remove it, found {question}"
@@ -70,26 +73,9 @@ def _membership(config: dict) -> Iterator[str]:
 
 def file_problems(config: dict) -> Iterator[str]:
     """Messages about settings that the rows of the user's files do not allow."""
-    try:
-        forget, retain = (read_role(config["data"], role).rows for role in TRAINED_ROLES)
-    except (DataError, OSError):  # the check of the data reports it
-        return
-    if is_text(forget):
-        yield from _texts(config)
-        return  # the number of sequences in texts depends on the tokenizer
-    unlearn = config["unlearn"]
-    # A method may have epochs of its own, as many as it has values of them.
-    for _, _, blocks, _ in known_methods(config):
-        for epochs in _values(blocks, "epochs", unlearn["epochs"]):
-            yield from _no_batch("unlearn", {**unlearn, "epochs": epochs}, len(forget))
-    if config["finetune"] is not None:
-        # A retrained model learns the retain rows alone, the fewest of all fine-tuned models.
-        rows = len(retain) + (0 if config["retrain"] is not None else len(forget))
-        yield from _no_batch("finetune", config["finetune"], rows)
-    if config["relearn"]["methods"]:
-        share = min(attack_shares(config["relearn"]).values())
-        rows = max(1, round(share * len(forget)))  # as stage relearn counts them
-        yield from _no_batch("relearn", config["relearn"], rows)
+    with suppress(DataError, OSError):  # the check of the data reports it
+        if is_text(read_role(config["data"], "forget").rows):
+            yield from _texts(config)
 
 
 def _values(blocks: list[dict], key: str, default) -> list:
@@ -99,15 +85,6 @@ def _values(blocks: list[dict], key: str, default) -> list:
         value = block.get(key, default)
         values += value if isinstance(value, list) else [value]
     return values
-
-
-def _no_batch(section: str, recipe: dict, rows: int) -> Iterator[str]:
-    """A message if there are too few rows for a single step."""
-    if int(recipe["epochs"] * rows) < recipe["batch_size"]:
-        yield (
-            f"{section}.batch_size: {recipe['epochs']:g} epochs of {rows} rows give no full batch "
-            f"of {recipe['batch_size']}; lower it or raise epochs"
-        )
 
 
 def _texts(config: dict) -> Iterator[str]:

@@ -1,11 +1,11 @@
 """Makes the evaluator of your own data, and checks that rows fit a model's context."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from accelerate import Accelerator
 
-from unlearning.benchmarks.own.data import EVALUATED, is_text
+from unlearning.benchmarks.own.data import EVALUATED
 from unlearning.benchmarks.own.metrics import SETS
 from unlearning.data.build import Tables
 from unlearning.data.encoding import Encoder
@@ -23,7 +23,7 @@ def length_problems(encoder: Encoder, tables: Tables, use: dict, reach: int) -> 
     """Messages about rows that do not fit.
 
     A row may be longer than the context of `reach` tokens, its prompt (of a text, the first half)
-    may leave no room for an answer, and texts may be too short for a batch. use: the result of
+    may leave no room for an answer. use: the result of
     config.judged.model_use.
     """
     problems = question_answering_problems(encoder, tables, use, reach)
@@ -40,27 +40,7 @@ def length_problems(encoder: Encoder, tables: Tables, use: dict, reach: int) -> 
             f"at evaluation.max_length ({limit}): nothing of the answer would be measured. Raise "
             "it, or cut the row"
         )
-    problems += _too_few_sequences(encoder, tables, use)
     return problems
-
-
-def _too_few_sequences(encoder: Encoder, tables: Tables, use: dict) -> Iterator[str]:
-    """Messages about stages whose texts make too few sequences for one step.
-
-    checks.file_problems counts questions, which needs no tokenizer.
-    """
-    for stage, table in (("finetune", "full"), ("unlearn", "forget")):
-        recipe, rows = use["recipes"].get(stage), tables.get(table)
-        if recipe is None or rows is None or not is_text(rows):
-            continue
-        limit = use["max_length"][stage]
-        sequences = len(Encoder(encoder.tokenizer, encoder.prompt, limit).encode_rows(rows))
-        if int(recipe["epochs"] * sequences) < recipe["batch_size"]:
-            yield (
-                f"makes {sequences} sequences of {limit} tokens of {stage}'s texts: "
-                f"{recipe['epochs']:g} epochs give no full batch of {recipe['batch_size']}. Lower "
-                f"{stage}.batch_size or {stage}.max_length, or raise its epochs"
-            )
 
 
 def make_evaluator(

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from unlearning.assets.needs import Repository
-from unlearning.benchmark import Benchmark, Check
+from unlearning.benchmark import Benchmark, Check, room
 from unlearning.benchmarks.tofu import checks, files
 from unlearning.benchmarks.tofu.splits import percentage, retain_name
 
@@ -53,6 +53,14 @@ class Tofu(Benchmark):
         if data["source"] == "mini" or data["data_dir"] is not None:
             return {}
         return {"data": Repository("data.data_dir", "dataset", REPOSITORY, data["hub_revision"])}
+
+    def row_counts(self, experiment) -> dict[str, int]:
+        """The rows of the hub's tables and of the mini world."""
+        texts = room(self.name, "sizes").sizes(experiment)
+        counts = {"full": texts.full, "pretrain": texts.pretrain}
+        for split in experiment.tables:
+            counts |= {split: texts.forget(split), retain_name(split): texts.retrained(split)}
+        return counts
 
     def other_answers(self, data: dict) -> list[str]:
         """Refusals, and plausible false answers if they are generated or in a file."""

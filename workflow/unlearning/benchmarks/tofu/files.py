@@ -20,6 +20,7 @@ from unlearning.benchmarks.tofu.splits import (
 from unlearning.data.build import key
 from unlearning.data.formats import candidates, find_file, read_file, read_rows
 from unlearning.data.tables import ColumnNames, DataError, Table, columns_of
+from unlearning.errors import seen_from
 
 GENERAL = ("real_authors_perturbed", "world_facts_perturbed")
 ALWAYS = ("full", "retain_perturbed", *GENERAL)
@@ -101,7 +102,8 @@ def read_tofu(
     if not folder.path.is_dir():
         files = ", ".join(f"{name}.json" for name in needed_tables(splits))
         raise DataError(
-            f"no folder '{data_dir}'. It should hold {files} (docs/data.md); get them from "
+            f"no folder '{data_dir}'{seen_from(data_dir)}. "
+            f"It should hold {files} (docs/data.md); get them from "
             "the hub's locuslab/TOFU, or set data_dir to null"
         )
     # Every table is read before any problem is raised, so that all are told at once.

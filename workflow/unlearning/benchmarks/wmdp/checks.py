@@ -34,6 +34,8 @@ def _data(config: dict) -> Iterator[str]:
 
 
 def _splits(config: dict) -> Iterator[str]:
+    if config["world_splits"] is not None:
+        yield "world_splits: WMDP's tables are those of forget_splits; set null"
     for split in config["forget_splits"]:
         if split not in FORGET:
             forget = ", ".join(FORGET)

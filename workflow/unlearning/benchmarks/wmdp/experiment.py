@@ -62,6 +62,15 @@ class Wmdp(Benchmark):
         """None: there is no model without the knowledge."""
         return []
 
+    def row_counts(self, experiment) -> dict[str, int]:
+        """The documents of the miniature, but for those of its retain corpus."""
+        data = experiment.config["data"]
+        if data["source"] not in self.generated:
+            return {}
+        sizes = data["mini_wmdp"]
+        documents = sizes["names"] * sizes["documents"]
+        return {**dict.fromkeys(files.FORGET, documents), "pretrain": sizes["pretrain_rows"]}
+
     def retrain_table(self, split: str) -> str:
         """The retain corpus, the same for every forget corpus. No model is retrained on it."""
         return files.RETAIN

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from unlearning.data.formats import FORMATS, candidates, find_file, read_file
 from unlearning.data.tables import TEXT, ColumnNames, DataError, Table
+from unlearning.errors import seen_from
 
 FORGET, RETAIN = ("bio", "cyber"), "retain"
 SHORTEST = 50  # characters; documents that are not longer are left out, as released
@@ -52,7 +53,8 @@ def folder_reader(folder: Path, renamed: ColumnNames) -> Callable[[str], list[st
     """Reader of a folder whose rows are {"text": …} or texts; DataError names file and line."""
     if not folder.is_dir():
         raise DataError(
-            f"no folder '{folder}'. It should hold {', '.join(FILES.values())}, as far as "
+            f"no folder '{folder}'{seen_from(folder)}. "
+            f"It should hold {', '.join(FILES.values())}, as far as "
             "forget_splits asks (docs/wmdp.md); or set data_dir to null for the hub"
         )
 

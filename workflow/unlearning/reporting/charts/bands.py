@@ -22,6 +22,7 @@ def bands(curves: pandas.DataFrame, floor: float = 0.0) -> list[dict]:
     """
     marks = []
     for label, rows in curves.groupby("label", sort=False):
+        # steps of one run, because seeds that collapsed were evaluated at steps of their own
         furthest = rows.loc[rows["step"].idxmax(), RUN]
         steps = rows.loc[(rows[RUN] == furthest).all(axis="columns"), "step"]
         steps = steps.sort_values().to_numpy()
@@ -98,10 +99,7 @@ def fits(curves: pandas.DataFrame) -> list[dict]:
     start, slope = growth.linear
     scale, rate = growth.logarithmic
     steps = numpy.linspace(0, mean.index[-1], 60)
-    lines = {
-        "linear fit": start + slope * steps,
-        "log fit": scale * numpy.log1p(rate * steps),
-    }
+    lines = {"linear fit": start + slope * steps, "log fit": scale * numpy.log1p(rate * steps)}
     marks = []
     for name, values in lines.items():
         for step, value in zip(steps.tolist(), values.tolist(), strict=True):

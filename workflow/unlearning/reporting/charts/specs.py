@@ -75,13 +75,13 @@ def emphasis(
 ) -> altair.OpacityValue:
     """Opacity `normal`; once a label is chosen, `highlighted` for its marks and `faded` for others.
     page: replaces `normal` on the page, where a label can be chosen."""
+    on_page = normal if page is None else page
+    clear = normal if highlighted is None else highlighted
+    # the first test that holds counts
     conditions = [
-        {"test": f"{CHOSEN} == '' && {PAGE}", "value": normal if page is None else page},
+        {"test": f"{CHOSEN} == '' && {PAGE}", "value": on_page},
         {"test": f"{CHOSEN} == ''", "value": normal},
-        {
-            "test": f"{CHOSEN} == datum.label",
-            "value": normal if highlighted is None else highlighted,
-        },
+        {"test": f"{CHOSEN} == datum.label", "value": clear},
     ]
     return altair.OpacityValue(faded, condition=conditions)
 
@@ -104,6 +104,7 @@ def log_fq_axis(values: list[float], channel=altair.Y):
 
 def utility_axis(channel=altair.X):
     """Model utility, as wide as its values."""
+    # from 0, all models but those that collapsed would lie in a corner
     scale = altair.Scale(zero=False, nice=True, padding=12)
     return channel("mu:Q", title="Model utility", scale=scale)
 
@@ -177,8 +178,4 @@ def script() -> str:
 
 
 def _parameters(spec: dict, page: bool) -> list[dict]:
-    return [
-        *spec.get("params", []),
-        {"name": CHOSEN, "value": ""},
-        {"name": PAGE, "value": page},
-    ]
+    return [*spec.get("params", []), {"name": CHOSEN, "value": ""}, {"name": PAGE, "value": page}]

@@ -118,10 +118,12 @@ def load_claims(path: Path) -> list[Claim]:
     Methods are not checked here, because they may be a config's own: see unknown_methods().
     """
     content, problems = read_file(Path(path))
+    # the file's own keys first: without them there are no claims to look at
     valid, refused = validated(content, read_schema(SCHEMA))
     if refused:
         raise _unusable(path, problems + refused)
     experiments = valid["experiments"]
+    # Claims are checked one by one, so that a problem names its claim by the id
     for number, entry in enumerate(valid["claims"], start=1):
         if not isinstance(entry, dict):
             problems.append(f"claim {number}: must be a mapping, found {entry!r}")
@@ -167,6 +169,7 @@ def unknown_methods(claims: list[Claim], losses: Losses) -> list[str]:
             if metric is not None and metric not in metrics_of(claim.study):
                 lines.append(f"claim {claim.id}: not run here: the config has no metric '{metric}'")
         for selection in (claim.of, claim.than):
+            # methods of studies with a table of their own were checked when the file was read
             if selection is None or selection.constant or _methods_of(claim.study) is not None:
                 continue
             method = selection.method
@@ -237,6 +240,7 @@ def _side_problems(entry: dict) -> Iterator[str]:
     """A bound that is missing, stated twice, or has values that do not belong to it."""
     if len({"value", "than", "than_metric"} & set(entry)) != 1:
         yield "state exactly one of value, than and than_metric"
+    # in `value` both could be said at once, so there they would only hide the number that is meant
     if "value" in entry and ("factor" in entry or "margin" in entry):
         yield "factor and margin apply to `than` and than_metric, not value"
 
@@ -268,6 +272,7 @@ def _metric_problems(entry: dict) -> Iterator[str]:
         name = entry.get(key)
         if name is None or name in metrics:
             continue
+        # a name that is nearly a metric's is a slip, another one a metric of the user's
         extensible = _methods_of(study) is None
         if extensible and NAME.fullmatch(name) and not did_you_mean(name, metrics):
             continue
@@ -287,6 +292,7 @@ def _method_problems(side: str, entry: dict) -> Iterator[str]:
 
     A method that the registry does not have may be a config's own, so unknown_methods() reports it.
     """
+    # an unknown method has no list of hyper-parameters to check the others against
     selection, methods = _selection(entry[side]), _methods_of(_study(entry))
     if methods is not None and selection.method not in methods:
         yield from _name_problems("method", selection.method, list(methods), f"{side}: ")

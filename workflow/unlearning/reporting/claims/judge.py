@@ -103,6 +103,7 @@ def combined(verdicts: list[str]) -> str:
         return NOT_RUN
     if run == {SUPPORTED}:
         return SUPPORTED
+    # a single part on the wrong side is enough, even beside parts that nobody can tell
     if REFUTED in run:
         return MIXED if SUPPORTED in run else REFUTED
     return INCONCLUSIVE
@@ -185,7 +186,7 @@ def _part(claim: Claim, split: str, side: Series, bound: Series, unit: str) -> P
     seeds = 0 if constant else sum(map(len, pairs))
     if unit == DRAW:
         numbers = _over_draws(claim.scale, pairs)
-        least, n = 2, len(pairs)
+        least, n = 2, len(pairs)  # the fewest with an interval
     else:
         # there is a single draw
         numbers = _over_seeds(claim.scale, pairs[0] if pairs else [], constant)
@@ -202,6 +203,7 @@ def _pairs(side: Series, bound: Series, claim: Claim) -> list[list[tuple[float, 
 
     A constant is paired with every seed of the other side.
     """
+    # runs of one seed draw the same rows for each step, so in part they share their luck
     pairs = []
     for draw in side.values:
         values, bounds = side.values[draw], bound.values.get(draw, {})
@@ -237,11 +239,10 @@ def _over_seeds(scale: str, pairs: list[tuple[float, float]], constant: bool) ->
     interval is the difference itself."""
     if not pairs:
         return {}
-    values = _scaled_pairs(scale, pairs)
-    if not constant:
-        return _moments(scale, values)
-    numbers = _moments(scale, values[:1])
-    return numbers | {"low": numbers["difference"], "high": numbers["difference"]}
+    numbers = _moments(scale, _scaled_pairs(scale, pairs))
+    if constant:  # a single pair
+        numbers["low"] = numbers["high"] = numbers["difference"]
+    return numbers
 
 
 def _over_draws(scale: str, pairs: list[list[tuple[float, float]]]) -> dict[str, float]:
@@ -253,7 +254,7 @@ def _over_draws(scale: str, pairs: list[list[tuple[float, float]]]) -> dict[str,
     numbers = _moments(scale, numpy.array([draw.mean(axis=0) for draw in draws]))
     if len(draws) == 1:
         return numbers
-    # bootstrap() wants (draws, retrained models, seeds); values here are means over the models
+    # bootstrap() takes (draws, retrained models, seeds); values here are means over the models
     differences = numpy.full((len(draws), 1, max(map(len, draws))), numpy.nan)
     for row, draw in zip(differences, draws, strict=True):
         row[0, : len(draw)] = draw[:, 0] - draw[:, 1]
@@ -283,6 +284,7 @@ def _moments(scale: str, values: numpy.ndarray) -> dict[str, float]:
 
 def _decide(claim: Claim, numbers: dict) -> tuple[str, str]:
     """The verdict and its reason: where the interval lies, seen from the claimed side."""
+    # mirrored for "less", so that the claimed side is above 0
     sign = 1 if claim.relation == ">" else -1
     low, high = sorted((sign * numbers["low"], sign * numbers["high"]))
     if low > 0:

@@ -40,6 +40,7 @@ def series(selection: Selection, metric: str, results: Results, split: str) -> l
     # FQ and utility choose peaks and tuned variants
     frame = results.rows(split, metric, QUALITY, "model_utility")
     if selection.constant:
+        # spreads() averages log10 p, and takes p of that mean
         models = finals(frame[frame["method"] == selection.method])
         means: dict[int, dict[int | None, float]] = {}
         for (draw,), metrics in spreads(models, ["draw"]).items():
@@ -55,6 +56,7 @@ def series(selection: Selection, metric: str, results: Results, split: str) -> l
     if selection.pick == "tuned" and len(states):
         best = tuned(states)
         states = states[states["label"].isin([best])]
+    # only now: the tuned variant is chosen among all, those without the claim's metric included
     rows = states[(states["metric"] == metric) & states["attack"].str.startswith(selection.attack)]
     matching = []
     for (label, attack), runs in rows.groupby(["label", "attack"], sort=False):
@@ -74,6 +76,7 @@ def _matches(selection: Selection, variant: Variant) -> bool:
     """Whether a variant is of the method and has the selection's values: as stated, or by the
     defaults. A method is meant with its published reference, the target, unless another is named.
     """
+    # complete: a claim about β = 0.1 holds for a config that leaves it to the method's default
     hyper: dict[str, Any] = dict(selection.hyper)
     if "reference" in variant.complete:
         hyper = {"reference": references.TARGET, **hyper}
@@ -90,6 +93,8 @@ def comparable(of: Selection, side: Series, than: Selection, bound: Series) -> b
     same_attack = attacks[0] == attacks[1] or (than.attack and attacks[0][2] == attacks[1][2])
     if of.method != than.method:
         return bool(same_attack)
+    # the claim is about what it names: two variants that differ in anything else besides would let
+    # that decide
     named = {key for key, _ in (*of.hyper, *than.hyper)}
     same_hyper = without(side.free, named) == without(bound.free, named)
     return bool(same_attack) and (same_hyper or "tuned" in (of.pick, than.pick))

@@ -109,7 +109,7 @@ def _range(numbers: dict[str, float], low: str, high: str) -> str:
 
 
 def _signed(value: float) -> str:
-    if abs(value) < 1e-12:  # rounding
+    if abs(value) < 1e-12:  # rounding: a sign would say that there is a difference
         return "0"
     if abs(value) < 1e-3:
         return f"{'+' if value > 0 else ''}{scientific(value)}"
@@ -121,6 +121,7 @@ def _interval(claim: Claim, part: Part) -> Interval | None:
     if "low" not in numbers:
         return None
     low, mean, high = numbers["low"], numbers["difference"], numbers["high"]
+    # wide enough for both the interval and zero, however far apart they are
     left, right = min(low, 0.0), max(high, 0.0)
     margin = 0.12 * (right - left) or 1.0
 

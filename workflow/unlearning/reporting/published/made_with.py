@@ -20,6 +20,7 @@ def same_settings(
     """
     if hyper.get("reference", TARGET_REFERENCE) != TARGET_REFERENCE:
         return False
+    # a variant's own epochs or learning rate, in place of the section's
     overridden = {key: hyper[key] for key in OVERRIDES if key in hyper}
     ours = {**config, "unlearn": {**config["unlearn"], **overridden}}
     sections = dict(published)

@@ -8,7 +8,7 @@ import yaml
 
 from unlearning.errors import UserError
 from unlearning.methods.registry import names
-from unlearning.reporting.frame import finals, spreads, units
+from unlearning.reporting.frame import finals, spreads, unit_of, units
 from unlearning.reporting.labels import NAMES, RETRAIN, TARGET, compact, scientific
 from unlearning.reporting.published.comparison import Compared, Source, half_unit
 from unlearning.reporting.published.made_with import same_settings
@@ -92,12 +92,10 @@ def load_published(path: Path | None, experiment: Any) -> PublishedNumbers:
     sources = {key: Source(**entry) for key, entry in content["sources"].items()}
     models = []
     for entry in content["models"]:
-        where = f"{path}: {entry['name']}, {entry['split']}"
-        rows = [_row(row, sources, content, entry["split"], where) for row in entry["rows"]]
-        same = _is_ours(entry, experiment)
-        models.append(
-            PublishedModel(entry["name"], entry["split"], same, rows, entry.get("notes", []))
-        )
+        name, split, notes = entry["name"], entry["split"], entry.get("notes", [])
+        where = f"{path}: {name}, {split}"
+        rows = [_row(row, sources, content, split, where) for row in entry["rows"]]
+        models.append(PublishedModel(name, split, _is_ours(entry, experiment), rows, notes))
     statements = content.get("statements", {"items": [], "source": None})
     source = sources.get(statements["source"])
     return PublishedNumbers(models, content["metrics"], statements["items"], source)
@@ -111,17 +109,19 @@ def compared(published: PublishedNumbers, results: Results) -> list[Compared]:
     that have them, else with every variant, and the table says so.
     """
     models = finals(results.frame)
-    means = spreads(models, ["split", "label"])
+    # one unit for all cells: of a variant a single draw may have run
+    unit = unit_of(models)
+    means = spreads(models, ["split", "label"], unit)
     cells = []
     for model in published.models:
-        if not model.same:
+        if not model.same:  # the page shows it apart, for orientation
             continue
         of_split = models[models["split"] == model.split]
         for label, rows in of_split.groupby("label", sort=False):
             method = rows["method"].iloc[0]
             for row in model.rows:
                 if row.method == method and _same_settings(row, model.split, label, results):
-                    cells += _cells(row, rows, means[model.split, label])
+                    cells += _cells(row, rows, means[model.split, label], unit)
     return cells
 
 
@@ -152,15 +152,15 @@ def _same_settings(row: PublishedRow, split: str, label: str, results: Results) 
     return variant is None or all(variant.complete.get(k) == v for k, v in row.hyper.items())
 
 
-def _cells(row: PublishedRow, models, means) -> list[Compared]:
+def _cells(row: PublishedRow, models, means, unit: str) -> list[Compared]:
     """The numbers of a published row, each with the value of one variant.
 
-    models: the variant's rows of the frame. means: metric -> its spread.
+    models: the variant's rows of the frame. means: metric -> its spread, over `unit`.
     """
     split, label = models["split"].iloc[0], models["label"].iloc[0]
     cells = []
     for metric, value in row.values.items():
-        values = units(models[models["metric"] == metric], ["label"])["value"].tolist()
+        values = units(models[models["metric"] == metric], ["label"], unit)["value"].tolist()
         if not values:
             continue
         # a retrained model compared with itself is no measurement

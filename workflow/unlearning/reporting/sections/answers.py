@@ -46,6 +46,7 @@ def _split(report, split: str, budget: int) -> dict | None:
     baselines = references.drop_duplicates("method").sort_values("method")
     unlearned = models[~models["method"].isin([RETRAIN, TARGET])]
     texts = _Texts(report, split)
+    # the page grows with rows times seeds: seeds go first, and rows only if one seed is too much
     most = FORGET_ROWS
     while most:
         data = {"sets": texts.questions(baselines["run"].iloc[-1], most), "seeds": {}}

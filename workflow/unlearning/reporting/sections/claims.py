@@ -17,17 +17,19 @@ def _picked(judged: Judged, report) -> str:
         return ""
     if any(side.at == "peak" for side in sides):
         return "peaks"
+    if not any(side.pick for side in sides):
+        return ""
     models = finals(report.frame)
     by_split = {split: models[models["split"] == split] for split in results.splits}
-    tuned = any(side.pick for side in sides)
-    return "grids" if tuned and any(grids(results, *item) for item in by_split.items()) else ""
+    # without a grid on any split, the page has no such section to point to
+    return "grids" if any(grids(results, *item) for item in by_split.items()) else ""
 
 
 def content(report) -> Content:
     """Claims in the file's order; those that were not run at the end."""
-    claims = [
-        (item, predicate(item.claim), lines(item), _picked(item, report)) for item in report.claims
-    ]
+    claims = []
+    for item in report.claims:
+        claims.append((item, predicate(item.claim), lines(item), _picked(item, report)))
     run = [claim for claim in claims if claim[0].verdict != NOT_RUN]
     rest = [claim for claim in claims if claim[0].verdict == NOT_RUN]
     changed = sum(item.corrected != item.verdict for item in report.claims)

@@ -30,9 +30,7 @@ def content(report) -> Content:
 
 def _cells(cost) -> list[Cell]:
     texts = [f"{cost.jobs}", f"{cost.total_seconds / 60:.1f}", f"{cost.median_seconds:.1f}"]
-    texts += [
-        "–" if value is None else f"{value:,.0f}"
-        for value in (cost.max_rss_mb, cost.tokens_per_second)
-    ]
+    for value in (cost.max_rss_mb, cost.tokens_per_second):
+        texts.append("–" if value is None else f"{value:,.0f}")
     values = [getattr(cost, column.key) for column in COLUMNS]
     return [Cell(text, value) for text, value in zip(texts, values, strict=True)]

@@ -6,7 +6,7 @@ import pandas
 
 from unlearning.evaluation.metrics import Metric
 from unlearning.reporting.labels import spread_text
-from unlearning.reporting.published.comparison import EXPLANATION, Compared
+from unlearning.reporting.published.comparison import COLUMNS, EXPLANATION, Compared
 from unlearning.reporting.published.numbers import PublishedModel, PublishedRow
 from unlearning.reporting.section import Content
 from unlearning.reporting.tables import Cell, Column, Row, Table, columns
@@ -15,10 +15,6 @@ TITLE = "Published"
 TABLES = ("published",)
 SHOWN = ("published",)
 
-HEADER = [
-    *("split", "label", "metric", "published", "source", "hyper_stated"),
-    *("mean", "sd", "n", "difference", "inside_spread"),
-]
 BESIDE = [
     Column("split", "Split", number=False),
     Column("metric", "Metric", number=False),
@@ -35,7 +31,7 @@ def content(report) -> Content:
     published, metrics = report.published, report.results.metrics
     caption = f"Published numbers beside those of {report.experiment.config['experiment']}"
     rows = [Row(cell.label, _beside(cell, metrics)) for cell in report.beside]
-    table = pandas.DataFrame([cell.record() for cell in report.beside], columns=HEADER)
+    table = pandas.DataFrame([cell.record() for cell in report.beside], columns=COLUMNS)
     models = []
     for number, model in enumerate(published.models):
         models.append((model, _table(number, model, published.metrics, metrics)))
@@ -48,9 +44,9 @@ def content(report) -> Content:
 
 
 def _beside(cell: Compared, metrics: Mapping[str, Metric]) -> list[Cell]:
-    source = cell.source.title + (
-        "" if cell.hyper_stated else " (hyper-parameters not stated per cell)"
-    )
+    source = cell.source.title
+    if not cell.hyper_stated:
+        source += " (hyper-parameters not stated per cell)"
     title, inside = metrics[cell.metric].title, "yes" if cell.inside else "no"
     return [
         Cell(cell.split, cell.split),

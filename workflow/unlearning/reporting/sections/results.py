@@ -60,7 +60,7 @@ def content(report) -> Content:
     return Content(csv, {"main": main, "further": further}, words=words)
 
 
-def main_csv(report):
+def main_csv(report) -> pandas.DataFrame:
     """A row for each split, variant and metric, with the published number if there is one."""
     models = finals(report.frame)
     table = average(models, VARIANT)
@@ -70,17 +70,9 @@ def main_csv(report):
     keys = ["split", "label", "metric"]
     if report.unit == DRAW:
         table = table.merge(_bootstraps(report), on=keys, how="left")
-    published = beside(report.beside)
-    rows: list[tuple] = []
-    for split, label, metric in table[keys].itertuples(index=False, name=None):
-        number = published.get((split, label, metric))
-        if number is None:
-            rows.append((None, None, None))
-        else:
-            rows.append((number.value, number.difference, number.inside))
-    for index, name in enumerate(("published", "difference", "inside_spread")):
-        table[name] = [row[index] for row in rows]
-    return table
+    numbers = [(*key, c.value, c.difference, c.inside) for key, c in beside(report.beside).items()]
+    names = [*keys, "published", "difference", "inside_spread"]
+    return table.merge(pandas.DataFrame(numbers, columns=names), on=keys, how="left")
 
 
 def _bootstraps(report) -> pandas.DataFrame:
@@ -101,9 +93,8 @@ def metric_table(
 ) -> Table:
     """A table of metrics of every model. rows: of the frame, of one split and moment."""
     lines = [metric_row(report, runs, keys) for _, runs in rows.groupby("label", sort=False)]
-    return Table(
-        id, caption, [*columns(keys, report.results.metrics, parts), counts(report.unit)], lines
-    )
+    heads = [*columns(keys, report.results.metrics, parts), counts(report.unit)]
+    return Table(id, caption, heads, lines)
 
 
 def metric_row(report, rows, keys: Sequence[str], leading: Sequence[Cell] = ()) -> Row:
@@ -111,6 +102,7 @@ def metric_row(report, rows, keys: Sequence[str], leading: Sequence[Cell] = ()) 
     metrics."""
     metrics, published = report.results.metrics, beside(report.beside)
     split, label, method = rows[["split", "label", "method"]].iloc[0]
+    # the whole report's unit: one variant may have runs of a single draw
     means = spreads(rows, ["label"], report.unit)[(label,)]
     cells = list(leading)
     for key in keys:

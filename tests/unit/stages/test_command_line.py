@@ -1,0 +1,27 @@
+"""`python -m unlearning STAGE`: which stage runs."""
+
+import pytest
+from folders import ROOT
+from unlearning.__main__ import main
+
+
+def test_arguments_that_are_called_like_stages(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["compare", "doctor", "plan"]) == 1
+    assert "doctor holds no results.parquet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("attack", "problem"),
+    [
+        ("random", "has 2 such attacks (random/fraction=0.1, "),
+        ("shortest", "has 0"),
+    ],
+)
+def test_an_attack_that_the_config_does_not_say_once(attack, problem, capsys):
+    config = [str(ROOT / "config/config.yaml")]
+    config.append("relearn={attacks: [random], fraction: [0.1, 0.2]}")
+    words = ["relearn", "--attack", attack, "--model", "m", "--data", "d", "--split", "forget10"]
+    assert main([*words, "--seed", "1", "--out", "o", "--config", *config]) == 1
+    error = capsys.readouterr().err
+    assert problem in error and "State one by --config" in error
