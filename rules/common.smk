@@ -126,7 +126,7 @@ def job_resources(gpus):
 def require_gpus():
     """Before the first job, refuse jobs of more GPUs than this machine has. On a cluster it is nodes
     that need them, whose scheduler knows."""
-    if not EXPERIMENT.on_language_model:  # a study's jobs run on the CPU, and its config has no number
+    if not EXPERIMENT.on_language_model:  # studies run on the CPU
         return
     gpus = RESOURCES["gpus"]
     if not workflow.local_exec or not gpus:
