@@ -42,8 +42,8 @@ class Tofu(Benchmark):
         splits = [*config["forget_splits"], *(config["world_splits"] or [])]
         # The fewest authors of which every split is a whole number, but at least ten: the mini
         # world measures what is retained on a tenth of them.
-        whole = math.lcm(*(100 // math.gcd(100, percentage(split)) for split in splits))
-        authors = whole * math.ceil(10 / whole)
+        divisor = math.lcm(*(100 // math.gcd(100, percentage(split)) for split in splits))
+        authors = divisor * math.ceil(10 / divisor)
         mini = {"authors": authors, **_REHEARSAL_SIZES}
         return {"data": {"source": "mini", "mini": mini, "idontknow": data["idontknow"]}}
 

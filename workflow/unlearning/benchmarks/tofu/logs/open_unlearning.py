@@ -129,13 +129,7 @@ def _further(content: dict, path: Path) -> dict[str, float]:
 
 def _scores_of(result, where: str, limits: tuple[float, float]) -> list[float]:
     """Scores of a metric's rows, without those that are null: open-unlearning leaves these out."""
-    scores = []
-    for row, value in _by_index(result, where).items():
-        row_where = f"{where}, row {row}"
-        require(check_mapping(value, row_where), ("score",), row_where)
-        if value["score"] is not None:
-            scores.append(check_number(value["score"], f"{row_where}, score", *limits))
-    return scores
+    return list(_values(result, where, "score", limits, nullable=True).values())
 
 
 def _by_index(result, where: str) -> dict[int, dict]:
@@ -146,13 +140,17 @@ def _by_index(result, where: str) -> dict[int, dict]:
     return by_row_number(check_mapping(result["value_by_index"], where), where)
 
 
-def _values(result, where: str, field: str, limits: tuple[float, float]) -> dict[int, float]:
-    """Row number -> the field of a metric's row, a number within the limits."""
+def _values(
+    result, where: str, field: str, limits: tuple[float, float], nullable: bool = False
+) -> dict[int, float]:
+    """Row number -> the field of a metric's row, a number within the limits; nullable: rows with
+    null are left out."""
     values = {}
     for row, value in _by_index(result, where).items():
         row_where = f"{where}, row {row}"
         require(check_mapping(value, row_where), (field,), row_where)
-        values[row] = check_number(value[field], f"{row_where}, {field}", *limits)
+        if value[field] is not None or not nullable:
+            values[row] = check_number(value[field], f"{row_where}, {field}", *limits)
     return values
 
 

@@ -1,8 +1,8 @@
 """Section "Reference": forget quality and utility of a method by its reference model."""
 
 import altair
-import pandas
 
+from unlearning.benchmarks.tofu.sections.marks import FIELDS
 from unlearning.methods.references import TARGET
 from unlearning.reporting.charts.specs import Panel, inline_data, log_fq_axis, threshold
 from unlearning.reporting.frame import RUN, finals
@@ -77,12 +77,10 @@ def _panels(report, split: str, grouped: dict[str, dict[str, str]]) -> list[Pane
     marks = []
     for method, labels in grouped.items():
         for reference, label in labels.items():
-            rows: pandas.DataFrame = values.loc[[label]].reset_index()
-            for seed, quality, utility in zip(
-                run_titles(rows), rows["log10_forget_quality"], rows["model_utility"], strict=True
-            ):
-                mark = {"method": method, "reference": reference, "seed": seed}
-                marks.append(mark | {"log10_fq": quality, "mu": utility})
+            rows = values.loc[[label]].reset_index()
+            rows["seed"] = run_titles(rows)
+            rows = rows.rename(columns=FIELDS).assign(method=method, reference=reference)
+            marks += rows[["method", "reference", "seed", *FIELDS.values()]].to_dict("records")
     quality = log_fq_axis([mark["log10_fq"] for mark in marks])
     utility = altair.Y("mu:Q", title="Model utility", scale=altair.Scale(zero=True))
     return [
