@@ -48,6 +48,7 @@ def tofu(tmp_path) -> Path:
         ({"methods": {"SimPO+RT": {}}}, "methods", ["'SimPO+RT'", "'SimNPO+RT'?", "NPO", "+KL"]),
         ({"methods": {"GA": {"beta": 1}}}, "methods.GA", ["'beta'", "epochs, lr"]),
         ({"methods": {"NPO+RT": {"beta": 0}}}, "methods.NPO+RT.beta", ["found 0", "than 0"]),
+        ({"methods": {"PDU": {}}}, "methods.PDU", ["weight of a retain term", "PDU+RT"]),
         ({"methods": {"NPO+RT": {"beta": [1, 1]}}}, "methods.NPO+RT.beta", ["[1, 1]", "distinct"]),
         (
             {"methods": {"NPO+RT": {"beta": [1, 1.0]}}},

@@ -15,6 +15,7 @@ from unlearning.config.preflight import preflight
 from unlearning.config.schema import ConfigError
 
 NO_SCRATCH = {"pretrain": None, "finetune": {"replay_rows": 0, "max_length": 64}}
+ROOM = {"generation_tokens": 60}  # the model's tokenizer makes 53 tokens of the longest question
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def config(micro_with, model, tmp_path, monkeypatch):
     """The micro experiment on that model, run from a folder of its own, which notes what passed."""
     monkeypatch.chdir(tmp_path)
     stated = {"path": str(model), "architecture": None}
-    return lambda **changes: micro_with(**NO_SCRATCH, model={**stated, **changes})
+    return lambda **changes: micro_with(**NO_SCRATCH, model={**stated, **changes}, evaluation=ROOM)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from unlearning.assets.needs import model_files
 
 READ = ("config.json", "tokenizer.json", "merges.txt", "tokenizer.model", "chat_template.jinja")
-READ += ("additional_chat_templates/rag.jinja",)
+READ += ("additional_chat_templates/rag.jinja", "qwen.tiktoken")
 UNREAD = ("README.md", "README.txt", "LICENSE.txt", "pytorch_model.bin", "figures/loss.json")
 
 

@@ -92,6 +92,22 @@ def test_a_row_longer_than_the_context_is_named(tokenizer):
         encoder.encode(QUESTION, "ann wrote it")
 
 
+def test_a_prompt_without_room_for_an_answer_is_refused(tokenizer):
+    """Its last token would be the row's only label: a loss of the question, not of the answer."""
+    encoder = Encoder(tokenizer, PROMPTS["plain"], 5)
+    assert labelled(tokenizer, encoder.encode("who wrote it?", "ann wrote it")) == "ann"
+    with pytest.raises(UserError, match=r"5 tokens.*cut at max_length .5..*who wrote this book"):
+        encoder.encode(QUESTION, "ann wrote it")
+
+
+@pytest.mark.parametrize("text", ["", " ", "ann"])
+def test_a_document_without_a_label_is_refused(tokenizer, text):
+    """Its loss would be NaN, which training takes for a collapse."""
+    encoder = Encoder(tokenizer, PROMPTS["plain"], 5)
+    with pytest.raises(UserError, match="the first has no label.*leave out the row"):
+        encoder.encode_rows([{"document": "ann wrote it"}, {"document": text}])
+
+
 def test_official_prompts():
     assert PROMPTS["llama2"].prompt("Q?") + PROMPTS["llama2"].answer("A.") == "[INST] Q? [/INST]A."
     phi = PROMPTS["phi"]

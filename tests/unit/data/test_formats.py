@@ -184,3 +184,35 @@ def test_files_of_a_folder_of_tasks(tmp_path):
     paths = {path.resolve() for path in list_task_files(str(tasks))}
     inside = {tasks / name for name in ("mine.yaml", "people.jsonl", "utils.py")}
     assert paths == inside | {tmp_path / "shared.yaml", tmp_path / "more.csv"}
+
+
+@pytest.mark.parametrize(
+    ("data", "files"),
+    [
+        # a change of any of these changes the accuracy, so that the task has to run again
+        ({"dataset_kwargs": {"data_files": "{}/*.jsonl"}}, {"a.jsonl", "b.jsonl"}),
+        ({"dataset_kwargs": {"data_files": {"test": ["{}/[ac].*"]}}}, {"a.jsonl", "c.csv"}),
+        ({"dataset_kwargs": {"data_dir": "{}", "data_files": "a.jsonl"}}, {"a.jsonl"}),
+        ({"dataset_kwargs": {"data_dir": "{}"}}, {"a.jsonl", "b.jsonl", "c.csv"}),
+        ({"dataset_path": "{}"}, {"a.jsonl", "b.jsonl", "c.csv"}),
+        ({"dataset_path": "{}", "dataset_kwargs": {"data_files": "c.csv"}}, {"c.csv"}),
+        # names in a repository of the hub, which no local file has
+        ({"dataset_path": "cais/mmlu", "dataset_kwargs": {"data_files": "a.jsonl"}}, set()),
+    ],
+)
+def test_data_of_tasks_by_pattern_and_folder(tmp_path, data, files):
+    rows, tasks = tmp_path / "rows", tmp_path / "tasks"
+    rows.mkdir()
+    tasks.mkdir()
+    for name in ("a.jsonl", "b.jsonl"):
+        (rows / name).write_text('{"question": "Who?"}\n')
+    (rows / "c.csv").write_text("question\nWho?\n")
+    settings = json.loads(json.dumps({"task": "mine", **data}).replace("{}", str(rows)))
+    (tasks / "mine.yaml").write_text(yaml.safe_dump(settings))
+    paths = {path.resolve() for path in list_task_files(str(tasks))}
+    assert paths == {tasks / "mine.yaml", *(rows / name for name in files)}
+    assert task_problems(str(tasks), ["mine"]) == []
+    # the same files are read before any job
+    for path in rows.iterdir():
+        path.write_bytes(b'"\xff"')
+    assert len(task_problems(str(tasks), ["mine"])) == len(files)

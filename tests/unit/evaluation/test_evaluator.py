@@ -11,6 +11,7 @@ from unlearning.benchmarks.tofu.metrics import METRICS, summarise
 from unlearning.data.encoding import Encoder
 from unlearning.data.packing import group_by_prompt
 from unlearning.data.prompts import PROMPTS
+from unlearning.errors import UserError
 from unlearning.evaluation import evaluator as evaluator_module
 from unlearning.evaluation.evaluator import Evaluator
 from unlearning.evaluation.generation import Limit
@@ -156,6 +157,22 @@ def test_rouge_against_other_answers_is_of_the_same_generation(world):
     assert "rouge_l_recall_paraphrase" not in world.columns["real_authors"]
     assert len(world.columns["real_authors"]["rouge_l_recall_perturbed"]) == 2
     assert "rouge_l_recall_perturbed" not in make(world.encoder)(world.model)["forget"]
+
+
+def test_a_prompt_that_leaves_no_room_for_an_answer_is_refused(world):
+    """Its answer would be empty whatever the model knows, and its ROUGE 0."""
+    prompt = len(world.encoder.prompt_ids(PAIRS[0][0]))
+    fits = {"forget": [{"question": PAIRS[0][0], "answer": PAIRS[0][1]}]}
+    accelerator = Accelerator(cpu=True)
+    for limit in (prompt, prompt + 1):
+        evaluator = Evaluator(
+            fits, world.encoder, accelerator, batch_tokens=64, limit=Limit(limit, "total")
+        )
+        if limit == prompt:
+            with pytest.raises(UserError, match=f"generation_tokens: {prompt} tokens.*'who wrote"):
+                evaluator(world.model)
+        else:
+            assert len(evaluator(world.model)["forget"]["generation"]) == 1
 
 
 def test_share_of_tokens_and_norm_of_the_attacks(world):

@@ -4,21 +4,22 @@ import math
 
 import pytest
 from unlearning.evaluation import fluency
+from unlearning.evaluation.words import spaced_words
 
 
 def test_distinct_counts_over_all_answers():
-    texts = ["Ann wrote it", "ann wrote this book"]
+    texts = [spaced_words(text) for text in ("Ann wrote it", "ann wrote this book")]
     assert fluency.distinct(texts, 1) == pytest.approx(5 / 7)  # ann, wrote, it, this, book
     assert fluency.distinct(texts, 2) == pytest.approx(4 / 5)  # "ann wrote" twice
     assert fluency.distinct(texts, 3) == 1.0
-    assert fluency.distinct(["", "one"], 2) == 0.0
+    assert fluency.distinct([[], ["one"]], 2) == 0.0
 
 
 def test_repetition_looks_at_one_answer():
-    assert fluency.repetition("a b c d e f") == 0.0
-    assert fluency.repetition("no " * 10) == pytest.approx(1 - 1 / 7)  # seven equal 4-grams
-    assert fluency.repetition("a b c d a b c d") == pytest.approx(1 - 4 / 5)
-    assert fluency.repetition("a b c") == 0.0
+    assert fluency.repetition(list("abcdef")) == 0.0
+    assert fluency.repetition(["no"] * 10) == pytest.approx(1 - 1 / 7)  # seven equal 4-grams
+    assert fluency.repetition(list("abcdabcd")) == pytest.approx(1 - 4 / 5)
+    assert fluency.repetition(list("abc")) == 0.0
 
 
 def test_perplexity_counts_every_answer_once_and_empty_ones_not_at_all():

@@ -107,7 +107,8 @@ def test_words_of_scripts_with_and_without_spaces():
 
 
 def test_distinct_n_counts_the_letters_of_scripts_without_spaces():
-    assert fluency.distinct(["好好好好"], 1) == pytest.approx(1 / 4)
-    assert fluency.distinct(["東京東京"], 2) == pytest.approx(2 / 3)  # 東京 twice, 京東
-    assert fluency.repetition("好" * 10) == pytest.approx(1 - 1 / 7)
-    assert fluency.distinct(["да да нет"], 1) == pytest.approx(2 / 3)
+    assert fluency.distinct([spaced_words("好好好好")], 1) == pytest.approx(1 / 4)
+    # 東京 twice, 京東
+    assert fluency.distinct([spaced_words("東京東京")], 2) == pytest.approx(2 / 3)
+    assert fluency.repetition(spaced_words("好" * 10)) == pytest.approx(1 - 1 / 7)
+    assert fluency.distinct([spaced_words("да да нет")], 1) == pytest.approx(2 / 3)

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from unlearning.data.encoding import IGNORED
+from unlearning.methods.ascent import satimp, wga
 from unlearning.methods.distillation import ce_u, undial
 from unlearning.methods.pdu import dual_variable, flatten_margin
 from unlearning.methods.preference import altpo, dpo, npo_token_mean, simnpo, simnpo_as_printed
@@ -13,7 +14,6 @@ from unlearning.methods.retain import retain_divergence
 from unlearning.methods.rmu import keep_activations, steer, trained_parameters
 from unlearning.methods.sequences import Batch, Sequences, View
 from unlearning.methods.task_vector import negate
-from unlearning.methods.weighted_ascent import satimp, wga
 
 HALF, QUARTER = math.log(0.5), math.log(0.25)
 

@@ -95,7 +95,7 @@ def _reader(path: Path):
         from gguf import GGUFReader
     except ImportError:
         raise UserError(f"'{path}' is read with the package gguf; {INSTALL}") from None
-    try:
+    try:  # the package checks little itself: a cut file raises whatever its first bad offset does
         reader = GGUFReader(path)
         reader.fields["general.architecture"].contents()
     except (ValueError, KeyError, IndexError, OverflowError) as error:

@@ -38,7 +38,7 @@ def fetch(repository: Repository) -> Path:
     """
     if (folder := cached_folder(repository)) is not None:
         return folder
-    _remote_files(repository)
+    _remote_files(repository)  # refuses a model without a tokenizer before its gigabytes come
     try:
         folder = _snapshot(repository)
     except Exception as error:
@@ -229,5 +229,6 @@ def _snapshot_files(repository: Repository, folder: Path) -> list[str]:
 
 
 def _git_sha1(path: Path) -> str:
+    # as git names a blob; files with this checksum are small, for large ones have their sha256
     content = path.read_bytes()
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()

@@ -12,7 +12,7 @@ from unlearning.config.named import named_models
 
 HUB_ID = re.compile(r"(?!.*(--|\.\.))[\w.-]+/[\w.-]+")
 # the names that transformers writes: no pickles, no second copy of the weights in another format
-MODEL_FILES = ("*.json", "model*.safetensors", "*.model", "*.txt", "*.jinja")
+MODEL_FILES = ("*.json", "model*.safetensors", "*.model", "*.tiktoken", "*.txt", "*.jinja")
 TEXT_FILES = re.compile(r"(readme|licen[cs]e|notice|use_policy)", re.IGNORECASE)
 # hub id -> how its model can be had where the hub cannot be reached
 WITHOUT_HUB = {
@@ -73,6 +73,7 @@ def on_hub(path: str | None) -> bool:
     """Whether a model's path is a hub id rather than a folder or GGUF file."""
     if not path or not HUB_ID.fullmatch(path) or is_gguf(path):
         return False
+    # "models/llama" beside a folder "models" is a mistyped folder, not a repository
     return not Path(path).parent.is_dir()
 
 

@@ -30,6 +30,7 @@ def resolve_snapshot(path: str) -> str:
         cached = try_to_load_from_cache(
             repository["name"], name, repo_type=repository["kind"], revision=commit
         )
+        # by size alone: rule fetch has compared the checksums, and weights take minutes to read
         if not isinstance(cached, str) or Path(cached).stat().st_size != file["bytes"]:
             raise UserError(
                 f"{path}: the cache lacks {name} of {repository['name']}, commit {commit}. Delete "

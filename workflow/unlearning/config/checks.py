@@ -32,10 +32,13 @@ MOST_RUNS = 10_000
 Parameter = AnyHyper | ReferenceChoice
 # hooks that need the model's own weights, which an adapter leaves frozen
 WEIGHTS = {"trains": "chooses the weights that it trains", "after": "combines whole models"}
-_OVERRIDES = {"epochs": Hyper(0, above=0), "lr": Hyper(0, above=0)}
-_OVERRIDES |= {"max_steps": Hyper(0, at_least=1, integer=True)}
-_RUN_KEYS = (*_OVERRIDES, "schedule")  # keys of the recipe that a method may set for itself
-_SCHEDULE = Choice(("linear", "constant", "cosine"), "linear")
+# keys of a recipe that a method may set for itself (runs.OVERRIDES)
+_OVERRIDES: dict[str, AnyHyper] = {
+    "epochs": Hyper(0, above=0),
+    "lr": Hyper(0, above=0),
+    "max_steps": Hyper(0, at_least=1, integer=True),
+    "schedule": Choice(("linear", "constant", "cosine"), "linear"),
+}
 
 
 def cross_problems(config: dict, sections: Collection[str] = ()) -> list[str]:
@@ -71,7 +74,7 @@ def _checks(config: dict, sections: Collection[str]) -> list[Check]:
         own_metric_problems,
         _combined,
     ]
-    with suppress(Unjudged):
+    with suppress(Unjudged):  # the source itself may be refused; then no benchmark is known
         return [*benchmark_of(config["data"]["source"]).checks(sections), *checks]
     return checks
 
@@ -83,6 +86,7 @@ def _runs(config: dict) -> Iterator[str]:
     fold_cells = len(folds["splits"]) * len(folds["seeds"] or unlearn["seeds"])
     attacks = len(attack_shares(config["relearn"]))
     draws, runs = len(draw_numbers(config)), 0
+    # counted without expanding any grid: a few lists of hundreds of values make millions of points
     for name, setting in config["methods"].items():
         variants = sum(map(points, blocks(hyper_block(setting))))
         cells = splits * seeds + (fold_cells if name in folds["methods"] else 0)
@@ -156,10 +160,19 @@ def _methods(config: dict) -> Iterator[str]:
 def _variant_problems(name: str, setting, losses: Losses, recipe: dict) -> list[str]:
     """Problems of a known method's values. setting: its blocks in the config. recipe: that of
     unlearning."""
+    forget, retain = terms(name, losses)
+    if forget.multiplier is not None and retain is None:
+        return [
+            f"methods.{name}: adapts the weight of a retain term, and has none; write {name}+RT or "
+            "another one"
+        ]
     method_blocks = blocks(hyper_block(setting))
+    hypers: dict[str, Parameter] = {**hyper_parameters(name, losses), **_OVERRIDES}
+    if can_be_replaced(forget):
+        hypers["reference"] = ReferenceChoice()
     problems: list[str] = []
     for block in method_blocks:
-        problems += _block(name, block, losses)
+        problems += block_problems(f"methods.{name}", block, hypers)
     # a grid of too many points is not expanded: _runs says that there are too many
     if problems or sum(map(points, method_blocks)) > MOST_RUNS:
         return problems
@@ -175,7 +188,7 @@ def _variant_problems(name: str, setting, losses: Losses, recipe: dict) -> list[
 
 def _same_runs(name: str, method_blocks: list[dict], losses: Losses, recipe: dict) -> list[str]:
     """Variants that differ in stating a default alone: their runs would count as two."""
-    defaults = {key: recipe[key] for key in _RUN_KEYS} | {"reference": ReferenceChoice.default}
+    defaults = {key: recipe[key] for key in _OVERRIDES} | {"reference": ReferenceChoice.default}
     for key, parameter in hyper_parameters(name, losses).items():
         defaults[key] = parameter.default
     variants: dict[tuple, str] = {}
@@ -190,15 +203,6 @@ def _same_runs(name: str, method_blocks: list[dict], losses: Losses, recipe: dic
                     "what they do not state has its default; remove one of them"
                 )
     return problems
-
-
-def _block(name: str, block: dict, losses: Losses) -> list[str]:
-    """Problems of one block of a method's values."""
-    hypers: dict[str, Parameter] = {**hyper_parameters(name, losses), **_OVERRIDES}
-    hypers["schedule"] = _SCHEDULE
-    if can_be_replaced(terms(name, losses)[0]):
-        hypers["reference"] = ReferenceChoice()
-    return block_problems(f"methods.{name}", block, hypers)
 
 
 def block_problems(setting: str, block: dict, hypers: Mapping[str, Parameter]) -> list[str]:
@@ -340,6 +344,7 @@ def _relearn(config: dict) -> Iterator[str]:
 
 def _trajectory(config: dict) -> Iterator[str]:
     """Evaluated epochs after the end of the shortest run."""
+    # a point after a run's last epoch would be left out of its trajectory without a word
     shortest = config["unlearn"]["epochs"]
     for setting in config["methods"].values():
         for block in blocks(hyper_block(setting)):

@@ -8,6 +8,7 @@ they count runs within a draw.
 
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
+from typing import Any
 
 from unlearning.benchmark import benchmark_of
 from unlearning.config.named import trains_target
@@ -27,7 +28,7 @@ def draw_numbers(config: dict) -> list[int]:
 def config_of_draw(config: dict, draw: int) -> dict:
     """The complete config of a draw, which has no draws of its own. config: as it is stated."""
     config = deepcopy(config)
-    del config["draws"]
+    del config["draws"]  # so that nothing asks one draw for others
     for *path, key in seed_keys(config):
         section = _section(config, path)
         if isinstance(section[key], list):
@@ -45,28 +46,20 @@ def seed_of_draw(seed: int, draw: int) -> int:
 def seed_keys(config: dict) -> list[tuple[str, ...]]:
     """The keys of a complete config that hold seeds of what comes before unlearning."""
     keys = [*SEEDS, *table_seed_keys(config)]
-    return [key for key in keys if _has_section(config, key[:-1])]
+    return [key for key in keys if _section(config, key[:-1]) is not None]
 
 
 def table_seed_keys(config: dict) -> list[tuple[str, ...]]:
     """Those of generated tables; none where every draw has the same tables."""
     keys = [("data", *key) for key in benchmark_of(config["data"]["source"]).data_seeds]
-    return [key for key in keys if _has_section(config, key[:-1])]
+    return [key for key in keys if _section(config, key[:-1]) is not None]
 
 
-def _has_section(config: dict, path: Sequence[str]) -> bool:
-    """Whether a config has the section at a path of keys: some are absent or null."""
+def _section(config: dict, path: Sequence[str]) -> Any:
+    """The section at a path of keys; None where it is absent or null."""
     section: dict | None = config
     for key in path:
         section = section.get(key) if section is not None else None
-    return section is not None
-
-
-def _section(config: dict, path: Sequence[str]) -> dict:
-    """The section at a path of keys, which the config must have."""
-    section = config
-    for key in path:
-        section = section[key]
     return section
 
 
@@ -75,6 +68,7 @@ def draw_problems(config: dict) -> Iterator[str]:
     numbers = draw_numbers(config)
     if numbers == [1]:
         return
+    # each of these would give draws that look independent and share the model they start from
     beginning = f"draws: found {config['draws']}, but"
     if config["target"] is not None:
         yield (
@@ -106,6 +100,7 @@ def _seed_problems(config: dict, numbers: list[int]) -> Iterator[str]:
 
 def _seed_problem(seeds: list[int], numbers: list[int]) -> str:
     """What is wrong with the seeds of one key in these draws; only the first of it."""
+    # A draw whose seed is another one's would count the same run twice as two independent ones.
     origins: dict[int, str] = {}
     for draw in numbers:
         for seed in seeds:

@@ -103,11 +103,11 @@ def model_use(experiment, asset: str = MODEL) -> dict:
     stages = [stage for stage in experiment.benchmark.read_by if config.get(stage) is not None]
     if config["relearn"]["methods"]:
         stages.append("relearn")
-    # beside a target that the config names, the base is only fine-tuned into retrained models
-    only_retrained = asset == MODEL and config["target"] is not None
     not_read = _NOT_READ_BY.get(asset.partition("-")[0], ())
-    if only_retrained:
+    # beside a target that the config names, the base is only fine-tuned into retrained models
+    if asset == MODEL and config["target"] is not None:
         not_read += ("unlearn", "relearn")
+    # only what a judgement depends on: any other value would judge an unchanged folder anew
     use = {
         "prompt": model["prompt"],
         "system": model.get("system"),

@@ -55,7 +55,7 @@ def spelled(value: float | str) -> str:
     """A value as paths spell it: numbers with six digits; text that no path can hold, such as a
     regular expression, by its letters and digits and a checksum that tells it from others."""
     if not isinstance(value, str):
-        return f"{value:g}"
+        return f"{value:g}"  # 1, 1.0 and 1e0 are one value and get one path
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9=.+-]{,39}", value):
         return value
     words = "-".join(re.findall(r"[A-Za-z0-9]+", value))[:WORDS]

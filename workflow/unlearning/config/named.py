@@ -32,6 +32,7 @@ def retrained_asset(split: str) -> str:
 
 def named_models(config: dict) -> dict[str, NamedModel]:
     """Asset -> the model, of those that a complete config names and some stage reads."""
+    # a model that no stage reads is neither fetched nor judged, whatever stands in the config
     sections = {MODEL: ("model", config["model"])} if uses_base(config) else {}
     if config["target"] is not None:
         sections[TARGET] = ("target", config["target"])

@@ -25,6 +25,7 @@ def own_metric_problems(config: dict) -> Iterator[str]:
         yield from problems
         if arguments is None:
             continue
+        # it is called with the rows alone
         positional = [*arguments.posonlyargs, *arguments.args]
         required = len(positional) - len(arguments.defaults)
         if not positional or required > 1 or None in arguments.kw_defaults:

@@ -90,16 +90,15 @@ def _models(experiment: Experiment) -> list[str]:
 def _logs(experiment: Experiment) -> list[str]:
     """What is wrong with the logs that stand for retrained models."""
     config, problems = experiment.config, []
-    logs = {split: experiment.log_of(split, run) for split, run in experiment.retrained()}
-    logs = {split: log for split, log in logs.items() if log is not None}
-    if not logs:
+    splits = experiment.log_splits()
+    if not splits:
         return []
     benchmark, tables = experiment.benchmark, None
     if benchmark.reads_files(config["data"]) or config["data"]["source"] in benchmark.generated:
         tables = build_tables(config["data"], experiment.tables, {})
     judge = room(benchmark.name, "retained").log_problems
-    for split, log in logs.items():
-        non_members = _non_members(experiment, split)
+    for split in splits:
+        log, non_members = config["retrained"][split]["log"], _non_members(experiment, split)
         for problem in judge(log, split, tables, config["evaluation"], non_members):
             problems.append(f"retrained.{split}.log: {problem}")
     return problems
@@ -134,7 +133,7 @@ def model_problems(
             f"tokenizer, or be {gguf}a hub id such as meta-llama/Llama-2-7b-chat-hf"
         ]
     passed = PASSED / _state(folder, use)
-    if passed.is_file():
+    if passed.is_file():  # a judgement takes seconds, and every start of Snakemake asks for it
         return []
     problems = _judged(folder, use)
     if not problems:
@@ -147,7 +146,8 @@ def model_problems(
 def _state(folder: Path, use: dict) -> str:
     """Digest of all that a judgement depends on: of weights headers and sizes, of the other files
     what they hold."""
-    files = [*model_files(folder), *sorted(folder.glob("*.tiktoken"))]
+    files = model_files(folder)
+    # weights are gigabytes, and a judgement reads no more of them than their headers
     weights = [file for file in files if file.suffix == ".safetensors"]
     headers = [[str(file), file.stat().st_size, _header(file)] for file in weights]
     files += benchmark_of(use["data"]["source"]).data_files(use["data"], use["splits"])
@@ -189,19 +189,19 @@ def _python_path() -> str:
 
 def _harness(experiment: Experiment) -> list[str]:
     harness, problems = experiment.config["harness"], []
+    folder = harness["include_path"]
     if experiment.tasks["tasks"] and (problem := install_hint()) is not None:
         # a benchmark without an evaluation of its own needs the harness
         optional = experiment.benchmark.evaluates(experiment.config)
         alternative = ", or set tasks to []" if optional else ""
         problems.append(f"harness.tasks: {problem}{alternative}")
-    if harness["include_path"] is not None and not Path(harness["include_path"]).is_dir():
+    if folder is not None and not Path(folder).is_dir():
         problems.append(
-            f"harness.include_path: no folder '{harness['include_path']}'"
-            f"{seen_from(harness['include_path'])}. It should hold the YAML "
-            "files of your tasks, or be null"
+            f"harness.include_path: no folder '{folder}'{seen_from(folder)}. It should hold the "
+            "YAML files of your tasks, or be null"
         )
-    elif harness["include_path"] is not None:
-        for problem in task_problems(harness["include_path"], harness["tasks"]):
+    elif folder is not None:
+        for problem in task_problems(folder, harness["tasks"]):
             problems.append(f"harness.include_path: {problem}")
     return problems
 

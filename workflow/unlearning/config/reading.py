@@ -56,6 +56,7 @@ def read_experiment(files: Iterable[Path], values: dict[str, Any], root: Path = 
         content, repeated = read_file(path)
         config = merged(config, content)
         problems += repeated
+    # which schema types the values depends on the source, which they may themselves name
     config = merged(config, typed(values, schema_for(merged(config, values), root)))
     try:
         experiment = load_experiment(config, root)

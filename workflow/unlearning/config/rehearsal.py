@@ -29,7 +29,8 @@ _TINY = {
     "vocabulary": 1000,
     "seed": 0,
 }
-_EVALUATION = {"rows": 4, "max_length": 400, "generation_tokens": 8, "generation_counts": "new"}
+# as long as the tiny model reads, so that a question that the experiment has room for has room here
+_EVALUATION = {"rows": 4, "max_length": 512, "generation_tokens": 8, "generation_counts": "new"}
 _RESOURCES = {
     "gpus": 0,
     "sharding": "replicate",
@@ -45,18 +46,16 @@ def rehearsed(config: dict) -> dict:
     rehearsal, benchmark = deepcopy(config), benchmark_of(config["data"]["source"])
     rehearsal["world"] = PREFIX + (rehearsal["world"] or rehearsal["experiment"])
     rehearsal["experiment"] = PREFIX + rehearsal["experiment"]
-    layers = _layers(config)
-    rehearsal["model"] |= {
-        "path": None,
-        "revision": "main",
-        "architecture": {"layers": layers, **_TINY},
-    }
-    rehearsal["draws"] = draw_numbers(config)[:2]
+    architecture = {"layers": _layers(config), **_TINY}
+    rehearsal["model"] |= {"path": None, "revision": "main", "architecture": architecture}
+    rehearsal["draws"] = draw_numbers(config)[:2]  # a second one has paths of its own
     rehearsal |= {"target": None, "retrained": None}  # so it trains small ones instead
     if rehearsal["model"]["prompt"] == "chat":  # the tiny model's tokenizer has no chat template
         rehearsal["model"] |= {"prompt": "plain", "system": None}
     _recipes(rehearsal, benchmark.longest_rehearsed)
-    rehearsal["harness"] |= {**_tasks(config), "limit": 2}
+    if config["harness"]["include_path"] is None:  # the harness's own tasks have data on the hub
+        rehearsal["harness"]["tasks"] = []
+    rehearsal["harness"]["limit"] = 2
     rehearsal["evaluation"] |= _EVALUATION
     rehearsal["resources"] |= _RESOURCES
     changes = benchmark.rehearsal(config)
@@ -64,13 +63,6 @@ def rehearsed(config: dict) -> dict:
     for section, values in changes.items():
         rehearsal[section] = {**(rehearsal[section] or {}), **values}
     return rehearsal
-
-
-def _tasks(config: dict) -> dict:
-    """The user's own harness tasks alone: the data of others lie on the hub."""
-    if config["harness"]["include_path"] is None:
-        return {"tasks": [], "include_path": None}
-    return {}
 
 
 def _layers(config: dict) -> int:
@@ -87,7 +79,7 @@ def _layers(config: dict) -> int:
             value = block.get("layer", layer.default)
             layers = value if isinstance(value, list) else [value]
             last = max(last, *map(int, layers))
-    return last + 2
+    return last + 2  # methods see a layer's output only below the last layer
 
 
 def _recipes(rehearsal: dict, longest: int | None) -> None:

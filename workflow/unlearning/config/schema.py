@@ -22,6 +22,18 @@ LONGEST = 10_000  # values of a list, so that checking takes no longer than a se
 SCHEMA_FILE = Path("config/schemas/config.schema.yaml")  # all but what benchmarks add
 _TYPES = {"integer": "a whole number", "number": "a number", "object": "a mapping", "null": "null"}
 _TYPES |= {"array": "a list", "string": "text", "boolean": "true or false"}
+# rule of a schema -> what it allows, in words; _allowed() has the others
+_ALLOWED = {
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "exclusiveMinimum": "greater than {}",
+    "exclusiveMaximum": "less than {}",
+    "uniqueItems": "a list of distinct values",
+    "minItems": "a list of at least {}",
+    "minLength": "text of at least {} letter",
+    "maxLength": "text of at most {} letters",
+    "minProperties": "a mapping of at least {}",
+}
 
 
 # Stricter than JSON Schema: 2.0 is no integer (paths spell seeds), NaN is no number, and a pattern
@@ -129,8 +141,10 @@ def validated(config: dict, schema: dict) -> tuple[dict, list[str]]:
     """
     try:
         clean, problems = _cleaned(config, ())
-    except RecursionError:
+    except RecursionError:  # YAML's aliases can make a mapping that contains itself
         raise ConfigError(["the config: nested too deeply, or an alias stands in itself"]) from None
+    # The defaults are filled in before the errors, which then replace what is wrong by REFUSED: the
+    # checks beyond the schema find every key, and run even if one value is wrong.
     complete = with_defaults(clean, schema)
     errors = sorted(_Validator(schema).iter_errors(clean), key=lambda error: list(error.path))
     for error in errors:
@@ -261,43 +275,29 @@ def _explain_error(error: ValidationError, schema: dict) -> list[str]:
             description = rules[key].get("description", "")
             problems.append(f"{setting}: '{key}' is missing. {description}".rstrip())
         return problems
-    # kind of rule -> from its value in the schema, what is allowed
-    allowed = {
-        "type": lambda v: (
-            error.schema["$comment"]
-            if v == "object" and "$comment" in error.schema
-            else " or ".join(_TYPES[t] for t in _listed(v))
-        ),
-        "enum": lambda v: "one of " + ", ".join(map(spelled_in_yaml, v)),
-        "minimum": lambda v: f"at least {v}",
-        "maximum": lambda v: f"at most {v}",
-        "exclusiveMinimum": lambda v: f"greater than {v}",
-        "exclusiveMaximum": lambda v: f"less than {v}",
-        "uniqueItems": lambda v: "a list of distinct values",
-        "minItems": lambda v: f"a list of at least {v}",
-        "minLength": lambda v: f"text of at least {v} letter",
-        "maxLength": lambda v: f"text of at most {v} letters",
-        "minProperties": lambda v: f"a mapping of at least {v}",
-        # a schema says in words what a pattern means
-        "pattern": lambda v: error.schema.get("$comment", f"text that matches {v}"),
-    }
     if error.validator == "enum" and isinstance(error.instance, str):
-        advice = did_you_mean(
-            error.instance, [v for v in error.validator_value if isinstance(v, str)]
-        )
+        words = [value for value in error.validator_value if isinstance(value, str)]
+        advice = did_you_mean(error.instance, words)
     else:
         types = _listed(error.validator_value) if error.validator == "type" else []
         advice = hint(error.instance, types, error.schema.get("items", {}))
-    return [
-        f"{setting}: must be {allowed[error.validator](error.validator_value)}, "
-        f"found {_shortened(error.instance)}{advice}"
-    ]
+    value = repr(error.instance)
+    value = value if len(value) <= 200 else f"{value[:200]}…"
+    return [f"{setting}: must be {_allowed(error)}, found {value}{advice}"]
 
 
-def _shortened(value) -> str:
-    """A value as messages show it."""
-    text = repr(value)
-    return text if len(text) <= 200 else f"{text[:200]}…"
+def _allowed(error: ValidationError) -> str:
+    """What the rule that a value breaks allows, in words."""
+    value, comment = error.validator_value, error.schema.get("$comment")
+    match error.validator:
+        case "enum":
+            return "one of " + ", ".join(map(spelled_in_yaml, value))
+        case "pattern":  # a schema says in words what a pattern means
+            return comment or f"text that matches {value}"
+        case "type":
+            names = " or ".join(_TYPES[name] for name in _listed(value))
+            return comment if comment and value == "object" else names
+    return _ALLOWED[error.validator].format(value)
 
 
 def _listed(types: str | list[str]) -> list[str]:

@@ -39,6 +39,7 @@ class _Strict(yaml.SafeLoader):
     def compose_mapping_node(self, anchor):
         """The mapping that starts here; YAML's merges (<<) are resolved later."""
         node = super().compose_mapping_node(anchor)
+        # on nodes, where both keys are still there: the dict has the last one only
         lines: dict[str, int] = {}
         for key, _ in node.value:
             line = key.start_mark.line + 1

@@ -106,6 +106,7 @@ def alternative_answers(path: Path, renamed: ColumnNames | None = None) -> dict[
     """
     table = read_file(Path(path))
     answers: dict[str, list[str]] = {}
+    # a question may have several rows, each with an answer
     if "alternate" in table.columns():
         for row in table.checked({"question": str, "alternate": str}, renamed).rows:
             answers.setdefault(row["question"], []).append(row["alternate"])

@@ -34,15 +34,9 @@ CONTENT_PROBES = (
     "{}: {{{{ x }}}} {{% y %}} <b>&amp;</b> 'a' \"b\" \\n",
     "{} é 漢 [x] /x/\n\ntwo  spaces",
 )
-TRIMS: tuple[Callable[[str], str], ...] = (
-    str,
-    str.strip,
-    str.lstrip,
-    str.rstrip,
-    methodcaller("strip", "\n"),
-    methodcaller("lstrip", "\n"),
-    methodcaller("rstrip", "\n"),
-)
+# how templates trim texts: not at all, white space, or empty lines alone
+TRIMS: list[Callable[[str], str]] = [str, str.strip, str.lstrip, str.rstrip]
+TRIMS += [methodcaller(name, "\n") for name in ("strip", "lstrip", "rstrip")]
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ class PrefixTokenizer:
 
     def __init__(self, tokenizer):
         self.tokenizer = tokenizer
-        self.prefix: list[int] | None = None  # determined from the first text
+        self.prefix: list[int] | None = None  # of the first text: those of all texts are the same
 
     def __call__(self, texts: list[str], special_tokens: bool = True) -> list[list[int]]:
         """The ids of each text; with special_tokens, the prefix before each."""
@@ -75,6 +75,7 @@ def drop_appended_tokens(tokenizer):
     ids = prefix_tokenizer([text])[0]
     if tokenizer(text)["input_ids"] == ids:
         return tokenizer
+    # only a tokenizer of the library tokenizers has a post-processor that can be replaced
     if not tokenizer.is_fast:
         raise UserError(
             f"the tokenizer of {tokenizer.name_or_path} appends special tokens to each text: save "
@@ -136,16 +137,30 @@ class Encoder:
         prompt_lengths = dict(zip(distinct, map(len, self._ids(distinct)), strict=True))
         examples = []
         for ids, prompt in zip(self._ids(texts), prompts, strict=True):
+            # a cut before the answer would leave the prompt's last token as the row's only label
+            if prompt_lengths[prompt] >= self.max_length:
+                raise UserError(
+                    f"the prompt of a row has {prompt_lengths[prompt]} tokens, and sequences are "
+                    f"cut at max_length ({self.max_length}), before its answer: raise max_length, "
+                    f"or shorten or leave out the row: {prompt[-200:]!r}"
+                )
             ids = ids[: self.max_length]
             if len(ids) < self.max_length:
                 ids.append(self.end)
-            # at least one token stays unlabelled, for nothing predicts the first, and one labelled
+            # Nothing predicts the first token. A tokenizer may join the prompt's end and a short
+            # answer into one token; then the end is the label that is left.
             start = min(max(prompt_lengths[prompt], 1), len(ids) - 1)
             examples.append(self._example(ids, start))
         return examples
 
     def _example(self, ids: list[int], start: int) -> Example:
-        """The sequence; UserError if it is longer than the model's context."""
+        """The sequence; UserError if it has no label, or is longer than the model's context."""
+        # a mean over no labels is NaN, which training would record as a collapse
+        if len(ids) < 2:
+            raise UserError(
+                f"a row becomes {len(ids)} tokens, and the first has no label: leave out the row "
+                f"{self.tokenizer.decode(ids)!r}"
+            )
         if self.context is not None and len(ids) > self.context:
             raise UserError(
                 f"the model reads {self.context} tokens (max_position_embeddings), but a row has "

@@ -145,6 +145,7 @@ def _parse_csv(path: Path, text: str, delimiter: str) -> Table:
     """The rows of CSV or TSV, whose first line names the columns; a row's number is its first
     line's."""
     csv.field_size_limit(sys.maxsize)  # texts of a corpus are long
+    # strict, because a stray quote would otherwise join the following rows into one cell
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header: list[str] = []
     rows, numbers, problems = [], [], []

@@ -37,7 +37,7 @@ def data_problems(data: dict, splits: list[str], holdout: str | None) -> list[st
     if tables and non_members:
         members = set(map(key, tables["full"]))
         for index, row in enumerate(non_members.rows):
-            if key(row) in members:
+            if key(row) in members:  # one such row is enough to say it
                 collector.problems.append(
                     f"evaluation.holdout: {non_members.where(index)}: is a row of full, so models "
                     f"were trained on it: {row['question']!r}; remove it"

@@ -1,7 +1,7 @@
 """The user's own harness tasks: which files they consist of, and checks of their local data before
 any job."""
 
-from collections.abc import Iterator
+from glob import glob
 from pathlib import Path
 
 import yaml
@@ -10,7 +10,10 @@ from unlearning.data.formats import COMPRESSED, FORMATS, read_file
 from unlearning.data.tables import DataError, printable, shorten, text_problem
 
 SETTINGS = (".yaml", ".yml")
-ENDINGS = {*SETTINGS, ".py", ".txt", *FORMATS, *COMPRESSED}
+DATA = {*FORMATS, *COMPRESSED}
+ENDINGS = {*SETTINGS, ".py", ".txt", *DATA}
+# values of dataset_path that stand for a format and no repository; None: an included file has none
+BUILDERS = ("json", "csv", "parquet", "text", None)
 
 
 class _Loader(yaml.SafeLoader):
@@ -50,7 +53,7 @@ def _named_files(path: Path) -> list[Path]:
     included = settings.get("include") or []
     if not isinstance(included, list):
         included = [included]
-    return [path.parent / str(name) for name in included] + list(_data_files(settings))
+    return [path.parent / str(name) for name in included] + _data_files(settings)
 
 
 def task_problems(include_path: str, tasks: list[str]) -> list[str]:
@@ -69,17 +72,28 @@ def task_problems(include_path: str, tasks: list[str]) -> list[str]:
     return problems
 
 
-def _data_files(settings: dict) -> Iterator[Path]:
-    """The local files in a task's data_files: one path, a list, or paths by split."""
-    queue = [(settings.get("dataset_kwargs") or {}).get("data_files") or []]
+def _data_files(settings: dict) -> list[Path]:
+    """The local files of a task's data, as datasets.load_dataset() looks for them."""
+    options, path = settings.get("dataset_kwargs") or {}, settings.get("dataset_path")
+    local = path not in BUILDERS
+    if local and not Path(str(path)).is_dir():
+        return []  # on the hub, where data_files are names in the repository
+    folder = Path(str(path) if local else "", str(options.get("data_dir") or ""))
+    # one path, a list, or paths by split
+    queue, files = [options.get("data_files") or []], []
     while queue:
         value = queue.pop(0)
         if isinstance(value, dict):
             queue += value.values()
         elif isinstance(value, list):
             queue += value
-        elif isinstance(value, str) and "://" not in value and "*" not in value:
-            yield Path(value)
+        elif isinstance(value, str) and "://" not in value:
+            # a pattern without a match stays, as the name of a missing file
+            pattern = str(folder / value)
+            files += [Path(name) for name in sorted(glob(pattern, recursive=True)) or [pattern]]
+    if not files and folder != Path():
+        files = [file for file in sorted(folder.rglob("*")) if file.suffix in DATA]
+    return files
 
 
 def _data_problems(path: Path) -> list[str]:

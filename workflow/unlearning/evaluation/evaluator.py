@@ -7,6 +7,7 @@ from itertools import chain, islice
 from accelerate import Accelerator
 
 from unlearning.data.encoding import Encoder, Example
+from unlearning.errors import UserError
 from unlearning.evaluation.fluency import is_empty
 from unlearning.evaluation.generation import Generator, Limit, greedy_beginning
 from unlearning.evaluation.gradnorm import GradientNorms
@@ -143,10 +144,11 @@ class Evaluator:
             for index, example in enumerate(self.encoder.encode_all(texts)):
                 if example.ids[-1] == self.encoder.end:
                     example = replace(example, ids=example.ids[:-1])
-                # a long question may leave no room for the answer
+                # a tokenizer may join a short answer with the prompt's last letter
                 if not is_empty(answers[index]) and len(example.ids) > example.start:
                     rows_of_examples.append((name, index))
                     examples.append(example)
+        # in one pass over all sets, so that batches are full
         likelihood = Likelihood(target, self.batch_tokens)
         scores = gather_sharded(self.accelerator, examples, likelihood)
         for (name, index), score in zip(rows_of_examples, scores, strict=True):
@@ -247,7 +249,14 @@ class Evaluator:
             self.sources, self.examples, scores, strict=True
         ):
             if kind == "answer" and name in self.generated:
-                prompt = self.encoder.prompt_ids(self.sets[name][index]["question"])
+                question = self.sets[name][index]["question"]
+                prompt = self.encoder.prompt_ids(question)
+                if not self.limit.room(len(prompt)):  # every answer would be empty, its ROUGE 0
+                    raise UserError(
+                        f"evaluation.generation_tokens: {self.limit.tokens} tokens of prompt and "
+                        f"answer, but a prompt alone has {len(prompt)}: raise it, or set "
+                        f"evaluation.generation_counts to new. The question: {question[:200]!r}"
+                    )
                 beginning = greedy_beginning(prompt, example, score.token_scores.match)
                 names.append(name)
                 starts.append((prompt, beginning))

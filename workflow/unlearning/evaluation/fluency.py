@@ -19,30 +19,22 @@ def ngrams(words: list[str], n: int) -> list[tuple[str, ...]]:
     return list(zip(*(words[i:] for i in range(n)), strict=False))
 
 
-def distinct(texts: list[str], n: int) -> float:
+def distinct(words_of_texts: list[list[str]], n: int) -> float:
     """Distinct n-grams / all n-grams of the texts together; 0 if there are none.
 
     Distinct-n of Li et al., arXiv 1510.03055: 1 if no n-gram occurs twice in the whole set.
     """
-    return _distinct([spaced_words(text) for text in texts], n)
-
-
-def _distinct(words_of_texts: list[list[str]], n: int) -> float:
     grams = []
     for words in words_of_texts:
         grams += ngrams(words, n)
     return len(set(grams)) / len(grams) if grams else 0.0
 
 
-def repetition(text: str) -> float:
+def repetition(words: list[str]) -> float:
     """1 - distinct / all 4-grams of one text: near 1 in a loop; 0 below four words.
 
     seq-rep-4 of Welleck et al., arXiv 1908.04319, over words.
     """
-    return _repetition(spaced_words(text))
-
-
-def _repetition(words: list[str]) -> float:
     grams = ngrams(words, REPETITION_N)
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
 
@@ -63,9 +55,10 @@ def fluency_metrics(name: str, columns: dict) -> dict[str, float]:
     """Fluency of one set: distinct-1 to -3, repetition, share of empty answers, and, where the
     evaluation has the column generation_nll, perplexity under the target model."""
     texts = columns["generation"]
+    # split once for all measures: this takes longer than counting
     words = [spaced_words(text) for text in texts]
-    metrics = {f"{name}_distinct_{n}": _distinct(words, n) for n in DISTINCT_N}
-    metrics[f"{name}_repetition"] = sum(map(_repetition, words)) / len(texts)
+    metrics = {f"{name}_distinct_{n}": distinct(words, n) for n in DISTINCT_N}
+    metrics[f"{name}_repetition"] = sum(map(repetition, words)) / len(texts)
     metrics[f"{name}_empty"] = sum(map(is_empty, texts)) / len(texts)
     target_perplexity = perplexity(columns.get("generation_nll", []))
     if target_perplexity is not None:

@@ -134,7 +134,9 @@ class Generator:
                 answers[index] += self._answer_one(texts[index], room[index])
                 progress.advance(1)
         self.model.train(training)
-        return self.tokenizer.batch_decode(answers, skip_special_tokens=True)
+        # a chat template may end answers with a token that its tokenizer does not call special
+        without_end = [answer[:-1] if self._ends(answer) else answer for answer in answers]
+        return self.tokenizer.batch_decode(without_end, skip_special_tokens=True)
 
     def _first_tokens(
         self, prompts: list[list[int]], beginnings: list[list[int]] | None
@@ -202,6 +204,7 @@ class Generator:
 
     def _answer_one(self, prompt: list[int], room: int) -> list[int]:
         """The new tokens of one prompt, each from a plain pass over all tokens before it."""
+        # quadratic in the answer's length, but right for a family whose cache or padding is not
         ids = list(prompt)
         for _ in range(room):
             ids.append(int(self._plain_logits(ids)[-1].argmax()))

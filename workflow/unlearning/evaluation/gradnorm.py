@@ -30,11 +30,12 @@ class GradientNorms:
         Source: open-unlearning, mia/gradnorm.py, which leaves out the last label; 0 if it is the
         only one.
         """
+        # one row at a time: a batch's gradient is a sum, which does not tell rows apart
         logp = self.scorer([example])["logp"][:-1]
         if not len(logp):
             return 0.0
         (-logp.mean()).backward()
         parameters = [p for p in self.scorer.parameters() if p.grad is not None]
         norm = torch.stack([p.grad.norm(p=self.norm).float() for p in parameters]).mean()
-        self.scorer.zero_grad(set_to_none=True)
+        self.scorer.zero_grad(set_to_none=True)  # or the next row's gradient would be added
         return float(norm.nan_to_num(COLLAPSED_LOSS, COLLAPSED_LOSS))

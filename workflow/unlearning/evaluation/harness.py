@@ -88,6 +88,7 @@ def _find_tasks(name: str, manager, include_path: str | None) -> list[tuple[str,
 def _expand(name: str, changes: dict, index: dict) -> list[tuple[str, dict]]:
     """(name, settings) of each task in a task, group or tag, without loading any; `changes`
     override its settings."""
+    # Tasks nest: a group names tasks, groups or tags, inline or by name, and may change settings.
     entry = index.get(name)
     if entry and entry.cfg is None:
         members: list | None = sorted(entry.tags)
@@ -271,6 +272,7 @@ def _scores(task, results: dict) -> dict[str, dict]:
 
 def _digest(tasks: list) -> str:
     """Twelve hex digits over prompts, choices and right answers: equal if the questions are."""
+    # of the questions as they were asked: versions of a task may differ in them
     digest = hashlib.sha256()
     for task in sorted(tasks, key=lambda task: task.task_name):
         for instance in task.instances:

@@ -79,7 +79,7 @@ class Likelihood:
     ) -> list[Score]:
         """The score of each example, in their order, with token scores of those that are
         `detailed`."""
-        training = self.scorer.model.training
+        training = self.scorer.model.training  # an evaluation on the way interrupts a training
         self.scorer.model.eval()
         self.scorer.layout = layout_of(self.scorer, self.scorer.model, examples)
         scores: dict[int, Score] = {}
@@ -116,6 +116,7 @@ class Likelihood:
 
 def _finite(values: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
     """logp, match, mu and sigma, with finite numbers in place of a collapsed model's."""
+    # JSON has no NaN, and a collapsed model is a result: it is to rank below every other
     worst = -COLLAPSED_LOSS
     logp = values["logp"].nan_to_num(nan=worst, neginf=worst)
     mu, sigma = values["mu"].nan_to_num(0, 0, 0), values["sigma"].nan_to_num(1, 1, 1)

@@ -96,9 +96,7 @@ def privleak(value: float, retrained: float) -> float:
 
 
 def reference_attack(
-    rows: dict[str, dict],
-    retrained: dict[str, dict],
-    sets: tuple[str, str] = ("forget", HOLDOUT),
+    rows: dict[str, dict], retrained: dict[str, dict], sets: tuple[str, str] = ("forget", HOLDOUT)
 ) -> dict[str, float]:
     """mia_reference_auc: AUC of loss minus the retrained model's loss (arXiv 2012.07805).
 
@@ -136,6 +134,7 @@ def against_retrained(
     numbers, retrained_numbers = forget_numbers(rows["forget"]), forget_numbers(retrained["forget"])
     metrics: dict[str, float] = {}
     if HOLDOUT in rows and HOLDOUT in retrained:
+        # losses of two models are subtracted row by row: with other rows that gives numbers, too
         check_same_rows(rows, retrained, ("forget", HOLDOUT))
         if "reference" in attacks:
             metrics |= reference_attack(rows, retrained)

@@ -56,21 +56,15 @@ _ATTACK_TITLES = {
 def memorization(name: str, title: str) -> dict[str, Metric]:
     """Memorisation metrics of a set: the lower the better on the forget set, the higher the better
     elsewhere."""
-    better = "lower" if name == "forget" else "higher"
+    better, group = "lower" if name == "forget" else "higher", f"{title} set"
+    carlini = f"Carlini et al., arXiv 2012.07805; {OPEN_UNLEARNING}"
+    tirumala = f"Tirumala et al., arXiv 2205.10770; {OPEN_UNLEARNING}"
     return {
         f"{name}_extraction_strength": Metric(
-            f"{title} extraction strength",
-            better,
-            f"Carlini et al., arXiv 2012.07805; {OPEN_UNLEARNING}",
-            short="ES",
-            group=f"{title} set",
+            f"{title} extraction strength", better, carlini, short="ES", group=group
         ),
         f"{name}_exact_memorization": Metric(
-            f"{title} exact memorisation",
-            better,
-            f"Tirumala et al., arXiv 2205.10770; {OPEN_UNLEARNING}",
-            short="EM",
-            group=f"{title} set",
+            f"{title} exact memorisation", better, tirumala, short="EM", group=group
         ),
     }
 
@@ -78,16 +72,11 @@ def memorization(name: str, title: str) -> dict[str, Metric]:
 def membership() -> dict[str, Metric]:
     """AUCs of the attacks. No direction is better: PrivLeak compares them with a retrained
     model's."""
-    metrics = {}
+    metrics, source = {}, f"{OPEN_UNLEARNING}/mia"
     for attack in ATTACKS:
-        title = _ATTACK_TITLES[attack]
-        metrics[f"mia_{attack}_auc"] = Metric(
-            f"Membership AUC, {title}",
-            "",
-            f"{OPEN_UNLEARNING}/mia",
-            short=title,
-            group="Membership (AUC)",
-        )
+        short = _ATTACK_TITLES[attack]
+        title, group = f"Membership AUC, {short}", "Membership (AUC)"
+        metrics[f"mia_{attack}_auc"] = Metric(title, "", source, short=short, group=group)
     return metrics
 
 
@@ -111,36 +100,23 @@ def relative(metrics: dict[str, Metric]) -> dict[str, Metric]:
 
 def fluency(name: str, title: str) -> dict[str, Metric]:
     """Fluency metrics of the answers to a set's questions."""
-    metrics = {}
+    metrics, group = {}, f"{title} set"
+    li = "Li et al., arXiv 1510.03055; words of all answers"
+    welleck = "seq-rep-4, Welleck et al., arXiv 1908.04319; over words"
+    formulas = "evaluation/fluency.py"
     for n in DISTINCT_N:
         metrics[f"{name}_distinct_{n}"] = Metric(
-            f"{title} distinct-{n}",
-            "higher",
-            "Li et al., arXiv 1510.03055; words of all answers",
-            short=f"distinct-{n}",
-            group=f"{title} set",
+            f"{title} distinct-{n}", "higher", li, short=f"distinct-{n}", group=group
         )
     metrics[f"{name}_repetition"] = Metric(
-        f"{title} repetition in an answer",
-        "lower",
-        "seq-rep-4, Welleck et al., arXiv 1908.04319; over words",
-        short="repetition",
-        group=f"{title} set",
+        f"{title} repetition in an answer", "lower", welleck, short="repetition", group=group
     )
     metrics[f"{name}_empty"] = Metric(
-        f"{title} share of empty answers",
-        "lower",
-        "evaluation/fluency.py",
-        short="empty",
-        group=f"{title} set",
+        f"{title} share of empty answers", "lower", formulas, short="empty", group=group
     )
+    perplexity = f"{title} perplexity of answers under the target model"
     metrics[f"{name}_perplexity"] = Metric(
-        f"{title} perplexity of answers under the target model",
-        "lower",
-        "evaluation/fluency.py",
-        (1.0, math.inf),
-        short="perplexity",
-        group=f"{title} set",
+        perplexity, "lower", formulas, (1.0, math.inf), short="perplexity", group=group
     )
     return metrics
 
@@ -180,5 +156,6 @@ def task_metric(task: str, better: str = "") -> Metric:
 
     better: the harness's own direction, for tasks that are not in TASKS.
     """
+    # a task may report any number, such as a perplexity
     source = "lm-evaluation-harness or the experiment's own task"
     return TASKS.get(task, Metric(task, better, source, (-math.inf, math.inf)))

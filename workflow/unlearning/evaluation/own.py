@@ -28,7 +28,7 @@ def _call(function: str, rows: dict[str, dict]) -> tuple[float, str]:
     """The checked result of one function."""
     try:
         result = load_function(function)(rows)
-    except UserError:
+    except UserError:  # the file cannot be run, and the message says where
         raise
     except Exception as error:
         line = user_line(error, function.rpartition(":")[0])

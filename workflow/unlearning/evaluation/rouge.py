@@ -76,6 +76,7 @@ def common_length(a: list[str], b: list[str]) -> int:
     positions: dict[str, int] = {}
     for index, token in enumerate(a):
         positions[token] = positions.get(token, 0) | 1 << index
+    # Python's integers are as long as they need to be, so a row is one addition instead of len(a)
     ones = (1 << len(a)) - 1
     row = ones
     for token in b:

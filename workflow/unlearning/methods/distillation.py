@@ -19,9 +19,7 @@ def undial(batch: Batch, beta: float) -> Tensor:
     Paper: UNDIAL (arXiv 2402.10052) eq. 3. Reference: `compute_undial_loss` in
     locuslab/open-unlearning, which averages over every position: see undial_as_released.
     """
-    assert batch.forget is not None and batch.forget.logits is not None
     view = batch.forget.logits
-    assert view.teacher is not None
     lowered = view.teacher - beta * one_hot(view.labels, view.values.shape[-1])
     loss = _soft_cross_entropy(view.values, softmax(lowered, dim=-1))
     return batch.mean_over(batch.forget, loss, view.row)
@@ -35,9 +33,7 @@ def undial_as_released(batch: Batch, beta: float) -> Tensor:
     (arXiv 2402.10052). Reference: `compute_undial_loss` in locuslab/open-unlearning; its mean also
     runs over padding.
     """
-    assert batch.forget is not None and batch.forget.logits is not None
     view = batch.forget.logits
-    assert view.teacher is not None
     vocabulary = view.values.shape[-1]
     lowered = view.teacher - beta * one_hot(view.labels % vocabulary, vocabulary)
     loss = _soft_cross_entropy(view.values, softmax(lowered, dim=-1))
@@ -51,8 +47,8 @@ def ce_u(batch: Batch, ignore_first_n_answer_tokens: int) -> Tensor:
     are ignored, in every row that has more than n. Paper: CE-U (arXiv 2503.01224), a footnote of
     which ignores the first. Reference: `compute_batch_ceu` in locuslab/open-unlearning.
     """
-    assert batch.forget is not None and batch.forget.logits is not None
     view = batch.forget.logits
+    # of the model itself, so only the cross-entropy below has a gradient, not its target
     masked = view.values.detach().scatter(-1, view.labels[:, None], float("-inf"))
     loss = _soft_cross_entropy(view.values, softmax(masked, dim=-1))
     tokens = batch.forget.tokens.long()  # (B,)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unlearning.errors import UserError
 from unlearning.methods.objective import Objective, function_name
-from unlearning.methods.sequences import Batch, Sequences, View
+from unlearning.methods.sequences import ABSENT, Batch, Sequences, View
 from unlearning.user_code import user_line
 
 REQUIREMENT = "must be (B,): one value for each row, as in -batch.token_mean(batch.forget)"
@@ -101,17 +101,17 @@ def _select(sequences: Sequences, rows: Sequence[int]) -> Sequences:
         sequences.logp[positions],
         row,
         len(rows),
-        None if reference is None else reference[list(rows)],
+        ABSENT if reference is None else reference[list(rows)],
         _select_view(sequences.logits, rows),
         _select_view(sequences.activations, rows),
     )
 
 
-def _select_view(view: View | None, rows: Sequence[int]) -> View | None:
+def _select_view(view: View, rows: Sequence[int]) -> View:
     if view is None:
-        return None
+        return ABSENT
     positions, row = _positions(view.row, rows)
-    teacher = None if view.teacher is None else view.teacher[positions]
+    teacher = ABSENT if view.teacher is None else view.teacher[positions]
     return View(row, view.values[positions], view.labels[positions], teacher)
 
 

@@ -11,5 +11,4 @@ def idk_with_retain(batch: Batch) -> Tensor:
     One token mean over both rows of a pair, so a long retain answer outweighs a short refusal.
     Paper: TOFU (arXiv 2401.06121) §4, NPO §5. Reference: `idk` in OPTML-Group/Unlearn-Simple.
     """
-    assert batch.idk is not None and batch.retain is not None
     return batch.token_mean(batch.idk, batch.retain)

@@ -13,8 +13,6 @@ def _margin(batch: Batch, beta: float) -> Tensor:
     micro-batch, which `pool` does; one row at a time it is the pair's own.
     """
     forget, idk = batch.forget, batch.idk
-    assert forget is not None and idk is not None
-    assert forget.reference_nll is not None and idk.reference_nll is not None
     z = (idk.reference_nll - idk.nll).detach()
     if batch.pool:
         z = z.mean()

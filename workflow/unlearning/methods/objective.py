@@ -58,6 +58,7 @@ class Objective:
 
         Without a hook these are all that are not frozen already: with LoRA the adapter's.
         """
+        # the optimizer, weight decay and the memory account see only these
         if "trains" not in self.hooks:
             return [p for p in model.parameters() if p.requires_grad]
         parameters = self.hooks["trains"](model)

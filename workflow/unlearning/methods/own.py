@@ -13,7 +13,7 @@ NEEDS = ("reference", "logits", "teacher")  # what each means: see `terms.Term`
 _NAME = re.compile(r"[A-Za-z][\w.-]*", re.ASCII)
 # keys of a method's block that are not hyper-parameters of its loss
 _RESERVED = {*KEYS, "epochs", "lr", "max_steps", "schedule", "reference"}
-_RESERVED |= {"forget_coeff", "retain_coeff"}
+_RESERVED |= {"forget_coeff", "retain_coeff"}  # of composed methods, NAME+RT
 # names of models without unlearning, in paths and in the report
 _MODELS = ("target", "retrain", "retrained", "base")
 
@@ -26,8 +26,8 @@ def own_methods(methods: dict) -> tuple[Losses, list[str]]:
     losses, problems = dict(FORGET_LOSSES), []
     for name, block in methods.items():
         if isinstance(block, dict) and "function" in block:
-            term, of_term = _term(name, block)
-            problems += of_term
+            term, term_problems = _term(name, block)
+            problems += term_problems
             # NAME and NAME+RT may both be listed, with the same loss
             forget = name.partition("+")[0]
             if term is not None and losses.setdefault(forget, term) != term:
@@ -69,22 +69,17 @@ def _term(name: str, block: dict) -> tuple[Term | None, list[str]]:
             f"{setting}.roles: a loss needs rows of one role at least, of {', '.join(ROLES)}; "
             "found []. Without the key it is [forget]"
         )
-    hyper, of_function = _hyper_parameters(setting, block["function"])
-    problems += of_function
+    hyper, function_problems = _hyper_parameters(setting, block["function"])
+    problems += function_problems
     if problems:
         return None, problems
-    needs = block.get("needs", [])
-    roles = tuple(block.get("roles", ["forget"]))
+    needs, roles = block.get("needs", []), tuple(block.get("roles", ["forget"]))
     # a teacher's logits are compared with the model's own
     needs_logits = "logits" in needs or "teacher" in needs
-    return Term(
-        block["function"],
-        hyper,
-        roles=roles,
-        reference="reference" in needs,
-        logits=dict.fromkeys(roles, "labels") if needs_logits else {},
-        teacher=roles if "teacher" in needs else (),
-    ), []
+    logits = dict.fromkeys(roles, "labels") if needs_logits else {}
+    teacher = roles if "teacher" in needs else ()
+    term = Term(block["function"], hyper, roles, "reference" in needs, logits, teacher)
+    return term, []
 
 
 def _hyper_parameters(setting: str, function) -> tuple[dict[str, Hyper], list[str]]:

@@ -18,6 +18,7 @@ def matching(pattern: str, layer: int, names: Sequence[str]) -> list[str]:
 
 def no_match(pattern: str, names: Sequence[str]) -> str:
     """The message for a pattern that matches no parameter of a model, with example names."""
+    # patterns nearly always mean layers, whose names have a number
     numbered = [name for name in names if re.search(r"\.\d+\.", name)] or list(names)
     examples = ", ".join(numbered[-EXAMPLES:])
     return (

@@ -12,7 +12,6 @@ def flatten_margin(batch: Batch) -> Tensor:
     (arXiv 2506.05314). Reference: `PDU` in locuslab/open-unlearning, whose mean over every position
     of the batch also runs over padding.
     """
-    assert batch.forget is not None and batch.forget.logits is not None
     view = batch.forget.logits
     margin = view.values.max(-1).values - view.values.mean(-1)  # (P,)
     return batch.mean_over(batch.forget, margin**2, view.row)

@@ -8,7 +8,6 @@ from unlearning.methods.sequences import Batch, Sequences
 
 def _log_ratio(sequences: Sequences) -> Tensor:
     """(B,) log p(y|x) - log p_ref(y|x), both summed over tokens."""
-    assert sequences.reference_nll is not None
     return sequences.reference_nll - sequences.nll
 
 
@@ -18,7 +17,6 @@ def dpo(batch: Batch, beta: float) -> Tensor:
     "I don't know" is preferred to the true answer. Paper: NPO (arXiv 2404.05868) §5.1.
     Reference: `dpo` in OPTML-Group/Unlearn-Simple.
     """
-    assert batch.idk is not None and batch.forget is not None
     return -2 / beta * logsigmoid(beta * (_log_ratio(batch.idk) - _log_ratio(batch.forget)))
 
 
@@ -29,7 +27,6 @@ def altpo(batch: Batch, beta: float) -> Tensor:
     Optimization (arXiv 2409.13474) eq. 4. Reference: `DPO` on alternate answers in
     locuslab/open-unlearning (community/methods/AltPO).
     """
-    assert batch.alternative is not None and batch.forget is not None
     margin = _log_ratio(batch.alternative) - _log_ratio(batch.forget)
     return -2 / beta * logsigmoid(beta * margin)
 
@@ -40,7 +37,6 @@ def npo(batch: Batch, beta: float) -> Tensor:
     DPO without a preferred answer; tends to gradient ascent as β → 0.
     Paper: NPO (arXiv 2404.05868) eq. 3. Reference: `npo` in OPTML-Group/Unlearn-Simple.
     """
-    assert batch.forget is not None
     return -2 / beta * logsigmoid(-beta * _log_ratio(batch.forget))
 
 
@@ -50,7 +46,6 @@ def npo_token_mean(batch: Batch, beta: float) -> Tensor:
     Paper: SimNPO (arXiv 2410.07163) §6, whose WMDP code passes token means where NPO sums.
     Reference: `npo` in the WMDP folder of OPTML-Group/Unlearn-Simple.
     """
-    assert batch.forget is not None
     mean = -_log_ratio(batch.forget) / batch.forget.tokens
     return -2 / beta * logsigmoid(beta * mean)
 
@@ -62,7 +57,6 @@ def simnpo(batch: Batch, beta: float, gamma: float) -> Tensor:
     included. γ is multiplied by β, as in the released code; SimNPO-paper has it as printed.
     Paper: SimNPO (arXiv 2410.07163) eq. 4. Reference: `simnpo` in OPTML-Group/Unlearn-Simple.
     """
-    assert batch.forget is not None
     mean_nll = batch.forget.nll / batch.forget.tokens
     return -2 / beta * logsigmoid(beta * (mean_nll - gamma))
 
@@ -72,6 +66,5 @@ def simnpo_as_printed(batch: Batch, beta: float, gamma: float) -> Tensor:
 
     Paper: SimNPO (arXiv 2410.07163) eq. 4. Reference: none released; equals `simnpo` at γ/β.
     """
-    assert batch.forget is not None
     mean_nll = batch.forget.nll / batch.forget.tokens
     return -2 / beta * logsigmoid(beta * mean_nll - gamma)

@@ -17,9 +17,7 @@ def npo_raw_logits(batch: Batch, beta: float) -> Tensor:
     z: next-token logits at every position. Paper: MUSE (arXiv 2407.06460) §4. Reference: `npo` in
     jaechan-repo/muse_bench and in the MUSE folder of OPTML-Group/Unlearn-Simple.
     """
-    assert batch.forget is not None and batch.forget.logits is not None
     view = batch.forget.logits
-    assert view.teacher is not None
     loss = -2 / beta * logsigmoid(beta * (view.teacher - view.values)).mean(-1)  # (P,)
     return batch.mean_over(batch.forget, loss, view.row)
 
@@ -30,7 +28,6 @@ def simnpo_raw_logits(batch: Batch, beta: float, gamma: float) -> Tensor:
     Paper: SimNPO (arXiv 2410.07163) §6. Reference: `simnpo` in the MUSE folder of
     OPTML-Group/Unlearn-Simple.
     """
-    assert batch.forget is not None and batch.forget.logits is not None
     view = batch.forget.logits
     loss = -2 / beta * logsigmoid(beta * (-view.values - gamma)).mean(-1)  # (P,)
     return batch.mean_over(batch.forget, loss, view.row)
@@ -44,8 +41,6 @@ def retain_divergence_raw_logits(batch: Batch) -> Tensor:
     Paper: MUSE (arXiv 2407.06460) §4, which means the KL of `KL`. Reference: `klr` in
     jaechan-repo/muse_bench, baselines/baselines/iterative.py.
     """
-    assert batch.retain is not None and batch.retain.logits is not None
     view = batch.retain.logits
-    assert view.teacher is not None
     terms = (view.teacher.exp() * (view.teacher - view.values)).sum(-1)  # (P,)
     return batch.retain.sum_rows(terms, view.row)

@@ -30,11 +30,9 @@ class ReferenceChoice:
             return f"must be {ALLOWED}"
         if value != f"noise={scale:g}":  # two spellings would give one run two paths
             return f"must be written noise={scale:g}"
-        return (
-            None
-            if scale is not None and scale > 0
-            else "must have noise above 0; without noise it is the target"
-        )
+        if scale is None or scale <= 0:
+            return "must have noise above 0; without noise it is the target"
+        return None
 
 
 def noise(reference: str) -> float | None:

@@ -11,6 +11,8 @@ from functools import partial
 
 from unlearning.methods.terms import AnyHyper, Choice, Hyper, Method, Part, Pattern, Term, Value
 
+# Values are the papers' or their code's, so that a method without hyper-parameters is the published
+# one (docs/fidelity.md has the sources).
 BETA = Hyper(0.1, above=0)
 GAMMA = Hyper(0.0)
 LAYER = Hyper(7, at_least=0, integer=True)
@@ -57,13 +59,12 @@ FORGET_LOSSES: dict[str, Term] = {
         seeded=True,
         coefficients=(1.0, 1200.0),
         trains=Part(
-            HOME + "rmu:trained_parameters",
-            {"layer": LAYER, "trained": Pattern(DOWN_PROJECTIONS)},
+            HOME + "rmu:trained_parameters", {"layer": LAYER, "trained": Pattern(DOWN_PROJECTIONS)}
         ),
     ),
-    "WGA": Term(HOME + "weighted_ascent:wga", {"beta": Hyper(1.0, at_least=0)}),
+    "WGA": Term(HOME + "ascent:wga", {"beta": Hyper(1.0, at_least=0)}),
     "SatImp": Term(
-        HOME + "weighted_ascent:satimp",
+        HOME + "ascent:satimp",
         {"beta1": Hyper(5.0, at_least=0), "beta2": Hyper(1.0, at_least=0)},
         coefficients=(0.1, 1.0),
     ),
@@ -168,7 +169,7 @@ def position(name: str, losses: Losses = FORGET_LOSSES) -> tuple[int, int]:
 def hyper_parameters(name: str, losses: Losses = FORGET_LOSSES) -> dict[str, AnyHyper]:
     """All hyper-parameters of a method, with both coefficients if it is a composed one."""
     forget, retain = terms(name, losses)
-    if retain is None:
+    if retain is None:  # a coefficient of the only term would just scale the loss
         return forget.hyper_parameters()
     forget_coeff, retain_coeff = forget.coefficients
     return {

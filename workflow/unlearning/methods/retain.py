@@ -12,7 +12,6 @@ def retain_loss(batch: Batch) -> Tensor:
     Paper: NPO (arXiv 2404.05868) §2. Reference: the `grad_diff` part of the losses in
     OPTML-Group/Unlearn-Simple.
     """
-    assert batch.retain is not None
     return batch.token_mean(batch.retain)
 
 
@@ -23,9 +22,7 @@ def retain_divergence(batch: Batch) -> Tensor:
     runs over padding; there is no padding here. `KL-answer` takes the positions that predict the
     answer. Paper: NPO (arXiv 2404.05868) §2. Reference: `KL` in OPTML-Group/Unlearn-Simple.
     """
-    assert batch.retain is not None and batch.retain.logits is not None
     view = batch.retain.logits
-    assert view.teacher is not None
     current = log_softmax(view.values, dim=-1)  # (P, V)
     target = log_softmax(view.teacher, dim=-1)
     divergence = (target.exp() * (target - current)).sum(-1)  # (P,)

@@ -20,8 +20,8 @@ def steer(batch: Batch, steering: float, seed: int) -> Tensor:
     Paper: WMDP (arXiv 2403.03218) §4. Reference: `rmu/unlearn.py` in centerforaisafety/wmdp; answer
     tokens only, as `RMU` in locuslab/open-unlearning. The published method is RMU+ACT.
     """
-    assert batch.forget is not None and batch.forget.activations is not None
     view = batch.forget.activations
+    # drawn on the CPU at each step: a generator on a GPU gives other numbers for the same seed
     direction = torch.rand(view.values.shape[-1], generator=torch.Generator().manual_seed(seed))
     goal = (steering * direction / direction.norm()).to(view.values)
     return _distance(batch, batch.forget, view, goal)
@@ -32,9 +32,7 @@ def keep_activations(batch: Batch) -> Tensor:
 
     Paper: WMDP (arXiv 2403.03218) §4. Reference: `EMBED_DIFF` of `RMU` in locuslab/open-unlearning.
     """
-    assert batch.retain is not None and batch.retain.activations is not None
     view = batch.retain.activations
-    assert view.teacher is not None
     return _distance(batch, batch.retain, view, view.teacher)
 
 

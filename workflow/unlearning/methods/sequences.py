@@ -1,9 +1,14 @@
 """The input of a loss: log-probabilities of the labels of each row, without padding."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+
+# A role or score that the method's Term does not ask for is None. Its type does not say so, because
+# each loss would have to assert that it has what it asked for.
+ABSENT: Any = None
 
 
 @dataclass
@@ -19,7 +24,7 @@ class View:
     row: Tensor
     values: Tensor
     labels: Tensor
-    teacher: Tensor | None = None
+    teacher: Tensor = ABSENT
 
 
 @dataclass
@@ -36,9 +41,9 @@ class Sequences:
     logp: Tensor
     row: Tensor
     size: int
-    reference_nll: Tensor | None = None
-    logits: View | None = None
-    activations: View | None = None
+    reference_nll: Tensor = ABSENT
+    logits: View = ABSENT
+    activations: View = ABSENT
 
     def sum_rows(self, values: Tensor, row: Tensor | None = None) -> Tensor:
         """(B,) sums of per-position `values` over each row."""
@@ -69,11 +74,11 @@ class Batch:
     rows are split into micro-batches and over processes.
     """
 
-    train: Sequences | None = None
-    forget: Sequences | None = None
-    idk: Sequences | None = None
-    alternative: Sequences | None = None
-    retain: Sequences | None = None
+    train: Sequences = ABSENT
+    forget: Sequences = ABSENT
+    idk: Sequences = ABSENT
+    alternative: Sequences = ABSENT
+    retain: Sequences = ABSENT
     pool: bool = False
 
     def token_mean(self, *sequences: Sequences) -> Tensor:

@@ -12,7 +12,6 @@ def forget_likelihood(batch: Batch) -> Tensor:
     Paper: task arithmetic (arXiv 2212.04089), in MUSE (arXiv 2407.06460) §4. Reference:
     `task_vector.py` in jaechan-repo/muse_bench.
     """
-    assert batch.forget is not None
     return batch.token_mean(batch.forget)
 
 
@@ -22,6 +21,7 @@ def negate(model, start, alpha: float) -> None:
 
     The published MUSE runs fine-tune for 10 epochs and take α = 5.
     """
+    # parameters of the two models come in the same order, as they are of one architecture
     for trained, original in zip(model.parameters(), start.parameters(), strict=True):
         original = original.to(trained)
         trained.copy_(original - alpha * (trained - original))

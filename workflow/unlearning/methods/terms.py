@@ -153,11 +153,7 @@ class Method:
         for side, term in terms.items():
             coefficient = self.hyper.get(f"{side}_coeff", 1.0)
             losses.append(
-                {
-                    **term.settings(self.hyper),
-                    "coefficient": coefficient,
-                    "seeded": term.seeded,
-                }
+                {**term.settings(self.hyper), "coefficient": coefficient, "seeded": term.seeded}
             )
             roles.update(term.roles)
             teacher.update(term.teacher)

@@ -4,12 +4,14 @@ import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from unlearning.errors import UserError
+
 PAD, EOS, UNKNOWN = "<pad>", "<eos>", "<unk>"
 
 
 def build_model(architecture: dict, vocabulary: int, seed: int) -> LlamaForCausalLM:
     """A Llama of the architecture's shape, with random weights that `seed` determines."""
-    torch.manual_seed(seed)
+    torch.manual_seed(seed)  # transformers draws from the global generator
     return LlamaForCausalLM(
         LlamaConfig(
             vocab_size=vocabulary,
@@ -33,7 +35,7 @@ def train_tokenizer(kind: str, texts: list[str], vocabulary: int) -> PreTrainedT
     (byte-level).
 
     EOS differs from the padding token, because labels end in it. It is also the token that begins a
-    sequence.
+    sequence. UserError if `vocabulary` entries are too few for all words.
     """
     special = [PAD, EOS, UNKNOWN]
     if kind == "word":
@@ -59,6 +61,15 @@ def train_tokenizer(kind: str, texts: list[str], vocabulary: int) -> PreTrainedT
             show_progress=False,
         )
     tokenizer.train_from_iterator(texts, trainer)
+    # Rows that differ in a word that is left out would become one row, and no answer could have it.
+    if kind == "word" and tokenizer.get_vocab_size() >= vocabulary:
+        unknown = tokenizer.token_to_id(UNKNOWN)
+        count = sum(unknown in encoding.ids for encoding in tokenizer.encode_batch(texts))
+        if count:
+            raise UserError(
+                f"model.architecture.vocabulary: {vocabulary} entries leave out words of {count} "
+                f"of the {len(texts)} texts of this world; raise it, or set tokenizer to bpe"
+            )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=PAD,

@@ -77,7 +77,8 @@ def causality_problems(model) -> list[str]:
     and its likelihoods mean nothing.
     """
     vocabulary = model.get_input_embeddings().weight.shape[0]
-    ids = torch.arange(PROBE_TOKENS).remainder(vocabulary)[None]
+    # two sequences that differ in their last token alone: the logits before it must not differ
+    ids = torch.arange(PROBE_TOKENS).remainder(vocabulary)[None]  # (1, T)
     changed_ids = ids.clone()
     changed_ids[0, -1] = (changed_ids[0, -1] + 1) % vocabulary
     logits = model(input_ids=ids, use_cache=False).logits[0, :-1]

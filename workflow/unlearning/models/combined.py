@@ -44,6 +44,7 @@ class Combined(nn.Module):
         heads = baseline.get_output_embeddings(), reinforced.get_output_embeddings()
         self.head = Head(heads, alpha)
         self.config = copy.deepcopy(baseline.config)
+        # DynamicCache makes as many layers, of these types, as the config says
         self.config.num_hidden_layers *= 2
         if getattr(self.config, "layer_types", None) is not None:
             self.config.layer_types = [*self.config.layer_types] * 2
@@ -67,6 +68,8 @@ class Combined(nn.Module):
         self, input_ids: Tensor, past_key_values=None, logits_to_keep: int = 0, **inputs
     ) -> CausalLMOutputWithPast:
         """Logits (B, T, V), or those of the last `logits_to_keep` positions."""
+        # Both hidden states go through Head as one: the scorer applies the head at some positions
+        # only, by a hook on the one module that get_output_embeddings() returns.
         states = []
         caches = _split_cache(past_key_values)
         for model, cache in zip((self.baseline, self.reinforced), caches, strict=True):

@@ -12,7 +12,7 @@ def context(config) -> int | None:
     for name in POSITIONS:
         positions = getattr(text, name, None)
         if positions is not None:
-            return positions if positions > 0 else None  # XLNet: -1
+            return positions if positions > 0 else None  # XLNet, whose positions are relative: -1
     return None
 
 
@@ -21,6 +21,14 @@ def check_context(model, tokens: int, setting: str) -> None:
     reach = context(model.config)
     if reach is not None and tokens > reach:
         raise UserError(f"the model {too_long(tokens, reach, setting)}")
+
+
+def no_room(tokens: int, limit: int, setting: str) -> str:
+    """The problem of a prompt that fills a row, as a message's predicate."""
+    return (
+        f"makes {tokens} tokens of the longest question (of a text, its first half), but sequences "
+        f"end at {setting} ({limit}), before an answer: raise it, or cut the question"
+    )
 
 
 def too_long(tokens: int, reach: int, setting: str) -> str:

@@ -19,11 +19,7 @@ from unlearning.models.combined import Combined
 from unlearning.models.lora import Adapter, load_adapted
 
 REINFORCED = "reinforced"  # subfolder of a combined model, with its reinforced model
-DTYPES = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "pure-bfloat16": torch.bfloat16,
-}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "pure-bfloat16": torch.bfloat16}
 
 
 def load_model(path: str, dtype: str = "float32"):
@@ -36,15 +32,17 @@ def load_model(path: str, dtype: str = "float32"):
     or sees later tokens.
     """
     path = resolve_snapshot(str(path))
-    verify(Path(path))
-    record = _read_record(Path(path))
-    adapter_base = record.get("adapter_of")
-    if adapter_base is not None:
-        base = load_model(_resolve_base(Path(path), adapter_base), adapter_base["dtype"])
-        return load_adapted(base, str(path)).to(DTYPES[dtype])
+    folder = Path(path)
+    verify(folder)
+    record = _read_record(folder)
+    if "adapter_of" in record:
+        entry = record["adapter_of"]
+        # merged in the number type of training: another one would round to another model
+        base = load_model(_resolve_base(folder, entry), entry["dtype"])
+        return load_adapted(base, path).to(DTYPES[dtype])
     if "combined_with" in record:
-        baseline = load_model(_resolve_base(Path(path), record["combined_with"]), dtype)
-        reinforced = _read_weights(str(Path(path) / REINFORCED), dtype, trusted=True)
+        baseline = load_model(_resolve_base(folder, record["combined_with"]), dtype)
+        reinforced = _read_weights(str(folder / REINFORCED), dtype, trusted=True)
         return Combined(baseline, reinforced, record["alpha"])
     return _read_weights(path, dtype, trusted=bool(record))
 
@@ -83,8 +81,9 @@ def switch_off_dropout(model) -> None:
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
         for name, value in vars(module).items():
-            # attention layers pass a float attribute to the attention function
-            if ("dropout" in name or "pdrop" in name) and isinstance(value, float):
+            # Attention layers pass a float attribute to the attention function, OPT skips layers
+            # with probability layerdrop, and Mixtral multiplies the inputs of experts by noise.
+            if ("drop" in name or name == "jitter_noise") and isinstance(value, float):
                 setattr(module, name, 0.0)
 
 

@@ -24,12 +24,7 @@ from unlearning.models.context import context
 from unlearning.models.folder import verify
 from unlearning.models.headers import Headers, read_headers
 from unlearning.models.lengths import length_problems
-from unlearning.models.vocabulary import (
-    one_line,
-    read_prompt,
-    read_tokenizer,
-    vocabulary_problems,
-)
+from unlearning.models.vocabulary import one_line, read_prompt, read_tokenizer, vocabulary_problems
 
 FLOATS = {"F64", "F32", "F16", "BF16"}
 
@@ -50,7 +45,7 @@ def judge(folder: Path, use: dict) -> list[str]:
             "is an adapter (adapter_config.json), not a model: merge it into its base (peft: "
             "merge_and_unload) and save the whole model"
         ]
-    problems = _problems_of(lambda: _file_problems(folder))
+    problems = _problems_of(lambda: verify(folder, weights=False))
 
     # tensors, configuration and architecture, by themselves and together
     headers, header_problems = read_headers(folder)
@@ -87,19 +82,12 @@ def judge(folder: Path, use: dict) -> list[str]:
     return problems
 
 
-def _problems_of(check: Callable[[], list[str]]) -> list[str]:
+def _problems_of(check: Callable[[], list[str] | None]) -> list[str]:
     """The problems that a check returns or raises."""
     try:
-        return check()
+        return check() or []
     except UserError as error:
         return [f"cannot be used: {error}"]
-
-
-def _file_problems(folder: Path) -> list[str]:
-    """Raises UserError if a training stage wrote the folder and a file has changed; of weights only
-    the size is compared."""
-    verify(folder, weights=False)
-    return []
 
 
 def _read_config(folder: Path):
@@ -189,7 +177,7 @@ def _pattern_problems(model, patterns: list[dict]) -> list[str]:
 
 def _tensor_problems(model, headers: Headers) -> list[str]:
     """The tensors that the files lack or should not have, and those of unsuitable number types."""
-    # loading on meta compares shapes and names, and reads nothing
+    # Loading on meta compares shapes and names by transformers' own rules, and reads nothing.
     state = {key: torch.empty(shape, device="meta") for key, (shape, _) in headers.items()}
     try:
         loaded, info = type(model).from_pretrained(
@@ -203,6 +191,7 @@ def _tensor_problems(model, headers: Headers) -> list[str]:
     except RuntimeError as error:  # tensors to be merged whose shapes differ
         return [f"has tensors that do not fit together ({one_line(error)})"]
     problems = key_problems(loaded, info)
+    # only weights have to be floats: buffers, such as older models' masks, may be anything
     parameters = {name for name, _ in loaded.named_parameters()}
     parameters |= {name.removeprefix(f"{loaded.base_model_prefix}.") for name in parameters}
     quantised = []

@@ -1,5 +1,6 @@
-"""Check that an experiment's rows fit a model's context, before the first job."""
+"""Check that an experiment's rows fit a model's context, and their answers, before any job."""
 
+import sys
 from collections.abc import Iterator
 
 from unlearning.benchmark import benchmark_of, room
@@ -8,24 +9,31 @@ from unlearning.data.build import Tables, build_tables
 from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PromptFormat
 from unlearning.data.tables import DataError
-from unlearning.evaluation.lengths import EVALUATED_SUFFIXES
-from unlearning.models.context import too_long
+from unlearning.evaluation.lengths import EVALUATED_SUFFIXES, longest_prompt
+from unlearning.models.context import no_room, too_long
 
 FROM_SCRATCH = ("pretrain", "replay")  # tables that only models from random weights read
 
 
 def length_problems(tokenizer, prompt: PromptFormat, reach: int | None, use: dict) -> list[str]:
-    """The problems of rows that exceed a context of `reach` tokens.
+    """The problems of rows that exceed a context of `reach` tokens (None: without a limit), and of
+    questions that leave no room for an answer.
 
     use: how the experiment uses the model (config.judged.model_use). Tables from the hub are not
     fetched yet: the first stage that encodes too long a row of them refuses it.
     """
+    reach = sys.maxsize if reach is None else reach
     tables = _build_tables(use)
     problems = list(dict.fromkeys(_step_problems(tokenizer, prompt, tables, use)))
-    if reach is None:
-        return problems
+    questions: set[str] = set()
+    for rows in _encoded_by("training", tables):
+        questions.update(row["question"] for row in rows if "question" in row)
+    prompt_tokens = longest_prompt(Encoder(tokenizer, prompt, reach), questions)
     for stage, limit in use["max_length"].items():
-        if limit <= reach:
+        if stage != "evaluation" and prompt_tokens >= limit:
+            problems.append(no_room(prompt_tokens, limit, f"{stage}.max_length"))
+            continue
+        if limit <= reach:  # a row is cut at the limit, so it fits
             continue
         encoder = Encoder(tokenizer, prompt, limit)
         longest = max((_longest(encoder, rows) for rows in _encoded_by(stage, tables)), default=0)

@@ -57,6 +57,7 @@ def add_lora(model, recipe, seed: int, settings: dict, base: str) -> Adapter | N
     from peft import LoraConfig, get_peft_model  # takes seconds, so only where it is needed
 
     lora = recipe.lora
+    # dropout stays at peft's 0
     config = LoraConfig(
         r=lora["rank"],
         lora_alpha=lora["alpha"],

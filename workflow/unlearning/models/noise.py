@@ -13,5 +13,6 @@ def add_noise(model, scale: float, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     for parameter in model.parameters():
         noise = torch.randn(parameter.shape, generator=generator)
+        # relative to the parameter, so that one scale suits norms, embeddings and matrices
         size = scale * parameter.float().square().mean().sqrt()
         parameter += (size * noise.to(parameter.device)).to(parameter.dtype)

@@ -13,7 +13,7 @@ def restore_model(path: Path):
     """(model, tokenizer) of a GGUF file, with each quantised weight as the float32 that it stands
     for; UserError if transformers cannot read the file's architecture."""
     logging.disable_progress_bar()
-    try:
+    try:  # transformers raises these for an architecture or tensor that it cannot map
         model = AutoModelForCausalLM.from_pretrained(
             path.parent, gguf_file=path.name, dtype=torch.float32
         )

@@ -85,6 +85,7 @@ class Scorer(nn.Module):
             scores["activations"] = at_least_float32(values)
         return scores
 
+    # An iterator, so that a caller frees the logits of some places before the next are computed.
     def _together(
         self, packed: Packed, places: list[Places], device: torch.device, hidden: bool
     ) -> Iterator[tuple[Tensor, tuple[Tensor, ...] | None]]:
@@ -180,8 +181,8 @@ def describe(logits: Tensor, index: Tensor, labels: Tensor, mask: Tensor) -> dic
     described = {key: logits.new_zeros(len(labels)) for key in ("match", "mu", "sigma")}
     for chunk in torch.where(mask)[0].split(POSITIONS):
         logp = log_distribution(logits[index[chunk]])
-        p = logp.exp()
-        mu = (p * logp).sum(-1)
+        p = logp.exp()  # (n, V)
+        mu = (p * logp).sum(-1)  # (n,)
         variance = (p * logp.square()).sum(-1) - mu.square()
         described["match"][chunk] = (logp.argmax(-1) == labels[chunk]).to(logp.dtype)
         described["mu"][chunk] = mu

@@ -40,6 +40,8 @@ def read_tokenizer(folder: Path):
             settings = dict(json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, TypeError) as error:
             return None, [f"has a tokenizer_config.json that is no JSON object ({error})"]
+    # Code of the folder's own is never run. Many folders name code that is part of transformers by
+    # now, under the same class name: those load.
     auto_map = settings.get("auto_map") or {}
     paths = auto_map.get("AutoTokenizer") if isinstance(auto_map, dict) else auto_map
     paths = paths if isinstance(paths, list) else [paths]
@@ -62,6 +64,7 @@ def read_tokenizer(folder: Path):
             f"has a tokenizer that cannot be loaded ({one_line(error)}): copy tokenizer.json "
             "and tokenizer_config.json from where the model comes from"
         ]
+    # some tokenizers give the id of the unknown token to a token that they do not have
     end = tokenizer.eos_token_id
     unknown = end is not None and end == tokenizer.unk_token_id
     if end is None or (unknown and tokenizer.eos_token != tokenizer.unk_token):
@@ -122,6 +125,7 @@ def read_prompt(tokenizer, use: dict) -> tuple[PromptFormat | None, list[str]]:
     pieces = []
     vocabulary = tokenizer.get_vocab()
     for token in prompt.tokens:
+        # between letters, because it stands inside a text
         ids = tokenizer(f"a{token}a", add_special_tokens=False)["input_ids"]
         if vocabulary.get(token) not in ids:
             count = len(tokenizer(token, add_special_tokens=False)["input_ids"])

@@ -26,7 +26,8 @@ def score_pairs(
     teacher: the target model, given when the objective compares logits or activations with its.
     """
     roles, needs = objective.roles, objective.needs
-    # the examples role by role, each role's in the order of the pairs
+    # One pass for all roles, so that DDP and FSDP synchronise once: the examples role by role, each
+    # role's in the order of the pairs.
     examples: list[Example] = []
     slices: dict[str, slice] = {}
     for role in roles:

@@ -68,6 +68,7 @@ def micro_batch_sizer(
             sharded=sharded,
             pure=model.dtype == torch.bfloat16,
         )
+        # computed for each step: batches of short rows may go through in fewer, larger parts
         pairs_at_once = largest_micro_batch(shape, step, len(pairs), free)
         # without a hard limit the estimate refuses no run
         if pairs_at_once == 1 and _is_limited(accelerator.device):

@@ -8,7 +8,6 @@ from unlearning.methods.sequences import Batch
 
 def cross_entropy(batch: Batch) -> Tensor:
     """(B,) mean cross-entropy per labelled token of each row."""
-    assert batch.train is not None
     return batch.token_mean(batch.train)
 
 

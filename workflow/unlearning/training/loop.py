@@ -86,11 +86,13 @@ def train(
         # without a limit this returns the norm and clips nothing
         limit = recipe.clip_norm or math.inf
         norm = accelerator.clip_grad_norm_(context.scorer.parameters(), limit)
+        # before the step, for a NaN gradient would make every weight NaN, which cannot be evaluated
         history.collapsed = _collapse(history, step, float(norm))
         if history.collapsed is not None:
             reason = history.collapsed["reason"]
             accelerator.print(f"step {step}: {reason}: the model has collapsed")
             break
+        # set here, not by a scheduler: the rate is a function of the step, so a resumed run has it
         for group in optimizer.param_groups:
             group["lr"] = lr
         optimizer.step()
@@ -146,14 +148,19 @@ def _prepare(
     wrapped, optimizer = _wrap_for_processes(scorer, objective, recipe, fit, accelerator, sharded)
     teacher_scorer = None
     if teacher is not None:
-        teacher_scorer = _teacher_scorer(teacher, accelerator, sharded)
+        # not trained, and without autocast: it computes in the precision of its weights
+        teacher_scorer = Scorer(teacher.eval())
+        if sharded:
+            shard(teacher_scorer, accelerator)
+        else:
+            teacher_scorer.to(accelerator.device)
     # the layout is tried in the precision and through the wrapper that training will use
     with accelerator.autocast():
         scorer.layout = layout_of(wrapped, model, source.all_rows(), "training")
     if sharded:
         # FSDP frees the root's gathered weights in the backward pass, and there was none
         wrapped.reshard()
-    if teacher_scorer is not None:
+    if teacher_scorer is not None:  # it is of the same family
         teacher_scorer.layout = scorer.layout
     context = PassContext(
         wrapped, teacher_scorer, objective, micro_batch_size, accelerator, sharded
@@ -184,12 +191,6 @@ def _wrap_for_processes(
     # for autocast only: fully_shard has placed the weights and reduces the gradients
     scorer = accelerator.prepare_model(scorer, device_placement=False, evaluation_mode=True)
     return scorer, accelerator.prepare(optimizer)
-
-
-def _teacher_scorer(teacher, accelerator: Accelerator, sharded: bool) -> Scorer:
-    """The scorer of the target model, which is not trained and runs without autocast."""
-    scorer = Scorer(teacher.eval())
-    return shard(scorer, accelerator) if sharded else scorer.to(accelerator.device)
 
 
 def _record_point(at_step: Callable[[int], dict | None], done: int, history: History) -> None:
@@ -268,7 +269,8 @@ def _compute_gradients(
             rows = objective.rows(batch)
             for term, values in zip(objective.terms, rows, strict=True):
                 check_values(function_name(term), values, batch)
-            # a pair that does not count takes part with no weight
+            # A pair that does not count takes part with no weight: its backward pass is needed, for
+            # all processes exchange gradients in the same passes.
             share = 1 / len(pairs) if counted else 0.0
             sums = [values.sum() * share for values in (objective.total(rows), *rows)]
             accelerator.backward(sums[0] * accelerator.num_processes)

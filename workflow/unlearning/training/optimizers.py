@@ -86,6 +86,7 @@ def _adamw8bit(groups: list[dict], lr: float) -> Optimizer:
         from torchao.optim import AdamW8bit
     except ImportError as error:
         raise UserError(_absent("adamw8bit", "torchao", error)) from None
+    # torchao compiles at the first step, and fails there with a traceback without one
     compiler = os.environ.get("CXX", "g++")
     if shutil.which(compiler) is None:
         raise UserError(

@@ -72,6 +72,7 @@ class StepPlan:
                 f"{recipe.epochs:g} epochs of {rows} rows give no full batch of "
                 f"{recipe.batch_size}: lower batch_size or raise epochs"
             )
+        # where fewer rows are visited than epochs x rows, the epochs are those that are completed
         epochs, warmup = recipe.epochs, recipe.warmup_steps
         if recipe.max_steps is not None and recipe.max_steps < steps:
             steps = recipe.max_steps
@@ -121,6 +122,7 @@ class StepPlan:
 
 def generator(*words: int | str) -> numpy.random.Generator:
     """A random number generator seeded by words, so that each purpose has a stream of its own."""
+    # bytes of the words, because hash() of a text differs from process to process
     entropy = [w if isinstance(w, int) else int.from_bytes(w.encode(), "big") for w in words]
     return numpy.random.default_rng(entropy)
 

@@ -28,15 +28,8 @@ from unlearning.training.sources import LearnSource
 from unlearning.training.state import TrainingState
 
 # arguments that do not determine a run, so that a state may be resumed with others
-NO_INPUTS: tuple[str, ...] = (
-    "processes",
-    "sharding",
-    "fit",
-    "out",
-    "trajectory",
-    "state",
-    "checkpoint_minutes",
-)
+NO_INPUTS: tuple[str, ...] = ("processes", "sharding", "fit", "out", "trajectory", "state")
+NO_INPUTS += ("checkpoint_minutes",)
 NO_INPUTS += ("settings_of", "config")  # they lead to the settings, which count
 
 
@@ -102,6 +95,7 @@ def make_state(
     if args.settings["recipe"].get("optimizer") == "adamw8bit" and args.sharding == "shard":
         accelerator.print("adamw8bit, shared out: no resumable state; a killed run starts anew")
         return None
+    # whatever changes a result, so that a state is never continued as another run
     identity = {
         "inputs": {key: _content(v) for key, v in vars(args).items() if key not in NO_INPUTS},
         "plan": plan.describe(),
@@ -182,20 +176,13 @@ def learn_and_save(
     settings, plan = args.settings, source.plan
     show_plan(plan, accelerator)
     state = make_state(args, plan, accelerator)
+    sharded = args.sharding == "shard"
     history = train(
-        model,
-        source,
-        LEARN,
-        plan,
-        recipe,
-        args.fit,
-        accelerator,
-        state=state,
-        sharded=args.sharding == "shard",
+        model, source, LEARN, plan, recipe, args.fit, accelerator, state=state, sharded=sharded
     )
     model = full_state_model(model, accelerator, main_only=True)
     record = run_record(args.stage, source.seed, settings, plan, history)
     if accelerator.is_main_process:
         save_model(args.out, model, tokenizer, record, settings["precision"], adapter)
-    if state:
+    if state:  # not before the outputs are complete
         state.remove()

@@ -110,6 +110,7 @@ class UnlearnSource:
 
     def all_rows(self) -> list[Example]:
         """The rows of every role that the run draws."""
+        # known before the first step, so that the layout can be tried on the longest of them
         drawn: set[tuple[str, tuple]] = set()
         for step in range(self.plan.steps):
             for draw in self.draws(step):

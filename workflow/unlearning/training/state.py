@@ -56,6 +56,7 @@ class TrainingState:
 
     def __init__(self, folder: Path, minutes: float, identity: dict, accelerator: Accelerator):
         self.folder, self.seconds, self.accelerator = Path(folder), 60 * minutes, accelerator
+        # a name of the run would not do: settings, code or inputs may have changed under it
         text = json.dumps(identity, sort_keys=True, default=str)
         self.identity = hashlib.sha256(text.encode()).hexdigest()
         self.states: list[Path] = []  # states with this identity, oldest first
@@ -100,6 +101,7 @@ class TrainingState:
         if not (stop_signal or due):
             return
         problem = self._write(done)
+        # An unwritten state costs time after a kill; it is no reason to end a run that goes on.
         if stop_signal:
             name = signal.Signals(stop_signal).name
             outcome = problem or f"the state is in {self.folder}: run again to continue"
@@ -179,7 +181,7 @@ class TrainingState:
 
 def _without_tied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Each tensor under its first name only, because safetensors refuses tied weights."""
-    names: dict[tuple, str] = {}  # place and shape of the data -> name
+    names: dict[tuple, str] = {}  # address and shape of the data -> name
     for name, tensor in tensors.items():
         names.setdefault((tensor.data_ptr(), tensor.shape), name)
     return {name: tensors[name].contiguous() for name in sorted(names.values())}

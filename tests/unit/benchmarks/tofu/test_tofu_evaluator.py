@@ -77,6 +77,28 @@ def test_lengths_are_those_of_the_wording_that_is_evaluated():
     encoder = Encoder(tokenizer, PROMPTS["plain"], 40)
     tables, reach = {"forget05_perturbed": [ROW]}, len(encoder.prompt_ids("who ?")) + 3
     use = {"generation": {"tokens": 3, "counts": "new"}, "rows": None, "question": "question"}
+    use["max_length"] = {"evaluation": 40}
     assert length_problems(encoder, tables, use, reach) != []
     assert length_problems(encoder, tables, use | {"question": "paraphrased_question"}, reach) == []
     assert with_questions([], "paraphrased_question") == []
+
+
+@pytest.mark.parametrize(
+    "limits, setting",
+    [
+        ({"max_length": {"evaluation": 5}}, "evaluation.max_length (5)"),
+        ({"max_length": {"evaluation": 6}}, None),
+        ({"generation": {"tokens": 5, "counts": "total"}}, "evaluation.generation_tokens (5)"),
+        ({"generation": {"tokens": 6, "counts": "total"}}, None),
+        ({"generation": {"tokens": 1, "counts": "new"}}, None),
+    ],
+)
+def test_a_question_without_room_for_an_answer_is_named_before_any_job(limits, setting):
+    """The prompt of ROW has 5 tokens: with one more there is a label, or a generated token."""
+    encoder = Encoder(toy()[1], PROMPTS["plain"], 40)
+    assert len(encoder.prompt_ids(ROW["question"])) == 5
+    use = {"generation": {"tokens": 3, "counts": "new"}, "rows": None, "question": "question"}
+    use |= {"max_length": {"evaluation": 40}, **limits}
+    problems = length_problems(encoder, {"forget05_perturbed": [ROW]}, use, 40)
+    assert len(problems) == (setting is not None)
+    assert all("makes 5 tokens" in problem and setting in problem for problem in problems)

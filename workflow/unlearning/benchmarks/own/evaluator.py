@@ -11,7 +11,7 @@ from unlearning.data.build import Tables
 from unlearning.data.encoding import Encoder
 from unlearning.data.tables import read_table
 from unlearning.evaluation.evaluator import Evaluator
-from unlearning.evaluation.lengths import EVALUATED_SUFFIXES, question_answering_problems
+from unlearning.evaluation.lengths import question_answering_problems
 from unlearning.evaluation.membership import HOLDOUT
 from unlearning.training.plan import Fit
 
@@ -22,25 +22,10 @@ DEFAULT_ATTACKS = ("loss", "zlib", "min_k", "min_k_plus_plus")
 def length_problems(encoder: Encoder, tables: Tables, use: dict, reach: int) -> list[str]:
     """Messages about rows that do not fit.
 
-    A row may be longer than the context of `reach` tokens, its prompt (of a text, the first half)
-    may leave no room for an answer. use: the result of
-    config.judged.model_use.
+    A row may be longer than the context of `reach` tokens, and a prompt (of a text, the first half)
+    may leave no room for an answer. use: the result of config.judged.model_use.
     """
-    problems = question_answering_problems(encoder, tables, use, reach)
-    # Prompts alone: a row may be cut, but not before its answer begins.
-    limit = use["max_length"]["evaluation"]
-    prompts: set[str] = set()
-    for name, rows in tables.items():
-        if name.endswith(EVALUATED_SUFFIXES):
-            prompts.update(row["question"] for row in rows[: use["rows"]])
-    longest = max((len(encoder.prompt_ids(prompt)) for prompt in prompts), default=0)
-    if longest >= limit:
-        problems.append(
-            f"makes {longest} tokens of the longest question or half of a text, but sequences end "
-            f"at evaluation.max_length ({limit}): nothing of the answer would be measured. Raise "
-            "it, or cut the row"
-        )
-    return problems
+    return question_answering_problems(encoder, tables, use, reach)
 
 
 def make_evaluator(

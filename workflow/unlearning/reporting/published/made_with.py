@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from unlearning.config.experiment import OVERRIDES
+from unlearning.config.runs import OVERRIDES
 from unlearning.methods.references import TARGET as TARGET_REFERENCE
 from unlearning.reporting.labels import RETRAIN, TARGET
 

@@ -9,6 +9,7 @@ import math
 from unlearning.benchmark import room
 from unlearning.evaluation.fluency import perplexity, repetition
 from unlearning.evaluation.records import read_rows
+from unlearning.evaluation.words import spaced_words
 from unlearning.reporting.labels import RETRAIN, TARGET
 from unlearning.reporting.section import Content
 
@@ -111,7 +112,7 @@ def _answers(columns: dict, most: int) -> list[list]:
     nlls = columns.get("generation_nll", empty)
     answers = []
     for text, recall, probability, nll in zip(texts, recalls, probabilities, nlls, strict=False):
-        numbers = (recall, probability, repetition(text), perplexity([nll]))
+        numbers = (recall, probability, repetition(spaced_words(text)), perplexity([nll]))
         answers.append([_cut(text), *map(_short, numbers)])
     return answers
 
