@@ -25,7 +25,7 @@ docs/benchmark.md is the recipe for a new one.
 """
 
 import importlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -95,14 +95,12 @@ class Benchmark:
     # Sections of the page in their order, from this folder's sections/ or reporting/sections.
     sections: tuple[str, ...]
     reads_logs = False  # whether an evaluation log may stand for a retrained model
+    # Checks of a config beyond the schema.
+    config_checks: tuple[Check, ...] = ()
     # Stages whose max_length the context of the base model has to hold.
     read_by: tuple[str, ...] = ("finetune", "unlearn", "evaluation")
 
     # --- the config ---
-
-    def checks(self, sections: Collection[str]) -> list[Check]:
-        """Checks of a config beyond the schema. sections: those that the user wrote."""
-        raise NotImplementedError
 
     def unused(self, config: dict) -> dict[str, str]:
         """Section of the config that does not apply -> why; a config that has it is refused."""

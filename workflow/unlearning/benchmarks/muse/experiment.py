@@ -1,9 +1,7 @@
 """MUSE and its miniature as experiments: requests, models and what is checked."""
 
-from collections.abc import Collection
-
 from unlearning.assets.needs import Repository
-from unlearning.benchmark import Benchmark, Check
+from unlearning.benchmark import Benchmark
 from unlearning.benchmarks.muse import checks, files
 
 _REHEARSAL_NEWS = {"persons": 2, "questions": 4, "pretrain_persons": 4, "seed": 1}
@@ -22,10 +20,7 @@ class Muse(Benchmark):
     data_seeds = (("mini_muse", "seed"),)
     longest_rehearsed = 128  # so that a few texts make several rows
     read_by = ("finetune", "unlearn")  # the lengths of its evaluation are constants
-
-    def checks(self, sections: Collection[str]) -> list[Check]:
-        """The checks of data, forget requests, methods, and settings that need questions."""
-        return list(checks.CHECKS)
+    config_checks = checks.CHECKS
 
     def rehearsal(self, config: dict) -> dict[str, dict]:
         """The miniature with few persons: MUSE has no text for a model from random weights."""

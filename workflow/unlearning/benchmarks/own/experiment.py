@@ -1,9 +1,8 @@
 """Your own data as an experiment: files, models and checks."""
 
-from collections.abc import Collection
 from pathlib import Path
 
-from unlearning.benchmark import Benchmark, Check
+from unlearning.benchmark import Benchmark
 from unlearning.benchmarks.own import checks
 from unlearning.benchmarks.own.data import ROLES
 
@@ -16,10 +15,7 @@ class Own(Benchmark):
     sections: tuple[str, ...] = ("overview", "results", "figures", "variance", "answers")
     sections += ("cost", "provenance", "cite")
     files_named_in = ""
-
-    def checks(self, sections: Collection[str]) -> list[Check]:
-        """The checks of the split, methods, membership attacks and retrained models."""
-        return list(checks.CHECKS)
+    config_checks = checks.CHECKS
 
     def rehearsal(self, config: dict) -> dict[str, dict]:
         """The same files, with batches of one row because there may be few rows."""

@@ -1,11 +1,10 @@
 """TOFU and its miniature, the mini world, as experiments: splits, models and checks."""
 
 import math
-from collections.abc import Collection
 from pathlib import Path
 
 from unlearning.assets.needs import Repository
-from unlearning.benchmark import Benchmark, Check, room
+from unlearning.benchmark import Benchmark, room
 from unlearning.benchmarks.tofu import checks, files
 from unlearning.benchmarks.tofu.splits import percentage, retain_name
 
@@ -28,10 +27,7 @@ class Tofu(Benchmark):
         *("answers", "claims", "published", "losses", "cost", "provenance", "cite"),
     )
     reads_logs = True
-
-    def checks(self, sections: Collection[str]) -> list[Check]:
-        """The checks of data, splits and membership attacks."""
-        return list(checks.CHECKS)
+    config_checks = checks.CHECKS
 
     def rehearsal(self, config: dict) -> dict[str, dict]:
         """The user's folder with few retain authors, or the mini world with few authors."""

@@ -1,10 +1,9 @@
 """WMDP and its miniature as experiments: corpora, models and what is checked."""
 
-from collections.abc import Collection
 from pathlib import Path
 
 from unlearning.assets.needs import Repository
-from unlearning.benchmark import Benchmark, Check
+from unlearning.benchmark import Benchmark
 from unlearning.benchmarks.wmdp import checks, files
 from unlearning.benchmarks.wmdp.mini import TASKS
 
@@ -24,10 +23,7 @@ class Wmdp(Benchmark):
     data_seeds = (("mini_wmdp", "seed"),)
     longest_rehearsed = 128
     read_by = ("unlearn",)
-
-    def checks(self, sections: Collection[str]) -> list[Check]:
-        """The checks of data, corpora, tasks, methods and the prompt format."""
-        return list(checks.CHECKS)
+    config_checks = checks.CHECKS
 
     def unused(self, config: dict) -> dict[str, str]:
         """Sections on fine-tuned, retrained and attacked models and on other evaluations."""
