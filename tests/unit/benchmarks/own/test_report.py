@@ -109,7 +109,8 @@ def test_a_collapsed_run_counts_to_the_end_of_its_curve(finished):
     for seed, values in ((1, (0.8, 0.6, 0.4)), (2, (0.8, 0.0))):
         for epoch, value in enumerate(values):
             metrics = {"forget_probability": value, "retain_probability": 0.5}
-            rows += run_rows("NPO+RT", seed, split="forget", phase=COURSE, epoch=epoch, **metrics)
+            moment = {"phase": COURSE, "epoch": epoch, "collapsed": (seed, epoch) == (2, 1)}
+            rows += run_rows("NPO+RT", seed, split="forget", **moment, **metrics)
         rows += run_rows("NPO+RT", seed, split="forget", epoch=epoch, **metrics)
     results = results_of(experiment, rows, "own")
     report = Report(experiment, results, [], load_published(None, experiment), [])
