@@ -40,13 +40,14 @@ def read_config(entries: list[str]) -> Experiment:
 def read_folders(args: Namespace) -> Experiment:
     """The experiment that a model folder and a folder of tables record."""
     model, data = Path(getattr(args, "model", "")), getattr(args, "data", None)
-    if not (model / RUN_FILE).is_file():
+    record = read_json(model / RUN_FILE) if (model / RUN_FILE).is_file() else {}
+    settings = record.get("settings", {})  # none of a model that was restored, not trained
+    if "prompt" not in settings:
         raise UserError(f"'{model}' has no {RUN_FILE} that says its prompt format: {ADVICE}")
     if data is None:
         raise UserError(f"a model alone does not say what the experiment is: {ADVICE}")
-    settings = read_json(model / RUN_FILE)["settings"]
     origin = read_origin(data)
-    # no methods: a config must name the key, and one model is looked at, not made
+    # `methods` is a key that every config has; a model that is only looked at needs none
     config = {
         "experiment": "by-hand",
         "data": origin["data"],

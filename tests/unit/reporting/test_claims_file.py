@@ -33,6 +33,14 @@ def test_a_good_file(tmp_path):
     assert claim.seeds_at_least == 3
 
 
+def test_a_claim_names_any_key_of_the_recipe_that_a_variant_may_set(tmp_path):
+    """Epochs and learning rate alone were taken."""
+    hyper = {"epochs": 5, "lr": 1e-5, "max_steps": 9, "schedule": "constant"}
+    (claim,) = load(tmp_path, {**GOOD, "of": {"method": "NPO+RT", **hyper}})
+    assert dict(claim.of.hyper) == hyper
+    assert unknown_methods([claim], FORGET_LOSSES) == []
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

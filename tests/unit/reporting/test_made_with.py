@@ -7,7 +7,7 @@ from unlearning.benchmarks.tofu.sizes import TOFU_ROWS_PER_AUTHOR
 from unlearning.benchmarks.tofu.splits import forget_rows
 from unlearning.config.experiment import Experiment, load_experiment
 from unlearning.reporting.labels import RETRAIN, TARGET
-from unlearning.reporting.published.made_with import holds, same_settings
+from unlearning.reporting.published.comparison import holds, same_settings
 
 PUBLISHED = yaml.safe_load((ROOT / "config/published/tofu.yaml").read_text(encoding="utf-8"))
 SOURCES = {name: source for name, source in PUBLISHED["sources"].items() if "config" in source}

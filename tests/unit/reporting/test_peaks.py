@@ -7,11 +7,15 @@ from unlearning.reporting.peaks import at_peak, peaks, states
 QUALITY = "log10_forget_quality"
 
 
-def course(seed: int, logs: dict[float, float], method: str = "GA") -> list[tuple]:
-    """Epoch -> log10 FQ of a run on its way."""
+def course(
+    seed: int, logs: dict[float, float], method: str = "GA", collapses: bool = False
+) -> list[tuple]:
+    """Epoch -> log10 FQ of a run on its way. collapses: at the last one."""
     rows = []
     for epoch, log in logs.items():
-        rows += run_rows(method, seed, phase=COURSE, epoch=epoch, **{QUALITY: log})
+        collapsed = collapses and epoch == max(logs)
+        moment = {"phase": COURSE, "epoch": epoch, "collapsed": collapsed}
+        rows += run_rows(method, seed, **moment, **{QUALITY: log})
     return rows
 
 
@@ -23,15 +27,20 @@ def means(rows: list[tuple]) -> dict[float, float]:
 
 def test_a_collapsed_run_keeps_its_last_state_in_the_mean():
     whole = course(1, {0: -1.0, 5: -1.0, 10: -1.0})
-    collapsed = course(2, {0: -1.0, 5: -1.0, 8: -9.0})
+    collapsed = course(2, {0: -1.0, 5: -1.0, 8: -9.0}, collapses=True)
     # no mean stands at epoch 8, where only the collapsed run is
     assert means(whole + collapsed) == {0: -1.0, 5: -1.0, 10: -5.0}
 
 
 def test_a_run_that_collapsed_early_counts_at_every_later_epoch():
     whole = course(1, {0: -1.0, 2: -1.0, 5: -1.0, 10: -1.0})
-    collapsed = course(2, {0: -1.0, 1: -5.0})
+    collapsed = course(2, {0: -1.0, 1: -5.0}, collapses=True)
     assert means(whole + collapsed) == {0: -1.0, 2: -3.0, 5: -3.0, 10: -3.0}
+
+
+def test_a_run_whose_last_evaluation_is_missing_has_no_state_there():
+    whole = course(1, {0: -1.0, 5: -1.0, 10: -1.0})
+    assert means(whole + course(2, {0: -1.0, 5: -3.0})) == {0: -1.0, 5: -2.0, 10: -1.0}
 
 
 def test_a_variant_whose_seeds_all_end_early_ends_there():

@@ -3,12 +3,20 @@
 import pytest
 from folders import ROOT
 from unlearning.__main__ import main
+from unlearning.files import write_json
 
 
 def test_arguments_that_are_called_like_stages(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["compare", "doctor", "plan"]) == 1
     assert "doctor holds no results.parquet" in capsys.readouterr().err
+
+
+def test_a_restored_model_does_not_say_its_prompt_format(tmp_path, capsys):
+    write_json(tmp_path / "run.json", {"stage": "restore", "source": {}})
+    assert main(["evaluate", "--model", str(tmp_path), "--data", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert str(tmp_path) in error and "run.json" in error and "by --config FILE" in error
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def differences(first: Path, second: Path) -> Differences:
     """Finished models of both, matched by split, label and metric."""
     (first_frame, verdicts), (second_frame, second_verdicts) = map(read_report, (first, second))
     sides = [_values(first_frame), _values(second_frame)]
-    # a metric or method that one side lacks is no difference of a number: `only` names its models
+    # models that one side lacks are named in `only`
     common = sides[0].index.intersection(sides[1].index, sort=False)
     rows = [(*key, *_compared(sides[0][key], sides[1][key])) for key in common]
     columns = [*KEY, "first", "second", "n_first", "n_second", "difference", "p", "kind"]

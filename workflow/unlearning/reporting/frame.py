@@ -61,7 +61,7 @@ def tidy(rows: Iterable[tuple]) -> pandas.DataFrame:
     dropped."""
     frame = pandas.DataFrame(rows, columns=[*COLUMNS])
     frame = frame[frame["value"].notna()]
-    # a column of numbers and None would stay one of objects, which pandas neither sums nor compares
+    # without a single number, as epochs of references alone, a column would be one of objects
     return frame.astype({"value": float, "epoch": float, "step": float, "collapsed": bool})
 
 
@@ -112,8 +112,7 @@ def average(values: pandas.DataFrame, by: list[str], unit: str | None = None) ->
     table = (
         units(values[~values["metric"].isin(logs)], by, unit)
         .groupby(keys, sort=False, dropna=False)["value"]
-        .agg(["mean", "std", "count"])
-        .rename(columns={"std": "sd", "count": "n"})
+        .agg(mean="mean", sd="std", n="count")
         .reset_index()
     )
     half = half_width(table["sd"], table["n"])
@@ -192,7 +191,7 @@ def beside_or_mean(beside: pandas.DataFrame, means: pandas.DataFrame) -> pandas.
 def cube(rows: pandas.DataFrame) -> numpy.ndarray:
     """The values of one variant and metric as (draws, retrained models, seeds), NaN after those of
     a draw with fewer models or seeds than others. rows: of each_comparison()."""
-    # seed 1 of one draw has nothing in common with seed 1 of another: only the places are shared
+    # seed 1 of one draw has nothing in common with seed 1 of another but its place in the array
     tables = []
     for _, draw in rows.groupby("draw", sort=False):
         tables.append(draw.pivot(index="reference", columns="seed", values="value").to_numpy())

@@ -45,7 +45,7 @@ def p_of_mean(values: ndarray) -> float:
     return float(2 * t.sf(abs(values.mean() / error), len(values) - 1))
 
 
-def bootstrap(values: ndarray, seed: int = 0) -> tuple[float, float]:
+def bootstrap(values: ndarray) -> tuple[float, float]:
     """95% percentile interval of the mean of draws' means, by a bootstrap of all levels.
 
     Each resample takes draws with replacement, and within each of them retrained models and seeds
@@ -62,7 +62,7 @@ def bootstrap(values: ndarray, seed: int = 0) -> tuple[float, float]:
 
     # indices of what each of B resamples takes: draws (B, D), and for each of these its retrained
     # models (B, D, R) and its seeds (B, D, S)
-    generator = numpy.random.default_rng(seed)
+    generator = numpy.random.default_rng(0)  # so that a report made again says the same
     draws = generator.integers(0, draw_count, (RESAMPLES, draw_count))
     retrained = _resampled(generator, retrained_counts[draws], most_retrained)
     seeds = _resampled(generator, seed_counts[draws], most_seeds)

@@ -21,17 +21,19 @@ def states(frame: pandas.DataFrame, phase: str = COURSE) -> pandas.DataFrame:
     no other run was evaluated, is left out.
     """
     course = frame[frame["phase"] == phase]
-    ends = course.groupby(MODEL, sort=False)["epoch"].max()
-    last = ends.groupby(VARIANT, sort=False).max()
-    ended = course.join(ends.rename("end"), on=MODEL).join(last.rename("last"), on=VARIANT)
-    collapsed = ended["end"] < ended["last"]
+    runs = course.groupby(MODEL, sort=False)
+    ends = runs.agg(end=("epoch", "max"), collapses=("collapsed", "any"))
+    last = ends.groupby(VARIANT, sort=False)["end"].max()
+    ended = course.join(ends, on=MODEL).join(last.rename("last"), on=VARIANT)
+    # a run that ends early without a collapse lacks its evaluation, which nothing stands for
+    collapsed = ended["collapses"] & (ended["end"] < ended["last"])
     rows = ended[~collapsed | (ended["epoch"] < ended["end"])]
     # the last values of collapsed runs, at each epoch that other runs of the variant reached
     final = ended[collapsed & (ended["epoch"] == ended["end"])]
     epochs = rows[[*VARIANT, "epoch"]].drop_duplicates()
     frozen = final.drop(columns="epoch").merge(epochs, on=VARIANT)
     frozen = frozen[frozen["epoch"] >= frozen["end"]]
-    return pandas.concat([rows, frozen]).drop(columns=["end", "last"])
+    return pandas.concat([rows, frozen]).drop(columns=["end", "collapses", "last"])
 
 
 def peaks(frame: pandas.DataFrame) -> pandas.DataFrame:

@@ -13,6 +13,7 @@ import pandas
 
 from unlearning.config.experiment import Experiment
 from unlearning.config.layout import UnlearnRun, seed_of
+from unlearning.config.runs import OVERRIDES
 from unlearning.errors import UserError
 from unlearning.evaluation.metrics import Metric, task_metric
 from unlearning.evaluation.records import read_metrics, read_rows
@@ -312,7 +313,7 @@ class Reader:
     def _variants(self) -> dict[str, dict[str, Variant]]:
         recipe = self.experiment.config["unlearn"]
         # claims and published numbers name values that a config may leave to these defaults
-        defaults = {"epochs": recipe["epochs"], "lr": recipe["lr"], "reference": references.TARGET}
+        defaults = {key: recipe[key] for key in OVERRIDES} | {"reference": references.TARGET}
         variants: dict[str, dict[str, Variant]] = {}
         for cell in self.experiment.cells():
             hyper = dict(cell.hyper)

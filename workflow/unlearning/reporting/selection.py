@@ -73,8 +73,8 @@ def _means(table: pandas.DataFrame) -> pandas.Series:
 def _folds(cells: pandas.MultiIndex) -> tuple[str, list[tuple[ndarray, ndarray]]]:
     """What is left out in turn, in words, and a pair of masks over the cells for each fold: those
     that a choice is made on, and those that judge it."""
-    # all values of a draw share its target and retrained models, so part of a draw left out would
-    # still have told the choice about the rest
+    # whole draws: values of one share its target and retrained models, so a choice on some of them
+    # would know something of the others
     draws, references, seeds = (cells.get_level_values(name).to_numpy() for name in CELL)
     if len(set(draws)) > 1:
         return "one draw", [(draws != draw, draws == draw) for draw in dict.fromkeys(draws)]

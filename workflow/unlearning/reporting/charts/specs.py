@@ -102,11 +102,11 @@ def log_fq_axis(values: list[float], channel=altair.Y):
     )
 
 
-def utility_axis(channel=altair.X):
+def utility_axis() -> altair.X:
     """Model utility, as wide as its values."""
     # from 0, all models but those that collapsed would lie in a corner
     scale = altair.Scale(zero=False, nice=True, padding=12)
-    return channel("mu:Q", title="Model utility", scale=scale)
+    return altair.X("mu:Q", title="Model utility", scale=scale)
 
 
 def threshold(channel=altair.Y) -> altair.Chart:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from unlearning.benchmark import SOURCES, WITHOUT_DATA, room
 from unlearning.config.own_metrics import NAME
+from unlearning.config.runs import OVERRIDES
 from unlearning.config.schema import Unjudged, did_you_mean, read_schema, validated
 from unlearning.config.strict import read_file
 from unlearning.errors import UserError
@@ -20,9 +21,7 @@ from unlearning.reporting.labels import RETRAIN, TARGET, model_label
 
 CONFIG = Path(__file__).parents[4] / "config"
 SCHEMA = CONFIG / "schemas" / "claims.schema.yaml"
-# Keys of a selection that are no hyper-parameters; and hyper-parameters that every method has.
-_CHOICES = ("at", "pick", "attack")
-_OVERRIDES = {"epochs", "lr"}
+_CHOICES = ("at", "pick", "attack")  # keys of a selection that are no hyper-parameters
 
 
 @cache
@@ -240,7 +239,7 @@ def _side_problems(entry: dict) -> Iterator[str]:
     """A bound that is missing, stated twice, or has values that do not belong to it."""
     if len({"value", "than", "than_metric"} & set(entry)) != 1:
         yield "state exactly one of value, than and than_metric"
-    # in `value` both could be said at once, so there they would only hide the number that is meant
+    # a number is written as it is meant, without a factor or a margin
     if "value" in entry and ("factor" in entry or "margin" in entry):
         yield "factor and margin apply to `than` and than_metric, not value"
 
@@ -327,4 +326,4 @@ def _hyper_of(method: str, study: str | None, losses: Losses = FORGET_LOSSES) ->
     if method in (TARGET, RETRAIN):
         return set()
     replaced = {"reference"} if can_be_replaced(terms(method, losses)[0]) else set()
-    return {*hyper_parameters(method, losses), *_OVERRIDES, *replaced, *_CHOICES}
+    return {*hyper_parameters(method, losses), *OVERRIDES, *replaced, *_CHOICES}

@@ -296,15 +296,13 @@ def _decide(claim: Claim, numbers: dict) -> tuple[str, str]:
 
 def holm(p_values: list[float]) -> list[float]:
     """p-values after Holm's step-down correction, in the order of the argument (Holm 1979)."""
-    corrected = [0.0] * len(p_values)
-    highest = 0.0
-    ascending = sorted(range(len(p_values)), key=p_values.__getitem__)
-    for rank, index in enumerate(ascending):
-        # The smallest of m values is multiplied by m, the next by m - 1, and so on. A corrected
-        # value is never below that of a smaller one.
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        corrected[index] = highest
-    return corrected
+    values = numpy.array(p_values)
+    ascending = values.argsort(kind="stable")
+    # the smallest of m values is multiplied by m, the next by m - 1, and so on
+    scaled = numpy.minimum(1.0, numpy.arange(len(values), 0, -1) * values[ascending])
+    # a corrected value is never below that of a smaller one
+    values[ascending] = numpy.maximum.accumulate(scaled)
+    return values.tolist()
 
 
 def _holm(judged: list[Judged]) -> list[Judged]:

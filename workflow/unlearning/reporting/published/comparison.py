@@ -1,9 +1,13 @@
-"""A published number beside ours: the difference, and whether it lies inside our spread."""
+"""A published number beside ours: whether both were made alike, the difference, and the spread."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from unlearning.reporting.labels import metric_text
+from unlearning.config.runs import OVERRIDES
+from unlearning.methods import references
+from unlearning.reporting.labels import RETRAIN, TARGET, metric_text
 
 EXPLANATION = (
     "A published value lies inside our spread if it is between the smallest and the largest of our "
@@ -20,7 +24,7 @@ class Source:
     """Where published numbers were published, and how they were made.
 
     config: sections of a config, as far as the numbers depend on them; they are compared with no
-    run that has other values (made_with.py). hyper: method -> the hyper-parameters of its rows,
+    run that has other values. hyper: method -> the hyper-parameters of its rows,
     unless a row says others. n: forget split -> rows of the test of forget quality.
     """
 
@@ -89,3 +93,33 @@ def half_unit(value: float, digits: int) -> float:
     if value == 0 or abs(value) >= 10**-digits:
         return 0.5 * 10**-digits
     return 0.5 * 10 ** (math.floor(math.log10(abs(value))) - digits)
+
+
+def same_settings(
+    published: Mapping[str, Any], method: str, hyper: Mapping[str, Any], config: Mapping[str, Any]
+) -> bool:
+    """Whether a run has the settings that a source of published numbers states.
+
+    published: sections of a config with the keys that the source's numbers depend on. hyper: the
+    variant's in the config, which may override its recipe, or name another reference than the
+    target, which no published run has. Target and retrained models are not unlearned: section
+    `unlearn` does not count for them.
+    """
+    if hyper.get("reference", references.TARGET) != references.TARGET:
+        return False
+    # a variant's own epochs or learning rate, in place of the section's
+    overridden = {key: hyper[key] for key in OVERRIDES if key in hyper}
+    ours = {**config, "unlearn": {**config["unlearn"], **overridden}}
+    sections = dict(published)
+    if method in (TARGET, RETRAIN):
+        sections.pop("unlearn", None)
+    return holds(ours, sections)
+
+
+def holds(config: Any, settings: Any) -> bool:
+    """Whether a config has every key of some settings, with the same value."""
+    if not isinstance(settings, dict):
+        return config == settings
+    if not isinstance(config, dict):
+        return False
+    return all(key in config and holds(config[key], v) for key, v in settings.items())

@@ -10,8 +10,7 @@ from unlearning.errors import UserError
 from unlearning.methods.registry import names
 from unlearning.reporting.frame import finals, spreads, unit_of, units
 from unlearning.reporting.labels import NAMES, RETRAIN, TARGET, compact, scientific
-from unlearning.reporting.published.comparison import Compared, Source, half_unit
-from unlearning.reporting.published.made_with import same_settings
+from unlearning.reporting.published.comparison import Compared, Source, half_unit, same_settings
 from unlearning.reporting.results import Results
 
 _KEYS = {"method", "published_as", "source", "hyper", "note"}

@@ -21,13 +21,10 @@ ROLES = {RETRAIN: "never saw the forget set", TARGET: "before unlearning"}
 BUDGET = 1_200_000  # characters of JSON for all texts: keeps the page small
 
 
-def content(report, budget: int = BUDGET) -> Content:
-    """Questions, true answers and generated ones of every split, as JSON for the page's script.
-
-    budget: characters of the JSON, which limits the number of seeds.
-    """
+def content(report) -> Content:
+    """Questions, true answers and generated ones of every split, as JSON for the page's script."""
     splits = report.experiment.own_splits
-    answers = {split: _split(report, split, budget // len(splits)) for split in splits}
+    answers = {split: _split(report, split, BUDGET // len(splits)) for split in splits}
     limits = {"forget_rows": FORGET_ROWS, "other_rows": OTHER_ROWS, "longest": LONGEST}
     data = {"splits": {name: data for name, data in answers.items() if data}, **limits}
     return Content(data=data, scripts=("answers.js",))
