@@ -7,7 +7,7 @@ stem of a file is the hub's subset and split, e.g. knowmem/forget_qa.
 from collections.abc import Callable
 from pathlib import Path
 
-from unlearning.data.formats import candidates, find_file, read_file
+from unlearning.data.formats import candidates, find_file, read_file, read_text
 from unlearning.data.tables import (
     CONTINUATION,
     QA,
@@ -16,7 +16,6 @@ from unlearning.data.tables import (
     Columns,
     DataError,
     Table,
-    decode_utf8,
 )
 from unlearning.errors import seen_from
 
@@ -115,12 +114,11 @@ def folder_reader(folder: Path, renamed: ColumnNames) -> Reader:
                 raise DataError(f"{path}: {earlier.name} is the same table; leave one of them")
             if candidates(earlier):
                 path = earlier
-        # A .txt file holds one text.
-        text = path.with_suffix(".txt")
-        if columns == TEXT and text.is_file() and not candidates(path):
-            table = Table(text, "line", [decode_utf8(text.read_bytes(), text)], [1])
+        file = find_file(path, *([".txt"] if columns == TEXT else []))
+        if ".txt" in file.suffixes:  # one text
+            table = Table(file, "line", [read_text(file)], [1])
         else:
-            table = read_file(find_file(path))
+            table = read_file(file)
         return check_rows(table, stem, columns, renamed)
 
     return read

@@ -19,7 +19,7 @@ from unlearning.config.question_answering import (
     nothing_replayed,
     one_request,
 )
-from unlearning.data.build import key
+from unlearning.data.build import visible_key
 from unlearning.data.formats import find_file, read_file, read_rows
 from unlearning.data.tables import QA, ColumnNames, DataError
 
@@ -132,9 +132,9 @@ def _holdout_problems(folder: Path, splits: list[str], renamed: dict) -> Iterato
         except DataError as error:
             yield from (f"evaluation.membership: {problem}" for problem in error.problems)
             continue
-        members = set(map(key, full.rows))
+        members = set(map(visible_key, full.rows))
         for index, row in enumerate(table.rows):
-            if key(row) in members:
+            if visible_key(row) in members:
                 yield (
                     f"evaluation.membership: {table.where(index)}: is a row of {full.path}, so "
                     f"models have seen it; remove it: {row['question']!r}"
