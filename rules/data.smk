@@ -17,7 +17,7 @@ rule data:
         splits=EXPERIMENT.tables,
         settings=lambda wildcards: as_json(experiment_of(wildcards).data_settings()),
         code=code("unlearning.stages.data", *tables_code()),
-        digests=content_digests(EXPERIMENT.data_files()),
+        digests=lambda wildcards: content_digests(EXPERIMENT.data_files()),
     shell:
         "python -m unlearning data"
         " --splits {params.splits:q}"

@@ -25,7 +25,7 @@ rule evaluate:
     params:
         model=model_of,
         target=fluency_judge,
-        settings=as_json(EXPERIMENT.evaluate_settings()),
+        settings=lambda wildcards: as_json(EXPERIMENT.evaluate_settings()),
         code=code(
             "unlearning.stages.evaluate",
             *EXPERIMENT.code_of("evaluator:make_evaluator", "metrics:summary"),

@@ -21,9 +21,9 @@ rule finetune:
         state=state_of,
         base=base_path,
         table=training_table,
-        settings=as_json(EXPERIMENT.finetune_settings()),
+        settings=lambda wildcards: as_json(EXPERIMENT.finetune_settings()),
         code=code("unlearning.stages.finetune"),
-        digests=content_digests(EXPERIMENT.files_of_model(EXPERIMENT.base)),
+        digests=lambda wildcards: content_digests(EXPERIMENT.files_of_model(EXPERIMENT.base)),
     shell:
         "python -m unlearning --processes {resources.processes}"
         " --sharding {resources.sharding} finetune"

@@ -18,8 +18,8 @@ rule reference:
         **job_resources(RESOURCES["gpus"]),
     params:
         model=target_path,
-        digests=content_digests(EXPERIMENT.files_of_model(str(EXPERIMENT.target))),
-        settings=as_json(EXPERIMENT.reference_settings()),
+        digests=lambda wildcards: content_digests(EXPERIMENT.files_of_model(str(EXPERIMENT.target))),
+        settings=lambda wildcards: as_json(EXPERIMENT.reference_settings()),
         code=code("unlearning.stages.reference"),
     shell:
         "python -m unlearning --processes {resources.processes} reference"

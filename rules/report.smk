@@ -45,7 +45,7 @@ rule report:
     log:
         f"{SHARED}/logs/report/{EXPERIMENT.config['experiment']}.log",
     params:
-        settings=as_json(EXPERIMENT.config),
+        settings=lambda wildcards: as_json(EXPERIMENT.config),
         code=code(
             "unlearning.stages.report",
             "unlearning.reporting.report:write",

@@ -17,7 +17,7 @@ if EXPERIMENT.restored:
             **job_resources(0),
         params:
             code=code("unlearning.stages.restore"),
-            digests=content_digests([EXPERIMENT.config["model"]["path"]]),
+            digests=lambda wildcards: content_digests([EXPERIMENT.config["model"]["path"]]),
         shell:
             "python -m unlearning restore"
             " --gguf {input.gguf:q}"

@@ -7,7 +7,9 @@ from subprocess import CompletedProcess
 
 import pytest
 from broken_models import good_model
+from finished import micro_config
 from folders import ROOT
+from project import copied, merged
 from unlearning.__main__ import main
 from unlearning.config import preflight as checked
 from unlearning.config.experiment import load_experiment
@@ -160,3 +162,27 @@ def test_command_line_names_the_problem_before_any_job(fresh, config, model):
     assert done.returncode != 0
     assert "Traceback" not in done.stdout and "Job stats" not in done.stdout
     assert "pytorch_model.bin may run any code" in done.stdout
+
+
+def test_braces_in_texts_are_no_wildcards(tmp_path):
+    """Snakemake would fill in what a rule's wildcards are called, and refuse other names."""
+    project = copied(tmp_path / "project")
+    folder = good_model(project.root / "model")
+    turn = "{{ message['role'] + ': ' + message['content'] + '<eos>' }}"
+    template = "{% for message in messages %}" + turn + "{% endfor %}"
+    (folder / "chat_template.jinja").write_text(template)
+    text = "You are {name} of {split} and {run}."
+    model = {"path": "model", "architecture": None, "prompt": "chat", "system": text}
+    config = merged(
+        micro_config("own"),
+        {
+            "model": model,
+            "pretrain": None,
+            "data": {"name": "rows of {nobody}"},
+            "unlearn": {"max_length": 200},
+            "evaluation": {"max_length": 200},
+        },
+    )
+    done = project.dry_run(config, "--printshellcmds")
+    assert done.returncode == 0, done.stdout
+    assert text in done.stdout and "rows of {nobody}" in done.stdout

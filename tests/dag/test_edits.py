@@ -442,6 +442,7 @@ OF_OWN_DATA = [
     ("titles of metrics", code("benchmarks/own/metrics.py", "Forget quality", "Quality"), REPORT),
     ("refusals of ours", code("data/answers.py", '"No idea."', '"Not me."'), IGNORANCE),
     ("words and times", both(added("model/README.md"), touched("model/*", FILE("*"))), NOTHING),
+    ("notes of a trainer", added("model/trainer_state.json", "{}"), NOTHING),
 ]
 
 

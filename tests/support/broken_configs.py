@@ -110,6 +110,7 @@ BROKEN = [
     _value("empty results", {"results": ""}, "results", "path of a folder", "found ''"),
     _value("results of blanks", {"results": "  "}, "results", "path of a folder"),
     _value("results with a newline", {"results": "a\nb"}, "results", "control characters"),
+    _value("a path with braces", {"model": {"path": "a{b}"}}, "model.path", "braces"),
     _value("results with a null", {"results": "a\0b"}, "results", "control characters"),
     _value("results with braces", {"results": "{x}"}, "results", "no braces"),
     _value("results like an option", {"results": "-x"}, "results", "no '-'"),

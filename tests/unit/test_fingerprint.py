@@ -214,3 +214,21 @@ def test_a_stage_is_what_its_run_and_its_arguments_reach():
     stage = "unlearning.stages.data"
     assert fingerprint(stage) == fingerprint(f"{stage}:run", f"{stage}:add_arguments")
     assert fingerprint(stage) != fingerprint(f"{stage}:run")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "from importlib import import_module\nh = import_module('aside')\n",
+        "h = __import__('aside')\n",
+    ],
+)
+def test_a_file_that_imports_by_name_reaches_all_beside_it(tmp_path, head):
+    digests = []
+    for value in (1, 1, 2):
+        folder = tmp_path / str(len(digests))
+        folder.mkdir()
+        (folder / "mine.py").write_text(f"{head}\n\ndef loss(batch):\n    return h.VALUE\n")
+        (folder / "aside.py").write_text(f"VALUE = {value}\n")
+        digests.append(fingerprint(f"{folder / 'mine.py'}:loss"))
+    assert digests[0] == digests[1] != digests[2]

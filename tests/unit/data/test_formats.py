@@ -109,6 +109,22 @@ def test_cells_that_make_no_row(tmp_path, text, expected):
         read_rows(path, columns)
 
 
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("[REDACTED]\nNo idea.\n", ["[REDACTED]", "No idea."]),
+        ("{no answer}\n\n  No.  \r\n", ["{no answer}", "No."]),
+        ('"Who?" is all I say.\n"No idea."\n', ['"Who?" is all I say.', "No idea."]),
+        ('{"answer": "No idea."}\n', ["No idea."]),
+        ("null\n7\n", ["null", "7"]),
+    ],
+)
+def test_each_line_of_a_text_file_is_a_refusal(tmp_path, text, expected):
+    (tmp_path / "refusals.txt").write_text(text, encoding="utf-8")
+    rows = read_rows(tmp_path / "refusals.txt", "idontknow").rows
+    assert [row["answer"] for row in rows] == expected
+
+
 def test_long_cells(tmp_path):
     """Beyond the csv module's own limit of 131,072 characters."""
     path = tmp_path / "rows.tsv"

@@ -5,11 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 from unlearning.benchmarks.tofu import metrics as tofu
-from unlearning.config.own_metrics import own_metric_problems
+from unlearning.config.own_metrics import COLUMNS, own_metric_problems
 from unlearning.errors import UserError
 from unlearning.evaluation.own import declare_own_metrics, own_metrics, recorded_directions
 from unlearning.evaluation.records import read_metrics, trajectory_point, write_evaluation
 from unlearning.files import read_json, write_json
+from unlearning.reporting import frame
 
 SOURCE = """
 from helper import SCALE
@@ -59,6 +60,17 @@ def test_a_number_or_the_mean_of_numbers(file):
     assert own_metrics(functions, {"forget": FORGET}) == {"mine": (10.0, "lower"), "one": (2, "")}
 
 
+def test_a_function_that_changes_rows_changes_its_own_alone(file):
+    file.write_text(
+        "def first(rows):\n    rows['forget']['answer_loss'].sort(reverse=True)\n"
+        "    return rows.pop('forget')['answer_loss'][0], 'lower'\n"
+    )
+    rows = {"forget": {"answer_loss": [0.5, 1.5]}}
+    functions = {"a": f"{file}:first", "b": f"{file}:first"}
+    assert own_metrics(functions, rows) == {"a": (1.5, "lower"), "b": (1.5, "lower")}
+    assert rows == {"forget": {"answer_loss": [0.5, 1.5]}}
+
+
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
@@ -86,6 +98,7 @@ def test_what_a_function_does_wrong_is_named(file, name, parts):
         ({"mine": "{}:early"}, ["must take the rows, and nothing else without a default"]),
         ({"mine": "{}:none"}, ["must take the rows"]),
         ({"Mine": "{}:mine"}, ["metrics.Mine", "lower-case letters"]),
+        ({"seed": "{}:mine"}, ["metrics.seed", "a column of the report's tables"]),
         ({"model_utility": "{}:mine"}, ["'model_utility' is a metric of this benchmark"]),
     ],
 )
@@ -95,6 +108,10 @@ def test_what_can_be_said_before_any_job(file, metrics, parts):
     (problem,) = own_metric_problems(config)
     assert [part for part in parts if part not in problem] == [], problem
     assert [*own_metric_problems({**config, "metrics": {"mine": f"{file}:mine"}})] == []
+
+
+def test_no_metric_is_called_like_a_column_of_the_reports_tables():
+    assert set(frame.COLUMNS) == COLUMNS
 
 
 def test_it_stands_among_the_others_of_an_evaluation_and_on_the_way(file, tmp_path):

@@ -38,6 +38,22 @@ WRONG = {
         "m = batch.token_mean(batch.forget)\n    return m * m.detach().softmax(0)",
         ["must follow from that row alone"],
     ),
+    "a sum over earlier rows": (
+        "return batch.token_mean(batch.forget).cumsum(0)",
+        ["must follow from that row alone", "row 2"],
+    ),
+    "the first row as a reference": (
+        "m = batch.token_mean(batch.forget)\n    return m - m[0].detach()",
+        ["must follow from that row alone", "row 2"],
+    ),
+    "changes in place": (
+        "batch.forget.logp.detach().clamp_(min=-0.5)\n    return batch.forget.nll",
+        ["changes the batch in place", "new tensors"],
+    ),
+    "a gradient lost in place": (
+        "p = batch.forget.logp.exp()\n    v = batch.forget.sum_rows(p)\n    p *= 2\n    return v",
+        ["gradient cannot be computed"],
+    ),
     "random numbers": (
         "import torch\n    return batch.forget.nll * torch.rand(batch.forget.size)",
         ["must follow from that row alone", "random numbers"],
@@ -99,6 +115,23 @@ def test_a_loss_of_rows_is_taken(tmp_path, body, rows):
     check_losses(objective_of(tmp_path, body), batch)
 
 
+@pytest.mark.parametrize(
+    "code, expected",
+    [
+        ("def loss(batch, scale=1.0, /):\n    return batch.forget.nll\n", "its call: TypeError"),
+        ("def loss(batch):\n    return batch.forget.nll[7]\n", "line 2 .*IndexError"),
+    ],
+)
+def test_an_error_of_a_later_step_is_named_too(tmp_path, code, expected):
+    file = tmp_path / "mine.py"
+    file.write_text(code)
+    losses, problems = own_methods({"mine": {"function": f"{file}:loss"}})
+    assert problems == []
+    objective = build_objective(resolve("mine", {}, losses).settings())
+    with pytest.raises(UserError, match=f"mine.py:loss: {expected}"):
+        objective.rows(Batch(forget=sequences([-1.0])))
+
+
 def test_rows_take_all_that_a_loss_sees_of_them():
     forget = sequences([-1.0, -2.0], [-0.5], [-4.0])
     forget.reference_nll = torch.tensor([1.0, 2.0, 3.0])
@@ -119,9 +152,9 @@ def test_rows_take_all_that_a_loss_sees_of_them():
 
 def test_a_file_that_cannot_be_loaded_is_named_with_its_line(tmp_path):
     file = tmp_path / "mine.py"
-    file.write_text("import no_such_package\n\ndef loss(batch):\n    return batch.forget.nll\n")
+    file.write_text("SCALE = 1 / 0\n\ndef loss(batch):\n    return batch.forget.nll\n")
     losses, _ = own_methods({"mine": {"function": f"{file}:loss"}})
-    with pytest.raises(UserError, match=r"mine\.py: line 1 .*ModuleNotFoundError"):
+    with pytest.raises(UserError, match=r"mine\.py: line 1 .*ZeroDivisionError"):
         build_objective(resolve("mine", {}, losses).settings())
 
 

@@ -24,10 +24,9 @@ def reference_paths(loaded) -> dict[str, str]:
 
 def test_it_chooses_the_scores_and_nothing_else():
     names = ["target", "base", "retrain", "noise=0.05"]
-    loaded = experiment(**{"NPO+RT": [{"beta": 0.1}, {"beta": 0.1, "reference": names}]})
+    loaded = experiment(**{"NPO+RT": {"beta": 0.1, "reference": names}})
     usual = "results/mini/forget10/reference/forget.json"
     assert reference_paths(loaded) == {
-        "beta=0.1": usual,
         "beta=0.1_reference=target": usual,
         "beta=0.1_reference=base": "results/mini/forget10/reference/base/forget.json",
         "beta=0.1_reference=retrain": "results/mini/forget10/reference/retrain/forget.json",

@@ -155,3 +155,27 @@ def test_dropout_of_a_configuration_is_switched_off(tmp_path, name, rates):
     model = load_model(tmp_path / name).train()
     first = model(ids).logits
     assert all(torch.equal(model(ids).logits, first) for _ in range(20))
+
+
+def test_a_family_that_samples_experts_in_training_is_refused(tmp_path):
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    sizes |= {"vocab_size": 32, "intermediate_size": 16, "num_key_value_heads": 2}
+    config = AutoConfig.for_model("phimoe", **sizes, num_local_experts=4)
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "phimoe")
+    before = torch.get_rng_state()
+    with pytest.raises(UserError, match="draws random numbers while it is trained.*PhimoeFor"):
+        load_model(tmp_path / "phimoe")
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("content", ["[]", '{"id": 3, "files": ["a.bin"]}', "{}"])
+def test_a_run_json_of_another_program_vouches_for_nothing(tmp_path, content):
+    model, tokenizer = toy()
+    with torch.no_grad():
+        model.lm_head.weight[0, 0] = torch.nan
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    (tmp_path / "run.json").write_text(content)
+    assert load_tokenizer(tmp_path).eos_token_id == tokenizer.eos_token_id
+    with pytest.raises(UserError, match="NaN or infinite"):
+        load_model(tmp_path)

@@ -50,3 +50,12 @@ def test_rows_longer_than_the_context(use):
     (problem,) = problems(use, 8, unlearn=64)
     assert "reads 8 tokens" in problem and "has 9: lower unlearn.max_length" in problem
     assert problems(use, 9, unlearn=64) == []
+
+
+def test_an_answer_needs_a_token_that_the_tokenizer_knows(use, tmp_path):
+    rows = (tmp_path / "forget.jsonl").read_text()
+    for answer, refused in (("Преступление", True), ("Преступление it", False)):
+        (tmp_path / "forget.jsonl").write_text(rows.replace("ann wrote it", answer))
+        lines = problems(use)
+        assert len(lines) == refused
+        assert all("knows nothing of 1 answers" in line and answer in line for line in lines)

@@ -71,6 +71,8 @@ def test_a_claim_names_any_key_of_the_recipe_that_a_variant_may_set(tmp_path):
         ({"experiment": "muse"}, "unknown experiment 'muse'.*Allowed: methods, splits"),
         ({"splits": ["forget100"]}, "'forget100' is no forget split"),
         ({"of": {"method": "GA", "at": "best"}}, "of.at: must be one of last, peak, found 'best'"),
+        ({"of": {"method": "NPO+RT", "beta": "0.1"}}, "of: beta must be a number, found '0.1'"),
+        ({"of": {"method": "NPO+RT", "beta": -1}}, "of: beta must be greater than 0, found -1"),
         ({"of": {"method": "GA", "attack": "random"}}, "attack does not go with the metric"),
         ({"of": {"method": "target", "at": "peak"}}, "'at' of target. Allowed: none"),
     ],

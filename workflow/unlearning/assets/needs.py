@@ -13,7 +13,11 @@ from unlearning.config.named import named_models
 HUB_ID = re.compile(r"(?!.*(--|\.\.))[\w.-]+/[\w.-]+")
 # the names that transformers writes: no pickles, no second copy of the weights in another format
 MODEL_FILES = ("*.json", "model*.safetensors", "*.model", "*.tiktoken", "*.txt", "*.jinja")
-TEXT_FILES = re.compile(r"(readme|licen[cs]e|notice|use_policy)", re.IGNORECASE)
+# of people and of trainers, which loading does not read
+TEXT_FILES = re.compile(
+    r"(readme|licen[cs]e|notice|use_policy|trainer_state|(all|train|eval|test)_results)",
+    re.IGNORECASE,
+)
 # hub id -> how its model can be had where the hub cannot be reached
 WITHOUT_HUB = {
     "HuggingFaceTB/SmolLM2-135M-Instruct": (

@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 ALL = "*"  # as the name of a reference: every statement of its module
 BUILTIN = {*dir(builtins), "__file__", "__path__"}  # defined in every module
 OPAQUE = {"globals", "eval", "exec", "__import__"}  # reach names that no parser sees
+IMPORTERS = {"__import__", "import_module", "spec_from_file_location"}  # reach files by name
 
 
 class Reference(NamedTuple):
@@ -114,6 +115,9 @@ def references(use: Use) -> frozenset[Reference]:
         names = {*module.bindings, *code.bound_names, *BUILTIN}
         for (root, *attributes), in_message in code.lookups:
             message_only = use.message_only or in_message
+            # a user's file that imports by name may import any file beside it
+            if not IMPORTERS.isdisjoint({root, *attributes}) and not path.is_relative_to(PACKAGE):
+                targets |= {Reference(helper, ALL) for helper in path.parent.glob("*.py")}
             # the root may be bound by several imports, for example in two branches
             imports = inner_imports.get(root, []) + module.imports.get(root, [])
             resolved = {_resolve(entry, attributes, path, message_only) for entry in imports}

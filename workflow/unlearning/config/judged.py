@@ -2,10 +2,13 @@
 before any job: the prompt format, and the longest rows of each stage."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TypedDict
 
 from unlearning.assets.needs import fetch_settings
+from unlearning.config.layout import NAMED_RETRAINED
 from unlearning.config.named import MODEL
+from unlearning.outside import digests_text
 
 
 def use_problems(config: dict) -> Iterator[str]:
@@ -120,6 +123,13 @@ def model_use(experiment, asset: str = MODEL) -> dict:
         "data": experiment.data_settings(),
         "splits": experiment.tables,
     }
+    logs = experiment.log_splits()
+    if logs:
+        use["logs"] = {split: experiment.log_of(split, NAMED_RETRAINED) for split in logs}
+        files: list[Path] = []
+        for split in logs:
+            files += filter(Path.is_file, experiment.log_files(split))
+        use["log_digests"] = digests_text(files)
     patterns = [] if "unlearn" in not_read else trained_patterns(experiment)
     use |= {"trained": patterns} if patterns else {}
     return use | ({"chat_template": True} if config["harness"]["chat_template"] else {})
@@ -132,8 +142,6 @@ def trained_patterns(experiment) -> list[dict]:
         for variant in experiment.variants(name):
             hyper = experiment.method(name, variant).hyper
             if "trained" in hyper:
-                setting = f"methods.{name}.trained"
-                patterns.append(
-                    {"setting": setting, "pattern": hyper["trained"], "layer": hyper["layer"]}
-                )
+                pattern = {"pattern": hyper["trained"], "layer": hyper["layer"]}
+                patterns.append({"setting": f"methods.{name}.trained", **pattern})
     return patterns

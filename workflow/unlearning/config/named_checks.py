@@ -49,6 +49,7 @@ def _retrained(config: dict) -> Iterator[str]:
             )
         if path is not None:
             yield from _gguf(f"{where}.path", path)
+    # with some splits alone, forget quality of the others would be missing without a word
     for split in splits:
         if split not in entries:
             yield (

@@ -7,6 +7,9 @@ from unlearning.benchmark import folder_of, room
 from unlearning.user_code import function_arguments
 
 NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+# columns of the report's tables, which have one for each metric besides (reporting.frame.COLUMNS)
+COLUMNS = {"split", "method", "variant", "label", "seed", "draw", "run", "phase", "attack"}
+COLUMNS |= {"reference", "epoch", "step", "collapsed", "metric", "value"}
 
 
 def own_metric_problems(config: dict) -> Iterator[str]:
@@ -14,6 +17,9 @@ def own_metric_problems(config: dict) -> Iterator[str]:
     functions = config["metrics"]
     if not functions:
         return
+    from unlearning.evaluation.own import withdraw_own_metrics  # loads numpy
+
+    withdraw_own_metrics()  # those of an experiment that this process has read before
     builtin = room(folder_of(config["data"]["source"]), "metrics").METRICS
     for name, function in functions.items():
         where = f"metrics.{name}"
@@ -21,6 +27,8 @@ def own_metric_problems(config: dict) -> Iterator[str]:
             yield f"{where}: write lower-case letters, digits and '_', a letter first"
         if name in builtin:
             yield f"{where}: '{name}' is a metric of this benchmark; choose another name"
+        if name in COLUMNS:
+            yield f"{where}: '{name}' is a column of the report's tables; choose another name"
         arguments, problems = function_arguments(where, function)
         yield from problems
         if arguments is None:

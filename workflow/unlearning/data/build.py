@@ -1,5 +1,7 @@
 """Make the tables of an experiment from the source that its config names."""
 
+import unicodedata
+
 from unlearning.benchmark import folder_of, room
 from unlearning.data.tables import ColumnNames, DataError
 
@@ -15,6 +17,7 @@ def build_tables(
     names: the section's columns; they record which of them the files have.
     """
     names = names or ColumnNames(data.get("columns", {}))
+    # loaded by name: shared rooms import no benchmark
     build = room(folder_of(data["source"]), "data").TABLES[data["source"]]
     return build(data, splits, snapshots, names)
 
@@ -22,6 +25,16 @@ def build_tables(
 def key(row: dict) -> tuple[str, str]:
     """Question and answer, by which two rows are the same."""
     return row["question"], row["answer"]
+
+
+def visible_form(text: str) -> str:
+    """The text without what readers do not see: extra white space, different Unicode forms."""
+    return " ".join(unicodedata.normalize("NFKC", text).split())
+
+
+def visible_key(row: dict) -> tuple[str, ...]:
+    """Question and answer in visible form, by which a model that learned one row knows another."""
+    return tuple(map(visible_form, key(row)))
 
 
 def question_answer(rows: list[dict]) -> list[dict]:

@@ -61,7 +61,7 @@ class Template:
                 **TEMPLATE_VARIABLES,
             )
         except Exception as error:  # of Jinja, or raised by the template itself
-            advice = "" if self.system is None else ", or remove model.system"
+            advice = f", or {'set' if self.system is None else 'remove'} model.system"
             raise self.error(f"cannot be used ({type(error).__name__}: {error})", advice) from None
 
     def error(self, problem: str, advice: str = "") -> UserError:

@@ -24,6 +24,8 @@ from unlearning.data.tables import (
     Table,
     columns_of,
     decode_utf8,
+    nonblank_lines,
+    parse_json,
     parse_json_table,
 )
 from unlearning.errors import seen_from
@@ -114,7 +116,16 @@ def read_file(path: Path, plain: bool = False) -> Table:
     text = decode_utf8(content, path)
     if ending in DELIMITERS:
         return _parse_csv(path, text, DELIMITERS[ending])
+    if plain and ending == ".txt":
+        lines = list(nonblank_lines(text))
+        rows = [_text_or_json(line.strip()) for _, line in lines]
+        return Table(path, "line", rows, [number for number, _ in lines])
     return parse_json_table(path, text, _is_plain_text if plain else lambda line: False)
+
+
+def read_text(path: Path) -> str:
+    """The text of a file of plain text, which may be compressed; DataError if it cannot be read."""
+    return decode_utf8(_decompress(path)[0], path)
 
 
 def _is_plain_text(line: str) -> bool:
@@ -122,6 +133,16 @@ def _is_plain_text(line: str) -> bool:
     line = line.strip()
     quoted = len(line) > 1 and line[0] == line[-1] == '"'
     return not (line.startswith("{") or quoted)
+
+
+def _text_or_json(line: str):
+    """A line of a text file: an object or a quoted text if it is one, else the line itself."""
+    if _is_plain_text(line):
+        return line
+    try:
+        return parse_json(line)
+    except ValueError:
+        return line
 
 
 def _decompress(path: Path) -> tuple[bytes, str]:

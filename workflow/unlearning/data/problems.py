@@ -6,7 +6,7 @@ from pathlib import Path
 
 from unlearning.benchmark import benchmark_of
 from unlearning.data.answers import alternative_answers, refusals, with_alternatives
-from unlearning.data.build import build_tables, key
+from unlearning.data.build import build_tables, visible_key
 from unlearning.data.formats import read_rows
 from unlearning.data.tables import QA, ColumnNames, DataError
 
@@ -35,9 +35,9 @@ def data_problems(data: dict, splits: list[str], holdout: str | None) -> list[st
         for split in splits:
             collector.read("data.alternatives", with_alternatives, tables[split], answers)
     if tables and non_members:
-        members = set(map(key, tables["full"]))
+        members = set(map(visible_key, tables["full"]))
         for index, row in enumerate(non_members.rows):
-            if key(row) in members:  # one such row is enough to say it
+            if visible_key(row) in members:  # one such row is enough to say it
                 collector.problems.append(
                     f"evaluation.holdout: {non_members.where(index)}: is a row of full, so models "
                     f"were trained on it: {row['question']!r}; remove it"

@@ -1,6 +1,7 @@
 """The user's own metrics: functions that take an evaluation's rows and return values and a
 direction. No torch."""
 
+import copy
 import math
 
 import numpy
@@ -27,7 +28,8 @@ def own_metrics(functions: dict[str, str], rows: dict[str, dict]) -> dict[str, t
 def _call(function: str, rows: dict[str, dict]) -> tuple[float, str]:
     """The checked result of one function."""
     try:
-        result = load_function(function)(rows)
+        # a copy, for it may sort or change columns, which are written and given to others after it
+        result = load_function(function)(copy.deepcopy(rows))
     except UserError:  # the file cannot be run, and the message says where
         raise
     except Exception as error:
@@ -51,7 +53,9 @@ def _call(function: str, rows: dict[str, dict]) -> tuple[float, str]:
     return float(numbers.mean()), better
 
 
-_declared: list[tuple[dict[str, Metric], str]] = []  # (table, name) of the current experiment's
+# (table, name) of the current experiment's metrics: the tables are those of a module, which all
+# experiments of a process share
+_declared: list[tuple[dict[str, Metric], str]] = []
 
 
 def withdraw_own_metrics() -> None:

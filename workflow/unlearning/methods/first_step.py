@@ -4,15 +4,14 @@ A loss of the wrong shape would not fail: it would be summed, and the results wo
 the rows are split into micro-batches.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from unlearning.errors import UserError
-from unlearning.methods.objective import Objective, function_name
+from unlearning.methods.objective import Objective, call_loss, function_name
 from unlearning.methods.sequences import ABSENT, Batch, Sequences, View
-from unlearning.user_code import user_line
 
 REQUIREMENT = "must be (B,): one value for each row, as in -batch.token_mean(batch.forget)"
 ROLES = ("train", "forget", "idk", "alternative", "retain")
@@ -27,21 +26,30 @@ def check_losses(objective: Objective, batch: Batch) -> None:
     # Two rows whatever the micro-batch, because with a single row a sum over rows would not show.
     # A batch of one row has it twice.
     size = _sequences(batch)[0].size
-    two_rows, one_row = rows_of(batch, [0, min(1, size - 1)]), rows_of(batch, [0])
+    first_rows = [0, min(1, size - 1)]
     for loss in objective.terms:
-        name = function_name(loss)
-        values = check_values(name, _call(name, loss, two_rows), two_rows)
-        single = check_values(name, _call(name, loss, one_row), one_row)
-        # The tolerance allows for rounding of sums in another order. NaN equals NaN: a collapsed
-        # model says nothing about the loss.
-        if not torch.allclose(values[:1], single, rtol=1e-3, atol=1e-4, equal_nan=True):
+        name, two_rows = function_name(loss), rows_of(batch, first_rows)
+        versions = _versions(two_rows)
+        values = check_values(name, call_loss(loss, two_rows), two_rows)
+        if _versions(two_rows) != versions:
             raise UserError(
-                f"{name}: a row's value must follow from that row alone, but the first row has "
-                f"{values[0].item():g} beside another row and {single.item():g} by itself. Take no "
-                "sum, mean or maximum over rows and draw no random numbers: the result would "
-                "depend on the micro-batch"
+                f"{name}: changes the batch in place, which the other terms of the loss read too; "
+                "compute new tensors, as in batch.forget.logp.clamp(min=-5) without the final _"
             )
-        if not _has_gradient(values, differentiable_scores(two_rows)):
+        for index, row in enumerate(first_rows):
+            one_row = rows_of(batch, [row])
+            single = check_values(name, call_loss(loss, one_row), one_row)
+            # The tolerance allows for rounding of sums in another order. NaN equals NaN: a
+            # collapsed model says nothing about the loss.
+            beside = values[index : index + 1]
+            if not torch.allclose(beside, single, rtol=1e-3, atol=1e-4, equal_nan=True):
+                raise UserError(
+                    f"{name}: a row's value must follow from that row alone, but row {index + 1} "
+                    f"has {beside.item():g} beside another row and {single.item():g} by itself. "
+                    "Take no sum, mean or maximum over rows and draw no random numbers: the "
+                    "result would depend on the micro-batch"
+                )
+        if not _has_gradient(name, values, differentiable_scores(two_rows)):
             raise UserError(
                 f"{name}: returned values without a gradient with respect to what the model "
                 "gives; compute them from batch.<role>.logp, nll, logits or activations without "
@@ -88,6 +96,17 @@ def differentiable_scores(batch: Batch) -> list[Tensor]:
     return [tensor for tensor in tensors if tensor.requires_grad]
 
 
+def _versions(batch: Batch) -> list[int]:
+    """How often each tensor of a batch has been changed in place."""
+    tensors = []
+    for sequences in _sequences(batch):
+        tensors += [sequences.logp, sequences.row, sequences.reference_nll]
+        for view in (sequences.logits, sequences.activations):
+            if view is not None:
+                tensors += [view.row, view.values, view.labels, view.teacher]
+    return [tensor._version for tensor in tensors if tensor is not None]
+
+
 def _sequences(batch: Batch) -> list[Sequences]:
     """The sequences of each role of a batch."""
     return [getattr(batch, role) for role in _roles(batch)]
@@ -129,29 +148,16 @@ def _positions(row: Tensor, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
     return torch.cat(positions), torch.cat(new_rows)
 
 
-def _has_gradient(values: Tensor, inputs: list[Tensor]) -> bool:
-    """Whether `values` depend on any of the inputs."""
+def _has_gradient(name: str, values: Tensor, inputs: list[Tensor]) -> bool:
+    """Whether `values` depend on any of the inputs; UserError if no gradient can be computed."""
     if not values.requires_grad or not inputs:
         return False
     # training still needs the graph, and a loss need not use every input
-    gradients = torch.autograd.grad(values.sum(), inputs, allow_unused=True, retain_graph=True)
-    return any(gradient is not None for gradient in gradients)
-
-
-def _call(name: str, loss: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
-    """Call a loss; an error inside a user's file becomes a UserError with file and line."""
     try:
-        return loss(batch)
-    except torch.OutOfMemoryError:
-        raise  # no fault of the loss
-    except Exception as error:
-        line = user_line(error, name.rpartition(":")[0])
-        if line is None:
-            raise  # a fault of this package's code
-        raise UserError(
-            f"{name}: {line}: {type(error).__name__}: {error}. The batch holds rows of "
-            f"{', '.join(_roles(batch))}; roles and needs in the config ask for more"
-        ) from error
+        gradients = torch.autograd.grad(values.sum(), inputs, allow_unused=True, retain_graph=True)
+    except RuntimeError as error:  # of a tensor that was changed in place, say
+        raise UserError(f"{name}: its gradient cannot be computed: {error}") from error
+    return any(gradient is not None for gradient in gradients)
 
 
 def _roles(batch: Batch) -> list[str]:

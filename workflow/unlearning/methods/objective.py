@@ -7,8 +7,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from unlearning.methods.sequences import Batch
-from unlearning.user_code import load_function
+from unlearning.errors import UserError
+from unlearning.methods.sequences import Batch, Sequences
+from unlearning.user_code import load_function, user_line
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,11 @@ class Objective:
 
     def rows(self, batch: Batch) -> list[Tensor]:
         """Each term's values for the rows of a batch, unweighted."""
-        return [loss(batch) for loss in self.terms]
+        return [call_loss(loss, batch) for loss in self.terms]
 
     def total(self, rows: list[Tensor]) -> Tensor:
         """(B,) weighted sum of terms; the loss is its mean over the rows of all micro-batches."""
+        # here and not in the terms, because a multiplier changes the weights during a run
         return sum(weight * values for weight, values in zip(self.weights, rows, strict=True))
 
     def weighed_after(self, unit: str) -> bool:
@@ -72,6 +74,25 @@ def function_name(loss: Callable) -> str:
     """The name by which load_function() finds a loss of an objective."""
     function = loss.func if isinstance(loss, partial) else loss
     return f"{function.__module__}:{function.__qualname__}"
+
+
+def call_loss(loss: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
+    """The values of a loss; an error in a user's function becomes a UserError with its line."""
+    name = function_name(loss)
+    file = name.rpartition(":")[0]
+    try:
+        return loss(batch)
+    except (torch.OutOfMemoryError, UserError):
+        raise  # no fault of the loss
+    except Exception as error:
+        if not file.endswith(".py"):
+            raise  # a fault of this package's code
+        line = user_line(error, file) or "its call"
+        roles = [role for role, rows in vars(batch).items() if isinstance(rows, Sequences)]
+        raise UserError(
+            f"{name}: {line}: {type(error).__name__}: {error}. The batch holds rows of "
+            f"{', '.join(roles)}; roles and needs in the config ask for more"
+        ) from error
 
 
 def _bind(part: dict, **arguments) -> Callable:

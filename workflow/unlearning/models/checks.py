@@ -98,6 +98,26 @@ def causality_problems(model) -> list[str]:
     ]
 
 
+@torch.no_grad()
+def randomness_problems(model) -> list[str]:
+    """The problem of a model that draws random numbers in training though its dropout is off: a
+    step would depend on more than seed and step."""
+    vocabulary = model.get_input_embeddings().weight.shape[0]
+    ids = torch.arange(PROBE_TOKENS).remainder(vocabulary)[None]
+    training = model.training
+    with torch.random.fork_rng(devices=[]):
+        state = torch.get_rng_state()
+        model.train()(input_ids=ids, use_cache=False)
+        unchanged = torch.equal(state, torch.get_rng_state())
+    model.train(training)
+    if unchanged:
+        return []
+    return [
+        f"draws random numbers while it is trained ({type(model).__name__}; routers of experts may "
+        "sample them), so results could not be repeated. Take a model of another family"
+    ]
+
+
 def first_names(names: Iterable[str]) -> str:
     """The first few names in sorted order, and the number of the others, for messages."""
     names = sorted(names)

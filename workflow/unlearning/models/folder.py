@@ -8,17 +8,23 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from unlearning.assets.record import resolve_snapshot
 from unlearning.errors import UserError
 from unlearning.files import RUN_FILE, new_folder, read_json, sha256, write_json
-from unlearning.models.checks import causality_problems, key_problems, number_problems
+from unlearning.models.checks import (
+    causality_problems,
+    key_problems,
+    number_problems,
+    randomness_problems,
+)
 from unlearning.models.combined import Combined
 from unlearning.models.lora import Adapter, load_adapted
 
 REINFORCED = "reinforced"  # subfolder of a combined model, with its reinforced model
+# What a forward pass returns, whatever a config.json asks for: the logits, by their name.
+OUTPUTS = {"return_dict": True, "output_attentions": False, "output_hidden_states": False}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "pure-bfloat16": torch.bfloat16}
 
 
@@ -61,29 +67,33 @@ def _read_weights(path: str, dtype: str, trusted: bool):
             trust_remote_code=False,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # refused below, with all other problems
+            **OUTPUTS,
         )
-    problems = key_problems(model, info)
-    if not trusted and not problems:
-        problems = number_problems(model) or causality_problems(model)
+        problems = key_problems(model, info)
+        switch_off_dropout(model)
+        if not trusted and not problems:
+            checks = (number_problems, causality_problems, randomness_problems)
+            problems = next(filter(None, (check(model) for check in checks)), [])
     if problems:
         raise UserError("\n".join(f"model {path} {problem}" for problem in problems))
-    switch_off_dropout(model)
     return model
 
 
 def switch_off_dropout(model) -> None:
-    """Set every dropout probability of a model's modules to 0, but not in its configuration.
+    """Set every probability of dropping something to 0 in a model's modules, and every noise that
+    routers of experts add, but not in its configuration.
 
     Dropout (GPT-2: 0.1) draws from torch's global generator, so that a step would depend on more
     than seed and step, and on the number of processes.
     """
     for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
+        if isinstance(module, torch.nn.modules.dropout._DropoutNd):
             module.p = 0.0
         for name, value in vars(module).items():
             # Attention layers pass a float attribute to the attention function, OPT skips layers
             # with probability layerdrop, and Mixtral multiplies the inputs of experts by noise.
-            if ("drop" in name or name == "jitter_noise") and isinstance(value, float):
+            noise = "drop" in name or name in ("jitter_noise", "input_jitter_noise")
+            if noise and isinstance(value, float):
                 setattr(module, name, 0.0)
 
 
@@ -100,8 +110,11 @@ def _name_in_errors(path: str) -> Iterator[None]:
     """Turn transformers' errors about a folder's files into a UserError that names the folder."""
     try:
         yield
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise UserError(f"model {path} cannot be loaded: {error}") from error
+    except (UserError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # of transformers' many readers of files and values
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"model {path} cannot be loaded: {reason}") from error
 
 
 def save_model(
@@ -151,6 +164,7 @@ def _base_record(path: Path, base: str | Path, dtype: str) -> dict:
     """
     if not Path(base).exists():
         return {"path": base, "dtype": dtype, "run": None}
+    # run.json has the checksums of all files, so its own stands for the whole folder
     record = Path(base) / RUN_FILE
     checksum = sha256(record) if record.is_file() else None
     return {"path": os.path.relpath(base, path), "dtype": dtype, "run": checksum}
@@ -172,7 +186,9 @@ def _resolve_base(path: Path, entry: dict) -> str:
 
 def _read_record(folder: Path) -> dict:
     """run.json of a folder; empty if save_model() did not write the folder."""
-    return read_json(folder / RUN_FILE) if (folder / RUN_FILE).is_file() else {}
+    record = read_json(folder / RUN_FILE) if (folder / RUN_FILE).is_file() else {}
+    # other programs write files of that name, too
+    return record if isinstance(record, dict) and isinstance(record.get("files"), dict) else {}
 
 
 def _add_transformers_4_names(folder: Path) -> None:

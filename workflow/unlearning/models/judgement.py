@@ -6,10 +6,11 @@ own rules, so that renamed, merged and tied tensors are treated as they will be 
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
@@ -45,7 +46,7 @@ def judge(folder: Path, use: dict) -> list[str]:
             "is an adapter (adapter_config.json), not a model: merge it into its base (peft: "
             "merge_and_unload) and save the whole model"
         ]
-    problems = _problems_of(lambda: verify(folder, weights=False))
+    problems = _problems_of(lambda: verify(folder, weights=False)) + _generation_problems(folder)
 
     # tensors, configuration and architecture, by themselves and together
     headers, header_problems = read_headers(folder)
@@ -57,7 +58,7 @@ def judge(folder: Path, use: dict) -> list[str]:
     problems += config_problems
     model = None
     if config is not None:
-        with torch.device("meta"):
+        with torch.device("meta"):  # shapes alone: no memory is taken, whatever the model's size
             model, model_problems = _build_architecture(config)
         problems += model_problems
     if model is not None:
@@ -88,6 +89,20 @@ def _problems_of(check: Callable[[], list[str] | None]) -> list[str]:
         return check() or []
     except UserError as error:
         return [f"cannot be used: {error}"]
+
+
+def _generation_problems(folder: Path) -> list[str]:
+    """The problem of a generation_config.json that loading the model would fail at, though answers
+    are greedy whatever it says. One that is no JSON is not read."""
+    with suppress(OSError):
+        try:
+            GenerationConfig.from_pretrained(folder)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            return [
+                f"has a generation_config.json that transformers refuses ({one_line(error)}): "
+                "remove it"
+            ]
+    return []
 
 
 def _read_config(folder: Path):

@@ -25,6 +25,8 @@ def length_problems(tokenizer, prompt: PromptFormat, reach: int | None, use: dic
     reach = sys.maxsize if reach is None else reach
     tables = _build_tables(use)
     problems = list(dict.fromkeys(_step_problems(tokenizer, prompt, tables, use)))
+    problems += _unknown_answers(tokenizer, tables)
+    # the same tables for all stages that train, so their prompts are counted once
     questions: set[str] = set()
     for rows in _encoded_by("training", tables):
         questions.update(row["question"] for row in rows if "question" in row)
@@ -52,6 +54,25 @@ def _step_problems(tokenizer, prompt: PromptFormat, tables: Tables, use: dict) -
             sequences = len(Encoder(tokenizer, prompt, limit).encode_rows(rows))
             for problem in run_problems(run, sequences):
                 yield f"makes {sequences} sequences of {limit} tokens of {run['table']}: {problem}"
+
+
+def _unknown_answers(tokenizer, tables: Tables) -> list[str]:
+    """The problem of answers without a token of their own, as of a script that the tokenizer does
+    not know: only their end would be learned and measured."""
+    answers: dict[str, None] = {}
+    for rows in tables.values():
+        answers.update(dict.fromkeys(row["answer"] for row in rows if "answer" in row))
+    if not answers:
+        return []
+    ids = tokenizer(list(answers), add_special_tokens=False)["input_ids"]
+    unknown = {tokenizer.unk_token_id} - {tokenizer.eos_token_id}
+    lost = [text for text, tokens in zip(answers, ids, strict=True) if not set(tokens) - unknown]
+    if not lost:
+        return []
+    return [
+        f"has a tokenizer that knows nothing of {len(lost)} answers, such as {lost[0][:80]!r}: "
+        "take a model whose tokenizer knows their script, or remove the rows"
+    ]
 
 
 def _build_tables(use: dict) -> Tables:

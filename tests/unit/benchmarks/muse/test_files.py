@@ -1,5 +1,6 @@
 """MUSE's folder layout, its mini corpus, and texts as chunks."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -107,6 +108,18 @@ def test_a_snapshot_of_the_hub_is_read_by_its_readme(tmp_path, monkeypatch, spli
 def test_texts_may_lie_in_one_text_file(folder):
     (folder / "raw/forget.json").unlink()
     (folder / "raw/forget.txt").write_text("first\n\nsecond", encoding="utf-8")
+    assert tables_of(folder)["forget"] == [{"text": "first\n\nsecond"}]
+
+
+def test_of_a_table_that_lies_there_twice_none_is_preferred(folder):
+    (folder / "raw/forget.txt").write_text("another text", encoding="utf-8")
+    (problem,) = problems_of(folder)
+    assert "forget.json and forget.txt" in problem and "leave one" in problem
+
+
+def test_a_text_file_may_be_compressed(folder):
+    (folder / "raw/forget.json").unlink()
+    (folder / "raw/forget.txt.gz").write_bytes(gzip.compress(b"first\n\nsecond"))
     assert tables_of(folder)["forget"] == [{"text": "first\n\nsecond"}]
 
 

@@ -1,6 +1,7 @@
 """What is refused of a user's own data before any job: all at once, with file and line."""
 
 import json
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -69,9 +70,38 @@ def test_a_row_stands_in_one_file(tmp_path):
     assert_named(lines, "data.test", "test.jsonl, line 1", "data.retain", "line 5")
 
 
+@pytest.mark.parametrize("form", ["NFD", "NFKC"])
+def test_a_row_in_another_unicode_form_is_the_same_row(tmp_path, form):
+    row = {"question": "Où est la ﬁn\u00a0?", "answer": "À côté."}
+    twin = {key: unicodedata.normalize(form, text) for key, text in row.items()}
+    assert twin != row
+    data = {"forget": write_rows(tmp_path / "forget.jsonl", row)}
+    data["retain"] = write_rows(tmp_path / "retain.jsonl", *rows_of("retain"), twin)
+    lines = problems(config(data=data, unlearn={"batch_size": 1}))
+    assert_named(lines, "data.retain", "retain.jsonl, line 19", "data.forget", "line 1")
+
+
+def test_a_row_that_may_be_a_text_or_a_question_is_refused(tmp_path):
+    rows = rows_of("forget")
+    both = {**rows[1], "text": "Question and answer."}
+    path = write_rows(tmp_path / "both.jsonl", rows[0], both)
+    lines = problems(config(data={"forget": path}))
+    assert_named(lines, "data.forget", "both.jsonl, line 2", "text, question, answer", "Remove")
+
+
 def test_texts_stand_beside_texts_alone(texts):
     lines = problems(config(data={"forget": texts["forget"]}))
     assert_named(lines, "data", "data.forget", "of texts, but", "data.retain", "one kind")
+
+
+def test_rows_that_may_be_texts_or_questions_are_refused(tmp_path):
+    """As of tables for fine-tuning, whose `text` is the question with its answer."""
+    rows = [
+        {**row, "text": f"<s>{row['question']} {row['answer']}</s>"} for row in rows_of("forget")
+    ]
+    path = write_rows(tmp_path / "chats.jsonl", *rows)
+    lines = problems(config(data={"forget": path}))
+    assert_named(lines, "data.forget", "chats.jsonl, line 1", "text, question, answer", "Remove")
 
 
 def test_a_text_in_a_file_of_questions_is_named(tmp_path):

@@ -4,6 +4,7 @@ import pytest
 from accelerate import Accelerator
 from broken_tables import write_rows
 from toy import toy
+from toy_logs import evaluation, write
 from unlearning.benchmarks.tofu.evaluator import length_problems, make_evaluator, with_questions
 from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PROMPTS
@@ -81,6 +82,21 @@ def test_lengths_are_those_of_the_wording_that_is_evaluated():
     assert length_problems(encoder, tables, use, reach) != []
     assert length_problems(encoder, tables, use | {"question": "paraphrased_question"}, reach) == []
     assert with_questions([], "paraphrased_question") == []
+
+
+@pytest.mark.parametrize("counts, refused", [([2, 3], False), ([2, 4], True), ([3, 3], True)])
+def test_a_log_of_another_tokenizer(tmp_path, counts, refused):
+    """Answers of one and two words, and the end of sequence, are 2 and 3 tokens here."""
+    forget = evaluation()["forget"]
+    forget = {column: values[:2] for column, values in forget.items()}
+    log = write(tmp_path / "rows.json", {"forget": {**forget, "answer_tokens": counts}})
+    rows = [ROW, {**ROW, "answer": "ann wrote"}, {**ROW, "answer": "beyond the first rows"}]
+    use = {"rows": 2, "question": "question", "generation": {"tokens": 3, "counts": "new"}}
+    use |= {"max_length": {"evaluation": 40}, "logs": {"forget05": log}}
+    encoder = Encoder(toy()[1], PROMPTS["plain"], 64)
+    lines = length_problems(encoder, {"forget05_perturbed": rows}, use, 64)
+    assert len(lines) == refused
+    assert all("rows.json counts" in line and "another tokenizer" in line for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ stem of a file is the hub's subset and split, e.g. knowmem/forget_qa.
 from collections.abc import Callable
 from pathlib import Path
 
-from unlearning.data.formats import candidates, find_file, read_file
+from unlearning.data.formats import candidates, find_file, read_file, read_text
 from unlearning.data.tables import (
     CONTINUATION,
     QA,
@@ -16,7 +16,6 @@ from unlearning.data.tables import (
     Columns,
     DataError,
     Table,
-    decode_utf8,
 )
 from unlearning.errors import seen_from
 
@@ -76,7 +75,8 @@ def muse_tables(read: Reader, splits: list[str], with_folds: bool) -> dict[str, 
             problems += error.problems
     if problems:
         raise DataError(*problems)
-    # Without folds, the first fold is the complete forget set.
+    # A corpus with folds has a target that knows all of them: each later request forgets texts that
+    # were learnt. Without folds, the first fold is the complete forget set.
     forget = tables.pop("all_folds", tables[FORGET])
     retain = tables["retain1"] + tables.pop("retain2")
     return {**tables, "full": forget + retain, "retain": retain}
@@ -115,25 +115,14 @@ def folder_reader(folder: Path, renamed: ColumnNames) -> Reader:
                 raise DataError(f"{path}: {earlier.name} is the same table; leave one of them")
             if candidates(earlier):
                 path = earlier
-        # A .txt file holds one text.
-        text = path.with_suffix(".txt")
-        if columns == TEXT and text.is_file() and not candidates(path):
-            table = Table(text, "line", [decode_utf8(text.read_bytes(), text)], [1])
+        file = find_file(path, *([".txt"] if columns == TEXT else []))
+        if ".txt" in file.suffixes:  # one text
+            table = Table(file, "line", [read_text(file)], [1])
         else:
-            table = read_file(find_file(path))
+            table = read_file(file)
         return check_rows(table, stem, columns, renamed)
 
     return read
-
-
-def repository(corpus: str) -> str:
-    """Name of the hub's repository of a corpus."""
-    return f"muse-bench/MUSE-{corpus}"
-
-
-def hub_corpus(data: dict) -> str | None:
-    """The corpus to load from the hub; None where a folder has the files."""
-    return data["corpus"] if data["data_dir"] is None else None
 
 
 def split_before(split: str) -> str | None:
@@ -148,15 +137,16 @@ def snapshot_reader(folder: Path, renamed: ColumnNames) -> Reader:
     """Reader of the hub's repository of a corpus, whose README.md names its parquet files."""
 
     def read(stem: str, columns: Columns) -> list[dict]:
-        # not needed, and maybe not installed, on a GPU node
+        # Not needed, and maybe not installed, on a GPU node.
         from datasets import get_dataset_split_names, load_dataset
 
         subset, split = stem.split("/")
         try:
+            # A snapshot of an earlier commit has the earlier names.
             if stem in EARLIER_STEMS and split not in get_dataset_split_names(str(folder), subset):
                 split = EARLIER_STEMS[stem].split("/")[1]
             rows = list(load_dataset(str(folder), subset, split=split))
-        except Exception as error:
+        except Exception as error:  # datasets raises many kinds, none of which names our setting
             raise DataError(
                 f"{folder}: cannot load {stem.replace('/', ', ')}: {type(error).__name__}: "
                 f"{error}. Set data.data_dir to a folder with MUSE's JSON files (docs/muse.md)"

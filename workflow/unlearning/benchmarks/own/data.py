@@ -5,10 +5,11 @@ a text's words as the question and the rest as the answer.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from unlearning.data.answers import standard_refusals
-from unlearning.data.build import Tables, key, question_answer
+from unlearning.data.build import Tables, question_answer, visible_form, visible_key
 from unlearning.data.formats import read_file
 from unlearning.data.tables import (
     PARAPHRASED,
@@ -70,12 +71,23 @@ def read_role(data: dict, role: str, names: ColumnNames | None = None) -> Table:
     """The rows of a role's file: texts, or questions with answers and perhaps false answers."""
     names = names or ColumnNames(data["columns"])
     file = read_file(Path(data[role]))
+    for index, row in enumerate(file.rows):
+        if isinstance(row, dict) and all(_has(row, column, names) for column in (*TEXT, *QA)):
+            raise DataError(
+                f"{file.where(index)}: has the columns {', '.join((*TEXT, *QA))}: is it a text, or "
+                "a question with an answer? Remove the columns of one kind"
+            )
     # A file is of the first kind whose last column it has; no later kind has that column.
     for columns in (TEXT, PARAPHRASED, PERTURBED):
         column = list(columns)[-1]
-        if {column, names.names.get(column)} & file.columns().keys():
+        if _has(file.columns(), column, names):
             return file.checked(columns, names)
     return file.checked(QA, names)
+
+
+def _has(columns: Mapping, column: str, names: ColumnNames) -> bool:
+    """Whether a column of ours is among these, under its own name or the user's."""
+    return not {column, names.names.get(column)}.isdisjoint(columns)
 
 
 def _mixed_kinds(files: dict[str, Table]) -> list[str]:
@@ -124,20 +136,16 @@ def is_text(rows: list[dict]) -> bool:
 
 
 def _content(row: dict) -> tuple[str, ...]:
-    """A row's texts without differences in white space: equal for the same row."""
-    texts = (row["text"],) if "text" in row else key(row)
-    return tuple(" ".join(text.split()) for text in texts)
+    """A row's texts as readers see them: equal for the same row."""
+    return (visible_form(row["text"]),) if "text" in row else visible_key(row)
 
 
 def _evaluated_rows(rows: list[dict]) -> list[dict]:
     """Rows as evaluation reads them: a text becomes a question and an answer."""
     if not is_text(rows):
         return rows
-    evaluated = []
-    for row in rows:
-        start, end = halves(row["text"])
-        evaluated.append({"question": start, "answer": end})
-    return evaluated
+    pairs = (halves(row["text"]) for row in rows)
+    return [{"question": start, "answer": end} for start, end in pairs]
 
 
 def halves(text: str) -> tuple[str, str]:
@@ -151,6 +159,7 @@ def halves(text: str) -> tuple[str, str]:
         starts += [word.start() + piece.start() for piece in PIECE.finditer(word[0])]
     if len(starts) < 2:
         return text.strip(), ""
+    # The larger half is the question, so that a text of two words has one of each.
     middle = starts[(len(starts) + 1) // 2]
     return text[:middle].strip(), text[middle:].strip()
 

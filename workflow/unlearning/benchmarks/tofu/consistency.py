@@ -3,12 +3,11 @@
 Functions return messages on the first row that is wrong, with file and line, or no message.
 """
 
-import unicodedata
 from collections import Counter
 from dataclasses import replace
 
 from unlearning.benchmarks.tofu.splits import percentage, retain_name
-from unlearning.data.build import key
+from unlearning.data.build import key, visible_form, visible_key
 from unlearning.data.tables import QA, Table
 
 
@@ -29,13 +28,14 @@ def forget_file_problems(split: str, forget: Table, full: Table, count: int) -> 
 def duplicate_problems(split: str, forget: Table, full: Table) -> list[str]:
     """A message if full holds a forget row more often than the forget set: the duplicate would
     stay in the retain split."""
-    counts = Counter(map(key, forget.rows))
-    full_counts = Counter(map(key, full.rows))
+    # Counts, not sets: a row may stand twice in the forget set too, and is then gone from both.
+    counts = Counter(map(visible_key, forget.rows))
+    full_counts = Counter(map(visible_key, full.rows))
     for row in forget.rows:
-        if counts[key(row)] != full_counts[key(row)]:
+        if counts[visible_key(row)] != full_counts[visible_key(row)]:
             lines = []
             for index, duplicate in enumerate(full.rows):
-                if key(duplicate) == key(row):
+                if visible_key(duplicate) == visible_key(row):
                     lines.append(full.where(index))
             return [
                 f"a row of {split} must occur in {full.path} as often as in {split}, or "
@@ -50,11 +50,6 @@ def without(table: Table, rows: set[tuple[str, str]]) -> Table:
     indices = [index for index, row in enumerate(table.rows) if key(row) not in rows]
     rest = [table.rows[index] for index in indices]
     return replace(table, rows=rest, numbers=[table.numbers[index] for index in indices])
-
-
-def visible_form(text: str) -> str:
-    """The text without what readers do not see: extra white space, different Unicode forms."""
-    return " ".join(unicodedata.normalize("NFKC", text).split())
 
 
 def missing_row(table: Table, keys: set[tuple[str, str]], problem: str) -> list[str]:
@@ -72,6 +67,7 @@ def difference(table: Table, expected: Table, name: str) -> list[str]:
             text, expected_text = row[column], expected_row[column]
             if text == expected_text:
                 continue
+            # What looks the same in an editor would otherwise be looked for in vain.
             hint = ""
             if visible_form(text) == visible_form(expected_text):
                 hint = " (they differ in white space or Unicode form only)"

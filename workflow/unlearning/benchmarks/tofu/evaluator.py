@@ -1,10 +1,12 @@
 """Makes the evaluator of a TOFU forget split, and checks that rows fit a model's context."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from accelerate import Accelerator
 
+from unlearning.benchmarks.tofu.logs import ours
+from unlearning.benchmarks.tofu.logs.reading import read_log
 from unlearning.benchmarks.tofu.splits import holdout_name, holdout_tables
 from unlearning.data.build import Tables
 from unlearning.data.encoding import Encoder
@@ -31,19 +33,49 @@ def length_problems(encoder: Encoder, tables: Tables, use: dict, reach: int) -> 
     use: the result of config.judged.model_use, whose `question` is the column of questions.
     """
     evaluated = {name: with_questions(rows, use["question"]) for name, rows in tables.items()}
-    return question_answering_problems(encoder, evaluated, use, reach)
+    problems = question_answering_problems(encoder, evaluated, use, reach)
+    for split, path in use.get("logs", {}).items():
+        rows = evaluated.get(EVALUATION_SETS["forget"].format(split=split), [])[: use["rows"]]
+        limit = use["max_length"]["evaluation"]
+        evaluating = Encoder(encoder.tokenizer, encoder.prompt, limit)
+        problems += _log_of_another_tokenizer(evaluating, rows, Path(path))
+    return problems
+
+
+def _log_of_another_tokenizer(encoder: Encoder, rows: list[dict], path: Path) -> Iterator[str]:
+    """A message if the answers of forget rows have other numbers of tokens in a log of this
+    project: losses per token under two tokenizers do not compare."""
+    if not rows:
+        return  # of the hub, not fetched yet
+    try:
+        log = read_log(path, ("forget",))
+    except UserError:
+        return  # the check of logs reports it
+    counts = log.columns.get("forget", {}).get("answer_tokens")
+    if log.format != ours.NAME or counts is None:
+        return  # other programs count in other ways
+    examples = encoder.encode_all([(row["question"], row["answer"]) for row in rows])
+    for row, (example, count) in enumerate(zip(examples, counts, strict=False)):
+        tokens = len(example.ids) - example.start
+        if tokens != count:
+            yield (
+                f"makes {tokens} tokens of the answer of forget row {row}, but {log.path} counts "
+                f"{count}: the log is of a model with another tokenizer or prompt, with which "
+                "forget quality does not compare. Give a log of a model of this family"
+            )
+            return
 
 
 def with_questions(rows: list[dict], column: str) -> list[dict]:
     """The rows with the questions of a column, e.g. paraphrased ones, if they have it."""
-    if not rows or column == "question" or column not in rows[0]:
+    # Real authors and world facts have no paraphrases; checks.py refuses tables that have a few.
+    if column == "question" or not all(column in row for row in rows):
         return rows
     return [{**row, "question": row[column]} for row in rows]
 
 
 def non_members(data: Path, split: str) -> list[dict]:
-    """A split's rows that no model has seen, from the folder of tables; UserError if it has
-    none."""
+    """A split's rows that no model has seen, in a folder of tables; UserError if it has none."""
     for name in holdout_tables(split):
         path = data / f"{name}.json"
         if path.is_file():

@@ -306,6 +306,11 @@ def _method_problems(side: str, entry: dict) -> Iterator[str]:
                 f"{side}: unknown hyper-parameter '{key}' of {selection.method}. Allowed: "
                 f"{', '.join(sorted(allowed)) or 'none'}"
             )
+    # a value that no variant can have would match none, without a word
+    known = hyper_parameters(selection.method) if methods is None and not selection.constant else {}
+    for key, value in selection.hyper:
+        if key in known and (problem := known[key].problem(value)) is not None:
+            yield f"{side}: {key} {problem}, found {value!r}"
 
 
 def _result_problems(side: str, entry: dict) -> Iterator[str]:
