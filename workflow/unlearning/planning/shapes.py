@@ -203,6 +203,15 @@ def count_parameters(folder: Path) -> int | None:
             for key, tensor in header.items():
                 if key != "__metadata__":
                     total += prod(tensor["shape"])
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError):
+    # JSON of any kind may stand in a damaged header or index, and any length before it
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        MemoryError,
+    ):
         return None
     return total
