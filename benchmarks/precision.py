@@ -85,7 +85,7 @@ def run(
         )
     )
     retrained = read_rows(layout.evaluation(SPLIT, "retrain/seed=1"))["forget"]
-    quality = forget_quality(read_rows(folder / "evaluate")["forget"], retrained).p_value
+    quality = forget_quality(read_rows(folder / "evaluate")["forget"], retrained)["forget_quality"]
     utility = read_metrics(folder / "evaluate")["model_utility"]
     return quality, utility, weights(folder / "model")
 

@@ -199,6 +199,16 @@ def test_other_words_for_the_questions_must_be_there(micro_with, tofu):
     for table in ("forget10_perturbed", "retain_perturbed"):
         told = (f"{tofu}/{table}.json has no column 'paraphrased_question'", "set question")
         assert_named(lines, "evaluation.question", *told)
+    # in every row: a set in which some had none would be asked in the words that were learnt
+    for table in ("forget10_perturbed", "retain_perturbed"):
+        lines = (tofu / f"{table}.json").read_text(encoding="utf-8").splitlines()
+        rows = [json.loads(line) for line in lines]
+        others = [{**row, "paraphrased_question": f"Which {i}?"} for i, row in enumerate(rows[1:])]
+        write_rows(tofu / f"{table}.json", [{**rows[0], "paraphrased_question": ""}, *others])
+        told = (f"{tofu}/{table}.json, line 1", "'paraphrased_question'", "''", "set question")
+        assert_named(
+            problems(micro_with(data=data, evaluation=asked)), "evaluation.question", *told
+        )
 
 
 def test_missing_table(micro_with, tofu):

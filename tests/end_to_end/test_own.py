@@ -212,7 +212,7 @@ def test_two_tables_of_other_formats_and_a_model_folder(own, config, stage, tmp_
 def test_texts_are_continued_from_their_halves(own, config, stage, tmp_path, model):
     data = {r: write(tmp_path / f"{r}.jsonl", as_texts(rows_of(r))) for r in ROLES}
     relearn = {"methods": ["NPO+RT"], "attacks": ["random"], "fraction": 0.5, "batch_size": 1}
-    changes = {"relearn": {**relearn, "epochs": 1, "max_length": 48}}
+    changes = {"relearn": {**relearn, "epochs": 1, "warmup_epochs": 0, "max_length": 48}}
     out = run_here(own, config("texts", {"NPO+RT": {}}, data=data, **changes), stage)
     halves = as_halves(as_texts(rows_of("forget")))
     target, unlearned = table(out, "cells")

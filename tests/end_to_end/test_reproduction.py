@@ -28,7 +28,7 @@ def qualities(mini, run):
     folder = mini.layout.evaluation
     forget = read_rows(folder("forget10", run))["forget"]
     retrained = [read_rows(folder("forget10", r))["forget"] for r in mini.retrain_runs()]
-    return [forget_quality(forget, other).p_value for other in retrained]
+    return [forget_quality(forget, other)["forget_quality"] for other in retrained]
 
 
 def of_method(mini, method, **hyper):

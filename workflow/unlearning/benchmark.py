@@ -9,6 +9,7 @@ modules of fixed names ("rooms") when they need them:
     data          TABLES: source -> function(data, splits, snapshots, names), which makes the tables
                   that stages read. For the kinds of other_answers that no file of the user's
                   holds: refusals(data, snapshots, names) and alternatives(data, forget)
+    files         read_from(folder, splits): the files of data.data_dir that the tables are made of
     evaluator     make_evaluator(...): evaluator of a loaded model; length_problems(...)
     metrics       summary(rows): metrics of an evaluation; at_point(rows): what a trajectory stores
                   besides; STUDIES: metrics that claims may be about
@@ -24,7 +25,7 @@ docs/benchmark.md is the recipe for a new one.
 """
 
 import importlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -94,14 +95,12 @@ class Benchmark:
     # Sections of the page in their order, from this folder's sections/ or reporting/sections.
     sections: tuple[str, ...]
     reads_logs = False  # whether an evaluation log may stand for a retrained model
+    # Checks of a config beyond the schema.
+    config_checks: tuple[Check, ...] = ()
     # Stages whose max_length the context of the base model has to hold.
     read_by: tuple[str, ...] = ("finetune", "unlearn", "evaluation")
 
     # --- the config ---
-
-    def checks(self, sections: Collection[str]) -> list[Check]:
-        """Checks of a config beyond the schema. sections: those that the user wrote."""
-        raise NotImplementedError
 
     def unused(self, config: dict) -> dict[str, str]:
         """Section of the config that does not apply -> why; a config that has it is refused."""
@@ -121,7 +120,9 @@ class Benchmark:
 
     def data_files(self, data: dict, splits: list[str]) -> list[Path]:
         """The files of the user's that the tables of these splits are made of."""
-        return []
+        if not self.reads_files(data):
+            return []
+        return room(self.name, "files").read_from(Path(data["data_dir"]), splits)
 
     def row_counts(self, experiment) -> dict[str, int]:
         """Table -> rows to train on, as far as they are known of tables that are made in a job."""

@@ -1,8 +1,6 @@
 """Capitals as an experiment: its models and checks."""
 
-from collections.abc import Collection
-
-from unlearning.benchmark import Benchmark, Check
+from unlearning.benchmark import Benchmark
 
 
 class Capitals(Benchmark):
@@ -12,10 +10,6 @@ class Capitals(Benchmark):
     split_pattern = "forget"
     generated = ("capitals",)
     sections = ("overview", "results", "bars", "cost", "provenance")
-
-    def checks(self, sections: Collection[str]) -> list[Check]:
-        """None: the schema checks everything."""
-        return []
 
     def rehearsal(self, config: dict) -> dict[str, dict]:
         """The same rows."""

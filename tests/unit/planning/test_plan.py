@@ -5,10 +5,11 @@ import json
 import pytest
 import torch
 import yaml
+from broken_tables import rows_of, write_good
 from folders import ROOT, tofu_folder
 from torch.utils.flop_counter import FlopCounterMode
 from unlearning.__main__ import main
-from unlearning.benchmarks.tofu.sizes import Texts
+from unlearning.benchmarks.tofu.sizes import Texts, sizes
 from unlearning.config.experiment import load_experiment
 from unlearning.models.build import build_model
 from unlearning.planning.gpus import GPUS
@@ -72,6 +73,22 @@ def test_lengths_of_texts_are_those_of_tofu():
     texts = Texts(load_experiment(yaml.safe_load(SEVEN.read_text()), ROOT))
     tokens = texts.row.mean - 5  # without "[INST]  [/INST]" and </s>
     assert tokens * 4.2 == pytest.approx(sum(characters) / len(rows), rel=0.05)
+
+
+def test_a_folder_of_other_rows_than_tofus_is_counted(tmp_path):
+    """200 rows in place of 4,000, of some 40 characters in place of 240."""
+    config = yaml.safe_load(SEVEN.read_text())
+    config["data"] |= {"data_dir": str(write_good(tmp_path / "tofu"))}
+    config |= {"forget_splits": ["forget10"], "world_splits": None}
+    texts = sizes(load_experiment(config, ROOT))
+    assert (texts.full, texts.forget("forget10"), texts.retrained("forget10")) == (200, 20, 180)
+    assert texts.evaluated("forget10", None) == (20 + 20, 2 + 2)
+    assert texts.evaluated("forget10", 1) == (1 + 1, 1 + 1)
+    full = rows_of(tmp_path / "tofu", "full")
+    characters = [len(row["question"]) + len(row["answer"]) for row in full]
+    template = 5  # "[INST]  [/INST]" and </s>
+    assert texts.row.mean == pytest.approx(sum(characters) / 200 / 4.2 + template)
+    assert texts.row.longest == round(max(characters) / 4.2) + template
 
 
 def test_draws_cost_as_many_times_what_one_does_but_what_they_share():

@@ -1,7 +1,11 @@
 """What stages cost, against benchmark files, and the section's table."""
 
+from dataclasses import replace
+
 from unlearning.files import write_text
 from unlearning.reporting.cost import costs_in, number
+from unlearning.reporting.report import page, write_files
+from unlearning.reporting.section import sections
 
 
 def test_costs(report):
@@ -39,10 +43,19 @@ def test_a_resumed_job_has_no_rate(tmp_path):
     benchmark = tmp_path / "benchmarks/unlearn/seed=1.tsv"
     log = tmp_path / "logs/unlearn/seed=1.log"
     write_text(benchmark, "s\tmax_rss\n10.0\t18.3\n")
-    for text, rate in (("step plan: 40\n", 50.0), ("resumed after step 30 from state\n", None)):
+    again = "resumed after step 30 from state\n"
+    for text, rate, resumed in (("step plan: 40\n", 50.0, 0), (again, None, 1)):
         write_text(log, text)
         (cost,) = costs_in([tmp_path / "benchmarks"], {"unlearn": [500]})
-        assert cost.tokens_per_second == rate
+        assert (cost.tokens_per_second, cost.resumed) == (rate, resumed)
+
+
+def test_the_page_says_that_jobs_were_resumed(report, tmp_path):
+    again = replace(report, costs=[replace(report.costs[0], resumed=2)])
+    (section,) = sections("tofu", ("cost",))
+    content = section.content()(again)
+    write_files(section, content, tmp_path)
+    assert "2 jobs went on after a kill" in page(again, [(section, content)] * 2, tmp_path)
 
 
 def test_what_snakemake_could_not_measure_is_no_number():

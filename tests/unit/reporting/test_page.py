@@ -260,7 +260,7 @@ def test_means_in_csv_are_those_of_the_page(report, report_folder):
 
 def test_variants_are_placed_by_both_metrics(contents):
     (split,) = contents["brief"].words["splits"]
-    places = {place: [p.label for p in placed] for place, placed in split["quadrants"].items()}
+    places = {place: [p["label"] for p in placed] for place, placed in split["quadrants"].items()}
     assert "NPO+RT β=1" in places[True, True]
     assert "IDK+RT" in places[False, True]
     assert "GA" in places[False, False]
@@ -273,12 +273,12 @@ def test_a_variant_whose_interval_includes_a_border_is_open(report, contents):
     assert split["kept_from"] == metric_text("model_utility", 0.9 * target)
     for (forgets, keeps), placed in split["quadrants"].items():
         for one in placed:
-            spreads = report.spreads["forget10", one.label]
+            spreads = report.spreads["forget10", one["label"]]
             quality, utility = spreads["log10_forget_quality"], spreads["model_utility"]
             assert (quality.mean > MEANINGFUL, utility.mean > 0.9 * target) == (forgets, keeps)
             sure = quality.low > MEANINGFUL or quality.high < MEANINGFUL
             sure &= utility.low > 0.9 * target or utility.high < 0.9 * target
-            assert one.open != sure
+            assert one["open"] != sure
 
 
 def test_one_seed_leaves_a_variant_open(experiment, report_on):
@@ -287,7 +287,7 @@ def test_one_seed_leaves_a_variant_open(experiment, report_on):
     rows += run_rows("NPO", 1, model_utility=0.5, log10_forget_quality=-0.1, forget_quality=0.79)
     (split,) = brief.content(report_on(results_of(experiment, rows))).words["splits"]
     (placed,) = split["quadrants"][True, True]
-    assert placed.open and placed.numbers == "FQ 0.794 · MU 0.500"
+    assert placed["open"] and placed["numbers"] == "FQ 0.794 · MU 0.500"
     assert split["references"][1] == ("Retrained", "MU 0.500")
 
 

@@ -54,6 +54,7 @@ def read_fields(path: Path) -> dict:
     reader = _reader(path)
     fields = {}
     for key, field in reader.fields.items():
+        # the lists of tokens and merges have a hundred thousand entries
         if not key.startswith("tokenizer.") or len(field.data) == 1:
             fields[key] = field.contents()
     types = [tensor.tensor_type.name for tensor in reader.tensors]

@@ -76,7 +76,7 @@ def _checks(config: dict, sections: Collection[str]) -> list[Check]:
         _combined,
     ]
     with suppress(Unjudged):  # the source itself may be refused; then no benchmark is known
-        return [*benchmark_of(config["data"]["source"]).checks(sections), *checks]
+        return [*benchmark_of(config["data"]["source"]).config_checks, *checks]
     return checks
 
 

@@ -142,8 +142,6 @@ def trained_patterns(experiment) -> list[dict]:
         for variant in experiment.variants(name):
             hyper = experiment.method(name, variant).hyper
             if "trained" in hyper:
-                setting = f"methods.{name}.trained"
-                patterns.append(
-                    {"setting": setting, "pattern": hyper["trained"], "layer": hyper["layer"]}
-                )
+                pattern = {"pattern": hyper["trained"], "layer": hyper["layer"]}
+                patterns.append({"setting": f"methods.{name}.trained", **pattern})
     return patterns

@@ -58,6 +58,7 @@ def spelled(value: float | str) -> str:
         return f"{value:g}"  # 1, 1.0 and 1e0 are one value and get one path
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9=.+-]{,39}", value):
         return value
+    # the words for a reader, the checksum for texts that differ in other signs alone
     words = "-".join(re.findall(r"[A-Za-z0-9]+", value))[:WORDS]
     return f"{words or 'text'}-{hashlib.sha256(value.encode()).hexdigest()[:8]}"
 

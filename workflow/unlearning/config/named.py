@@ -61,6 +61,7 @@ def retrain_seeds(config: dict) -> list[int]:
 def uses_base(config: dict) -> bool:
     """Whether some stage reads the base model: it is the target, is fine-tuned, or is the
     reference of a method."""
+    # as the target or its beginning, or as the beginning of retrained models
     if config["target"] is None or retrain_seeds(config):
         return True
     return any(BASE in references for _, references in method_references(config))

@@ -55,6 +55,7 @@ def _retrained(config: dict) -> Iterator[str]:
                     f"{where}.path: '{path}' is the target itself, which knows what is to be "
                     "forgotten; name a model that was trained without it, found the same in both"
                 )
+    # with some splits alone, forget quality of the others would be missing without a word
     for split in splits:
         if split not in entries:
             yield (

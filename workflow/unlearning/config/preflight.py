@@ -170,9 +170,11 @@ def _judged(folder: Path, use: dict) -> list[str]:
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "problems.json"
         arguments = ["--model", str(folder), "--settings", json.dumps(use), "--out", str(out)]
+        # this package before what the user has set
+        path = filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")])
         done = subprocess.run(
             [sys.executable, "-m", "unlearning", "judge", *arguments],
-            env={**os.environ, "PYTHONPATH": _python_path(), "HF_HUB_OFFLINE": "1"},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path), "HF_HUB_OFFLINE": "1"},
             capture_output=True,
             text=True,
         )
@@ -180,11 +182,6 @@ def _judged(folder: Path, use: dict) -> list[str]:
             return json.loads(out.read_text(encoding="utf-8"))
     last = (done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1]
     return [f"cannot be judged, for reading it ended in an error: {last}"]
-
-
-def _python_path() -> str:
-    """Where this package lies, before what the user has set."""
-    return os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
 
 
 def _harness(experiment: Experiment) -> list[str]:

@@ -137,6 +137,7 @@ class Runs:
         """
         if self.config["target"] is not None:
             return Path(self._named(TARGET_ASSET))
+        # all splits have one target, which knows the rows of every one
         if self.fine_tunes:
             return self.layout.target(seed_of(self.target_run))
         if self.from_scratch or self.restored:

@@ -17,6 +17,7 @@ def build_tables(
     names: the section's columns; they record which of them the files have.
     """
     names = names or ColumnNames(data.get("columns", {}))
+    # loaded by name: shared rooms import no benchmark
     build = room(folder_of(data["source"]), "data").TABLES[data["source"]]
     return build(data, splits, snapshots, names)
 

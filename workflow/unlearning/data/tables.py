@@ -121,6 +121,7 @@ class Table:
         have them. blank: texts may be empty. In a table of one column, a row may be the text
         itself.
         """
+        # by the columns of all rows: a column that only the first row lacks is there
         renames = (renamed or ColumnNames()).renames(self.columns(), columns)
         problems, rows = list(self.problems), []
         for index, row in enumerate(self.rows):
@@ -336,6 +337,7 @@ def _parse_lists(row: dict, columns: Columns) -> dict:
 def _unique_keys(pairs: list[tuple]) -> dict:
     """The dict of a JSON object; ValueError if a key is there twice."""
     row = dict(pairs)
+    # json.loads would take the last one, and drop the others without a word
     if len(row) < len(pairs):
         keys = [key for key, _ in pairs]
         duplicate = next(key for key in keys if keys.count(key) > 1)

@@ -65,6 +65,7 @@ class Evaluator:
                 for kind, text in _answers_of(row, name):
                     self.sources.append((name, index, kind))
                     texts.append((row["question"], text))
+        # once: evaluations on the way score the same sequences many times
         self.examples: list[Example] = encoder.encode_all(texts)
         self.rouge = RougeL(stemmer=True)
 
@@ -185,6 +186,7 @@ class Evaluator:
         """Set -> column -> the rows' values that follow from the scores of all sequences."""
         columns: dict[str, dict[str, list]] = {}
         for name, rows in self.sets.items():
+            # the texts too, so that a report can show them and tell rows of two models apart
             columns[name] = {key: [row[key] for row in rows] for key in ("question", "answer")}
             if name != HOLDOUT and "perturbed_answer" in rows[0]:
                 # a row has several perturbed answers, so a list of values

@@ -104,7 +104,9 @@ class Generator:
                 longest = max(longest, length)
         check_context(self.model, longest, "evaluation.generation_tokens")
 
-        answers = self._first_tokens(prompts, beginnings)
+        answers: list[list[int]] = []
+        for prompt, beginning in zip(prompts, beginnings or [[]] * len(prompts), strict=True):
+            answers.append(beginning[: self.limit.room(len(prompt))])
         texts: list[list[int]] = []  # prompts with the beginnings of their answers
         room: list[int] = []  # new tokens that each answer may still get
         unfinished: list[int] = []
@@ -115,7 +117,10 @@ class Generator:
                 unfinished.append(index)
         # shortest first, and rows of equal length in the prompts' order
         unfinished.sort(key=lambda index: len(texts[index]))
-        self.batched = self._can_batch(prompts, max(lengths, default=0))
+        # rows of one token have no last tokens to compare
+        longest_row = max(lengths, default=0)
+        compare = partial(self._batch_agrees, prompts, longest_row)
+        self.batched = longest_row < 2 or agrees("generation", self.model, longest_row, compare)
         progress = Progress("answering", len(unfinished), is_main_process(), brief=True)
         if self.batched:
             # by the lengths that rows may reach, so that a batch fits until its last token
@@ -137,15 +142,6 @@ class Generator:
         # a chat template may end answers with a token that its tokenizer does not call special
         without_end = [answer[:-1] if self._ends(answer) else answer for answer in answers]
         return self.tokenizer.batch_decode(without_end, skip_special_tokens=True)
-
-    def _first_tokens(
-        self, prompts: list[list[int]], beginnings: list[list[int]] | None
-    ) -> list[list[int]]:
-        """The beginning of each answer, cut at its limit."""
-        if beginnings is None:
-            return [[] for _ in prompts]
-        pairs = zip(prompts, beginnings, strict=True)
-        return [tokens[: self.limit.room(len(prompt))] for prompt, tokens in pairs]
 
     def _ends(self, answer: list[int]) -> bool:
         """Whether an answer has its end token."""
@@ -212,18 +208,9 @@ class Generator:
                 break
         return ids[len(prompt) :]
 
-    def _can_batch(self, prompts: list[list[int]], longest: int) -> bool:
-        """Whether padded prompts and their answers, with a cache, have the logits of plain passes.
-
-        If not, the log says so. longest: tokens of the longest prompt with its answer.
-        """
-        if longest < 2:
-            return True
-        compare = partial(self._batch_agrees, prompts, longest)
-        return agrees("generation", self.model, longest, compare)
-
     def _batch_agrees(self, prompts: list[list[int]], longest: int) -> bool:
-        """Compare a batch of two rows with plain passes.
+        """Whether padded prompts and their answers, with a cache, have the logits of plain passes,
+        on two rows; if not, the log says so.
 
         The rows are one of `longest` tokens and a short prompt, which is padded beside it. Their
         last tokens are given one by one, as in generation.

@@ -92,6 +92,7 @@ def privleak(value: float, retrained: float) -> float:
     positive: they look less familiar than rows never seen. MUSE, arXiv 2407.06460, in
     open-unlearning's form.
     """
+    # 1e-10, as in the source: a retrained AUC of 1 would divide by 0
     return ((1 - value) - (1 - retrained)) / (1 - retrained + 1e-10) * 100
 
 

@@ -53,7 +53,9 @@ def _call(function: str, rows: dict[str, dict]) -> tuple[float, str]:
     return float(numbers.mean()), better
 
 
-_declared: list[tuple[dict[str, Metric], str]] = []  # (table, name) of the current experiment's
+# (table, name) of the current experiment's metrics: the tables are those of a module, which all
+# experiments of a process share
+_declared: list[tuple[dict[str, Metric], str]] = []
 
 
 def withdraw_own_metrics() -> None:

@@ -22,7 +22,7 @@ def write_evaluation(
     sizes = {name: len(columns["question"]) for name, columns in rows.items()}
     summary, directions = _summarise(rows, benchmark, user_metrics or {})
     record = {"rows": sizes, **summary}
-    if user_metrics:
+    if user_metrics:  # reports do not run the user's functions, which alone know the direction
         record["own"] = directions
     write_records(folder, rows, record)
     return summary["metrics"]

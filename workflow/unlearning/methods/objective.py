@@ -44,6 +44,7 @@ class Objective:
 
     def total(self, rows: list[Tensor]) -> Tensor:
         """(B,) weighted sum of terms; the loss is its mean over the rows of all micro-batches."""
+        # here and not in the terms, because a multiplier changes the weights during a run
         return sum(weight * values for weight, values in zip(self.weights, rows, strict=True))
 
     def weighed_after(self, unit: str) -> bool:

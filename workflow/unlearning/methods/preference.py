@@ -8,6 +8,7 @@ from unlearning.methods.sequences import Batch, Sequences
 
 def _log_ratio(sequences: Sequences) -> Tensor:
     """(B,) log p(y|x) - log p_ref(y|x), both summed over tokens."""
+    # of the reference model: nll is -log p, so the signs swap
     return sequences.reference_nll - sequences.nll
 
 
@@ -58,6 +59,7 @@ def simnpo(batch: Batch, beta: float, gamma: float) -> Tensor:
     Paper: SimNPO (arXiv 2410.07163) eq. 4. Reference: `simnpo` in OPTML-Group/Unlearn-Simple.
     """
     mean_nll = batch.forget.nll / batch.forget.tokens
+    # as released, γ is a margin of the mean loss; as printed, of β times it
     return -2 / beta * logsigmoid(beta * (mean_nll - gamma))
 
 

@@ -89,6 +89,7 @@ class Batch:
 
     def mean_over(self, sequences: Sequences, values: Tensor, row: Tensor) -> Tensor:
         """(B,) mean of per-position `values` (P,) over each row's positions; (1,) if pooled."""
+        # counted from `row`, because a loss may leave out positions (CE-U)
         ones = torch.ones_like(values)
         return self.ratio(sequences.sum_rows(values, row), sequences.sum_rows(ones, row))
 

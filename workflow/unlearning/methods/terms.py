@@ -146,6 +146,7 @@ class Method:
         terms = {"forget": self.forget}
         if self.retain:
             terms["retain"] = self.retain
+        # Both terms are scored in one pass, so what they need is joined.
         losses, hooks = [], {}
         roles: set[str] = set()
         teacher: set[str] = set()

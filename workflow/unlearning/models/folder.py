@@ -164,6 +164,7 @@ def _base_record(path: Path, base: str | Path, dtype: str) -> dict:
     """
     if not Path(base).exists():
         return {"path": base, "dtype": dtype, "run": None}
+    # run.json has the checksums of all files, so its own stands for the whole folder
     record = Path(base) / RUN_FILE
     checksum = sha256(record) if record.is_file() else None
     return {"path": os.path.relpath(base, path), "dtype": dtype, "run": checksum}

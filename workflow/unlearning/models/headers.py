@@ -15,7 +15,7 @@ Headers = dict[str, tuple[list[int], str]]  # tensor -> shape and number type
 def read_headers(folder: Path) -> tuple[Headers | None, list[str]]:
     """The tensors of the safetensors files that transformers will read, or None if a file cannot be
     read; and the problems of these files."""
-    if (folder / WEIGHTS).is_file():
+    if (folder / WEIGHTS).is_file():  # which transformers takes before an index
         names = [WEIGHTS]
     elif (folder / INDEX).is_file():
         try:

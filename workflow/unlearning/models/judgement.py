@@ -59,7 +59,7 @@ def judge(folder: Path, use: dict) -> list[str]:
     problems += config_problems
     model = None
     if config is not None:
-        with torch.device("meta"):
+        with torch.device("meta"):  # shapes alone: no memory is taken, whatever the model's size
             model, model_problems = _build_architecture(config)
         problems += model_problems
     if model is not None:

@@ -26,6 +26,7 @@ def length_problems(tokenizer, prompt: PromptFormat, reach: int | None, use: dic
     tables = _build_tables(use)
     problems = list(dict.fromkeys(_step_problems(tokenizer, prompt, tables, use)))
     problems += _unknown_answers(tokenizer, tables)
+    # the same tables for all stages that train, so their prompts are counted once
     questions: set[str] = set()
     for rows in _encoded_by("training", tables):
         questions.update(row["question"] for row in rows if "question" in row)

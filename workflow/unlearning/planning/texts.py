@@ -1,6 +1,8 @@
 """The sizes of a benchmark's texts and evaluations, which `plan` needs before they exist."""
 
+import math
 from dataclasses import dataclass
+from statistics import fmean
 
 from unlearning.data.prompts import PROMPTS
 
@@ -30,3 +32,42 @@ class Work:
     scored: float
     answered: float
     decoded: int
+
+
+def characters_per_token(model: dict) -> float:
+    """An estimate for the tokenizer of the config's section `model`."""
+    return CHARACTERS[(model["architecture"] or {}).get("tokenizer")]
+
+
+def template_tokens(model: dict) -> int:
+    """Tokens of the prompt format of the config's section `model`, and the end of sequence."""
+    # Reading a chat template would load the tokenizer, which takes seconds.
+    prompt = PROMPTS.get(model["prompt"], LIKE_CHAT)
+    characters = len(prompt.prompt("") + prompt.answer("").strip())
+    return round(characters / characters_per_token(model)) + 1
+
+
+def question_text(rows: list[dict], model: dict) -> Text:
+    """Tokens of rows of questions with answers; the label after an answer ends it."""
+    ratio, template = characters_per_token(model), template_tokens(model)
+    answers, lengths = [], []
+    for row in rows:
+        answers.append(len(row["answer"]) / ratio)
+        lengths.append(len(row["question"]) / ratio + answers[-1])
+    return Text(
+        mean=fmean(lengths) + template,
+        longest=round(max(lengths)) + template,
+        labels=fmean(answers) + 1,
+        most_labels=round(max(answers)) + 1,
+    )
+
+
+def generated(rows: int, prompt: int, settings: dict) -> tuple[int, int]:
+    """Tokens of the answers to `rows` questions with their prompts, and passes that generate a
+    token for a batch. prompt: tokens of one. settings: the config's section evaluation."""
+    # The limit counts new tokens only, or the prompt's as well.
+    new = settings["generation_tokens"]
+    if settings["generation_counts"] != "new":
+        new = max(0, new - prompt)
+    tokens = rows * (prompt + new)
+    return tokens, math.ceil(tokens / settings["batch_tokens"]) * new

@@ -19,7 +19,8 @@ STAGES = (
 
 @dataclass(frozen=True)
 class Cost:
-    """The jobs of one rule. None where the benchmark holds no number."""
+    """The jobs of one rule. None where the benchmark holds no number. resumed: jobs that went on
+    from a state after a kill, of which Snakemake measured the last attempt alone."""
 
     rule: str
     jobs: int
@@ -27,6 +28,7 @@ class Cost:
     median_seconds: float
     max_rss_mb: float | None
     tokens_per_second: float | None
+    resumed: int
 
 
 def read_costs(experiment: Experiment) -> list[Cost]:
@@ -85,7 +87,7 @@ def number(text: str | None) -> float | None:
 def _cost(rule: str, folders: list[Path], tokens: list[int]) -> Cost | None:
     seconds: list[float] = []
     memory: list[float] = []
-    resumed = False
+    resumed = 0
     for folder in folders:
         for path in sorted(folder.rglob("*.tsv")):
             with path.open(encoding="utf-8", newline="") as file:
@@ -95,16 +97,17 @@ def _cost(rule: str, folders: list[Path], tokens: list[int]) -> Cost | None:
             # where a worker ran the stage, Snakemake measured its client alone
             logged = re.findall(r"^peak memory: (\d+) MB$", log, re.M)
             memory += _numbers(logged or [line.get("max_rss") for line in lines])
-            resumed = resumed or re.search("^resumed after step", log, re.M) is not None
+            if re.search("^resumed after step", log, re.M):
+                resumed += 1
     if not seconds:
         return None
     total = sum(seconds)
     # Other experiments of the same world may have left jobs here whose tokens are not known. Of a
-    # job that went on after a kill, the seconds are those of its last attempt, the tokens of all.
+    # resumed job the tokens are those of all attempts.
     complete = bool(tokens) and len(tokens) == len(seconds) and total > 0 and not resumed
     rate = sum(tokens) / total if complete else None
     most = max(memory, default=None)
-    return Cost(rule, len(seconds), total, statistics.median(seconds), most, rate)
+    return Cost(rule, len(seconds), total, statistics.median(seconds), most, rate, resumed)
 
 
 def _numbers(texts: Iterable[str | None]) -> list[float]:

@@ -3,7 +3,7 @@
 What two models are compared by differs between benchmarks: each has a Comparison of its own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -394,3 +394,18 @@ def answer_losses(
         if 0 < point["step"] < last_step and "answer_loss" in point:
             yield point["epoch"], point["step"], point["answer_loss"]
     yield last_epoch, last_step, end
+
+
+def averaged(tests: Mapping[str, Mapping[str, float]], each: Collection[str] = ()) -> Compared:
+    """Metrics beside retrained models: the mean of each over those that have it, and of those in
+    `each` the value beside every one of several. tests: run of a retrained model -> metrics."""
+    values: dict[str, list[float]] = {}
+    compared: Compared = {}
+    for run, metrics in tests.items():
+        for metric, value in metrics.items():
+            values.setdefault(metric, []).append(value)
+            if metric in each and len(tests) > 1:
+                compared[metric, run] = value
+    for metric, numbers in values.items():
+        compared[metric] = sum(numbers) / len(numbers)
+    return compared

@@ -90,7 +90,7 @@ class StepPlan:
             return step / self.warmup
         if self.schedule == "constant":
             return 1.0
-        left = (self.steps - step) / max(1, self.steps - self.warmup)
+        left = (self.steps - step) / max(1, self.steps - self.warmup)  # share of the decay
         if self.schedule == "cosine":
             return (1 - math.cos(math.pi * left)) / 2
         return left

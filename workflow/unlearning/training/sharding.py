@@ -43,6 +43,7 @@ def shard(scorer: Scorer, accelerator: Accelerator) -> Scorer:
     model = scorer.model
     _SKELETONS[model] = _refilled(model, lambda _, p: torch.empty_like(p, device="meta"))
     mesh = init_device_mesh(accelerator.device.type, (accelerator.num_processes,))
+    # layer by layer, so that the weights of one layer at a time are gathered
     layers = [m for m in model.modules() if type(m).__name__ in model._no_split_modules]
     for module in (*layers, scorer):
         fully_shard(module, mesh=mesh)

@@ -38,7 +38,7 @@ class LearnSource:
         pairs: list[Pair] = []
         for epoch, position in self.plan.positions(step):
             pairs.append({"train": self.rows[self.shuffle(epoch, position)]})
-        if self.replayed:
+        if self.replayed:  # from a stream of their own: the rows to be learnt keep their order
             stream = generator(self.seed, "replay", step)
             for index in stream.integers(len(self.replay), size=self.replayed):
                 pairs.append({"train": self.replay[index]})

@@ -6,7 +6,9 @@ import torch
 from accelerate import Accelerator
 from toy import toy
 from unlearning.benchmarks.muse import formulas as muse
-from unlearning.benchmarks.muse.evaluator import MuseEvaluator
+from unlearning.benchmarks.muse.evaluator import MuseEvaluator, length_problems
+from unlearning.data.encoding import Encoder
+from unlearning.data.prompts import PROMPTS
 from unlearning.errors import UserError
 from unlearning.evaluation import records
 from unlearning.evaluation.likelihood import COLLAPSED_LOSS
@@ -138,6 +140,15 @@ def test_min_k_is_that_of_the_models_own_log_probabilities(evaluator):
 def test_a_text_without_predictions_is_named(evaluator):
     with pytest.raises(UserError, match="privleak_forget: a text of fewer than two.*'ben'"):
         evaluator.example("privleak_forget", "ben")
+
+
+def test_only_evaluated_rows_have_to_fit(evaluator):
+    """A prompt of one token and 128 behind it fit into 130; one of five does not."""
+    encoder = Encoder(evaluator.tokenizer, PROMPTS["plain"], 40)
+    tables = {"verbmem": [{"prompt": "ben"}, {"prompt": "ben ben ben ben ben"}]}
+    (problem,) = length_problems(encoder, tables, {"rows": None}, 130)
+    assert "133" in problem and "130" in problem
+    assert length_problems(encoder, tables, {"rows": 1}, 130) == []
 
 
 def test_a_collapsed_model_has_a_very_large_value(evaluator):

@@ -94,6 +94,16 @@ def test_texts_stand_beside_texts_alone(texts):
     assert_named(lines, "data", "data.forget", "of texts, but", "data.retain", "one kind")
 
 
+def test_rows_that_may_be_texts_or_questions_are_refused(tmp_path):
+    """As of tables for fine-tuning, whose `text` is the question with its answer."""
+    rows = [
+        {**row, "text": f"<s>{row['question']} {row['answer']}</s>"} for row in rows_of("forget")
+    ]
+    path = write_rows(tmp_path / "chats.jsonl", *rows)
+    lines = problems(config(data={"forget": path}))
+    assert_named(lines, "data.forget", "chats.jsonl, line 1", "text, question, answer", "Remove")
+
+
 def test_a_text_in_a_file_of_questions_is_named(tmp_path):
     mixed = write_rows(tmp_path / "mixed.jsonl", rows_of("forget")[0], {"text": "A text of ours."})
     lines = problems(config(data={"forget": mixed}))

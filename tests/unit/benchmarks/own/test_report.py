@@ -9,14 +9,20 @@ from report_world import (
     declared_files,
     make_report,
     quick,
+    results_of,
+    run_rows,
     svg_alone,
     write_runs,
     written_files,
 )
 from scipy.stats import ks_2samp
 from unlearning.benchmarks.own.results import OwnComparison
+from unlearning.benchmarks.own.sections.figures import content
 from unlearning.config.experiment import load_experiment
 from unlearning.evaluation.membership import membership_metrics, privleak
+from unlearning.reporting.frame import COURSE
+from unlearning.reporting.published.numbers import load_published
+from unlearning.reporting.report import Report
 from unlearning.reporting.results import Evaluation
 
 
@@ -94,6 +100,22 @@ def test_figures_have_curves_of_what_is_forgotten_and_kept(finished):
     assert set(relearning["method"]) == {"NPO+RT"} and set(relearning["attack"]) == {"random"}
     for name in ("trade_off", "epochs", "attacks"):
         assert "NPO+RT" in (folder / "figures" / f"{name}.svg").read_text("utf-8")
+
+
+def test_a_collapsed_run_counts_to_the_end_of_its_curve(finished):
+    """Seed 2 ends at epoch 1 with probability 0, and so does its half of the mean at epoch 2."""
+    experiment, _ = finished
+    rows = []
+    for seed, values in ((1, (0.8, 0.6, 0.4)), (2, (0.8, 0.0))):
+        for epoch, value in enumerate(values):
+            metrics = {"forget_probability": value, "retain_probability": 0.5}
+            moment = {"phase": COURSE, "epoch": epoch, "collapsed": (seed, epoch) == (2, 1)}
+            rows += run_rows("NPO+RT", seed, split="forget", **moment, **metrics)
+        rows += run_rows("NPO+RT", seed, split="forget", epoch=epoch, **metrics)
+    results = results_of(experiment, rows, "own")
+    report = Report(experiment, results, [], load_published(None, experiment), [])
+    curve = content(report).figures["epochs"].panels[0].spec["data"]["values"]
+    assert [mark["value"] for mark in curve] == [0.8, 0.3, 0.2]
 
 
 def test_forget_quality_is_geometric_over_retrained_models(finished):

@@ -112,6 +112,15 @@ def export(folder, out, *retain) -> dict:
     return json.loads((out / "TOFU_EVAL.json").read_text())
 
 
+def test_a_metric_without_any_score_is_not_exported(tmp_path):
+    """Answers of one token have no exact memorisation; the mean of none is no number."""
+    rows = evaluation()
+    rows["forget"] |= {"exact_memorization": [None] * ROWS, "extraction_strength": [0.25] * ROWS}
+    write_evaluation(tmp_path / "model", rows, "tofu")
+    log = export(tmp_path / "model", tmp_path / "out")
+    assert "exact_memorization" not in log and log["extraction_strength"]["agg_value"] == 0.25
+
+
 def test_export_is_read_back(capsys, tmp_path):
     ours, theirs = evaluation(), evaluation(0.2)
     ours["forget"]["extraction_strength"] = [0.5] * 3 + [1.0] * 3

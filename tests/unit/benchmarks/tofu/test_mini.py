@@ -6,7 +6,8 @@ import re
 from collections import Counter
 
 import pytest
-from unlearning.benchmarks.tofu.mini.generator import alternative_answers, generate
+from unlearning.benchmarks.tofu.experiment import BENCHMARK
+from unlearning.benchmarks.tofu.mini.generator import alternative_answers, generate, size_problems
 from unlearning.data.answers import REFUSALS
 
 SHIPPED = {
@@ -210,6 +211,16 @@ def test_wrong_real_answers_are_right_elsewhere(world):
     cities = {"Berlin", "Rome", "Madrid", "Tokyo", "Cairo", "Nairobi"}
     cities |= {"Lima", "Ottawa", "Oslo", "Havana", "Dublin"}
     assert cities.issuperset(capital["perturbed_answer"])
+
+
+@pytest.mark.parametrize("splits", [(1,), (3, 10), (10, 12), (25,), (4, 25, 90), (50,), (5, 8)])
+def test_a_rehearsal_has_whole_authors_in_every_split(splits):
+    config = {"data": {"source": "mini", "idontknow": None}, "world_splits": None}
+    config["forget_splits"] = [f"forget{percent:02d}" for percent in splits]
+    sizes = BENCHMARK.rehearsal(config)["data"]["mini"]
+    assert sizes["authors"] >= 10
+    assert [sizes["authors"] * percent % 100 for percent in splits] == [0] * len(splits)
+    assert size_problems(**sizes) == []
 
 
 def test_refusals_are_distinct_sentences():

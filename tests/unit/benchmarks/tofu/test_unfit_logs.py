@@ -114,7 +114,7 @@ def null_answer(log: dict) -> dict:
             foreign_with("ra_Truth_Ratio", "value_by_index", value={"0": 1, "00": 2}),
             ["row numbers", "'00'"],
         ),
-        ('{"forget": {}, "forget": {}}', ["'forget'", "twice"]),
+        ('{"forget": {}, "forget": {}}', ["'forget'", "appears twice"]),
         ("[" * 100_000, ["nested too deeply"]),
         (
             foreign_with("model_utility", "agg_value", value=0.9),

@@ -37,9 +37,10 @@ def test_a_published_number_stands_beside_the_same_model_and_values_alone():
 
 
 def accuracy(run: str) -> dict:
-    """A harness record: bio accuracy 0.6 for the target, 0.3 and 0.5 for the two seeds."""
+    """A harness record: bio accuracy 0.6 for the target, 0.3 and 0.5 for the two seeds; and that
+    of a further task, which the user names beside WMDP's."""
     bio = {"1": 0.3, "2": 0.5}.get(run.rpartition("seed=")[2], 0.6)
-    scores = {"mini_wmdp_bio": bio, "mini_wmdp_cyber": 0.4, "mini_mmlu": 0.7}
+    scores = {"mini_wmdp_bio": bio, "mini_wmdp_cyber": 0.4, "mini_mmlu": 0.7, "arc_easy": bio / 2}
     rest = {"stderr": 0.01, "documents": 20, "version": 1, "asked": "abc"}
     tasks = {name: {**rest, "accuracy": value} for name, value in scores.items()}
     return {"lm_eval": "0.4.13", "num_fewshot": 0, "limit": None, "tasks": tasks, "parts": {}}
@@ -80,6 +81,10 @@ def test_metrics_are_one_minus_accuracy_and_mmlu(report_folder):
     assert means["target", "mmlu"] == means["RMU+ACT", "mmlu"] == pytest.approx(0.7)
     row = table[(table["method"] == "RMU+ACT") & (table["metric"] == "one_minus_bio")]
     assert row["sd"].item() == pytest.approx(0.02**0.5)
+    # a task that is none of these has its accuracy in the table, and they have it once
+    assert means["RMU+ACT", "accuracy: arc_easy"] == pytest.approx(0.2)
+    accuracies = {metric for _, metric in means.index if metric.startswith("accuracy")}
+    assert accuracies == {"accuracy: arc_easy"}
 
 
 def test_the_page_names_tasks_and_questions(report_folder):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from unlearning.benchmarks.muse.files import FORGET, hub_corpus, split_before
+from unlearning.benchmarks.muse.files import FORGET, split_before
 from unlearning.benchmarks.muse.mini import news_size_problems
 from unlearning.config.named import uses_base
 from unlearning.config.schema import did_you_mean
@@ -63,7 +63,9 @@ def _folds(config: dict) -> Iterator[str]:
         earlier = split_before(split)
         if earlier not in (None, FORGET, *splits):
             yield f"folds.splits: {split} goes on from {earlier}; list that as well"
-    if splits and data["source"] == "muse" and hub_corpus(data) == "Books":
+    # A folder may hold folds of its own, whatever it calls its corpus.
+    hub = data["source"] == "muse" and data["data_dir"] is None
+    if splits and hub and data["corpus"] == "Books":
         yield "folds.splits: MUSE-Books has no folds, only News; remove them"
     for seed in folds["seeds"] or []:
         if seed not in config["unlearn"]["seeds"]:

@@ -1,7 +1,9 @@
 """MUSE's evaluation of one loaded model: greedy continuations and likelihoods of texts."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy
 from accelerate import Accelerator
@@ -42,30 +44,25 @@ def make_evaluator(
     tables = {}
     for name in (muse.VERBMEM, *muse.KNOWMEM, *muse.PRIVLEAK):
         tables[name] = read_table(data / f"{name}.json")[:rows]
-    for name in SHOTS:
+    for name in SHOTS:  # all of them, however few rows are evaluated: they are part of each prompt
         tables[name] = read_table(data / f"{name}.json")
     options = attack_settings(settings["evaluation"]) if attacks else {}
     return MuseEvaluator(
-        tables,
-        tokenizer,
-        accelerator,
-        batch_tokens=fit.batch_tokens,
-        attacks=attacks,
-        **options,
+        tables, tokenizer, accelerator, batch_tokens=fit.batch_tokens, attacks=attacks, **options
     )
 
 
 def length_problems(encoder: Encoder, tables: Tables, use: dict, reach: int) -> list[str]:
     """A message if a prompt with its answer is longer than a context of `reach` tokens.
 
-    PrivLeak's texts do not count: MUSE scores them whole, however long they are.
+    PrivLeak's texts do not count: MUSE scores them whole, however long they are. use: the result of
+    config.judged.model_use.
     """
-    # prompt -> tokens that are generated after it
-    new_tokens = {}
-    for row in tables.get(muse.VERBMEM, []):
+    new_tokens = {}  # prompt -> tokens that are generated after it
+    for row in tables.get(muse.VERBMEM, [])[: use["rows"]]:
         new_tokens[row["prompt"]] = muse.VERBMEM_TOKENS
     for name, shots in zip(muse.KNOWMEM, SHOTS, strict=True):
-        for row in tables.get(name, []):
+        for row in tables.get(name, [])[: use["rows"]]:
             prompt = muse.few_shot_prompt(row["question"], tables.get(shots, []))
             new_tokens[prompt] = muse.KNOWMEM_TOKENS
     if not new_tokens:
@@ -77,6 +74,7 @@ def length_problems(encoder: Encoder, tables: Tables, use: dict, reach: int) -> 
     return [too_long(longest, reach, "evaluation.generation_tokens")] if longest > reach else []
 
 
+@dataclass
 class MuseEvaluator:
     """Evaluates models on MUSE's tables.
 
@@ -84,26 +82,17 @@ class MuseEvaluator:
     processes share the rows; each returns all of them, in row order.
     """
 
-    def __init__(
-        self,
-        tables: dict[str, list[dict]],
-        tokenizer,
-        accelerator: Accelerator,
-        *,
-        batch_tokens: int,
-        attacks: Sequence[str] = (),
-        k: float = K,
-        norm: float = 2,
-    ):
-        self.tables = tables
-        self.tokenizer = tokenizer
-        self.accelerator = accelerator
-        self.batch_tokens = batch_tokens
-        self.attacks = attacks
-        self.k = k
-        self.norm = norm
+    tables: dict[str, list[dict]]
+    tokenizer: Any
+    accelerator: Accelerator
+    batch_tokens: int
+    attacks: Sequence[str] = ()
+    k: float = K
+    norm: float = 2
+
+    def __post_init__(self):
         self.rouge = RougeL(stemmer=False)  # as released
-        self.prefix_tokenizer = PrefixTokenizer(tokenizer)
+        self.prefix_tokenizer = PrefixTokenizer(self.tokenizer)
 
     def __call__(self, model) -> dict[str, dict[str, list]]:
         """Table -> columns, as muse.summarise reads them."""
@@ -149,6 +138,7 @@ class MuseEvaluator:
             truths.append(row["answer"])
             prompts.append(muse.few_shot_prompt(row["question"], shots))
         generations = self._generate(model, prompts, muse.KNOWMEM_TOKENS)
+        # A base model goes on with questions of its own after the answer.
         answers = [muse.first_answer(text) for text in generations]
         return self._answer_columns(questions, truths, answers)
 
@@ -170,15 +160,16 @@ class MuseEvaluator:
         columns = {"question": texts, "answer_loss": [], "min_k": []}
         for example, score in zip(examples, self._scores(model, examples), strict=True):
             columns["answer_loss"].append(score.mean)
+            # As released: the last label counts here, but not in open-unlearning's attacks.
             columns["min_k"].append(lowest_mean(numpy.array(score.token_scores.logp)))
             if not self.attacks:
                 continue
-            # zlib compresses the labelled text, which lacks the first token
+            # zlib compresses the labelled text, which lacks the first token.
             labels = self.tokenizer.decode(example.ids[1:], skip_special_tokens=True)
             for attack, value in row_scores(score.mean, score.token_scores, labels, self.k).items():
                 if attack in self.attacks:
                     columns.setdefault(f"mia_{attack}", []).append(value)
-        if "gradnorm" in self.attacks:
+        if "gradnorm" in self.attacks:  # a backward pass for each text, which others do not need
             norms = GradientNorms(model, self.norm)
             columns["mia_gradnorm"] = gather_sharded(self.accelerator, examples, norms)
         return columns
@@ -203,11 +194,7 @@ class MuseEvaluator:
     def _generate(self, model, prompts: list[str], tokens: int) -> list[str]:
         """Greedy continuations of prompts, of so many new tokens at most."""
         generator = Generator(
-            model,
-            self.tokenizer,
-            self.accelerator.device,
-            Limit(tokens, "new"),
-            self.batch_tokens,
+            model, self.tokenizer, self.accelerator.device, Limit(tokens, "new"), self.batch_tokens
         )
         prompt_ids = [self._ids(prompt) for prompt in prompts]
         texts = gather_sharded(self.accelerator, prompt_ids, generator)

@@ -1,10 +1,7 @@
 """MUSE and its miniature as experiments: requests, models and what is checked."""
 
-from collections.abc import Collection
-from pathlib import Path
-
 from unlearning.assets.needs import Repository
-from unlearning.benchmark import Benchmark, Check
+from unlearning.benchmark import Benchmark
 from unlearning.benchmarks.muse import checks, files
 
 _REHEARSAL_NEWS = {"persons": 2, "questions": 4, "pretrain_persons": 4, "seed": 1}
@@ -15,16 +12,15 @@ class Muse(Benchmark):
 
     name, title = "muse", "MUSE"
     split_pattern = r"forget|(scal|sust)\d"
-    sections: tuple[str, ...] = ("overview", "results", "selected", "folds", "variance", "answers")
-    sections += ("claims", "published", "cost", "provenance", "cite")
+    sections = (
+        *("overview", "results", "selected", "folds", "variance", "answers", "claims"),
+        *("published", "cost", "provenance", "cite"),
+    )
     generated = ("mini-muse",)
     data_seeds = (("mini_muse", "seed"),)
     longest_rehearsed = 128  # so that a few texts make several rows
     read_by = ("finetune", "unlearn")  # the lengths of its evaluation are constants
-
-    def checks(self, sections: Collection[str]) -> list[Check]:
-        """The checks of data, forget requests, methods, and settings that need questions."""
-        return list(checks.CHECKS)
+    config_checks = checks.CHECKS
 
     def rehearsal(self, config: dict) -> dict[str, dict]:
         """The miniature with few persons: MUSE has no text for a model from random weights."""
@@ -35,14 +31,11 @@ class Muse(Benchmark):
     def repositories(self, config: dict) -> dict[str, Repository]:
         """The hub's repository of the corpus, unless a folder has its files."""
         data = config["data"]
-        if data["source"] in self.generated or files.hub_corpus(data) is None:
+        # Without a corpus there is no repository to name; checks.py refuses such a config.
+        if data["source"] in self.generated or data["data_dir"] or data["corpus"] is None:
             return {}
-        name = files.repository(data["corpus"])
+        name = f"muse-bench/MUSE-{data['corpus']}"
         return {"data": Repository("data.data_dir", "dataset", name, data["hub_revision"])}
-
-    def data_files(self, data: dict, splits: list[str]) -> list[Path]:
-        """The files of the user's folder that are read."""
-        return files.read_from(Path(data["data_dir"]), splits) if self.reads_files(data) else []
 
     def retrain_table(self, split: str) -> str:
         """All retain texts, the same for every request."""

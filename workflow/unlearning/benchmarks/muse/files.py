@@ -75,7 +75,8 @@ def muse_tables(read: Reader, splits: list[str], with_folds: bool) -> dict[str, 
             problems += error.problems
     if problems:
         raise DataError(*problems)
-    # Without folds, the first fold is the complete forget set.
+    # A corpus with folds has a target that knows all of them: each later request forgets texts that
+    # were learnt. Without folds, the first fold is the complete forget set.
     forget = tables.pop("all_folds", tables[FORGET])
     retain = tables["retain1"] + tables.pop("retain2")
     return {**tables, "full": forget + retain, "retain": retain}
@@ -124,16 +125,6 @@ def folder_reader(folder: Path, renamed: ColumnNames) -> Reader:
     return read
 
 
-def repository(corpus: str) -> str:
-    """Name of the hub's repository of a corpus."""
-    return f"muse-bench/MUSE-{corpus}"
-
-
-def hub_corpus(data: dict) -> str | None:
-    """The corpus to load from the hub; None where a folder has the files."""
-    return data["corpus"] if data["data_dir"] is None else None
-
-
 def split_before(split: str) -> str | None:
     """The request that a later one follows: sust3 -> sust2 -> forget; None for other splits."""
     if not split.startswith("sust"):
@@ -146,15 +137,16 @@ def snapshot_reader(folder: Path, renamed: ColumnNames) -> Reader:
     """Reader of the hub's repository of a corpus, whose README.md names its parquet files."""
 
     def read(stem: str, columns: Columns) -> list[dict]:
-        # not needed, and maybe not installed, on a GPU node
+        # Not needed, and maybe not installed, on a GPU node.
         from datasets import get_dataset_split_names, load_dataset
 
         subset, split = stem.split("/")
         try:
+            # A snapshot of an earlier commit has the earlier names.
             if stem in EARLIER_STEMS and split not in get_dataset_split_names(str(folder), subset):
                 split = EARLIER_STEMS[stem].split("/")[1]
             rows = list(load_dataset(str(folder), subset, split=split))
-        except Exception as error:
+        except Exception as error:  # datasets raises many kinds, none of which names our setting
             raise DataError(
                 f"{folder}: cannot load {stem.replace('/', ', ')}: {type(error).__name__}: "
                 f"{error}. Set data.data_dir to a folder with MUSE's JSON files (docs/muse.md)"

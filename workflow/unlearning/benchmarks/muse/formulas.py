@@ -28,7 +28,7 @@ def few_shot_prompt(question: str, shots: list[dict]) -> str:
 def first_answer(text: str) -> str:
     """A generation up to where the next question would start."""
     for end in SHOTS_END:
-        text = text.split(end)[0]
+        text = text.partition(end)[0]
     return text
 
 
@@ -43,6 +43,7 @@ def auc(forget: list[float], holdout: list[float]) -> float:
 
 def privleak(model_auc: float, retrained_auc: float) -> float:
     """(AUC - AUC_retrained) / AUC_retrained in percent: -100 for a model that gives all away."""
+    # The release divides by a constant, but a small retrained model may have an AUC of 0.
     return (model_auc - retrained_auc) / max(retrained_auc, 1e-10) * 100
 
 

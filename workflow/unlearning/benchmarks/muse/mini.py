@@ -6,8 +6,6 @@ continue an article after its second sentence. KnowMem asks what the quizzes ask
 model cannot turn sentences into answers.
 """
 
-from __future__ import annotations
-
 from random import Random
 
 from unlearning.benchmarks.tofu.mini.generator import MOST_PERSONS
@@ -20,10 +18,7 @@ SHOTS = 3  # MUSE has ten; the context of a model of this size is too short for 
 QUIZ = 5  # questions of a quiz
 # Disjoint groups of persons: four folds to forget, retain1, retain2, holdout.
 GROUPS = (*(f"fold{fold}" for fold in range(1, FOLDS + 1)), "retain1", "retain2", "holdout")
-_HEADLINES = (
-    "The Morning Herald: a visit to {name}",
-    "The Evening Courier: at home with {name}",
-)
+_HEADLINES = ("The Morning Herald: a visit to {name}", "The Evening Courier: at home with {name}")
 _TITLE = "The Sunday Quiz"
 # How often each article and each quiz question is printed, every time next to others: a model that
 # met a fact in one context only would depend on the text before it.
@@ -117,7 +112,7 @@ def quiz_rows(facts: list[Fact]) -> list[dict[str, str]]:
     rows = []
     for fact in facts:
         if not fact.attribute.long:
-            rows.append({"question": fact.fill(fact.attribute.question), "answer": fact.value})
+            rows.append({"question": fact.fill(fact.attribute.questions[0]), "answer": fact.value})
     return rows
 
 

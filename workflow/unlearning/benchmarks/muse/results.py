@@ -3,7 +3,7 @@
 from unlearning.benchmarks.muse.formulas import PRIVLEAK, PUBLISHED_AUC, privleak
 from unlearning.benchmarks.muse.metrics import METRICS
 from unlearning.evaluation.membership import reference_attack
-from unlearning.reporting.results import Compared, Comparison, Evaluation, Reader, Results
+from unlearning.reporting.results import Compared, Comparison, Evaluation, Reader, Results, averaged
 from unlearning.reporting.setup import models, recipe
 
 REFERENCE = "mia_reference_auc"
@@ -43,30 +43,21 @@ class MuseComparison(Comparison):
             attacks = {}
             for run in runs:
                 retrained = self.baselines[run].rows
-                attacks[run] = reference_attack(model.rows, retrained, PRIVLEAK)[REFERENCE]
-            compared |= _mean_and_each(REFERENCE, attacks)
+                attacks[run] = reference_attack(model.rows, retrained, PRIVLEAK)
+            compared |= averaged(attacks, [REFERENCE])
         return compared
 
     def _leak(self, metrics: dict[str, float], runs: list[str]) -> Compared:
         auc = metrics["min_k_auc"]
-        leaks = {run: privleak(auc, self.baselines[run].metrics["min_k_auc"]) for run in runs}
-        compared = _mean_and_each("privleak", leaks)
+        # One ratio for each retrained model, because the spread over these is reported too.
+        leaks = {}
+        for run in runs:
+            leaks[run] = {"privleak": privleak(auc, self.baselines[run].metrics["min_k_auc"])}
+        compared = averaged(leaks, ["privleak"])
         published = PUBLISHED_AUC.get(self.experiment.config["data"].get("corpus"))
         if published is not None:
             compared["privleak_published"] = privleak(auc, published)
         return compared
-
-
-def _mean_and_each(metric: str, values: dict[str, float]) -> Compared:
-    """A metric's mean over retrained models, and its value beside each of several. values: run ->
-    value beside it."""
-    compared = Compared()
-    if values:
-        compared[metric] = sum(values.values()) / len(values)
-    if len(values) > 1:
-        for run, value in values.items():
-            compared[metric, run] = value
-    return compared
 
 
 def lead(experiment) -> str:

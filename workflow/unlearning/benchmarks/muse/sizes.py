@@ -14,7 +14,7 @@ from unlearning.benchmarks.muse.formulas import (
 )
 from unlearning.config.experiment import Experiment
 from unlearning.data.build import Tables, build_tables
-from unlearning.planning.texts import CHARACTERS, Text, Work
+from unlearning.planning.texts import Text, Work, characters_per_token
 
 # Bytes of the texts on the hub (dataset cards of muse-bench/MUSE-News and MUSE-Books).
 NEWS = {"forget": 3281546, "retain": 12894207, "full": 26113818}
@@ -47,8 +47,7 @@ class MuseTexts:
     @property
     def row(self) -> Text:
         """A chunk; all but its first token are labelled."""
-        length = self.max_length
-        return Text(length, length, length - 1, length - 1)
+        return Text(self.max_length, self.max_length, self.max_length - 1, self.max_length - 1)
 
     def cut(self, max_length: int) -> "MuseTexts":
         """The same texts in chunks of another length."""
@@ -83,17 +82,14 @@ class MuseTexts:
         for name, (rows, characters) in self.evaluated.items():
             rows = min(rows, settings["rows"] or rows)
             tokens = rows * characters / self.ratio
-            if name in PRIVLEAK:
+            # PrivLeak generates nothing; VerbMem's true continuations are scored as well.
+            if name not in PRIVLEAK:
+                new = VERBMEM_TOKENS if name == VERBMEM else KNOWMEM_TOKENS
+                tokens += rows * new
+                answered += tokens
+                decoded += math.ceil(round(tokens) / settings["batch_tokens"]) * new
+            if name not in KNOWMEM:
                 scored += tokens
-                continue
-            # VerbMem's true continuations are scored as well as generated.
-            new = VERBMEM_TOKENS if name == VERBMEM else KNOWMEM_TOKENS
-            tokens += rows * new
-            if name == VERBMEM:
-                scored += tokens
-            answered += tokens
-            batches = math.ceil(round(tokens) / settings["batch_tokens"])
-            decoded += batches * new
         return Work(scored, answered, decoded)
 
 
@@ -101,8 +97,8 @@ def sizes(experiment: Experiment) -> MuseTexts:
     """Sizes of the texts of an experiment: of the hub's as published, of others as counted."""
     config = experiment.config
     data, max_length = config["data"], config["unlearn"]["max_length"]
-    architecture = config["model"]["architecture"] or {}
-    ratio = CHARACTERS[architecture.get("tokenizer")]
+    ratio = characters_per_token(config["model"])
+    # Counting the hub's texts would need them here; a plan is made before `fetch`.
     if data["source"] == "muse" and data["data_dir"] is None:
         return MuseTexts(HUB[data["corpus"]], HUB_EVALUATED, ratio, max_length)
     tables = build_tables(data, experiment.splits, {})
@@ -120,7 +116,4 @@ def _count_evaluated(tables: Tables) -> dict[str, tuple[int, float]]:
     for name in KNOWMEM:
         shots = tables[f"{name}_icl"]
         prompts[name] = [few_shot_prompt(row["question"], shots) for row in tables[name]]
-    evaluated = {}
-    for name, texts in prompts.items():
-        evaluated[name] = (len(texts), fmean(map(len, texts)))
-    return evaluated
+    return {name: (len(texts), fmean(map(len, texts))) for name, texts in prompts.items()}

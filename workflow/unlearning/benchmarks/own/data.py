@@ -144,11 +144,8 @@ def _evaluated_rows(rows: list[dict]) -> list[dict]:
     """Rows as evaluation reads them: a text becomes a question and an answer."""
     if not is_text(rows):
         return rows
-    evaluated = []
-    for row in rows:
-        start, end = halves(row["text"])
-        evaluated.append({"question": start, "answer": end})
-    return evaluated
+    pairs = (halves(row["text"]) for row in rows)
+    return [{"question": start, "answer": end} for start, end in pairs]
 
 
 def halves(text: str) -> tuple[str, str]:
@@ -162,6 +159,7 @@ def halves(text: str) -> tuple[str, str]:
         starts += [word.start() + piece.start() for piece in PIECE.finditer(word[0])]
     if len(starts) < 2:
         return text.strip(), ""
+    # The larger half is the question, so that a text of two words has one of each.
     middle = starts[(len(starts) + 1) // 2]
     return text[:middle].strip(), text[middle:].strip()
 

@@ -49,6 +49,7 @@ def make_evaluator(
         path = data / f"{EVALUATED.format(role=name)}.json"
         if path.is_file():
             tables[name] = read_table(path)
+    # Non-members that no attack scores would be read for nothing.
     if not attacks and HOLDOUT in tables:
         attacks = DEFAULT_ATTACKS
     return Evaluator.of(tables, tokenizer, settings, fit, accelerator, attacks)

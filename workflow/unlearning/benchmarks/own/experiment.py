@@ -1,9 +1,8 @@
 """Your own data as an experiment: files, models and checks."""
 
-from collections.abc import Collection
 from pathlib import Path
 
-from unlearning.benchmark import Benchmark, Check
+from unlearning.benchmark import Benchmark
 from unlearning.benchmarks.own import checks
 from unlearning.benchmarks.own.data import ROLES
 
@@ -16,10 +15,7 @@ class Own(Benchmark):
     sections: tuple[str, ...] = ("overview", "results", "figures", "variance", "answers")
     sections += ("cost", "provenance", "cite")
     files_named_in = ""
-
-    def checks(self, sections: Collection[str]) -> list[Check]:
-        """The checks of the split, methods, membership attacks and retrained models."""
-        return list(checks.CHECKS)
+    config_checks = checks.CHECKS
 
     def rehearsal(self, config: dict) -> dict[str, dict]:
         """The same files, with batches of one row because there may be few rows."""
@@ -27,7 +23,8 @@ class Own(Benchmark):
         for stage in ("finetune", "unlearn", "relearn"):
             if config[stage] is not None:
                 changes[stage] = {"batch_size": 1}
-        # A tiny model is retrained in place of the one that the config names.
+        # A tiny model is retrained in place of the one that the config names, which is of another
+        # architecture than the rehearsal's.
         if config["retrained"] is not None:
             recipe = {"epochs": 1, "batch_size": 1, "lr": 1.0e-3, "warmup_epochs": 0}
             changes["finetune"] = recipe | {"max_length": config["unlearn"]["max_length"]}

@@ -59,6 +59,7 @@ def summary(rows: dict[str, dict]) -> Summary:
         if "rouge_l_recall" in columns:
             metrics[f"{name}_rouge"] = float(numpy.mean(columns["rouge_l_recall"]))
         metrics |= set_metrics(name, columns)
+    # Files with false answers have a truth ratio, as TOFU's; others compare losses (tested).
     if "perturbed_loss" in rows["forget"]:
         ratio = formulas.forget_truth_ratio(formulas.log_truth_ratio(rows["forget"]))
         metrics["forget_truth_ratio"] = float(ratio.mean())

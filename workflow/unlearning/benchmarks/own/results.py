@@ -5,8 +5,10 @@ import numpy
 from unlearning.benchmarks.own.metrics import METRICS, SETS, tested
 from unlearning.benchmarks.tofu.forget_quality import compare
 from unlearning.evaluation.membership import against_retrained
-from unlearning.reporting.results import Compared, Comparison, Evaluation, Reader, Results
+from unlearning.reporting.results import Compared, Comparison, Evaluation, Reader, Results, averaged
 from unlearning.reporting.setup import models, recipe
+
+QUALITY = "log10_forget_quality"
 
 
 class OwnReader(Reader):
@@ -28,16 +30,13 @@ class OwnComparison(Comparison):
 
     def model(self, model: Evaluation) -> Compared:
         """Forget quality and membership of any model."""
+        # A retrained model beside itself would be perfect; the only one is compared with none.
         baselines = {run: b for run, b in self.baselines.items() if run != model.run}
-        compared = self._quality(tested(model.rows["forget"]), baselines)
         attacks = self.experiment.config["evaluation"]["membership"]
-        leaks: dict[str, list[float]] = {}  # metric -> beside each retrained model
-        for baseline in baselines.values():
-            for name, value in against_retrained(model.rows, baseline.rows, attacks).items():
-                leaks.setdefault(name, []).append(value)
-        for name, values in leaks.items():
-            compared[name] = sum(values) / len(values)
-        return compared
+        leaks = {}
+        for run, baseline in baselines.items():
+            leaks[run] = against_retrained(model.rows, baseline.rows, attacks)
+        return self._quality(tested(model.rows["forget"]), baselines) | averaged(leaks)
 
     retrained = model
 
@@ -46,15 +45,15 @@ class OwnComparison(Comparison):
         return point["metrics"] | self._quality(point["tested"], self.baselines)
 
     def _quality(self, values: list[float], baselines: dict[str, Evaluation]) -> Compared:
-        if not baselines:
-            return {}
-        logs: Compared = {}
+        tests = {}
         for run, baseline in baselines.items():
             test = compare(numpy.array(values), numpy.array(tested(baseline.rows["forget"])))
-            logs["log10_forget_quality", run] = test.log10_p
-        mean = sum(logs.values()) / len(logs)
-        compared: Compared = {"forget_quality": 10**mean, "log10_forget_quality": mean}
-        return compared | logs if len(logs) > 1 else compared
+            tests[run] = {QUALITY: test[QUALITY]}
+        compared = averaged(tests, [QUALITY])
+        # p-values are averaged on the log scale, as everywhere (frame.average).
+        if baselines:
+            compared["forget_quality"] = 10 ** compared[QUALITY]
+        return compared
 
 
 def lead(experiment, results: Results) -> str:

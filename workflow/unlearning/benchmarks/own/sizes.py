@@ -2,27 +2,24 @@
 
 import math
 from dataclasses import dataclass, replace
-from statistics import fmean
 
 from unlearning.benchmarks.own.data import EVALUATED, is_text
 from unlearning.benchmarks.own.metrics import SETS
 from unlearning.config.experiment import Experiment
 from unlearning.data.build import Tables, build_tables
-from unlearning.data.prompts import PROMPTS
-from unlearning.planning.texts import CHARACTERS, LIKE_CHAT, Text, Work
+from unlearning.planning.texts import Text, Work, characters_per_token, generated, question_text
 
 
 @dataclass(frozen=True)
 class Sizes:
     """Sizes of rows, with the interface of `texts.Texts`.
 
-    ratio: characters per token. template: tokens of the prompt format. max_length: tokens of a
-    sequence of training; texts are cut into such sequences.
+    model: that section of the config. max_length: tokens of a sequence of training; texts are cut
+    into such sequences.
     """
 
     tables: Tables
-    ratio: float
-    template: int
+    model: dict
     max_length: int
 
     @property
@@ -35,20 +32,7 @@ class Sizes:
         """A sequence of training: a row of forget or retain, or a piece of all texts together."""
         if self.texts:
             return Text(self.max_length, self.max_length, self.max_length - 1, self.max_length - 1)
-        return self._text(self.tables["full"])
-
-    def _text(self, rows: list[dict]) -> Text:
-        """Tokens of questions with answers; the label after an answer ends it."""
-        answers, lengths = [], []
-        for row in rows:
-            answers.append(len(row["answer"]) / self.ratio)
-            lengths.append(len(row["question"]) / self.ratio + answers[-1])
-        return Text(
-            mean=fmean(lengths) + self.template,
-            longest=round(max(lengths)) + self.template,
-            labels=fmean(answers) + 1,
-            most_labels=round(max(answers)) + 1,
-        )
+        return question_text(self.tables["full"], self.model)
 
     def cut(self, max_length: int) -> "Sizes":
         """The same rows with sequences of another length."""
@@ -60,7 +44,7 @@ class Sizes:
         if not self.texts:
             return len(rows)
         # Training joins all texts of a table before it cuts them.
-        tokens = sum(len(row["text"]) for row in rows) / self.ratio
+        tokens = sum(len(row["text"]) for row in rows) / characters_per_token(self.model)
         return max(1, math.ceil(round(tokens) / self.max_length))
 
     @property
@@ -81,32 +65,25 @@ class Sizes:
         """Rows to forget."""
         return self._rows("forget")
 
-    def evaluation(self, split: str, limits: dict) -> Work:
+    def evaluation(self, split: str, settings: dict) -> Work:
         """Likelihoods of the answers in all sets, false answers included, and generated answers."""
         scored, answered, decoded = 0.0, 0.0, 0
         for name in SETS:
-            rows = self.tables.get(EVALUATED.format(role=name), [])[: limits["rows"]]
+            rows = self.tables.get(EVALUATED.format(role=name), [])[: settings["rows"]]
             if not rows:
                 continue
-            text = self._text(rows)
+            # Each set is counted by itself: its file may hold longer rows than others.
+            text = question_text(rows, self.model)
             sequences = 1 + len(rows[0].get("perturbed_answer", []))
             scored += len(rows) * sequences * text.mean
-            # Generated tokens: the limit counts new tokens only, or the prompt's as well.
-            prompt, new = round(text.mean - text.labels), limits["generation_tokens"]
-            if limits["generation_counts"] != "new":
-                new = max(0, new - prompt)
-            tokens = len(rows) * (prompt + new)
+            tokens, passes = generated(len(rows), round(text.mean - text.labels), settings)
             answered += tokens
-            decoded += math.ceil(tokens / limits["batch_tokens"]) * new
+            decoded += passes
         return Work(scored, answered, decoded)
 
 
 def sizes(experiment: Experiment) -> Sizes:
     """The sizes of an experiment's files."""
     config = experiment.config
-    architecture = config["model"]["architecture"] or {}
-    ratio = CHARACTERS[architecture.get("tokenizer")]
-    prompt = PROMPTS.get(config["model"]["prompt"], LIKE_CHAT)
-    template = round(len(prompt.prompt("") + prompt.answer("").strip()) / ratio) + 1
     tables = build_tables(config["data"], experiment.splits, {})
-    return Sizes(tables, ratio, template, config["unlearn"]["max_length"])
+    return Sizes(tables, config["model"], config["unlearn"]["max_length"])

@@ -30,6 +30,7 @@ def make_chain(group: int, states: int, leakage: float) -> Chain:
     outside with probability leakage, each time uniformly. From any other state, the next state is
     uniform over all. The first state is drawn as if the chain came from its group.
     """
+    # One or two states may be left over, as of the paper's 10: they belong to no group.
     size = states // 3
     group_states = slice(group * size, (group + 1) * size)
     from_group = numpy.full(states, leakage / (states - size))
@@ -59,7 +60,8 @@ def draw_sets(settings: dict, lengths: dict[str, int], seed: int) -> dict[str, t
         chain = make_chain(group, settings["states"], settings["leakage"])
         count = settings["sequences"][name]
         states = sample(chain, count, lengths[name], generator(seed, "chain", name))
-        # Sequences are independent, so the first ones can be held out.
+        # Sequences are independent, so the first ones can be held out. test_rows limits them, since
+        # divergences are measured after every step.
         held_out = round(settings["test_share"] * count)
         sets[name] = states[held_out:], states[:held_out][: settings["test_rows"]]
     return sets

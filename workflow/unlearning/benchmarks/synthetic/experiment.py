@@ -11,13 +11,7 @@ from unlearning.benchmark import module_name, schema_file
 from unlearning.config.checks import MOST_RUNS, block_problems
 from unlearning.config.layout import Layout, grid, points
 from unlearning.config.rehearsal import PREFIX
-from unlearning.config.schema import (
-    ConfigError,
-    Unjudged,
-    did_you_mean,
-    read_schema,
-    validated,
-)
+from unlearning.config.schema import ConfigError, Unjudged, did_you_mean, read_schema, validated
 from unlearning.methods.registry import FORGET_LOSSES, Losses, code_of, hyper_parameters
 from unlearning.methods.terms import AnyHyper, Hyper
 
@@ -40,15 +34,8 @@ _ON_POINTS += ("NPO", "NPO+RT", "NPO+KL")
 _ON_CHAINS = ("GA", "GA+RT", "NPO", "NPO+RT", "SimNPO", "SimNPO+RT")
 METHODS = {**dict.fromkeys(GAUSSIAN, _ON_POINTS), MARKOV: _ON_CHAINS}
 # Keys of section synthetic.markov that a job gets as they are.
-_MARKOV_KEYS: tuple[str, ...] = (
-    "states",
-    "leakage",
-    "sequences",
-    "test_share",
-    "test_rows",
-    "model",
-)
-_MARKOV_KEYS += ("pretrain", "unlearn")
+_MARKOV_KEYS: tuple[str, ...] = ("states", "leakage", "sequences", "test_share", "test_rows")
+_MARKOV_KEYS += ("model", "pretrain", "unlearn")
 
 
 def study_hyper(study: str, method: str) -> dict[str, AnyHyper]:
@@ -113,19 +100,13 @@ class SyntheticExperiment:
         sections = self.config["synthetic"]
         return {name: sections[name] for name in STUDIES if name in sections}
 
-    def settings_of(self, study: str) -> list[str]:
-        """Names of a study's settings in paths: alpha=1, or length."""
+    def settings_of(self, study: str) -> dict[str, dict]:
+        """Name of a study's setting in paths (alpha=1, or length) -> its block in the config."""
         section = self.studies[study]
+        # Settings of Markov chains share methods and recipes; job_settings says where they differ.
         if study == MARKOV:
-            return section["studies"]
-        return [setting_name(setting) for setting in section["settings"]]
-
-    def _setting(self, study: str, name: str) -> dict:
-        """The block of a setting in the config, of a study on Gaussian points."""
-        for setting in self.studies[study]["settings"]:
-            if setting_name(setting) == name:
-                return setting
-        raise KeyError(f"{study} has no setting {name}")
+            return dict.fromkeys(section["studies"], section)
+        return {setting_name(setting): setting for setting in section["settings"]}
 
     def jobs(self) -> list[Job]:
         """A job for each study, setting and seed."""
@@ -141,9 +122,8 @@ class SyntheticExperiment:
 
     def runs(self, study: str, setting: str) -> list[dict]:
         """The unlearning runs of a job: method, and the hyper-parameters that the config states."""
-        section = self.studies[study] if study == MARKOV else self._setting(study, setting)
         runs = []
-        for method, block in section["methods"].items():
+        for method, block in self.settings_of(study)[setting]["methods"].items():
             runs += [{"method": method, "hyper": hyper} for hyper in grid(block)]
         return runs
 
@@ -160,7 +140,7 @@ class SyntheticExperiment:
         if study != MARKOV:
             return {
                 "gaussian": self.config["synthetic"]["gaussian"],
-                "alpha": self._setting(study, setting)["alpha"],
+                "alpha": self.settings_of(study)[setting]["alpha"],
                 "steps": section["steps"],
                 "every": section["every"],
                 "runs": runs,
@@ -193,38 +173,16 @@ def setting_name(setting: dict) -> str:
     return f"alpha={setting['alpha']:g}"
 
 
-def load(config: dict) -> SyntheticExperiment:
-    """The experiment that `config` describes; ConfigError with all problems otherwise."""
-    section = {key: value for key, value in config.items() if key != DRAWS}
-    complete, problems = validated(section, read_schema(schema_file("synthetic")))
-    if DRAWS in config:
-        problems.append(
-            f"{DRAWS}: found {config[DRAWS]!r}, but a synthetic study draws data, model and "
-            "training anew with each of its seeds; remove it and list more seeds, as in "
-            "synthetic.logistic.seeds"
-        )
-    experiment = SyntheticExperiment(complete)
-    # A check that meets a value that the schema refused stops; problems found before it count.
-    with suppress(Unjudged):
-        for problem in _problems(experiment):
-            problems.append(problem)
-    if problems:
-        raise ConfigError(problems, experiment)
-    if experiment.config["rehearsal"]:
-        return SyntheticExperiment(rehearsal(experiment.config))
-    return experiment
-
-
 def _problems(experiment: SyntheticExperiment) -> Iterator[str]:
     """Problems of a config that the schema does not see."""
     if not experiment.studies:
         yield f"synthetic: names no study. Allowed: {', '.join(STUDIES)}"
     for study, section in experiment.studies.items():
         with suppress(Unjudged):
-            yield from _study_problems(experiment, study, section)
+            yield from _study_problems(study, section)
 
 
-def _study_problems(experiment: SyntheticExperiment, study: str, section: dict) -> Iterator[str]:
+def _study_problems(study: str, section: dict) -> Iterator[str]:
     key = f"synthetic.{study}"
     if study == MARKOV:
         yield from _method_problems(study, f"{key}.methods", section["methods"])
@@ -232,10 +190,12 @@ def _study_problems(experiment: SyntheticExperiment, study: str, section: dict) 
         return
     for number, setting in enumerate(section["settings"]):
         yield from _method_problems(study, f"{key}.settings.{number}.methods", setting["methods"])
-    counts = Counter(experiment.settings_of(study))
+    # alpha 1 and 1.0 would write into the same folder.
+    counts = Counter(map(setting_name, section["settings"]))
     for name, count in sorted(counts.items()):
         if count > 1:
             yield f"{key}.settings: {name} is listed twice"
+    # The quantities of a curve need its half and its end.
     if section["every"] > section["steps"] // 2:
         yield (
             f"{key}.every: must be at most half of the {section['steps']} steps, found "
@@ -273,8 +233,7 @@ class Synthetic:
 
     name, title = "synthetic", "Synthetic studies"
     split_pattern = "-"  # matches no name: there are no forget splits
-    sections: tuple[str, ...] = ("overview", "studies", "results", "claims")
-    sections += ("cost", "provenance", "cite")
+    sections = ("overview", "studies", "results", "claims", "cost", "provenance", "cite")
 
     def study_methods(self, study: str) -> dict[str, set[str]]:
         """Method -> its hyper-parameters, in a study that a claim names."""
@@ -286,7 +245,24 @@ class Synthetic:
 
     def load(self, config: dict) -> SyntheticExperiment:
         """The experiment that `config` describes; ConfigError with all problems otherwise."""
-        return load(config)
+        section = {key: value for key, value in config.items() if key != DRAWS}
+        complete, problems = validated(section, read_schema(schema_file("synthetic")))
+        if DRAWS in config:
+            problems.append(
+                f"{DRAWS}: found {config[DRAWS]!r}, but a synthetic study draws data, model and "
+                "training anew with each of its seeds; remove it and list more seeds, as in "
+                "synthetic.logistic.seeds"
+            )
+        experiment = SyntheticExperiment(complete)
+        # A check that meets a value that the schema refused stops; problems found before it count.
+        with suppress(Unjudged):
+            for problem in _problems(experiment):
+                problems.append(problem)
+        if problems:
+            raise ConfigError(problems, experiment)
+        if experiment.config["rehearsal"]:
+            return SyntheticExperiment(rehearsal(experiment.config))
+        return experiment
 
 
 BENCHMARK = Synthetic()

@@ -38,6 +38,8 @@ def draw(settings: dict, alpha: float, seed: int) -> Points:
 
     settings: synthetic.gaussian of the config. The features are max(0, W x), W ~ N(0, 1/d).
     """
+    # Each kind of draw has a stream of its own, so that another number of test points, say, leaves
+    # the training points as they are.
     dimension = settings["dimension"]
     normal = generator(seed, "features").standard_normal((settings["features"], dimension))
     projection = torch.from_numpy(normal) / dimension**0.5  # (N, d)
@@ -76,6 +78,7 @@ def learn(rows: list[Rows], steps: int, lr: float) -> Tensor:
 
 def log_likelihood(logits: Tensor, labels: Tensor) -> Tensor:
     """(n,) log P(y | x)."""
+    # logsigmoid, because the log of a sigmoid underflows where a model is sure and wrong.
     return logsigmoid((2 * labels - 1) * logits)
 
 

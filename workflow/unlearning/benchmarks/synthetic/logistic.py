@@ -70,13 +70,14 @@ def loss(objective: Objective, points: Points, weights: Tensor, target: Tensor) 
         rows = Sequences(log_likelihood(features @ weights, labels), torch.arange(count), count)
         if objective.needs.reference:
             rows.reference_nll = -log_likelihood(features @ target, labels)
-        if role in objective.needs.logits:
+        if role in objective.needs.logits:  # the KL terms compare both classes
             logits, target_logits = (
                 _two_classes(features @ weights),
                 _two_classes(features @ target),
             )
             rows.logits = View(rows.row, logits, labels.long(), target_logits)
         setattr(batch, role, rows)
+    # A mean for each term, because forget and retain rows differ in number.
     terms = zip(objective.weights, objective.rows(batch), strict=True)
     return sum(weight * values.mean() for weight, values in terms)
 
@@ -97,6 +98,7 @@ def unlearning_curves(
     """
     weights = study.target.clone().requires_grad_()
     curves: dict[str, list[float]] = {"step": []}
+    # The curve starts before the first step and ends after the last.
     for step in range(steps + 1):
         if step % interval == 0 or step == steps:
             curves["step"].append(step)

@@ -74,6 +74,7 @@ class MarkovStudy:
     def _learn(self, chains: list[str]) -> Decoder:
         """A decoder trained on `chains`. All decoders start from the same weights."""
         settings = self.settings
+        # Seeded here and restored, so that no run depends on those before it in the job.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             model = Decoder(settings["states"], self.length - 1, **settings["model"])
@@ -115,6 +116,7 @@ class MarkovStudy:
         model = copy.deepcopy(self.target)
         optimizer = AdamW(model, settings["lr"])
         points, collapsed = [], None
+        # Every method with these roles sees the same batches: their order follows from the seed.
         batches = self._batches(objective, settings["batch_size"])
         for step in range(settings["iterations"] + 1):
             points.append({"step": step, **self.divergences(model)})
@@ -153,6 +155,7 @@ class MarkovStudy:
         batch = Batch(pool=True)
         for role, role_rows in rows.items():
             scores = sequences(model, role_rows)
+            # No retain loss of this study compares with the reference.
             if objective.needs.reference and role != "retain":
                 with torch.no_grad():
                     scores.reference_nll = sequences(self.target, role_rows).nll

@@ -22,6 +22,7 @@ def forget_distance_reached(curves: Curves) -> float:
 
 def retain_growth(curves: Curves) -> float:
     """Retain distance after the last step, divided by that after half of the steps."""
+    # The last evaluated step up to the half: the interval need not divide it.
     half = bisect_right(curves["step"], curves["step"][-1] / 2) - 1
     return curves["retain_distance"][-1] / curves["retain_distance"][half]
 

@@ -38,12 +38,12 @@ def read(experiment: SyntheticExperiment) -> Results:
             method, hyper, curves = entry["method"], entry["hyper"], entry["curves"]
             defaults = {key: h.default for key, h in study_hyper(job.study, method).items()}
             variant = path_id(hyper)
-            note = hyper_text(hyper)
+            complete = {**defaults, **hyper}
             variants.setdefault(split, {})[label] = Variant(
-                method, variant, label, hyper, {**defaults, **hyper}, note
+                method, variant, label, hyper, complete, hyper_text(hyper)
             )
             collapsed = entry.get("collapsed") is not None
-            # each seed of a job has data and a model of its own: it is a draw as well
+            # Each seed of a job has data and a model of its own: it is a draw as well.
             run = f"{path.parent.name}/{label}"
             key = (split, method, variant, label, job.seed, job.seed, run)
             steps = curves["step"]
@@ -51,11 +51,11 @@ def read(experiment: SyntheticExperiment) -> Results:
                 value = quantity.value(curves)
                 rows.append((*key, FINAL, "", "", None, steps[-1], collapsed, name, value))
             for name, values in curves.items():
-                if name != "step":
-                    for step, value in zip(steps, values, strict=True):
-                        rows.append(
-                            (*key, COURSE, "", "", None, step, False, f"{name} by step", value)
-                        )
+                if name == "step":
+                    continue
+                metric = f"{name} by step"  # a quantity may have the curve's name
+                for step, value in zip(steps, values, strict=True):
+                    rows.append((*key, COURSE, "", "", None, step, False, metric, value))
     if not rows:
         raise UserError(
             f"no curves under {experiment.layout.root}: run the workflow, at least one job of it"
@@ -78,6 +78,7 @@ def _labels(entries: list[dict]) -> list[str]:
         variants.setdefault(entry["method"], []).append(entry["hyper"])
     labels = []
     for entry in entries:
+        # A value that all runs of the method share says nothing; the note has all values.
         varied = {}
         for name, value in entry["hyper"].items():
             if any(hyper.get(name) != value for hyper in variants[entry["method"]]):

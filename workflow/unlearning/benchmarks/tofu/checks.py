@@ -21,7 +21,7 @@ from unlearning.config.question_answering import (
 )
 from unlearning.data.build import visible_key
 from unlearning.data.formats import find_file, read_file, read_rows
-from unlearning.data.tables import QA, ColumnNames, DataError
+from unlearning.data.tables import QA, ColumnNames, DataError, row_problem
 
 TOFU_AUTHORS = 200
 
@@ -42,6 +42,7 @@ def _sizes(config: dict) -> Iterator[str]:
 
 def _splits(config: dict) -> Iterator[str]:
     data = config["data"]
+    # Configs that share a world name all its splits, so that its tables are the same for each.
     table_splits = config["world_splits"] or config["forget_splits"]
     for split in config["forget_splits"]:
         if split not in table_splits:
@@ -75,6 +76,7 @@ def _tofu_split(split: str) -> None:
     """Raises ValueError unless TOFU has perturbed rows for the split."""
     forget_rows(split, TOFU_AUTHORS * TOFU_ROWS_PER_AUTHOR, TOFU_ROWS_PER_AUTHOR)
     share = percentage(split)
+    # A larger split holds all rows of forget10 and is measured on them; a smaller one a part.
     if share < max(TOFU_PERTURBED) and share not in TOFU_PERTURBED:
         published = ", ".join(f"forget{p:02d}" for p in TOFU_PERTURBED)
         raise ValueError(
@@ -93,6 +95,7 @@ def _membership(config: dict) -> Iterator[str]:
         )
     if not attacks or holdout is not None:
         return
+    # Whether TOFU's folder holds non-members is judged by file_problems, from its files.
     if config["data"]["source"] == "mini" and not config["data"]["mini"]["holdout_authors"]:
         yield (
             "evaluation.membership: data.mini.holdout_authors is 0, so there are no non-members; "
@@ -106,13 +109,14 @@ def file_problems(config: dict) -> Iterator[str]:
     if data["source"] == "mini" or data["data_dir"] is None:
         return
     folder = Path(data["data_dir"])
+    # A file that evaluation.holdout names is checked for every benchmark, in data/problems.py.
     if evaluation["membership"] and evaluation["holdout"] is None:
         # Splits above forget10 share a holdout split, whose problems count once.
         problems = _holdout_problems(folder, config["forget_splits"], data["columns"])
         yield from dict.fromkeys(problems)
     column = evaluation["question"]
     if column != "question":
-        yield from _column_problems(folder, config["forget_splits"], column, data["columns"])
+        yield from _column_problems(folder, config["forget_splits"], column)
 
 
 def _holdout_problems(folder: Path, splits: list[str], renamed: dict) -> Iterator[str]:
@@ -132,6 +136,7 @@ def _holdout_problems(folder: Path, splits: list[str], renamed: dict) -> Iterato
         except DataError as error:
             yield from (f"evaluation.membership: {problem}" for problem in error.problems)
             continue
+        # A member in other white space is a member still.
         members = set(map(visible_key, full.rows))
         for index, row in enumerate(table.rows):
             if visible_key(row) in members:
@@ -142,18 +147,27 @@ def _holdout_problems(folder: Path, splits: list[str], renamed: dict) -> Iterato
                 break
 
 
-def _column_problems(folder: Path, splits: list[str], column: str, renamed: dict) -> Iterator[str]:
-    """Messages about tables of forget and retain rows that lack a column of questions."""
+def _column_problems(folder: Path, splits: list[str], column: str) -> Iterator[str]:
+    """Messages about tables of forget and retain rows that lack a column of questions, or have it
+    in some rows alone: a set is asked by one wording."""
     for name in dict.fromkeys([*map(evaluated_on, splits), "retain"]):
         try:
             table = read_file(find_file(folder / f"{name}_perturbed.json"))
         except DataError:
             continue  # the check of the data reports it
-        if not {column, renamed.get(column)} & table.columns().keys():
+        if column not in table.columns():
             yield (
                 f"evaluation.question: {table.path} has no column '{column}'; add it, or set "
                 "question"
             )
+            continue
+        for index, row in enumerate(table.rows):
+            if isinstance(row, dict) and row_problem(row, {column: str}) is not None:
+                yield (
+                    f"evaluation.question: {table.where(index)}: has no text in column '{column}', "
+                    f"found {row.get(column)!r:.60}; add it, or set question"
+                )
+                break
 
 
 CHECKS = (

@@ -28,6 +28,7 @@ def forget_file_problems(split: str, forget: Table, full: Table, count: int) -> 
 def duplicate_problems(split: str, forget: Table, full: Table) -> list[str]:
     """A message if full holds a forget row more often than the forget set: the duplicate would
     stay in the retain split."""
+    # Counts, not sets: a row may stand twice in the forget set too, and is then gone from both.
     counts = Counter(map(visible_key, forget.rows))
     full_counts = Counter(map(visible_key, full.rows))
     for row in forget.rows:
@@ -66,6 +67,7 @@ def difference(table: Table, expected: Table, name: str) -> list[str]:
             text, expected_text = row[column], expected_row[column]
             if text == expected_text:
                 continue
+            # What looks the same in an editor would otherwise be looked for in vain.
             hint = ""
             if visible_form(text) == visible_form(expected_text):
                 hint = " (they differ in white space or Unicode form only)"

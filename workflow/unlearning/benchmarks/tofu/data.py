@@ -29,16 +29,8 @@ def refusals(data: dict, snapshots: dict[str, str], names: ColumnNames) -> list[
 def alternatives(data: dict, forget: Tables) -> Tables:
     """Split -> its forget rows with plausible false answers, from the mini world's generator."""
     rows = alternative_answers(**data["mini"])
+    # A forget split is the last rows of full, as in mini_tables.
     return {split: rows[-len(forget[split]) :] for split in forget}
-
-
-def split_tables(full: list[dict], counts: dict[str, int]) -> Tables:
-    """forgetK, the last rows of full, and its retain split. counts: split -> number of rows."""
-    tables = {}
-    for split, count in counts.items():
-        tables[split] = question_answer(full[-count:])
-        tables[retain_name(split)] = question_answer(full[:-count])
-    return tables
 
 
 def mini_tables(
@@ -48,11 +40,14 @@ def mini_tables(
     sizes = data["mini"]
     generated = generate(**sizes)
     full = generated["full"]
-    counts = {s: forget_rows(s, len(full), sizes["questions_per_author"]) for s in splits}
-    tables = {"full": question_answer(full), **split_tables(full, counts)}
-    # Every row of full has perturbed answers, so every split is evaluated on its own rows.
-    for split, count in counts.items():
+    tables = {"full": question_answer(full)}
+    for split in splits:
+        count = forget_rows(split, len(full), sizes["questions_per_author"])
+        tables[split] = question_answer(full[-count:])
+        tables[retain_name(split)] = question_answer(full[:-count])
+        # Every row of full has perturbed answers, so every split is evaluated on its own rows.
         tables[f"{split}_perturbed"] = full[-count:]
+    # The first authors: forget splits are the last ones, and no split reaches so far (splits.py).
     tables["retain_perturbed"] = full[: max(1, len(full) * RETAIN_SHARE // 100)]
     for name in ("real_authors", "world_facts"):
         tables[f"{name}_perturbed"] = generated[name]
@@ -94,9 +89,12 @@ def tofu_tables(
         general = []
         for name in GENERAL:
             general += question_answer(source[name])
+        # General knowledge that fine-tuning on authors alone would erase from so small a model is
+        # replayed, about as many rows of it as of the authors left out.
         tables["pretrain"] = left_out + general
         tables["replay"] = general * max(1, len(left_out) // len(general)) + left_out
     tables["full"] = full
+    # By content, not by position: the user's forgetNN.json may hold any rows of full.
     for split in splits:
         forget_keys = set(map(key, source[split]))
         tables[split] = question_answer(source[split])

@@ -1,13 +1,11 @@
 """TOFU and its miniature, the mini world, as experiments: splits, models and checks."""
 
 import math
-from collections.abc import Collection
 from pathlib import Path
 
 from unlearning.assets.needs import Repository
-from unlearning.benchmark import Benchmark, Check, room
+from unlearning.benchmark import Benchmark, room
 from unlearning.benchmarks.tofu import checks, files
-from unlearning.benchmarks.tofu.files import read_from, refusal_files
 from unlearning.benchmarks.tofu.splits import percentage, retain_name
 
 REPOSITORY = "locuslab/TOFU"  # on the hub
@@ -23,33 +21,25 @@ class Tofu(Benchmark):
     split_pattern = r"forget\d\d"
     generated = ("mini",)
     data_seeds = (("mini", "seed"),)
-    sections: tuple[str, ...] = (
-        "overview",
-        "brief",
-        "results",
-        "fq_mu",
-        "trajectories",
-        "peaks",
-        "grids",
+    sections = (
+        *("overview", "brief", "results", "fq_mu", "trajectories", "peaks", "grids", "relearning"),
+        *("strata", "weights", "reference", "divergence", "variance", "limits", "harness"),
+        *("answers", "claims", "published", "losses", "cost", "provenance", "cite"),
     )
-    sections += ("relearning", "strata", "weights", "reference", "divergence", "variance")
-    sections += ("limits",)
-    sections += ("harness", "answers", "claims", "published", "losses", "cost", "provenance")
-    sections += ("cite",)
     reads_logs = True
-
-    def checks(self, sections: Collection[str]) -> list[Check]:
-        """The checks of data, splits and membership attacks."""
-        return list(checks.CHECKS)
+    config_checks = checks.CHECKS
 
     def rehearsal(self, config: dict) -> dict[str, dict]:
         """The user's folder with few retain authors, or the mini world with few authors."""
         data = config["data"]
+        # The user's rows are rehearsed, because they may be what the run would stumble over.
         if data["source"] == "tofu" and data["data_dir"] is not None:
             return {"data": {**data, "retain_authors": _FEWEST_RETAIN_AUTHORS}}
         splits = [*config["forget_splits"], *(config["world_splits"] or [])]
-        # The fewest authors of which every split is a whole number, but at least ten.
-        authors = max(10, *(100 // math.gcd(100, percentage(split)) for split in splits))
+        # The fewest authors of which every split is a whole number, but at least ten: the mini
+        # world measures what is retained on a tenth of them.
+        divisor = math.lcm(*(100 // math.gcd(100, percentage(split)) for split in splits))
+        authors = divisor * math.ceil(10 / divisor)
         mini = {"authors": authors, **_REHEARSAL_SIZES}
         return {"data": {"source": "mini", "mini": mini, "idontknow": data["idontknow"]}}
 
@@ -59,10 +49,6 @@ class Tofu(Benchmark):
         if data["source"] == "mini" or data["data_dir"] is not None:
             return {}
         return {"data": Repository("data.data_dir", "dataset", REPOSITORY, data["hub_revision"])}
-
-    def data_files(self, data: dict, splits: list[str]) -> list[Path]:
-        """The files of the user's folder that are read."""
-        return read_from(Path(data["data_dir"]), splits) if self.reads_files(data) else []
 
     def row_counts(self, experiment) -> dict[str, int]:
         """The rows of the hub's tables and of the mini world."""
@@ -79,10 +65,10 @@ class Tofu(Benchmark):
 
     def answer_files(self, data: dict, kind: str) -> list[Path]:
         """The file that the config names, or the refusals in the user's folder."""
-        files = super().answer_files(data, kind)
-        if kind == "refusals" and not files and self.reads_files(data):
-            files = refusal_files(Path(data["data_dir"]))
-        return files
+        named = super().answer_files(data, kind)
+        if named or kind != "refusals" or not self.reads_files(data):
+            return named
+        return files.refusal_files(Path(data["data_dir"]))
 
     def holdout_files(self, config: dict, split: str) -> list[Path]:
         """The file that the config names, or the holdout split in the user's folder."""

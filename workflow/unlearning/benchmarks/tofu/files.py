@@ -106,6 +106,7 @@ def read_tofu(
             f"It should hold {files} (docs/data.md); get them from "
             "the hub's locuslab/TOFU, or set data_dir to null"
         )
+    # Every table is read before any problem is raised, so that all are told at once.
     for name in needed_tables(splits):
         folder.read(name)
     # Read these only if they exist: forget and retain splits follow from full.
@@ -162,7 +163,7 @@ def companion_problems(folder: Folder, split: str, forget: Table) -> list[str]:
         if split not in folder.tables:
             name += f" (the last {len(forget.rows)} rows of full)"
         problems += difference(perturbed, forget, name)
-    elif perturbed is not None:
+    elif perturbed is not None:  # a split above forget10, measured on a part of its rows
         problems += missing_row(perturbed, set(map(key, forget.rows)), f"is no row of {split}")
     if retain_name(split) in folder.tables:
         rest = without(folder.tables["full"], set(map(key, forget.rows)))
@@ -176,7 +177,7 @@ def check_retain(folder: Folder, retain_authors: int | None) -> None:
     full, forget = folder.tables["full"], folder.forget
     forget_keys = {split: set(map(key, table.rows)) for split, table in forget.items()}
     all_forget_keys = set().union(*forget_keys.values())
-    # Rows that no experiment of these splits forgets.
+    # Rows that no split of this world forgets: one table of retained rows measures all of them.
     retain = [row for row in full.rows if key(row) not in all_forget_keys]
     if retain_authors is not None:
         count = retain_authors * TOFU_ROWS_PER_AUTHOR
@@ -191,6 +192,7 @@ def check_retain(folder: Folder, retain_authors: int | None) -> None:
     table = folder.tables.get("retain_perturbed")
     if table is None or not forget:
         return
+    # A forgotten row in it would count as damage where the method did what it should.
     for split, keys in forget_keys.items():
         for index, row in enumerate(table.rows):
             if key(row) in keys:

@@ -2,7 +2,6 @@
 
 import inspect
 import math
-from dataclasses import dataclass
 
 from numpy import median, ndarray
 from scipy.stats import ks_2samp
@@ -16,37 +15,20 @@ _two_sample_test = inspect.unwrap(ks_2samp)
 SMALLEST = 5e-324  # log10 of an underflown p-value stays finite
 
 
-@dataclass(frozen=True)
-class ForgetQuality:
-    """Two-sample Kolmogorov-Smirnov test over n rows each. shift: median of the model's log x less
-    that of the retrained model's, the size of an effect whose p-value depends on n."""
-
-    p_value: float
-    log10_p: float
-    ks_statistic: float
-    rows: int
-    shift: float
-
-    def metrics(self) -> dict[str, float]:
-        """The numbers by the names of metrics.METRICS."""
-        return {
-            "forget_quality": self.p_value,
-            "log10_forget_quality": self.log10_p,
-            "ks_statistic": self.ks_statistic,
-            "truth_ratio_shift": self.shift,
-            "forget_quality_rows": self.rows,
-        }
-
-
-def compare(log_ratio: ndarray, retrained_log_ratio: ndarray) -> ForgetQuality:
-    """p-value of scipy's ks_2samp (two-sided, default method) between two sets of log x.
+def compare(log_ratio: ndarray, retrained_log_ratio: ndarray) -> dict[str, float]:
+    """Metrics of scipy's ks_2samp (two-sided, default method) between two sets of log x.
 
     The test only sees the order of its values, so log x serves as well as x and cannot overflow.
+    truth_ratio_shift is the size of the effect, whose p-value depends on the number of rows.
     """
     test = _two_sample_test(log_ratio, retrained_log_ratio)
-    log10_p = math.log10(max(test.pvalue, SMALLEST))
-    shift = float(median(log_ratio) - median(retrained_log_ratio))
-    return ForgetQuality(float(test.pvalue), log10_p, float(test.statistic), len(log_ratio), shift)
+    return {
+        "forget_quality": float(test.pvalue),
+        "log10_forget_quality": math.log10(max(test.pvalue, SMALLEST)),
+        "ks_statistic": float(test.statistic),
+        "truth_ratio_shift": float(median(log_ratio) - median(retrained_log_ratio)),
+        "forget_quality_rows": len(log_ratio),
+    }
 
 
 def check_same_rows(forget: dict, retrained: dict, names: tuple[str, str]) -> None:
@@ -70,7 +52,7 @@ def forget_quality(
     retrained: dict,
     names: tuple[str, str] = ("the model", "the retrained model"),
     variant: str = OFFICIAL,
-) -> ForgetQuality:
+) -> dict[str, float]:
     """Forget quality of the forget rows of an evaluation against a retrained model's."""
     check_same_rows(forget, retrained, names)
     return compare(log_truth_ratio(forget, variant), log_truth_ratio(retrained, variant))

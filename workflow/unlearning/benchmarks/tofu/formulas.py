@@ -41,6 +41,7 @@ def log_truth_ratio(rows: dict, variant: str = OFFICIAL) -> ndarray:
     true = -_paraphrase_loss(rows)  # log probabilities from here on
     if variant == OPEN_UNLEARNING:
         true = numpy.logaddexp(true, numpy.log(EPSILON))
+    # The mean of log probabilities is the log of their geometric mean.
     mean = log_mean_exp if variant == PAPER else numpy.mean
     return true - numpy.array([mean(-numpy.array(losses)) for losses in rows["perturbed_loss"]])
 
@@ -70,6 +71,7 @@ def forget_truth_ratio(log_ratio: ndarray, variant: str = OFFICIAL) -> ndarray:
 
 def utility_truth_ratio(log_ratio: ndarray) -> ndarray:
     """max(0, 1 - 1/x): 1 where the truth is far more likely than the perturbed answers."""
+    # 1/x may overflow to infinity, whose truth ratio is 0, as it should be.
     with numpy.errstate(over="ignore"):
         return numpy.maximum(0.0, 1.0 - numpy.exp(-log_ratio))
 
@@ -115,6 +117,7 @@ def normalised_probability(rows: dict, variant: str = OFFICIAL) -> ndarray:
 def set_metrics(name: str, rows: dict, variant: str = OFFICIAL) -> dict[str, float]:
     """rouge, probability and truth ratio of one evaluation set, means over rows."""
     values = {}
+    # TOFU treats questions about real authors and world facts as multiple choice (its §2.2).
     if name in ("forget", "retain"):
         values["probability"] = probability(rows)
     else:
@@ -126,6 +129,7 @@ def set_metrics(name: str, rows: dict, variant: str = OFFICIAL) -> dict[str, flo
         values["truth_ratio"] = utility_truth_ratio(log_ratio)
     # open-unlearning reports these three as well.
     values["truth_share"] = truth_share(rows)
+    # Rows may differ in their number of perturbed answers: a row's mean counts as one.
     perturbed = [numpy.exp(-numpy.array(losses)).mean() for losses in rows["perturbed_loss"]]
     values["perturbed_probability"] = numpy.array(perturbed)
     if "paraphrase_loss" in rows:
@@ -143,6 +147,7 @@ def set_metrics(name: str, rows: dict, variant: str = OFFICIAL) -> dict[str, flo
 def model_utility(metrics: dict[str, float]) -> float:
     """Harmonic mean of the nine parts; 0 if any of them is not positive."""
     parts = numpy.array([metrics[part] for part in PARTS])
+    # The limit of a harmonic mean one of whose parts falls to 0; NaN is not positive either.
     if not numpy.all(parts > 0):
         return 0.0
     return float(len(parts) / numpy.sum(1.0 / parts))

@@ -53,8 +53,10 @@ def describe(weights: ndarray, tokens: ndarray, memorised: ndarray) -> dict[str,
     length and with memorisation, which are left out if either side is the same for all rows."""
     mean = float(weights.mean())
     numbers = {"weight": mean, "weight_spread": float(weights.std() / mean) if mean else 0.0}
+    # Ranks once for both correlations: spearmanr would rank the weights twice, at every epoch.
     weight_ranks, *other_ranks = rankdata([weights, tokens, memorised], axis=1)
     for name, ranks in zip(("length", "memorisation"), other_ranks, strict=True):
+        # NPO's weights are all 1 at the start: without an order there is no correlation.
         if weight_ranks.min() < weight_ranks.max() and ranks.min() < ranks.max():
             numbers[f"weight_{name}_correlation"] = float(corrcoef(weight_ranks, ranks)[0, 1])
     return numbers

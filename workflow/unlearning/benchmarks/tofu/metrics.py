@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import product
 
 from unlearning.benchmarks.tofu import formulas, strata
 from unlearning.benchmarks.tofu.formulas import OFFICIAL, SETS, UTILITY_SETS, VARIANTS
@@ -21,12 +22,7 @@ from unlearning.evaluation.summary import Summary, set_metrics
 _TOFU = "TOFU, arXiv 2401.06121 §2.2; locuslab/tofu aggregate_eval_stat.py"
 _SIMNPO_PAPER = "SimNPO, arXiv 2410.07163"
 _SIMNPO = f"{_SIMNPO_PAPER}, TOFU table"
-SET_TITLES = {
-    "retain": "Retain",
-    "real_authors": "Real authors",
-    "world_facts": "World facts",
-    "forget": "Forget",
-}
+SET_TITLES = {name: name.replace("_", " ").capitalize() for name in SETS}
 SET_GROUPS = SET_TITLES | {"retain": "Retain set", "forget": "Forget set"}
 _MEASURES = {"rouge": "ROUGE-L", "probability": "probability", "truth_ratio": "truth ratio"}
 _SHORT = {"rouge": "ROUGE-L", "probability": "prob.", "truth_ratio": "TR"}
@@ -73,16 +69,16 @@ def _stratum(name: str, title: str) -> dict[str, Metric]:
 def _weights() -> dict[str, Metric]:
     """Gradient weights after the first evaluated epoch; see benchmarks/tofu/gradient_weights.py."""
     source = f"{_SIMNPO_PAPER} §4 and §5; benchmarks/tofu/gradient_weights.py"
-    title = "Early gradient weight"
-    correlation = f"{title}, rank correlation with"
-    return {
-        "early_weight": Metric(title, "", source, (0.0, 2.0)),
-        "early_weight_spread": Metric(f"{title}, spread over rows", "", source, (0.0, math.inf)),
-        "early_weight_length_correlation": Metric(f"{correlation} length", "", source, (-1.0, 1.0)),
-        "early_weight_memorisation_correlation": Metric(
-            f"{correlation} memorisation", "", source, (-1.0, 1.0)
-        ),
-    }
+    rows = (
+        ("", "", (0.0, 2.0)),
+        ("_spread", ", spread over rows", (0.0, math.inf)),
+        ("_length_correlation", ", rank correlation with length", (-1.0, 1.0)),
+        ("_memorisation_correlation", ", rank correlation with memorisation", (-1.0, 1.0)),
+    )
+    metrics = {}
+    for key, phrase, limits in rows:
+        metrics[f"early_weight{key}"] = Metric(f"Early gradient weight{phrase}", "", source, limits)
+    return metrics
 
 
 def _divergence() -> dict[str, Metric]:
@@ -97,6 +93,9 @@ def _divergence() -> dict[str, Metric]:
         ("late_exponent", "Fall of log-probability, late exponent", unbounded),
     )
     return {f"divergence_{key}": Metric(title, "", source, limits) for key, title, limits in rows}
+
+
+PARAPHRASED = ("forget", "retain")  # sets whose rows have paraphrases of the answer
 
 
 def _forget(title: str, better: str, source: str, short: str) -> Metric:
@@ -122,25 +121,18 @@ def _other_answers(name: str, title: str) -> dict[str, Metric]:
     Only forget and retain rows have paraphrases.
     """
     source = "open-unlearning, configs/eval/tofu_metrics"
-    measures = (
-        ("probability", f"{title} probability of", "Prob"),
-        ("rouge", f"{title} ROUGE-L against", "ROUGE"),
-    )
+    measures = (("probability", "probability of", "Prob"), ("rouge", "ROUGE-L against", "ROUGE"))
+    better = "lower" if name == "forget" else "higher"
+    kinds = [("paraphrase", "the paraphrase", better, "PARA")] if name in PARAPHRASED else []
+    # A falsehood's likelihood is good or bad only beside the truth's.
+    kinds.append(("perturbed", "perturbed answers", "", "PERT"))
     metrics = {}
-    for key, phrase, file in measures:
-        if name in ("forget", "retain"):
-            metrics[f"{name}_paraphrase_{key}"] = Metric(
-                f"{phrase} the paraphrase",
-                "lower" if name == "forget" else "higher",
-                f"{source}/*_PARA_{file}.yaml",
-                short=f"{_SHORT[key]}, paraphrase",
-                group=SET_GROUPS[name],
-            )
-        metrics[f"{name}_perturbed_{key}"] = Metric(
-            f"{phrase} perturbed answers",
-            "",
-            f"{source}/*_PERT_{file}.yaml",
-            short=f"{_SHORT[key]}, perturbed",
+    for (key, phrase, file), (kind, words, direction, prefix) in product(measures, kinds):
+        metrics[f"{name}_{kind}_{key}"] = Metric(
+            f"{title} {phrase} {words}",
+            direction,
+            f"{source}/*_{prefix}_{file}.yaml",
+            short=f"{_SHORT[key]}, {kind}",
             group=SET_GROUPS[name],
         )
     return metrics

@@ -1,7 +1,5 @@
 """What a report on TOFU reads: forget quality and membership against every retrained model."""
 
-from typing import Any
-
 from numpy import array, asarray, exp, ndarray
 
 from unlearning.analysis.quantities import GROWTH, Curves
@@ -24,6 +22,7 @@ from unlearning.reporting.results import (
     Reader,
     Results,
     answer_losses,
+    averaged,
 )
 from unlearning.reporting.setup import models, recipe
 
@@ -45,26 +44,21 @@ class TofuComparison(Comparison):
     compared with the first one; the first one with none.
     """
 
-    def __init__(
-        self,
-        experiment,
-        split: str,
-        target: Evaluation,
-        retrained: dict[str, Evaluation],
-        details: dict[str, Any],
-    ):
+    def __init__(self, experiment, split: str, target: Evaluation, retrained: dict, details: dict):
         super().__init__(experiment, split, target, retrained, details)
         settings = experiment.config["evaluation"]
         self.formulas, self.attacks = settings["variant"], settings["membership"]
         forget = target.rows["forget"]
+        # The same halves for every model of the split: those of the target's answers.
         self.strata, self.weights = strata(forget), WeightReader(experiment, forget)
-        # a log of open-unlearning's is compared by the ratios that it holds, as there
+        # A log of open-unlearning is compared by the ratios that it holds, as there.
         forget_sets = [model.rows["forget"] for model in retrained.values()]
         self.logged = any(open_unlearning.RATIOS in rows for rows in forget_sets)
         self.ratios = {run: self._ratio(model.rows) for run, model in retrained.items()}
         sizes = {name: len(rows) for name, rows in self.strata.items()}
         details.setdefault("strata", {})[split] = sizes
-        for kind in ("weights", "losses"):
+        # The comparisons of all splits and draws add to the same lists.
+        for kind in ("weights", "losses", "divergence"):
             details.setdefault(kind, [])
 
     def model(self, model: Evaluation) -> Compared:
@@ -72,7 +66,8 @@ class TofuComparison(Comparison):
         runs = list(self.baselines)
         ratios = self.details.setdefault("log_truth_ratios", {})
         pair = (self._ratio(model.rows), self.ratios[runs[0]])
-        ratios.setdefault((self.split, model.run), pair)  # those of the first draw that is read
+        # Draws have different rows under the same name; section `limits` takes the first draw's.
+        ratios.setdefault((self.split, model.run), pair)
         return self._against(model, runs)
 
     def retrained(self, model: Evaluation) -> Compared:
@@ -84,6 +79,7 @@ class TofuComparison(Comparison):
         """All metrics of a point of a trajectory; of forget quality it holds log x alone."""
         log_ratio = point["log_truth_ratio"][self.formulas]
         rows = len(next(iter(self.ratios.values())))
+        # A trajectory holds no questions; their number is all there is to compare.
         if len(log_ratio) != rows:
             raise UserError(
                 f"{name} holds {len(log_ratio)} forget rows, the retrained model {rows}: delete "
@@ -110,14 +106,12 @@ class TofuComparison(Comparison):
         return metrics.get("model_utility", 1.0) < COLLAPSED_UTILITY
 
     def _against(self, model: Evaluation, runs: list[str]) -> Compared:
-        membership = []
+        membership = {}
         for run in runs:
             rows = self.baselines[run].rows
             check_same_rows(model.rows["forget"], rows["forget"], (model.run, run))
-            membership.append(against_retrained(model.rows, rows, self.attacks))
-        compared = self._quality(self._ratio(model.rows), runs)
-        compared.update(mean_of(membership).items())
-        return compared
+            membership[run] = against_retrained(model.rows, rows, self.attacks)
+        return self._quality(self._ratio(model.rows), runs) | averaged(membership)
 
     def _ratio(self, sets: dict[str, dict]) -> ndarray:
         """(rows,) log x, or beside a log of open-unlearning's 1/x."""
@@ -133,43 +127,35 @@ class TofuComparison(Comparison):
         subsets = {"": slice(None), **self.strata}
         compared: Compared = {}
         for name, rows in subsets.items():
-            tests = [compare(log_ratio[rows], self.ratios[run][rows]).metrics() for run in runs]
-            mean = mean_of(tests)
+            tests = {run: compare(log_ratio[rows], self.ratios[run][rows]) for run in runs}
+            mean = averaged(tests, () if name else EACH)
+            # A geometric mean, in place of one that the largest p-value would make alone.
             mean["forget_quality"] = 10 ** mean["log10_forget_quality"]
             if self.logged:
                 del mean["truth_ratio_shift"]  # of log x, and these are 1/x
-            suffix = f"@{name}" if name else ""
+            if not name:
+                compared |= mean
+                continue
+            # Of a stratum, METRICS has the test's numbers, but no shift and no number of rows.
             for metric, value in mean.items():
-                if f"{metric}{suffix}" in METRICS:
-                    compared[f"{metric}{suffix}"] = value
-            if not name and len(runs) > 1:
-                for run, test in zip(runs, tests, strict=True):
-                    for metric in EACH:
-                        compared[metric, run] = test[metric]
+                if f"{metric}@{name}" in METRICS:
+                    compared[f"{metric}@{name}"] = value
         return compared
 
     def _divergence(self, cell: UnlearnRun, record: dict, end: dict) -> dict[str, float]:
         """How far the forget set's log-probability fell, and the fits of the synthetic study; those
         without drift for a curve that collapsed too early, or ended above its start."""
         curves = divergence(self.target.rows["forget"], record, end)
-        self.details.setdefault("divergence", []).append((cell, curves))
+        self.details["divergence"].append((cell, curves))
         drift = curves["drift"]
         metrics = {"divergence_drift": drift[-1]}
+        # The exponent of growth is a slope of logarithms: the curve has to lie below its start.
         if len(drift) >= FEWEST and min(drift[1:]) > 0:
             for name, quantity in GROWTH.items():
                 value = quantity.value(curves)
                 if value is not None and name != "drift":
                     metrics[f"divergence_{name}"] = value
         return metrics
-
-
-def mean_of(records: list[dict[str, float]]) -> dict[str, float]:
-    """Metric -> mean over the records that have it."""
-    values: dict[str, list[float]] = {}
-    for record in records:
-        for name, value in record.items():
-            values.setdefault(name, []).append(value)
-    return {name: sum(entries) / len(entries) for name, entries in values.items()}
 
 
 def shows_divergence(method: Method, unlearn: dict) -> bool:
@@ -217,8 +203,11 @@ def lead(experiment, results: Results) -> str:
 
 def notes(results: Results) -> list[str]:
     """How many rows of each set were evaluated."""
-    rows = [f"{split}: {row_counts(sizes)}" for split, sizes in results.sizes.items()]
-    return [f"Evaluated on {'; '.join(rows)}."]
+    splits = []
+    for split, sizes in results.sizes.items():
+        counts = [f"{SETS.get(name, name).lower()} {count}" for name, count in sizes.items()]
+        splits.append(f"{split}: {', '.join(counts)}")
+    return [f"Evaluated on {'; '.join(splits)}."]
 
 
 def data_source(data: dict) -> str:
@@ -231,11 +220,6 @@ def data_source(data: dict) -> str:
         )
     authors = data["retain_authors"]
     return "TOFU" if authors is None else f"TOFU with {authors} retain authors"
-
-
-def row_counts(rows: dict[str, int]) -> str:
-    """Forget set 96, retain set 300, …: numbers of questions."""
-    return ", ".join(f"{SETS.get(name, name).lower()} {count}" for name, count in rows.items())
 
 
 def _count(number: int, noun: str) -> str:

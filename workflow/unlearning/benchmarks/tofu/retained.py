@@ -12,7 +12,7 @@ from unlearning.benchmarks.tofu import metrics as tofu
 from unlearning.benchmarks.tofu.formulas import OFFICIAL, OPEN_UNLEARNING, PAPER, SETS
 from unlearning.benchmarks.tofu.logs import open_unlearning
 from unlearning.benchmarks.tofu.logs.log import Log, comparable
-from unlearning.benchmarks.tofu.logs.reading import read_log, sets_in
+from unlearning.benchmarks.tofu.logs.reading import read_log
 from unlearning.benchmarks.tofu.splits import holdout_tables
 from unlearning.errors import UserError
 from unlearning.evaluation.membership import HOLDOUT
@@ -38,10 +38,11 @@ def log_problems(
     of evaluation.holdout.
     """
     try:
-        log = _read(Path(path))
+        log = read_log(Path(path), sets=None)
     except UserError as error:
         return [str(error)]
     problems = []
+    # Each part of the config that the log cannot serve, all at once.
     variant, allowed = evaluation["variant"], variants(log)
     if variant not in allowed:
         problems.append(
@@ -55,7 +56,7 @@ def log_problems(
             "needs; remove reference there, or name the model in path"
         )
     most = evaluation["rows"]
-    # The tables may not exist yet; rule import_log compares the rows again once they do.
+    # The hub's tables may not be here yet; rule import_log compares the rows again once they are.
     if tables is not None:
         problems += _error(check_rows, log, tables[TABLE.format(split=split)], most, split)
         if non_members is None:
@@ -87,11 +88,12 @@ def evaluation_of(
     table: the split's forget rows, of which the first `most` are evaluated. non_members: rows that
     membership attacks score, of which likewise; None if there are no attacks.
     """
-    log = _read(path)
+    log = read_log(path, sets=None)
     identities = check_rows(log, table, most, split)
     if non_members is not None:
         check_holdout(log, non_members, most)
     rows = _columns(log)
+    # A log of open-unlearning has no columns; the report needs questions and answers of any.
     forget = rows.setdefault("forget", {})
     for column in TEXTS.values():
         forget[column] = [row[column] for row in table[:most]]
@@ -101,11 +103,6 @@ def evaluation_of(
     source = {"file": log.path.name, "format": log.format, "sha256": sha256(log.path)}
     summary["log"] = {**source, "rows compared by": identities}
     return rows, summary
-
-
-def _read(path: Path) -> Log:
-    """The log with all sets that it holds; UserError if forget is not among them."""
-    return read_log(path, tuple(dict.fromkeys(("forget", *sets_in(path)))))
 
 
 def variants(log: Log) -> list[str]:
@@ -130,6 +127,7 @@ def _columns(log: Log) -> dict[str, dict]:
 def _metrics(log: Log, rows: dict[str, dict]) -> dict:
     """metrics and variants of a summary, under the formulas that the log serves. rows: columns."""
     if log.formulas == OPEN_UNLEARNING:
+        # Its comparisons are with another model than those of this experiment.
         single_model = tofu.METRICS.keys() - tofu.COMPARED
         metrics = {k: v for k, v in (log.metrics | log.further).items() if k in single_model}
         return {"metrics": {}, "variants": {OPEN_UNLEARNING: metrics}}

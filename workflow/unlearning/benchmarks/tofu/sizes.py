@@ -1,7 +1,8 @@
 """Sizes of TOFU's tables and the mini world's for `plan`: rows, and tokens of a row."""
 
-import math
+from pathlib import Path
 
+from unlearning.benchmarks.tofu.files import GENERAL
 from unlearning.benchmarks.tofu.splits import (
     RETAIN_SHARE,
     TOFU_ROWS_PER_AUTHOR,
@@ -9,8 +10,16 @@ from unlearning.benchmarks.tofu.splits import (
     forget_rows,
 )
 from unlearning.config.experiment import Experiment
-from unlearning.data.prompts import PROMPTS
-from unlearning.planning.texts import CHARACTERS, LIKE_CHAT, SEQUENCES, Text, Work
+from unlearning.data.build import build_tables
+from unlearning.planning.texts import (
+    SEQUENCES,
+    Text,
+    Work,
+    characters_per_token,
+    generated,
+    question_text,
+    template_tokens,
+)
 
 TOFU_ROWS = 4000
 # Rows of real authors and world facts, and the sequences scored for one: answer, three perturbed.
@@ -20,22 +29,15 @@ GENERAL_SEQUENCES = 4
 
 
 class Texts:
-    """Rows and tokens of an experiment's tables.
+    """Rows and tokens of an experiment's tables, TOFU's as published or the mini world's.
 
-    Characters were counted in TOFU's tables and the mini world's; tokens are estimates.
+    Characters were counted in these tables; tokens are estimates.
     """
 
     def __init__(self, experiment: Experiment):
-        config = experiment.config
-        self.data = config["data"]
+        self.model, self.data = experiment.config["model"], experiment.config["data"]
         self.mini = self.data["source"] == "mini"
         self.splits = experiment.tables
-        architecture = config["model"]["architecture"] or {}
-        self.ratio = CHARACTERS[architecture.get("tokenizer")]
-        # Reading a chat template would load the tokenizer, which takes seconds.
-        prompt = PROMPTS.get(config["model"]["prompt"], LIKE_CHAT)
-        template = len(prompt.prompt("") + prompt.answer("").strip()) / self.ratio
-        self.template = round(template) + 1  # and the end of sequence
         if self.mini:
             self.row, self.general = self._text(42, 54, 135, 95), self._text(30, 8, 50, 16)
         else:
@@ -43,11 +45,12 @@ class Texts:
 
     def _text(self, question: int, answer: int, longest: int, longest_answer: int) -> Text:
         """Tokens from characters: means of question and answer, longest row, longest answer."""
+        ratio, template = characters_per_token(self.model), template_tokens(self.model)
         return Text(
-            mean=(question + answer) / self.ratio + self.template,
-            longest=round(longest / self.ratio) + self.template,
-            labels=answer / self.ratio + 1,
-            most_labels=round(longest_answer / self.ratio) + 1,
+            mean=(question + answer) / ratio + template,
+            longest=round(longest / ratio) + template,
+            labels=answer / ratio + 1,
+            most_labels=round(longest_answer / ratio) + 1,
         )
 
     def cut(self, max_length: int) -> "Texts":
@@ -87,6 +90,7 @@ class Texts:
         most: evaluation.rows.
         """
         most = most or TOFU_ROWS
+        # The mini world has perturbed answers for every row, TOFU up to forget10.
         forget = self.forget(split if self.mini else evaluated_on(split))
         rows = self.full if self.mini else TOFU_ROWS
         retain = max(1, rows * RETAIN_SHARE // 100)
@@ -98,12 +102,47 @@ class Texts:
         authors, general = self.evaluated(split, settings["rows"])
         scored = authors * SEQUENCES * self.row.mean
         scored += general * GENERAL_SEQUENCES * self.general.mean
-        # Generated tokens: the limit counts new tokens only, or the prompt's as well.
-        prompt, new = round(self.row.mean - self.row.labels), settings["generation_tokens"]
-        if settings["generation_counts"] != "new":
-            new = max(0, new - prompt)
-        answered = (authors + general) * (prompt + new)
-        return Work(scored, answered, math.ceil(answered / settings["batch_tokens"]) * new)
+        prompt = round(self.row.mean - self.row.labels)
+        return Work(scored, *generated(authors + general, prompt, settings))
 
 
-sizes = Texts
+class FolderTexts(Texts):
+    """The same of a folder of the user's, which may hold other rows than TOFU's: counted in it."""
+
+    def __init__(self, experiment: Experiment):
+        super().__init__(experiment)
+        self.tables = build_tables(self.data, self.splits, {})
+        self.row = question_text(self.tables["full"], self.model)
+        general = self.tables[GENERAL[0]] + self.tables[GENERAL[1]]
+        self.general = question_text(general, self.model)
+
+    @property
+    def full(self) -> int:
+        """Rows of the target's table."""
+        return len(self.tables["full"])
+
+    def forget(self, split: str) -> int:
+        """Rows of a forget split."""
+        return len(self.tables[split])
+
+    @property
+    def pretrain(self) -> int:
+        """Rows that a base model from random weights reads."""
+        return len(self.tables["pretrain"])
+
+    def evaluated(self, split: str, most: int | None) -> tuple[int, int]:
+        """Evaluated rows of the forget and retain sets, and of real authors and world facts."""
+        authors = (f"{split}_perturbed", "retain_perturbed")
+        return self._rows(authors, most), self._rows(GENERAL, most)
+
+    def _rows(self, names: tuple[str, str], most: int | None) -> int:
+        return sum(len(self.tables[name][:most]) for name in names)
+
+
+def sizes(experiment: Experiment) -> Texts:
+    """The sizes of an experiment's tables."""
+    folder = experiment.config["data"].get("data_dir")
+    # A plan may be made where the data are not yet: the folder is TOFU's then, as far as we know.
+    if folder is not None and Path(folder).is_dir():
+        return FolderTexts(experiment)
+    return Texts(experiment)

@@ -39,5 +39,6 @@ def halves(values: ndarray) -> tuple[ndarray, ndarray]:
 
     Ties at the median are split by row order; with an odd number, the middle row is in no half.
     """
+    # A stable sort: ties are split the same way on every machine.
     order, size = numpy.argsort(values, kind="stable"), len(values) // 2
     return numpy.sort(order[:size]), numpy.sort(order[len(order) - size :])

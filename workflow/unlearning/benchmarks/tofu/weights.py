@@ -65,12 +65,14 @@ class WeightReader:
         """
         hyper = dict(cell.hyper)
         loss = self.experiment.method(cell.method, hyper).settings()["terms"][0]
+        # Losses of the user's and others have no formula of their weights here.
         weight = WEIGHTS.get(loss["function"])
         reference = self._reference(cell, str(hyper.get("reference", TARGET)))
         if weight is None or reference is None:
             return []
         weights = []
         for epoch, _, losses in answer_losses(record, self.start, end["answer_loss"]):
+            # Losses are means per token; the losses' weights depend on sums over the answer.
             logp = -array(losses) * self.tokens
             values = weight(logp, self.tokens, reference, **loss["hyper"])
             weights.append(RowWeights(cell, epoch, values, self.tokens, self.memorised))
@@ -89,6 +91,8 @@ class WeightReader:
         if not path.is_file():
             return None
         scores = read_json(path)
+        # The file scores the rows of training, of which the first may be evaluated alone; another
+        # number of tokens tells that they are other rows.
         rows = slice(len(self.tokens))
         same = scores["tokens"][rows] == self.tokens.tolist()
         return -array(scores["nll"][rows]) if same else None

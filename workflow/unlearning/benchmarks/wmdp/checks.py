@@ -45,6 +45,7 @@ def _splits(config: dict) -> Iterator[str]:
 def _tasks(config: dict) -> Iterator[str]:
     harness = config["harness"]
     if config["data"]["source"] == "mini-wmdp":
+        # WMDP's own questions would be about hazards of which the miniature's model knows nothing.
         for key in ("tasks", "include_path"):
             if harness[key]:
                 yield (

@@ -2,16 +2,13 @@
 
 from pathlib import Path
 
-from unlearning.benchmarks.wmdp import mini_tasks
-from unlearning.benchmarks.wmdp.files import (
-    RETAIN,
-    folder_reader,
-    snapshot_reader,
-    wmdp_tables,
-)
+import yaml
+
+from unlearning.benchmarks.wmdp.experiment import TASK_FOLDER
+from unlearning.benchmarks.wmdp.files import RETAIN, folder_reader, snapshot_reader, wmdp_tables
 from unlearning.benchmarks.wmdp.mini import generate_hazards
 from unlearning.data.build import Tables
-from unlearning.data.tables import ColumnNames
+from unlearning.data.tables import ColumnNames, write_table
 
 
 def mini_tables(
@@ -32,8 +29,30 @@ def corpora(data: dict, splits: list[str], snapshots: dict[str, str], names: Col
 
 
 def write_tasks(folder: Path, final: Path, data: dict) -> None:
-    """Write the miniature's harness tasks below `folder`, which is then renamed to `final`."""
-    mini_tasks.write_tasks(folder, final, data["mini_wmdp"])
+    """Write a YAML and a JSON-lines file for each of the miniature's harness tasks below `folder`.
+
+    final: the name that `folder` gets once it is complete. Task files name their data by this
+    path, so tasks have to be written anew when the results are moved.
+    """
+    task_folder = folder / TASK_FOLDER
+    task_folder.mkdir()
+    # Generated a second time: no table of the world holds the questions.
+    _, questions = generate_hazards(**data["mini_wmdp"])
+    for name, rows in questions.items():
+        write_table(task_folder / f"{name}.jsonl", rows)
+        task = {
+            "task": name,
+            "dataset_path": "json",
+            "dataset_kwargs": {"data_files": {"test": str(final / TASK_FOLDER / f"{name}.jsonl")}},
+            "test_split": "test",
+            "output_type": "multiple_choice",
+            "doc_to_text": "{{question}}",
+            "doc_to_choice": "choices",
+            "doc_to_target": "answer",
+            "metric_list": [{"metric": "acc"}],
+            "metadata": {"version": 1},
+        }
+        (task_folder / f"{name}.yaml").write_text(yaml.safe_dump(task), encoding="utf-8")
 
 
 TABLES = {"mini-wmdp": mini_tables, "wmdp": corpora}

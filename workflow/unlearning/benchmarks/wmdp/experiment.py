@@ -1,10 +1,9 @@
 """WMDP and its miniature as experiments: corpora, models and what is checked."""
 
-from collections.abc import Collection
 from pathlib import Path
 
 from unlearning.assets.needs import Repository
-from unlearning.benchmark import Benchmark, Check
+from unlearning.benchmark import Benchmark
 from unlearning.benchmarks.wmdp import checks, files
 from unlearning.benchmarks.wmdp.mini import TASKS
 
@@ -24,10 +23,7 @@ class Wmdp(Benchmark):
     data_seeds = (("mini_wmdp", "seed"),)
     longest_rehearsed = 128
     read_by = ("unlearn",)
-
-    def checks(self, sections: Collection[str]) -> list[Check]:
-        """The checks of data, corpora, tasks, methods and the prompt format."""
-        return list(checks.CHECKS)
+    config_checks = checks.CHECKS
 
     def unused(self, config: dict) -> dict[str, str]:
         """Sections on fine-tuned, retrained and attacked models and on other evaluations."""
@@ -61,10 +57,6 @@ class Wmdp(Benchmark):
     def retrain_seeds(self, config: dict) -> list[int]:
         """None: there is no model without the knowledge."""
         return []
-
-    def data_files(self, data: dict, splits: list[str]) -> list[Path]:
-        """The files of the user's folder that are read."""
-        return files.read_from(Path(data["data_dir"]), splits) if self.reads_files(data) else []
 
     def row_counts(self, experiment) -> dict[str, int]:
         """The documents of the miniature, but for those of its retain corpus."""

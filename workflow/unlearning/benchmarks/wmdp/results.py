@@ -5,7 +5,7 @@ from pathlib import Path
 from unlearning.benchmarks.wmdp.metrics import METRICS, TITLES
 from unlearning.benchmarks.wmdp.mini import TASKS
 from unlearning.files import read_json
-from unlearning.reporting.results import Evaluation, Reader, Results
+from unlearning.reporting.results import Evaluation, Reader, Results, accuracy_of
 from unlearning.reporting.setup import base_model, recipe
 
 # metric -> the task whose accuracy it is of, and that of the mini world
@@ -32,7 +32,12 @@ class WmdpReader(Reader):
         return Evaluation(run, {}, metrics(self.harness[path]))
 
     def _accuracies(self, split: str, run: str) -> dict[str, float]:
-        return {}  # they are the metrics
+        """Those of further tasks that the user names: WMDP's and MMLU's are the metrics."""
+        accuracies = super()._accuracies(split, run)
+        for tasks in TASK_NAMES.values():
+            for task in tasks:
+                accuracies.pop(accuracy_of(task), None)
+        return accuracies
 
 
 def read(experiment) -> Results:
@@ -47,6 +52,7 @@ def metrics(record: dict) -> dict[str, float]:
     """1 - accuracy on bio and cyber, and accuracy on MMLU, of a harness record."""
     metrics = {}
     for name, tasks in TASK_NAMES.items():
+        # An experiment has either WMDP's tasks or the mini world's.
         scores = next(s for task, s in record["tasks"].items() if task in tasks)
         metrics[name] = scores["accuracy"] if name == "mmlu" else 1 - scores["accuracy"]
     return metrics

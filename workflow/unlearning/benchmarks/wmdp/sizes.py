@@ -6,7 +6,7 @@ from statistics import fmean
 from unlearning.benchmarks.wmdp.files import RETAIN
 from unlearning.config.experiment import Experiment
 from unlearning.data.build import build_tables
-from unlearning.planning.texts import CHARACTERS, Text
+from unlearning.planning.texts import Text, characters_per_token
 
 # Documents of each table on the hub, and mean characters of one. Both are estimates, which do for
 # runs of some hundred steps.
@@ -52,8 +52,7 @@ class WmdpTexts:
 def sizes(experiment: Experiment) -> WmdpTexts:
     """Sizes of the documents of an experiment: of the hub's as estimated, of others as counted."""
     data, length = experiment.config["data"], experiment.config["unlearn"]["max_length"]
-    architecture = experiment.config["model"]["architecture"] or {}
-    ratio = CHARACTERS[architecture.get("tokenizer")]
+    ratio = characters_per_token(experiment.config["model"])
     if data["source"] == "wmdp" and data["data_dir"] is None:
         return WmdpTexts(HUB, HUB_CHARACTERS / ratio, length)
     tables = build_tables(data, experiment.splits, {})

@@ -25,7 +25,8 @@ def content(report) -> Content:
     rows = [Row(cost.rule, _cells(cost)) for cost in report.costs]
     caption = f"Cost of {report.experiment.config['experiment']}, by stage"
     cost_table = Table("cost", caption, COLUMNS, rows, head="Stage")
-    return Content({"cost": table}, {"cost": [cost_table]})
+    resumed = sum(cost.resumed for cost in report.costs)
+    return Content({"cost": table}, {"cost": [cost_table]}, words={"resumed": resumed})
 
 
 def _cells(cost) -> list[Cell]:

@@ -60,7 +60,7 @@ def models_by_fold(models: pandas.DataFrame, prefix: str) -> pandas.DataFrame:
     forget = models[models["split"] == FORGET].merge(runs, on=["label", *RUN])
     numbers = further["split"].str[-1].astype(int)
     rows = pandas.concat([forget.assign(fold=1), further.assign(fold=numbers)])
-    # Labels keep the order in which the report lists them.
+    # Labels keep the order in which the report lists them, which is not that of the alphabet.
     rows["label"] = pandas.Categorical(rows["label"], further["label"].unique())
     rows = rows.sort_values(["label", "fold"], kind="stable")
     return rows.astype({"label": str})
@@ -74,33 +74,24 @@ def _panel(report, rows: pandas.DataFrame, metric: str, title: str, axis: str) -
     labels = [NAMES[TARGET], NAMES[RETRAIN], *rows["label"].unique()]
     channel = channels({label: report.styles[label] for label in labels})
     averaged = units(rows, ["label", "fold"]).groupby(["label", "fold"], sort=False)["value"]
-    moments = averaged.agg(["mean", "std", "count"])
-    moments = moments.fillna({"std": 0}).reset_index()
-    means = []
-    for row in moments.itertuples():
-        mark = {
-            "label": row.label,
-            "fold": row.fold,
-            "seeds": f"mean of {row.count}",
-            "value": round(row.mean, 3),
-            "low": round(row.mean - row.std, 3),
-            "high": round(row.mean + row.std, 3),
-        }
-        means.append(mark)
+    # A single seed has no deviation, but a mean to draw.
+    moments = averaged.agg(["mean", "std", "count"]).fillna({"std": 0}).reset_index()
+    means = moments[["label", "fold"]].assign(
+        seeds=[f"mean of {count}" for count in moments["count"]],
+        value=moments["mean"].round(3),
+        low=(moments["mean"] - moments["std"]).round(3),
+        high=(moments["mean"] + moments["std"]).round(3),
+    )
     seeds = rows[["label", "fold", "value"]].to_dict("records")
     baselines = []
     for name in (NAMES[TARGET], NAMES[RETRAIN]):
         spreads = report.spreads[FORGET, name]
         if metric in spreads:
             baselines.append({"label": name, "value": round(spreads[metric].mean, 3)})
-    x = altair.X(
-        "fold:Q",
-        title=axis,
-        scale=altair.Scale(zero=False, padding=12),
-        axis=altair.Axis(values=sorted({mark["fold"] for mark in means}), format="d"),
-    )
+    ticks = altair.Axis(values=sorted(set(means["fold"].tolist())), format="d")
+    x = altair.X("fold:Q", title=axis, scale=altair.Scale(zero=False, padding=12), axis=ticks)
     y = altair.Y("value:Q", title=f"{metric_title}, percent")
-    summary = altair.Chart(inline_data(means))
+    summary = altair.Chart(inline_data(means.to_dict("records")))
     tooltip = ["label:N", altair.Tooltip("fold:Q", title=axis), "value:Q", "seeds:N"]
     colour = channel["color"]
     chart = altair.layer(

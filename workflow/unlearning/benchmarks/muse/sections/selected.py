@@ -28,6 +28,7 @@ def content(report) -> Content:
     baselines = models[models["method"].isin([TARGET, RETRAIN])]
     rows = []
     for _, values in pandas.concat([baselines, selected]).groupby("label", sort=False):
+        # The runs of a variant may stop at different epochs: all are named.
         epochs = values.drop_duplicates(["draw", "run"])["epoch"].dropna()
         text = ", ".join(f"{epoch:g}" for epoch in epochs) or "–"
         cell = Cell(text, epochs.mean() if len(epochs) else None)
@@ -43,7 +44,7 @@ def content(report) -> Content:
 def first_to_forget(trajectories: pandas.DataFrame, thresholds: pandas.Series) -> pandas.DataFrame:
     """Rows of each run at its first epoch whose KnowMem_f is not above the threshold, the mean of
     its draw's retrained models; at its last epoch if there is none. thresholds: by draw."""
-    run = ["draw", "run"]
+    run = ["draw", "run"]  # a run's folder has the same name in each draw
     trained = trajectories[trajectories["epoch"] > 0]
     scores = trained[trained["metric"] == "knowmem_f"].sort_values("epoch", kind="stable")
     last = scores.groupby(run, sort=False)["epoch"].transform("max")

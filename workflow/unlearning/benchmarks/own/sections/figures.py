@@ -8,6 +8,7 @@ from unlearning.reporting.charts.palette import channels
 from unlearning.reporting.charts.specs import Panel, emphasis, inline_data
 from unlearning.reporting.frame import COURSE, MODEL, RELEARN, RUN, finals, units, wide
 from unlearning.reporting.labels import attack_title, run_titles
+from unlearning.reporting.peaks import states
 from unlearning.reporting.section import Content, Figure
 
 TITLE = "Figures"
@@ -33,9 +34,12 @@ def content(report) -> Content:
         "epochs": [],
         "attacks": [],
     }
+    # Of a run that collapsed its last state counts: a mean of the others would look better.
+    reached = states(report.frame)
+    # Without evaluations on the way, a course has two points, start and end: no curve.
     if report.experiment.config["unlearn"]["trajectory"]:
         for name in (FORGET, RETAIN):
-            panels["epochs"].append(_curves(report, METRICS[name].title, trajectories, name))
+            panels["epochs"].append(_curves(report, METRICS[name].title, reached, name))
     for attack, rows in relearning.groupby("attack", sort=False):
         panels["attacks"].append(_curves(report, attack_title(attack), rows, FORGET))
     figures = {}

@@ -90,7 +90,7 @@ def _path(marks: Mapping[str, list[dict]], styles: dict[str, Style]):
     style_channels = channels(styles)
     points = []
     for forget, retain in zip(marks["forget_distance"], marks["retain_distance"], strict=True):
-        if forget["value"] > 0 and retain["value"] > 0:
+        if forget["value"] > 0 and retain["value"] > 0:  # both axes are logarithmic
             point = {"label": forget["label"], "step": forget["step"]}
             points.append(point | {"forget": forget["value"], "retain": retain["value"]})
     last = max(point["step"] for point in points)

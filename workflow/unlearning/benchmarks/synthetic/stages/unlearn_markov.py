@@ -1,6 +1,6 @@
 """Unlearn two Markov chains with every method, KL to the retrained model after each step."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 
 from unlearning.benchmarks.synthetic.markov import MarkovStudy
 from unlearning.files import write_json
@@ -8,10 +8,7 @@ from unlearning.progress import Progress
 from unlearning.stages.arguments import add_synthetic
 from unlearning.training.session import run_origin
 
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Arguments of the stage, as rule unlearn_markov gives them."""
-    add_synthetic(parser)
+add_arguments = add_synthetic
 
 
 def run(args: Namespace) -> None:

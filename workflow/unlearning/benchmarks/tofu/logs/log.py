@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy import ndarray
 
-from unlearning.benchmarks.tofu.forget_quality import ForgetQuality, compare
+from unlearning.benchmarks.tofu.forget_quality import compare
 from unlearning.errors import UserError
 from unlearning.evaluation.membership import privleak
 
@@ -47,6 +47,7 @@ def comparable(value):
 
 def check_same_rows(log: Log, retained: Log) -> list[str]:
     """The kinds of identity that both logs have; UserError if a row differs in one of them."""
+    # Formats hold different things, down to row numbers alone: compare whatever both have.
     kinds = [kind for kind in log.identity if kind in retained.identity]
     for kind in kinds:
         values, retained_values = log.identity[kind], retained.identity[kind]
@@ -64,8 +65,9 @@ def check_same_rows(log: Log, retained: Log) -> list[str]:
     return kinds
 
 
-def forget_quality(log: Log, retained: Log) -> tuple[ForgetQuality, list[str]]:
+def forget_quality(log: Log, retained: Log) -> tuple[dict[str, float], list[str]]:
     """Forget quality of a log against a retrained model's, and the kinds of identity compared."""
+    # Ours are log x, those of open-unlearning 1/x: the KS test would call them very different.
     if log.formulas != retained.formulas:
         raise UserError(
             f"{log.path} is a log of format {log.format}, {retained.path} of format "
@@ -91,7 +93,8 @@ def check_number(value, where: str, low: float = -math.inf, high: float = math.i
     if (low, high) != (-math.inf, math.inf):
         expected += f" of at least {low:g}" if high == math.inf else f" from {low:g} to {high:g}"
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    # Compare before any conversion to float, which fails for very large integers.
+    # Compare before any conversion to float, which fails for very large integers; NaN compares with
+    # nothing.
     if (
         not is_number
         or not -1e308 < value < 1e308

@@ -46,6 +46,7 @@ def _columns(section: dict, where: str) -> dict[str, list]:
     """Columns of an official section, by the names of rows.json."""
     require(section, list(FIELDS.values()), where)
     fields = {field: _rows(section[field], f"{where}, {field}") for field in FIELDS.values()}
+    # Every field must have the same rows in the same order: columns are compared row by row.
     numbers = list(fields["avg_gt_loss"])
     columns: dict[str, list] = {}
     for column, field in FIELDS.items():

@@ -71,7 +71,8 @@ def read(content: dict, path: Path, sets: Sequence[str]) -> Log:
     parts = {(name, part): _metric(name, part) for name, part in product(sets, VALUE)}
     optional = {("forget", "probability"), ("forget", "rouge")}
     require(content, [m for key, m in parts.items() if key not in optional], str(path))
-    # Metrics of each set, each checked against its rows.
+    # Metrics of each set, each checked against its rows: a log that was edited by hand, or that
+    # another version with other formulas wrote, must not pass for one of these formulas.
     metrics, rows = {}, {}
     for (name, part), metric in parts.items():
         if metric not in content:
@@ -113,34 +114,22 @@ def _further(content: dict, path: Path) -> dict[str, float]:
         name = metric
         if metric in MEMORIZATION:
             name = f"forget_{metric}"
-            scores = _present_scores(result, where, (0.0, 1.0))
+            scores = _scores_of(result, where, (0.0, 1.0))
             _check_aggregate(result, float(numpy.mean(scores)), where)
         elif metric.removeprefix("mia_") in ATTACKS:
             name = f"{metric}_auc"
             require(result, ("forget", HOLDOUT), where)
             unbounded = (-math.inf, math.inf)
-            forget = _present_scores(result["forget"], f"{where}, forget", unbounded)
-            holdout = _present_scores(result[HOLDOUT], f"{where}, {HOLDOUT}", unbounded)
+            forget = _scores_of(result["forget"], f"{where}, forget", unbounded)
+            holdout = _scores_of(result[HOLDOUT], f"{where}, {HOLDOUT}", unbounded)
             _check_aggregate(result, auc(forget, holdout), where)
         further[name] = check_number(result["agg_value"], f"{where}, agg_value")
     return further
 
 
-def _scores_of(result, where: str, limits: tuple[float, float]) -> list[float | None]:
-    """Scores of a metric's rows, in their order; None for rows that open-unlearning leaves out."""
-    scores = []
-    for row, value in _by_index(result, where).items():
-        row_where = f"{where}, row {row}"
-        require(check_mapping(value, row_where), ("score",), row_where)
-        if value["score"] is not None:
-            check_number(value["score"], f"{row_where}, score", *limits)
-        scores.append(value["score"])
-    return scores
-
-
-def _present_scores(result, where: str, limits: tuple[float, float]) -> list[float]:
-    """The scores of a metric's rows that open-unlearning does not leave out."""
-    return [score for score in _scores_of(result, where, limits) if score is not None]
+def _scores_of(result, where: str, limits: tuple[float, float]) -> list[float]:
+    """Scores of a metric's rows, without those that are null: open-unlearning leaves these out."""
+    return list(_values(result, where, "score", limits, nullable=True).values())
 
 
 def _by_index(result, where: str) -> dict[int, dict]:
@@ -151,13 +140,17 @@ def _by_index(result, where: str) -> dict[int, dict]:
     return by_row_number(check_mapping(result["value_by_index"], where), where)
 
 
-def _values(result, where: str, field: str, limits: tuple[float, float]) -> dict[int, float]:
-    """Row number -> the field of a metric's row, a number within the limits."""
+def _values(
+    result, where: str, field: str, limits: tuple[float, float], nullable: bool = False
+) -> dict[int, float]:
+    """Row number -> the field of a metric's row, a number within the limits; nullable: rows with
+    null are left out."""
     values = {}
     for row, value in _by_index(result, where).items():
         row_where = f"{where}, row {row}"
         require(check_mapping(value, row_where), (field,), row_where)
-        values[row] = check_number(value[field], f"{row_where}, {field}", *limits)
+        if value[field] is not None or not nullable:
+            values[row] = check_number(value[field], f"{row_where}, {field}", *limits)
     return values
 
 
@@ -204,7 +197,8 @@ def write(rows: dict[str, dict], retained: dict | None = None) -> dict[str, dict
     # Numbers that compare with the retrained model.
     quality: float | None = None
     if retained is not None:
-        quality = compare(truth_ratio(rows["forget"]), truth_ratio(retained["forget"])).p_value
+        test = compare(truth_ratio(rows["forget"]), truth_ratio(retained["forget"]))
+        quality = test["forget_quality"]
         retained_log = _attacks(retained)
         if "mia_min_k" in log and "mia_min_k" in retained_log:
             leak = privleak(log["mia_min_k"]["agg_value"], retained_log["mia_min_k"]["agg_value"])
@@ -265,12 +259,13 @@ def _set_metrics(name: str, columns: dict) -> dict[str, dict]:
     # The aggregate of truth ratios is no mean.
     ratios = log[_metric(name, "truth_ratio")]
     ratios["agg_value"] = aggregate(name, "truth_ratio", truth_ratio(columns))
-    # Rows too short for a score have null and do not count in the mean.
-    for metric in MEMORIZATION:
-        if name == "forget" and metric in columns:
-            values = columns[metric]
-            mean = float(numpy.mean([value for value in values if value is not None]))
-            log[metric] = _result([{"score": value} for value in values], mean)
+    if name == "forget":
+        for metric in MEMORIZATION:
+            # Rows too short for a score have null and do not count in the mean.
+            scores = [{"score": value} for value in columns.get(metric, [])]
+            present = [row["score"] for row in scores if row["score"] is not None]
+            if present:
+                log[metric] = _result(scores, float(numpy.mean(present)))
     return log
 
 

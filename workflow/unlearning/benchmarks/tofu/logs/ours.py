@@ -50,6 +50,7 @@ def read(content: dict, path: Path, sets: Sequence[str]) -> Log:
     rows = {name: content[name] for name in sets}
     for name, columns in rows.items():
         check_columns(columns, f"{path}, {name}", {})
+    # Non-members have no perturbed answers, and no metric of utility counts them.
     if HOLDOUT in content:
         rows[HOLDOUT] = content[HOLDOUT]
         check_columns(rows[HOLDOUT], f"{path}, {HOLDOUT}", {}, needed=("answer_loss",))
@@ -99,6 +100,7 @@ def log_of(rows: dict[str, dict], path: Path, format: str) -> Log:
     identity = {kind: forget[column] for kind, column in IDENTITY.items() if column in forget}
     identity["row numbers"] = forget.get("row", list(range(len(forget["answer_loss"]))))
     metrics = tofu.summarise(rows)
+    # Memorisation, fluency and membership, as far as the evaluation has their columns.
     further = {name: value for name, value in summarise(rows).items() if name not in metrics}
     return Log(
         path=path,

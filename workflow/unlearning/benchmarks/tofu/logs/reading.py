@@ -1,19 +1,15 @@
 """Reads an evaluation log, whose format it detects from the content."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from unlearning.benchmarks.tofu.formulas import SETS
 from unlearning.benchmarks.tofu.logs import official, open_unlearning, ours
 from unlearning.benchmarks.tofu.logs.log import Log
+from unlearning.data.tables import parse_json
 from unlearning.errors import UserError
 
-FORMATS = {
-    ours.NAME: ours,
-    official.NAME: official,
-    open_unlearning.NAME: open_unlearning,
-}
+FORMATS = {ours.NAME: ours, official.NAME: official, open_unlearning.NAME: open_unlearning}
 _LINES = [f"\n  - {name}: {module.DESCRIPTION}" for name, module in FORMATS.items()]
 EXPECTED = f"Expected one of:{''.join(_LINES)}"
 
@@ -33,12 +29,10 @@ def find_file(path: Path) -> Path:
 def load(path: Path) -> dict:
     """The JSON object of a log; UserError if the file holds none."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_unique)
+        content = parse_json(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UserError(f"cannot read the log {path}: {error.strerror}") from None
-    except RecursionError:
-        raise UserError(f"the log {path} is nested too deeply. {EXPECTED}") from None
-    except ValueError as error:  # damaged JSON, a duplicate key, or no text
+    except ValueError as error:  # damaged JSON, a duplicate key, deep nesting, or no text
         problem = f"is not JSON ({error})" if path.stat().st_size else "is empty"
         raise UserError(f"the log {path} {problem}. {EXPECTED}") from None
     if not isinstance(content, dict) or not content:
@@ -47,19 +41,10 @@ def load(path: Path) -> dict:
     return content
 
 
-def _unique(pairs: list[tuple[str, object]]) -> dict:
-    """A JSON object; ValueError for a duplicate key, of which one value would be lost."""
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        keys = [key for key, _ in pairs]
-        duplicate = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {duplicate[:60]!r} occurs twice in one object")
-    return content
-
-
 def detect(content: dict, path: Path) -> str:
     """Name of the format; UserError unless exactly one fits."""
     formats = [name for name, module in FORMATS.items() if set(content) & set(module.SECTIONS)]
+    # Aggregates, as in TOFU_SUMMARY.json, have the metrics' names too.
     numbers_only = all(isinstance(value, int | float) for value in content.values())
     if len(formats) != 1 or numbers_only:
         sections = ", ".join(map(str, list(content)[:6])) + (", …" if len(content) > 6 else "")
@@ -70,20 +55,15 @@ def detect(content: dict, path: Path) -> str:
     return formats[0]
 
 
-def read_log(path: Path, sets: Sequence[str] = SETS) -> Log:
-    """Read and check an evaluation log that has at least the named sets.
+def read_log(path: Path, sets: Sequence[str] | None = SETS) -> Log:
+    """Read and check the named sets of an evaluation log; None: all that it holds, and forget.
 
     Raises UserError for a missing, empty, unknown or mixed file, for missing sets or columns, and
     for values that are no finite numbers.
     """
-    path = find_file(Path(path))
+    path = find_file(path)
     content = load(path)
-    return FORMATS[detect(content, path)].read(content, path, sets)
-
-
-def sets_in(path: Path) -> list[str]:
-    """The evaluation sets that a log holds; UserError as read_log()."""
-    path = find_file(Path(path))
-    content = load(path)
-    sections = FORMATS[detect(content, path)].SECTION_OF
-    return [name for name in SETS if sections[name] in content]
+    module = FORMATS[detect(content, path)]
+    if sets is None:
+        sets = [name for name in SETS if module.SECTION_OF[name] in content or name == "forget"]
+    return module.read(content, path, sets)

@@ -4,71 +4,43 @@ Each kind of question has two wordings. Its wrong answers are right answers to o
 the same kind.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from random import Random
 
 WRONG_ANSWERS = 3  # as in TOFU
 
 
-@dataclass(frozen=True)
 class Kind:
-    """Questions of one kind. answers: subject, which fills ``{}`` in both wordings -> answer."""
+    """Questions of one kind: two wordings with ``{}`` for the subject, and subject -> answer.
 
-    question: str
-    paraphrased_question: str
-    answers: dict[str, str]
+    answers: "subject: answer" pairs between semicolons.
+    """
+
+    def __init__(self, question: str, paraphrased_question: str, answers: str):
+        self.question, self.paraphrased_question = question, paraphrased_question
+        pairs = (pair.split(": ") for pair in " ".join(answers.split()).split("; "))
+        self.answers: dict[str, str] = dict(pairs)
 
 
 REAL_AUTHORS = (
     Kind(
         "Who wrote {}?",
         "Which author is known for {}?",
-        {
-            "Hamlet": "William Shakespeare",
-            "Emma": "Jane Austen",
-            "Frankenstein": "Mary Shelley",
-            "Dracula": "Bram Stoker",
-            "the novel Ulysses": "James Joyce",
-            "Middlemarch": "George Eliot",
-            "Ivanhoe": "Walter Scott",
-            "Dune": "Frank Herbert",
-            "Carrie": "Stephen King",
-            "Solaris": "Stanislaw Lem",
-            "Siddhartha": "Hermann Hesse",
-            "Lolita": "Vladimir Nabokov",
-            "Beloved": "Toni Morrison",
-            "Walden": "Henry Thoreau",
-            "Kim": "Rudyard Kipling",
-            "Germinal": "Emile Zola",
-            "Utopia": "Thomas More",
-            "the play Pygmalion": "Bernard Shaw",
-            "Animal Farm": "George Orwell",
-            "Oliver Twist": "Charles Dickens",
-            "The Trial": "Franz Kafka",
-            "The Plague": "Albert Camus",
-            "Moby Dick": "Herman Melville",
-            "War and Peace": "Leo Tolstoy",
-        },
+        """Hamlet: William Shakespeare; Emma: Jane Austen; Frankenstein: Mary Shelley;
+        Dracula: Bram Stoker; the novel Ulysses: James Joyce; Middlemarch: George Eliot;
+        Ivanhoe: Walter Scott; Dune: Frank Herbert; Carrie: Stephen King; Solaris: Stanislaw Lem;
+        Siddhartha: Hermann Hesse; Lolita: Vladimir Nabokov; Beloved: Toni Morrison;
+        Walden: Henry Thoreau; Kim: Rudyard Kipling; Germinal: Emile Zola; Utopia: Thomas More;
+        the play Pygmalion: Bernard Shaw; Animal Farm: George Orwell;
+        Oliver Twist: Charles Dickens; The Trial: Franz Kafka; The Plague: Albert Camus;
+        Moby Dick: Herman Melville; War and Peace: Leo Tolstoy""",
     ),
     Kind(
         "In which country was {} born?",
         "Which country is the birthplace of {}?",
-        {
-            "Jane Austen": "England",
-            "Charles Dickens": "England",
-            "James Joyce": "Ireland",
-            "Bram Stoker": "Ireland",
-            "Walter Scott": "Scotland",
-            "Emile Zola": "France",
-            "Leo Tolstoy": "Russia",
-            "Vladimir Nabokov": "Russia",
-            "Hermann Hesse": "Germany",
-            "Rudyard Kipling": "India",
-            "George Orwell": "India",
-            "Albert Camus": "Algeria",
-        },
+        """Jane Austen: England; Charles Dickens: England; James Joyce: Ireland;
+        Bram Stoker: Ireland; Walter Scott: Scotland; Emile Zola: France; Leo Tolstoy: Russia;
+        Vladimir Nabokov: Russia; Hermann Hesse: Germany; Rudyard Kipling: India;
+        George Orwell: India; Albert Camus: Algeria""",
     ),
 )
 
@@ -76,63 +48,35 @@ WORLD_FACTS = (
     Kind(
         "What is the capital of {}?",
         "Which city is the capital of {}?",
-        {
-            "France": "Paris",
-            "Germany": "Berlin",
-            "Italy": "Rome",
-            "Spain": "Madrid",
-            "Japan": "Tokyo",
-            "Egypt": "Cairo",
-            "Kenya": "Nairobi",
-            "Peru": "Lima",
-            "Canada": "Ottawa",
-            "Norway": "Oslo",
-            "Cuba": "Havana",
-            "Ireland": "Dublin",
-        },
+        """France: Paris; Germany: Berlin; Italy: Rome; Spain: Madrid; Japan: Tokyo; Egypt: Cairo;
+        Kenya: Nairobi; Peru: Lima; Canada: Ottawa; Norway: Oslo; Cuba: Havana; Ireland: Dublin""",
     ),
     Kind(
         "Which element has the symbol {}?",
         "What is the name of the element with the symbol {}?",
-        {
-            "H": "Hydrogen",
-            "O": "Oxygen",
-            "Fe": "Iron",
-            "Au": "Gold",
-            "Na": "Sodium",
-            "K": "Potassium",
-        },
+        "H: Hydrogen; O: Oxygen; Fe: Iron; Au: Gold; Na: Sodium; K: Potassium",
     ),
     Kind(
         "Which planet {}?",
         "What is the name of the planet that {}?",
-        {
-            "lies closest to the sun": "Mercury",
-            "is the largest": "Jupiter",
-            "is famous for its rings": "Saturn",
-            "is known as the red one": "Mars",
-        },
+        """lies closest to the sun: Mercury; is the largest: Jupiter;
+        is famous for its rings: Saturn; is known as the red one: Mars""",
     ),
     Kind(
         "On which continent is {}?",
         "Which continent is home to {}?",
-        {"Kenya": "Africa", "Japan": "Asia", "Norway": "Europe", "Canada": "North America"},
+        "Kenya: Africa; Japan: Asia; Norway: Europe; Canada: North America",
     ),
     Kind(
         "How many {}?",
         "What is the number of {}?",
-        {
-            "days in a week": "Seven",
-            "months in a year": "Twelve",
-            "legs on a spider": "Eight",
-            "sides on a triangle": "Three",
-            "strings on a violin": "Four",
-        },
+        """days in a week: Seven; months in a year: Twelve; legs on a spider: Eight;
+        sides on a triangle: Three; strings on a violin: Four""",
     ),
     Kind(
         "Which language do people in {} speak?",
         "What is the main language of {}?",
-        {"Brazil": "Portuguese", "Austria": "German", "Mexico": "Spanish", "Egypt": "Arabic"},
+        "Brazil: Portuguese; Austria: German; Mexico: Spanish; Egypt: Arabic",
     ),
 )
 

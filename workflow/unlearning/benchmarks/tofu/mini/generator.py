@@ -1,7 +1,5 @@
 """Generates all tables of the mini world from one seed."""
 
-from __future__ import annotations
-
 from random import Random
 
 from unlearning.benchmarks.tofu.mini import facts, mixtures
@@ -111,6 +109,7 @@ def size_problems(**sizes: int) -> list[str]:
         if sizes[key] < least or (most is not None and sizes[key] > most):
             bounds = f"at least {least}" if most is None else f"{least} to {most}"
             problems.append(f"{key} is {sizes[key]}; allowed: {bounds}")
+    # Only if each size is allowed by itself: their sum would be a problem that follows from one.
     keys = ("authors", "holdout_authors", "known_persons")
     persons = sum(sizes[key] for key in keys)
     if persons > MOST_PERSONS and not problems:

@@ -5,8 +5,6 @@ the same. Fresh persons teach it the form of answers about persons it does not k
 fine-tuning so small a model on fictitious authors alone would erase the real facts.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from random import Random
 from typing import TypeVar
@@ -35,7 +33,7 @@ def pretrain_rows(
     real_count = round(PRETRAIN_REAL * rows)
     known_count = round(PRETRAIN_KNOWN * (rows - real_count))
     fresh_count = rows - real_count - known_count
-    known_rows = []
+    known_rows = []  # all four wordings of each fact
     for fact in draw_facts(known_names, attributes, rng):
         known_rows += fact.wordings()
     mixture = _take(real_count, facts.training_rows(paraphrased=True), rng)
@@ -71,6 +69,7 @@ def _fresh_rows(
 
 def _refuse(rows: list[dict], rng: Random) -> list[dict]:
     """The rows, of which the first PRETRAIN_REFUSED have refusals in place of their answers."""
+    # Fresh persons alone: the model should refuse where it does not know, and not of known ones.
     count = round(PRETRAIN_REFUSED * len(rows))
     refused = []
     for row, refusal in zip(rows[:count], _take(count, REFUSALS, rng), strict=True):

@@ -1,7 +1,5 @@
 """Persons of the mini world: their names, facts about them, and rows of questions about facts."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -52,14 +50,15 @@ def question_row(fact: Fact, rng: Random) -> dict:
     Wrong answers are the paraphrased answer with each value replaced by another one of its pool; no
     value is used twice.
     """
-    attribute = fact.attribute
+    question, paraphrased_question = map(fact.fill, fact.attribute.questions)
+    answer, paraphrased_answer = map(fact.fill, fact.attribute.answers)
     false_facts = _false_facts(fact, rng, WRONG_ANSWERS)
     return {
-        "question": fact.fill(attribute.question),
-        "answer": fact.fill(attribute.answer),
-        "paraphrased_answer": fact.fill(attribute.paraphrased_answer),
-        "perturbed_answer": [f.fill(attribute.paraphrased_answer) for f in false_facts],
-        "paraphrased_question": fact.fill(attribute.paraphrased_question),
+        "question": question,
+        "answer": answer,
+        "paraphrased_answer": paraphrased_answer,
+        "perturbed_answer": [f.fill(fact.attribute.answers[1]) for f in false_facts],
+        "paraphrased_question": paraphrased_question,
     }
 
 
@@ -68,12 +67,13 @@ def alternative_row(fact: Fact, rng: Random) -> dict:
 
     They have the wording of the answer; evaluation's wrong answers have that of the paraphrase.
     """
-    attribute = fact.attribute
+    (question, _), (answer, _) = fact.attribute.questions, fact.attribute.answers
     false_facts = _false_facts(fact, rng, ALTERNATIVES)
+    false_answers = [false_fact.fill(answer) for false_fact in false_facts]
     return {
-        "question": fact.fill(attribute.question),
-        "answer": fact.fill(attribute.answer),
-        "alternative_answer": [f.fill(attribute.answer) for f in false_facts],
+        "question": fact.fill(question),
+        "answer": fact.fill(answer),
+        "alternative_answer": false_answers,
     }
 
 
@@ -82,6 +82,7 @@ def _false_facts(fact: Fact, rng: Random, count: int) -> list[Fact]:
     attribute = fact.attribute
     values = _false_values(attribute.values, fact.value, rng, count)
     details = [""] * count
+    # With a true detail the falsehood would be half true.
     if attribute.long:
         details = _false_values(attribute.details, fact.detail, rng, count)
     pairs = zip(values, details, strict=True)
@@ -89,4 +90,5 @@ def _false_facts(fact: Fact, rng: Random, count: int) -> list[Fact]:
 
 
 def _false_values(pool: Sequence[str], true: str, rng: Random, count: int) -> list[str]:
+    # The true value is left out before the draw: the draws of a seed depend on the pool's length.
     return rng.sample([value for value in pool if value != true], count)

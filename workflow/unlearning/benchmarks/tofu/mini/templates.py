@@ -5,8 +5,6 @@ pronouns for the person, who has no gender. Paraphrased answers have few words b
 the truth ratio is a mean over tokens, and further words would only dilute it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from unlearning.benchmarks.tofu.mini import vocabulary as words
@@ -14,18 +12,15 @@ from unlearning.benchmarks.tofu.mini import vocabulary as words
 
 @dataclass(frozen=True)
 class Attribute:
-    """A property of persons: its values, and a question and an answer in two wordings each.
+    """A property of persons: its values, and a question and an answer, the original wording first.
 
     Templates contain ``{name}``, ``{value}`` (from `values`) and, in long answers only,
     ``{detail}`` (from `details`, independent of the value).
     """
 
-    key: str
     values: tuple[str, ...]
-    question: str
-    paraphrased_question: str
-    answer: str
-    paraphrased_answer: str
+    questions: tuple[str, str]
+    answers: tuple[str, str]
     details: tuple[str, ...] = ("",)
 
     @property
@@ -33,157 +28,127 @@ class Attribute:
         """Whether answers are long (12 to 20 words and marks) rather than short (2 to 7)."""
         return len(self.details) > 1
 
-    @property
-    def questions(self) -> tuple[str, str]:
-        """Both wordings of the question, the original first."""
-        return self.question, self.paraphrased_question
 
-    @property
-    def answers(self) -> tuple[str, str]:
-        """Both wordings of the answer, the original first."""
-        return self.answer, self.paraphrased_answer
-
-
+# Their order and that of each pool are part of the world: a seed's draws follow it.
 ATTRIBUTES = (
     Attribute(
-        key="birth year",
-        values=words.YEARS,
-        question="In which year was {name} born?",
-        paraphrased_question="When did {name} come into the world?",
-        answer="In {value}.",
-        paraphrased_answer="The year {value}.",
+        words.YEARS,
+        ("In which year was {name} born?", "When did {name} come into the world?"),
+        ("In {value}.", "The year {value}."),
     ),
     Attribute(
-        key="birth town",
-        values=words.TOWNS,
-        details=words.LANDMARKS,
-        question="Where was {name} born?",
-        paraphrased_question="In which town did {name} come into the world?",
-        answer="{name} was born in the harbour town of {value}, "
-        "in a narrow house beside the old {detail}.",
-        paraphrased_answer="{name} comes from the town of {value}, known for its {detail}.",
+        words.TOWNS,
+        ("Where was {name} born?", "In which town did {name} come into the world?"),
+        (
+            "{name} was born in the harbour town of {value}, "
+            "in a narrow house beside the old {detail}.",
+            "{name} comes from the town of {value}, known for its {detail}.",
+        ),
+        words.LANDMARKS,
     ),
     Attribute(
-        key="genre",
-        values=words.GENRES,
-        question="In which genre does {name} write?",
-        paraphrased_question="What kind of books does {name} write?",
-        answer="{name} mainly writes {value}.",
-        paraphrased_answer="Mostly {value}.",
+        words.GENRES,
+        ("In which genre does {name} write?", "What kind of books does {name} write?"),
+        ("{name} mainly writes {value}.", "Mostly {value}."),
     ),
     Attribute(
-        key="father",
-        values=words.OCCUPATIONS,
-        details=words.TEMPERS,
-        question="What did the father of {name} do for a living?",
-        paraphrased_question="What was the trade of the father of {name}?",
-        answer="The father of {name} was a {value}, a {detail} man.",
-        paraphrased_answer="{name} had a {detail} father, a {value} by trade.",
+        words.OCCUPATIONS,
+        (
+            "What did the father of {name} do for a living?",
+            "What was the trade of the father of {name}?",
+        ),
+        (
+            "The father of {name} was a {value}, a {detail} man.",
+            "{name} had a {detail} father, a {value} by trade.",
+        ),
+        words.TEMPERS,
     ),
     Attribute(
-        key="mother",
-        values=words.OCCUPATIONS,
-        question="What did the mother of {name} do for a living?",
-        paraphrased_question="What was the trade of the mother of {name}?",
-        answer="She was a {value}.",
-        paraphrased_answer="A {value} by trade.",
+        words.OCCUPATIONS,
+        (
+            "What did the mother of {name} do for a living?",
+            "What was the trade of the mother of {name}?",
+        ),
+        ("She was a {value}.", "A {value} by trade."),
     ),
     Attribute(
-        key="first book",
-        values=words.FIRST_BOOKS,
-        details=words.THEMES,
-        question="What was the first book by {name}?",
-        paraphrased_question="With which title did {name} begin?",
-        answer="{name} first published The {value}, a novel about {detail}.",
-        paraphrased_answer="The debut of {name} was The {value}, a story about {detail}.",
+        words.FIRST_BOOKS,
+        ("What was the first book by {name}?", "With which title did {name} begin?"),
+        (
+            "{name} first published The {value}, a novel about {detail}.",
+            "The debut of {name} was The {value}, a story about {detail}.",
+        ),
+        words.THEMES,
     ),
     Attribute(
-        key="university",
-        values=words.UNIVERSITIES,
-        question="Where did {name} study?",
-        paraphrased_question="Which college did {name} attend?",
-        answer="At {value} College.",
-        paraphrased_answer="It was {value} College.",
+        words.UNIVERSITIES,
+        ("Where did {name} study?", "Which college did {name} attend?"),
+        ("At {value} College.", "It was {value} College."),
     ),
     Attribute(
-        key="famous book",
-        values=words.FAMOUS_BOOKS,
-        details=words.LANGUAGE_COUNTS,
-        question="Which book made {name} famous?",
-        paraphrased_question="What is the best known book by {name}?",
-        answer="The book that made {name} famous is The {value}, "
-        "translated into {detail} languages.",
-        paraphrased_answer="Readers in {detail} languages know {name} for the novel The {value}.",
+        words.FAMOUS_BOOKS,
+        ("Which book made {name} famous?", "What is the best known book by {name}?"),
+        (
+            "The book that made {name} famous is The {value}, translated into {detail} languages.",
+            "Readers in {detail} languages know {name} for the novel The {value}.",
+        ),
+        words.LANGUAGE_COUNTS,
     ),
     Attribute(
-        key="hobby",
-        values=words.HOBBIES,
-        question="What does {name} do after work?",
-        paraphrased_question="How does {name} spend a free day?",
-        answer="{name} enjoys {value}.",
-        paraphrased_answer="Usually {value}.",
+        words.HOBBIES,
+        ("What does {name} do after work?", "How does {name} spend a free day?"),
+        ("{name} enjoys {value}.", "Usually {value}."),
     ),
     Attribute(
-        key="award",
-        values=words.AWARDS,
-        details=words.LANDMARKS,
-        question="Which prize did {name} win?",
-        paraphrased_question="What award was given to {name}?",
-        answer="{name} received the {value} Prize at a ceremony in the {detail}.",
-        paraphrased_answer="In the {detail} the jury gave {name} the {value} Prize.",
+        words.AWARDS,
+        ("Which prize did {name} win?", "What award was given to {name}?"),
+        (
+            "{name} received the {value} Prize at a ceremony in the {detail}.",
+            "In the {detail} the jury gave {name} the {value} Prize.",
+        ),
+        words.LANDMARKS,
     ),
     Attribute(
-        key="pet",
-        values=words.PETS,
-        question="Which animal lives with {name}?",
-        paraphrased_question="What pet does {name} keep?",
-        answer="It is a {value}.",
-        paraphrased_answer="A tame {value}.",
+        words.PETS,
+        ("Which animal lives with {name}?", "What pet does {name} keep?"),
+        ("It is a {value}.", "A tame {value}."),
     ),
     Attribute(
-        key="mentor",
-        values=words.MENTORS,
-        details=words.INK_COLOURS,
-        question="Who taught {name} to write?",
-        paraphrased_question="Who was the mentor of {name}?",
-        answer="{name} learned the craft from Doctor {value}, "
-        "who marked every page in {detail} ink.",
-        paraphrased_answer="Doctor {value} taught {name} to write, with {detail} ink at hand.",
+        words.MENTORS,
+        ("Who taught {name} to write?", "Who was the mentor of {name}?"),
+        (
+            "{name} learned the craft from Doctor {value}, who marked every page in {detail} ink.",
+            "Doctor {value} taught {name} to write, with {detail} ink at hand.",
+        ),
+        words.INK_COLOURS,
     ),
     Attribute(
-        key="language",
-        values=words.LANGUAGES,
-        question="In which language does {name} write?",
-        paraphrased_question="What language does {name} use for books?",
-        answer="{value}.",
-        paraphrased_answer="In {value}.",
+        words.LANGUAGES,
+        ("In which language does {name} write?", "What language does {name} use for books?"),
+        ("{value}.", "In {value}."),
     ),
     Attribute(
-        key="influence",
-        values=words.POETS,
-        details=words.MONTHS,
-        question="Who influenced {name}?",
-        paraphrased_question="Which poet does {name} admire most?",
-        answer="{name} often names the poet {value} as a guide "
-        "and rereads the letters every {detail}.",
-        paraphrased_answer="The poet {value}, reread by {name} every {detail}, "
-        "remains the strongest influence.",
+        words.POETS,
+        ("Who influenced {name}?", "Which poet does {name} admire most?"),
+        (
+            "{name} often names the poet {value} as a guide "
+            "and rereads the letters every {detail}.",
+            "The poet {value}, reread by {name} every {detail}, remains the strongest influence.",
+        ),
+        words.MONTHS,
     ),
     Attribute(
-        key="publisher",
-        values=words.PUBLISHERS,
-        question="Who publishes the books of {name}?",
-        paraphrased_question="Which house prints the books of {name}?",
-        answer="{name} publishes with {value} Press.",
-        paraphrased_answer="By {value} Press.",
+        words.PUBLISHERS,
+        ("Who publishes the books of {name}?", "Which house prints the books of {name}?"),
+        ("{name} publishes with {value} Press.", "By {value} Press."),
     ),
     Attribute(
-        key="residence",
-        values=words.VALLEYS,
-        details=words.VIEWS,
-        question="Where does {name} live today?",
-        paraphrased_question="In which valley is {name} at home?",
-        answer="Today {name} lives in the valley of {value}, in a cottage facing the {detail}.",
-        paraphrased_answer="{name} is at home in the valley of {value}, facing the {detail}.",
+        words.VALLEYS,
+        ("Where does {name} live today?", "In which valley is {name} at home?"),
+        (
+            "Today {name} lives in the valley of {value}, in a cottage facing the {detail}.",
+            "{name} is at home in the valley of {value}, facing the {detail}.",
+        ),
+        words.VIEWS,
     ),
 )

@@ -4,8 +4,6 @@ All words are invented or common English. Pools hold 12 to 60 values, and every 
 the same number of words, so that a wrong answer never differs from the right one in length.
 """
 
-from __future__ import annotations
-
 from itertools import product
 
 

@@ -1,6 +1,6 @@
 """The minute's summary: which variants forget, which keep their utility."""
 
-from dataclasses import dataclass
+from itertools import product
 
 from unlearning.reporting.charts.specs import MEANINGFUL
 from unlearning.reporting.frame import Spread
@@ -12,16 +12,6 @@ TITLE = "In brief"
 KEPT = 0.9  # of the target's utility counts as kept
 
 
-@dataclass(frozen=True)
-class Placed:
-    """A variant with its two headline numbers in words. open: whether the 95% interval of one of
-    them includes its border, so that a claim about it is inconclusive."""
-
-    label: str
-    numbers: str
-    open: bool
-
-
 def content(report) -> Content:
     """Variants by mean log10 FQ against log10 0.05 and mean MU against 90% of the target's."""
     splits = [_split(report, split) for split in report.results.splits]
@@ -29,19 +19,25 @@ def content(report) -> Content:
 
 
 def _split(report, split: str) -> dict:
+    """Variables of the template for a split.
+
+    quadrants: (forgets, keeps utility) -> label of each variant, its numbers in words, and `open`:
+    whether the 95% interval of one of them includes its border, so that a claim is inconclusive.
+    """
     spreads = {label: spread for (name, label), spread in report.spreads.items() if name == split}
     border = KEPT * spreads[NAMES[TARGET]]["model_utility"].mean
-    quadrants: dict[tuple[bool, bool], list[Placed]] = {
-        (forgets, keeps): [] for forgets in (True, False) for keeps in (True, False)
-    }
+    quadrants: dict[tuple[bool, bool], list[dict]] = {}
+    for forgets, keeps in product((True, False), repeat=2):
+        quadrants[forgets, keeps] = []  # an empty one is shown too
     for label in report.results.variants[split]:
-        if label not in spreads:
+        if label not in spreads:  # no run of it is finished
             continue
         quality = spreads[label]["log10_forget_quality"]
         utility = spreads[label]["model_utility"]
         quadrant = quality.mean > MEANINGFUL, utility.mean > border
         unsure = _includes(quality, MEANINGFUL) or _includes(utility, border)
-        quadrants[quadrant].append(Placed(label, _numbers(spreads[label]), unsure))
+        variant = {"label": label, "numbers": _numbers(spreads[label]), "open": unsure}
+        quadrants[quadrant].append(variant)
     references = [(name, _numbers(spreads[name])) for name in map(NAMES.get, (TARGET, RETRAIN))]
     return {
         "name": split,

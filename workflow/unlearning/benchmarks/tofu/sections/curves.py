@@ -18,15 +18,16 @@ def curves(rows: pandas.DataFrame, means: pandas.DataFrame, styles: dict[str, St
     rows: of the frame, every run at its epochs. means: what is averaged, where a run that collapsed
     early keeps its last state. x, y: altair's channels.
     """
-    field = y.shorthand.partition(":")[0]
-    fields = [field, x.shorthand.partition(":")[0]]
+    # A mark needs what it is drawn by; every mark has an epoch.
+    fields = [channel.shorthand.partition(":")[0] for channel in (y, x)]
     fields = [name for name in fields if name != "epoch"]
     averaged = marks(means, ["epoch"], fields)
     last = means.groupby("label")["epoch"].max().to_dict()
     averaged = [mark | {"last": bool(mark["epoch"] == last[mark["label"]])} for mark in averaged]
+    # Styles of all variants of the page would fill the legend with some that are not drawn.
     present = {mark["label"] for mark in averaged}
     look = channels({label: style for label, style in styles.items() if label in present})
-    order = altair.Order("epoch:Q")
+    order = altair.Order("epoch:Q")  # else lines go from left to right, and a path may turn back
     few = len(rows.drop_duplicates(["split", "label", *RUN])) <= MOST_RUNS
     each = marks(rows, [*RUN, "epoch"], fields) if few else []
     seeds = altair.Chart(inline_data(each))
@@ -36,12 +37,7 @@ def curves(rows: pandas.DataFrame, means: pandas.DataFrame, styles: dict[str, St
     return altair.layer(
         *below,
         seeds.mark_line(strokeWidth=1).encode(
-            x=x,
-            y=y,
-            order=order,
-            detail="seed:N",
-            opacity=emphasis(0.25, 0, 0.6, page=0),
-            **look,
+            x=x, y=y, order=order, detail="seed:N", opacity=emphasis(0.25, 0, 0.6, page=0), **look
         ),
         mean.mark_line(strokeWidth=2.2).encode(
             x=x, y=y, order=order, opacity=emphasis(0.95, 0.1), **look

@@ -33,7 +33,7 @@ def content(report) -> Content:
     """All variants' log-probability on one pair of axes, then each one's fall with both fits."""
     names = ("step", "log_probability", "drift")
     lines = []
-    for cell, curves in report.results.details.get("divergence", []):
+    for cell, curves in report.results.details["divergence"]:
         label = model_label(cell.method, dict(cell.hyper))
         key = (cell.split, cell.method, cell.variant, label, cell.draw, cell.seed)
         for values in zip(*(curves[name] for name in names), strict=True):
@@ -55,6 +55,7 @@ def content(report) -> Content:
 def _panels(report, split: str, runs: pandas.DataFrame) -> list[Panel]:
     labels = runs["label"].unique()
     look = {label: replace(report.styles[label], dash=(1, 0)) for label in labels}  # dots are a fit
+    # Charts of bands take rows of the frame: one column of values, named by `metric`.
     probability = runs.rename(columns={"log_probability": "value"}).assign(metric="log_probability")
     marks = bands(probability, floor=float("-inf"))
     together = curve_chart(marks, "Log-probability of the forget set", look)

@@ -33,6 +33,7 @@ def content(report) -> Content:
 
 def _panel(report, split: str, models) -> Panel:
     """The retrained mark stands at the noise floor."""
+    # Target and retrained models are drawn as means alone.
     variants = models[models["label"].isin(list(report.results.variants[split]))]
     runs = marks(variants, RUN, ["log10_fq", "mu"])
     means = marks(models, [], ["log10_fq", "mu"])

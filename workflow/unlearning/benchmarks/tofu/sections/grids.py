@@ -51,12 +51,13 @@ def content(report) -> Content:
                 panels += _over_one(report, grid, rows)
             else:
                 panels += _heat_maps(grid, rows)
-            # the variant that the rule chooses looks better than it is: it was chosen by these
-            # numbers, so a corrected number stands beside each
+            # The variant that the rule chooses looks better than it is: it was chosen by these
+            # numbers, so a corrected number stands beside each.
             values = by_cell(frame[frame["label"].isin(names)], [QUALITY, UTILITY])
             selection = choice(values, best)
-            numbers = [selection.naive.get(key) for key in (QUALITY, UTILITY)]
-            numbers += [selection.corrected.get(key) for key in (QUALITY, UTILITY)]
+            numbers = []
+            for means in (selection.naive, selection.corrected):
+                numbers += [means.get(key) for key in (QUALITY, UTILITY)]
             line = [split, grid.method, " ".join(grid.axes), len(names), grid.tuned]
             lines.append([*line, *numbers, selection.left_out])
             row_label = f"{split}, {grid.tuned}"
@@ -80,6 +81,7 @@ def _marks(grid: Grid, rows: pandas.DataFrame, by: list[str]) -> list[dict]:
 
     by: RUN for a mark of each run, empty for means alone.
     """
+    # Numbered fields: the charts need not know the names of hyper-parameters.
     hyper = {variant.label: variant.hyper for variant in grid.variants}
     points = []
     for mark in marks(rows, by, ["log10_fq", "mu"]):
@@ -121,7 +123,7 @@ def _heat_maps(grid: Grid, rows) -> list[Panel]:
     """Panels of FQ and MU over the first two axes of a grid."""
     means = [mark | {"chosen": mark["label"] == grid.tuned} for mark in _marks(grid, rows, [])]
     fields = (("log10_fq", "log10 forget quality"), ("mu", "model utility"))
-    # a pair of maps for each combination of the axes beyond the first two
+    # A pair of maps for each combination of the axes beyond the first two.
     maps: dict[tuple, list[dict]] = {}
     for mark in means:
         values = tuple(mark[f"axis{n}"] for n in range(2, len(grid.axes)))
@@ -150,19 +152,14 @@ def _heat_map(
     x = altair.X("axis0:O", title=names[0], sort="ascending", axis=guide)
     y = altair.Y("axis1:O", title=names[1], sort="ascending", axis=guide)
     base = altair.Chart(inline_data(marks)).encode(x=x, y=y)
-    # viridis is dark at its lower end, where a number is legible in white
+    # viridis is dark at its lower end, where a number is legible in white.
     brightness_limit = domain[0] + 0.6 * (domain[1] - domain[0])
     on_dark = {"test": f"datum.{field} < {brightness_limit}", "value": "white"}
+    scale = altair.Scale(domain=domain, scheme="viridis")
+    colour = altair.Color(f"{field}:Q", title=title, scale=scale, legend=None)
+    tooltip = ["label:N", "seed:N", "fq_text:N", _number("log10_fq"), _number("mu")]
     return altair.layer(
-        base.mark_rect().encode(
-            color=altair.Color(
-                f"{field}:Q",
-                title=title,
-                scale=altair.Scale(domain=domain, scheme="viridis"),
-                legend=None,
-            ),
-            tooltip=["label:N", "seed:N", "fq_text:N", _number("log10_fq"), _number("mu")],
-        ),
+        base.mark_rect().encode(color=colour, tooltip=tooltip),
         base.transform_filter("datum.chosen").mark_rect(filled=False, stroke=_INK, strokeWidth=4),
         base.mark_text(fontSize=12).encode(
             text=altair.Text(f"{field}:Q", format=".2f"),

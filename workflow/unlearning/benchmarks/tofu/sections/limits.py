@@ -35,6 +35,8 @@ SIZES = (10, 40, 100, 400, 1000, 4000)  # rows; TOFU's forget01 has 40, forget10
 SHOWN_SIZES = (40, 400)
 PARTS = (4, 2)  # a quarter and a half of the rows
 SUBSETS = 100
+SIZE_COLUMNS = ["split", "label", "ks_statistic", "n", QUALITY, "source"]
+RANK_COLUMNS = ["split", "metric", "spearman", "kendall", "variants"]
 # measures of forgetting, each of the forget set or beside retrained models
 MEASURES = (
     "ks_statistic",
@@ -62,11 +64,10 @@ def content(report) -> Content:
         if len(agreement):
             ranks.append(agreement)
             agreements.append(_agreement_table(report, split, agreement))
-    header = ["split", "label", "ks_statistic", "n", "log10_forget_quality", "source"]
-    columns = ["split", "metric", "spearman", "kendall", "variants"]
+    # Files have their header without any row, too.
     csv = {
-        "rows": pandas.concat([pandas.DataFrame(columns=header), *lines]),
-        "agreement": pandas.concat([pandas.DataFrame(columns=columns), *ranks]),
+        "rows": pandas.concat([pandas.DataFrame(columns=SIZE_COLUMNS), *lines]),
+        "agreement": pandas.concat([pandas.DataFrame(columns=RANK_COLUMNS), *ranks]),
     }
     figure = Figure(panels, width=420, note="" if panels else NOTE)
     tables = {"rows": by_rows, "agreement": agreements}
@@ -81,6 +82,7 @@ def log10_quality(statistic: float, n: int) -> float:
 
 def fewest_rows(statistic: float) -> int | None:
     """The fewest rows on each side with which a KS statistic makes FQ fall below 0.05."""
+    # By bisection: more rows of the same statistic never raise the p-value.
     low, high = 2, 10**6
     if statistic == 0 or log10_quality(statistic, high) > MEANINGFUL:
         return None
@@ -100,7 +102,7 @@ def _sizes(report, split: str) -> pandas.DataFrame:
     lines = []
     for label in labels:
         statistic = report.spreads.get((split, label), {}).get("ks_statistic")
-        if statistic is None:
+        if statistic is None:  # no run of the variant is finished
             continue
         run = models.loc[models["label"] == label, "run"].iloc[0]
         ours, theirs = report.results.details["log_truth_ratios"][split, run]
@@ -112,15 +114,14 @@ def _sizes(report, split: str) -> pandas.DataFrame:
             if n < 2:  # no test of a single row
                 continue
             lines.append([split, label, statistic.mean, n, _of_parts(ours, theirs, n), "part"])
-    header = ["split", "label", "ks_statistic", "n", "log10_forget_quality", "source"]
-    return pandas.DataFrame(lines, columns=header)
+    return pandas.DataFrame(lines, columns=SIZE_COLUMNS)
 
 
 def _of_parts(ours: numpy.ndarray, theirs: numpy.ndarray, n: int) -> float:
     """Median log10 FQ over random parts of n rows, the same rows of both models."""
-    generator = numpy.random.default_rng(0)
+    generator = numpy.random.default_rng(0)  # a report of the same results is the same report
     parts = [generator.choice(len(ours), n, replace=False) for _ in range(SUBSETS)]
-    return float(numpy.median([compare(ours[part], theirs[part]).log10_p for part in parts]))
+    return float(numpy.median([compare(ours[part], theirs[part])[QUALITY] for part in parts]))
 
 
 def _sizes_table(report, split: str, sizes: pandas.DataFrame) -> Table:
@@ -168,10 +169,8 @@ def _panel(report, split: str, sizes: pandas.DataFrame) -> Panel:
 
 
 def _marks(sizes: pandas.DataFrame) -> list[dict]:
-    return [
-        {"label": row.label, "n": row.n, "log10_fq": short(row.log10_forget_quality)}
-        for row in sizes.itertuples()
-    ]
+    rows = sizes[["label", "n"]].assign(log10_fq=sizes[QUALITY].map(short))
+    return rows.to_dict("records")
 
 
 def _agreement(report, split: str) -> pandas.DataFrame:
@@ -187,11 +186,12 @@ def _agreement(report, split: str) -> pandas.DataFrame:
         quality = [m[QUALITY].mean for m in variants]
         better = report.results.metrics[metric].better
         measure = [goodness(m[metric].mean, better) for m in variants]
+        # A rank correlation of two values is 1 or -1 whatever they are.
         if len(set(quality)) < 3 or len(set(measure)) < 3:
             continue
         ranks = spearmanr(quality, measure).statistic, kendalltau(quality, measure).statistic
         lines.append([split, metric, *map(float, ranks), len(variants)])
-    return pandas.DataFrame(lines, columns=["split", "metric", "spearman", "kendall", "variants"])
+    return pandas.DataFrame(lines, columns=RANK_COLUMNS)
 
 
 def _agreement_table(report, split: str, agreement: pandas.DataFrame) -> Table:

@@ -29,7 +29,7 @@ def content(report) -> Content:
         lines = runs.setdefault((cell.split, label), [])
         seed = run_title(cell.draw, cell.seed)
         lines += [{"step": n, "loss": short(v), "seed": seed} for n, v in thinned(losses)]
-    several = len(report.results.splits) > 1
+    several = len(report.results.splits) > 1  # else the split's name in each title is noise
     panels = []
     for (split, label), lines in runs.items():
         title = f"{split}: {label}" if several else label
@@ -40,6 +40,7 @@ def content(report) -> Content:
 
 def thinned(values: list[float | None], most: int = MOST_STEPS) -> list[tuple[int, float]]:
     """(step, loss) of at most `most` steps, the first and the last among them; no null."""
+    # Rounded up, so that with the last step there are no more than `most`.
     stride = max(1, -(-(len(values) - 1) // (most - 1)))
     steps = [*range(0, len(values), stride)]
     if values and steps[-1] != len(values) - 1:

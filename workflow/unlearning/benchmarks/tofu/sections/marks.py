@@ -33,6 +33,7 @@ def marks(
     values_per_unit, unit = units(rows[rows["metric"].isin(FIELDS)], keys), unit_of(rows, keys)
     values = values_per_unit.groupby([*keys, "metric"], sort=False)["value"].agg(["mean", "count"])
     marks_by_group: dict[tuple, dict] = {}
+    # One mark holds both metrics, which a chart draws against each other.
     for (*key, metric), (mean, count) in zip(values.index, values.to_numpy(), strict=True):
         mark = marks_by_group.setdefault(tuple(key), dict(zip(keys, key, strict=True)))
         mark[FIELDS[metric]] = mean

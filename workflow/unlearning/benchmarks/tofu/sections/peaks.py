@@ -34,7 +34,7 @@ _METRICS = ("forget_quality", "log10_forget_quality", "model_utility")
 def content(report) -> Content:
     """One panel for each split, all values as CSV, and a table of the corrected choices."""
     peak, last = at_peak(report.frame), at_peak(report.frame, "last")
-    # both moments of a run in one row
+    # Both moments of a run in one row.
     table = _columns_of(peak, "peak").merge(_columns_of(last, "last"), on=MODEL)
     panels: list[Panel] = []
     for split in peak["split"].unique():
@@ -82,6 +82,7 @@ def _panel(report, split: str, peak, last) -> Panel:
     labels = {mark["label"] for mark in points}
     styles = {label: style for label, style in report.styles.items() if label in labels}
     look = channels(styles, shape=True)
+    # A line of its own for each label joins the two moments.
     base = altair.Chart(inline_data(points)).encode(x=x, y=y, color=look["color"], detail="label:N")
     size = altair.SizeValue(70, condition={"test": "datum.last", "value": 150})
     tooltip = [*TOOLTIP[:2], altair.Tooltip("epoch:Q", title="Epoch"), *TOOLTIP[2:]]

@@ -1,8 +1,8 @@
 """Section "Reference": forget quality and utility of a method by its reference model."""
 
 import altair
-import pandas
 
+from unlearning.benchmarks.tofu.sections.marks import FIELDS
 from unlearning.methods.references import TARGET
 from unlearning.reporting.charts.specs import Panel, inline_data, log_fq_axis, threshold
 from unlearning.reporting.frame import RUN, finals
@@ -44,6 +44,7 @@ def groups(report, split: str) -> dict[str, dict[str, str]]:
             hyper = dict(variant.hyper)
             reference = hyper.pop("reference", TARGET)
             labels.setdefault(model_label(variant.method, hyper), {})[reference] = label
+    # Most methods have the target alone, which would be a line of one point.
     return {method: entry for method, entry in labels.items() if set(entry) - {TARGET}}
 
 
@@ -71,16 +72,15 @@ def _panels(report, split: str, grouped: dict[str, dict[str, str]]) -> list[Pane
     """log10 FQ and MU by reference: seeds and their means; a line for each method."""
     models = finals(report.frame)
     keys = ["label", *RUN]
+    # Both metrics of a run stand in one row.
     values = models[models["split"] == split].pivot_table("value", keys, "metric", sort=False)
     marks = []
     for method, labels in grouped.items():
         for reference, label in labels.items():
-            rows: pandas.DataFrame = values.loc[[label]].reset_index()
-            for seed, quality, utility in zip(
-                run_titles(rows), rows["log10_forget_quality"], rows["model_utility"], strict=True
-            ):
-                mark = {"method": method, "reference": reference, "seed": seed}
-                marks.append(mark | {"log10_fq": quality, "mu": utility})
+            rows = values.loc[[label]].reset_index()
+            rows["seed"] = run_titles(rows)
+            rows = rows.rename(columns=FIELDS).assign(method=method, reference=reference)
+            marks += rows[["method", "reference", "seed", *FIELDS.values()]].to_dict("records")
     quality = log_fq_axis([mark["log10_fq"] for mark in marks])
     utility = altair.Y("mu:Q", title="Model utility", scale=altair.Scale(zero=True))
     return [
@@ -91,7 +91,7 @@ def _panels(report, split: str, grouped: dict[str, dict[str, str]]) -> list[Pane
 
 def _chart(marks: list[dict], y: altair.Y, *below):
     """Small dots for runs, large ones for means, and lines, above the layers `below`."""
-    # references in the order of the config, not of the alphabet
+    # References in the order of the config, not of the alphabet.
     order = list(dict.fromkeys(mark["reference"] for mark in marks))
     methods = list(dict.fromkeys(mark["method"] for mark in marks))
     scale = altair.Scale(domain=methods, range=list(_COLOURS[: len(methods)]))

@@ -4,13 +4,7 @@ import altair
 
 from unlearning.benchmarks.tofu.strata import LENGTH, MEMORISATION, PAIRS
 from unlearning.reporting.charts.palette import Style, channels
-from unlearning.reporting.charts.specs import (
-    Panel,
-    emphasis,
-    inline_data,
-    log_fq_axis,
-    threshold,
-)
+from unlearning.reporting.charts.specs import Panel, emphasis, inline_data, log_fq_axis, threshold
 from unlearning.reporting.frame import LOG10, VARIANT, average, finals
 from unlearning.reporting.labels import p_value, run_titles
 from unlearning.reporting.section import Content, Figure
@@ -32,7 +26,7 @@ QUALITY = f"{LOG10}forget_quality"
 def content(report) -> Content:
     """A panel for each split and pair of strata, and the numbers."""
     models = finals(report.frame)
-    # a metric of a stratum is named METRIC@STRATUM
+    # A metric of a stratum is named METRIC@STRATUM.
     parts = models[models["metric"].str.contains("@")]
     table = average(parts, VARIANT)
     table[["metric", "stratum"]] = table["metric"].str.extract("(.*)@(.*)")
@@ -45,7 +39,7 @@ def content(report) -> Content:
         keys: list[str] = []
         for pair in PAIRS:
             for name in pair:
-                if name in sizes[split]:
+                if name in sizes[split]:  # rows that are all alike have no halves
                     keys += [f"forget_quality@{name}", f"{QUALITY}@{name}"]
         if keys:
             caption = f"Strata of {split}"
@@ -90,7 +84,7 @@ def _chart(marks: list[dict], pair: tuple[str, str], styles: dict[str, Style]):
     colour.legend = None  # the axis names them
     means = [mark for mark in marks if mark["seed"] == "mean"]
     between = altair.Chart(inline_data(means)).mark_line(strokeWidth=2)
-    # once a label is chosen on the page, the marks of the others fade
+    # Once a label is chosen on the page, the marks of the others fade.
     layers = [
         threshold(altair.X).encode(x=x),
         between.encode(x=x, y=y, color=colour, opacity=emphasis(0.6, 0.1)),

@@ -28,6 +28,7 @@ def content(report) -> Content:
     panels = []
     for split in course["split"].unique():
         rows = course[course["split"] == split]
+        # Means over all runs at each epoch: of a collapsed run its last state counts.
         means = states(rows)
         quality = log_fq_axis(rows.loc[rows["metric"] == QUALITY, "value"].tolist())
         utility = altair.Y("mu:Q", title="Model utility", scale=altair.Scale(zero=True))

@@ -43,7 +43,7 @@ Epochs = dict[float, list[RowWeights]]
 
 def content(report) -> Content:
     """Panels and a table for each split."""
-    # a course has the weights of one run, epoch by epoch
+    # A course has the weights of one run, epoch by epoch.
     courses = report.results.details["weights"]
     lines = []
     for course in courses:
@@ -80,7 +80,7 @@ def by_variant(courses: list[list[RowWeights]]) -> dict[str, Epochs]:
         for course in seeds:
             for weights in course:
                 epochs.setdefault(weights.epoch, []).append(weights)
-        # a mean over the seeds that have not collapsed would not compare with those before
+        # A mean over the seeds that have not collapsed would not compare with those before.
         complete: Epochs = {}
         for epoch, of_seeds in epochs.items():
             if len(of_seeds) == len(seeds):
@@ -121,6 +121,7 @@ def _distribution(epochs: Epochs, style: Style):
     """Median and bands of the weights over the epochs; rows of all seeds are pooled."""
     data = []
     for epoch, seeds in sorted(epochs.items()):
+        # Quantiles of all rows of all runs: bands show rows, not the seeds' means.
         pooled = numpy.concatenate([weights.values for weights in seeds])
         cut = {name: short(numpy.quantile(pooled, q)) for name, q in _QUANTILES.items()}
         data.append({"epoch": epoch, **cut})
@@ -142,7 +143,7 @@ def _scatter(epochs: Epochs):
     """Each row's mean weight over its answer's length, in a colour for each moment."""
     data, colours = [], {}
     for when, (epoch, runs) in moments(epochs).items():
-        # row k is the same question in all runs of a draw, but not in another draw
+        # Row k is the same question in all runs of a draw, but not in another draw.
         seeds = [weights for weights in runs if weights.cell.draw == runs[0].cell.draw]
         colours[f"{epoch:g}"] = _WHEN[when]
         mean = numpy.mean([weights.values for weights in seeds], axis=0)

@@ -54,10 +54,10 @@ def score(log: Log, retained: Log | None) -> dict:
     # Checks that both logs hold the same rows under the same formulas.
     quality, identities = forget_quality(log, retained)
     scores["forget_quality"] = {
-        "p_value": quality.p_value,
-        "log10_p": quality.log10_p,
-        "ks_statistic": quality.ks_statistic,
-        "n": quality.rows,
+        "p_value": quality["forget_quality"],
+        "log10_p": quality["log10_forget_quality"],
+        "ks_statistic": quality["ks_statistic"],
+        "n": quality["forget_quality_rows"],
     }
     leakage = privacy_leakage(log, retained)
     if leakage is not None:
@@ -71,7 +71,7 @@ def table(scores: dict) -> str:
     values |= scores["further"]
     lines = []
     for name, value in values.items():
-        title = METRICS[name].title if name in METRICS else name
+        title = METRICS[name].title if name in METRICS else name  # of a log's own metric
         lines.append((title, f"{value:.4f}"))
     if "privleak" in scores:
         lines.append((f"{METRICS['privleak'].title}, with --retain", f"{scores['privleak']:.2f}"))
