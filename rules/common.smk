@@ -19,6 +19,7 @@ from snakemake_interface_executor_plugins.settings import ExecMode
 
 from unlearning.benchmark import OTHER_ANSWERS, on_the_way
 from unlearning.cluster.cancelled import without_retries_of_cancelled_jobs
+from unlearning.cluster.reachable import with_reachable_scheduler
 from unlearning.config.entries import typed_values
 from unlearning.config.reading import read_experiment, ready_experiment
 from unlearning.devices import gpus_for
@@ -34,6 +35,7 @@ DEFAULTS = workflow.resource_settings.default_resources
 SITE = dict(argument.split("=", 1) for argument in DEFAULTS.args) if DEFAULTS else {}
 
 without_retries_of_cancelled_jobs(Executor)
+with_reachable_scheduler(Executor)
 
 
 def site_values():

@@ -193,7 +193,9 @@ def test_two_tables_of_other_formats_and_a_model_folder(own, config, stage, tmp_
     import pyarrow
     from pyarrow import parquet
 
-    hostile = {"question": "<b>Who</b> {{ 1 }}?", "answer": "</script><script>alert(2)</script>"}
+    # a word that the model knows stands beside them: answers of unknown words alone are refused
+    answer = "Ada </script><script>alert(2)</script>"
+    hostile = {"question": "<b>Who</b> {{ 1 }}?", "answer": answer}
     with (tmp_path / "forget.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["prompt", "response"])
@@ -387,8 +389,8 @@ def test_tofu_as_two_plain_files(own, config, stage, tmp_path):
     data = {"forget": write(tmp_path / "forget.jsonl", full[-40:])}
     data["retain"] = write(tmp_path / "retain.jsonl", full[-240:-40])
     changes = {
-        "unlearn": {"max_steps": 1},
-        "evaluation": {"rows": 10, "generation_counts": "total"},
+        "unlearn": {"max_steps": 1, "warmup_epochs": 0},
+        "evaluation": {"rows": 10, "generation_counts": "total", "generation_tokens": 40},
     }
     out = run_here(own, config("plain-tofu", {"NPO+RT": {}}, data=data, **changes), stage)
     assert "(forget set 10, retain set 10 rows evaluated)" in seen(out)

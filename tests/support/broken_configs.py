@@ -166,6 +166,11 @@ BROKEN = [
         {"data": {"source": "tofu", "data_dir": "x", "hub_revision": "v2", "retain_authors": 20}},
         *("data.hub_revision", "'v2'", "'x'"),
     ),
+    _value(
+        "a layer that there is not",
+        {"unlearn": {"lora": {"modules": ["q_proj", "query"]}}, "relearn": {"methods": []}},
+        *("unlearn.lora.modules", "'query'", "q_proj, k_proj"),
+    ),
     # two variants that are one run
     _value(
         "a default beside itself", {"methods": {"NPO": [{}, {"beta": 0.1}]}}, "default and beta"

@@ -90,6 +90,7 @@ def use(**changes) -> dict:
     stated = {"prompt": "plain", "benchmark": "tofu", "max_length": limits, "rows": 6}
     stated |= {
         "runs": [],
+        "lora": {},
         "generation": {"tokens": 64, "counts": "total"},
         "data": data,
         "splits": ["forget10"],

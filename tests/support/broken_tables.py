@@ -351,7 +351,7 @@ def broken_files() -> list[Case]:
             Case(
                 f"{name}.csv: semicolons",
                 moved(name, ".csv", lambda p, r: write_separated(p, r, ";")),
-                (f"{name}.csv, line 2", "question;answer"),
+                (f"{name}.csv, line 1", "question;answer", "divided by ';'"),
             ),
         ]
     return cases

@@ -13,7 +13,7 @@ from unlearning.config.experiment import Experiment
 from unlearning.config.reading import ROOT, read_experiment
 from unlearning.config.schema import schema_for, with_defaults
 from unlearning.data.origin import read_origin
-from unlearning.errors import UserError
+from unlearning.errors import UserError, seen_from
 from unlearning.files import RUN_FILE, read_json
 
 ADVICE = "name the experiment's config by --config FILE"
@@ -40,6 +40,8 @@ def read_config(entries: list[str]) -> Experiment:
 def read_folders(args: Namespace) -> Experiment:
     """The experiment that a model folder and a folder of tables record."""
     model, data = Path(getattr(args, "model", "")), getattr(args, "data", None)
+    if not model.is_dir():
+        raise UserError(f"--model: no folder '{model}'{seen_from(model)}")
     record = read_json(model / RUN_FILE) if (model / RUN_FILE).is_file() else {}
     settings = record.get("settings", {})  # none of a model that was restored, not trained
     if "prompt" not in settings:

@@ -103,6 +103,19 @@ def test_a_scheduler_that_does_not_answer_refuses_nothing(site, answers):
     assert site_problems(values, gpus=1) == []
 
 
+@pytest.mark.parametrize(
+    "key, value, name", [("gres", "gpu:a100:4", "gpu:a100"), ("gres", "gpu:2", "gpu")]
+)
+def test_the_number_of_gpus_is_the_experiment_s(site, key, value, name):
+    """Also where no scheduler answers; a model may be called by a number."""
+    site()
+    (problem,) = site_problems({key: [value], "gpu_model": ["h100", "gpu:2080"]}, gpus=4)
+    assert problem.startswith(f"{key}: '{value}'") and f"write {name} " in problem
+    (problem,) = site_problems({"gpu_model": ["a100:1"]}, gpus=1)
+    assert "resources.gpus" in problem and "write a100 " in problem
+    assert site_problems({key: [value]}, gpus=0) == []
+
+
 def test_partitions():
     default, partitions = read_partitions(f"CLUSTER: main\n{SINFO}")
     assert default == "cpu" and list(partitions) == ["cpu", "gpu", "old"]

@@ -77,6 +77,15 @@ def test_a_file_of_no_format_is_told_which_there_are(content, name, tmp_path):
     assert len(read_rows(tmp_path / name, QA).rows) == 1
 
 
+@pytest.mark.parametrize(
+    "name, header", [("a.csv", "question;answer"), ("a.csv", "question\tanswer"), ("a.tsv", "q,a")]
+)
+def test_a_table_with_other_signs_between_its_cells(name, header, tmp_path):
+    (tmp_path / name).write_text(f"{header}\n{header}\n", encoding="utf-8")
+    with pytest.raises(DataError, match="line 1: one column.*divided by.*Save it with"):
+        read_rows(tmp_path / name, QA)
+
+
 def test_cells_are_texts_as_they_stand(tmp_path):
     """Numbers, NA and leading zeros are answers; a cell may hold lines of its own."""
     path = tmp_path / "rows.csv"
@@ -173,6 +182,11 @@ def test_data_of_the_users_own_tasks(tmp_path):
     (problem,) = task_problems(str(tasks), ["mine"])
     assert "rows.jsonl: no such file" in problem
     assert task_problems(str(tasks), ["another"]) == []
+    (tasks / "other.yaml").write_text("task: other\ndataset_kwargs: [made: 2026-13-01]\n")
+    (unreadable,) = task_problems(str(tasks), ["another"])
+    assert "other.yaml: no YAML" in unreadable and list_task_files(str(tasks))
+    (tasks / "other.yaml").write_text("task: other\ndataset_kwargs: [x]\n")
+    assert task_problems(str(tasks), ["other"]) == []
     rows.write_text('{"question": "Who?\u2028", "choices": ["a", "b"], "answer": 0}\n', "utf-8")
     assert task_problems(str(tasks), ["mine"]) == []
     rows.write_bytes(

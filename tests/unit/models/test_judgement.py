@@ -50,6 +50,14 @@ def test_a_pattern_that_matches_no_parameter_is_named(good):
         assert part in problem
 
 
+def test_layers_for_an_adapter_that_the_model_lacks_are_named(good):
+    """peft passes over one beside another that is there."""
+    assert judge(good, use(lora={"unlearn": ["q_proj", "mlp.up_proj"]})) == []
+    (problem,) = judge(good, use(lora={"unlearn": ["q_proj", "query"]}))
+    for part in ("'query'", "unlearn.lora.modules", "k_proj", "q_proj"):
+        assert part in problem
+
+
 def test_a_tokenizer_without_the_chat_template_that_tasks_ask_for_is_named(good):
     (problem,) = judge(good, use(chat_template=True))
     assert "harness.chat_template to false" in problem

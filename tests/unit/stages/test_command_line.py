@@ -33,3 +33,22 @@ def test_an_attack_that_the_config_does_not_say_once(attack, problem, capsys):
     assert main([*words, "--seed", "1", "--out", "o", "--config", *config]) == 1
     error = capsys.readouterr().err
     assert problem in error and "State one by --config" in error
+
+
+@pytest.mark.parametrize("seed", ["-1", "x", "1.5", "4294967296", "١", ""])
+def test_a_seed_that_no_config_may_have(seed, capsys):
+    with pytest.raises(SystemExit):
+        main(["relearn", f"--seed={seed}"])
+    assert f"must be 0 to 4294967295, found '{seed}'" in capsys.readouterr().err
+
+
+def test_a_model_folder_that_is_not_there(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["evaluate", "--model", "none", "--data", "none", "--out", "out"]) == 1
+    assert f"--model: no folder 'none' (seen from {tmp_path})" in capsys.readouterr().err
+
+
+def test_a_harness_without_tasks(capsys):
+    config = ["--config", str(ROOT / "config/config.yaml")]
+    assert main(["harness", "--model", "m", "--out", "o", *config]) == 1
+    assert "harness.tasks: the config names no task" in capsys.readouterr().err

@@ -35,7 +35,7 @@ def site_problems(values: Mapping[str, Iterable[str]], gpus: int) -> list[str]:
     names: dict[str, list[str]] = {}
     for key, texts in values.items():
         names[key] = sorted({unquoted(text) for text in texts})
-    problems = []
+    problems = _counted_gpus(names) if gpus else []
     if not any(names.get(key) for key in CLUSTERS):
         problems += _partition_problems(names, gpus)
     return problems + _account_problems(names)
@@ -44,6 +44,20 @@ def site_problems(values: Mapping[str, Iterable[str]], gpus: int) -> list[str]:
 def unquoted(text: str) -> str:
     """A value without the quotes that YAML and Snakemake want around some."""
     return str(text).strip().strip("'\"")
+
+
+def _counted_gpus(values: dict[str, list[str]]) -> list[str]:
+    """GPUs with a number, which rules add: it would stand there twice."""
+    problems = []
+    for key in ("gpu_model", "gres"):
+        for value in values.get(key, []):
+            name, _, count = value.rpartition(":")
+            if name and re.fullmatch("[0-9]{1,2}", count):
+                problems.append(
+                    f"{key}: '{value}' ends with a number, but the config's resources.gpus says "
+                    f"how many GPUs a job has; write {name} {WHERE}"
+                )
+    return problems
 
 
 def _partition_problems(values: dict[str, list[str]], gpus: int) -> list[str]:

@@ -12,7 +12,7 @@ from functools import partial
 
 from unlearning.benchmark import Check, benchmark_of
 from unlearning.config.draws import draw_numbers, draw_problems
-from unlearning.config.judged import use_problems
+from unlearning.config.judged import lora_modules, use_problems
 from unlearning.config.layout import attack_shares, blocks, grid, path_id, points, spelled
 from unlearning.config.named import uses_base
 from unlearning.config.named_checks import named_problems, unused_sections
@@ -20,7 +20,13 @@ from unlearning.config.own_metrics import own_metric_problems
 from unlearning.config.schema import Unjudged, did_you_mean, hint
 from unlearning.config.stated import known_methods
 from unlearning.methods.own import hyper_block, own_methods
-from unlearning.methods.patterns import llama_names, matching, no_match
+from unlearning.methods.patterns import (
+    LINEAR_LAYERS,
+    llama_names,
+    matching,
+    missing_modules,
+    no_match,
+)
 from unlearning.methods.references import ReferenceChoice, can_be_replaced
 from unlearning.methods.registry import Losses, describe_names, hyper_parameters, names, terms
 from unlearning.methods.terms import AnyHyper, Choice, Hyper
@@ -286,6 +292,14 @@ def _lora(config: dict) -> Iterator[str]:
                 )
     if config["pretrain"] is not None and config["pretrain"]["lora"] is not None:
         yield "pretrain.lora: an adapter cannot learn a language beside random weights; set null"
+    if config["model"]["architecture"] is not None:
+        names = [name.removesuffix(".weight") for name in llama_names(1)]
+        for stage, modules in lora_modules(config).items():
+            for module in missing_modules(modules, names):
+                yield (
+                    f"{stage}.lora.modules: a model from random weights has no '{module}'; its "
+                    f"linear layers are {', '.join(LINEAR_LAYERS)}"
+                )
     lora = config["unlearn"]["lora"]
     if lora is None:
         return

@@ -123,6 +123,10 @@ def model_use(experiment, asset: str = MODEL) -> dict:
         "data": experiment.data_settings(),
         "splits": experiment.tables,
     }
+    adapters = lora_modules(config)
+    use["lora"] = {
+        stage: adapters[stage] for stage in stages if stage in adapters.keys() - not_read
+    }
     logs = experiment.log_splits()
     if logs:
         use["logs"] = {split: experiment.log_of(split, NAMED_RETRAINED) for split in logs}
@@ -133,6 +137,16 @@ def model_use(experiment, asset: str = MODEL) -> dict:
     patterns = [] if "unlearn" in not_read else trained_patterns(experiment)
     use |= {"trained": patterns} if patterns else {}
     return use | ({"chat_template": True} if config["harness"]["chat_template"] else {})
+
+
+def lora_modules(config: dict) -> dict[str, list[str]]:
+    """Training stage -> the names of layers that the config lists for its adapter."""
+    modules = {}
+    for stage in ("finetune", "unlearn", "relearn"):
+        lora = (config[stage] or {}).get("lora")
+        if lora is not None and isinstance(lora["modules"], list):
+            modules[stage] = lora["modules"]
+    return modules
 
 
 def trained_patterns(experiment) -> list[dict]:

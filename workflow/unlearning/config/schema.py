@@ -280,7 +280,7 @@ def _explain_error(error: ValidationError, schema: dict) -> list[str]:
         advice = did_you_mean(error.instance, words)
     else:
         types = _listed(error.validator_value) if error.validator == "type" else []
-        advice = hint(error.instance, types, error.schema.get("items", {}))
+        advice = hint(error.instance, types, error.schema)
     value = repr(error.instance)
     value = value if len(value) <= 200 else f"{value[:200]}…"
     return [f"{setting}: must be {_allowed(error)}, found {value}{advice}"]
@@ -313,11 +313,12 @@ def spelled_in_yaml(value) -> str:
     return yaml.safe_dump(value).removesuffix("...\n").strip()
 
 
-def hint(value, types: list[str], items: dict | None = None) -> str:
+def hint(value, types: list[str], schema: dict | None = None) -> str:
     """Advice in brackets on how to write a value of one of the `types`; '' without advice.
 
-    items: the schema of a list's values.
+    schema: of the value, for what a list or a mapping may hold.
     """
+    schema = schema or {}
     # what YAML 1.2 would read: people write 1e-5, which YAML 1.1 takes for text
     meant = core(value) if isinstance(value, str) else value
     if "boolean" in types and isinstance(value, str):
@@ -330,11 +331,12 @@ def hint(value, types: list[str], items: dict | None = None) -> str:
         return " (write null, without quotes)"
     if "integer" in types and isinstance(value, float) and value.is_integer():
         return f" (write {int(value)})"
-    if types == ["array"] and value is not None and _Validator(items or {}).is_valid(value):
+    if types == ["array"] and _Validator(schema.get("items", {})).is_valid(value):
         return f" (write [{value}])"
-    names = [value] if isinstance(value, str) else value
-    if types == ["object"] and isinstance(names, list) and all(isinstance(n, str) for n in names):
-        return f" (write {{{', '.join(f'{name}: {{}}' for name in names)}}})"
+    names = value if isinstance(value, list) else [value]
+    mapping: dict[str, dict] = {name: {} for name in names if isinstance(name, str)}
+    if types == ["object"] and len(mapping) == len(names) and _Validator(schema).is_valid(mapping):
+        return f" (write {{{', '.join(f'{name}: {{}}' for name in mapping)}}})"
     if "string" in types and _is_number(None, value):
         return f" (write '{value}', in quotes)"
     if "string" in types and isinstance(value, bool | date):

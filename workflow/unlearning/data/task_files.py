@@ -10,6 +10,7 @@ from unlearning.data.formats import COMPRESSED, FORMATS, read_file
 from unlearning.data.tables import DataError, printable, shorten, text_problem
 
 SETTINGS = (".yaml", ".yml")
+UNREADABLE = (yaml.YAMLError, ValueError, RecursionError)  # also bytes, dates that are none
 DATA = {*FORMATS, *COMPRESSED}
 ENDINGS = {*SETTINGS, ".py", ".txt", *DATA}
 # values of dataset_path that stand for a format and no repository; None: an included file has none
@@ -46,7 +47,7 @@ def _named_files(path: Path) -> list[Path]:
     """The included settings and data files that a file of settings names."""
     try:
         settings = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except UNREADABLE:
         return []  # task_problems() reports it
     if not isinstance(settings, dict):
         return []
@@ -63,7 +64,7 @@ def task_problems(include_path: str, tasks: list[str]) -> list[str]:
     for path in sorted(Path(include_path).rglob("*.yaml")):
         try:
             settings = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             problems.append(f"{path}: no YAML that can be read ({' '.join(str(error).split())})")
             continue
         if isinstance(settings, dict) and settings.get("task") in tasks:
@@ -74,7 +75,8 @@ def task_problems(include_path: str, tasks: list[str]) -> list[str]:
 
 def _data_files(settings: dict) -> list[Path]:
     """The local files of a task's data, as datasets.load_dataset() looks for them."""
-    options, path = settings.get("dataset_kwargs") or {}, settings.get("dataset_path")
+    options, path = settings.get("dataset_kwargs"), settings.get("dataset_path")
+    options = options if isinstance(options, dict) else {}
     local = path not in BUILDERS
     if local and not Path(str(path)).is_dir():
         return []  # on the hub, where data_files are names in the repository

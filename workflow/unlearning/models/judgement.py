@@ -19,7 +19,7 @@ from transformers.models.auto.modeling_auto import (
 from transformers.utils import logging
 
 from unlearning.errors import UserError
-from unlearning.methods.patterns import matching, no_match
+from unlearning.methods.patterns import matching, missing_modules, no_match
 from unlearning.models.checks import first_names, key_problems
 from unlearning.models.context import context
 from unlearning.models.folder import verify
@@ -65,6 +65,7 @@ def judge(folder: Path, use: dict) -> list[str]:
     if model is not None:
         problems += _problems_of(lambda: _shape_problems(model))
         problems += _pattern_problems(model, use.get("trained", []))
+        problems += _adapter_problems(model, use["lora"])
     if model is not None and headers is not None:
         problems += _problems_of(lambda: _tensor_problems(model, headers))
 
@@ -195,6 +196,21 @@ def _pattern_problems(model, patterns: list[dict]) -> list[str]:
         if not matching(entry["pattern"], entry["layer"], names):
             reason = no_match(entry["pattern"], names)
             problems.append(f"cannot be unlearned so: {entry['setting']}: {reason}")
+    return problems
+
+
+def _adapter_problems(model, modules: dict[str, list[str]]) -> list[str]:
+    """The modules of adapters that the model lacks: peft passes over one that it does not find
+    beside another that it finds. modules: of config.judged.lora_modules."""
+    layers = dict(model.named_modules())
+    innermost = {name.rpartition(".")[2] for name in layers if not list(layers[name].children())}
+    problems = []
+    for stage, names in modules.items():
+        for name in missing_modules(names, layers):
+            problems.append(
+                f"has no module '{name}', which {stage}.lora.modules names. Its layers are called "
+                f"{', '.join(sorted(innermost))}"
+            )
     return problems
 
 

@@ -2,10 +2,12 @@
 
 import argparse
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from unlearning.config.draws import LARGEST_SEED
 from unlearning.training.plan import Fit
 
 
@@ -33,6 +35,13 @@ def add_settings(
             help="instead of --settings: config of the experiment, files and values over them",
         )
         parser.set_defaults(settings_of=settings_of)
+
+
+def seed_number(text: str) -> int:
+    """The seed that an argument spells; ArgumentTypeError unless a config may have it."""
+    if not re.fullmatch("[0-9]+", text) or int(text) > LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"must be 0 to {LARGEST_SEED}, found {text!r}")
+    return int(text)
 
 
 def add_answers(parser: argparse.ArgumentParser, purpose: str) -> None:
@@ -64,6 +73,6 @@ def add_state(parser: argparse.ArgumentParser) -> None:
 
 def add_synthetic(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of a synthetic study's stage."""
-    parser.add_argument("--seed", type=int, required=True, help="seed of data and training")
+    parser.add_argument("--seed", type=seed_number, required=True, help="seed of data and training")
     parser.add_argument("--out", type=Path, required=True, help="JSON file of curves to write")
     add_settings(parser)

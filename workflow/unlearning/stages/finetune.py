@@ -7,7 +7,7 @@ from unlearning.data.tables import read_table
 from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import load_model, load_tokenizer
 from unlearning.models.lora import add_lora
-from unlearning.stages.arguments import add_fit, add_settings, add_state
+from unlearning.stages.arguments import add_fit, add_settings, add_state, seed_number
 from unlearning.training.plan import Recipe, StepPlan
 from unlearning.training.session import learn_and_save, make_accelerator, master_dtype
 from unlearning.training.sources import LearnSource
@@ -20,7 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     parser.add_argument("--table", required=True, help="rows to learn: full, retain90, …")
-    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--seed", type=seed_number, required=True)
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     add_fit(parser)
     add_settings(parser, lambda experiment, args: experiment.finetune_settings())

@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from unlearning.data.encoding import drop_appended_tokens
+from unlearning.errors import UserError
 from unlearning.evaluation.harness import evaluate, load_tasks
 from unlearning.files import write_json
 from unlearning.models.folder import load_model, load_tokenizer
@@ -18,7 +19,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--batch-size", type=int, default=16, help="sequences in memory; changes no result"
     )
-    add_settings(parser, lambda experiment, args: experiment.harness_settings())
+    add_settings(parser, _settings)
+
+
+def _settings(experiment, args: Namespace) -> dict:
+    settings = experiment.harness_settings()
+    if not settings["tasks"]:
+        raise UserError("harness.tasks: the config names no task; name some, as in [mmlu]")
+    return settings
 
 
 def run(args: Namespace) -> None:

@@ -16,7 +16,7 @@ from unlearning.files import write_json
 from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import load_model, load_tokenizer
 from unlearning.models.lora import add_lora
-from unlearning.stages.arguments import add_fit, add_settings, add_state
+from unlearning.stages.arguments import add_fit, add_settings, add_state, seed_number
 from unlearning.training.learning import LEARN
 from unlearning.training.loop import train
 from unlearning.training.plan import Recipe, StepPlan, generator
@@ -38,7 +38,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     parser.add_argument("--split", help="forget split; by default the only one")
     parser.add_argument("--attack", choices=["random", "shortest"], required=True)
-    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--seed", type=seed_number, required=True)
     parser.add_argument("--out", type=Path, required=True, help="trajectory JSON to write")
     add_fit(parser)
     add_settings(parser, _settings)

@@ -21,7 +21,7 @@ from unlearning.methods.objective import Objective, build_objective
 from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import load_model, load_tokenizer, save_model
 from unlearning.models.lora import Adapter, add_lora
-from unlearning.stages.arguments import add_answers, add_fit, add_settings, add_state
+from unlearning.stages.arguments import add_answers, add_fit, add_settings, add_state, seed_number
 from unlearning.training.loop import train
 from unlearning.training.plan import Recipe, StepPlan
 from unlearning.training.session import (
@@ -46,7 +46,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--method", help="with --config: METHOD or METHOD/VARIANT of it")
     parser.add_argument("--reference", type=Path, required=True, help="JSON of stage reference")
     add_answers(parser, "for methods that teach refusals or false answers")
-    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--seed", type=seed_number, required=True)
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     parser.add_argument("--trajectory", type=Path, required=True, help="JSON file to write")
     add_fit(parser)

@@ -70,6 +70,16 @@ def test_a_row_stands_in_one_file(tmp_path):
     assert_named(lines, "data.test", "test.jsonl, line 1", "data.retain", "line 5")
 
 
+def test_the_true_answer_is_no_false_one(tmp_path):
+    """The truth ratio would compare it with itself."""
+    rows = [
+        {**row, "perturbed_answer": ["No."], "paraphrased_answer": "x"} for row in rows_of("forget")
+    ]
+    rows[3]["perturbed_answer"].append(f" {rows[3]['answer']}")
+    lines = problems(config(data={"forget": write_rows(tmp_path / "forget.jsonl", *rows)}))
+    assert_named(lines, "data.forget", "forget.jsonl, line 4", rows[3]["answer"], "remove it there")
+
+
 @pytest.mark.parametrize("form", ["NFD", "NFKC"])
 def test_a_row_in_another_unicode_form_is_the_same_row(tmp_path, form):
     row = {"question": "Où est la ﬁn\u00a0?", "answer": "À côté."}
