@@ -149,11 +149,16 @@ def read_config(path: Path) -> dict:
 
 def shape_from_config(config: dict, source: str) -> Shape:
     """The shape in a model's configuration; UserError naming `source` if it is incomplete."""
+    text = config.get("text_config")  # of a model that sees images, too, such as Gemma-3
+    if isinstance(text, dict):
+        config = {**config, **text}
     try:
         hidden, heads = _field(config, HIDDEN), _field(config, HEADS, 1)  # recurrent: no heads
         head = config.get("head_dim") or hidden // heads
+        # Nemotron-H lists its layers, and does not say how many there are
+        listed = len(config.get("layers_block_type") or ()) or None
         return Shape(
-            _field(config, LAYERS),
+            _field(config, LAYERS, listed),
             hidden,
             heads,
             head * (config.get("num_key_value_heads") or heads),
