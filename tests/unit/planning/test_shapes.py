@@ -2,6 +2,7 @@
 
 import pytest
 from families import FAMILIES, SHAPE, family_config, family_model
+from transformers import CONFIG_MAPPING
 from unlearning.planning.shapes import count_parameters, shape_from_config, shape_of
 
 CAUSAL = [name for name in FAMILIES if name not in ("BERT", "RoBERTa", "ELECTRA", "T5")]
@@ -13,6 +14,17 @@ def test_every_family_has_a_shape(name):
     shape = shape_from_config(config.to_dict(), name)
     assert (shape.hidden, shape.vocabulary) == (SHAPE["hidden_size"], SHAPE["vocab_size"])
     assert shape.layers == config.num_hidden_layers and shape.feed_forward > 0
+
+
+def test_a_model_that_sees_images_has_the_shape_of_its_text():
+    config = CONFIG_MAPPING["gemma3"](text_config=SHAPE)
+    shape = shape_from_config(config.to_dict(), "gemma3")
+    assert (shape.layers, shape.hidden, shape.vocabulary) == (2, 32, 97)
+
+
+def test_layers_that_are_only_listed():
+    config = CONFIG_MAPPING["nemotron_h"](layers_block_type=["mamba", "attention", "mamba"])
+    assert shape_from_config(config.to_dict(), "nemotron_h").layers == 3
 
 
 @pytest.mark.parametrize("name", ["Llama", "GPT-2", "Mixtral", "Qwen2-MoE", "Mamba"])
