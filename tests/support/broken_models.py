@@ -36,6 +36,7 @@ from model_changes import (
     spoilt,
     then,
     token_added,
+    with_images,
     written,
 )
 from toy import WORDS
@@ -191,6 +192,8 @@ CONFIG_CHANGES = [
            ("quantised", "gptq")),
     Broken("T5", encoder_decoder, ("no causal language model", "t5")),
     Broken("BERT", encoder, ("no causal language model", "bert")),
+    Broken("Gemma-3 with images", with_images, None),
+    Broken("a width of its own name", settings(CONFIG, model_type="trocr"), ("config.json",)),
     Broken("XLNet", both_ways, ("no causal language model", "XLNet"), late=True),
     Broken("an output of its own kind", settings(CONFIG, return_dict=False), None),
     Broken("outputs that nobody reads",

@@ -183,6 +183,19 @@ def both_ways(folder: Path) -> None:
     XLNetLMHeadModel(config).save_pretrained(folder)
 
 
+def with_images(folder: Path) -> None:
+    """Gemma-3 in place of the Llama, with its tower for images, as in all but its smallest size."""
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration
+
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
+    vision = {**sizes, "num_hidden_layers": 1, "image_size": 28, "patch_size": 14}
+    text = {**sizes, "num_key_value_heads": 2, "num_hidden_layers": 2, "head_dim": 8}
+    text |= {"vocab_size": 320, "max_position_embeddings": 256}
+    Gemma3ForConditionalGeneration(
+        Gemma3Config(text_config=text, vision_config=vision)
+    ).save_pretrained(folder)
+
+
 def learned_positions(folder: Path) -> None:
     """GPT-2 in place of the Llama, under the names of its first release: no prefix, and with the
     masks that it computes itself."""

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from finished import micro_config
+from refusals import problems
 from unlearning.fingerprint import fingerprint
 from unlearning.methods.objective import build_objective
 from unlearning.methods.own import hyper_block, own_methods
@@ -114,3 +116,14 @@ def test_problems_of_the_file_are_named(file):
     assert own_methods(methods)[1] == []
     methods["a+RT"]["needs"] = ["reference"]
     assert "say them once" in own_methods(methods)[1][0]
+
+
+def test_a_run_whose_folder_no_file_system_takes_is_named(tmp_path):
+    file = tmp_path / "mine.py"
+    names = [f"a_long_name_of_a_hyper_parameter_{number}" for number in range(8)]
+    file.write_text(f"def loss(batch, {', '.join(f'{name}=1' for name in names)}):\n    ...\n")
+    block = {"function": f"{file}:loss", **dict.fromkeys(names[:7], 2)}
+    methods = {"mine": block, "m" * 251: {"function": f"{file}:loss"}}
+    config = micro_config("tofu") | {"methods": methods, "relearn": {"methods": []}}
+    lines = [line for line in problems(config) if "bytes" in line]
+    assert {line.partition(":")[0] for line in lines} == {"methods.mine", "methods." + "m" * 251}

@@ -164,6 +164,22 @@ def test_several_gpus_share_a_model_before_its_numbers_change():
     assert stage(followed, "unlearn NPO+RT")["advice"] == []
 
 
+def test_hours_of_waiting_are_those_of_every_gpu():
+    """A small model waits for kernels to start, on each GPU as often as alone."""
+    path = ROOT / "config" / "config.yaml"
+    recipe = {"batch_size": 40, "micro_batch": 10, "epochs": 1000, "replay_rows": 0}
+    options = {"finetune": recipe}
+    alone = stage(make_plan("H100-80", path, resources={"gpus": 1}, **options), "finetune")
+    shared = stage(make_plan("H100-80", path, resources={"gpus": 2}, **options), "finetune")
+    # half as many passes on each of two GPUs
+    assert shared["gpu_hours"] == alone["gpu_hours"]
+    recipe["micro_batch"] = 40
+    alone = stage(make_plan("H100-80", path, resources={"gpus": 1}, **options), "finetune")
+    shared = stage(make_plan("H100-80", path, resources={"gpus": 2}, **options), "finetune")
+    # as many: a pass of 20 rows waits as long as one of 40
+    assert shared["gpu_hours"] == pytest.approx(2 * alone["gpu_hours"], rel=0.01)
+
+
 def test_the_adapter_of_the_released_option():
     """r=8 on seven layers: what peft counts for Llama-2-7b with all linear layers."""
     lora = {"rank": 8, "modules": "all-linear"}

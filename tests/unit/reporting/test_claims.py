@@ -105,6 +105,15 @@ def test_equal_values_make_the_interval_a_point(experiment):
     assert part.numbers["p"] == 0.0
 
 
+@pytest.mark.parametrize("relation", ["<", ">"])
+def test_rounding_is_no_difference(experiment, relation):
+    """0.1 + 0.2 is more than 0.3 by 6e-17, for every seed."""
+    rows = utilities("GA", [0.1 + 0.2] * 3)
+    (part,) = parts_of(experiment, rows, of="GA", relation=relation, value=0.3)
+    assert part.verdict == INCONCLUSIVE
+    assert (part.numbers["low"], part.numbers["high"], part.numbers["p"]) == (0.0, 0.0, 1.0)
+
+
 def test_factor_and_margin_apply_to_the_other_side(experiment):
     rows = utilities("NPO+RT", [0.75] * 3)
     (part,) = parts_of(experiment, rows, of="NPO+RT", than="target", factor=0.9, margin=0.01)

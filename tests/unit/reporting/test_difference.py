@@ -54,6 +54,31 @@ def test_seeds_in_another_order_are_the_same(tmp_path):
     assert differences(first, second).numbers["kind"].tolist() == ["same"]
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ([1 / 3, 1 / 3], [1 / 3 + 1e-16, 1 / 3]),  # as another machine rounds
+        ([0.1, 0.2], [0.2 + 3e-17, 0.1 - 1e-17]),
+        ([1.0, 1.0], [1.0, 1.0, 1.0]),  # a seed more
+        ([0.0], [0.0, 0.0]),
+    ],
+)
+def test_rounding_and_a_further_equal_seed_are_no_difference(tmp_path, first, second):
+    folders = [
+        report(tmp_path / name, {"NPO": v}) for name, v in zip("ab", (first, second), strict=True)
+    ]
+    assert differences(*folders).numbers["kind"].tolist() == ["same"]
+
+
+def test_a_side_without_spread_is_tested_against_the_others(tmp_path, recwarn):
+    first = report(tmp_path / "first", {"NPO": [1.0, 1.0, 1.0]})
+    second = report(tmp_path / "second", {"NPO": [1.0, 2.0, 3.0]})
+    numbers = differences(first, second).numbers
+    # t = -1 / sqrt(1/3) with 2 degrees of freedom: p = 1 - |t| / sqrt(t^2 + 2) = 1 - sqrt(3/5)
+    assert numbers["kind"].tolist() == ["within"] and not recwarn.list
+    assert numbers["p"].tolist() == [pytest.approx(1 - math.sqrt(3 / 5))]
+
+
 def test_values_without_any_spread_differ_beyond_it(tmp_path):
     first = report(tmp_path / "first", {"NPO": [1.0, 1.0]})
     second = report(tmp_path / "second", {"NPO": [2.0, 2.0]})

@@ -34,6 +34,7 @@ from unlearning.methods.terms import AnyHyper, Choice, Hyper
 # Unlearning runs and attacks of an experiment. Each is a job or several; Snakemake plans as many in
 # seconds, and no report of more can be read.
 MOST_RUNS = 10_000
+LONGEST_NAME = 250  # bytes of a folder's name; file systems take 255, and logs end in .log
 # kinds of values in a method's block: a number, one of some words, or a reference
 Parameter = AnyHyper | ReferenceChoice
 # hooks that need the model's own weights, which an adapter leaves frozen
@@ -189,6 +190,12 @@ def _variant_problems(name: str, setting, losses: Losses, recipe: dict) -> list[
     for variant, count in sorted(variants.items()):
         if count > 1:
             problems.append(f"methods.{name}: the variant {variant} is listed twice")
+    for folder in (name, *variants):
+        if (size := len(folder.encode())) > LONGEST_NAME:
+            problems.append(
+                f"methods.{name}: a run's folder would have a name of {size} bytes, at most "
+                f"{LONGEST_NAME} are allowed: {folder[:80]}…; shorten names, or state fewer values"
+            )
     return problems or _same_runs(name, method_blocks, losses, recipe)
 
 

@@ -1,10 +1,11 @@
 """What is wrong with a target and retrained models that a config names."""
 
 from collections.abc import Collection, Iterator
+from pathlib import Path
 
 from unlearning.assets.gguf import is_gguf
 from unlearning.benchmark import benchmark_of
-from unlearning.config.named import method_references, retrain_seeds, unused
+from unlearning.config.named import method_references, retrain_seeds, trains_target, unused
 from unlearning.methods.references import RETRAIN
 
 
@@ -49,6 +50,11 @@ def _retrained(config: dict) -> Iterator[str]:
             )
         if path is not None:
             yield from _gguf(f"{where}.path", path)
+            if _is_target(config, entry):
+                yield (
+                    f"{where}.path: '{path}' is the target itself, which knows what is to be "
+                    "forgotten; name a model that was trained without it, found the same in both"
+                )
     # with some splits alone, forget quality of the others would be missing without a word
     for split in splits:
         if split not in entries:
@@ -56,6 +62,15 @@ def _retrained(config: dict) -> Iterator[str]:
                 f"retrained: names no model of {split}, which is among forget_splits; add "
                 f"{split}: {{path: ...}}, or remove the split. Named: {', '.join(entries)}"
             )
+
+
+def _is_target(config: dict, entry: dict) -> bool:
+    """Whether a retrained model that a config names is the model that is unlearned."""
+    if trains_target(config):
+        return False
+    target = config["target"] or config["model"]
+    same = target["path"] is not None and Path(target["path"]) == Path(entry["path"])
+    return same and target["revision"] == entry["revision"]
 
 
 def _references(config: dict) -> Iterator[str]:

@@ -1,5 +1,5 @@
-"""Names, before any job, training runs of no step and those that end within their warm-up or before
-an epoch that is to be evaluated, as far as the number of rows is known."""
+"""Names, before any job, training runs of no step or without a learning rate, and those that end
+before an epoch that is to be evaluated, as far as the number of rows is known."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -68,11 +68,12 @@ def run_problems(run: TrainingRun, table_rows: int) -> Iterator[str]:
         yield f"{section}.batch_size: {error}"
         return
     steps = f"{plan.steps} steps of {plan.batch_size} of {rows} rows"
-    if plan.warmup >= plan.steps:
+    # the first step of a warm-up has a learning rate of 0
+    if not any(map(plan.lr_factor, range(plan.steps))):
         key = "warmup_epochs" if recipe["warmup_steps"] is None else "warmup_steps"
         yield (
             f"{section}.{key}: {recipe[key]:g} are {plan.warmup} steps of warm-up, but the run "
-            f"takes {steps}, so the learning rate never reaches lr; lower {key}, or raise epochs"
+            f"takes {steps}, at a learning rate of 0; set {key} to 0, or raise epochs"
         )
     if plan.steps != recipe["max_steps"]:
         return

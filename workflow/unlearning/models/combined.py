@@ -45,9 +45,10 @@ class Combined(nn.Module):
         self.head = Head(heads, alpha)
         self.config = copy.deepcopy(baseline.config)
         # DynamicCache makes as many layers, of these types, as the config says
-        self.config.num_hidden_layers *= 2
-        if getattr(self.config, "layer_types", None) is not None:
-            self.config.layer_types = [*self.config.layer_types] * 2
+        text = self.config.get_text_config()  # the whole one, unless the model sees images, too
+        text.num_hidden_layers *= 2
+        if getattr(text, "layer_types", None) is not None:
+            text.layer_types = [*text.layer_types] * 2
         self.eval()
 
     @property

@@ -26,6 +26,7 @@ from unlearning.models.folder import verify
 from unlearning.models.headers import Headers, read_headers
 from unlearning.models.lengths import length_problems
 from unlearning.models.vocabulary import one_line, read_prompt, read_tokenizer, vocabulary_problems
+from unlearning.planning.shapes import shape_from_config
 
 FLOATS = {"F64", "F32", "F16", "BF16"}
 
@@ -62,6 +63,7 @@ def judge(folder: Path, use: dict) -> list[str]:
             model, model_problems = _build_architecture(config)
         problems += model_problems
     if model is not None:
+        problems += _problems_of(lambda: _shape_problems(model))
         problems += _pattern_problems(model, use.get("trained", []))
         problems += _adapter_problems(model, use["lora"])
     if model is not None and headers is not None:
@@ -178,6 +180,12 @@ def _build_architecture(config):
         return AutoModelForCausalLM.from_config(config, trust_remote_code=False), []
     except Exception as error:  # of any layer that cannot be built
         return None, [f"describes no model that can be built: config.json ({one_line(error)})"]
+
+
+def _shape_problems(model) -> list[str]:
+    """Raises UserError if the memory of a training step cannot be told from the configuration."""
+    shape_from_config(model.config.to_dict(), "config.json")
+    return []
 
 
 def _pattern_problems(model, patterns: list[dict]) -> list[str]:

@@ -60,9 +60,11 @@ def hours(gpu: Gpu, shape: Shape, stage: StageCost, half: bool) -> float | None:
     speed = gpu.half if half else gpu.single
     if speed is None or gpu.bandwidth is None or not stage.timed:
         return None
+    # arithmetic is shared out over a job's GPUs; what each waits for counts once for each
+    gpus = stage.step.processes if stage.step else 1
     # small models wait for kernels to start, large ones for the arithmetic
     launch = shape.layers * LAUNCH
-    computing = max(stage.flops / (MFU * speed), 3 * launch * stage.updates)
+    computing = max(stage.flops / (MFU * speed), 3 * launch * stage.updates * gpus)
     # a token takes a pass over all weights
     read_weights = (HALF if half else FLOAT) * shape.parameters / gpu.bandwidth
     decoding = stage.decoded * max(launch, read_weights)
@@ -72,5 +74,5 @@ def hours(gpu: Gpu, shape: Shape, stage: StageCost, half: bool) -> float | None:
         resident = replace(stage.step, optimizer="adamw")
         if training(shape, resident)["total"] > gpu.room:
             states = HOST_STATES[PAGED] * stage.step.trained_parameters(shape)
-            paging = 2 * states * stage.steps / LINK
+            paging = 2 * states * stage.steps * gpus / LINK
     return (computing + paging + decoding) / 3600

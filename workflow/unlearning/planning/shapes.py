@@ -14,6 +14,7 @@ LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 HIDDEN = ("hidden_size", "n_embd", "d_model", "n_embed")
 HEADS = ("num_attention_heads", "n_head", "num_heads", "n_heads", "attention_heads")
 FEED_FORWARD = ("intermediate_size", "n_inner", "ffn_dim", "dff", "ffn_hidden_size")
+LONGEST_HEADER = 100_000_000  # bytes; the safetensors library refuses longer ones
 EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
 
 
@@ -149,11 +150,16 @@ def read_config(path: Path) -> dict:
 
 def shape_from_config(config: dict, source: str) -> Shape:
     """The shape in a model's configuration; UserError naming `source` if it is incomplete."""
+    text = config.get("text_config")  # of a model that sees images, too, such as Gemma-3
+    if isinstance(text, dict):
+        config = {**config, **text}
     try:
         hidden, heads = _field(config, HIDDEN), _field(config, HEADS, 1)  # recurrent: no heads
         head = config.get("head_dim") or hidden // heads
+        # Nemotron-H lists its layers, and does not say how many there are
+        listed = len(config.get("layers_block_type") or ()) or None
         return Shape(
-            _field(config, LAYERS),
+            _field(config, LAYERS, listed),
             hidden,
             heads,
             head * (config.get("num_key_value_heads") or heads),
@@ -199,10 +205,13 @@ def count_parameters(folder: Path) -> int | None:
     try:
         for name in weight_files(folder):
             with (folder / name).open("rb") as file:
-                header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+                length = int.from_bytes(file.read(8), "little")
+                if length > LONGEST_HEADER:
+                    return None
+                header = json.loads(file.read(length))
             for key, tensor in header.items():
                 if key != "__metadata__":
                     total += prod(tensor["shape"])
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError):
+    except Exception:  # anything may stand in a damaged header or index, and any length before it
         return None
     return total

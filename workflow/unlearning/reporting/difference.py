@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy
 import pandas
-from scipy.stats import ttest_ind
+from scipy.stats import ttest_ind_from_stats
 
 from unlearning.errors import UserError
 from unlearning.files import read_json
 from unlearning.reporting.frame import COLUMNS, finals, geometric, units
-from unlearning.reporting.inference import LEVEL
+from unlearning.reporting.inference import LEVEL, ROUNDING
 
 KEY = ["split", "label", "metric"]
 BEYOND, WITHIN, SINGLE, SAME = "beyond", "within", "single", "same"
@@ -20,8 +21,9 @@ class Differences:
     """numbers: split, label, metric, both means, both numbers of values, difference, p, kind.
 
     kind: beyond, where Welch's 95% interval of the difference excludes 0; within; single, of values
-    that differ where a side has one alone; same, where all values are equal. verdicts: claim -> the
-    two verdicts, where they differ. only: models of the first report alone, and of the second.
+    that differ where a side has one alone; same, where all are equal but for rounding. verdicts:
+    claim -> the two verdicts, where they differ. only: models of the first report alone, and of the
+    second.
     """
 
     numbers: pandas.DataFrame
@@ -83,12 +85,18 @@ def _compared(ours: list[float], theirs: list[float]) -> tuple:
     means = sum(ours) / len(ours), sum(theirs) / len(theirs)
     moments = (*means, len(ours), len(theirs), means[1] - means[0])
     # sorted: seeds may have been listed in another order
-    if sorted(ours) == sorted(theirs):
+    first, second = numpy.sort(ours), numpy.sort(theirs)
+    # another machine rounds otherwise, which is no difference and no spread
+    rounding = ROUNDING * max(numpy.abs(first).max(), numpy.abs(second).max())
+    if numpy.ptp([*ours, *theirs]) <= rounding:
         return (*moments, 1.0, SAME)
-    if min(len(ours), len(theirs)) < 2:
+    if len(first) == len(second) and numpy.abs(first - second).max() <= rounding:
+        return (*moments, 1.0, SAME)
+    if min(len(first), len(second)) < 2:
         return (*moments, None, SINGLE)
-    if len(set(ours)) == len(set(theirs)) == 1:
-        return (*moments, 0.0, BEYOND)  # no spread at all on either side
+    if max(numpy.ptp(first), numpy.ptp(second)) <= rounding:
+        return (*moments, 0.0, BEYOND)
     # Welch's: the two reports need not have equal spreads or as many seeds
-    p = float(ttest_ind(ours, theirs, equal_var=False).pvalue)
+    sides = [(side.mean(), side.std(ddof=1), len(side)) for side in (first, second)]
+    p = float(ttest_ind_from_stats(*sides[0], *sides[1], equal_var=False).pvalue)
     return (*moments, p, BEYOND if p < 1 - LEVEL else WITHIN)

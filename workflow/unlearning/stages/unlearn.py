@@ -139,7 +139,7 @@ def make_finalise(args: Namespace, objective: Objective, precision: str) -> Call
 def check_layer(layer: int | None, model) -> None:
     """UserError if a method needs a layer that the model does not have."""
     # transformers gives the last layer's output only after the final normalisation
-    last = model.config.num_hidden_layers - 2
+    last = model.config.get_text_config().num_hidden_layers - 2
     if layer is not None and layer > last:
         raise UserError(f"layer {layer} of {last + 2}: the method's layer must be 0 to {last}")
 

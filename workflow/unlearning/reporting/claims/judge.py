@@ -13,7 +13,7 @@ from unlearning.methods.registry import names
 from unlearning.reporting.claims.file import Claim, experiments_with, metrics_of
 from unlearning.reporting.claims.series import CONSTANT, Series, comparable, series
 from unlearning.reporting.frame import unit_of
-from unlearning.reporting.inference import DRAW, LEVEL, bootstrap, half_width, p_of_mean
+from unlearning.reporting.inference import DRAW, LEVEL, ROUNDING, bootstrap, half_width, p_of_mean
 from unlearning.reporting.results import Results
 
 SUPPORTED, REFUTED, MIXED = "supported", "not supported", "mixed"
@@ -268,6 +268,8 @@ def _moments(scale: str, values: numpy.ndarray) -> dict[str, float]:
     values: (units, 2), both sides on the claim's scale.
     """
     differences = values[:, 0] - values[:, 1]
+    # A difference of rounding is none: three times 1e-16 would be an interval beside 0.
+    differences[abs(differences) <= ROUNDING * abs(values).max(axis=1)] = 0.0
     mean, n = float(differences.mean()), len(differences)
     numbers = {
         "of": _unscaled(scale, float(values[:, 0].mean())),
