@@ -145,6 +145,7 @@ BROKEN = [
     _added("minutes", "harness: {limit: 1:30}\n", "YAML reads 1:30 as 90", "decimal digits"),
     _added("an alias in itself", "world_splits: &a [*a]\n", "an alias stands in itself"),
     _value("no blank", {"unlearn": {"lr:1e-4": None}}, "unknown key 'lr:1e-4'", "a blank after"),
+    _value("a count with an exponent", {"unlearn": {"batch_size": "1e3"}}, "write 1000)"),
     _value("learning_rate", {"unlearn": {"learning_rate": 0.1}}, "'learning_rate'", "mean 'lr'?"),
     _value(
         "a range as text", {"unlearn": {"seeds": "1-5"}}, "unlearn.seeds", "a list, found '1-5'"

@@ -137,6 +137,8 @@ def test_anchors_and_merges_are_no_repetitions(tmp_path):
         (b"a: 2024-13-01\n", ["is not YAML", "month"]),
         (b"- a\n", ["holds no mapping", "list"]),
         (b"", ["holds no mapping", "nothing"]),
+        (b"a: x\0\n", ["is not YAML", "#x0000"]),
+        (b"a: x\x0c\n", ["is not YAML", "#x000c"]),
         (b"{" * 100_000, ["nested too deeply"]),
         (b"[" * 100_000 + b"]" * 100_000, ["nested too deeply"]),
         ("a: 1".encode("utf-16"), ["line 1 is not UTF-8"]),

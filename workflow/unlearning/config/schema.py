@@ -321,6 +321,8 @@ def hint(value, types: list[str], schema: dict | None = None) -> str:
     schema = schema or {}
     # what YAML 1.2 would read: people write 1e-5, which YAML 1.1 takes for text
     meant = core(value) if isinstance(value, str) else value
+    if "number" not in types and isinstance(meant, float) and meant.is_integer():
+        meant = int(meant)  # 1e3 seeds
     if "boolean" in types and isinstance(value, str):
         return " (write true or false, without quotes)"
     if isinstance(value, str) and {"integer", "number"} & {*types} and _is_number(None, meant):

@@ -29,7 +29,8 @@ class _Strict(yaml.SafeLoader):
         node = super().compose_scalar_node(anchor)
         if node.tag in _NUMBERS:
             value = _NUMBERS[node.tag](self, node)
-            if ":" in node.value or core(node.value) not in (value, node.value):
+            read_by_others = core(node.value)  # .nan differs from itself
+            if ":" in node.value or str(read_by_others) not in (str(value), node.value):
                 self.problems.append(
                     f"line {node.start_mark.line + 1}: YAML reads {node.value} as {value}; write "
                     "the number that you mean in decimal digits"
@@ -66,15 +67,13 @@ def read_file(path: Path) -> tuple[dict, list[str]]:
         line = error.object[: error.start].count(b"\n") + 1
         raise UserError(f"'{path}', line {line} is not UTF-8; save it so") from None
     # YAML allows no tabs between tokens, JSON does, and within its strings there can be none
-    loader = _Strict(text.replace("\t", " ") if _is_json(text) else text)
     try:
+        loader = _Strict(text.replace("\t", " ") if _is_json(text) else text)
         content = loader.get_single_data()
     except (yaml.YAMLError, ValueError) as error:  # a date or number that there is not
         raise UserError(f"'{path}' is not YAML: {error}") from None
     except RecursionError:
         raise UserError(f"'{path}' is nested too deeply") from None
-    finally:
-        loader.dispose()
     if _is_json(text):  # as Snakemake: JSON knows numbers that YAML takes for text
         content = json.loads(text)
     if not isinstance(content, dict):
