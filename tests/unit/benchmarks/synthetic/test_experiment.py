@@ -40,6 +40,7 @@ def changed(key_path: str, value) -> dict:
         ("markov.methods.NPO", {"lr": 1}, ["markov.methods.NPO: unknown", "'lr'"]),
         ("markov.model.heads", 3, ["markov.model: unknown key 'heads'", "layers, width"]),
         ("markov.test_share", 0.01, ["sequences.forget1", "test_share 0.01 of 10", "test on"]),
+        ("markov.short", 10**4, ["markov.short", "less than long", "found 10000"]),
         ("markov.pretrain.epochs", 0.5, ["markov.pretrain.epochs", "0.5"]),
     ],
 )

@@ -219,6 +219,11 @@ def _method_problems(study: str, key: str, methods: dict[str, dict]) -> Iterator
 
 
 def _markov_problems(key: str, section: dict) -> Iterator[str]:
+    if "length" in section["studies"] and section["short"] >= section["long"]:
+        yield (
+            f"{key}.short: study length shortens forget2, so it must be less than long, "
+            f"{section['long']}; found {section['short']}"
+        )
     for name, count in section["sequences"].items():
         held_out = round(section["test_share"] * count)
         if not 0 < held_out < count:
