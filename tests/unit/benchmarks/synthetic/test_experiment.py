@@ -40,7 +40,6 @@ def changed(key_path: str, value) -> dict:
         ("markov.methods.NPO", {"lr": 1}, ["markov.methods.NPO: unknown", "'lr'"]),
         ("markov.model.heads", 3, ["markov.model: unknown key 'heads'", "layers, width"]),
         ("markov.test_share", 0.01, ["sequences.forget1", "test_share 0.01 of 10", "test on"]),
-        ("markov.short", 10**4, ["markov.short", "less than long", "found 10000"]),
         ("markov.pretrain.epochs", 0.5, ["markov.pretrain.epochs", "0.5"]),
     ],
 )
@@ -49,6 +48,15 @@ def test_bad_setting(path, value, expected):
         load_experiment(changed(path, value), ROOT)
     message = str(caught.value)
     assert [part for part in expected if part not in message] == [], message
+
+
+def test_the_study_of_lengths_has_a_shorter_chain():
+    config = micro_config("synthetic")
+    config["synthetic"]["markov"] |= {"studies": ["length"], "long": 6, "short": 6}
+    with pytest.raises(ConfigError, match=r"markov.short: .* less than long, 6; found 6"):
+        load_experiment(config, ROOT)
+    config["synthetic"]["markov"]["short"] = 5
+    load_experiment(config, ROOT)
 
 
 def test_settings_that_share_a_path():
