@@ -81,6 +81,24 @@ def test_an_entry_that_is_none(entry):
         typed_values([entry])
 
 
+@pytest.mark.parametrize(
+    "entries, parts",
+    [
+        (["unlearn={lr: 1, lr: 2}"], ["'unlearn={lr: 1, lr: 2}'", "the key 'lr'", "keep one"]),
+        (["rehearsal=true", "rehearsal=false"], ["rehearsal is stated twice"]),
+        (["unlearn={lora: {rank: 1}}", "unlearn={lora: {rank: 2}}"], ["unlearn.lora.rank is"]),
+        (["unlearn={lora: {rank: 1}}", "unlearn={lora: null}"], ["unlearn.lora is stated"]),
+    ],
+)
+def test_a_value_that_is_stated_twice_is_not_lost(entries, parts):
+    with pytest.raises(UserError) as caught:
+        typed_values(entries)
+    assert [part for part in parts if part not in str(caught.value)] == []
+    assert typed_values(["unlearn={lr: 1}", "unlearn={epochs: 2}"]) == {
+        "unlearn": {"lr": "1", "epochs": "2"}
+    }
+
+
 def test_a_dotted_entry_is_shown_as_it_should_be():
     with pytest.raises(UserError, match=r"found 'unlearn.lr=1e-4' .*'unlearn=\{lr: 1e-4\}'"):
         typed_values(["unlearn.lr=1e-4"])

@@ -9,7 +9,16 @@ from typing import Any
 
 import yaml
 
+from unlearning.config.strict import UniqueKeys
 from unlearning.errors import UserError
+
+
+class _Text(UniqueKeys, yaml.BaseLoader):
+    """Reads scalars as text."""
+
+    def __init__(self, stream: str):
+        super().__init__(stream)
+        self.problems = []
 
 
 def merged(config: dict, changes: dict) -> dict:
@@ -43,6 +52,22 @@ def typed_values(entries: Iterable[str]) -> dict[str, Any]:
             raise UserError(f"--config: write KEY=VALUE, found '{entry}'{example}")
         value = text or None
         with suppress(yaml.YAMLError):
-            value = yaml.load(text, Loader=yaml.BaseLoader)
+            loader = _Text(text)
+            value = loader.get_single_data()
+            if loader.problems:
+                raise UserError(f"--config: in '{entry}', {'; '.join(loader.problems)}")
+        if repeated := _repeated(values, {key: value}):
+            raise UserError(f"--config: {repeated} is stated twice; keep one of the two values")
         values = merged(values, {key: value})
     return values
+
+
+def _repeated(values: dict, changes: dict) -> str:
+    """The first key, such as unlearn.lr, that has a value in both; nothing without one."""
+    for key in values.keys() & changes.keys():
+        value, change = values[key], changes[key]
+        if not (isinstance(value, dict) and isinstance(change, dict)):
+            return key
+        if inner := _repeated(value, change):
+            return f"{key}.{inner}"
+    return ""

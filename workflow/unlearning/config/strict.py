@@ -16,7 +16,30 @@ _NUMBERS = {
 }
 
 
-class _Strict(yaml.SafeLoader):
+class UniqueKeys(yaml.composer.Composer):
+    """Part of a loader of YAML: notes keys that a mapping states twice, of which YAML takes the
+    last."""
+
+    problems: list[str]
+
+    def compose_mapping_node(self, anchor):
+        """The mapping that starts here; YAML's merges (<<) are resolved later."""
+        node = super().compose_mapping_node(anchor)
+        # on nodes, where both keys are still there: the dict has the last one only
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode) and key.value in lines:
+                self.problems.append(
+                    f"line {line}: the key '{key.value}' stands in line {lines[key.value]} of the "
+                    "same mapping already; keep one of the two"
+                )
+            elif isinstance(key, yaml.ScalarNode):
+                lines[key.value] = line
+        return node
+
+
+class _Strict(UniqueKeys, yaml.SafeLoader):
     """Reads YAML 1.1 as PyYAML does, and notes what its user may have meant otherwise: keys that a
     mapping states twice, and numbers that YAML 1.2 reads as others (010, 1:30)."""
 
@@ -35,22 +58,6 @@ class _Strict(yaml.SafeLoader):
                     f"line {node.start_mark.line + 1}: YAML reads {node.value} as {value}; write "
                     "the number that you mean in decimal digits"
                 )
-        return node
-
-    def compose_mapping_node(self, anchor):
-        """The mapping that starts here; YAML's merges (<<) are resolved later."""
-        node = super().compose_mapping_node(anchor)
-        # on nodes, where both keys are still there: the dict has the last one only
-        lines: dict[str, int] = {}
-        for key, _ in node.value:
-            line = key.start_mark.line + 1
-            if isinstance(key, yaml.ScalarNode) and key.value in lines:
-                self.problems.append(
-                    f"line {line}: the key '{key.value}' stands in line {lines[key.value]} of the "
-                    "same mapping already; keep one of the two"
-                )
-            elif isinstance(key, yaml.ScalarNode):
-                lines[key.value] = line
         return node
 
 
