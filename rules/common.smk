@@ -21,6 +21,7 @@ from unlearning.benchmark import OTHER_ANSWERS, on_the_way
 from unlearning.cluster.cancelled import without_retries_of_cancelled_jobs
 from unlearning.cluster.reachable import with_reachable_scheduler
 from unlearning.config.entries import typed_values
+from unlearning.config.judged import assets_of
 from unlearning.config.reading import read_experiment, ready_experiment
 from unlearning.devices import gpus_for
 from unlearning.errors import UserError
@@ -80,7 +81,8 @@ TABLES = WORLD if EXPERIMENT.draws_tables else SHARED
 LOGS = f"{WORLD}/logs"
 BENCHMARKS = f"{WORLD}/benchmarks"
 RESOURCES = EXPERIMENT.config["resources"]
-ASSETS = EXPERIMENT.assets  # from the hub
+# from the hub; no member of the experiment, for whatever reads one would reach the code of checks
+ASSETS = assets_of(EXPERIMENT) if EXPERIMENT.on_language_model else {}
 # of the report's page
 SECTIONS = sections(EXPERIMENT.benchmark.name, EXPERIMENT.benchmark.sections)
 # no message: the last line that workflow/snakemake_logger_plugin_unlearning prints

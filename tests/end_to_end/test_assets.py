@@ -18,6 +18,7 @@ from toy import toy
 from unlearning.assets.hub import explain_error
 from unlearning.assets.needs import Repository, fetch_settings
 from unlearning.config.experiment import load_experiment
+from unlearning.config.judged import assets_of
 from unlearning.config.reading import merged
 
 MODEL, DATA = "models/org/tiny", "datasets/locuslab/TOFU"
@@ -336,7 +337,7 @@ def test_only_the_fetching_rule_speaks_with_the_hub(machine, hub):
 
 def test_what_is_made_here_needs_nothing_from_the_hub(micro_with):
     """Random weights and the mini world; harness tasks bring data sets of their own."""
-    assert load_experiment(micro_with(), ROOT).assets == {}
+    assert assets_of(load_experiment(micro_with(), ROOT)) == {}
     config = load_experiment(micro_with(harness={"tasks": ["mmlu"]}), ROOT).config
     assert fetch_settings(config) == {"harness": {"tasks": ["mmlu"], "include_path": None}}
 

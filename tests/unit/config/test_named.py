@@ -8,7 +8,7 @@ from finished import micro_config
 from folders import ROOT
 from refusals import assert_named, problems
 from unlearning.config.experiment import Experiment, load_experiment
-from unlearning.config.judged import model_use
+from unlearning.config.judged import assets_of, model_use
 
 FULL = {"path": "someone/full", "revision": "abc"}
 RETAIN = {"path": "someone/retain90"}
@@ -72,10 +72,10 @@ def test_retrained_models_alone_leave_the_base_to_the_target():
 
 def test_a_base_that_nothing_reads_is_not_fetched_unless_it_is_a_reference():
     model = {"path": "someone/base", "prompt": "plain"}
-    assert "model" not in experiment(named(model=model)).assets
+    assert "model" not in assets_of(experiment(named(model=model)))
     methods = {"NPO": {"reference": ["target", "base"]}}
     relearn = {"methods": []}
-    assert "model" in experiment(named(model=model, methods=methods, relearn=relearn)).assets
+    assert "model" in assets_of(experiment(named(model=model, methods=methods, relearn=relearn)))
 
 
 def test_a_rehearsal_trains_small_models_instead():

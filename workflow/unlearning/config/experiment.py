@@ -10,7 +10,6 @@ from pathlib import Path
 from unlearning.assets.needs import model_files, on_hub
 from unlearning.benchmark import OTHER_ANSWERS, WITHOUT_DATA, module_name, room
 from unlearning.config.checks import cross_problems
-from unlearning.config.judged import assets_of
 from unlearning.config.layout import NAMED_RETRAINED, seed_of
 from unlearning.config.named import named_models
 from unlearning.config.rehearsal import rehearsed
@@ -131,11 +130,6 @@ class Experiment(Runs):
             return []
         log = Path(path)
         return sorted(f for f in log.iterdir() if f.is_file()) if log.is_dir() else [log]
-
-    @property
-    def assets(self) -> dict[str, dict]:
-        """Asset (model, data, harness) -> settings of rule fetch, if it comes from the hub."""
-        return assets_of(self)
 
     # --- settings of stages ---
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from unlearning import benchmark
 from unlearning.config.experiment import Experiment
+from unlearning.config.judged import assets_of
 from unlearning.config.layout import UnlearnRun
 from unlearning.methods.registry import DOWN_PROJECTIONS
 from unlearning.planning.memory import (
@@ -140,7 +141,7 @@ class CostEstimate:
         for draw in with_tables:
             folders |= draw.answers()
         counts = {
-            "fetch": len(self.experiment.assets),
+            "fetch": len(assets_of(self.experiment)),
             "data": len(with_tables),
             "answers": len(folders),
             "restore": int(self.experiment.restored),

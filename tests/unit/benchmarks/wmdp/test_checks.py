@@ -5,6 +5,7 @@ from folders import EXPERIMENTS, ROOT
 from project import shipped
 from unlearning.config import preflight
 from unlearning.config.experiment import load_experiment
+from unlearning.config.judged import assets_of
 from unlearning.errors import UserError
 
 MINI = EXPERIMENTS / "mini-wmdp.yaml"
@@ -56,7 +57,8 @@ def test_the_harness_is_asked_for_before_any_job(monkeypatch):
 
 def test_each_corpus_is_a_repository_of_its_own():
     """The gated corpus and wikitext are fetched apart, each only as far as it is needed."""
-    assets = load_experiment(shipped(ZEPHYR, forget_splits=["bio", "cyber"]), ROOT).assets
+    experiment = load_experiment(shipped(ZEPHYR, forget_splits=["bio", "cyber"]), ROOT)
+    assets = assets_of(experiment)
     names = {asset: repository.get("name") for asset, repository in assets.items()}
     assert names == {
         "model": "HuggingFaceH4/zephyr-7b-beta",

@@ -85,11 +85,6 @@ class SyntheticExperiment:
         return Layout(self.config["results"], name, name)
 
     @property
-    def assets(self) -> dict[str, dict]:
-        """None: nothing comes from the hub."""
-        return {}
-
-    @property
     def losses(self) -> Losses:
         """The registry's losses: methods of the user's do not run here."""
         return FORGET_LOSSES
