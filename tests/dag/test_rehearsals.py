@@ -11,6 +11,7 @@ import yaml
 from finished import micro_config
 from folders import EXPERIMENTS, ROOT
 from unlearning.config.experiment import load_experiment
+from unlearning.config.judged import assets_of
 
 PATHS = [ROOT / "config" / "config.yaml", *sorted(EXPERIMENTS.glob("*.yaml"))]
 WRITTEN = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in PATHS}
@@ -27,7 +28,7 @@ def test_every_experiment_can_be_rehearsed_with_the_same_runs_of_one_seed(config
     assert rehearsal.cells() == [cell for cell in whole.cells() if cell.seed == first]
     attacks = [(cell, attack) for cell, attack in whole.attacks() if cell.seed == first]
     assert rehearsal.attacks() == attacks
-    assert rehearsal.assets == {}  # nothing from the hub
+    assert assets_of(rehearsal) == {}  # nothing from the hub
     assert rehearsal.config["resources"]["gpus"] == 0
     assert str(rehearsal.layout.report) == f"results/rehearsal-{config['experiment']}/report"
     assert rehearsal.layout.root != whole.layout.root

@@ -38,8 +38,8 @@ def test_both_are_named():
     assert loaded.target == assets / "target.json"
     retrained = loaded.model_of("forget10", "retrain/given")
     assert retrained == str(assets / "retrained-forget10.json")
-    assert loaded.assets.keys() == {"target", "retrained-forget10"}
-    fetched = loaded.assets["target"]
+    assert assets_of(loaded).keys() == {"target", "retrained-forget10"}
+    fetched = assets_of(loaded)["target"]
     assert (fetched["name"], fetched["revision"]) == ("someone/full", "abc")
     assert fetched["setting"] == "target.path"
 
@@ -55,7 +55,7 @@ def test_a_target_alone_leaves_the_base_to_retrained_models():
     loaded = experiment(config(target=FULL, model=model))
     assert loaded.retrains and not loaded.fine_tunes
     assert loaded.retrain_runs() == ["retrain/seed=42", "retrain/seed=43"]
-    assert loaded.assets.keys() == {"model", "target"}
+    assert assets_of(loaded).keys() == {"model", "target"}
     assert model_use(loaded)["max_length"].keys() == {"finetune", "evaluation"}
     lengths = model_use(loaded, "target")["max_length"]
     assert lengths.keys() == {"unlearn", "evaluation", "relearn"}
@@ -66,7 +66,7 @@ def test_retrained_models_alone_leave_the_base_to_the_target():
     loaded = experiment(config(retrained={"forget10": RETAIN}, model=model))
     assert loaded.fine_tunes and not loaded.retrains
     assert loaded.target_run == "finetune/seed=42"
-    assert loaded.assets.keys() == {"model", "retrained-forget10"}
+    assert assets_of(loaded).keys() == {"model", "retrained-forget10"}
     assert model_use(loaded, "retrained-forget10")["max_length"].keys() == {"evaluation"}
 
 
@@ -80,7 +80,7 @@ def test_a_base_that_nothing_reads_is_not_fetched_unless_it_is_a_reference():
 
 def test_a_rehearsal_trains_small_models_instead():
     rehearsed = experiment(named(rehearsal=True))
-    assert rehearsed.fine_tunes and rehearsed.retrains and not rehearsed.assets
+    assert rehearsed.fine_tunes and rehearsed.retrains and not assets_of(rehearsed)
 
 
 def test_the_example_in_the_docs():
@@ -88,11 +88,11 @@ def test_the_example_in_the_docs():
     first, second = (part.partition("```")[0] for part in page.split("```yaml\n")[1:])
     stated = yaml.safe_load(first)
     loaded = experiment(stated)
-    assert loaded.assets.keys() == {"data", "target", "retrained-forget10"}
+    assert assets_of(loaded).keys() == {"data", "target", "retrained-forget10"}
     assert loaded.retrain_runs() == ["retrain/given"]
     logged = experiment(stated | yaml.safe_load(second))
     assert logged.log_splits() == ["forget10"]
-    assert logged.assets.keys() == {"data", "target"}
+    assert assets_of(logged).keys() == {"data", "target"}
 
 
 @pytest.mark.parametrize(
@@ -154,4 +154,4 @@ def test_what_is_refused(stated, key, parts, monkeypatch):
 def test_muse_and_own_data_take_both():
     for name in ("muse", "own"):
         loaded = experiment(config(name, target=FULL, retrained={"forget": RETAIN}))
-        assert loaded.assets.keys() == {"target", "retrained-forget"}
+        assert assets_of(loaded).keys() == {"target", "retrained-forget"}
