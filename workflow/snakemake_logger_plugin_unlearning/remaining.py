@@ -46,7 +46,10 @@ class Pace:
         from the jobs that have finished. So it covers jobs that run beside each other, and jobs
         that wait in the queue of a cluster, without knowing how many can run at once.
         """
-        work = self._work()
+        durations = defaultdict(list)
+        for job in self.finished:
+            durations[job.rule].append(job.seconds)
+        work = {rule: fmean(seconds) for rule, seconds in durations.items()}
         # of other rules nobody knows how long they take, so the estimate is a lower bound
         timed = {rule: count for rule, count in self.left.items() if rule in work and count > 0}
         if not timed:
@@ -63,13 +66,6 @@ class Pace:
         seconds = sum(work[rule] * count for rule, count in timed.items()) / max(rate, 1e-9)
         share = sum(timed.values()) / sum(count for count in self.left.values() if count > 0)
         return Estimate(seconds, share >= self.NEARLY_ALL)
-
-    def _work(self) -> dict[str, float]:
-        """Rule -> mean duration of its jobs."""
-        durations = defaultdict(list)
-        for job in self.finished:
-            durations[job.rule].append(job.seconds)
-        return {rule: fmean(seconds) for rule, seconds in durations.items()}
 
 
 def duration(seconds: float) -> str:

@@ -22,7 +22,9 @@ def digests(files: Iterable[Path]) -> dict[str, str]:
 
     A file is read again only after its size or one of its times has changed.
     """
-    cache = _read_cache()
+    cache: dict[str, list] = {}
+    with suppress(ValueError, OSError):
+        cache = dict(read_json(CACHE_FILE))
     unchanged_cache = dict(cache)
     result = {}
     for file in _expand_folders(files):
@@ -57,9 +59,3 @@ def _expand_folders(files: Iterable[Path]) -> list[Path]:
         else:
             result.append(path)
     return result
-
-
-def _read_cache() -> dict[str, list]:
-    with suppress(ValueError, OSError):
-        return dict(read_json(CACHE_FILE))
-    return {}

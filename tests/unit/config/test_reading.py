@@ -164,6 +164,8 @@ def test_plan_takes_several_files_and_values(tmp_path, capsys):
     twice = ["--config", "unlearn={seeds: [1, 2]}", "--config", "unlearn={epochs: 3}"]
     assert main([*arguments, *twice]) == 0
     assert json.loads(capsys.readouterr().out)["jobs"]["unlearn"] == 4
+    assert main([*arguments, "--config", "unlearn={batch_size: 999}"]) == 1
+    assert "- unlearn.batch_size: 2 epochs of 4 rows" in capsys.readouterr().err
     assert main([*arguments, "--config", "unlearn={seed: 1}"]) == 1
     assert "did you mean 'seeds'" in capsys.readouterr().err
 

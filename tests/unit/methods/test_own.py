@@ -6,7 +6,7 @@ from finished import micro_config
 from refusals import problems
 from unlearning.fingerprint import fingerprint
 from unlearning.methods.objective import build_objective
-from unlearning.methods.own import own_methods
+from unlearning.methods.own import hyper_block, own_methods
 from unlearning.methods.registry import FORGET_LOSSES, names, position, resolve
 from unlearning.methods.sequences import Batch, Sequences
 
@@ -40,6 +40,20 @@ def test_an_own_method_composes_and_runs(file):
     rows = Sequences(torch.tensor([-1.0, -0.5]), torch.tensor([0, 1]), 2)
     forget_loss, _ = objective.rows(Batch(forget=rows, retain=rows))
     assert forget_loss.tolist() == pytest.approx([3.0, 4.5])
+
+
+def test_variants_of_an_own_method_one_by_one(file):
+    """The blocks of a list say the function once or each; another one is refused."""
+    blocks = [{"function": f"{file}:margin", "weight": 3.0}, {"weight": 2.0, "floor": 1.0}]
+    losses, problems = own_methods({"margin": blocks})
+    assert problems == [] and "margin" in losses
+    assert hyper_block(blocks) == [{"weight": 3.0}, {"weight": 2.0, "floor": 1.0}]
+    blocks[1]["function"] = f"{file}:none"
+    _, (problem,) = own_methods({"margin": blocks})
+    assert "no function 'none'" in problem
+    blocks[1] |= {"function": f"{file}:margin", "roles": ["retain"]}
+    _, (problem,) = own_methods({"margin": blocks})
+    assert "another function, roles or needs" in problem
 
 
 def test_needs_and_roles_are_handed_on(file):

@@ -3,7 +3,7 @@
 import pytest
 from families import FAMILIES, SHAPE, family_config, family_model
 from transformers import CONFIG_MAPPING
-from unlearning.planning.shapes import shape_from_config, shape_of
+from unlearning.planning.shapes import count_parameters, shape_from_config, shape_of
 
 CAUSAL = [name for name in FAMILIES if name not in ("BERT", "RoBERTa", "ELECTRA", "T5")]
 
@@ -33,6 +33,23 @@ def test_the_weights_of_a_folder_are_counted(name, tmp_path):
     model.save_pretrained(tmp_path)
     shape = shape_of({"architecture": None, "path": str(tmp_path)})
     assert shape.parameters == sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("model.safetensors", b"\xff" * 8 + b"{}"),
+        ("model.safetensors", b"\x02" + b"\x00" * 7 + b"[]"),
+        ("model.safetensors", b"\x0f" + b"\x00" * 7 + b'{"w": {"a": 1}}'),
+        ("model.safetensors.index.json", b'{"weight_map": []}'),
+        ("model.safetensors.index.json", b'{"weight_map": {"w": "absent.safetensors"}}'),
+        ("model.safetensors.index.json", b"{"),
+        ("config.json", b"{}"),
+    ],
+)
+def test_weights_that_cannot_be_read_are_not_counted(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    assert count_parameters(tmp_path) is None
 
 
 def test_a_token_passes_through_few_experts():

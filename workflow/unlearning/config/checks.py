@@ -19,7 +19,7 @@ from unlearning.config.named_checks import named_problems, unused_sections
 from unlearning.config.own_metrics import own_metric_problems
 from unlearning.config.schema import Unjudged, did_you_mean, hint
 from unlearning.config.stated import known_methods
-from unlearning.methods.own import hyper_block, own_methods
+from unlearning.methods.own import function_blocks, hyper_block, own_methods
 from unlearning.methods.patterns import (
     LINEAR_LAYERS,
     llama_names,
@@ -156,7 +156,7 @@ def _methods(config: dict) -> Iterator[str]:
         if name in allowed:
             with suppress(Unjudged):
                 yield from _variant_problems(name, setting, losses, config["unlearn"])
-        elif not (isinstance(setting, dict) and "function" in setting):
+        elif not function_blocks(setting):
             # a function of the user's that cannot be used is in own_methods()'s problems
             yield (
                 f"methods: unknown method '{name}'{did_you_mean(name, allowed)} Known: "

@@ -20,25 +20,12 @@ from unlearning.methods.registry import hyper_parameters, names
 PREFIX = "rehearsal-"
 EPOCHS = 2  # of unlearning: one evaluated on the way, and the last
 _RECIPES = ("pretrain", "finetune", "unlearn", "relearn")
-_TINY = {
-    "width": 32,
-    "heads": 2,
-    "feed_forward": 32,
-    "context": 512,
-    "tokenizer": "bpe",
-    "vocabulary": 1000,
-    "seed": 0,
-}
+_TINY = {"tokenizer": "bpe", "width": 32, "heads": 2, "feed_forward": 32, "context": 512}
+_TINY |= {"vocabulary": 1000, "seed": 0}
 # as long as the tiny model reads, so that a question that the experiment has room for has room here
 _EVALUATION = {"rows": 4, "max_length": 512, "generation_tokens": 8, "generation_counts": "new"}
-_RESOURCES = {
-    "gpus": 0,
-    "sharding": "replicate",
-    "threads": 1,
-    "mem_mb": 2000,
-    "runtime": 60,
-    "cells_per_job": 100,
-}
+_RESOURCES = {"gpus": 0, "sharding": "replicate", "threads": 1, "mem_mb": 2000, "runtime": 60}
+_RESOURCES |= {"cells_per_job": 100}
 
 
 def rehearsed(config: dict) -> dict:

@@ -24,8 +24,8 @@ def own_methods(methods: dict) -> tuple[Losses, list[str]]:
     Blocks that name a function add a loss.
     """
     losses, problems = dict(FORGET_LOSSES), []
-    for name, block in methods.items():
-        if isinstance(block, dict) and "function" in block:
+    for name, entry in methods.items():
+        for block in function_blocks(entry):
             term, term_problems = _term(name, block)
             problems += term_problems
             # NAME and NAME+RT may both be listed, with the same loss
@@ -35,11 +35,19 @@ def own_methods(methods: dict) -> tuple[Losses, list[str]]:
                     f"methods.{name}: another entry gives '{forget}' another function, roles or "
                     "needs; say them once"
                 )
-    return losses, problems
+    return losses, list(dict.fromkeys(problems))
+
+
+def function_blocks(entry) -> list[dict]:
+    """The blocks of a method's entry that name a function."""
+    blocks = entry if isinstance(entry, list) else [entry]
+    return [block for block in blocks if isinstance(block, dict) and "function" in block]
 
 
 def hyper_block(block):
-    """The hyper-parameters in a method's config block."""
+    """The hyper-parameters in a method's config block, or in each block of a list."""
+    if isinstance(block, list):
+        return [hyper_block(part) for part in block]
     if not isinstance(block, dict):
         return block
     return {key: value for key, value in block.items() if key not in KEYS}

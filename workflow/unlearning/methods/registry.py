@@ -22,6 +22,8 @@ simnpo = partial(
     Term, hyper={"beta": Hyper(2.5, above=0), "gamma": GAMMA}, coefficients=(0.1375, 1.0)
 )
 preference = partial(Term, hyper={"beta": BETA}, reference=True)
+# retain terms that compare with the target model
+near_target = partial(Term, roles=("retain",), teacher=("retain",))
 HOME = "unlearning.methods."
 # trained by RMU as its authors released it; open-unlearning's default is ".*", all parameters
 DOWN_PROJECTIONS = r"(.+\.)?layers\.{layers}\.mlp\.(down_proj|fc2)\.weight"
@@ -108,25 +110,12 @@ FORGET_LOSSES: dict[str, Term] = {
 
 RETAIN_TERMS: dict[str, Term] = {
     "RT": Term(HOME + "retain:retain_loss", roles=("retain",)),
-    "KL": Term(
-        HOME + "retain:retain_divergence",
-        roles=("retain",),
-        logits={"retain": "all"},
-        teacher=("retain",),
+    "KL": near_target(HOME + "retain:retain_divergence", logits={"retain": "all"}),
+    "KL-answer": near_target(HOME + "retain:retain_divergence", logits={"retain": "labels"}),
+    "KL-MUSE": near_target(
+        HOME + "raw_logits:retain_divergence_raw_logits", logits={"retain": "all"}
     ),
-    "KL-answer": Term(
-        HOME + "retain:retain_divergence",
-        roles=("retain",),
-        logits={"retain": "labels"},
-        teacher=("retain",),
-    ),
-    "KL-MUSE": Term(
-        HOME + "raw_logits:retain_divergence_raw_logits",
-        roles=("retain",),
-        logits={"retain": "all"},
-        teacher=("retain",),
-    ),
-    "ACT": Term(HOME + "rmu:keep_activations", roles=("retain",), layer=LAYER, teacher=("retain",)),
+    "ACT": near_target(HOME + "rmu:keep_activations", layer=LAYER),
 }
 
 Losses = dict[str, Term]

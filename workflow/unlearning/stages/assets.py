@@ -57,7 +57,10 @@ def _list_local_models(experiment: Experiment) -> list[str]:
             of_model = model_problems(model.path, use, setting=model.setting)
             problems += of_model
             if not of_model:
-                _print_model(model.section, Path(model.path))
+                path = Path(model.path)
+                print(f"{model.section}: {'folder' if path.is_dir() else 'GGUF file'} {path}")
+                files = path.iterdir() if path.is_dir() else [path]
+                _print_sizes({file.name: file.stat().st_size for file in files if file.is_file()})
     return problems
 
 
@@ -68,12 +71,6 @@ def _list_local_data(experiment: Experiment) -> None:
         print(f"data: folder {data['data_dir']}")
     elif data["source"] in experiment.benchmark.generated:
         print("data: generated here, nothing to fetch")
-
-
-def _print_model(section: str, path: Path) -> None:
-    print(f"{section}: {'folder' if path.is_dir() else 'GGUF file'} {path}")
-    files = path.iterdir() if path.is_dir() else [path]
-    _print_sizes({file.name: file.stat().st_size for file in files if file.is_file()})
 
 
 def _list_repository(repository: Repository, args: Namespace) -> Path | None:

@@ -6,6 +6,8 @@ from argparse import ArgumentParser, Namespace
 from unlearning.config.entries import typed_values
 from unlearning.config.experiment import Experiment
 from unlearning.config.reading import add_config_arguments, read_experiment
+from unlearning.config.schema import ConfigError
+from unlearning.config.steps import step_problems
 from unlearning.errors import UserError
 from unlearning.planning.advice import advice, peak
 from unlearning.planning.gpus import ASSUMPTIONS, GPUS, Gpu, hours
@@ -45,6 +47,8 @@ def language_model_experiment(args: Namespace) -> Experiment:
             f"'{args.configfile[0]}' is a synthetic experiment, which needs one CPU core and less "
             "than 2 GB for each job and nothing from the hub; `make dry-run` shows the jobs"
         )
+    if problems := step_problems(experiment):
+        raise ConfigError(problems)
     return experiment
 
 

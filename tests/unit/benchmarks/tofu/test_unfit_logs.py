@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from toy_logs import evaluation, foreign, official_log, run, write
+from toy_logs import evaluation, foreign, indexed, official_log, run, write
 
 
 def changed(log: dict, *path, value) -> dict:
@@ -83,6 +83,11 @@ def null_answer(log: dict) -> dict:
             ["wf_Q_A_ROUGE, row 1 lacks rougeL_recall"],
         ),
         (foreign_with("retain_Q_A_Prob", "agg_value", value=0.5), ["0.5", "its rows give 0.4"]),
+        # metrics of one set from runs on different rows
+        (
+            {**foreign(), "retain_Q_A_ROUGE": indexed("rougeL_recall", [0.3, 0.4, 0.5], 0.4)},
+            ["retain_Q_A_ROUGE", "other rows (3)", "retain", "(2)", "new file"],
+        ),
         # numbers outside their range, or that no float can hold
         (
             ours_with("retain", "rouge_l_recall", 4, value=7),

@@ -157,6 +157,7 @@ def _cells(row: PublishedRow, models, means, unit: str) -> list[Compared]:
     models: the variant's rows of the frame. means: metric -> its spread, over `unit`.
     """
     split, label = models["split"].iloc[0], models["label"].iloc[0]
+    rows_tested = set(models.loc[models["metric"] == "forget_quality_rows", "value"])
     cells = []
     for metric, value in row.values.items():
         values = units(models[models["metric"] == metric], ["label"], unit)["value"].tolist()
@@ -166,18 +167,12 @@ def _cells(row: PublishedRow, models, means, unit: str) -> list[Compared]:
         if row.method == RETRAIN and metric in TO_ITSELF:
             continue
         # p-values depend on the number of rows in the test
-        if metric == "forget_quality" and _other_rows(row, models):
+        if metric == "forget_quality" and row.n is not None and rows_tested != {row.n}:
             continue
         half, ours = half_unit(value, row.decimals(metric)), means[metric]
         cell = (split, label, metric, value, row.text(metric), half)
         cells.append(Compared(*cell, row.source, bool(row.hyper), ours.mean, ours.sd, values))
     return cells
-
-
-def _other_rows(row: PublishedRow, models) -> bool:
-    """Whether the source's test of forget quality had another number of rows."""
-    counts = models.loc[models["metric"] == "forget_quality_rows", "value"]
-    return row.n is not None and set(counts) != {row.n}
 
 
 def _row(

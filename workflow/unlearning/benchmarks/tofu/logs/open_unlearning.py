@@ -73,7 +73,8 @@ def read(content: dict, path: Path, sets: Sequence[str]) -> Log:
     require(content, [m for key, m in parts.items() if key not in optional], str(path))
     # Metrics of each set, each checked against its rows: a log that was edited by hand, or that
     # another version with other formulas wrote, must not pass for one of these formulas.
-    metrics, rows = {}, {}
+    metrics: dict[str, float] = {}
+    numbers: dict[str, list[int]] = {}  # of a set's rows
     for (name, part), metric in parts.items():
         if metric not in content:
             continue
@@ -81,7 +82,12 @@ def read(content: dict, path: Path, sets: Sequence[str]) -> Log:
         mean = aggregate(name, part, numpy.array(list(values.values())))
         _check_aggregate(content[metric], mean, f"{path}, {metric}")
         metrics[f"{name}_{part}"] = mean
-        rows[name] = len(values)
+        # open-unlearning keeps the metrics that a file has, also if the next run is of other rows.
+        if numbers.setdefault(name, list(values)) != list(values):
+            raise UserError(
+                f"{path}, {metric}: holds other rows ({len(values)}) than the metrics of {name} "
+                f"before it ({len(numbers[name])}); evaluate the model again into a new file"
+            )
         if metric == "forget_truth_ratio":
             truth_ratio = values
     # Model utility follows from its parts; a log may state it.
@@ -97,7 +103,7 @@ def read(content: dict, path: Path, sets: Sequence[str]) -> Log:
         format=NAME,
         formulas=NAME,
         metrics=metrics,
-        rows=rows,
+        rows={name: len(row_numbers) for name, row_numbers in numbers.items()},
         truth_ratio=numpy.array(list(truth_ratio.values())),
         identity={**_answers(content, path), "row numbers": list(truth_ratio)},
         further=_further(further, path),
