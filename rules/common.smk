@@ -128,9 +128,7 @@ def job_resources(gpus):
 def require_gpus():
     """Before the first job, refuse jobs of more GPUs than this machine has. On a cluster it is nodes
     that need them, whose scheduler knows."""
-    if not EXPERIMENT.on_language_model:  # studies run on the CPU
-        return
-    gpus = RESOURCES["gpus"]
+    gpus = RESOURCES.get("gpus", 0)  # studies without a language model run on the CPU
     if not workflow.local_exec or not gpus:
         return
     try:
