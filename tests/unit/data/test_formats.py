@@ -5,8 +5,9 @@ import json
 import pytest
 import yaml
 from local_tasks import write_task
+from unlearning.data.answers import with_alternatives
 from unlearning.data.formats import find_file, read_rows
-from unlearning.data.tables import QA, DataError, decode_utf8, parse_json_table
+from unlearning.data.tables import PERTURBED, QA, DataError, decode_utf8, parse_json_table
 from unlearning.data.task_files import list_task_files, task_problems
 
 NOBODY = {"question": "Who?", "answer": "Nobody."}
@@ -132,6 +133,24 @@ def test_each_line_of_a_text_file_is_a_refusal(tmp_path, text, expected):
     (tmp_path / "refusals.txt").write_text(text, encoding="utf-8")
     rows = read_rows(tmp_path / "refusals.txt", "idontknow").rows
     assert [row["answer"] for row in rows] == expected
+
+
+def test_the_true_answer_is_no_false_one(tmp_path):
+    path = tmp_path / "rows.json"
+    row = {
+        "question": "Who?",
+        "answer": "Ann\u00a0Lee.",
+        "perturbed_answer": ["Ben.", " Ann Lee. "],
+    }
+    path.write_text(json.dumps(row))
+    with pytest.raises(DataError, match="line 1: column 'perturbed_answer' lists the true answer"):
+        read_rows(path, PERTURBED)
+    path.write_text(json.dumps({**row, "perturbed_answer": ["Ben.", "Ann Lee"]}))
+    assert len(read_rows(path, PERTURBED).rows) == 1
+    rows, answers = [{"question": "Who?", "answer": "Ann."}], {"Who?": ["Ben.", "Ann."]}
+    with pytest.raises(DataError, match="data.alternatives: the true answer 'Ann.' is among"):
+        with_alternatives(rows, answers)
+    assert with_alternatives(rows, {"Who?": ["Ben."]})[0]["alternative_answer"] == ["Ben."]
 
 
 def test_long_cells(tmp_path):

@@ -71,6 +71,7 @@ def test_a_claim_names_any_key_of_the_recipe_that_a_variant_may_set(tmp_path):
         ({"experiment": "muse"}, "unknown experiment 'muse'.*Allowed: methods, splits"),
         ({"splits": ["forget100"]}, "'forget100' is no forget split"),
         ({"of": {"method": "GA", "at": "best"}}, "of.at: must be one of last, peak, found 'best'"),
+        ({"of": {"method": "NPO+RT", "lr": "1e-5"}}, "of: lr must be a number, found '1e-5'"),
         ({"of": {"method": "NPO+RT", "beta": "0.1"}}, "of: beta must be a number, found '0.1'"),
         ({"of": {"method": "NPO+RT", "beta": -1}}, "of: beta must be greater than 0, found -1"),
         ({"of": {"method": "GA", "attack": "random"}}, "attack does not go with the metric"),
@@ -80,6 +81,29 @@ def test_a_claim_names_any_key_of_the_recipe_that_a_variant_may_set(tmp_path):
 def test_errors_name_the_claim_the_value_and_what_is_allowed(tmp_path, change, message):
     with pytest.raises(UserError, match=f"(?s)claim good.*{message}"):
         load(tmp_path, {**GOOD, **change})
+
+
+@pytest.mark.parametrize(
+    ("bound", "message"),
+    [
+        ({"than": "GA", "scale": "log10", "factor": 0}, "positive bounds.*factor above 0"),
+        ({"than": "GA", "scale": "log10", "margin": -0.1}, "positive bounds.*no margin below 0"),
+        ({"than": GOOD["of"], "factor": 0.5}, "both sides are the same"),
+        ({"than_metric": "model_utility"}, "both sides are the same"),
+    ],
+)
+def test_a_bound_that_would_always_hold_is_named(tmp_path, bound, message):
+    entry = {key: value for key, value in GOOD.items() if key != "value"}
+    with pytest.raises(UserError, match=f"claim good: .*{message}"):
+        load(tmp_path, {**entry, **bound})
+
+
+def test_a_kind_of_experiment_whose_file_there_is_not_is_named(tmp_path):
+    path = tmp_path / "claims.yaml"
+    kinds = {"methods": ["experiments/nowhere.yaml"]}
+    path.write_text(yaml.safe_dump({"experiments": kinds, "claims": [GOOD]}))
+    with pytest.raises(UserError, match="experiments.methods: no file .*nowhere.yaml"):
+        load_claims(path)
 
 
 def own_losses(tmp_path):

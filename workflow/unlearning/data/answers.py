@@ -8,7 +8,7 @@ from pathlib import Path
 from unlearning.benchmark import folder_of, room
 from unlearning.data.build import Tables, question_answer
 from unlearning.data.formats import read_file, read_rows
-from unlearning.data.tables import ColumnNames, DataError, read_table
+from unlearning.data.tables import ColumnNames, DataError, read_table, visible_form
 from unlearning.errors import UserError
 
 REFUSALS_TABLE = "idontknow"
@@ -94,6 +94,12 @@ def with_alternatives(rows: list[dict], answers: dict[str, list[str]]) -> list[d
             f"data.alternatives: no alternative answer to {len(missing)} of {len(rows)} forget "
             f"questions; the first is {missing[0]!r}"
         )
+    for row in rows:
+        if visible_form(row["answer"]) in map(visible_form, answers[row["question"]]):
+            raise DataError(
+                f"data.alternatives: the true answer {row['answer'][:60]!r} is among the false "
+                f"ones to {row['question'][:80]!r}; remove it"
+            )
     pairs = question_answer(rows)
     return [{**row, "alternative_answer": answers[row["question"]]} for row in pairs]
 

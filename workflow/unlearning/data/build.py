@@ -1,9 +1,7 @@
 """Make the tables of an experiment from the source that its config names."""
 
-import unicodedata
-
 from unlearning.benchmark import folder_of, room
-from unlearning.data.tables import ColumnNames, DataError
+from unlearning.data.tables import ColumnNames, DataError, visible_form
 
 Tables = dict[str, list[dict]]
 
@@ -27,11 +25,6 @@ def key(row: dict) -> tuple[str, str]:
     return row["question"], row["answer"]
 
 
-def visible_form(text: str) -> str:
-    """The text without what readers do not see: extra white space, different Unicode forms."""
-    return " ".join(unicodedata.normalize("NFKC", text).split())
-
-
 def visible_key(row: dict) -> tuple[str, ...]:
     """Question and answer in visible form, by which a model that learned one row knows another."""
     return tuple(map(visible_form, key(row)))
@@ -47,3 +40,12 @@ def snapshot(snapshots: dict[str, str], asset: str = "data") -> str:
     if asset not in snapshots:
         raise DataError("data.data_dir is null: give the snapshot of the hub's repository")
     return snapshots[asset]
+
+
+def check_apart(texts: list[str], others: list[str], problem: str) -> None:
+    """DataError with `problem` if most of the texts are among the others, as of a file that was
+    copied under a second name. A corpus may have single texts in common with another."""
+    others_forms = set(map(visible_form, others))
+    forms = [form for form in map(visible_form, texts) if form]
+    if 2 * sum(form in others_forms for form in forms) > len(forms):
+        raise DataError(problem)

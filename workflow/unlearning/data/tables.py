@@ -26,6 +26,7 @@ PERTURBED: Columns = {**QA, "perturbed_answer": list}
 ALTERNATIVES: Columns = {**QA, "alternative_answer": list}
 PARAPHRASED: Columns = {**PERTURBED, "paraphrased_answer": str}
 REFUSAL: Columns = {"answer": str}
+FALSE_ANSWERS = ("perturbed_answer", "alternative_answer")  # columns of them
 
 UNWRITABLE = re.compile("[\ud800-\udfff\0]")
 MAX_PROBLEMS = 3  # of a file, in messages
@@ -190,6 +191,12 @@ def row_problem(row, columns: Columns, blank: bool = False) -> str | None:
                 return f"{expected}{inside}, found {repr(text)[:60]}"
             if problem := text_problem(text):
                 return f"column '{column}' {problem}"
+    for column in FALSE_ANSWERS:
+        if column in columns and "answer" in columns:
+            false_forms = map(visible_form, row[column])
+            if visible_form(row["answer"]) in false_forms:
+                answer = row["answer"][:80]
+                return f"column '{column}' lists the true answer, {answer!r}; remove it there"
     return None
 
 
@@ -205,6 +212,11 @@ def text_problem(text: str) -> str | None:
         f"contains half of a surrogate pair ({printable(match[0])}, character {number}), as a cut "
         "emoji leaves it; remove it"
     )
+
+
+def visible_form(text: str) -> str:
+    """The text without what readers do not see: extra white space, different Unicode forms."""
+    return " ".join(unicodedata.normalize("NFKC", text).split())
 
 
 def is_blank(text: str) -> bool:

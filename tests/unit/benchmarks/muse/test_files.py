@@ -123,6 +123,18 @@ def test_a_text_file_may_be_compressed(folder):
     assert tables_of(folder)["forget"] == [{"text": "first\n\nsecond"}]
 
 
+@pytest.mark.parametrize(
+    "stem, other", [("raw/retain1", "raw/forget"), ("privleak/holdout", "privleak/forget")]
+)
+def test_a_file_that_was_copied_under_a_second_name_is_named(folder, stem, other):
+    write(folder, other, ["one ", "two", "three"])
+    write(folder, stem, ["one", "two", "four"])
+    (problem,) = problems_of(folder)
+    assert stem in problem and other in problem and "most texts" in problem
+    write(folder, stem, ["one", "four", "five"])
+    assert problems_of(folder) == []
+
+
 def test_one_of_the_texts_that_are_joined_may_be_empty(folder):
     """As in raw/forget, scal/forget_1 and sust/forget_1 of MUSE-News."""
     for stem in ("raw/forget", "scal/forget_4", "sust/forget_2"):

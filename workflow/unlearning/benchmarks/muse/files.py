@@ -7,6 +7,7 @@ stem of a file is the hub's subset and split, e.g. knowmem/forget_qa.
 from collections.abc import Callable
 from pathlib import Path
 
+from unlearning.data.build import check_apart
 from unlearning.data.formats import candidates, find_file, read_file, read_text
 from unlearning.data.tables import (
     CONTINUATION,
@@ -45,6 +46,14 @@ EARLIER_STEMS = {
 # Subsets whose texts are joined before they are cut, so that empty ones, as News has, are allowed.
 JOINED = ("raw", "scal", "sust")
 
+# Tables that have to differ: what is forgotten is not retained, and no model has seen non-members.
+APART = (
+    (FORGET, "retain1"),
+    (FORGET, "retain2"),
+    ("privleak_holdout", "privleak_forget"),
+    ("privleak_holdout", FORGET),
+)
+
 Reader = Callable[[str, Columns], list[dict]]
 
 
@@ -75,6 +84,10 @@ def muse_tables(read: Reader, splits: list[str], with_folds: bool) -> dict[str, 
             problems += error.problems
     if problems:
         raise DataError(*problems)
+    for name, other in APART:
+        texts, others = ([row["text"] for row in tables[table]] for table in (name, other))
+        problem = f"most texts of {FILES[name][0]} are in {FILES[other][0]}, too; take another file"
+        check_apart(texts, others, problem)
     # A corpus with folds has a target that knows all of them: each later request forgets texts that
     # were learnt. Without folds, the first fold is the complete forget set.
     forget = tables.pop("all_folds", tables[FORGET])

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from unlearning.data.answers import standard_refusals
-from unlearning.data.build import Tables, question_answer, visible_form, visible_key
+from unlearning.data.build import Tables, question_answer, visible_key
 from unlearning.data.formats import read_file
 from unlearning.data.tables import (
     PARAPHRASED,
@@ -20,6 +20,7 @@ from unlearning.data.tables import (
     DataError,
     Table,
     shorten,
+    visible_form,
 )
 from unlearning.evaluation.words import PIECE
 
@@ -61,7 +62,7 @@ def _read_files(data: dict, names: ColumnNames) -> dict[str, Table]:
     problems += _mixed_kinds(files)
     problems += _shared_rows(files)
     for role, file in files.items():
-        for problem in _one_word_texts(file) + _true_answers(file):
+        for problem in _one_word_texts(file):
             problems.append(f"data.{role}: {problem}")
     if problems:
         raise DataError(*problems)
@@ -163,20 +164,6 @@ def halves(text: str) -> tuple[str, str]:
     # The larger half is the question, so that a text of two words has one of each.
     middle = starts[(len(starts) + 1) // 2]
     return text[:middle].strip(), text[middle:].strip()
-
-
-def _true_answers(file: Table) -> list[str]:
-    """Messages about false answers that are the true one: the truth ratio would compare it with
-    itself."""
-    problems = []
-    for index, row in enumerate(file.rows):
-        false_answers = [" ".join(text.split()) for text in row.get("perturbed_answer", [])]
-        if false_answers and " ".join(row["answer"].split()) in false_answers:
-            problems.append(
-                f"{file.where(index)}: perturbed_answer lists the true answer, {row['answer']!r}; "
-                "remove it there"
-            )
-    return shorten(problems, file.path)
 
 
 def _one_word_texts(file: Table) -> list[str]:

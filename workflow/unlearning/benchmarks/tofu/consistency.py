@@ -7,8 +7,8 @@ from collections import Counter
 from dataclasses import replace
 
 from unlearning.benchmarks.tofu.splits import percentage, retain_name
-from unlearning.data.build import key, visible_form, visible_key
-from unlearning.data.tables import QA, Table
+from unlearning.data.build import key, visible_key
+from unlearning.data.tables import QA, Table, visible_form
 
 
 def forget_file_problems(split: str, forget: Table, full: Table, count: int) -> list[str]:

@@ -17,6 +17,7 @@ from unlearning.errors import UserError
 from unlearning.evaluation.metrics import LOG10, Metric
 from unlearning.methods.references import can_be_replaced
 from unlearning.methods.registry import FORGET_LOSSES, Losses, hyper_parameters, names, terms
+from unlearning.methods.terms import AnyHyper, Hyper
 from unlearning.reporting.labels import RETRAIN, TARGET, model_label
 
 CONFIG = Path(__file__).parents[4] / "config"
@@ -122,6 +123,9 @@ def load_claims(path: Path) -> list[Claim]:
     if refused:
         raise _unusable(path, problems + refused)
     experiments = valid["experiments"]
+    for kind, files in experiments.items():
+        missing = [file for file in files if not (CONFIG / file).is_file()]
+        problems += [f"experiments.{kind}: no file {CONFIG / file}" for file in missing]
     # Claims are checked one by one, so that a problem names its claim by the id
     for number, entry in enumerate(valid["claims"], start=1):
         if not isinstance(entry, dict):
@@ -242,6 +246,8 @@ def _side_problems(entry: dict) -> Iterator[str]:
     # a number is written as it is meant, without a factor or a margin
     if "value" in entry and ("factor" in entry or "margin" in entry):
         yield "factor and margin apply to `than` and than_metric, not value"
+    if entry.get("than") == entry["of"] or entry.get("than_metric") == entry["metric"]:
+        yield "both sides are the same; compare with other models, another metric or a value"
 
 
 def _scale_problems(entry: dict) -> Iterator[str]:
@@ -249,6 +255,8 @@ def _scale_problems(entry: dict) -> Iterator[str]:
     scale, metric = entry.get("scale", Claim.scale), entry["metric"]
     if scale == "log10" and entry.get("value", 1) <= 0:
         yield f"value must be positive on scale log10, found {entry['value']}"
+    if scale == "log10" and (entry.get("factor", 1) <= 0 or entry.get("margin", 0) < 0):
+        yield "scale log10 takes positive bounds: state a factor above 0 and no margin below 0"
     if f"{LOG10}{metric}" in metrics_of(_study(entry)) and scale != "log10":
         yield (
             f"{metric} is averaged on the log scale, like every p-value: state `scale: log10`, "
@@ -307,7 +315,10 @@ def _method_problems(side: str, entry: dict) -> Iterator[str]:
                 f"{', '.join(sorted(allowed)) or 'none'}"
             )
     # a value that no variant can have would match none, without a word
-    known = hyper_parameters(selection.method) if methods is None and not selection.constant else {}
+    known: dict[str, AnyHyper] = {}
+    if methods is None and not selection.constant:
+        known = {"lr": Hyper(above=0), "epochs": Hyper(above=0)}
+        known |= hyper_parameters(selection.method)
     for key, value in selection.hyper:
         if key in known and (problem := known[key].problem(value)) is not None:
             yield f"{side}: {key} {problem}, found {value!r}"
