@@ -42,10 +42,10 @@ def snapshot(snapshots: dict[str, str], asset: str = "data") -> str:
     return snapshots[asset]
 
 
-def check_apart(texts: list[str], others: list[str], problem: str) -> None:
-    """DataError with `problem` if most of the texts are among the others, as of a file that was
+def check_apart(texts: list[str], twins: list[str], problem: str) -> None:
+    """DataError with `problem` if most of the texts are among the twins, as of a file that was
     copied under a second name. A corpus may have single texts in common with another."""
-    others_forms = set(map(visible_form, others))
+    twin_forms = set(map(visible_form, twins))
     forms = [form for form in map(visible_form, texts) if form]
-    if 2 * sum(form in others_forms for form in forms) > len(forms):
+    if 2 * sum(form in twin_forms for form in forms) > len(forms):
         raise DataError(problem)

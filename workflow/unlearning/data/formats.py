@@ -186,11 +186,11 @@ def _parse_csv(path: Path, text: str, delimiter: str) -> Table:
             line = reader.line_num + 1
     except csv.Error as error:
         problems.append(f"{path}, line {line}: cells cannot be parsed ({error})")
-    others = [sign for sign in ";\t|," if len(header) == 1 and sign in header[0]]
-    if others:
+    separators = [sign for sign in ";\t|," if len(header) == 1 and sign in header[0]]
+    if separators:
         raise DataError(
-            f"{path}, line 1: one column, {header[0]!r}, whose names are divided by {others[0]!r}, "
-            f"not by {delimiter!r}. Save it with {delimiter!r}, or as .tsv with tabs"
+            f"{path}, line 1: one column, {header[0]!r}, whose names are divided by "
+            f"{separators[0]!r}, not by {delimiter!r}. Save it with {delimiter!r}, or as .tsv with tabs"
         )
     problems = _duplicate_columns(path, header) + problems
     return Table(path, "line", rows, numbers, tuple(problems), flat=True)

@@ -42,8 +42,8 @@ def _beside_step(batch: Pass, step: Step, fitting: Step) -> Pass:
         return batch
     ratio = fitting.share / step.share
     # the model that a hook copies is whole on each GPU, of others there may be shares
-    whole = 1 if step.copies else 0
-    other_models = whole + (batch.other_models - whole) * ratio
+    copies = 1 if step.copies else 0
+    other_models = copies + (batch.other_models - copies) * ratio
     if fitting.sharded and not step.sharded:
         other_models += fitting.share
     return replace(

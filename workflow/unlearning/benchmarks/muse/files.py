@@ -84,10 +84,10 @@ def muse_tables(read: Reader, splits: list[str], with_folds: bool) -> dict[str, 
             problems += error.problems
     if problems:
         raise DataError(*problems)
-    for name, other in APART:
-        texts, others = ([row["text"] for row in tables[table]] for table in (name, other))
-        problem = f"most texts of {FILES[name][0]} are in {FILES[other][0]}, too; take another file"
-        check_apart(texts, others, problem)
+    for name, twin in APART:
+        texts, twins = ([row["text"] for row in tables[table]] for table in (name, twin))
+        problem = f"most texts of {FILES[name][0]} are in {FILES[twin][0]}, too; take another file"
+        check_apart(texts, twins, problem)
     # A corpus with folds has a target that knows all of them: each later request forgets texts that
     # were learnt. Without folds, the first fold is the complete forget set.
     forget = tables.pop("all_folds", tables[FORGET])

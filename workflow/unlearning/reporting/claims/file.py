@@ -315,12 +315,12 @@ def _method_problems(side: str, entry: dict) -> Iterator[str]:
                 f"{', '.join(sorted(allowed)) or 'none'}"
             )
     # a value that no variant can have would match none, without a word
-    known: dict[str, AnyHyper] = {}
+    parameters: dict[str, AnyHyper] = {}
     if methods is None and not selection.constant:
-        known = {"lr": Hyper(above=0), "epochs": Hyper(above=0)}
-        known |= hyper_parameters(selection.method)
+        parameters = {"lr": Hyper(above=0), "epochs": Hyper(above=0)}
+        parameters |= hyper_parameters(selection.method)
     for key, value in selection.hyper:
-        if key in known and (problem := known[key].problem(value)) is not None:
+        if key in parameters and (problem := parameters[key].problem(value)) is not None:
             yield f"{side}: {key} {problem}, found {value!r}"
 
 
