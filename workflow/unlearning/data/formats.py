@@ -190,7 +190,8 @@ def _parse_csv(path: Path, text: str, delimiter: str) -> Table:
     if separators:
         raise DataError(
             f"{path}, line 1: one column, {header[0]!r}, whose names are divided by "
-            f"{separators[0]!r}, not by {delimiter!r}. Save it with {delimiter!r}, or as .tsv with tabs"
+            f"{separators[0]!r}, not by {delimiter!r}. Save it with {delimiter!r}, or as .tsv with "
+            "tabs"
         )
     problems = _duplicate_columns(path, header) + problems
     return Table(path, "line", rows, numbers, tuple(problems), flat=True)
