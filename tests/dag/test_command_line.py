@@ -99,7 +99,7 @@ def test_what_snakemake_cannot_read_or_would_lose_is_named(fresh, arguments, par
 
 def make(*words: str) -> subprocess.CompletedProcess:
     """What make would run, or says, for these words."""
-    command = ["make", "--dry-run", *words]
+    command = ["make", "--dry-run", "--no-print-directory", *words]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 

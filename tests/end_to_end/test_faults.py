@@ -26,8 +26,8 @@ steps = []
 
 def loss(batch):
     steps.append(batch)
-    # two calls check the function before the first step
-    return batch.forget.nll * (float("nan") if len(steps) > 5 else -1)
+    # three calls check the function before the first step
+    return batch.forget.nll * (float("nan") if len(steps) > 6 else -1)
 """
 
 

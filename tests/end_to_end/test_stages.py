@@ -12,9 +12,9 @@ from unlearning.config.experiment import load_experiment
 
 SNAKEFILE_IMPORTS = (
     "unlearning.benchmark, unlearning.cluster.cancelled, unlearning.cluster.reachable,"
-    " unlearning.config.entries, unlearning.config.reading, unlearning.devices, unlearning.errors,"
-    " unlearning.fingerprint, unlearning.methods.references, unlearning.outside,"
-    " unlearning.reporting.section"
+    " unlearning.config.entries, unlearning.config.judged, unlearning.config.reading,"
+    " unlearning.devices, unlearning.errors, unlearning.fingerprint,"
+    " unlearning.methods.references, unlearning.outside, unlearning.reporting.section"
 )
 GPU_STAGES = ("pretrain", "finetune", "reference", "unlearn", "relearn", "evaluate", "harness")
 UNLEARNED = "forget10/unlearn/NPO+RT/beta=0.1/seed=1"
