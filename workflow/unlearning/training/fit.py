@@ -14,9 +14,8 @@ from unlearning.planning.shapes import shape_from_config
 from unlearning.training.batches import Pair
 from unlearning.training.plan import Fit, Recipe
 
-# Tokens of a CPU's micro-batch. More take memory and no less time: products of matrices of so many
-# rows reach the CPU's speed already, and activations of more leave its cache
-# (reports/benchmarks/speed.md).
+# Tokens of a CPU's micro-batch. More take memory and hardly less time: products of matrices of so
+# many rows come near the CPU's speed already (reports/benchmarks/speed.md).
 CPU_TOKENS = 1024
 
 
