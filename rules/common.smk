@@ -173,7 +173,10 @@ def code(*entries):
 
 
 def as_json(settings):
-    """Settings as one param, because Snakemake compares params as a set of values without names."""
+    """Settings as one param, because Snakemake compares params as a set of values without names.
+
+    Rules call it in a lambda: in any other param Snakemake takes braces within a text for wildcards.
+    """
     return json.dumps(settings, sort_keys=True)
 
 

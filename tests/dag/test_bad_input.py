@@ -189,25 +189,25 @@ def test_non_members_of_a_tofu_folder(micro_with, tofu):
     learnt = json.loads((tofu / "full.json").read_text().splitlines()[3])
     write_rows(tofu / "holdout10.json", [{"question": "Who?", "answer": "Nobody."}, learnt])
     lines = problems(micro_with(data=data, evaluation=membership))
-    told = ("holdout10.json, line 2", "is a row of", learnt["question"])
-    assert_named(lines, "evaluation.membership", *told)
+    parts = ("holdout10.json, line 2", "is a row of", learnt["question"])
+    assert_named(lines, "evaluation.membership", *parts)
 
 
 def test_other_words_for_the_questions_must_be_there(micro_with, tofu):
     data, asked = {**TOFU, "data_dir": str(tofu)}, {"question": "paraphrased_question"}
     lines = problems(micro_with(data=data, evaluation=asked))
     for table in ("forget10_perturbed", "retain_perturbed"):
-        told = (f"{tofu}/{table}.json has no column 'paraphrased_question'", "set question")
-        assert_named(lines, "evaluation.question", *told)
+        parts = (f"{tofu}/{table}.json has no column 'paraphrased_question'", "set question")
+        assert_named(lines, "evaluation.question", *parts)
     # in every row: a set in which some had none would be asked in the words that were learnt
     for table in ("forget10_perturbed", "retain_perturbed"):
         lines = (tofu / f"{table}.json").read_text(encoding="utf-8").splitlines()
         rows = [json.loads(line) for line in lines]
         others = [{**row, "paraphrased_question": f"Which {i}?"} for i, row in enumerate(rows[1:])]
         write_rows(tofu / f"{table}.json", [{**rows[0], "paraphrased_question": ""}, *others])
-        told = (f"{tofu}/{table}.json, line 1", "'paraphrased_question'", "''", "set question")
+        parts = (f"{tofu}/{table}.json, line 1", "'paraphrased_question'", "''", "set question")
         assert_named(
-            problems(micro_with(data=data, evaluation=asked)), "evaluation.question", *told
+            problems(micro_with(data=data, evaluation=asked)), "evaluation.question", *parts
         )
 
 
