@@ -106,13 +106,13 @@ def other_evaluation(model, evaluation: Evaluation) -> dict:
     return {"columns": columns, "seconds": meter.seconds, "processed": meter.processed}
 
 
-def teach(model, tokenizer, data: Path, steps: int) -> None:
+def teach(model, tokenizer, data: Path, steps: int, lr: float) -> None:
     """Train a model from random weights on a part of TOFU that holds the evaluated rows."""
     rows = table(data, "full")[-1200:]  # forget10 and the retain rows before it
     for name in ("retain_perturbed", "real_authors", "world_facts"):
         rows += table(data, name)[:EVALUATED_ROWS]
     examples = encoder_of(tokenizer, 256).encode_rows(rows)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1.5e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min(1, (step + 1) / 50) * (1 - step / (steps + 1))
     )
@@ -134,7 +134,7 @@ def evaluated_model(args: argparse.Namespace, device: torch.device):
     else:
         tokenizer = tokenizer_of(args.data, SMALL.get(args.shape, ARCHITECTURE)["vocabulary"])
         model, _ = random_model(args.shape, len(tokenizer), device)
-        teach(model, tokenizer, args.data, args.train)
+        teach(model, tokenizer, args.data, args.train, args.lr)
     return (model if args.device == "cpu" else model.bfloat16()).to(device).eval(), tokenizer
 
 
@@ -232,6 +232,7 @@ def main() -> None:
     parser.add_argument(
         "--train", type=int, default=0, help="steps of training before, with --shape"
     )
+    parser.add_argument("--lr", type=float, default=1.5e-3, help="of that training, at its peak")
     parser.add_argument("--rows", type=int, help="of each set; without it the official 300")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--arms", nargs="*", choices=ARMS, default=["official"])

@@ -27,19 +27,20 @@ DATA=${TOFU_DIR:-../shared/tofu}
 OUT=${OUT:-results/gpu}
 LIMIT=${LIMIT:-590}
 CONFIG=config/experiments/tofu-smollm2-135m.yaml
-STEPS="device memory-1b memory-7b steps-1b steps-7b steps-7b-paged attention-1b attention-7b
-evaluation-1b evaluation-7b experiment"
+STEPS="device memory-1b memory-7b steps-135m steps-1b steps-1b-padded steps-7b steps-7b-paged
+attention-1b attention-7b evaluation-135m evaluation-1b evaluation-7b experiment"
 
 if [ -n "${REHEARSE:-}" ]; then # one tiny case of each; the CPU computes in float32
+    export OMP_NUM_THREADS=1
     shape() { echo --device cpu --shape tiny; }
-    PAGED=() ROUNDS=(--rounds 1) ROWS=(--rows 2)
+    PAGED=() ROUNDS=(--rounds 1) ROWS=(--rows 2) TAUGHT=(--rows 2 --train 2)
     ONE_STEP=(--steps 1 --micro-batch 8)
     SMALL=(--pairs 4 --batch-tokens 800)
     CASES_1B=(--device cpu --cases 0 1) CASES_7B=(--device cpu --cases 9 10)
     EXPERIMENT=(rehearsal=true) GPUS=0 WORLD=rehearsal-tofu-smollm2-135m
 else
     shape() { echo --device cuda --shape "$1"; }
-    PAGED=(--optimizer paged_adamw_32bit) ROUNDS=() ROWS=(--rows 16)
+    PAGED=(--optimizer paged_adamw_32bit) ROUNDS=() ROWS=(--rows 16) TAUGHT=(--rows 100 --train 400 --lr 5e-4)
     ONE_STEP=(--gpu "${GPU:-H100-80}")
     SMALL=()
     CASES_1B=(--device cuda --cases 0 6) CASES_7B=(--device cuda --cases 6 11)
@@ -97,7 +98,11 @@ run() { # the command of a step
         device) device ;;
         memory-1b) python benchmarks/memory_cases.py "${CASES_1B[@]}" ;;
         memory-7b) python benchmarks/memory_cases.py "${CASES_7B[@]}" ;;
-        steps-1b) python benchmarks/steps.py --data "$DATA" $(shape 1b) "${ONE_STEP[@]}" "${arms[@]}" ;;
+        steps-135m | steps-1b)
+            python benchmarks/steps.py --data "$DATA" $(shape "${1#*-}") "${ONE_STEP[@]}" "${arms[@]}" ;;
+        # what packing gains
+        steps-1b-padded)
+            python benchmarks/steps.py --data "$DATA" $(shape 1b) "${ONE_STEP[@]}" --padded --arms ;;
         # 7 B full-parameter; the other arms hold a reference model too and may not fit
         steps-7b) python benchmarks/steps.py --data "$DATA" $(shape 7b) "${ONE_STEP[@]}" "${arms[@]}" \
             --steps 3 --gradient-checkpointing "${PAGED[@]}" ;;
@@ -106,8 +111,11 @@ run() { # the command of a step
             --steps 3 "${PAGED[@]}" ;;
         attention-*) python benchmarks/attention.py --data "$DATA" $(shape "${1#*-}") "${SMALL[@]}" \
             "${ROUNDS[@]}" ;;
+        # a model that has learnt its rows ends its answers; one from random weights seldom does
+        evaluation-135m) python benchmarks/evaluations.py --data "$DATA" $(shape 135m) "${TAUGHT[@]}" \
+            --rounds 1 "${arms[@]}" ;;
         evaluation-*) python benchmarks/evaluations.py --data "$DATA" $(shape "${1#*-}") "${ROWS[@]}" \
-            --rounds 1 ;;
+            --rounds 1 "${arms[@]}" ;;
         experiment) experiment ;;
         *) echo "no step '$1'; steps: $STEPS" >&2; return 2 ;;
     esac

@@ -56,7 +56,8 @@ def peak(device: str) -> int:
 def steps(case: dict, device: str) -> None:
     """Two optimiser steps of `passes` micro-batches each: in the second all states are there."""
     shape = {"context": 2 * case["tokens"], **{key: case[key] for key in TOY}}
-    model = build_model(shape, shape["vocabulary"], 0)
+    with torch.device(device):  # 7 B parameters drawn on a CPU take a minute
+        model = build_model(shape, shape["vocabulary"], 0)
     objective = build_objective(resolve(case["method"], {}).settings())
     rows: dict[str, list[Example]] = {}  # rows of several roles that are alike would share tokens
     for role in objective.roles:
@@ -82,7 +83,8 @@ def steps(case: dict, device: str) -> None:
     mixed = "bf16" if case["precision"] == "bfloat16" else "no"
     AcceleratorState._reset_state()  # the case before may have had another precision
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision=mixed)
-    teacher = build_model(shape, shape["vocabulary"], 0) if objective.needs.teacher else None
+    with torch.device(device):
+        teacher = build_model(shape, shape["vocabulary"], 0) if objective.needs.teacher else None
     if case["precision"] == "pure-bfloat16":
         model.bfloat16()
         teacher = teacher.bfloat16() if teacher else None

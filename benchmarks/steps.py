@@ -27,6 +27,7 @@ from tofu_rows import ARCHITECTURE, OBJECTIVE, forget10, recipe_of, source_of, t
 from transformers import LlamaConfig, LlamaForCausalLM
 from unlearning.data.encoding import Example
 from unlearning.evaluation.likelihood import Likelihood
+from unlearning.models import agreement
 from unlearning.models.build import build_model
 from unlearning.planning.gpus import GPUS
 from unlearning.planning.shapes import KNOWN, Shape, shape_of
@@ -279,10 +280,13 @@ def main() -> None:
     parser.add_argument("--micro-batch", type=int, help="pairs; without it as memory allows")
     parser.add_argument("--official-micro-batch", type=int, default=4, help="pairs; released: 4")
     parser.add_argument("--gradient-checkpointing", action="store_true")
+    parser.add_argument("--padded", action="store_true", help="ours without packing its rows")
     parser.add_argument("--optimizer", default="adamw")
     parser.add_argument("--gpu", choices=GPUS, default="H100-80", help="whose peak MFU is of")
     parser.add_argument("--json", type=Path, help="file to write")
     args = parser.parse_args()
+    if args.padded:  # as if packed rows of this model did not score as plain ones do
+        agreement.agrees = lambda *_: False
     results = measure(args)
     show(results, args.arms, GPUS[args.gpu].half if args.device == "cuda" else None)
     write(args.json, results)
