@@ -106,6 +106,7 @@ class Generator:
 
         answers: list[list[int]] = []
         for prompt, beginning in zip(prompts, beginnings or [[]] * len(prompts), strict=True):
+            # a true answer may be longer than a generated one is allowed to be
             answers.append(beginning[: self.limit.room(len(prompt))])
         texts: list[list[int]] = []  # prompts with the beginnings of their answers
         room: list[int] = []  # new tokens that each answer may still get
