@@ -146,6 +146,7 @@ def evaluated_model(args: argparse.Namespace, device: torch.device):
 def measure(args: argparse.Namespace) -> dict:
     """Seconds, tokens, and metrics of both arms."""
     accelerator = Accelerator(cpu=args.device == "cpu")
+    torch.backends.cuda.enable_cudnn_sdp(False)  # as in the stages (training/session.py)
     model, tokenizer = evaluated_model(args, accelerator.device)
     encoder = encoder_of(tokenizer, SCORED)
     sets = {name: rows[: args.rows] for name, rows in evaluated(args.data).items()}

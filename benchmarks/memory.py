@@ -85,6 +85,7 @@ def steps(case: dict, device: str) -> None:
     mixed = "bf16" if case["precision"] == "bfloat16" else "no"
     AcceleratorState._reset_state()  # the case before may have had another precision
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision=mixed)
+    torch.backends.cuda.enable_cudnn_sdp(False)  # as in the stages (training/session.py)
     with torch.device(device):
         teacher = build_model(shape, shape["vocabulary"], 0) if objective.needs.teacher else None
     if case["precision"] == "pure-bfloat16":
