@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from toy import toy
 from transformers import (
     Gemma2Config,
     Gemma2ForCausalLM,
@@ -20,7 +21,6 @@ from transformers import (
     RwkvConfig,
     RwkvForCausalLM,
 )
-from toy import toy
 from unlearning.data.encoding import Example
 from unlearning.evaluation.generation import Generator, Limit, end_tokens, greedy_beginning
 
