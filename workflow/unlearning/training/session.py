@@ -45,7 +45,13 @@ def make_accelerator(settings: dict) -> Accelerator:
     cpu = not torch.accelerator.is_available() or os.environ.get("ACCELERATE_USE_CPU") == "true"
     if cpu:
         keep_freed_memory()
-    return Accelerator(mixed_precision=mixed, cpu=cpu, kwargs_handlers=[ddp])
+    accelerator = Accelerator(mixed_precision=mixed, cpu=cpu, kwargs_handlers=[ddp])
+    # torch's first choice for attention on Hopper and Blackwell since 2.11 is cuDNN's. With masks
+    # such as those of packed rows its gradients can be NaN (pytorch issue 196678) and generation
+    # silently wrong (193893), and it plans every new shape anew, which took most of the time of a
+    # generated token on an H200. torch's own kernels take its place.
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    return accelerator
 
 
 def master_dtype(settings: dict) -> str:
