@@ -9,7 +9,7 @@ from accelerate import Accelerator
 from unlearning.data.encoding import Encoder, Example
 from unlearning.errors import UserError
 from unlearning.evaluation.fluency import is_empty
-from unlearning.evaluation.generation import Generator, Limit, greedy_beginning
+from unlearning.evaluation.generation import Generator, Limit, end_tokens, greedy_beginning
 from unlearning.evaluation.gradnorm import GradientNorms
 from unlearning.evaluation.likelihood import Likelihood, Score
 from unlearning.evaluation.membership import HOLDOUT, K, attack_settings, row_scores
@@ -238,7 +238,7 @@ class Evaluator:
             self.accelerator.device,
             self.limit,
             self.batch_tokens,
-            self.encoder.end,
+            end_tokens(model, self.encoder.tokenizer, self.encoder.end),
         )
         names: list[str] = []
         starts: list[tuple] = []  # prompt and beginning of the answer, as tokens

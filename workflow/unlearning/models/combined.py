@@ -44,6 +44,7 @@ class Combined(nn.Module):
         heads = baseline.get_output_embeddings(), reinforced.get_output_embeddings()
         self.head = Head(heads, alpha)
         self.config = copy.deepcopy(baseline.config)
+        self.generation_config = baseline.generation_config
         # DynamicCache makes as many layers, of these types, as the config says
         text = self.config.get_text_config()  # the whole one, unless the model sees images, too
         text.num_hidden_layers *= 2

@@ -184,8 +184,8 @@ def describe(logits: Tensor, index: Tensor, labels: Tensor, mask: Tensor) -> dic
         logp = log_distribution(logits[index[chunk]])
         p = logp.exp()  # (n, V)
         mu = (p * logp).sum(-1)  # (n,)
-        # E[x²] - E[x]², which rounding may make negative where one word is certain
-        variance = (p * logp.square()).sum(-1) - mu.square()
+        # not E[x²] - mu², whose float32 difference has no digits left where the model is unsure
+        variance = (p * (logp - mu[:, None]).square()).sum(-1)
         described["match"][chunk] = (logp.argmax(-1) == labels[chunk]).to(logp.dtype)
         described["mu"][chunk] = mu
         described["sigma"][chunk] = variance.clamp(min=1e-6).sqrt()
