@@ -29,8 +29,8 @@ from unlearning.training.state import TrainingState
 
 # arguments that do not determine a run, so that a state may be resumed with others
 NO_INPUTS: tuple[str, ...] = ("processes", "sharding", "fit", "out", "trajectory", "state")
-NO_INPUTS += ("checkpoint_minutes",)
-NO_INPUTS += ("settings_of", "config")  # they lead to the settings, which count
+# the last two lead to the settings, which count
+NO_INPUTS += ("checkpoint_minutes", "settings_of", "config")
 
 
 def make_accelerator(settings: dict) -> Accelerator:
@@ -122,7 +122,8 @@ def _content(value):
     if (path / RUN_FILE).is_file():
         path = path / RUN_FILE
     files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.is_file())
-    return {file.name: sha256(file) for file in files}
+    # relative to the folder: names alone repeat in subfolders, as that of config.json does
+    return {file.relative_to(path).as_posix(): sha256(file) for file in files}
 
 
 def run_record(stage: str, seed: int, settings: dict, plan: StepPlan, history: History) -> dict:

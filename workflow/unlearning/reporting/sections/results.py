@@ -128,5 +128,5 @@ def badge(runs) -> tuple[str, str] | None:
 def _floor(method: str, keys: Sequence[str]) -> tuple[str, str] | None:
     """The remark that the retrained models' FQ is the noise floor."""
     if method == RETRAIN and f"{LOG10}forget_quality" in keys:
-        return "FQ = noise floor", "FQ of further retrained models against the first"
+        return "FQ = noise floor", "FQ of retrained models against one another"
     return None
