@@ -34,7 +34,7 @@ class Cost:
 def read_costs(experiment: Experiment) -> list[Cost]:
     """The cost of every rule with benchmark files, in the order of the stages."""
     tokens: dict[str, list[int]] = {}
-    if experiment.on_language_model:
+    if experiment.on_language_model:  # a synthetic study reads no tokens
         for draw in experiment.draws:
             for rule, counts in run_tokens(draw).items():
                 tokens.setdefault(rule, []).extend(counts)
@@ -52,11 +52,8 @@ def costs_in(folders: list[Path], tokens: dict[str, list[int]]) -> list[Cost]:
                 rules.setdefault(path.name, []).append(path)
     # stages in their order, then other rules by name
     order = [rule for rule in STAGES if rule in rules] + sorted(set(rules) - set(STAGES))
-    costs = []
-    for rule in order:
-        if (cost := _cost(rule, rules[rule], tokens.get(rule, []))) is not None:
-            costs.append(cost)
-    return costs
+    costs = [_cost(rule, rules[rule], tokens.get(rule, [])) for rule in order]
+    return [cost for cost in costs if cost is not None]
 
 
 def run_tokens(experiment: Experiment) -> dict[str, list[int]]:
@@ -64,6 +61,7 @@ def run_tokens(experiment: Experiment) -> dict[str, list[int]]:
     layout = experiment.layout
     retrained = [layout.model(split, run) for split, run in experiment.retrained()]
     attacks = [(cell.split, cell.attacked_by(attack)) for cell, attack in experiment.attacks()]
+    # models of unlearning are mostly removed, so their trajectories say it
     files = {
         "pretrain": [layout.base / "run.json"],
         "finetune": [experiment.target / "run.json"] if experiment.fine_tunes else [],

@@ -15,7 +15,7 @@ def models(config: dict) -> str:
     for split, entry in (config["retrained"] or {}).items():
         parts.append(f"retrained without {split}: {entry['path'] or entry['log']}, as it is")
     words = "; ".join(parts)
-    return words[0].upper() + words[1:]
+    return words[0].upper() + words[1:]  # capitalize() would lower the models' names
 
 
 def base_model(model: dict) -> str:

@@ -228,11 +228,12 @@ def counts(unit: str) -> Column:
 
 def count(runs: pandas.DataFrame, unit: str) -> Cell:
     """The number of runs in a mean. runs: a row of the frame for each. unit: draw or seed."""
-    n, draws = len(runs), runs["draw"].nunique()
+    n, per_draw = len(runs), runs["draw"].value_counts()
     if unit == SEED:
         return Cell(str(n), n)
-    # some draws may have fewer runs than others
-    return Cell(f"{draws} × {n // draws}" if n % draws == 0 else f"{draws} ({n} runs)", n)
+    # some draws may have fewer runs than others: 3 and 1 are no 2 × 2
+    even = per_draw.nunique() == 1
+    return Cell(f"{len(per_draw)} × {per_draw.max()}" if even else f"{len(per_draw)} ({n} runs)", n)
 
 
 def _title(column: Column) -> str:

@@ -89,10 +89,10 @@ class Texts:
 
         most: evaluation.rows.
         """
-        most = most or TOFU_ROWS
+        rows = self.full if self.mini else TOFU_ROWS
+        most = most or rows  # null evaluates all
         # The mini world has perturbed answers for every row, TOFU up to forget10.
         forget = self.forget(split if self.mini else evaluated_on(split))
-        rows = self.full if self.mini else TOFU_ROWS
         retain = max(1, rows * RETAIN_SHARE // 100)
         general = MINI_GENERAL if self.mini else TOFU_GENERAL
         return min(most, forget) + min(most, retain), sum(min(most, rows) for rows in general)

@@ -92,6 +92,7 @@ def half_unit(value: float, digits: int) -> float:
     """Half a unit of the last digit: of so many decimals, or of three digits of a small number."""
     if value == 0 or abs(value) >= 10**-digits:
         return 0.5 * 10**-digits
+    # such as 1.2e-13, whose decimals count from its first digit
     return 0.5 * 10 ** (math.floor(math.log10(abs(value))) - digits)
 
 
@@ -120,6 +121,7 @@ def holds(config: Any, settings: Any) -> bool:
     """Whether a config has every key of some settings, with the same value."""
     if not isinstance(settings, dict):
         return config == settings
+    # a section that the config leaves out is null, or is not there
     if not isinstance(config, dict):
         return False
     return all(key in config and holds(config[key], v) for key, v in settings.items())

@@ -95,6 +95,7 @@ def load_published(path: Path | None, experiment: Any) -> PublishedNumbers:
         where = f"{path}: {name}, {split}"
         rows = [_row(row, sources, content, split, where) for row in entry["rows"]]
         models.append(PublishedModel(name, split, _is_ours(entry, experiment), rows, notes))
+    # a file may have numbers alone
     statements = content.get("statements", {"items": [], "source": None})
     source = sources.get(statements["source"])
     return PublishedNumbers(models, content["metrics"], statements["items"], source)
@@ -145,10 +146,11 @@ def _is_ours(entry: dict, experiment: Any) -> bool:
 def _same_settings(row: PublishedRow, split: str, label: str, results: Results) -> bool:
     """Whether a variant has the recipe and the hyper-parameters that a source states."""
     config = results.experiment.config
-    variant = None if row.method in (TARGET, RETRAIN) else results.variants[split][label]
-    if not same_settings(row.source.config, row.method, variant.hyper if variant else {}, config):
-        return False
-    return variant is None or all(variant.complete.get(k) == v for k, v in row.hyper.items())
+    if row.method in (TARGET, RETRAIN):  # without hyper-parameters
+        return same_settings(row.source.config, row.method, {}, config)
+    variant = results.variants[split][label]
+    same = all(variant.complete.get(key) == value for key, value in row.hyper.items())
+    return same and same_settings(row.source.config, row.method, variant.hyper, config)
 
 
 def _cells(row: PublishedRow, models, means, unit: str) -> list[Compared]:

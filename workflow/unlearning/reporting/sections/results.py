@@ -40,10 +40,9 @@ def content(report) -> Content:
     user_metrics = report.experiment.config.get("metrics") or {}  # of the user's
     models = finals(report.frame)
     main, further = [], []
-    for split in report.results.splits:
-        of_split = models[models["split"] == split]
-        present = set(of_split["metric"])
-        order = dict.fromkeys((*home.MAIN, *user_metrics, *report.results.tasks))
+    order = dict.fromkeys((*home.MAIN, *user_metrics, *report.results.tasks))
+    for split, of_split in models.groupby("split", sort=False):
+        present = set(of_split["metric"])  # which sets and attacks are evaluated is the config's
         keys = [key for key in order if key in present]
         caption = f"Results on {split}"
         main.append(metric_table(report, f"results-{split}", caption, of_split, keys, home.PARTS))
@@ -64,6 +63,7 @@ def main_csv(report) -> pandas.DataFrame:
     """A row for each split, variant and metric, with the published number if there is one."""
     models = finals(report.frame)
     table = average(models, VARIANT)
+    # a run has a row for each metric, but collapses once
     runs = models.drop_duplicates(["split", "draw", "label", "run"])
     collapsed = runs.groupby(VARIANT, sort=False)["collapsed"].sum().reset_index()
     table = table.merge(collapsed, on=VARIANT)

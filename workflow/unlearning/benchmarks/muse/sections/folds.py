@@ -71,8 +71,7 @@ def _panel(report, rows: pandas.DataFrame, metric: str, title: str, axis: str) -
     seeds, and horizontal lines for the target and the retrained models."""
     metric_title = METRICS[metric].title
     rows = rows[rows["metric"] == metric]
-    labels = [NAMES[TARGET], NAMES[RETRAIN], *rows["label"].unique()]
-    channel = channels({label: report.styles[label] for label in labels})
+    channel = channels(report.styles, [NAMES[TARGET], NAMES[RETRAIN], *rows["label"]])
     averaged = units(rows, ["label", "fold"]).groupby(["label", "fold"], sort=False)["value"]
     # A single seed has no deviation, but a mean to draw.
     moments = averaged.agg(["mean", "std", "count"]).fillna({"std": 0}).reset_index()

@@ -4,6 +4,7 @@ import altair
 
 from unlearning.benchmarks.tofu.sections.marks import FIELDS
 from unlearning.methods.references import TARGET
+from unlearning.reporting.charts.palette import hues
 from unlearning.reporting.charts.specs import Panel, inline_data, log_fq_axis, threshold
 from unlearning.reporting.frame import RUN, finals
 from unlearning.reporting.labels import model_label, run_titles
@@ -18,7 +19,6 @@ FIGURES = {
 }
 NOTE = "No run has another reference than the target: see mini-reference-bias."
 METRICS = ("forget_quality", "log10_forget_quality", "model_utility", "early_weight")
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 
 
 def content(report) -> Content:
@@ -94,7 +94,8 @@ def _chart(marks: list[dict], y: altair.Y, *below):
     # References in the order of the config, not of the alphabet.
     order = list(dict.fromkeys(mark["reference"] for mark in marks))
     methods = list(dict.fromkeys(mark["method"] for mark in marks))
-    scale = altair.Scale(domain=methods, range=list(_COLOURS[: len(methods)]))
+    # a method is drawn with several references, whose labels have styles of their own
+    scale = altair.Scale(domain=methods, range=list(hues(len(methods))))
     axis = altair.Axis(labelAngle=-30)
     base = altair.Chart(inline_data(marks)).encode(
         x=altair.X("reference:N", sort=order, title="Reference model", axis=axis),

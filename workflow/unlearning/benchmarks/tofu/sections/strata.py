@@ -69,9 +69,8 @@ def _panel(report, split: str, rows, pair: tuple[str, str]) -> Panel:
                 mark = {"label": label, "seed": seed, "stratum": stratum}
                 marks.append(mark | {"log10_fq": value, "fq_text": p_value(10**value)})
     labels = {mark["label"] for mark in marks}
-    styles = {label: style for label, style in report.styles.items() if label in labels}
-    height = ROW_HEIGHT * len(styles) + 20
-    return Panel(f"{split}: {HEADS[pair]}", _chart(marks, pair, styles), height)
+    height = ROW_HEIGHT * len(labels) + 20
+    return Panel(f"{split}: {HEADS[pair]}", _chart(marks, pair, report.styles), height)
 
 
 def _chart(marks: list[dict], pair: tuple[str, str], styles: dict[str, Style]):
@@ -80,7 +79,7 @@ def _chart(marks: list[dict], pair: tuple[str, str], styles: dict[str, Style]):
     x = log_fq_axis([mark["log10_fq"] for mark in marks], altair.X)
     axis = altair.Axis(labelLimit=240, grid=True)
     y = altair.Y("label:N", sort=list(styles), title=None, axis=axis)
-    colour = channels(styles)["color"]
+    colour = channels(styles, (mark["label"] for mark in marks))["color"]
     colour.legend = None  # the axis names them
     means = [mark for mark in marks if mark["seed"] == "mean"]
     between = altair.Chart(inline_data(means)).mark_line(strokeWidth=2)
