@@ -75,13 +75,6 @@ def run_tokens(experiment: Experiment) -> dict[str, list[int]]:
     return tokens
 
 
-def number(text: str | None) -> float | None:
-    """A field of a benchmark file; Snakemake writes - or NA for what it could not measure."""
-    with suppress(ValueError):
-        return float(text or "-")
-    return None
-
-
 def _cost(rule: str, folders: list[Path], tokens: list[int]) -> Cost | None:
     seconds: list[float] = []
     memory: list[float] = []
@@ -90,11 +83,11 @@ def _cost(rule: str, folders: list[Path], tokens: list[int]) -> Cost | None:
         for path in sorted(folder.rglob("*.tsv")):
             with path.open(encoding="utf-8", newline="") as file:
                 lines = list(csv.DictReader(file, delimiter="\t"))
-            seconds += _numbers(line.get("s") for line in lines)
+            seconds += measurements(line.get("s") for line in lines)
             log = _log_of(path, folder.parent)
             # where a worker ran the stage, Snakemake measured its client alone
             logged = re.findall(r"^peak memory: (\d+) MB$", log, re.M)
-            memory += _numbers(logged or [line.get("max_rss") for line in lines])
+            memory += measurements(logged or [line.get("max_rss") for line in lines])
             if re.search("^resumed after step", log, re.M):
                 resumed += 1
     if not seconds:
@@ -108,8 +101,13 @@ def _cost(rule: str, folders: list[Path], tokens: list[int]) -> Cost | None:
     return Cost(rule, len(seconds), total, statistics.median(seconds), most, rate, resumed)
 
 
-def _numbers(texts: Iterable[str | None]) -> list[float]:
-    return [value for value in map(number, texts) if value is not None]
+def measurements(texts: Iterable[str | None]) -> list[float]:
+    """Fields of benchmark files; Snakemake writes - or NA for what it could not measure."""
+    numbers = []
+    for text in texts:
+        with suppress(ValueError):
+            numbers.append(float(text or "-"))
+    return numbers
 
 
 def _log_of(benchmark: Path, root: Path) -> str:

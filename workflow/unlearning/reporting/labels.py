@@ -64,7 +64,7 @@ def scientific(value: float, digits: int = 1) -> str:
 
 def p_value(value: float) -> str:
     """A p-value: three decimals, or its order of magnitude where those would be zeros."""
-    if value == 0:
+    if value == 0:  # an underflow: no test gives a p-value of 0
         return "< 5e-324"  # the smallest double
     return scientific(value) if value < 0.001 else f"{value:.3f}"
 

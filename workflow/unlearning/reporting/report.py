@@ -83,7 +83,7 @@ def write(experiment, claims: list[Claim], published_file: Path | None, out: Pat
     # the page contains some of the sections' files, so it is written last
     parts = []
     for section in sections(benchmark, experiment.benchmark.sections):
-        content = section.content()(report)
+        content = section.content(report)
         write_files(section, content, out)
         parts.append((section, content))
     write_text(out / "index.html", page(report, parts, out))

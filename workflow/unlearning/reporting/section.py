@@ -15,7 +15,7 @@ run and before a drawing library is loaded, so these lists are plain literals, r
 
 import ast
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -113,9 +113,9 @@ class Section:
             files += [f"figures/{name}.{kind}" for kind in FIGURE_FILES]
         return files
 
-    def content(self) -> Callable[[Any], Content]:
-        """The function that makes its content of a report.Report."""
-        return importlib.import_module(self.module).content
+    def content(self, report) -> Content:
+        """Its content, of a report.Report."""
+        return importlib.import_module(self.module).content(report)
 
 
 def sections(benchmark: str, ids: tuple[str, ...]) -> list[Section]:

@@ -1,5 +1,7 @@
 """The set-up of an experiment in words: models and recipe."""
 
+from pathlib import Path
+
 from unlearning.assets.gguf import is_gguf
 from unlearning.config.named import uses_base
 from unlearning.reporting.labels import compact
@@ -22,7 +24,7 @@ def base_model(model: dict) -> str:
     """The base model in words."""
     shape = model["architecture"]
     if shape is None:
-        name = model["path"].rstrip("/").rpartition("/")[2]
+        name = Path(model["path"]).name
         return f"{name}, quantised and restored to full weights" if is_gguf(name) else name
     sizes = f"{shape['layers']} layers, {shape['width']} wide, {shape['heads']} heads"
     return f"a Llama from random weights ({sizes})"

@@ -32,6 +32,7 @@ MAIN = (
     *_of_sets(["forget"], ["rouge", "probability", "truth_ratio", "truth_ratio_median"]),
     *PARTS,
 )
+# As far as they are measured: attacks, paraphrases and perplexity are options of the config.
 FURTHER = (
     *_of_sets(["forget"], [*_MEMORIZATION, *_ONE_MINUS, *_FLUENCY, *_DISTINCT]),
     *_of_sets(["forget", "retain"], ["paraphrase_probability", "paraphrase_rouge"]),
@@ -62,6 +63,7 @@ def note(results: Results) -> str:
     qualities = retrained[retrained["metric"] == "log10_forget_quality"]
     for split in results.splits:
         logs = qualities.loc[qualities["split"] == split, "value"]
+        # the geometric mean, as everywhere
         floor = p_text(10 ** logs.mean()) if len(logs) else "not known (one retrained model)"
         floors.append(f"{split} {floor}")
     # of models that the config names there is one for each split, whatever the seeds

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import altair
+import numpy
 
 from unlearning.methods.registry import FORGET_LOSSES
 from unlearning.reporting.labels import NAMES, RETRAIN, TARGET
@@ -121,16 +122,12 @@ def variant_styles(methods: dict[str, str]) -> dict[str, Style]:
     for label, method in methods.items():
         alike.setdefault((family(method), method.partition("+")[2]), []).append(label)
     for (forget, retain), labels in alike.items():
-        for index, label in enumerate(labels):
-            styles[label] = _style(colours[forget], retain, index, len(labels))
+        shape, dash = _RETAIN.get(retain, ("cross", (8, 2, 2, 2)))
+        # from darker than the family's hue to lighter; a single variant has the hue itself
+        amounts = numpy.linspace(-0.25, 0.45, len(labels)) if len(labels) > 1 else [0.0]
+        for label, amount in zip(labels, amounts, strict=True):
+            styles[label] = Style(shade(colours[forget], float(amount)), shape, dash)
     return styles
-
-
-def _style(colour: str, retain: str, index: int, variants: int) -> Style:
-    shape, dash = _RETAIN.get(retain, ("cross", (8, 2, 2, 2)))
-    # from darker than the family's hue to lighter: hue alone would say that a grid is one variant
-    lightness = 0.0 if variants == 1 else -0.25 + 0.7 * index / (variants - 1)
-    return Style(shade(colour, lightness), shape, dash)
 
 
 def shade(colour: str, amount: float) -> str:

@@ -49,8 +49,9 @@ def series(selection: Selection, metric: str, results: Results, split: str) -> l
     free: dict[str, dict[str, Any]] = {}  # matching label -> hyper-parameters left open
     for label, variant in results.variants.get(split, {}).items():
         if _matches(selection, variant):
-            stated = dict(selection.hyper)
-            free[label] = {k: v for k, v in variant.complete.items() if k not in stated}
+            free[label] = dict(variant.complete)
+            for key, _ in selection.hyper:
+                del free[label][key]
     frame = frame[frame["label"].isin(free)]
     states = at_peak(frame) if selection.at == "peak" else frame[frame["phase"] == FINAL]
     if selection.pick == "tuned" and len(states):

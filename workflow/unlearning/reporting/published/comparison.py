@@ -7,7 +7,7 @@ from typing import Any
 
 from unlearning.config.runs import OVERRIDES
 from unlearning.methods import references
-from unlearning.reporting.labels import RETRAIN, TARGET, metric_text
+from unlearning.reporting.labels import RETRAIN, TARGET
 
 EXPLANATION = (
     "A published value lies inside our spread if it is between the smallest and the largest of our "
@@ -75,11 +75,6 @@ class Compared:
         """The remark below our number in a table."""
         where = "inside" if self.inside else "outside"
         return f"published {self.text} ({self.difference_text}, {where})"
-
-    @property
-    def ours(self) -> str:
-        """Our mean in words."""
-        return metric_text(self.metric, self.mean)
 
     def record(self) -> list:
         """A line of published.csv, in the order of COLUMNS."""

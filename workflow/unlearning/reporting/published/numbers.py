@@ -139,8 +139,8 @@ def _is_ours(entry: dict, experiment: Any) -> bool:
     base, data = experiment.config["model"]["path"], experiment.config["data"]
     if not base or any(data.get(key) != value for key, value in entry["data"].items()):
         return False
-    last = base.rstrip("/").rpartition("/")[2].lower()
-    return last in {hub_id.rpartition("/")[2].lower() for hub_id in entry["hub_ids"]}
+    names = [Path(hub_id).name.lower() for hub_id in entry["hub_ids"]]
+    return Path(base).name.lower() in names
 
 
 def _same_settings(row: PublishedRow, split: str, label: str, results: Results) -> bool:
@@ -162,14 +162,14 @@ def _cells(row: PublishedRow, models, means, unit: str) -> list[Compared]:
     rows_tested = set(models.loc[models["metric"] == "forget_quality_rows", "value"])
     cells = []
     for metric, value in row.values.items():
-        values = units(models[models["metric"] == metric], ["label"], unit)["value"].tolist()
-        if not values:
-            continue
         # a retrained model compared with itself is no measurement
         if row.method == RETRAIN and metric in TO_ITSELF:
             continue
         # p-values depend on the number of rows in the test
         if metric == "forget_quality" and row.n is not None and rows_tested != {row.n}:
+            continue
+        values = units(models[models["metric"] == metric], ["label"], unit)["value"].tolist()
+        if not values:  # not every experiment evaluates all that a source prints
             continue
         half, ours = half_unit(value, row.decimals(metric)), means[metric]
         cell = (split, label, metric, value, row.text(metric), half)

@@ -81,7 +81,9 @@ class _Texts:
         """Set -> its title, and questions with true answers of its first rows."""
         questions: dict[str, list] = {}
         for name, columns, limit in self._answered(run, most):
-            questions[name] = [self.sets[name], self._pairs(columns, limit)]
+            pairs = zip(columns["question"][:limit], columns["answer"], strict=False)
+            texts = [[_cut(question), _cut(answer)] for question, answer in pairs]
+            questions[name] = [self.sets[name], texts]
         return questions
 
     def answers(self, run: str, label: str, method: str, most: int) -> dict:
@@ -96,10 +98,6 @@ class _Texts:
         for name, columns in rows.items():
             if "generation" in columns and name in self.sets:
                 yield name, columns, most if name == "forget" else max(1, most // 3)
-
-    def _pairs(self, columns: dict, most: int) -> list[list[str]]:
-        pairs = zip(columns["question"][:most], columns["answer"], strict=False)
-        return [[_cut(question), _cut(answer)] for question, answer in pairs]
 
 
 def _answers(columns: dict, most: int) -> list[list]:

@@ -32,6 +32,7 @@ TITLE = "Results"
 TABLES = ("main", "cells")
 SHOWN = ("main", "further")
 COLLAPSED = "A loss or gradient became infinite or NaN, or no utility was left"
+NOISE_FLOOR = ("FQ = noise floor", "FQ of further retrained models against the first")
 
 
 def content(report) -> Content:
@@ -115,18 +116,15 @@ def metric_row(report, rows, keys: Sequence[str], leading: Sequence[Cell] = ()) 
     runs = rows.drop_duplicates(["draw", "run"])
     cells.append(count(runs, report.unit))
     variant = report.results.variants.get(split, {}).get(label)
-    remark = _floor(method, keys) if variant is None else (variant.note, "")
-    return Row(label, cells, method, badge(runs), remark if remark and remark[0] else None)
+    remark = None
+    if variant is not None and variant.note:
+        remark = (variant.note, "")
+    elif method == RETRAIN and f"{LOG10}forget_quality" in keys:
+        remark = NOISE_FLOOR
+    return Row(label, cells, method, badge(runs), remark)
 
 
 def badge(runs) -> tuple[str, str] | None:
     """The warning about collapsed runs of a variant; None without any. runs: a row for each."""
     collapsed = int(runs["collapsed"].sum())
     return (f"collapsed in {collapsed} of {len(runs)}", COLLAPSED) if collapsed else None
-
-
-def _floor(method: str, keys: Sequence[str]) -> tuple[str, str] | None:
-    """The remark that the retrained models' FQ is the noise floor."""
-    if method == RETRAIN and f"{LOG10}forget_quality" in keys:
-        return "FQ = noise floor", "FQ of further retrained models against the first"
-    return None

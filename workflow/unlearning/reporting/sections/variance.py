@@ -22,13 +22,13 @@ from unlearning.reporting.inference import (
     draws_needed,
 )
 from unlearning.reporting.labels import counted, metric_text
+from unlearning.reporting.peaks import QUALITY
 from unlearning.reporting.section import Content
 from unlearning.reporting.tables import Cell, Column, Row, Table
 
 TITLE = "Variance"
 TABLES = ("variance", "power")
 SHOWN = ("variance", "power")
-QUALITY = "log10_forget_quality"
 DIFFERENCE = 1.0  # of log10 FQ: an order of magnitude
 SEEDS = (1, 2, 5, 10)  # numbers of seeds that draws are planned for
 MOST_PAIRED = 20  # variants of which all pairs are compared; pairs grow with the square

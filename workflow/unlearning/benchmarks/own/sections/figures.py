@@ -29,11 +29,8 @@ def content(report) -> Content:
     """The figures; one without runs has a note on what to set."""
     trajectories = report.frame[report.frame["phase"] == COURSE]
     relearning = report.frame[report.frame["phase"] == RELEARN]
-    panels: dict[str, list[Panel]] = {
-        "trade_off": [_trade_off(report)],
-        "epochs": [],
-        "attacks": [],
-    }
+    panels: dict[str, list[Panel]] = {name: [] for name in FIGURES}
+    panels["trade_off"].append(_trade_off(report))
     # Of a run that collapsed its last state counts: a mean of the others would look better.
     reached = states(report.frame)
     # Without evaluations on the way, a course has two points, start and end: no curve.

@@ -87,7 +87,8 @@ def _path(marks: Mapping[str, list[dict]], styles: dict[str, Style]):
     """The mean path in the plane of both distances, with a mark at its end."""
     points = []
     for forget, retain in zip(marks["forget_distance"], marks["retain_distance"], strict=True):
-        if forget["value"] > 0 and retain["value"] > 0:  # both axes are logarithmic
+        # both axes are logarithmic; a distance of a model that equals the retrained one is 0
+        if forget["value"] > 0 and retain["value"] > 0:
             point = {"label": forget["label"], "step": forget["step"]}
             points.append(point | {"forget": forget["value"], "retain": retain["value"]})
     style_channels = channels(styles, (point["label"] for point in points))

@@ -33,6 +33,7 @@ _METRICS = ("forget_quality", "log10_forget_quality", "model_utility")
 
 def content(report) -> Content:
     """One panel for each split, all values as CSV, and a table of the corrected choices."""
+    # both without single-epoch variants, which have no peak to speak of
     peak, last = at_peak(report.frame), at_peak(report.frame, "last")
     # Both moments of a run in one row.
     table = _columns_of(peak, "peak").merge(_columns_of(last, "last"), on=MODEL)

@@ -59,11 +59,8 @@ def _table(report, split: str, grouped: dict[str, dict[str, str]]) -> Table:
             cells += [number(key, spreads.get(key), metrics[key]) for key in METRICS]
             runs = models[(models["split"] == split) & (models["label"] == label)]
             rows.append(Row(method, [*cells, count(runs, report.unit)]))
-    heads = [
-        Column("reference", "Reference", number=False),
-        *columns(METRICS, metrics),
-        counts(report.unit),
-    ]
+    heads = [Column("reference", "Reference", number=False)]
+    heads += [*columns(METRICS, metrics), counts(report.unit)]
     caption = f"Reference models on {split}"
     return Table(f"reference-{split}", caption, heads, rows, head="Method")
 
@@ -74,7 +71,7 @@ def _panels(report, split: str, grouped: dict[str, dict[str, str]]) -> list[Pane
     keys = ["label", *RUN]
     # Both metrics of a run stand in one row.
     values = models[models["split"] == split].pivot_table("value", keys, "metric", sort=False)
-    marks = []
+    marks = []  # of runs: Vega takes the means
     for method, labels in grouped.items():
         for reference, label in labels.items():
             rows = values.loc[[label]].reset_index()
