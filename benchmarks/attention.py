@@ -141,6 +141,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file to write")
     args = parser.parse_args()
     device = torch.device(args.device)
+    torch.backends.cuda.enable_cudnn_sdp(False)  # as in the stages (training/session.py)
     print(HEAD, flush=True)
     results = []
     for name, examples in workloads(args).items():

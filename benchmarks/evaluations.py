@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from child import in_child
-from official import Evaluation
+from official import ATTACKS, METRICS, Evaluation, OpenUnlearning
 from steps import ARMS, SHAPES, SMALL, Clock, random_model
 from tofu_rows import (
     ARCHITECTURE,
@@ -63,36 +63,41 @@ class Meter:
         """The call's result."""
         before, since = self.tokens, self.clock.now()
         result = call(*args)
-        self.seconds[work] = self.clock.now() - since
-        self.processed[work] = self.tokens - before
+        self.seconds[work] = self.seconds.get(work, 0) + self.clock.now() - since
+        self.processed[work] = self.processed.get(work, 0) + self.tokens - before
         return result
 
 
-def with_answers(columns: dict, answers: dict[str, list[str]], recall: dict) -> dict:
+def with_answers(columns: dict, answers: dict[str, list[str]], rouge: dict[str, dict]) -> dict:
     """The columns with the answers and their ROUGE-L recall."""
     for name, texts in answers.items():
         columns[name]["generation"] = texts
-        columns[name]["rouge_l_recall"] = recall[name]
+        columns[name] |= rouge[name]
     return columns
 
 
-def recalls(evaluator: Evaluator, answers: dict[str, list[str]]) -> dict:
-    """Set -> our ROUGE-L recall."""
-    recall: dict[str, list[float]] = {}
-    for name, rows in evaluator.sets.items():
+def our_rouge(evaluator: Evaluator, answers: dict[str, list[str]]) -> dict[str, dict]:
+    """Set -> columns: our ROUGE-L recall."""
+    columns: dict[str, dict] = {}
+    for name in evaluator.generated:
+        rows = evaluator.sets[name]
         pairs = zip(rows, answers[name], strict=True)
-        recall[name] = [evaluator.rouge(row["answer"], text).recall for row, text in pairs]
-    return recall
+        columns[name] = {
+            "rouge_l_recall": [evaluator.rouge(row["answer"], text).recall for row, text in pairs]
+        }
+        columns[name] |= evaluator._further_rouge(rows, answers[name])
+    return columns
 
 
 def our_evaluation(model, evaluator: Evaluator) -> dict:
     """An evaluation as stage `evaluate` makes it, step by step."""
     meter = Meter(model)
     scores = meter("likelihoods", evaluator._scores, model)
+    columns = meter("likelihoods", evaluator._likelihood_columns, scores)
     answers = meter("generation", evaluator._answers, model, scores)
     evaluator.rouge = RougeL(stemmer=True)  # as in a new process: no stems are remembered
-    recall = meter("ROUGE", recalls, evaluator, answers)
-    columns = with_answers(evaluator._likelihood_columns(scores), answers, recall)
+    rouge = meter("ROUGE", our_rouge, evaluator, answers)
+    columns = with_answers(columns, answers, rouge)
     return {"columns": columns, "seconds": meter.seconds, "processed": meter.processed}
 
 
@@ -101,8 +106,8 @@ def other_evaluation(model, evaluation: Evaluation) -> dict:
     meter = Meter(model)
     columns = meter("likelihoods", evaluation.likelihoods, model)
     answers = meter("generation", evaluation.answers, model)
-    recall = meter("ROUGE", evaluation.rouge, answers)
-    columns = with_answers(columns, answers, recall)
+    rouge = meter("ROUGE", evaluation.rouge, answers)
+    columns = with_answers(columns, answers, rouge)
     return {"columns": columns, "seconds": meter.seconds, "processed": meter.processed}
 
 
@@ -141,14 +146,26 @@ def evaluated_model(args: argparse.Namespace, device: torch.device):
 def measure(args: argparse.Namespace) -> dict:
     """Seconds, tokens, and metrics of both arms."""
     accelerator = Accelerator(cpu=args.device == "cpu")
+    torch.backends.cuda.enable_cudnn_sdp(False)  # as in the stages (training/session.py)
     model, tokenizer = evaluated_model(args, accelerator.device)
     encoder = encoder_of(tokenizer, SCORED)
     sets = {name: rows[: args.rows] for name, rows in evaluated(args.data).items()}
-    limit = Limit(GENERATED, "total")
-    evaluator = Evaluator(sets, encoder, accelerator, batch_tokens=args.batch_tokens, limit=limit)
+    holdout = table(args.data, "retain90")[-len(sets["forget"]) :]  # TOFU's own is not among these
+    further = ("paraphrase", "perturbed") if args.metrics == "extended" else ()
+    evaluator = Evaluator(
+        {**sets, "holdout": holdout} if ATTACKS[args.metrics] else sets,
+        encoder,
+        accelerator,
+        batch_tokens=args.batch_tokens,
+        limit=Limit(GENERATED, "total"),
+        attacks=ATTACKS[args.metrics],
+        further_rouge=further,
+    )
     calls: dict[str, Callable] = {"ours": partial(our_evaluation, model, evaluator)}
     for arm in args.arms:
-        evaluation = Evaluation(sets, encoder, arm == "open-unlearning")
+        evaluation = Evaluation(sets, encoder)
+        if arm == "open-unlearning":
+            evaluation = OpenUnlearning(sets, encoder, args.metrics, holdout)
         calls[arm] = partial(other_evaluation, model, evaluation)
     seconds: dict[str, list[float]] = {}
     results, peaks = {}, {}
@@ -171,7 +188,7 @@ def measure(args: argparse.Namespace) -> dict:
                 columns["ours"][name]["generation"], columns[arm][name]["generation"], strict=True
             )
             same[arm] += sum(a == b for a, b in answers)
-        apart[arm] = max(abs(ours[key] - value) for key, value in values.items())
+        apart[arm] = max(abs(ours[key] - values[key]) for key in values)
     texts = [text for name in sets for text in columns["ours"][name]["generation"]]
     lengths = [len(tokenizer(text)["input_ids"]) for text in texts]
     prompts = [encoder.prompt_ids(row["question"]) for rows in sets.values() for row in rows]
@@ -236,6 +253,12 @@ def main() -> None:
     parser.add_argument("--rows", type=int, help="of each set; without it the official 300")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--arms", nargs="*", choices=ARMS, default=["official"])
+    parser.add_argument(
+        "--metrics",
+        choices=METRICS,
+        default="table",
+        help="beside open-unlearning: which of its lists",
+    )
     parser.add_argument("--batch-tokens", type=int, default=16384)
     parser.add_argument("--json", type=Path, help="file to write")
     args = parser.parse_args()

@@ -56,7 +56,9 @@ def peak(device: str) -> int:
 def steps(case: dict, device: str) -> None:
     """Two optimiser steps of `passes` micro-batches each: in the second all states are there."""
     shape = {"context": 2 * case["tokens"], **{key: case[key] for key in TOY}}
-    with torch.device(device):  # 7 B parameters drawn on a CPU take a minute
+    # 7 B parameters drawn on a CPU take a minute; but what stays frozen under LoRA is halved before
+    # it goes to the GPU, as in the stages, and would lie there in float32 first
+    with torch.device("cpu" if case["lora"] else device):
         model = build_model(shape, shape["vocabulary"], 0)
     objective = build_objective(resolve(case["method"], {}).settings())
     rows: dict[str, list[Example]] = {}  # rows of several roles that are alike would share tokens
@@ -83,6 +85,7 @@ def steps(case: dict, device: str) -> None:
     mixed = "bf16" if case["precision"] == "bfloat16" else "no"
     AcceleratorState._reset_state()  # the case before may have had another precision
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision=mixed)
+    torch.backends.cuda.enable_cudnn_sdp(False)  # as in the stages (training/session.py)
     with torch.device(device):
         teacher = build_model(shape, shape["vocabulary"], 0) if objective.needs.teacher else None
     if case["precision"] == "pure-bfloat16":

@@ -148,6 +148,7 @@ def measure(args: argparse.Namespace) -> dict:
     """All arms on the same batches."""
     half = args.device == "cuda"
     accelerator = Accelerator(cpu=not half, mixed_precision="bf16" if half else "no")
+    torch.backends.cuda.enable_cudnn_sdp(False)  # as in the stages (training/session.py)
     tokenizer = tokenizer_of(args.data, SMALL.get(args.shape, ARCHITECTURE)["vocabulary"])
     examples = forget10(args.data, tokenizer)
     constant = {"lr": args.lr, "schedule": "constant", "warmup_epochs": 0}

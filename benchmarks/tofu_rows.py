@@ -76,7 +76,7 @@ def answers_of(row: dict) -> dict[str, list[str]]:
     return {
         "answer": [row["answer"]],
         "paraphrase": [paraphrase],
-        "perturbed": row["perturbed_answer"],
+        "perturbed": row.get("perturbed_answer", []),
     }
 
 

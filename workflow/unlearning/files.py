@@ -39,6 +39,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)  # free the space of a full disk
             raise
+        # a rename replaces files and empty folders alone
         shutil.rmtree(path, ignore_errors=True)
         os.replace(partial, path)
         _sync(path.parent)
@@ -94,6 +95,7 @@ def check_sum(path: Path) -> None:
     sums = path.parent / SUMS
     if not sums.is_file():
         return
+    # a whole line: a name may be the end of another name
     if f"{sha256(path)}  {path.name}" not in sums.read_text(encoding="utf-8").split("\n"):
         raise UserError(
             f"{path} has another content than was written: delete the folder {path.parent} "

@@ -75,6 +75,18 @@ def test_one_pass_over_each_question_serves_every_metric(world):
     assert sum(lengths) <= sum(passes) <= 1.2 * sum(lengths)
 
 
+def test_answers_end_where_the_model_s_generate_would(world):
+    """At every special token that generation_config names, not at that of training alone."""
+    model, words = toy()
+    ids = torch.tensor([world.encoder.prompt_ids(PAIRS[0][0])])
+    first = int(model(ids).logits[0, -1].argmax())
+    assert world.columns["forget"]["generation"][0].startswith(words.decode([first]))
+    words.add_special_tokens({"additional_special_tokens": words.convert_ids_to_tokens([first])})
+    model.generation_config.eos_token_id = [words.eos_token_id, first]
+    columns = make(Encoder(words, PROMPTS["plain"], 40))(model)
+    assert columns["forget"]["generation"][0] == ""
+
+
 @pytest.mark.parametrize("row", range(3))
 def test_tokens_equal_those_of_plain_logits(world, row):
     logp, labels = plain(world, *PAIRS[row])
@@ -85,10 +97,9 @@ def test_tokens_equal_those_of_plain_logits(world, row):
     assert forget["extraction_strength"][row] == extraction_strength(match)
     assert forget["exact_memorization"][row] == exact_memorization(match)
     mu = (logp.exp() * logp).sum(-1)
-    sigma = ((logp.exp() * logp**2).sum(-1) - mu**2).sqrt()
+    sigma = (logp.exp() * (logp - mu[:, None]) ** 2).sum(-1).sqrt()
     expected = min_k_plus_plus(own.tolist(), mu.tolist(), sigma.tolist())
-    # sigma is a difference of squares in float32
-    assert forget["mia_min_k_plus_plus"][row] == pytest.approx(expected, rel=1e-3)
+    assert forget["mia_min_k_plus_plus"][row] == pytest.approx(expected, rel=1e-4)
 
 
 def test_gradient_norm_is_the_mean_over_parameters(world):

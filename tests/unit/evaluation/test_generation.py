@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from toy import toy
 from transformers import (
     Gemma2Config,
     Gemma2ForCausalLM,
@@ -21,7 +22,7 @@ from transformers import (
     RwkvForCausalLM,
 )
 from unlearning.data.encoding import Example
-from unlearning.evaluation.generation import Generator, Limit, greedy_beginning
+from unlearning.evaluation.generation import Generator, Limit, end_tokens, greedy_beginning
 
 SHAPE = {"vocab_size": 40, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
 SHAPE |= {"num_attention_heads": 4, "initializer_range": 0.4, "bos_token_id": 1, "eos_token_id": 1}
@@ -95,6 +96,33 @@ def test_answers_are_those_of_generate(world, limit, batch_tokens):
     generator = Generator(model, tokenizer(eos), torch.device("cpu"), limit, batch_tokens)
     assert generator(PROMPTS) == expected
     assert generator([]) == []
+
+
+def test_answers_stop_at_each_end_that_the_model_names(world):
+    """As generate does with a list of end tokens (Llama-3, Qwen: end of turn and end of text)."""
+    model, answers, eos = world
+    second = next(token for answer in answers for token in answer[1:] if token != eos)
+    expected = []
+    for prompt, answer in zip(PROMPTS, answers, strict=True):
+        tokens = generated(model, prompt, 12, [eos, second])
+        expected.append(list(itertools.takewhile(lambda t: t not in (eos, second), tokens)))
+        assert expected[-1] == answer[: len(expected[-1])]
+    assert expected != [cut(answer, 12, eos) for answer in answers]
+    limit, cpu = Limit(12, "new"), torch.device("cpu")
+    generator = Generator(model, tokenizer(eos), cpu, limit, 10_000, {eos, second})
+    assert generator(PROMPTS) == expected
+    complete = [[*answer, second] for answer in expected]
+    assert generator(PROMPTS, [answer[:12] for answer in complete]) == expected
+
+
+def test_ends_are_special_tokens_of_the_tokenizer():
+    model, words = toy()
+    words.add_tokens(["<turn>"])
+    turn, word = words.convert_tokens_to_ids(["<turn>", "▁wrote"])
+    assert word not in words.all_special_ids
+    for ids, ends in ((None, {1}), (1, {1}), ([1, turn], {1, turn}), ([word, turn], {1, turn})):
+        model.generation_config.eos_token_id = ids
+        assert end_tokens(model, words, 1) == ends
 
 
 @pytest.mark.parametrize("limit", [Limit(12, "new"), Limit(7, "total")], ids=["new", "total"])

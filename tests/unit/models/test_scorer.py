@@ -8,7 +8,7 @@ from unlearning.data.encoding import Example
 from unlearning.methods.objective import build_objective
 from unlearning.methods.registry import resolve
 from unlearning.models.build import build_model
-from unlearning.models.scorer import Scorer
+from unlearning.models.scorer import Scorer, describe
 from unlearning.training.batches import score_pairs
 
 ROWS, TOKENS, LABELS, VOCABULARY = 6, 40, 5, 5000
@@ -44,3 +44,15 @@ def test_no_logits_beside_those_of_labels(method):
         objective.total(objective.rows(batch)).mean().backward()
     labelled = len(objective.roles) * ROWS * LABELS * VOCABULARY
     assert largest.numbers == labelled < len(objective.roles) * ROWS * TOKENS * VOCABULARY / 7
+
+
+def test_sigma_of_a_model_that_is_unsure():
+    """Where all words are nearly alike, E[x²] - mu² has no digits left in float32."""
+    generator = torch.Generator().manual_seed(0)
+    logits = 0.01 * torch.randn(3, 50_000, generator=generator)
+    every = torch.arange(3)
+    sigma = describe(logits, every, every, torch.ones(3, dtype=torch.bool))["sigma"]
+    logp = logits.double().log_softmax(-1)
+    mean = (logp.exp() * logp).sum(-1, keepdim=True)
+    expected = (logp.exp() * (logp - mean) ** 2).sum(-1).sqrt()
+    assert sigma.tolist() == pytest.approx(expected.tolist(), rel=1e-5)

@@ -124,8 +124,8 @@ def test_hours_and_disk_by_hand():
     # 6 a parameter and token; 625 steps of 32 rows, of 57.1 tokens of text, 4 of "[INST]  [/INST]"
     # and one </s>
     assert target["flops"] == pytest.approx(5.0249e16, rel=1e-3)
-    # at 30 % of an A100's 312 TFLOP/s: 537 s
-    assert target["gpu_hours"] == pytest.approx(0.149, abs=5e-4)
+    # at 20 % of an A100's 312 TFLOP/s: 805 s
+    assert target["gpu_hours"] == pytest.approx(0.2237, abs=5e-4)
     assert target["disk_gib"] == pytest.approx(2 * 6_738_415_616 / 2**30, abs=1e-3)
     # the target, six retrained and 150 unlearned models; else one of the last at a time
     assert estimate["disk_gib"] == pytest.approx(157 * target["disk_gib"], rel=1e-3)
@@ -228,8 +228,8 @@ def test_who_is_harry_potter_counts_its_reinforced_model():
     tokens = 2 * 100 * 8062 / 4.2 + 2 * (100 * 1450 / 4.2 + 3200) + 2 * (100 * 1000 / 4.2 + 12800)
     evaluation = 2 * parameters * tokens
     assert two["flops"] - one["flops"] == pytest.approx(3 * 9 * evaluation)  # seeds, points
-    # 30 % of 989 TFLOP/s; three batches of 32 new tokens twice and of 128 once, 32 layers of 1 ms
-    seconds = 27 * (evaluation / (0.3 * 989e12) + 3 * (2 * 32 + 128) * 0.032)
+    # 20 % of 989 TFLOP/s; three batches of 32 new tokens twice and of 128 once, 32 layers of 1 ms
+    seconds = 27 * (evaluation / (0.2 * 989e12) + 3 * (2 * 32 + 128) * 0.032)
     assert two["gpu_hours"] - one["gpu_hours"] == pytest.approx(seconds / 3600, abs=1e-3)
     assert two["disk_gib"] == one["disk_gib"] == pytest.approx(3 * 2 * parameters / 2**30, abs=1e-3)
 
@@ -268,7 +268,7 @@ def test_the_table_names_what_will_not_fit():
     assert "WARNING: finetune, retrain will not fit; set finetune.lora: {} (another" in text
     assert "WARNING: unlearn GA+KL, unlearn NPO+KL will not fit; no option" in text
     assert "no option makes it fit: at least " in text
-    assert "Assumed: 30% of the GPU's dense peak FLOP/s" in text
+    assert "Assumed: 20% of the GPU's dense peak FLOP/s" in text
     assert "WARNING" not in table(make_plan("RTX4090-24", ROOT / "config" / "config.yaml"))
 
 

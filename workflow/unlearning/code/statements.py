@@ -53,9 +53,10 @@ class Statement:
     entries: dict[str, Code] | None = None
 
 
-def statements(source: str, filename: str) -> list[Statement]:
+def statements(source: str | bytes, filename: str) -> list[Statement]:
     """The top-level statements of a module, with one statement for each imported name.
     SyntaxError if it is not Python."""
+    # of bytes Python finds the encoding itself, by a mark or a comment at their beginning
     tree = ast.parse(source, filename=filename)
     used_names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     origins: dict[str, set[str]] = {}  # imported name -> the packages that it may come from

@@ -46,7 +46,8 @@ def load_experiment(config: dict, root: Path):
     complete, problems = validated(config, schema)
     problems += cross_problems(complete, config.keys())
     if not problems and complete["rehearsal"]:
-        # the generated data that replace the config's have keys and defaults of their own
+        # The config itself is checked first, as it will be run. The generated data that replace its
+        # own have keys and defaults of their own.
         complete = rehearsed(complete)
         complete = with_defaults(complete, schema_for(complete, root))
         problems = cross_problems(complete)
@@ -118,6 +119,7 @@ class Experiment(Runs):
 
     def files_of_model(self, path: str) -> list[Path]:
         """The files of the user's model at `path`; none if it is made here or fetched."""
+        # by path: rules ask for the model of a run, whichever it is
         models = named_models(self.config).values()
         paths = [Path(model.path) for model in models if model.path is not None]
         return model_files(Path(path)) if Path(path) in paths and not on_hub(path) else []

@@ -52,7 +52,9 @@ class _Strict(UniqueKeys, yaml.SafeLoader):
         node = super().compose_scalar_node(anchor)
         if node.tag in _NUMBERS:
             value = _NUMBERS[node.tag](self, node)
-            read_by_others = core(node.value)  # .nan differs from itself
+            # As text, because .nan differs from itself. What YAML 1.2 takes for text (1_000) can be
+            # no other number.
+            read_by_others = core(node.value)
             if ":" in node.value or str(read_by_others) not in (str(value), node.value):
                 self.problems.append(
                     f"line {node.start_mark.line + 1}: YAML reads {node.value} as {value}; write "

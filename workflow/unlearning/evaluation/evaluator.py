@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 
 from accelerate import Accelerator
 
 from unlearning.data.encoding import Encoder, Example
 from unlearning.errors import UserError
 from unlearning.evaluation.fluency import is_empty
-from unlearning.evaluation.generation import Generator, Limit, greedy_beginning
+from unlearning.evaluation.generation import Generator, Limit, end_tokens, greedy_beginning
 from unlearning.evaluation.gradnorm import GradientNorms
 from unlearning.evaluation.likelihood import Likelihood, Score
 from unlearning.evaluation.membership import HOLDOUT, K, attack_settings, row_scores
@@ -161,22 +161,16 @@ class Evaluator:
         check_context(model, longest, "evaluation.max_length")
         likelihood = Likelihood(model, self.batch_tokens)
         # The answers to one question stay in one process, which packs them with their prompt once.
-        questions: list[list[tuple[Example, bool]]] = []
-        row_before = None
-        for (name, index, kind), example in zip(self.sources, self.examples, strict=True):
-            if (name, index) != row_before:
-                questions.append([])
-                row_before = (name, index)
-            questions[-1].append((example, kind == "answer"))
+        answers = zip(self.sources, self.examples, strict=True)
+        questions = [list(group) for _, group in groupby(answers, lambda answer: answer[0][:2])]
 
-        def score(share: list[list[tuple[Example, bool]]]) -> list[list[Score]]:
+        def score(share: list[list[tuple]]) -> list[list[Score]]:
             # one list of all, so that sequences of similar length share a batch
             examples: list[Example] = []
             detailed: list[bool] = []
-            for question in share:
-                for example, is_detailed in question:
-                    examples.append(example)
-                    detailed.append(is_detailed)
+            for (_, _, kind), example in chain.from_iterable(share):
+                examples.append(example)
+                detailed.append(kind == "answer")  # values of each token take memory
             scores = iter(likelihood(examples, detailed))
             return [list(islice(scores, len(question))) for question in share]
 
@@ -195,6 +189,7 @@ class Evaluator:
         for example, (name, index, kind), score in zip(
             self.examples, self.sources, scores, strict=True
         ):
+            # sequences come row by row, so appending keeps the rows' order
             if kind == "perturbed":
                 columns[name]["perturbed_loss"][index].append(score.mean)
                 columns[name]["perturbed_tokens"][index].append(score.tokens)
@@ -243,7 +238,7 @@ class Evaluator:
             self.accelerator.device,
             self.limit,
             self.batch_tokens,
-            self.encoder.end,
+            end_tokens(model, self.encoder.tokenizer, self.encoder.end),
         )
         names: list[str] = []
         starts: list[tuple] = []  # prompt and beginning of the answer, as tokens

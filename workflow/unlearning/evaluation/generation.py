@@ -5,6 +5,7 @@ finished rows leave the batch, and known beginnings of answers are not generated
 """
 
 import inspect
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 
@@ -46,6 +47,21 @@ class Limit:
         return self.tokens if self.counts == "new" else max(0, self.tokens - prompt)
 
 
+def end_tokens(model, tokenizer, end: int) -> set[int]:
+    """The tokens at which an answer stops: `end`, in which the answers of training end, and what
+    else ends one by the model's generation_config.json, as in transformers' `generate`.
+
+    Chat models name several there: Llama-3 <|eot_id|> and <|end_of_text|>, Qwen <|im_end|> and
+    <|endoftext|>. Ordinary tokens among them do not count: a configuration that nobody has adapted
+    to its tokenizer (Llama's default is 2) would cut answers at a word.
+    """
+    ids = model.generation_config.eos_token_id
+    ids = ids if isinstance(ids, list) else [ids]
+    # Llama-3's <|end_of_text|> is an added token without a role such as eos_token
+    special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
+    return {end, *special.intersection(ids)}
+
+
 def greedy_beginning(prompt: list[int], example: Example, match: list[bool]) -> list[int]:
     """The first tokens of the true answer that greedy generation would produce too: each is the
     most likely one after those before it.
@@ -60,10 +76,10 @@ def greedy_beginning(prompt: list[int], example: Example, match: list[bool]) -> 
 
 
 class Generator:
-    """Answers prompts greedily; a row stops at the end token or at its limit.
+    """Answers prompts greedily; a row stops at a token that ends answers or at its limit.
 
-    end: the token that ends answers; by default the tokenizer's end of sequence. batched: whether
-    the last prompts were answered in batches.
+    ends: the tokens that end answers (end_tokens()); by default the tokenizer's end of sequence.
+    batched: whether the last prompts were answered in batches.
 
     The tokens are those of transformers' `generate`. A model whose logits change with padding and a
     cache answers one prompt at a time, without either.
@@ -76,11 +92,11 @@ class Generator:
         device: torch.device,
         limit: Limit,
         batch_tokens: int,
-        end: int | None = None,
+        ends: Collection[int] | None = None,
     ):
         self.model, self.tokenizer, self.device = model, tokenizer, device
         self.limit, self.batch_tokens, self.batched = limit, batch_tokens, True
-        self.end = tokenizer.eos_token_id if end is None else end
+        self.ends = {tokenizer.eos_token_id} if ends is None else ends
         # state-space models call the cache cache_params and take a mask in their first pass only
         self.has_states = "cache_params" in inspect.signature(model.forward).parameters
 
@@ -106,6 +122,7 @@ class Generator:
 
         answers: list[list[int]] = []
         for prompt, beginning in zip(prompts, beginnings or [[]] * len(prompts), strict=True):
+            # a true answer may be longer than a generated one is allowed to be
             answers.append(beginning[: self.limit.room(len(prompt))])
         texts: list[list[int]] = []  # prompts with the beginnings of their answers
         room: list[int] = []  # new tokens that each answer may still get
@@ -145,7 +162,7 @@ class Generator:
 
     def _ends(self, answer: list[int]) -> bool:
         """Whether an answer has its end token."""
-        return answer[-1:] == [self.end]
+        return bool(answer) and answer[-1] in self.ends
 
     def _answer_batch(
         self, prompts: list[list[int]], room: list[int], progress: Progress
@@ -167,7 +184,7 @@ class Generator:
             for row, token in zip(rows, ids[:, 0].tolist(), strict=True):
                 if row in unfinished:
                     answers[row].append(token)
-                    if token == self.end or len(answers[row]) == room[row]:
+                    if token in self.ends or len(answers[row]) == room[row]:
                         unfinished.remove(row)
             progress.advance(before - len(unfinished))
             # Finished rows leave the batch, but not one by one, because selecting rows copies the
@@ -204,7 +221,7 @@ class Generator:
         ids = list(prompt)
         for _ in range(room):
             ids.append(int(self._plain_logits(ids)[-1].argmax()))
-            if ids[-1] == self.end:
+            if ids[-1] in self.ends:
                 break
         return ids[len(prompt) :]
 

@@ -207,6 +207,7 @@ def evaluate(
     parts: dict[str, dict] = {}
     for task in objects.values():
         scores |= _scores(task, results)
+    # a member that is named for itself, too, has its scores there
     names = {_name(task) for task in objects.values()}
     for task in objects.values():
         for member in _members(task):
@@ -247,6 +248,7 @@ def _scores(task, results: dict) -> dict[str, dict]:
         metric, comma, answer_filter = key.partition(",")
         if comma and not metric.endswith("_stderr") and isinstance(value, int | float):
             metrics[metric, answer_filter] = value
+    # "acc" is what papers report; acc_norm and others beside it would be further columns
     accuracies = [key for key in metrics if key[0] == "acc"]
 
     better = results["higher_is_better"].get(name, {})
@@ -257,7 +259,7 @@ def _scores(task, results: dict) -> dict[str, dict]:
         label = name
         if not accuracies:
             label += f" {metric}" if answer_filter == "none" else f" {metric} {answer_filter}"
-        error = values.get(f"{metric}_stderr,{answer_filter}")
+        error = values.get(f"{metric}_stderr,{answer_filter}")  # "N/A" where there is none
         scores[label] = {
             "metric": metric,
             "accuracy": float(metrics[metric, answer_filter]),

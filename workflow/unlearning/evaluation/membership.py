@@ -65,6 +65,7 @@ def row_scores(mean_nll: float, tokens, text: str, k: float = K) -> dict[str, fl
 def auc(forget: Sequence[float], holdout: Sequence[float]) -> float:
     """Area under the ROC curve of a score that tells holdout from forget rows: the share of
     (holdout, forget) pairs in which the holdout row scores higher; ties count half."""
+    # of each holdout row the forget rows below it, by bisection: pairs would be N² comparisons
     sorted_forget = numpy.sort(forget)
     lower = numpy.searchsorted(sorted_forget, holdout, "left").sum()
     lower_or_equal = numpy.searchsorted(sorted_forget, holdout, "right").sum()
@@ -81,6 +82,7 @@ def membership_metrics(
     if sets[1] not in rows:
         return {}
     forget, holdout = (rows[name] for name in sets)
+    # an imported log has some attacks alone
     names = [f"mia_{attack}" for attack in ATTACKS if f"mia_{attack}" in holdout]
     return {f"{name}_auc": auc(forget[name], holdout[name]) for name in names}
 

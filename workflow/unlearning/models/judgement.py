@@ -47,6 +47,7 @@ def judge(folder: Path, use: dict) -> list[str]:
             "is an adapter (adapter_config.json), not a model: merge it into its base (peft: "
             "merge_and_unload) and save the whole model"
         ]
+    # weights are read, and so verified, by the job that loads them: here it would take minutes
     problems = _problems_of(lambda: verify(folder, weights=False)) + _generation_problems(folder)
 
     # tensors, configuration and architecture, by themselves and together
@@ -97,7 +98,7 @@ def _problems_of(check: Callable[[], list[str] | None]) -> list[str]:
 def _generation_problems(folder: Path) -> list[str]:
     """The problem of a generation_config.json that loading the model would fail at, though answers
     are greedy whatever it says. One that is no JSON is not read."""
-    with suppress(OSError):
+    with suppress(OSError):  # no such file, or no JSON: transformers goes on without
         try:
             GenerationConfig.from_pretrained(folder)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
@@ -203,6 +204,7 @@ def _adapter_problems(model, modules: dict[str, list[str]]) -> list[str]:
     """The modules of adapters that the model lacks: peft passes over one that it does not find
     beside another that it finds. modules: of config.judged.lora_modules."""
     layers = dict(model.named_modules())
+    # what a user would name: layers without layers inside, by the end of their names
     innermost = {name.rpartition(".")[2] for name in layers if not list(layers[name].children())}
     problems = []
     for stage, names in modules.items():
@@ -232,6 +234,7 @@ def _tensor_problems(model, headers: Headers) -> list[str]:
     problems = key_problems(loaded, info)
     # only weights have to be floats: buffers, such as older models' masks, may be anything
     parameters = {name for name, _ in loaded.named_parameters()}
+    # files of a model saved without its head name tensors without the prefix
     parameters |= {name.removeprefix(f"{loaded.base_model_prefix}.") for name in parameters}
     quantised = []
     for key, (_, number_type) in headers.items():

@@ -38,7 +38,9 @@ def length_problems(tokenizer, prompt: PromptFormat, reach: int | None, use: dic
         if limit <= reach:  # a row is cut at the limit, so it fits
             continue
         encoder = Encoder(tokenizer, prompt, limit)
-        longest = max((_longest(encoder, rows) for rows in _encoded_by(stage, tables)), default=0)
+        longest = 0
+        for rows in _encoded_by(stage, tables):
+            longest = max(longest, _longest(encoder, rows))
         if longest > reach:
             problems.append(too_long(longest, reach, f"{stage}.max_length"))
     encoder = Encoder(tokenizer, prompt, reach)
@@ -65,6 +67,7 @@ def _unknown_answers(tokenizer, tables: Tables) -> list[str]:
     if not answers:
         return []
     ids = tokenizer(list(answers), add_special_tokens=False)["input_ids"]
+    # GPT-2's unknown token is its end of sequence, which answers do not hold by themselves
     unknown = {tokenizer.unk_token_id} - {tokenizer.eos_token_id}
     lost = [text for text, tokens in zip(answers, ids, strict=True) if not set(tokens) - unknown]
     if not lost:

@@ -108,7 +108,8 @@ class Scorer(nn.Module):
         del output
         yield logits, hidden_states
         del logits
-        # A head pass for each: one matrix of all logits would be held twice, whole and in parts.
+        # A pass of the head alone for each: one matrix of all logits would be held twice, whole and
+        # in parts.
         for further in places[1:]:
             with _head_at(self.model, further), _body_returns(self.model, body_outputs):
                 logits = at_least_float32(self.model(**inputs).logits)
@@ -183,7 +184,8 @@ def describe(logits: Tensor, index: Tensor, labels: Tensor, mask: Tensor) -> dic
         logp = log_distribution(logits[index[chunk]])
         p = logp.exp()  # (n, V)
         mu = (p * logp).sum(-1)  # (n,)
-        variance = (p * logp.square()).sum(-1) - mu.square()
+        # not E[x²] - mu², whose float32 difference has no digits left where the model is unsure
+        variance = (p * (logp - mu[:, None]).square()).sum(-1)
         described["match"][chunk] = (logp.argmax(-1) == labels[chunk]).to(logp.dtype)
         described["mu"][chunk] = mu
         described["sigma"][chunk] = variance.clamp(min=1e-6).sqrt()

@@ -38,7 +38,9 @@ GPUS = {
     "L40S-48": Gpu(46068 * MIB, 362e12, 91.6e12, 0.864e12),
     "RTX4090-24": Gpu(24564 * MIB, 165e12, 82.6e12, 1.008e12),
 }
-MFU = 0.3  # model FLOP/s utilisation, low for short padded rows without fused kernels
+# Model FLOP/s utilisation, low for rows as short as TOFU's. Measured on an H200: 0.19 of a step of
+# 7 B, 0.13 of 1 B (reports/benchmarks/gpu.md); a GPU of a lower peak comes closer to its own.
+MFU = 0.2
 LINK = 25e9  # bytes per second each way between host and GPU: PCIe 4.0, 16 lanes
 LAUNCH = 1e-3  # seconds to start one layer's kernels, three times in a pass with gradients
 ASSUMPTIONS = (

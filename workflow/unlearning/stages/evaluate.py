@@ -41,7 +41,8 @@ def non_members(args: Namespace) -> list[dict] | None:
     """Rows of the user's table of texts that no model has seen; None without --holdout."""
     if args.holdout is None:
         return None
-    return read_rows(args.holdout, QA, ColumnNames(args.settings["columns"])).rows
+    # settings name columns only where the config itself has such a table
+    return read_rows(args.holdout, QA, ColumnNames(args.settings.get("columns", {}))).rows
 
 
 def run(args: Namespace) -> None:

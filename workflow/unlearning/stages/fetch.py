@@ -33,7 +33,7 @@ def run(args: Namespace) -> None:
     folder = fetch(repository)
     files = verify(repository, folder)
     if use is not None:
-        problems = model_problems(str(folder), use, repository.name, repository.setting)
+        problems = model_problems(str(folder), use, repository.setting, repository.name)
         if problems:
             raise UserError("\n".join(problems))
     record = {"repository": args.settings, "commit": folder.name, "files": files}

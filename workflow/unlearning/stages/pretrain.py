@@ -24,7 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_state(parser)
 
 
-def texts(data: Path, answers: Sequence[Path] = ()) -> list[str]:
+def texts(data: Path, answers: Sequence[Path]) -> list[str]:
     """The texts that the tokenizer is trained on: all that models of this world will read.
 
     Of a corpus of texts only the pre-training part is used, so that no token occurs in one text

@@ -56,6 +56,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def _settings(experiment, args: Namespace) -> dict:
     args.retain = args.retain or experiment.benchmark.retain_table(args.split)
+    # of cells that differ in split and seed alone one stands for all: they share the settings
     cells = {f"{cell.method}/{cell.variant}": cell for cell in experiment.cells()}
     matches = [c for name, c in cells.items() if args.method in (None, c.method, name)]
     if len(matches) != 1:
@@ -171,6 +172,7 @@ def make_evaluate(
     def evaluate(step: int) -> dict | None:
         if step not in epochs:
             return None
+        # by all processes, for each holds a share; each then scores a share of the rows
         unlearned = finalise(full_state_model(model, accelerator))
         with autocast_if_lora(accelerator, adapter):
             rows = evaluator(unlearned)
@@ -226,6 +228,7 @@ def other_answers(
         make["idk"] = cache(lambda row, k: encoder.encode(table[row]["question"], refusals[k]))
     if "alternative" in roles:
         questions = read_answers(args.answers, alternatives_table(args.split))
+        # a draw's answer number must be one of every question
         counts["alternative"] = min(len(row["alternative_answer"]) for row in questions)
 
         @cache

@@ -36,6 +36,7 @@ def score_pairs(
 
     # whole logits are large, so only at the positions that a loss asks for
     logit_spans = {role: spans(examples, slices[role], kind) for role, kind in needs.logits.items()}
+    # None and not [], which would cost a pass of the head
     full = list(chain.from_iterable(logit_spans.values())) if logit_spans else None
     answers = None
     if needs.layer is not None:
@@ -43,6 +44,7 @@ def score_pairs(
     scores = scorer(examples, full=full, layer=needs.layer, answers=answers)
     logits: dict[str, Tensor] = {}
     if logit_spans:
+        # (P, V) of all roles one after another, in the order of the spans
         sizes = [token_count(role_spans) for role_spans in logit_spans.values()]
         logits = dict(zip(logit_spans, scores["logits"].split(sizes), strict=True))
 

@@ -29,8 +29,8 @@ from unlearning.training.state import TrainingState
 
 # arguments that do not determine a run, so that a state may be resumed with others
 NO_INPUTS: tuple[str, ...] = ("processes", "sharding", "fit", "out", "trajectory", "state")
-NO_INPUTS += ("checkpoint_minutes",)
-NO_INPUTS += ("settings_of", "config")  # they lead to the settings, which count
+# the last two lead to the settings, which count
+NO_INPUTS += ("checkpoint_minutes", "settings_of", "config")
 
 
 def make_accelerator(settings: dict) -> Accelerator:
@@ -45,7 +45,13 @@ def make_accelerator(settings: dict) -> Accelerator:
     cpu = not torch.accelerator.is_available() or os.environ.get("ACCELERATE_USE_CPU") == "true"
     if cpu:
         keep_freed_memory()
-    return Accelerator(mixed_precision=mixed, cpu=cpu, kwargs_handlers=[ddp])
+    accelerator = Accelerator(mixed_precision=mixed, cpu=cpu, kwargs_handlers=[ddp])
+    # torch's first choice for attention on Hopper and Blackwell since 2.11 is cuDNN's. With masks
+    # such as those of packed rows its gradients can be NaN (pytorch issue 196678) and generation
+    # silently wrong (193893), and it plans every new shape anew, which took most of the time of a
+    # generated token on an H200. torch's own kernels take its place.
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    return accelerator
 
 
 def master_dtype(settings: dict) -> str:
@@ -116,7 +122,8 @@ def _content(value):
     if (path / RUN_FILE).is_file():
         path = path / RUN_FILE
     files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.is_file())
-    return {file.name: sha256(file) for file in files}
+    # relative to the folder: names alone repeat in subfolders, as that of config.json does
+    return {file.relative_to(path).as_posix(): sha256(file) for file in files}
 
 
 def run_record(stage: str, seed: int, settings: dict, plan: StepPlan, history: History) -> dict:

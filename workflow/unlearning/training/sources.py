@@ -83,6 +83,7 @@ class UnlearnSource:
         draws = []
         for epoch, position in self.plan.positions(step):
             row = self.shuffle(epoch, position)
+            # without the seed, as released: all seeds of a fixed pairing share their partners
             key = (row,) if self.pairing == "fixed" else (self.seed, epoch, row)
             stream = generator("pairing", *key)
             # always all three, whatever the method's roles, so that all methods get the same rows

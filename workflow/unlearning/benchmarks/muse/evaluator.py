@@ -13,7 +13,7 @@ from unlearning.data.build import Tables
 from unlearning.data.encoding import Encoder, Example, PrefixTokenizer
 from unlearning.data.tables import read_table
 from unlearning.errors import UserError
-from unlearning.evaluation.generation import Generator, Limit
+from unlearning.evaluation.generation import Generator, Limit, end_tokens
 from unlearning.evaluation.gradnorm import GradientNorms
 from unlearning.evaluation.likelihood import Likelihood, Score
 from unlearning.evaluation.membership import K, attack_settings, lowest_mean, row_scores
@@ -189,7 +189,12 @@ class MuseEvaluator:
     def _generate(self, model, prompts: list[str], tokens: int) -> list[str]:
         """Greedy continuations of prompts, of so many new tokens at most."""
         generator = Generator(
-            model, self.tokenizer, self.accelerator.device, Limit(tokens, "new"), self.batch_tokens
+            model,
+            self.tokenizer,
+            self.accelerator.device,
+            Limit(tokens, "new"),
+            self.batch_tokens,
+            end_tokens(model, self.tokenizer, self.tokenizer.eos_token_id),
         )
         prompt_ids = [self._ids(prompt) for prompt in prompts]
         texts = gather_sharded(self.accelerator, prompt_ids, generator)

@@ -32,7 +32,7 @@ TITLE = "Results"
 TABLES = ("main", "cells")
 SHOWN = ("main", "further")
 COLLAPSED = "A loss or gradient became infinite or NaN, or no utility was left"
-NOISE_FLOOR = ("FQ = noise floor", "FQ of further retrained models against the first")
+NOISE_FLOOR = ("FQ = noise floor", "FQ of retrained models against one another")
 
 
 def content(report) -> Content:
