@@ -83,7 +83,7 @@ def file_problems(config: dict) -> Iterator[str]:
 
 def _values(blocks: list[dict], key: str) -> list:
     """All values of a hyper-parameter in a method's blocks."""
-    values = []
+    values: list = []
     for block in blocks:
         value = block.get(key)
         values += value if isinstance(value, list) else [value]
