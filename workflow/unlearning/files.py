@@ -78,6 +78,13 @@ def read_json(path: Path):
         raise UserError(f"{path} is not valid JSON ({error}): delete it and run again") from None
 
 
+def files_in(path: Path) -> list[Path]:
+    """All files in a folder and its subfolders, sorted; of a file the file itself."""
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.rglob("*") if file.is_file())
+
+
 def sha256(path: Path) -> str:
     """Checksum of a file's content."""
     with Path(path).open("rb") as file:

@@ -62,7 +62,9 @@ def statements(source: str | bytes, filename: str) -> list[Statement]:
     origins: dict[str, set[str]] = {}  # imported name -> the packages that it may come from
     result = []
     for statement in tree.body:
-        if is_text(statement) or _is_unused_block(statement):
+        # a block for type checkers, or for running the file as a program, is unused here
+        test = ast.unparse(statement.test) if isinstance(statement, ast.If) else ""
+        if is_text(statement) or test in UNUSED_BLOCKS:
             continue
         is_import = isinstance(statement, ast.Import | ast.ImportFrom)
         # one statement a name: what uses one of the names does not follow the others
@@ -166,11 +168,6 @@ def _imports(node: ast.AST, deep: bool = True) -> Iterator[Import]:
     elif deep and not isinstance(node, (*FUNCTIONS, ast.Lambda)):
         for child in ast.iter_child_nodes(node):
             yield from _imports(child)
-
-
-def _is_unused_block(statement: ast.stmt) -> bool:
-    """Whether it is a block for type checkers, or for running the file as a program."""
-    return isinstance(statement, ast.If) and ast.unparse(statement.test) in UNUSED_BLOCKS
 
 
 def _has_effect(statement: ast.stmt, is_known: KnownDecorators) -> bool:

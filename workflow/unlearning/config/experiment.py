@@ -77,7 +77,6 @@ class Experiment(Runs):
 
     @property
     def metric_functions(self) -> list[str]:
-        """The functions of metrics of the user's own."""
         return list(self.config["metrics"].values())
 
     # --- files that its jobs read ---
@@ -131,7 +130,7 @@ class Experiment(Runs):
         if path is None:
             return []
         log = Path(path)
-        return sorted(f for f in log.iterdir() if f.is_file()) if log.is_dir() else [log]
+        return sorted(filter(Path.is_file, log.iterdir())) if log.is_dir() else [log]
 
     # --- settings of stages ---
 
@@ -164,12 +163,10 @@ class Experiment(Runs):
         return {**layout, "batch_tokens": self.config["evaluation"]["batch_tokens"]}
 
     def pretrain_settings(self) -> dict:
-        """Settings of pre-training."""
         architecture = self.config["model"]["architecture"]
         return {"recipe": self.recipe("pretrain"), "architecture": architecture, **self.common()}
 
     def finetune_settings(self) -> dict:
-        """Settings of fine-tuning and retraining."""
         replayed = self.config["finetune"]["replay_rows"]
         return {"recipe": self.recipe("finetune"), "replay_rows": replayed, **self.common()}
 
@@ -201,7 +198,6 @@ class Experiment(Runs):
         return settings
 
     def relearn_settings(self, attack: str) -> dict:
-        """Settings of a relearning attack."""
         settings = {"recipe": self.recipe("relearn"), "fraction": self.fractions[attack]}
         return settings | self.common() | self.evaluation()
 

@@ -122,7 +122,6 @@ class Layout:
 
     @property
     def data(self) -> Path:
-        """Folder of tables."""
         return self.tables / "data"
 
     def answers(self, kind: str) -> Path:
@@ -146,7 +145,6 @@ class Layout:
 
     @property
     def report(self) -> Path:
-        """Folder of the report."""
         return Path(self.results) / self.experiment / "report"
 
     def run(self, split: str, run: str) -> Path:

@@ -128,9 +128,9 @@ def model_problems(path: str, use: dict, setting: str, name: str | None = None) 
     if not folder.is_dir():
         gguf = "a GGUF file or " if setting == "model.path" else ""
         return [
-            f"{setting}: no folder '{path}'{seen_from(path)}. "
-            "It should hold config.json, *.safetensors and the "
-            f"tokenizer, or be {gguf}a hub id such as meta-llama/Llama-2-7b-chat-hf"
+            f"{setting}: no folder '{path}'{seen_from(path)}. It should hold config.json, "
+            f"*.safetensors and the tokenizer, or be {gguf}a hub id such as "
+            "meta-llama/Llama-2-7b-chat-hf"
         ]
     passed = PASSED / _state(folder, use)
     if passed.is_file():  # a judgement takes seconds, and every start of Snakemake asks for it

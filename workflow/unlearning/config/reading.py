@@ -101,6 +101,7 @@ def typed(value, schema: dict):
     """What was typed on the command line, with text read as null, truth value or number wherever
     the schema does not want text."""
     if isinstance(value, dict):
+        # keys that users choose, such as methods, have one schema for all
         rules, default = schema.get("properties", {}), schema.get("additionalProperties")
         if not isinstance(default, dict):
             default = {}

@@ -73,7 +73,6 @@ class Runs:
 
     @property
     def layout(self) -> Layout:
-        """Paths of its results."""
         # experiments that name one world share its models and runs
         name = self.config["experiment"]
         world = self.config["world"] or name
@@ -81,7 +80,6 @@ class Runs:
 
     @property
     def benchmark(self) -> Benchmark:
-        """The interface of its benchmark."""
         return benchmark_of(self.config["data"]["source"])
 
     @property

@@ -48,7 +48,6 @@ class _Strict(UniqueKeys, yaml.SafeLoader):
         self.problems: list[str] = []
 
     def compose_scalar_node(self, anchor):
-        """The scalar that starts here."""
         node = super().compose_scalar_node(anchor)
         if node.tag in _NUMBERS:
             value = _NUMBERS[node.tag](self, node)
@@ -86,7 +85,8 @@ def read_file(path: Path) -> tuple[dict, list[str]]:
     if _is_json(text):  # as Snakemake: JSON knows numbers that YAML takes for text
         content = json.loads(text)
     if not isinstance(content, dict):
-        raise UserError(f"'{path}' holds no mapping of keys to values, but {_held(content)}")
+        kind = "nothing" if content is None else f"a {type(content).__name__}"
+        raise UserError(f"'{path}' holds no mapping of keys to values, but {kind}")
     return content, [f"{path}, {problem}" for problem in loader.problems]
 
 
@@ -96,11 +96,6 @@ def _is_json(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def _held(content) -> str:
-    """What a file holds instead of a mapping."""
-    return "nothing" if content is None else f"a {type(content).__name__}"
 
 
 def _similar(path: Path) -> str:

@@ -97,7 +97,6 @@ class Table:
         return f"{self.path}, {self.unit} {self.numbers[index]}"
 
     def part(self, rows: slice) -> "Table":
-        """The table with a slice of the rows."""
         return replace(self, rows=self.rows[rows], numbers=self.numbers[rows])
 
     def columns(self) -> dict[str, None]:
@@ -321,7 +320,6 @@ def read_table(path: Path) -> list[dict]:
 
 
 def write_table(path: Path, rows: list[dict]) -> None:
-    """Write rows as JSON lines."""
     lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
     path.write_text("".join(lines), encoding="utf-8")
 

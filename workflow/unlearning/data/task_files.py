@@ -32,16 +32,14 @@ def list_task_files(include_path: str) -> list[Path]:
     # a queue, for an included file may include another, or the first one again
     while queue:
         path = queue.pop(0)
-        if path in files or not _is_task_file(path):
+        if path in files or path.parent.name == "__pycache__":
+            continue
+        if path.suffix not in ENDINGS or not path.is_file():
             continue
         files[path] = None
         if path.suffix in SETTINGS:
             queue += _named_files(path)
     return list(files)
-
-
-def _is_task_file(path: Path) -> bool:
-    return path.is_file() and path.suffix in ENDINGS and path.parent.name != "__pycache__"
 
 
 def _named_files(path: Path) -> list[Path]:

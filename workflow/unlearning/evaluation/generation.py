@@ -111,27 +111,26 @@ class Generator:
         """
         training = self.model.training
         self.model.eval()
-        # tokens of each prompt with the longest answer that it may get
-        lengths = [len(prompt) + self.limit.room(len(prompt)) for prompt in prompts]
-        # a prompt without room for an answer is not run, so it may exceed the model's context
-        longest = 0
-        for prompt, length in zip(prompts, lengths, strict=True):
-            if length > len(prompt):
-                longest = max(longest, length)
-        check_context(self.model, longest, "evaluation.generation_tokens")
-
         answers: list[list[int]] = []
-        for prompt, beginning in zip(prompts, beginnings or [[]] * len(prompts), strict=True):
-            # a true answer may be longer than a generated one is allowed to be
-            answers.append(beginning[: self.limit.room(len(prompt))])
         texts: list[list[int]] = []  # prompts with the beginnings of their answers
         room: list[int] = []  # new tokens that each answer may still get
+        lengths: list[int] = []  # tokens of each prompt with the longest answer that it may get
+        longest = 0  # of the rows that are run
         unfinished: list[int] = []
-        for index, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
+        for prompt, beginning in zip(prompts, beginnings or [[]] * len(prompts), strict=True):
+            new_tokens = self.limit.room(len(prompt))
+            # a true answer may be longer than a generated one is allowed to be
+            answer = beginning[:new_tokens]
+            lengths.append(len(prompt) + new_tokens)
+            # a prompt without room for an answer is not run, so it may exceed the model's context
+            if new_tokens:
+                longest = max(longest, lengths[-1])
+            if len(answer) < new_tokens and not self._ends(answer):
+                unfinished.append(len(answers))
+            answers.append(answer)
             texts.append([*prompt, *answer])
-            room.append(lengths[index] - len(texts[index]))
-            if room[index] and not self._ends(answer):
-                unfinished.append(index)
+            room.append(new_tokens - len(answer))
+        check_context(self.model, longest, "evaluation.generation_tokens")
         # shortest first, and rows of equal length in the prompts' order
         unfinished.sort(key=lambda index: len(texts[index]))
         # rows of one token have no last tokens to compare
@@ -161,7 +160,6 @@ class Generator:
         return self.tokenizer.batch_decode(without_end, skip_special_tokens=True)
 
     def _ends(self, answer: list[int]) -> bool:
-        """Whether an answer has its end token."""
         return bool(answer) and answer[-1] in self.ends
 
     def _answer_batch(

@@ -105,6 +105,7 @@ def reference_attack(
 
     UserError if the two models' sets differ.
     """
+    # losses of two models are subtracted row by row: with other rows that gives numbers, too
     check_same_rows(rows, retrained, sets)
     scores = []
     for name in sets:
@@ -137,7 +138,6 @@ def against_retrained(
     numbers, retrained_numbers = forget_numbers(rows["forget"]), forget_numbers(retrained["forget"])
     metrics: dict[str, float] = {}
     if HOLDOUT in rows and HOLDOUT in retrained:
-        # losses of two models are subtracted row by row: with other rows that gives numbers, too
         check_same_rows(rows, retrained, ("forget", HOLDOUT))
         if "reference" in attacks:
             metrics |= reference_attack(rows, retrained)

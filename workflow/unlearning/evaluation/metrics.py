@@ -124,7 +124,6 @@ def fluency(name: str, title: str) -> dict[str, Metric]:
 def per_set(
     declare: Callable[[str, str], dict[str, Metric]], titles: dict[str, str]
 ) -> dict[str, Metric]:
-    """The metrics that declare(name, title) returns for each evaluation set. titles: by name."""
     metrics: dict[str, Metric] = {}
     for name, title in titles.items():
         metrics |= declare(name, title)

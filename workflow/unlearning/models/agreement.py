@@ -181,7 +181,6 @@ def distance(values: Tensor | None, plain: Tensor) -> float:
 
 
 def _has_half_weights(model) -> bool:
-    """Whether weights of the model have 16 bits."""
     types = {parameter.dtype for parameter in model.parameters()}
     return not types.isdisjoint((torch.bfloat16, torch.float16))
 

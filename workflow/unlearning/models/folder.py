@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from unlearning.assets.record import resolve_snapshot
 from unlearning.errors import UserError
-from unlearning.files import RUN_FILE, new_folder, read_json, sha256, write_json
+from unlearning.files import RUN_FILE, files_in, new_folder, read_json, sha256, write_json
 from unlearning.models.checks import (
     causality_problems,
     key_problems,
@@ -151,10 +151,9 @@ def save_model(
         # before the checksums, for it changes files
         _add_transformers_4_names(folder)
         files = {}
-        for file in sorted(folder.rglob("*")):  # further chat templates have a subfolder
-            if file.is_file():
-                name = file.relative_to(folder).as_posix()
-                files[name] = {"bytes": file.stat().st_size, "sha256": sha256(file)}
+        for file in files_in(folder):  # further chat templates have a subfolder
+            name = file.relative_to(folder).as_posix()
+            files[name] = {"bytes": file.stat().st_size, "sha256": sha256(file)}
         write_json(folder / RUN_FILE, {**run, "files": files})
 
 

@@ -64,7 +64,9 @@ def judge(folder: Path, use: dict) -> list[str]:
             model, model_problems = _build_architecture(config)
         problems += model_problems
     if model is not None:
-        problems += _problems_of(lambda: _shape_problems(model))
+        # the memory of a training step is told from the configuration alone
+        settings = model.config.to_dict()
+        problems += _problems_of(lambda: shape_from_config(settings, "config.json") and None)
         problems += _pattern_problems(model, use.get("trained", []))
         problems += _adapter_problems(model, use["lora"])
     if model is not None and headers is not None:
@@ -181,12 +183,6 @@ def _build_architecture(config):
         return AutoModelForCausalLM.from_config(config, trust_remote_code=False), []
     except Exception as error:  # of any layer that cannot be built
         return None, [f"describes no model that can be built: config.json ({one_line(error)})"]
-
-
-def _shape_problems(model) -> list[str]:
-    """Raises UserError if the memory of a training step cannot be told from the configuration."""
-    shape_from_config(model.config.to_dict(), "config.json")
-    return []
 
 
 def _pattern_problems(model, patterns: list[dict]) -> list[str]:

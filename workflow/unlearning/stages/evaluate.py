@@ -19,7 +19,6 @@ from unlearning.training.session import make_accelerator
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments of rule evaluate."""
     parser.add_argument("--model", required=True, help="model folder")
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     parser.add_argument("--split", help="forget split; by default the only one")

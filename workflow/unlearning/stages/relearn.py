@@ -33,7 +33,6 @@ from unlearning.training.sources import LearnSource
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments of rule relearn."""
     parser.add_argument("--model", required=True, help="unlearned model folder")
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     parser.add_argument("--split", help="forget split; by default the only one")

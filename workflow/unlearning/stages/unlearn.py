@@ -38,7 +38,6 @@ from unlearning.training.sources import UnlearnSource
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments of rule unlearn."""
     parser.add_argument("--model", required=True, help="target model folder")
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     parser.add_argument("--split", help="forget split; by default the only one")

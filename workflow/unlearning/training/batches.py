@@ -45,7 +45,9 @@ def score_pairs(
     logits: dict[str, Tensor] = {}
     if logit_spans:
         # (P, V) of all roles one after another, in the order of the spans
-        sizes = [token_count(role_spans) for role_spans in logit_spans.values()]
+        sizes = []
+        for role_spans in logit_spans.values():
+            sizes.append(sum(end - start for _, start, end in role_spans))
         logits = dict(zip(logit_spans, scores["logits"].split(sizes), strict=True))
 
     batch = Batch()
@@ -92,11 +94,6 @@ def spans(examples: list[Example], rows: slice, kind: str) -> list[Span]:
             end -= 1
         token_spans.append((index, start, end))
     return token_spans
-
-
-def token_count(token_spans: list[Span]) -> int:
-    """How many tokens are in the spans."""
-    return sum(end - start for _, start, end in token_spans)
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
 from unlearning.allocation import keep_freed_memory
-from unlearning.files import sha256
+from unlearning.files import files_in, sha256
 from unlearning.fingerprint import fingerprint
 from unlearning.models.folder import RUN_FILE, save_model
 from unlearning.models.lora import Adapter
@@ -121,9 +121,8 @@ def _content(value):
     # run.json of a model folder has the checksums of its large files
     if (path / RUN_FILE).is_file():
         path = path / RUN_FILE
-    files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.is_file())
     # relative to the folder: names alone repeat in subfolders, as that of config.json does
-    return {file.relative_to(path).as_posix(): sha256(file) for file in files}
+    return {file.relative_to(path).as_posix(): sha256(file) for file in files_in(path)}
 
 
 def run_record(stage: str, seed: int, settings: dict, plan: StepPlan, history: History) -> dict:
