@@ -6,7 +6,7 @@ from unlearning.benchmarks.tofu.formulas import PARTS  # of utility; a name of t
 from unlearning.evaluation.membership import ATTACKS
 from unlearning.evaluation.metrics import RELATIVE
 from unlearning.evaluation.relative import SUFFIX
-from unlearning.reporting.frame import unit_of
+from unlearning.reporting.frame import unit_of, units
 from unlearning.reporting.inference import DRAW
 from unlearning.reporting.labels import RETRAIN, SETS
 from unlearning.reporting.labels import p_value as p_text
@@ -62,8 +62,8 @@ def note(results: Results) -> str:
     retrained = results.frame[results.frame["method"] == RETRAIN]
     qualities = retrained[retrained["metric"] == "log10_forget_quality"]
     for split in results.splits:
-        logs = qualities.loc[qualities["split"] == split, "value"]
         # the geometric mean, as everywhere
+        logs = units(qualities[qualities["split"] == split], ["label"])["value"]
         floor = p_text(10 ** logs.mean()) if len(logs) else "not known (one retrained model)"
         floors.append(f"{split} {floor}")
     # of models that the config names there is one for each split, whatever the seeds
