@@ -5,8 +5,9 @@ import pandas
 import pytest
 from report_world import REPLACED, results_of, run_rows
 from unlearning.benchmarks.tofu.sections import reference, strata, weights
-from unlearning.benchmarks.tofu.weights import WeightReader, early
+from unlearning.benchmarks.tofu.weights import RowWeights, WeightReader, early
 from unlearning.config.experiment import Experiment
+from unlearning.config.layout import UnlearnRun
 from unlearning.evaluation.records import read_rows
 from unlearning.files import read_json, write_json
 from unlearning.reporting.charts.specs import log_fq_axis
@@ -116,6 +117,27 @@ def test_more_methods_than_the_palette_of_a_paper_have_colours_of_their_own(repo
     chart = reference._chart(marks, marks, log_fq_axis([-1.0]))
     scale = chart.to_dict(validate=False)["layer"][0]["encoding"]["color"]["scale"]
     assert len(scale["domain"]) == len(set(scale["range"])) == 9
+
+
+def row_weights(values: list[float], split="forget10", seed=1, draw=1) -> RowWeights:
+    cell = UnlearnRun(split, "NPO", "default", (), seed, draw)
+    return RowWeights(cell, 0.0, numpy.array(values), numpy.array([1, 2]), numpy.array([1, 2]))
+
+
+def test_mean_weights_count_each_draw_once():
+    runs = [row_weights([1.0, 1.0], seed=seed) for seed in (1, 2, 3)]
+    table = weights._table("forget10", {"NPO": {0.0: [*runs, row_weights([2.0, 2.0], draw=2)]}})
+    assert table.rows[0].cells[1].value == 1.5
+
+
+def test_panels_of_weights_name_their_split_where_there_are_several(experiment, report_on):
+    rows, courses = [], []
+    for split in ("forget05", "forget10"):
+        rows += run_rows("NPO", 1, split=split, model_utility=0.5)
+        courses.append([row_weights([1.0, 2.0], split)])
+    content = weights.content(report_on(results_of(experiment, rows, weights=courses)))
+    for figure in content.figures.values():
+        assert [panel.title for panel in figure.panels] == ["forget05: NPO", "forget10: NPO"]
 
 
 def test_without_other_references_there_is_no_section(experiment, report_on):
