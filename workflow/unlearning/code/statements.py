@@ -5,10 +5,11 @@ Nothing is run. The statements are plain data, which `cache` keeps in a file.
 
 import ast
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
-from unlearning.code.normalise import FUNCTIONS, Message, is_text, normalise, remove_texts
+from unlearning.code.normalise import FUNCTIONS, Message, Normaliser, TextRemover, is_text
 
 # decorators, by module or by name, that change nothing but what they decorate
 DECORATORS = {"functools", "contextlib", "dataclasses", "abc", "typing", "enum", "torch"}
@@ -74,9 +75,9 @@ def statements(source: str | bytes, filename: str) -> list[Statement]:
             if is_import:  # an import whose name nothing uses is there for its effect
                 has_effect = used_names.isdisjoint(_binds(part))
             else:
-                is_known = KnownDecorators(origins)
+                is_known = partial(_is_known, origins)
                 has_effect = _has_effect(part, is_known)
-                part = normalise(part, is_known)
+                part = Normaliser(is_known).visit(part)
             result.append(_statement(part, has_effect))
     return result
 
@@ -90,7 +91,7 @@ def _statement(statement: ast.stmt, has_effect: bool) -> Statement:
         has_effect=has_effect,
         is_definition=isinstance(statement, (*FUNCTIONS, ast.ClassDef)),
         entries=_entries(statement),
-        digest_without_texts=_digest(remove_texts(statement)),
+        digest_without_texts=_digest(TextRemover().visit(statement)),
     )
 
 
@@ -127,18 +128,13 @@ def _digest(node: ast.AST) -> str:
     return hashlib.sha256(ast.dump(node).encode()).hexdigest()
 
 
-class KnownDecorators:
+def _is_known(origins: dict[str, set[str]], decorator: ast.expr) -> bool:
     """Whether a decorator is known to change nothing but what it decorates. origins: name -> the
     packages that imports bind it to."""
-
-    def __init__(self, origins: dict[str, set[str]]):
-        self.origins = origins
-
-    def __call__(self, decorator: ast.expr) -> bool:
-        function = decorator.func if isinstance(decorator, ast.Call) else decorator
-        root, *attributes = _dotted_name(function) or ("",)
-        names = {root, *self.origins.get(root, ())}
-        return not DECORATORS.isdisjoint(names) or not ACCESSORS.isdisjoint(attributes)
+    function = decorator.func if isinstance(decorator, ast.Call) else decorator
+    root, *attributes = _dotted_name(function) or ("",)
+    names = {root, *origins.get(root, ())}
+    return not DECORATORS.isdisjoint(names) or not ACCESSORS.isdisjoint(attributes)
 
 
 def _split_import(statement: ast.stmt) -> Iterator[ast.stmt]:
@@ -170,7 +166,7 @@ def _imports(node: ast.AST, deep: bool = True) -> Iterator[Import]:
             yield from _imports(child)
 
 
-def _has_effect(statement: ast.stmt, is_known: KnownDecorators) -> bool:
+def _has_effect(statement: ast.stmt, is_known: Callable[[ast.expr], bool]) -> bool:
     """Whether a statement does more than bind names."""
     match statement:
         case ast.FunctionDef() | ast.AsyncFunctionDef():

@@ -45,8 +45,8 @@ class TrainingRun(TypedDict):
 
 
 # keys of a recipe that decide how many steps a run takes, and of which rows
-PLANNED = ("epochs", "batch_size", "whole_batches", "max_steps", "max_length", "warmup_epochs")
-PLANNED += ("warmup_steps",)
+PLANNED: tuple[str, ...] = ("epochs", "batch_size", "whole_batches", "max_steps", "max_length")
+PLANNED += ("warmup_epochs", "warmup_steps")
 
 
 def training_runs(experiment) -> list[TrainingRun]:

@@ -57,7 +57,9 @@ def _layers(config: dict) -> int:
     last = 0
     for name, _, method_blocks, losses in known_methods(config):
         layer = hyper_parameters(name, losses).get("layer")
-        for block in method_blocks if layer is not None else []:
+        if layer is None:
+            continue
+        for block in method_blocks:
             value = block.get("layer", layer.default)
             layers = value if isinstance(value, list) else [value]
             last = max(last, *map(int, layers))

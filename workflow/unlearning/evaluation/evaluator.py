@@ -62,7 +62,9 @@ class Evaluator:
         texts: list[tuple[str, str]] = []
         for name, rows in sets.items():
             for index, row in enumerate(rows):
-                for kind, text in _answers_of(row, name):
+                answers = answers_of(row)
+                # of non-members the true answer alone is compared
+                for kind, text in answers[:1] if name == HOLDOUT else answers:
                     self.sources.append((name, index, kind))
                     texts.append((row["question"], text))
         # once: evaluations on the way score the same sequences many times
@@ -269,11 +271,9 @@ class Evaluator:
         return answers
 
 
-def _answers_of(row: dict, name: str) -> list[tuple[str, str]]:
-    """Kind and text of each answer of a row that is scored in this set; the true answer first."""
+def answers_of(row: dict) -> list[tuple[str, str]]:
+    """Kind and text of each answer of a row that is scored; the true answer first."""
     answers = [("answer", row["answer"])]
-    if name == HOLDOUT:
-        return answers
     if "paraphrased_answer" in row:
         answers.append(("paraphrase", row["paraphrased_answer"]))
     return answers + [("perturbed", text) for text in row.get("perturbed_answer", [])]

@@ -12,6 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache
 
 from unlearning.data.encoding import Example
@@ -277,10 +278,9 @@ class Generator:
 def pad_left(prompts: list[list[int]], device: torch.device) -> tuple[Tensor, Tensor]:
     """Token ids (B, T) of prompts that all end in the last column, and the mask (B, T) of those
     that are not padding."""
-    width = max(map(len, prompts), default=0)
-    ids = torch.zeros((len(prompts), width), dtype=torch.long)
-    mask = torch.zeros_like(ids, dtype=torch.bool)
-    for row, prompt in enumerate(prompts):
-        ids[row, width - len(prompt) :] = torch.tensor(prompt)
-        mask[row, width - len(prompt) :] = True
+    rows = [torch.tensor(prompt, dtype=torch.long) for prompt in prompts]
+    # any id would do in place of 0, for the mask hides it
+    ids = pad_sequence(rows, batch_first=True, padding_side="left")
+    padding = ids.shape[1] - torch.tensor(list(map(len, prompts)))  # (B,)
+    mask = torch.arange(ids.shape[1]) >= padding[:, None]
     return ids.to(device), mask.to(device)

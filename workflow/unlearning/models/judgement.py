@@ -64,9 +64,10 @@ def judge(folder: Path, use: dict) -> list[str]:
             model, model_problems = _build_architecture(config)
         problems += model_problems
     if model is not None:
-        # the memory of a training step is told from the configuration alone
-        settings = model.config.to_dict()
-        problems += _problems_of(lambda: shape_from_config(settings, "config.json") and None)
+        try:  # the memory of a training step is told from the configuration
+            shape_from_config(model.config.to_dict(), "config.json")
+        except UserError as error:
+            problems.append(f"cannot be used: {error}")
         problems += _pattern_problems(model, use.get("trained", []))
         problems += _adapter_problems(model, use["lora"])
     if model is not None and headers is not None:

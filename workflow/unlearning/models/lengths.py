@@ -9,6 +9,7 @@ from unlearning.data.build import Tables, build_tables
 from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PromptFormat
 from unlearning.data.tables import DataError
+from unlearning.evaluation.evaluator import answers_of
 from unlearning.evaluation.lengths import EVALUATED_SUFFIXES, longest_prompt
 from unlearning.models.context import no_room, too_long
 
@@ -100,14 +101,13 @@ def _encoded_by(stage: str, tables: Tables) -> list[list[dict]]:
 
 def _longest(encoder: Encoder, rows: list[dict]) -> int:
     """Tokens of a table's longest sequence; 0 for a table that is not encoded by itself."""
-    if not {"question", "text", "document"} & rows[0].keys():
-        return 0
-    if "perturbed_answer" not in rows[0]:
-        examples = encoder.encode_rows(rows)
-    else:
+    if "question" in rows[0]:
         pairs = []
         for row in rows:
-            for answer in (row["answer"], *row["perturbed_answer"]):
-                pairs.append((row["question"], answer))
+            pairs += [(row["question"], text) for _, text in answers_of(row)]
         examples = encoder.encode_all(pairs)
+    elif {"text", "document"} & rows[0].keys():
+        examples = encoder.encode_rows(rows)
+    else:
+        return 0
     return max(len(example.ids) for example in examples)

@@ -219,11 +219,11 @@ def other_answers(
     forget question with a refusal or a false answer; and role -> number of answers."""
     make: dict[str, Callable[..., Example]] = {}
     counts: dict[str, int] = {}
+    # @cache: a row is drawn again in each epoch, and is tokenized once
     if "idk" in roles:
         table = read_table(args.data / f"{args.split}.json")
         refusals = [row["answer"] for row in read_answers(args.answers, REFUSALS_TABLE)]
         counts["idk"] = len(refusals)
-        # @cache: a row is drawn again in each epoch, and is tokenized once
         make["idk"] = cache(lambda row, k: encoder.encode(table[row]["question"], refusals[k]))
     if "alternative" in roles:
         questions = read_answers(args.answers, alternatives_table(args.split))
