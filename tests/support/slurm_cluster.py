@@ -19,7 +19,8 @@ NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue
 GET = "apt-get install slurm-wlm munge"
 NODES = ("node1", "node2")
 
-# MinJobAge keeps finished jobs in squeue, for a whole scenario on a busy machine; KillWait is the time between SIGTERM and SIGKILL.
+# MinJobAge keeps finished jobs in squeue, for a whole scenario on a busy machine. KillWait is the
+# time between SIGTERM and SIGKILL.
 CONF = """\
 ClusterName={cluster}
 SlurmctldHost=localhost
