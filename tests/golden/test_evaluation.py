@@ -7,7 +7,7 @@ from accelerate import Accelerator
 from golden_files import read
 from unlearning.__main__ import main
 from unlearning.benchmarks.tofu import formulas as tofu
-from unlearning.benchmarks.tofu.logs.official import LOGS
+from unlearning.benchmarks.tofu.logs.official import SECTION_OF
 from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PROMPTS
 from unlearning.data.tables import read_table
@@ -34,7 +34,7 @@ def evaluated(request, golden):
     folder = golden / "tofu_eval"
     tokenizer = load_tokenizer(folder / "tokenizer")
     encoder = Encoder(tokenizer, PROMPTS["llama2"], 160)
-    sets = {name: read_table(folder / f"{name}_perturbed.json") for name in LOGS}
+    sets = {name: read_table(folder / f"{name}_perturbed.json") for name in SECTION_OF}
     evaluator = Evaluator(
         sets, encoder, Accelerator(cpu=True), batch_tokens=4096, limit=Limit(40, "new")
     )
@@ -42,10 +42,10 @@ def evaluated(request, golden):
     return request.param, columns, read(folder / "per_example.json")[request.param]
 
 
-@pytest.mark.parametrize("name", LOGS)
+@pytest.mark.parametrize("name", SECTION_OF)
 def test_rows_equal_the_official_ones(evaluated, name):
     _, columns, expected = evaluated
-    ours, log = columns[name], expected[LOGS[name]]
+    ours, log = columns[name], expected[SECTION_OF[name]]
     assert ours["answer_tokens"] == log["num_token_gt"]
     assert ours["answer_loss"] == pytest.approx(log["avg_gt_loss"], rel=1e-4)
     assert ours["perturbed_tokens"] == log["num_token_perturb"]

@@ -19,7 +19,8 @@ NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue
 GET = "apt-get install slurm-wlm munge"
 NODES = ("node1", "node2")
 
-# MinJobAge keeps finished jobs in squeue; KillWait is the time between SIGTERM and SIGKILL.
+# MinJobAge keeps finished jobs in squeue, for a whole scenario on a busy machine. KillWait is the
+# time between SIGTERM and SIGKILL.
 CONF = """\
 ClusterName={cluster}
 SlurmctldHost=localhost
@@ -43,7 +44,7 @@ SelectTypeParameters=CR_Core_Memory
 SlurmdParameters=config_overrides
 JobSubmitPlugins=lua
 GresTypes=gpu
-MinJobAge=300
+MinJobAge=7200
 KillWait=10
 NodeName=node[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]},{ports[2]} CPUs=1 \
 RealMemory=8000 Gres=gpu:fake:2

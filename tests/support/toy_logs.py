@@ -57,7 +57,7 @@ def official_log(rows: dict[str, dict]) -> dict:
             "num_token_gt": columns["answer_tokens"],
             "generated_text": [["prompt", "text", answer] for answer in columns["answer"]],
         }
-        log[official.LOGS[name]] = {
+        log[official.SECTION_OF[name]] = {
             field: {str(row): values[row] for row in order} for field, values in fields.items()
         }
     return log

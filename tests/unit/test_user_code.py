@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from unlearning.errors import UserError
+from unlearning.fingerprint import fingerprint
 from unlearning.user_code import function_arguments, load_function
 
 AT_HEAD = "import helper\n\ndef value():\n    return helper.VALUE\n"
@@ -58,6 +59,8 @@ FINE = [
     "from folder import part\nimport folder.part\n",
     "try:\n    import nowhere\nexcept ImportError:\n    nowhere = None\n",
     "if False:\n    import nowhere\n",
+    "import marked\n",
+    "import latin1\n",
 ]
 WRONG = {
     "import nowhere\n": ("line 1", "nowhere", "neither installed"),
@@ -76,6 +79,9 @@ def folder(tmp_path) -> Path:
     write(tmp_path / "folder" / "part.py", "VALUE = 1\n")
     write(tmp_path / "broken.py", "VALUE = 1\ndef f(:\n")
     (tmp_path / "latin.py").write_bytes(b"# caf\xe9\n")
+    # as editors of Windows begin a file, and as Python wants other encodings to be named
+    (tmp_path / "marked.py").write_bytes(b"\xef\xbb\xbfVALUE = 1\n")
+    (tmp_path / "latin1.py").write_bytes(b"# coding: latin1\nVALUE = 'caf\xe9'\n")
     return tmp_path
 
 
@@ -84,6 +90,7 @@ def test_imports_that_can_be_had(folder, head):
     file = write(folder / "mine.py", head + "\ndef value(batch):\n    return batch\n")
     arguments, problems = function_arguments("methods.a.function", f"{file}:value")
     assert problems == [] and arguments.args[0].arg == "batch"
+    assert len(fingerprint(f"{file}:value")) == 12
 
 
 @pytest.mark.parametrize("head, parts", WRONG.items())

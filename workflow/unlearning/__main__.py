@@ -119,6 +119,7 @@ def _run(arguments: list[str]) -> None:
         launch = [*LAUNCH.split(), str(parsed.processes), "-m", "unlearning"]
         stage_words = arguments[arguments.index(parsed.stage) :]
         command = [sys.executable, "-m", *launch, "--sharding", parsed.sharding, *stage_words]
+        # in this process's place, so that signals and the exit status are the launcher's
         os.execve(sys.executable, command, {**os.environ, **TORCHRUN})
     if by_hand:  # imported by name, so that an edit of by_hand reruns no rule
         importlib.import_module("unlearning.by_hand").complete(parsed)

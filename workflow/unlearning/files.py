@@ -39,6 +39,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)  # free the space of a full disk
             raise
+        # a rename replaces files and empty folders alone
         shutil.rmtree(path, ignore_errors=True)
         os.replace(partial, path)
         _sync(path.parent)
@@ -77,6 +78,13 @@ def read_json(path: Path):
         raise UserError(f"{path} is not valid JSON ({error}): delete it and run again") from None
 
 
+def files_in(path: Path) -> list[Path]:
+    """All files in a folder and its subfolders, sorted; of a file the file itself."""
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.rglob("*") if file.is_file())
+
+
 def sha256(path: Path) -> str:
     """Checksum of a file's content."""
     with Path(path).open("rb") as file:
@@ -94,6 +102,7 @@ def check_sum(path: Path) -> None:
     sums = path.parent / SUMS
     if not sums.is_file():
         return
+    # a whole line: a name may be the end of another name
     if f"{sha256(path)}  {path.name}" not in sums.read_text(encoding="utf-8").split("\n"):
         raise UserError(
             f"{path} has another content than was written: delete the folder {path.parent} "

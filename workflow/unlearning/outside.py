@@ -9,9 +9,10 @@ import json
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
-from unlearning.files import read_json, sha256, write_json
+from unlearning.files import files_in, read_json, sha256, write_json
 
 CACHE_FILE = Path(".snakemake") / "outside.json"
 SETTLED = 2  # seconds after which another change is sure to get another time on any file system
@@ -27,7 +28,7 @@ def digests(files: Iterable[Path]) -> dict[str, str]:
         cache = dict(read_json(CACHE_FILE))
     unchanged_cache = dict(cache)
     result = {}
-    for file in _expand_folders(files):
+    for file in chain.from_iterable(files_in(Path(path)) for path in files):
         status = file.stat()
         key = str(file.absolute())
         # the ctime too: rsync and tar set an old mtime on new content
@@ -48,14 +49,3 @@ def digests(files: Iterable[Path]) -> dict[str, str]:
 def digests_text(files: Iterable[Path]) -> str:
     """`digests` as one JSON text, for a rule's param."""
     return json.dumps(digests(files), sort_keys=True)
-
-
-def _expand_folders(files: Iterable[Path]) -> list[Path]:
-    """The files, with each folder replaced by the files in it."""
-    result: list[Path] = []
-    for path in map(Path, files):
-        if path.is_dir():
-            result += sorted(file for file in path.rglob("*") if file.is_file())
-        else:
-            result.append(path)
-    return result

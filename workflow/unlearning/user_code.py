@@ -7,6 +7,7 @@ import ast
 import importlib
 import importlib.util
 import sys
+import tokenize
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,6 +58,7 @@ def _helpers_of(folder: Path) -> Iterator[None]:
     aside, so that a file in another folder gets its own helper of the same name."""
     helpers = _HELPERS.setdefault(folder, {})
     before = dict(sys.modules)
+    # the same module objects again, so that a helper's state lasts from call to call
     sys.modules.update(helpers)
     sys.path.append(str(folder))  # last, so that it hides no library
     try:
@@ -85,6 +87,7 @@ def _lies_in(module: ModuleType, folder: Path) -> bool:
 def user_line(error: BaseException, file: str) -> str | None:
     """The last line of `file` that an error went through, as in "line 3 (return x)", or None."""
     path = Path(file).resolve()
+    # from the innermost frame on: those inside a library say nothing to the file's author
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if Path(frame.filename).resolve() == path:
             return f"line {frame.lineno} ({frame.line})"
@@ -101,19 +104,27 @@ def function_arguments(setting: str, function) -> tuple[ast.arguments | None, li
         return None, [f"{setting}: must be path/to/file.py:name, found {function!r}"]
     if not Path(path).is_file():
         return None, [f"{setting}: no file '{path}'{seen_from(path)}"]
-    try:
-        # utf-8-sig: editors of Windows begin a file with a mark that Python skips and ast refuses
-        tree = ast.parse(Path(path).read_text(encoding="utf-8-sig"), filename=path)
-    except SyntaxError as error:
-        return None, [f"{setting}: {path}, line {error.lineno}: {error.msg}"]
-    except (OSError, ValueError) as error:
-        return None, [f"{setting}: {path} cannot be read as Python ({error})"]
+    tree, problems = _parse(Path(path))
+    if tree is None:
+        return None, [f"{setting}: {problem}" for problem in problems]
     functions = {node.name: node.args for node in tree.body if isinstance(node, ast.FunctionDef)}
     if name not in functions:
         names = ", ".join(functions) or "none"
         return None, [f"{setting}: {path} has no function '{name}'; it defines {names}"]
     problems = [f"{setting}: {problem}" for problem in _import_problems(Path(path), tree)]
     return (None if problems else functions[name]), problems
+
+
+def _parse(path: Path) -> tuple[ast.Module | None, list[str]]:
+    """The syntax tree of a file, or None and why it is no Python."""
+    try:
+        # as Python reads it: with a byte order mark, or in the encoding that its first lines name
+        with tokenize.open(path) as file:
+            return ast.parse(file.read(), filename=str(path)), []
+    except (OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, SyntaxError) and error.lineno:  # none of a wrong encoding
+            return None, [f"{path}, line {error.lineno}: {error.msg}"]
+        return None, [f"{path} cannot be read as Python ({error})"]
 
 
 def _import_problems(path: Path, tree: ast.Module) -> list[str]:
@@ -148,13 +159,10 @@ def _import_problems(path: Path, tree: ast.Module) -> list[str]:
                         )
                 elif helper not in seen:
                     seen.add(helper)
-                    try:
-                        text = helper.read_text(encoding="utf-8")
-                        queue.append((helper, ast.parse(text, filename=str(helper))))
-                    except SyntaxError as error:
-                        problems.append(f"{helper}, line {error.lineno}: {error.msg}")
-                    except (OSError, ValueError) as error:
-                        problems.append(f"{helper} cannot be read as Python ({error})")
+                    helper_tree, helper_problems = _parse(helper)
+                    problems += helper_problems
+                    if helper_tree is not None:
+                        queue.append((helper, helper_tree))
     return problems
 
 

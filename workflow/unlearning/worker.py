@@ -168,6 +168,7 @@ class Worker:
                 elif arguments := self._fork_child():
                     return arguments
             self._report_ended()
+        # the last worker of a run clears up; others have a successor that uses the folder
         if not _is_alive(self.snakemake):
             shutil.rmtree(self.folder, ignore_errors=True)
         return None
@@ -195,7 +196,7 @@ class Worker:
     def _forward_signals(self, client: socket.socket) -> None:
         """Send a client's signals to its child; kill the child of a client that has ended."""
         children = {connection: child for child, connection in self.clients.items()}
-        # each byte of a message is a signal's number
+        # each byte of a message is a signal's number; a client that was killed sends none
         for number in _receive(client) or [signal.SIGKILL]:
             os.kill(children[client], number)
 

@@ -104,6 +104,14 @@ def test_the_example_in_the_docs():
         (named(target={"path": "full.gguf"}), "target.path", ["full.gguf", "restore"]),
         (named(target={"path": "no/such/folder"}), "target.path", ["no/such/folder", "hub id"]),
         (named(retrained={"forget10": FULL}), "retrained.forget10.path", ["target itself"]),
+        (
+            named(
+                target={"path": "models/full"},
+                retrained={"forget10": {"path": str(ROOT / "models/full")}},
+            ),
+            "retrained.forget10.path",
+            ["target itself"],
+        ),
         (named(retrained=RETAIN), "retrained.path", ["someone/retain90", "{forget10: {path"]),
         (named(retrained={"forget05": RETAIN}), "retrained", ["forget10", "add", "forget05"]),
         (named(retrained={"forget05": RETAIN}), "retrained.forget05", ["forget10", "remove"]),

@@ -50,6 +50,16 @@ def test_named_before_any_job(changes, parts):
     assert len(lines) == 1 and all(part in lines[0] for part in parts), lines
 
 
+def test_evaluated_epochs_of_methods_that_all_run_longer():
+    """The runs' own epochs count, not those that no method takes."""
+    longer = {"methods": {"GA": {"epochs": [3, 4]}}, "relearn": {"methods": []}}
+    longer["unlearn"] = {"epochs": 2, "trajectory": [3]}
+    stated = {**micro(), "methods": {}}
+    load_experiment(merged(stated, longer), ROOT)
+    longer["unlearn"]["trajectory"] = [4]
+    assert_named(problems(merged(stated, longer)), "unlearn.trajectory", "epoch 4", "last of 3")
+
+
 def test_a_run_within_its_warm_up_is_a_run():
     """As in transformers, the learning rate then rises to the end."""
     experiment = load_experiment(merged(micro(), {"unlearn": {"warmup_epochs": 2}}), ROOT)

@@ -107,3 +107,7 @@ def test_the_users_non_members_are_read_in_any_format(tmp_path):
     path.write_text("prompt,answer\nWho?,Nobody.\n", encoding="utf-8")
     args = Namespace(holdout=path, settings={"columns": {"question": "prompt"}}, data=tmp_path)
     assert non_members(args) == [{"question": "Who?", "answer": "Nobody."}]
+    # by hand, beside a config without such a table
+    path.write_text("question,answer\nWho?,Nobody.\n", encoding="utf-8")
+    args.settings = {}
+    assert non_members(args) == [{"question": "Who?", "answer": "Nobody."}]

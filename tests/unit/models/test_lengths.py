@@ -4,8 +4,9 @@ import json
 
 import pytest
 from toy import toy
+from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PROMPTS
-from unlearning.models.lengths import length_problems
+from unlearning.models.lengths import _longest, length_problems
 
 QUESTION = "who wrote this book?"  # five tokens; with the answer and the end nine
 
@@ -50,6 +51,19 @@ def test_rows_longer_than_the_context(use):
     (problem,) = problems(use, 8, unlearn=64)
     assert "reads 8 tokens" in problem and "has 9: lower unlearn.max_length" in problem
     assert problems(use, 9, unlearn=64) == []
+
+
+def test_every_answer_that_is_scored_counts():
+    """Five tokens of the question, three of each answer, an end; one answer has two words more."""
+    answers = {"answer": "ann wrote it", "paraphrased_answer": "ann wrote it"}
+    answers["perturbed_answer"] = ["who wrote it", "it wrote it"]
+    encoder = Encoder(toy()[1], PROMPTS["plain"], 64)
+    assert _longest(encoder, [{"question": QUESTION, **answers}]) == 9
+    for key, value in answers.items():
+        longer = f"{value[1]} it it" if key == "perturbed_answer" else f"{value} it it"
+        row = {"question": QUESTION, **answers}
+        row[key] = [value[0], longer] if key == "perturbed_answer" else longer
+        assert _longest(encoder, [row]) == 11, key
 
 
 def test_an_answer_needs_a_token_that_the_tokenizer_knows(use, tmp_path):

@@ -91,6 +91,15 @@ def test_a_folder_of_other_rows_than_tofus_is_counted(tmp_path):
     assert texts.row.longest == round(max(characters) / 4.2) + template
 
 
+def test_a_mini_world_of_more_rows_than_tofu_is_evaluated_whole():
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    config["data"]["mini"] = {"authors": 1000, "questions_per_author": 10}
+    config |= {"forget_splits": ["forget50"], "world_splits": None}
+    texts = sizes(load_experiment(config, ROOT))
+    assert texts.evaluated("forget50", None)[0] == 5000 + 1000
+    assert texts.evaluated("forget50", 300)[0] == 300 + 300
+
+
 def test_draws_cost_as_many_times_what_one_does_but_what_they_share():
     one, three = (
         plan(load_experiment({**WRITTEN, "draws": draws}, ROOT), "H200-141", GPUS["H200-141"])

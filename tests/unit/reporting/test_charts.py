@@ -179,14 +179,13 @@ def test_long_curves_are_thinned_with_both_ends():
 
 def test_fits_go_through_a_line_and_a_logarithm():
     steps = numpy.arange(0, 50, 5)
-    line = fits(tidy(curve(1, steps, (1.0 + 2.0 * steps).tolist())))
-    linear = [mark for mark in line if mark["fit"] == "linear fit"]
+    linear = fits(tidy(curve(1, steps, (1.0 + 2.0 * steps).tolist())))["linear fit"]
     assert (linear[0]["value"], linear[-1]["value"]) == (pytest.approx(1), pytest.approx(91))
     logs = fits(tidy(curve(1, steps, (3 * numpy.log1p(0.5 * steps)).tolist())))
-    last = [mark for mark in logs if mark["fit"] == "log fit"][-1]
+    last = logs["log fit"][-1]
     assert last["step"] == 45 and last["value"] == pytest.approx(3 * numpy.log1p(22.5), rel=1e-2)
-    assert fits(tidy(curve(1, (0, 1), (1.0, 2.0)))) == []
-    assert fits(tidy(curve(1, (0, 1, 2), (1.0, 1.0, 1.0)))) == []
+    assert fits(tidy(curve(1, (0, 1), (1.0, 2.0)))) == {}
+    assert fits(tidy(curve(1, (0, 1, 2), (1.0, 1.0, 1.0)))) == {}
 
 
 def test_figures_are_drawn_of_all_finished_models(results, contents):

@@ -61,6 +61,17 @@ def test_a_curve_that_ends_above_its_start_has_no_fit(experiment):
     assert found == {"divergence_drift": pytest.approx(2.4)}
 
 
+def test_evaluations_after_half_way_alone_have_fits_but_no_late_exponent(experiment):
+    """The start is no point on axes of logarithms."""
+    start = {"answer_loss": [0.25], "answer_tokens": [4]}
+    record = record_of([[0.25 + 0.3 * n / 4] for n in range(1, 8)])
+    record["points"] = record["points"][4:]  # epochs 5, 6 and 7 of 8
+    found = metrics_of(experiment, start, record, {"answer_loss": [0.25 + 0.3 * 8 / 4]})
+    assert found["divergence_drift"] == pytest.approx(2.4)
+    assert found["divergence_linear_r2"] == pytest.approx(1)
+    assert "divergence_late_exponent" not in found
+
+
 def test_runs_with_a_retain_term_or_a_decaying_rate_cannot_tell(experiment):
     plain, retained = experiment.method("NPO", {}), experiment.method("NPO+RT", {})
     assert shows_divergence(plain, CONSTANT)

@@ -1,9 +1,12 @@
 """Several draws in one report: models of a draw are compared with those of that draw alone, and
 runs of equal seeds in two draws are two runs."""
 
+from dataclasses import replace
+
 import pandas
 import pytest
 from report_world import complete_config, make_report, quick, write_summary, write_world
+from unlearning.benchmarks.tofu.columns import note
 from unlearning.benchmarks.tofu.results import read
 from unlearning.config.experiment import Experiment
 from unlearning.errors import UserError
@@ -45,6 +48,14 @@ def test_draws_have_other_numbers(results):
     rows = results.frame[results.frame["metric"] == "forget_probability"]
     first, second, third = (set(values) for _, values in rows.groupby("draw")["value"])
     assert not first & second and not first & third and not second & third
+
+
+def test_the_note_says_what_gives_a_noise_floor_in_several_draws_too(results):
+    """One retrained model in each of three draws is one seed of the config."""
+    several = {**results.experiment.config, "retrain": {"seeds": [1]}}
+    alone = replace(results, experiment=Experiment(several))
+    assert "a second seed in retrain.seeds gives it" in note(alone)
+    assert "a second seed" not in note(results)
 
 
 def test_a_claim_has_a_value_for_each_run(results):

@@ -87,11 +87,11 @@ def test_labels_cannot_end_what_they_stand_in(experiment, report_on, tmp_path, q
     found = []
     for name in ("brief", "results", "fq_mu", "claims", "cite"):
         (section,) = sections("tofu", (name,))
-        content = section.content()(report)
+        content = section.content(report)
         write_files(section, content, tmp_path)
         found.append((section, content))
     (overview,) = sections("tofu", ("overview",))
-    markup = page(report, [(overview, overview.content()(report)), *found], tmp_path)
+    markup = page(report, [(overview, overview.content(report)), *found], tmp_path)
     assert "<svg onload" not in markup and "<img src=x" not in markup
     assert markup.count("</script>") == markup.count("<script")
     assert re.search(r"\{\{ 7 \* 7 \}\}", markup)  # no template ran

@@ -175,7 +175,7 @@ def test_numbers_of_another_learning_rate_or_split_stand_apart(llama, ours):
 def test_the_section_and_the_main_table_hold_the_same_comparison(llama, ours, tmp_path, quickly):
     results = results_of(llama, ours)
     report = Report(llama, results, [], load_published(TOFU, llama), [])
-    published, main = (s.content()(report) for s in sections("tofu", ("published", "results")))
+    published, main = (s.content(report) for s in sections("tofu", ("published", "results")))
     table = published.csv["published"]
     row = table[table["label"].str.startswith("SimNPO+RT β=2.5") & table["hyper_stated"]]
     row = row.set_index("metric").loc["model_utility"]
@@ -197,7 +197,7 @@ def test_the_page_shows_them_below_ours_and_by_themselves(llama, ours, tmp_path,
     report = Report(llama, results, [], load_published(TOFU, llama), [])
     parts = []
     for section in sections("tofu", ("overview", "results", "published")):
-        content = section.content()(report)
+        content = section.content(report)
         write_files(section, content, tmp_path)
         parts.append((section, content))
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", page(report, parts, tmp_path)))

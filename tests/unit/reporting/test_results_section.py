@@ -103,7 +103,7 @@ def test_main_table_over_draws_says_so_and_has_a_bootstrap_beside(experiment, re
             metrics = {"log10_forget_quality": log, "forget_quality": 10.0**log}
             rows += run_rows("NPO", seed, draw=draw, **metrics, forget_rouge=0.5)
     (section,) = sections("tofu", ("results",))
-    content = section.content()(report_on(results_of(experiment, rows)))
+    content = section.content(report_on(results_of(experiment, rows)))
     main = content.csv["main"].set_index("metric")
     log = main.loc["log10_forget_quality"]
     assert (log["mean"], log["n"], log["unit"]) == (-4.0, 3, "draw")
@@ -142,7 +142,7 @@ def test_without_tasks_there_is_no_section(experiment, report_on):
     rows = run_rows("NPO", 1, model_utility=0.5)
     report = report_on(results_of(experiment, rows))
     (harness,) = sections("tofu", ("harness",))
-    content = harness.content()(report)
+    content = harness.content(report)
     assert content.empty and content.tables == {"harness": []}
 
 
@@ -150,7 +150,7 @@ def test_p_values_without_a_number_print_a_dash(experiment, report_on):
     rows = run_rows("target", 42, model_utility=0.8)
     rows += run_rows("NPO", 1, model_utility=0.5, forget_quality=0.1, log10_forget_quality=-1.0)
     (section,) = sections("tofu", ("results",))
-    (table,) = section.content()(report_on(results_of(experiment, rows))).tables["main"]
+    (table,) = section.content(report_on(results_of(experiment, rows))).tables["main"]
     first = {row.label: row.cells[0].text for row in table.rows}
     assert first == {"Target": "–", "NPO": "0.100"}
     assert json.dumps([cell.value for row in table.rows for cell in row.cells], allow_nan=False)

@@ -201,7 +201,7 @@ def test_a_section_is_added_as_one_module_and_one_template(tmp_path, monkeypatch
     monkeypatch.setattr(shared, "__path__", [*shared.__path__, str(folder)])
     parts = []
     for section in sections("tofu", ("overview", "seeds")):
-        content = section.content()(report)
+        content = section.content(report)
         write_files(section, content, tmp_path)
         parts.append((section, content))
     written_page = page(report, parts, tmp_path)

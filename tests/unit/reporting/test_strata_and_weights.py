@@ -9,6 +9,7 @@ from unlearning.benchmarks.tofu.weights import WeightReader, early
 from unlearning.config.experiment import Experiment
 from unlearning.evaluation.records import read_rows
 from unlearning.files import read_json, write_json
+from unlearning.reporting.charts.specs import log_fq_axis
 from unlearning.reporting.frame import finals
 
 
@@ -105,6 +106,16 @@ def test_references_stand_side_by_side(report, contents):
     assert {(mark["reference"], mark["seed"]) for mark in drawn} == {
         (name, seed) for name in ("target", "retrain") for seed in ("1", "2", "3")
     }
+
+
+def test_more_methods_than_the_palette_of_a_paper_have_colours_of_their_own(report):
+    marks = []
+    for number in range(9):
+        mark = {"method": f"NPO β={number}", "reference": "base", "seed": "1", "log10_fq": -1.0}
+        marks.append(mark)
+    chart = reference._chart(marks, log_fq_axis([-1.0]))
+    scale = chart.to_dict(validate=False)["layer"][0]["encoding"]["color"]["scale"]
+    assert len(scale["domain"]) == len(set(scale["range"])) == 9
 
 
 def test_without_other_references_there_is_no_section(experiment, report_on):

@@ -2,10 +2,12 @@
 
 import re
 
+import pandas
 import pytest
 from unlearning.evaluation.metrics import Metric
 from unlearning.reporting.frame import Spread
-from unlearning.reporting.tables import Cell, Column, Row, Table, columns, latex, number
+from unlearning.reporting.inference import DRAW, SEED
+from unlearning.reporting.tables import Cell, Column, Row, Table, columns, count, latex, number
 
 QUALITY = Metric("Forget quality", "higher", "a paper", short="FQ", group="Forget set")
 LOSS = Metric("Loss", "lower", "a paper", (0.0, float("inf")))
@@ -232,3 +234,13 @@ def test_every_markdown_table_of_the_report_is_rectangular(report_folder):
         for lines in re.findall(r"(?:^\|.*\|\n)+", text, re.M):
             counts = {len(re.findall(r"(?<!\\)\|", line)) for line in lines.splitlines()}
             assert len(counts) == 1, path.name
+
+
+@pytest.mark.parametrize(
+    ("draws", "text"),
+    [([1, 1, 2, 2], "2 × 2"), ([1, 1, 1, 2], "2 (4 runs)"), ([1, 2, 2], "2 (3 runs)")],
+)
+def test_draws_of_unequal_seeds_are_not_counted_as_equal_ones(draws, text):
+    runs = pandas.DataFrame({"draw": draws})
+    assert count(runs, DRAW) == Cell(text, len(draws))
+    assert count(runs, SEED) == Cell(str(len(draws)), len(draws))

@@ -34,7 +34,7 @@ def world(method: str, deviations: tuple[float, ...], seed: int) -> list[tuple]:
 
 def content_of(report):
     (section,) = sections("tofu", ("variance",))
-    return section.content()(report)
+    return section.content(report)
 
 
 @pytest.fixture(scope="module")

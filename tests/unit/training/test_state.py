@@ -21,7 +21,7 @@ from unlearning.models.build import build_model
 from unlearning.training.learning import LEARN
 from unlearning.training.loop import train
 from unlearning.training.plan import Fit, Recipe, StepPlan
-from unlearning.training.session import make_state
+from unlearning.training.session import _content, make_state
 from unlearning.training.sources import LearnSource, UnlearnSource
 from unlearning.training.state import SIGNALS, Stopped, TrainingState
 
@@ -231,3 +231,19 @@ def test_a_state_belongs_to_settings_seed_plan_and_content_of_the_inputs(tmp_pat
     others |= {identity(stage="relearn")}
     table.write_text("[1]")
     assert len({first, *others, identity()}) == 6
+
+
+def test_a_state_belongs_to_every_file_of_a_folder(tmp_path):
+    """Folders from the hub hold a second config.json, of the same model for another library."""
+    for folder in ("model", "model/original"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "config.json").write_text("{}")
+
+    def inputs():
+        return _content(tmp_path / "model")
+
+    before = inputs()
+    (tmp_path / "model" / "config.json").write_text('{"rope_theta": 2}')
+    changed = inputs()
+    (tmp_path / "model" / "original" / "config.json").write_text('{"rope_theta": 2}')
+    assert before != changed and changed != inputs()

@@ -1,6 +1,7 @@
 """Numbers that summarise a run's curves for tables and claims, such as how fast it diverges."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,11 +26,14 @@ def last(name: str) -> Callable[[Curves], float]:
     return lambda curves: curves[name][-1]
 
 
-def late_exponent(curves: Curves) -> float:
-    """Slope of log distance on log steps between half-way and the end."""
+def late_exponent(curves: Curves) -> float | None:
+    """Slope of log distance on log steps between half-way and the end; None for a run that was not
+    evaluated before half-way, but at its start."""
     # the second half alone: every curve rises steeply in its first steps
     steps, drift = curves["step"], curves["drift"]
-    half = max(k for k, step in enumerate(steps) if step <= steps[-1] / 2)
+    half = bisect_right(steps, steps[-1] / 2) - 1
+    if half == 0:  # the start has no logarithm: step and distance are 0
+        return None
     return math.log(drift[-1] / drift[half]) / math.log(steps[-1] / steps[half])
 
 

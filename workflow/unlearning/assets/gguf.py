@@ -23,9 +23,8 @@ def gguf_problems(path: str) -> list[str]:
     file = Path(path)
     if not file.is_file():
         return [
-            f"model.path: no file '{path}'{seen_from(path)}. "
-            "It should be a GGUF file with weights and tokenizer, a "
-            "model folder, or a hub id"
+            f"model.path: no file '{path}'{seen_from(path)}. It should be a GGUF file with weights "
+            "and tokenizer, a model folder, or a hub id"
         ]
     with file.open("rb") as stream:
         magic = stream.read(len(MAGIC))
@@ -71,6 +70,7 @@ def gguf_config(path: Path) -> dict:
     fields = reader.fields
     architecture = fields["general.architecture"].contents()
 
+    # keys begin with the architecture, as in llama.block_count
     def field(name: str):
         key = f"{architecture}.{name}"
         return fields[key].contents() if key in fields else None

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from unlearning.assets.needs import WITHOUT_HUB, Repository
 from unlearning.errors import UserError
-from unlearning.files import sha256
+from unlearning.files import files_in, sha256
 
 TOKENIZER = "tokenizer_config.json"  # every tokenizer on the hub has this file
 ALGORITHMS = {64: "sha256", 40: "git-sha1"}  # by length of the checksum
@@ -144,6 +144,7 @@ def explain_error(repository: Repository, error: BaseException) -> str:
             return f"{name} cannot be fetched: your token may not read it; {advice}"
         case errors.HfHubHTTPError():
             return f"{name} cannot be fetched: {url} answers with status {status}. Try later"
+        # of the disk; errors of the connection have no strerror
         case OSError() if error.strerror:
             reason = f"{error.strerror} ({error.filename})"
             advice = "Make room, or set HF_HOME to another folder"
@@ -223,8 +224,7 @@ def _snapshot_files(repository: Repository, folder: Path) -> list[str]:
     """Paths of a snapshot's wanted files, relative to its folder."""
     from huggingface_hub.utils import filter_repo_objects
 
-    paths = [path for path in folder.rglob("*") if path.is_file()]
-    names = [path.relative_to(folder).as_posix() for path in paths]
+    names = [path.relative_to(folder).as_posix() for path in files_in(folder)]
     return sorted(filter_repo_objects(names, **repository.file_patterns))
 
 

@@ -44,6 +44,7 @@ class Repository:
     def file_patterns(self) -> dict[str, list[str]]:
         """The client's options that select the wanted files; a model's subfolders are left out."""
         if self.kind == "dataset":
+            # the card says which files are which configuration and split
             readme, *tables = DATA_FILES
             if self.part:
                 tables = [f"*{self.part}{pattern}" for pattern in tables]
@@ -60,6 +61,7 @@ def model_files(folder: Path) -> list[Path]:
     files: set[Path] = set()
     for pattern in patterns:
         files.update(path for path in folder.glob(pattern) if not TEXT_FILES.match(path.name))
+    # the base of an adapter is found as models.folder finds it, by a path relative to the adapter
     base = folder / _read_object(folder / "run.json").get("adapter_of", {}).get("path", "")
     base_files = model_files(base) if base != folder and base.is_dir() else []
     return sorted(files) + base_files

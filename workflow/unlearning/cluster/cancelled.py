@@ -1,20 +1,13 @@
 """Jobs of a SLURM cluster that someone has cancelled stay cancelled."""
 
-from collections.abc import Callable
 from functools import wraps
-from typing import Protocol
+from typing import Any
 
 # the executor's words for the state that scancel leaves; an administrator's scancel leaves it, too
 CANCELLED = "SLURM status is: 'CANCELLED'"
 
 
-class JobExecutor(Protocol):
-    """What is used of snakemake_interface_executor_plugins' executors."""
-
-    report_job_error: Callable[..., None]
-
-
-def without_retries_of_cancelled_jobs(executor: type[JobExecutor]) -> None:
+def without_retries_of_cancelled_jobs(executor: Any) -> None:
     """Let the SLURM executor's class report a cancelled job as one that has no attempts left.
 
     Snakemake submits a failed job again, with more memory and time, as often as `retries` says,

@@ -1,23 +1,16 @@
 """A run that is to be sent to SLURM is refused where no scheduler can be reached."""
 
 import subprocess
-from collections.abc import Callable
 from functools import wraps
 from getpass import getuser
-from typing import Protocol
+from typing import Any
 
 from snakemake_interface_common.exceptions import WorkflowError
 
 from unlearning.cluster.site import SECONDS
 
 
-class PreparedExecutor(Protocol):
-    """What is used of snakemake_interface_executor_plugins' executors."""
-
-    __post_init__: Callable[..., None]
-
-
-def with_reachable_scheduler(executor: type[PreparedExecutor]) -> None:
+def with_reachable_scheduler(executor: Any) -> None:
     """Let the SLURM executor's class ask the scheduler once, before the first job of any kind.
 
     Otherwise the jobs that stay on this machine run, and each of the others fails as often as

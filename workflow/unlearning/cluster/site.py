@@ -33,17 +33,13 @@ def site_problems(values: Mapping[str, Iterable[str]], gpus: int) -> list[str]:
     where no key is set, or where the command that knows the names is missing or fails.
     """
     names: dict[str, list[str]] = {}
+    # YAML and Snakemake want quotes around some values
     for key, texts in values.items():
-        names[key] = sorted({unquoted(text) for text in texts})
+        names[key] = sorted({str(text).strip().strip("'\"") for text in texts})
     problems = _counted_gpus(names) if gpus else []
     if not any(names.get(key) for key in CLUSTERS):
         problems += _partition_problems(names, gpus)
     return problems + _account_problems(names)
-
-
-def unquoted(text: str) -> str:
-    """A value without the quotes that YAML and Snakemake want around some."""
-    return str(text).strip().strip("'\"")
 
 
 def _counted_gpus(values: dict[str, list[str]]) -> list[str]:
@@ -79,6 +75,7 @@ def _partition_problems(values: dict[str, list[str]], gpus: int) -> list[str]:
         eligible = [partitions[default]]
     features: set[str] = set()
     models: set[str] = set()
+    # without a known partition, as under a misspelt one, a name may be one of any
     for partition in eligible or partitions.values():
         features |= partition.features
         models |= partition.gpus
@@ -153,8 +150,9 @@ def read_partitions(text: str) -> tuple[str, dict[str, Partition]]:
         name, gres, features = (part.strip() for part in line.split("|"))
         if name.endswith("*"):
             name = default = name[:-1]
+        # sinfo has a line for each kind of node in a partition
         partition = partitions.setdefault(name, Partition(set(), set()))
-        partition.features.update(entry for entry in features.split(",") if entry != "(null)")
+        partition.features.update(set(features.split(",")) - {"(null)"})
         # gpu:2, gpu:a100:2 and gpu:a100:2(S:0-1), several of them with commas between
         for resource in re.sub(r"\([^)]*\)", "", gres).split(","):
             kind, *words = resource.split(":")

@@ -23,8 +23,7 @@ def read_statements(path: Path) -> list[Statement]:
     key = hashlib.sha256(_parser_digest() + source).hexdigest()
     if (cached := _load_cache().get(key)) is not None:
         return [_statement(**fields) for fields in cached]
-    # utf-8-sig: editors of Windows begin a file with a mark that Python skips and ast refuses
-    parsed = statements(source.decode("utf-8-sig"), str(path))
+    parsed = statements(source, str(path))
     _UNSAVED[key] = [asdict(statement) for statement in parsed]
     return parsed
 

@@ -51,7 +51,6 @@ class Use(NamedTuple):
 
     @property
     def statement(self) -> Statement:
-        """The statement itself."""
         return parse_module(self.path).statements[self.position]
 
     def codes(self) -> list[Code]:

@@ -29,8 +29,9 @@ class Message(ast.expr):
         self.value = value
 
 
-class _TextRemover(ast.NodeTransformer):
-    """Empties every text; of an f-string the values stay."""
+class TextRemover(ast.NodeTransformer):
+    """Empties every text, of a definition that only messages use; of an f-string the values stay.
+    Changes the tree in place, as the other one does."""
 
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
         return ast.Constant("") if isinstance(node.value, str) else node
@@ -39,12 +40,7 @@ class _TextRemover(ast.NodeTransformer):
         return ast.Tuple(list(map(self.visit, _formatted_values(node))), ast.Load())
 
 
-def remove_texts(statement: ast.stmt) -> ast.stmt:
-    """Empty every text in a definition that only messages use; changes it in place."""
-    return _TextRemover().visit(statement)
-
-
-class _Normaliser(ast.NodeTransformer):
+class Normaliser(ast.NodeTransformer):
     """Removes what changes no result. is_known: whether a decorator ignores annotations."""
 
     def __init__(self, is_known: Callable[[ast.expr], bool]):
@@ -117,11 +113,6 @@ class _Normaliser(ast.NodeTransformer):
         return node
 
 
-def normalise(statement: ast.stmt, is_known: Callable[[ast.expr], bool]) -> ast.stmt:
-    """Remove what changes no result from a statement, in place. is_known: see `_Normaliser`."""
-    return _Normaliser(is_known).visit(statement)
-
-
 def is_text(statement: ast.stmt) -> bool:
     """Whether a statement is a constant by itself, as docstrings are."""
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
@@ -153,7 +144,7 @@ def _last_name(node: ast.expr) -> str | None:
 
 def _message(node: ast.expr) -> ast.expr:
     """The expression without texts, in a Message node."""
-    return Message(_TextRemover().visit(node))
+    return Message(TextRemover().visit(node))
 
 
 def _formatted_values(node: ast.JoinedStr) -> list[ast.expr]:

@@ -5,10 +5,11 @@ Nothing is run. The statements are plain data, which `cache` keeps in a file.
 
 import ast
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
-from unlearning.code.normalise import FUNCTIONS, Message, is_text, normalise, remove_texts
+from unlearning.code.normalise import FUNCTIONS, Message, Normaliser, TextRemover, is_text
 
 # decorators, by module or by name, that change nothing but what they decorate
 DECORATORS = {"functools", "contextlib", "dataclasses", "abc", "typing", "enum", "torch"}
@@ -53,15 +54,18 @@ class Statement:
     entries: dict[str, Code] | None = None
 
 
-def statements(source: str, filename: str) -> list[Statement]:
+def statements(source: str | bytes, filename: str) -> list[Statement]:
     """The top-level statements of a module, with one statement for each imported name.
     SyntaxError if it is not Python."""
+    # of bytes Python finds the encoding itself, by a mark or a comment at their beginning
     tree = ast.parse(source, filename=filename)
     used_names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     origins: dict[str, set[str]] = {}  # imported name -> the packages that it may come from
     result = []
     for statement in tree.body:
-        if is_text(statement) or _is_unused_block(statement):
+        # a block for type checkers, or for running the file as a program, is unused here
+        test = ast.unparse(statement.test) if isinstance(statement, ast.If) else ""
+        if is_text(statement) or test in UNUSED_BLOCKS:
             continue
         is_import = isinstance(statement, ast.Import | ast.ImportFrom)
         # one statement a name: what uses one of the names does not follow the others
@@ -71,9 +75,9 @@ def statements(source: str, filename: str) -> list[Statement]:
             if is_import:  # an import whose name nothing uses is there for its effect
                 has_effect = used_names.isdisjoint(_binds(part))
             else:
-                is_known = KnownDecorators(origins)
+                is_known = partial(_is_known, origins)
                 has_effect = _has_effect(part, is_known)
-                part = normalise(part, is_known)
+                part = Normaliser(is_known).visit(part)
             result.append(_statement(part, has_effect))
     return result
 
@@ -87,7 +91,7 @@ def _statement(statement: ast.stmt, has_effect: bool) -> Statement:
         has_effect=has_effect,
         is_definition=isinstance(statement, (*FUNCTIONS, ast.ClassDef)),
         entries=_entries(statement),
-        digest_without_texts=_digest(remove_texts(statement)),
+        digest_without_texts=_digest(TextRemover().visit(statement)),
     )
 
 
@@ -124,18 +128,13 @@ def _digest(node: ast.AST) -> str:
     return hashlib.sha256(ast.dump(node).encode()).hexdigest()
 
 
-class KnownDecorators:
+def _is_known(origins: dict[str, set[str]], decorator: ast.expr) -> bool:
     """Whether a decorator is known to change nothing but what it decorates. origins: name -> the
     packages that imports bind it to."""
-
-    def __init__(self, origins: dict[str, set[str]]):
-        self.origins = origins
-
-    def __call__(self, decorator: ast.expr) -> bool:
-        function = decorator.func if isinstance(decorator, ast.Call) else decorator
-        root, *attributes = _dotted_name(function) or ("",)
-        names = {root, *self.origins.get(root, ())}
-        return not DECORATORS.isdisjoint(names) or not ACCESSORS.isdisjoint(attributes)
+    function = decorator.func if isinstance(decorator, ast.Call) else decorator
+    root, *attributes = _dotted_name(function) or ("",)
+    names = {root, *origins.get(root, ())}
+    return not DECORATORS.isdisjoint(names) or not ACCESSORS.isdisjoint(attributes)
 
 
 def _split_import(statement: ast.stmt) -> Iterator[ast.stmt]:
@@ -167,12 +166,7 @@ def _imports(node: ast.AST, deep: bool = True) -> Iterator[Import]:
             yield from _imports(child)
 
 
-def _is_unused_block(statement: ast.stmt) -> bool:
-    """Whether it is a block for type checkers, or for running the file as a program."""
-    return isinstance(statement, ast.If) and ast.unparse(statement.test) in UNUSED_BLOCKS
-
-
-def _has_effect(statement: ast.stmt, is_known: KnownDecorators) -> bool:
+def _has_effect(statement: ast.stmt, is_known: Callable[[ast.expr], bool]) -> bool:
     """Whether a statement does more than bind names."""
     match statement:
         case ast.FunctionDef() | ast.AsyncFunctionDef():

@@ -17,6 +17,7 @@ from unlearning.config.layout import attack_shares, blocks, grid, path_id, point
 from unlearning.config.named import uses_base
 from unlearning.config.named_checks import named_problems, unused_sections
 from unlearning.config.own_metrics import own_metric_problems
+from unlearning.config.runs import OVERRIDES
 from unlearning.config.schema import Unjudged, did_you_mean, hint
 from unlearning.config.stated import known_methods
 from unlearning.methods.own import function_blocks, hyper_block, own_methods
@@ -29,7 +30,7 @@ from unlearning.methods.patterns import (
 )
 from unlearning.methods.references import ReferenceChoice, can_be_replaced
 from unlearning.methods.registry import Losses, describe_names, hyper_parameters, names, terms
-from unlearning.methods.terms import AnyHyper, Choice, Hyper
+from unlearning.methods.terms import AnyHyper, Hyper, Part
 
 # Unlearning runs and attacks of an experiment. Each is a job or several; Snakemake plans as many in
 # seconds, and no report of more can be read.
@@ -39,13 +40,6 @@ LONGEST_NAME = 250  # bytes of a folder's name; file systems take 255, and logs 
 Parameter = AnyHyper | ReferenceChoice
 # hooks that need the model's own weights, which an adapter leaves frozen
 WEIGHTS = {"trains": "chooses the weights that it trains", "after": "combines whole models"}
-# keys of a recipe that a method may set for itself (runs.OVERRIDES)
-_OVERRIDES: dict[str, AnyHyper] = {
-    "epochs": Hyper(0, above=0),
-    "lr": Hyper(0, above=0),
-    "max_steps": Hyper(0, at_least=1, integer=True),
-    "schedule": Choice(("linear", "constant", "cosine"), "linear"),
-}
 
 
 def cross_problems(config: dict, sections: Collection[str] = ()) -> list[str]:
@@ -90,6 +84,7 @@ def _runs(config: dict) -> Iterator[str]:
     """More runs than can be planned and reported."""
     unlearn, folds, attacked = config["unlearn"], config["folds"], config["relearn"]["methods"]
     splits, seeds = len(config["forget_splits"]), len(unlearn["seeds"])
+    # later requests are run by some methods alone, and may have seeds of their own
     fold_cells = len(folds["splits"]) * len(folds["seeds"] or unlearn["seeds"])
     attacks = len(attack_shares(config["relearn"]))
     draws, runs = len(draw_numbers(config)), 0
@@ -168,13 +163,14 @@ def _variant_problems(name: str, setting, losses: Losses, recipe: dict) -> list[
     """Problems of a known method's values. setting: its blocks in the config. recipe: that of
     unlearning."""
     forget, retain = terms(name, losses)
+    # PDU alone would run as plain ascent: its dual variable has nothing to weigh
     if forget.multiplier is not None and retain is None:
         return [
             f"methods.{name}: adapts the weight of a retain term, and has none; write {name}+RT or "
             "another one"
         ]
     method_blocks = blocks(hyper_block(setting))
-    hypers: dict[str, Parameter] = {**hyper_parameters(name, losses), **_OVERRIDES}
+    hypers: dict[str, Parameter] = {**hyper_parameters(name, losses), **OVERRIDES}
     if can_be_replaced(forget):
         hypers["reference"] = ReferenceChoice()
     problems: list[str] = []
@@ -201,13 +197,14 @@ def _variant_problems(name: str, setting, losses: Losses, recipe: dict) -> list[
 
 def _same_runs(name: str, method_blocks: list[dict], losses: Losses, recipe: dict) -> list[str]:
     """Variants that differ in stating a default alone: their runs would count as two."""
-    defaults = {key: recipe[key] for key in _OVERRIDES} | {"reference": ReferenceChoice.default}
+    defaults = {key: recipe[key] for key in OVERRIDES} | {"reference": ReferenceChoice.default}
     for key, parameter in hyper_parameters(name, losses).items():
         defaults[key] = parameter.default
     variants: dict[tuple, str] = {}
     problems = []
     for block in method_blocks:
         for hyper in grid(block):
+            # complete, so that a stated default and an unstated one are equal
             run = tuple(sorted((defaults | hyper).items()))
             first = variants.setdefault(run, path_id(hyper))
             if first != path_id(hyper):
@@ -230,6 +227,7 @@ def block_problems(setting: str, block: dict, hypers: Mapping[str, Parameter]) -
                 f"{setting}: unknown hyper-parameter '{key}'{did_you_mean(key, list(hypers))} "
                 f"Allowed: {', '.join(hypers)}"
             )
+    # arguments of the user's functions have no published value to fall back on
     for key, hyper in hypers.items():
         if hyper.default is None and key not in block:
             problems.append(f"{setting}.{key}: has no default that is a number; state one")
@@ -293,6 +291,7 @@ def _lora(config: dict) -> Iterator[str]:
     if config["pretrain"] is not None and config["pretrain"]["lora"] is not None:
         yield "pretrain.lora: an adapter cannot learn a language beside random weights; set null"
     if config["model"]["architecture"] is not None:
+        # every layer has the same modules, so one layer stands for all
         names = [name.removesuffix(".weight") for name in llama_names(1)]
         for stage, modules in lora_modules(config).items():
             for module in missing_modules(modules, names):
@@ -313,10 +312,10 @@ def _lora(config: dict) -> Iterator[str]:
             "merge"
         )
     for name, used, _, _ in known_methods(config):
-        hooks: set[str] = set()
+        hooks: dict[str, Part] = {}
         for term in used:
-            hooks.update(hook for hook, _ in term.hooks())
-        for hook in sorted(hooks & WEIGHTS.keys()):
+            hooks.update(term.hooks())
+        for hook in sorted(hooks.keys() & WEIGHTS.keys()):
             yield (
                 f"methods.{name}: {WEIGHTS[hook]}, so it cannot train an adapter; remove it or "
                 "set unlearn.lora to null"
@@ -355,6 +354,7 @@ def _values(path: str, value, hyper: Parameter) -> list[str]:
 def _relearn(config: dict) -> Iterator[str]:
     """Attacks on methods that are not run."""
     methods = list(config["methods"])
+    # such an attack would be left out of the runs without a word
     for name in config["relearn"]["methods"]:
         if name not in methods:
             yield (
@@ -366,13 +366,10 @@ def _relearn(config: dict) -> Iterator[str]:
 def _trajectory(config: dict) -> Iterator[str]:
     """Evaluated epochs after the end of the shortest run."""
     # a point after a run's last epoch would be left out of its trajectory without a word
-    shortest = config["unlearn"]["epochs"]
+    shortest, epochs = math.inf, Hyper(config["unlearn"]["epochs"], above=0)
     for setting in config["methods"].values():
         for block in blocks(hyper_block(setting)):
-            epochs = block.get("epochs")
-            values = epochs if isinstance(epochs, list) else [epochs]
-            valid = [e for e in values if _OVERRIDES["epochs"].problem(e) is None]
-            shortest = min(shortest, *valid, math.inf)
+            shortest = min([shortest, *_valid_values(block, "epochs", {"epochs": epochs})])
     for epoch in config["unlearn"]["trajectory"]:
         if epoch > shortest:
             yield f"unlearn.trajectory: epoch {epoch} comes after the last of {int(shortest)}"

@@ -51,6 +51,7 @@ def typed_values(entries: Iterable[str]) -> dict[str, Any]:
             example = f" (a key of a section: '{section}={{{inner}: {text}}}')" if inner else ""
             raise UserError(f"--config: write KEY=VALUE, found '{entry}'{example}")
         value = text or None
+        # what is no YAML, such as a pattern, is meant as it stands
         with suppress(yaml.YAMLError):
             loader = _Text(text)
             value = loader.get_single_data()

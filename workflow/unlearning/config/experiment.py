@@ -46,7 +46,8 @@ def load_experiment(config: dict, root: Path):
     complete, problems = validated(config, schema)
     problems += cross_problems(complete, config.keys())
     if not problems and complete["rehearsal"]:
-        # the generated data that replace the config's have keys and defaults of their own
+        # The config itself is checked first, as it will be run. The generated data that replace its
+        # own have keys and defaults of their own.
         complete = rehearsed(complete)
         complete = with_defaults(complete, schema_for(complete, root))
         problems = cross_problems(complete)
@@ -76,7 +77,6 @@ class Experiment(Runs):
 
     @property
     def metric_functions(self) -> list[str]:
-        """The functions of metrics of the user's own."""
         return list(self.config["metrics"].values())
 
     # --- files that its jobs read ---
@@ -118,6 +118,7 @@ class Experiment(Runs):
 
     def files_of_model(self, path: str) -> list[Path]:
         """The files of the user's model at `path`; none if it is made here or fetched."""
+        # by path: rules ask for the model of a run, whichever it is
         models = named_models(self.config).values()
         paths = [Path(model.path) for model in models if model.path is not None]
         return model_files(Path(path)) if Path(path) in paths and not on_hub(path) else []
@@ -129,7 +130,7 @@ class Experiment(Runs):
         if path is None:
             return []
         log = Path(path)
-        return sorted(f for f in log.iterdir() if f.is_file()) if log.is_dir() else [log]
+        return sorted(filter(Path.is_file, log.iterdir())) if log.is_dir() else [log]
 
     # --- settings of stages ---
 
@@ -162,12 +163,10 @@ class Experiment(Runs):
         return {**layout, "batch_tokens": self.config["evaluation"]["batch_tokens"]}
 
     def pretrain_settings(self) -> dict:
-        """Settings of pre-training."""
         architecture = self.config["model"]["architecture"]
         return {"recipe": self.recipe("pretrain"), "architecture": architecture, **self.common()}
 
     def finetune_settings(self) -> dict:
-        """Settings of fine-tuning and retraining."""
         replayed = self.config["finetune"]["replay_rows"]
         return {"recipe": self.recipe("finetune"), "replay_rows": replayed, **self.common()}
 
@@ -199,7 +198,6 @@ class Experiment(Runs):
         return settings
 
     def relearn_settings(self, attack: str) -> dict:
-        """Settings of a relearning attack."""
         settings = {"recipe": self.recipe("relearn"), "fraction": self.fractions[attack]}
         return settings | self.common() | self.evaluation()
 

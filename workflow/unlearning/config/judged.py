@@ -45,15 +45,14 @@ class TrainingRun(TypedDict):
 
 
 # keys of a recipe that decide how many steps a run takes, and of which rows
-PLANNED = (
-    *("epochs", "batch_size", "whole_batches", "max_steps", "max_length"),
-    *("warmup_epochs", "warmup_steps"),
-)
+PLANNED: tuple[str, ...] = ("epochs", "batch_size", "whole_batches", "max_steps", "max_length")
+PLANNED += ("warmup_epochs", "warmup_steps")
 
 
 def training_runs(experiment) -> list[TrainingRun]:
     """The training runs of an experiment; those alike in what a TrainingRun holds are one."""
     config, benchmark = experiment.config, experiment.benchmark
+    # by what they hold: hundreds of cells of a grid take the same steps over the same rows
     runs: dict[tuple, TrainingRun] = {}
 
     def add(section: str, recipe: dict, table: str, share: float | None = None) -> None:
@@ -70,8 +69,8 @@ def training_runs(experiment) -> list[TrainingRun]:
         add("pretrain", experiment.recipe("pretrain"), "pretrain")
     if experiment.fine_tunes:
         add("finetune", experiment.recipe("finetune"), "full")
-    for split, _ in experiment.retrained():
-        if experiment.retrains:
+    if experiment.retrains:
+        for split in experiment.own_splits:
             add("finetune", experiment.recipe("finetune"), benchmark.retrain_table(split))
     retain_is_anchor = config["unlearn"]["anchor"] == "retain"
     for method in experiment.methods:
@@ -130,15 +129,19 @@ def model_use(experiment, asset: str = MODEL) -> dict:
         stage: adapters[stage] for stage in stages if stage in adapters.keys() - not_read
     }
     logs = experiment.log_splits()
+    # A log of another tokenizer is refused with the model. Nobody reads the digests: with them
+    # a changed log is another use, which is judged anew.
     if logs:
         use["logs"] = {split: experiment.log_of(split, NAMED_RETRAINED) for split in logs}
         files: list[Path] = []
         for split in logs:
             files += filter(Path.is_file, experiment.log_files(split))
         use["log_digests"] = digests_text(files)
-    patterns = [] if "unlearn" in not_read else trained_patterns(experiment)
-    use |= {"trained": patterns} if patterns else {}
-    return use | ({"chat_template": True} if config["harness"]["chat_template"] else {})
+    if "unlearn" not in not_read and (patterns := trained_patterns(experiment)):
+        use["trained"] = patterns
+    if config["harness"]["chat_template"]:
+        use["chat_template"] = True
+    return use
 
 
 def lora_modules(config: dict) -> dict[str, list[str]]:

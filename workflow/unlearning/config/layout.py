@@ -122,7 +122,6 @@ class Layout:
 
     @property
     def data(self) -> Path:
-        """Folder of tables."""
         return self.tables / "data"
 
     def answers(self, kind: str) -> Path:
@@ -146,7 +145,6 @@ class Layout:
 
     @property
     def report(self) -> Path:
-        """Folder of the report."""
         return Path(self.results) / self.experiment / "report"
 
     def run(self, split: str, run: str) -> Path:
@@ -159,6 +157,7 @@ class Layout:
 
     def model(self, split: str, run: str) -> Path:
         """Model folder of a run."""
+        # the target belongs to no split, though it is evaluated on each
         if run.startswith("finetune/"):
             return self.root / run / "model"
         return self.run(split, run) / "model"
@@ -166,6 +165,7 @@ class Layout:
     def reference(self, split: str, run: str | None) -> Path:
         """Scores of the forget rows under the target, under what the run goes on from, or under
         a reference of that name."""
+        # without a name: the target's, which all first requests of a split share
         folder = self.root / split / "reference"
         if run:
             folder /= run.removeprefix("unlearn/")
@@ -183,6 +183,7 @@ class Layout:
 
     def state(self, run: Path) -> Path:
         """What a killed training run, of which `run` is the folder, continues from."""
+        # outside the run's folder, which Snakemake deletes with a failed job's outputs
         return self.root / "state" / run.relative_to(self.root)
 
     def trajectory(self, split: str, run: str) -> Path:

@@ -21,7 +21,6 @@ class NamedModel:
 
     @property
     def setting(self) -> str:
-        """The key of its path."""
         return f"{self.section}.path"
 
 

@@ -69,7 +69,10 @@ def _is_target(config: dict, entry: dict) -> bool:
     if trains_target(config):
         return False
     target = config["target"] or config["model"]
-    same = target["path"] is not None and Path(target["path"]) == Path(entry["path"])
+    if target["path"] is None:
+        return False
+    # resolved: a folder may be named from here, from the root or by a link
+    same = Path(target["path"]).resolve() == Path(entry["path"]).resolve()
     return same and target["revision"] == entry["revision"]
 
 

@@ -61,6 +61,7 @@ def _language_model(experiment: Experiment) -> list[str]:
 def _results(experiment: Experiment) -> list[str]:
     folder = experiment.layout.root.absolute()
     existing = next(p for p in (folder, *folder.parents) if p.exists())
+    # by writing: permission bits say nothing of read-only mounts and quotas
     try:
         with tempfile.TemporaryFile(dir=existing):
             return []
@@ -83,7 +84,7 @@ def _models(experiment: Experiment) -> list[str]:
             )
         elif model.path is not None:
             use = model_use(experiment, asset)
-            problems += model_problems(model.path, use, setting=model.setting)
+            problems += model_problems(model.path, use, model.setting)
     return problems
 
 
@@ -93,6 +94,7 @@ def _logs(experiment: Experiment) -> list[str]:
     splits = experiment.log_splits()
     if not splits:
         return []
+    # tables of the hub are not there yet; then a log is only checked by itself
     benchmark, tables = experiment.benchmark, None
     if benchmark.reads_files(config["data"]) or config["data"]["source"] in benchmark.generated:
         tables = build_tables(config["data"], experiment.tables, {})
@@ -114,12 +116,10 @@ def _non_members(experiment: Experiment, split: str) -> list[dict] | None:
     return None
 
 
-def model_problems(
-    path: str, use: dict, name: str | None = None, setting: str = "model.path"
-) -> list[str]:
+def model_problems(path: str, use: dict, setting: str, name: str | None = None) -> list[str]:
     """What is wrong with a model folder for an experiment that uses it so (judged.model_use).
 
-    name: what to call it, by default its path. setting: the key that names it. A folder that has
+    setting: the key that names it. name: what to call it, by default its path. A folder that has
     passed is not judged again until one of its files, the use or the code changes.
     """
     if is_gguf(path):
@@ -128,9 +128,9 @@ def model_problems(
     if not folder.is_dir():
         gguf = "a GGUF file or " if setting == "model.path" else ""
         return [
-            f"{setting}: no folder '{path}'{seen_from(path)}. "
-            "It should hold config.json, *.safetensors and the "
-            f"tokenizer, or be {gguf}a hub id such as meta-llama/Llama-2-7b-chat-hf"
+            f"{setting}: no folder '{path}'{seen_from(path)}. It should hold config.json, "
+            f"*.safetensors and the tokenizer, or be {gguf}a hub id such as "
+            "meta-llama/Llama-2-7b-chat-hf"
         ]
     passed = PASSED / _state(folder, use)
     if passed.is_file():  # a judgement takes seconds, and every start of Snakemake asks for it
@@ -180,6 +180,7 @@ def _judged(folder: Path, use: dict) -> list[str]:
         )
         if out.is_file():
             return json.loads(out.read_text(encoding="utf-8"))
+    # a process that was killed leaves no file, and no word of its own
     last = (done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1]
     return [f"cannot be judged, for reading it ended in an error: {last}"]
 

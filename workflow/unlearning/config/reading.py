@@ -7,7 +7,6 @@ workflow, `plan` and `assets` alike.
 
 from argparse import ArgumentParser
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,32 +74,29 @@ def ready_experiment(
 ) -> Experiment:
     """read_experiment(), with what must be there before the first job; ConfigError with what is
     wrong with either. site: names of a cluster's in the profile (cluster.site)."""
+    problems: list[str] = []
     try:
         experiment = read_experiment(files, values, root)
     except ConfigError as error:
-        missing: list[str] = []
-        # what preflight() looks at may be what is refused: then the next run says the rest
-        with suppress(Exception):
-            missing += missing_before(error.experiment, site)
-        raise ConfigError(error.problems + missing) from None
-    if missing := missing_before(experiment, site):
-        raise ConfigError(missing)
-    return experiment
-
-
-def missing_before(experiment: Experiment, site: Mapping[str, Iterable[str]]) -> list[str]:
-    """What preflight() says is missing."""
+        problems, experiment = error.problems, error.experiment
     try:
         preflight(experiment, site)
     except ConfigError as error:
-        return error.problems
-    return []
+        problems = problems + error.problems
+    except Exception:
+        # what preflight() looks at may be what is refused: then the next run says the rest
+        if not problems:
+            raise
+    if problems:
+        raise ConfigError(problems)
+    return experiment
 
 
 def typed(value, schema: dict):
     """What was typed on the command line, with text read as null, truth value or number wherever
     the schema does not want text."""
     if isinstance(value, dict):
+        # keys that users choose, such as methods, have one schema for all
         rules, default = schema.get("properties", {}), schema.get("additionalProperties")
         if not isinstance(default, dict):
             default = {}

@@ -13,9 +13,8 @@ from copy import deepcopy
 
 from unlearning.benchmark import benchmark_of
 from unlearning.config.draws import draw_numbers
-from unlearning.config.layout import blocks
-from unlearning.methods.own import hyper_block, own_methods
-from unlearning.methods.registry import hyper_parameters, names
+from unlearning.config.stated import known_methods
+from unlearning.methods.registry import hyper_parameters
 
 PREFIX = "rehearsal-"
 EPOCHS = 2  # of unlearning: one evaluated on the way, and the last
@@ -45,6 +44,7 @@ def rehearsed(config: dict) -> dict:
     rehearsal["harness"]["limit"] = 2
     rehearsal["evaluation"] |= _EVALUATION
     rehearsal["resources"] |= _RESOURCES
+    # last, because a benchmark's small tables bound what the recipes above may ask for
     changes = benchmark.rehearsal(config)
     rehearsal["data"] = changes.pop("data")
     for section, values in changes.items():
@@ -54,15 +54,12 @@ def rehearsed(config: dict) -> dict:
 
 def _layers(config: dict) -> int:
     """Two, or as many as the methods that steer a layer need."""
-    losses, _ = own_methods(config["methods"])
     last = 0
-    for name, method in config["methods"].items():
-        if name not in names(losses):
-            continue
+    for name, _, method_blocks, losses in known_methods(config):
         layer = hyper_parameters(name, losses).get("layer")
         if layer is None:
             continue
-        for block in blocks(hyper_block(method)):
+        for block in method_blocks:
             value = block.get("layer", layer.default)
             layers = value if isinstance(value, list) else [value]
             last = max(last, *map(int, layers))

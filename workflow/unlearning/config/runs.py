@@ -34,10 +34,15 @@ from unlearning.config.named import TARGET as TARGET_ASSET
 from unlearning.methods.own import hyper_block, own_methods
 from unlearning.methods.references import RETRAIN, TARGET
 from unlearning.methods.registry import Losses, position, resolve
-from unlearning.methods.terms import Method
+from unlearning.methods.terms import AnyHyper, Choice, Hyper, Method
 
-# keys of a recipe that a method may set for itself
-OVERRIDES = ("epochs", "lr", "max_steps", "schedule")
+# keys of a recipe that a method may set for itself, and which values they take
+OVERRIDES: dict[str, AnyHyper] = {
+    "epochs": Hyper(0, above=0),
+    "lr": Hyper(0, above=0),
+    "max_steps": Hyper(0, at_least=1, integer=True),
+    "schedule": Choice(("linear", "constant", "cosine"), "linear"),
+}
 
 
 @dataclass(frozen=True)
@@ -68,14 +73,13 @@ class Runs:
 
     @property
     def layout(self) -> Layout:
-        """Paths of its results."""
+        # experiments that name one world share its models and runs
         name = self.config["experiment"]
         world = self.config["world"] or name
         return Layout(self.config["results"], name, world, self.draw, self.draws_tables)
 
     @property
     def benchmark(self) -> Benchmark:
-        """The interface of its benchmark."""
         return benchmark_of(self.config["data"]["source"])
 
     @property
@@ -152,6 +156,7 @@ class Runs:
 
     def model_of(self, split: str, run: str) -> str:
         """Model folder of a run, or of the model that the config names in its place."""
+        # each split names its own, so only the split tells which
         if run == NAMED_RETRAINED:
             return self._named(retrained_asset(split))
         return str(self.target if run == self.target_run else self.layout.model(split, run))
@@ -246,6 +251,7 @@ class Runs:
     def references(self) -> set[Path]:
         """Paths of the reference scores of all unlearning runs."""
         paths = set()
+        # a set, for all seeds and most variants share one file of scores
         for cell in self.cells():
             replaced = str(dict(cell.hyper).get("reference", TARGET))
             paths.add(self.reference(cell.split, cell.run, replaced))
@@ -258,6 +264,7 @@ class Runs:
         """
         if reference == BASE:
             return self.base
+        # the first retrained seed is the main baseline; the others measure its spread
         run = self.retrain_runs()[0] if reference == RETRAIN else self.target_run
         return self.model_of(split, run)
 

@@ -114,6 +114,7 @@ def schema_for(config: dict, root: Path) -> dict:
         if folder in config:
             return read_schema(schema_file(folder))
     shared = read_schema(root / SCHEMA_FILE)
+    # the config is unchecked as yet: its section may be anything
     data = config.get("data")
     source = data.get("source") if isinstance(data, dict) else None
     sources: list[str] = []
@@ -272,15 +273,17 @@ def _explain_error(error: ValidationError, schema: dict) -> list[str]:
         rules = error.schema["properties"]
         problems = []
         for key in _missing(error):
-            description = rules[key].get("description", "")
+            description = rules[key].get("description", "")  # says what to write
             problems.append(f"{setting}: '{key}' is missing. {description}".rstrip())
         return problems
+    # a misspelt word calls for the right one, a value of another type for its spelling in YAML
     if error.validator == "enum" and isinstance(error.instance, str):
         words = [value for value in error.validator_value if isinstance(value, str)]
         advice = did_you_mean(error.instance, words)
     else:
         types = _listed(error.validator_value) if error.validator == "type" else []
         advice = hint(error.instance, types, error.schema)
+    # a list of thousands of values would hide the other problems
     value = repr(error.instance)
     value = value if len(value) <= 200 else f"{value[:200]}…"
     return [f"{setting}: must be {_allowed(error)}, found {value}{advice}"]
@@ -335,6 +338,7 @@ def hint(value, types: list[str], schema: dict | None = None) -> str:
         return f" (write {int(value)})"
     if types == ["array"] and _Validator(schema.get("items", {})).is_valid(value):
         return f" (write [{value}])"
+    # methods: [NPO, SimNPO] where a mapping is wanted; advised only if the schema takes the result
     names = value if isinstance(value, list) else [value]
     mapping: dict[str, dict] = {name: {} for name in names if isinstance(name, str)}
     if types == ["object"] and len(mapping) == len(names) and _Validator(schema).is_valid(mapping):

@@ -77,6 +77,7 @@ def run_problems(run: TrainingRun, table_rows: int) -> Iterator[str]:
         )
     if plan.steps != recipe["max_steps"]:
         return
+    # The last epoch may lack rows of a partial batch. Lacking a whole batch, it never ends.
     for epoch in run["trajectory"]:
         if epoch * rows - plan.steps * plan.batch_size >= plan.batch_size:
             yield (

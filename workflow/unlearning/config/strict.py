@@ -48,11 +48,12 @@ class _Strict(UniqueKeys, yaml.SafeLoader):
         self.problems: list[str] = []
 
     def compose_scalar_node(self, anchor):
-        """The scalar that starts here."""
         node = super().compose_scalar_node(anchor)
         if node.tag in _NUMBERS:
             value = _NUMBERS[node.tag](self, node)
-            read_by_others = core(node.value)  # .nan differs from itself
+            # As text, because .nan differs from itself. What YAML 1.2 takes for text (1_000) can be
+            # no other number.
+            read_by_others = core(node.value)
             if ":" in node.value or str(read_by_others) not in (str(value), node.value):
                 self.problems.append(
                     f"line {node.start_mark.line + 1}: YAML reads {node.value} as {value}; write "
@@ -84,7 +85,8 @@ def read_file(path: Path) -> tuple[dict, list[str]]:
     if _is_json(text):  # as Snakemake: JSON knows numbers that YAML takes for text
         content = json.loads(text)
     if not isinstance(content, dict):
-        raise UserError(f"'{path}' holds no mapping of keys to values, but {_held(content)}")
+        kind = "nothing" if content is None else f"a {type(content).__name__}"
+        raise UserError(f"'{path}' holds no mapping of keys to values, but {kind}")
     return content, [f"{path}, {problem}" for problem in loader.problems]
 
 
@@ -94,11 +96,6 @@ def _is_json(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def _held(content) -> str:
-    """What a file holds instead of a mapping."""
-    return "nothing" if content is None else f"a {type(content).__name__}"
 
 
 def _similar(path: Path) -> str:

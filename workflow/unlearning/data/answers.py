@@ -54,6 +54,7 @@ def alternatives_table(split: str) -> str:
 def read_answers(folders: list[Path], name: str) -> list[dict]:
     """The rows of the table `name`, from the first of the folders that has it; UserError if none
     has."""
+    # refusals and false answers lie in folders of their own, and a run reads those of its roles
     for folder in folders:
         path = folder / f"{name}.json"
         if path.is_file():
@@ -94,6 +95,7 @@ def with_alternatives(rows: list[dict], answers: dict[str, list[str]]) -> list[d
             f"data.alternatives: no alternative answer to {len(missing)} of {len(rows)} forget "
             f"questions; the first is {missing[0]!r}"
         )
+    # only here are both known: the file of false answers need not have the true ones
     for row in rows:
         if visible_form(row["answer"]) in map(visible_form, answers[row["question"]]):
             raise DataError(

@@ -35,17 +35,17 @@ def question_answer(rows: list[dict]) -> list[dict]:
     return [{"question": row["question"], "answer": row["answer"]} for row in rows]
 
 
-def snapshot(snapshots: dict[str, str], asset: str = "data") -> str:
-    """The folder of an asset's files from the hub; DataError if there is none."""
-    if asset not in snapshots:
+def snapshot(snapshots: dict[str, str]) -> str:
+    """The folder of the data's files from the hub; DataError if there is none."""
+    if "data" not in snapshots:
         raise DataError("data.data_dir is null: give the snapshot of the hub's repository")
-    return snapshots[asset]
+    return snapshots["data"]
 
 
 def check_apart(texts: list[str], twins: list[str], problem: str) -> None:
     """DataError with `problem` if most of the texts are among the twins, as of a file that was
     copied under a second name. A corpus may have single texts in common with another."""
-    twin_forms = set(map(visible_form, twins))
-    forms = [form for form in map(visible_form, texts) if form]
-    if 2 * sum(form in twin_forms for form in forms) > len(forms):
+    # a set, so that texts repeated within one of the files count once
+    forms = set(map(visible_form, texts)) - {""}
+    if 2 * len(forms & set(map(visible_form, twins))) > len(forms):
         raise DataError(problem)

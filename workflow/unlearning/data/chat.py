@@ -95,6 +95,7 @@ def chat_format(tokenizer, system: str | None = None) -> PromptFormat:
     between, _, tail = rest.partition(ANSWER)
     if ANSWER in start:
         raise template.error("writes the answer before the question")
+    # a template without a place for it drops the system text in silence
     if system is not None and system.strip() not in start + between:
         raise template.error(f"leaves out the system text {system!r}", ", or remove model.system")
 

@@ -70,7 +70,7 @@ def drop_appended_tokens(tokenizer):
 
     lm-eval needs it: it measures answers by the length of prompts with all special tokens.
     """
-    text = "a"
+    text = "a"  # any: special tokens do not depend on the text
     prefix_tokenizer = PrefixTokenizer(tokenizer)
     ids = prefix_tokenizer([text])[0]
     if tokenizer(text)["input_ids"] == ids:
@@ -144,6 +144,7 @@ class Encoder:
                     f"cut at max_length ({self.max_length}), before its answer: raise max_length, "
                     f"or shorten or leave out the row: {prompt[-200:]!r}"
                 )
+            # the released rule: a text that fills max_length exactly gets no end either
             ids = ids[: self.max_length]
             if len(ids) < self.max_length:
                 ids.append(self.end)
@@ -198,6 +199,8 @@ class Encoder:
         ids = tokenizer("\n\n".join(texts), add_special_tokens=False)["input_ids"]
         bos = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
         size = self.max_length - len(bos)
-        chunks = [[*bos, *ids[start : start + size]] for start in range(0, len(ids), size)]
+        chunks = []
+        for start in range(0, len(ids), size):
+            chunks.append([*bos, *ids[start : start + size]])
         chunks[-1] = [*chunks[-1], *chunks[0]][: self.max_length]
         return [self._example(chunk, 1) for chunk in chunks]

@@ -66,6 +66,7 @@ def find_file(path: Path, *extra_formats: str) -> Path:
 
 def candidates(path: Path, *extra_formats: str) -> list[Path]:
     """The files and folders in the folder of `path` with its name and the ending of any format."""
+    # all of them, because a reader's order of preference would pass over a second one in silence
     files = []
     for ending in (*FORMATS, *extra_formats):
         for compression in ("", *COMPRESSED):
@@ -79,12 +80,7 @@ def candidates(path: Path, *extra_formats: str) -> list[Path]:
 
 
 def read_rows(
-    path: Path,
-    columns: Mapping[str, type] | str,
-    renamed: ColumnNames | None = None,
-    *,
-    optional: tuple[str, ...] = (),
-    blank: bool = False,
+    path: Path, columns: Mapping[str, type] | str, renamed: ColumnNames | None = None
 ) -> Table:
     """Read a file or saved data set and check its columns (tables.Table.checked).
 
@@ -94,7 +90,7 @@ def read_rows(
     path = Path(path)
     plain = columns == "idontknow"
     columns = columns_of(columns) if isinstance(columns, str) else columns
-    return read_file(path, plain).checked(columns, renamed, optional=optional, blank=blank)
+    return read_file(path, plain).checked(columns, renamed)
 
 
 def read_file(path: Path, plain: bool = False) -> Table:
@@ -109,6 +105,7 @@ def read_file(path: Path, plain: bool = False) -> Table:
     content, ending = _decompress(path)
     if ending == PARQUET:
         return _parse_parquet(path, content)
+    # without an ending that says what it is, a file is read if it begins as JSON does
     if ending not in FORMATS and not plain and content.lstrip()[:1] not in JSON_STARTS:
         raise DataError(
             f"{path}: neither JSON nor of another format's ending. Allowed are {ALLOWED}"
@@ -150,6 +147,7 @@ def _decompress(path: Path) -> tuple[bytes, str]:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     try:
         content = path.read_bytes()
+        # popped: full.json.gz is JSON once it is decompressed
         if suffixes and suffixes[-1] in COMPRESSED:
             content = COMPRESSED[suffixes.pop()](content)
     except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
@@ -186,6 +184,7 @@ def _parse_csv(path: Path, text: str, delimiter: str) -> Table:
             line = reader.line_num + 1
     except csv.Error as error:
         problems.append(f"{path}, line {line}: cells cannot be parsed ({error})")
+    # a spreadsheet of many countries saves CSV with ';'
     separators = [sign for sign in ";\t|," if len(header) == 1 and sign in header[0]]
     if separators:
         raise DataError(
@@ -235,6 +234,7 @@ def _is_saved_dataset(folder: Path) -> bool:
 
 
 def _duplicate_columns(path: Path, header: list[str]) -> list[str]:
+    # a dict of the row would have the last one's cells alone
     duplicates = sorted({name for name in header if header.count(name) > 1})
     return [f"{path}, line 1: column '{name}' appears twice" for name in duplicates]
 

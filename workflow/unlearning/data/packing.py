@@ -74,7 +74,7 @@ def _split(examples: list[Example], indices: list[int]) -> list[Tree]:
         return [Tree((indices[0],), len(examples[indices[0]].ids))]
     trees: list[Tree] = []
     branches: list[int] = []
-    tokens, prefixes = 0, Prefixes()
+    tokens, prefixes = 0, Prefixes()  # of the tree so far; only a trie knows what its rows share
     for index in indices:
         prefixes.add(examples[index].ids)
         # too long with this example: it begins the next tree
@@ -114,6 +114,7 @@ def _balanced_rows(lengths: list[int], count: int) -> tuple[list[list[int]], int
     """
     rows: list[list[int]] = [[] for _ in range(count)]
     filled = [(0, row) for row in range(count)]
+    # longest first (LPT scheduling): short trees then level what the long ones leave
     for index in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
         tokens, row = heapq.heappop(filled)
         rows[row].append(index)
@@ -187,6 +188,7 @@ def pack(examples: list[Example], shared: bool = True) -> Packed:
     height = len(trees_of_row)
     width = max(sum(lengths[number] for number in numbers) for numbers in trees_of_row)
     ids = torch.zeros((height, width), dtype=torch.long)
+    # as many rows as sequences: no token needs to be hidden from another but by causality
     if height < len(examples):
         mask = torch.zeros((height, width, width), dtype=torch.bool)
         positions = torch.zeros_like(ids)

@@ -49,6 +49,7 @@ def data_problems(data: dict, splits: list[str], holdout: str | None) -> list[st
 def column_problems(columns: ColumnNames, data: dict) -> list[str]:
     """The problems of data.columns, once all files are read; those of the hub are not yet."""
     problems, names = [], list(columns.names.values())
+    # {"question": "text", "answer": "text"} would read each question as its answer
     duplicates = sorted({name for name in names if names.count(name) > 1})
     problems += [f"data.columns: '{name}' is named for two columns" for name in duplicates]
     benchmark = benchmark_of(data["source"])

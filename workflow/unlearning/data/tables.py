@@ -97,7 +97,6 @@ class Table:
         return f"{self.path}, {self.unit} {self.numbers[index]}"
 
     def part(self, rows: slice) -> "Table":
-        """The table with a slice of the rows."""
         return replace(self, rows=self.rows[rows], numbers=self.numbers[rows])
 
     def columns(self) -> dict[str, None]:
@@ -137,6 +136,7 @@ class Table:
             if problem := row_problem(row, columns, blank):
                 problems.append(f"{self.where(index)}: {problem}")
                 continue
+            # an optional column may be empty or of another kind in a file that has it for itself
             valid = [key for key in optional if row_problem(row, {key: str}) is None]
             rows.append({key: row[key] for key in row if key in columns or key in valid})
         if not self.rows and not problems:
@@ -191,12 +191,13 @@ def row_problem(row, columns: Columns, blank: bool = False) -> str | None:
                 return f"{expected}{inside}, found {repr(text)[:60]}"
             if problem := text_problem(text):
                 return f"column '{column}' {problem}"
+    # a true answer among the false ones would count against a model that knows it
     for column in FALSE_ANSWERS:
-        if column in columns and "answer" in columns:
-            false_forms = map(visible_form, row[column])
-            if visible_form(row["answer"]) in false_forms:
-                answer = row["answer"][:80]
-                return f"column '{column}' lists the true answer, {answer!r}; remove it there"
+        if not {column, "answer"} <= columns.keys():
+            continue
+        if visible_form(row["answer"]) in map(visible_form, row[column]):
+            answer = row["answer"][:80]
+            return f"column '{column}' lists the true answer, {answer!r}; remove it there"
     return None
 
 
@@ -244,6 +245,7 @@ def decode_utf8(content: bytes, path: Path) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
+        # a guess for the advice: every sequence of bytes is latin1
         encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "latin1"
         raise DataError(
             f"{path}, line {line}: not UTF-8 text (byte 0x{content[error.start]:02x} at position "
@@ -295,19 +297,18 @@ def nonblank_lines(text: str) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
-def read_table(path: Path, name: str | None = None) -> list[dict]:
-    """The rows of a table that stage data wrote, with the columns that its name requires.
+def read_table(path: Path) -> list[dict]:
+    """The rows of a table that stage data wrote, with the columns that its file's name requires.
 
     Training tables have questions, texts or documents, all rows of one kind. UserError if a column
     is missing, or if the file has changed: a table cut at the end of a line would still parse.
     """
     path = Path(path)
-    name = name or path.stem
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     check_sum(path)
     table = parse_json_table(path, decode_utf8(path.read_bytes(), path))
-    columns = columns_of(name)
+    columns = columns_of(path.stem)
     # the first row tells which kind of training table it is
     if columns == QA and table.rows and isinstance(table.rows[0], dict):
         if "document" in table.rows[0]:
@@ -319,13 +320,13 @@ def read_table(path: Path, name: str | None = None) -> list[dict]:
 
 
 def write_table(path: Path, rows: list[dict]) -> None:
-    """Write rows as JSON lines."""
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    path.write_text(text, encoding="utf-8")
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+    path.write_text("".join(lines), encoding="utf-8")
 
 
 def _rename_columns(row: dict, renames: Mapping[str, str]) -> dict:
     """The row with our column names, without any column whose name a renamed one takes."""
+    # data.columns may swap two of our own names: neither is then in the other's way
     replaced = set(renames.values()) - set(renames)
     renamed = {}
     for column, value in row.items():

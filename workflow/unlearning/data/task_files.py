@@ -29,18 +29,17 @@ def list_task_files(include_path: str) -> list[Path]:
     included settings elsewhere that they name."""
     files: dict[Path, None] = {}
     queue = sorted(Path(include_path).rglob("*"))
+    # a queue, for an included file may include another, or the first one again
     while queue:
         path = queue.pop(0)
-        if path in files or not _is_task_file(path):
+        if path in files or path.parent.name == "__pycache__":
+            continue
+        if path.suffix not in ENDINGS or not path.is_file():
             continue
         files[path] = None
         if path.suffix in SETTINGS:
             queue += _named_files(path)
     return list(files)
-
-
-def _is_task_file(path: Path) -> bool:
-    return path.is_file() and path.suffix in ENDINGS and path.parent.name != "__pycache__"
 
 
 def _named_files(path: Path) -> list[Path]:
@@ -61,7 +60,7 @@ def task_problems(include_path: str, tasks: list[str]) -> list[str]:
     """The problems of the task files in a folder, and of the data of the named tasks. Only the
     harness reads the data of groups, tags and included files."""
     problems = []
-    for path in sorted(Path(include_path).rglob("*.yaml")):
+    for path in sorted(Path(include_path).rglob("*.yaml")):  # the harness lists no others
         try:
             settings = yaml.load(path.read_text(encoding="utf-8"), _Loader)
         except UNREADABLE as error:
@@ -93,6 +92,7 @@ def _data_files(settings: dict) -> list[Path]:
             # a pattern without a match stays, as the name of a missing file
             pattern = str(folder / value)
             files += [Path(name) for name in sorted(glob(pattern, recursive=True)) or [pattern]]
+    # without data_files, load_dataset takes every file of the folder
     if not files and folder != Path():
         files = [file for file in sorted(folder.rglob("*")) if file.suffix in DATA]
     return files

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 
 from accelerate import Accelerator
 
@@ -62,7 +62,9 @@ class Evaluator:
         texts: list[tuple[str, str]] = []
         for name, rows in sets.items():
             for index, row in enumerate(rows):
-                for kind, text in _answers_of(row, name):
+                answers = answers_of(row)
+                # of non-members the true answer alone is compared
+                for kind, text in answers[:1] if name == HOLDOUT else answers:
                     self.sources.append((name, index, kind))
                     texts.append((row["question"], text))
         # once: evaluations on the way score the same sequences many times
@@ -161,22 +163,16 @@ class Evaluator:
         check_context(model, longest, "evaluation.max_length")
         likelihood = Likelihood(model, self.batch_tokens)
         # The answers to one question stay in one process, which packs them with their prompt once.
-        questions: list[list[tuple[Example, bool]]] = []
-        row_before = None
-        for (name, index, kind), example in zip(self.sources, self.examples, strict=True):
-            if (name, index) != row_before:
-                questions.append([])
-                row_before = (name, index)
-            questions[-1].append((example, kind == "answer"))
+        answers = zip(self.sources, self.examples, strict=True)
+        questions = [list(group) for _, group in groupby(answers, lambda answer: answer[0][:2])]
 
-        def score(share: list[list[tuple[Example, bool]]]) -> list[list[Score]]:
+        def score(share: list[list[tuple]]) -> list[list[Score]]:
             # one list of all, so that sequences of similar length share a batch
             examples: list[Example] = []
             detailed: list[bool] = []
-            for question in share:
-                for example, is_detailed in question:
-                    examples.append(example)
-                    detailed.append(is_detailed)
+            for (_, _, kind), example in chain.from_iterable(share):
+                examples.append(example)
+                detailed.append(kind == "answer")  # values of each token take memory
             scores = iter(likelihood(examples, detailed))
             return [list(islice(scores, len(question))) for question in share]
 
@@ -195,6 +191,7 @@ class Evaluator:
         for example, (name, index, kind), score in zip(
             self.examples, self.sources, scores, strict=True
         ):
+            # sequences come row by row, so appending keeps the rows' order
             if kind == "perturbed":
                 columns[name]["perturbed_loss"][index].append(score.mean)
                 columns[name]["perturbed_tokens"][index].append(score.tokens)
@@ -274,11 +271,9 @@ class Evaluator:
         return answers
 
 
-def _answers_of(row: dict, name: str) -> list[tuple[str, str]]:
-    """Kind and text of each answer of a row that is scored in this set; the true answer first."""
+def answers_of(row: dict) -> list[tuple[str, str]]:
+    """Kind and text of each answer of a row that is scored; the true answer first."""
     answers = [("answer", row["answer"])]
-    if name == HOLDOUT:
-        return answers
     if "paraphrased_answer" in row:
         answers.append(("paraphrase", row["paraphrased_answer"]))
     return answers + [("perturbed", text) for text in row.get("perturbed_answer", [])]

@@ -12,6 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache
 
 from unlearning.data.encoding import Example
@@ -111,26 +112,26 @@ class Generator:
         """
         training = self.model.training
         self.model.eval()
-        # tokens of each prompt with the longest answer that it may get
-        lengths = [len(prompt) + self.limit.room(len(prompt)) for prompt in prompts]
-        # a prompt without room for an answer is not run, so it may exceed the model's context
-        longest = 0
-        for prompt, length in zip(prompts, lengths, strict=True):
-            if length > len(prompt):
-                longest = max(longest, length)
-        check_context(self.model, longest, "evaluation.generation_tokens")
-
         answers: list[list[int]] = []
-        for prompt, beginning in zip(prompts, beginnings or [[]] * len(prompts), strict=True):
-            answers.append(beginning[: self.limit.room(len(prompt))])
         texts: list[list[int]] = []  # prompts with the beginnings of their answers
         room: list[int] = []  # new tokens that each answer may still get
+        lengths: list[int] = []  # tokens of each prompt with the longest answer that it may get
+        longest = 0  # of the rows that are run
         unfinished: list[int] = []
-        for index, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
+        for prompt, beginning in zip(prompts, beginnings or [[]] * len(prompts), strict=True):
+            new_tokens = self.limit.room(len(prompt))
+            # a true answer may be longer than a generated one is allowed to be
+            answer = beginning[:new_tokens]
+            lengths.append(len(prompt) + new_tokens)
+            # a prompt without room for an answer is not run, so it may exceed the model's context
+            if new_tokens:
+                longest = max(longest, lengths[-1])
+            if len(answer) < new_tokens and not self._ends(answer):
+                unfinished.append(len(answers))
+            answers.append(answer)
             texts.append([*prompt, *answer])
-            room.append(lengths[index] - len(texts[index]))
-            if room[index] and not self._ends(answer):
-                unfinished.append(index)
+            room.append(new_tokens - len(answer))
+        check_context(self.model, longest, "evaluation.generation_tokens")
         # shortest first, and rows of equal length in the prompts' order
         unfinished.sort(key=lambda index: len(texts[index]))
         # rows of one token have no last tokens to compare
@@ -160,7 +161,6 @@ class Generator:
         return self.tokenizer.batch_decode(without_end, skip_special_tokens=True)
 
     def _ends(self, answer: list[int]) -> bool:
-        """Whether an answer has its end token."""
         return bool(answer) and answer[-1] in self.ends
 
     def _answer_batch(
@@ -278,10 +278,9 @@ class Generator:
 def pad_left(prompts: list[list[int]], device: torch.device) -> tuple[Tensor, Tensor]:
     """Token ids (B, T) of prompts that all end in the last column, and the mask (B, T) of those
     that are not padding."""
-    width = max(map(len, prompts), default=0)
-    ids = torch.zeros((len(prompts), width), dtype=torch.long)
-    mask = torch.zeros_like(ids, dtype=torch.bool)
-    for row, prompt in enumerate(prompts):
-        ids[row, width - len(prompt) :] = torch.tensor(prompt)
-        mask[row, width - len(prompt) :] = True
+    rows = [torch.tensor(prompt, dtype=torch.long) for prompt in prompts]
+    # any id would do in place of 0, for the mask hides it
+    ids = pad_sequence(rows, batch_first=True, padding_side="left")
+    padding = ids.shape[1] - torch.tensor(list(map(len, prompts)))  # (B,)
+    mask = torch.arange(ids.shape[1]) >= padding[:, None]
     return ids.to(device), mask.to(device)

@@ -13,7 +13,7 @@ class GradientNorms:
     norm: 1, 2 or infinity.
     """
 
-    def __init__(self, model, norm: float = 2):
+    def __init__(self, model, norm: float):
         self.scorer, self.norm = Scorer(model), norm
 
     def __call__(self, examples: list[Example]) -> list[float]:

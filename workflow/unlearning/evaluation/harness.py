@@ -31,8 +31,6 @@ def load_tasks(names: list[str], include_path: str | None) -> dict[str, list]:
     UserError for an unknown name, a task with unsafe code or a remote metric, two names that
     contain the same task, and data that cannot be loaded.
     """
-    if (problem := install_hint()) is not None:
-        raise UserError(problem)
     manager = _manager(names, include_path)
     named_by: dict[str, str] = {}  # task -> the name in harness.tasks that contains it
     for name in names:
@@ -50,8 +48,6 @@ def load_tasks(names: list[str], include_path: str | None) -> dict[str, list]:
 def datasets_of(names: list[str], include_path: str | None) -> list[tuple[str, str]]:
     """The tasks' (dataset, configuration) for the datasets library, sorted; UserError if lm_eval is
     not installed or a name is unknown."""
-    if (problem := install_hint()) is not None:
-        raise UserError(problem)
     manager = _manager(names, include_path)
     datasets = set()
     for name in names:
@@ -62,8 +58,13 @@ def datasets_of(names: list[str], include_path: str | None) -> list[tuple[str, s
 
 
 def _manager(names: list[str], include_path: str | None):
-    """lm_eval's index of tasks. Its built-in ones take ten seconds to list, so the index is without
-    them where the user's own folder has every name."""
+    """lm_eval's index of tasks; UserError if lm_eval is not installed.
+
+    Its built-in tasks take ten seconds to list, so the index is without them where the user's own
+    folder has every name.
+    """
+    if (problem := install_hint()) is not None:
+        raise UserError(problem)
     from lm_eval.tasks import TaskManager
 
     if include_path is not None:
@@ -207,6 +208,7 @@ def evaluate(
     parts: dict[str, dict] = {}
     for task in objects.values():
         scores |= _scores(task, results)
+    # a member that is named for itself, too, has its scores there
     names = {_name(task) for task in objects.values()}
     for task in objects.values():
         for member in _members(task):
@@ -247,6 +249,7 @@ def _scores(task, results: dict) -> dict[str, dict]:
         metric, comma, answer_filter = key.partition(",")
         if comma and not metric.endswith("_stderr") and isinstance(value, int | float):
             metrics[metric, answer_filter] = value
+    # "acc" is what papers report; acc_norm and others beside it would be further columns
     accuracies = [key for key in metrics if key[0] == "acc"]
 
     better = results["higher_is_better"].get(name, {})
@@ -257,7 +260,7 @@ def _scores(task, results: dict) -> dict[str, dict]:
         label = name
         if not accuracies:
             label += f" {metric}" if answer_filter == "none" else f" {metric} {answer_filter}"
-        error = values.get(f"{metric}_stderr,{answer_filter}")
+        error = values.get(f"{metric}_stderr,{answer_filter}")  # "N/A" where there is none
         scores[label] = {
             "metric": metric,
             "accuracy": float(metrics[metric, answer_filter]),

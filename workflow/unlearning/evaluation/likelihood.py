@@ -56,7 +56,8 @@ class Score:
 def batches_by_length(lengths: list[int], batch_tokens: int) -> Iterator[list[int]]:
     """Indices in batches of similar length, each of at most batch_tokens with padding."""
     batch: list[int] = []
-    for index in sorted(range(len(lengths)), key=lambda i: lengths[i], reverse=True):
+    # longest first: what does not fit fails at once, and the first of a batch is its width
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
         if batch and (len(batch) + 1) * lengths[batch[0]] > batch_tokens:
             yield batch
             batch = []

@@ -65,6 +65,7 @@ def row_scores(mean_nll: float, tokens, text: str, k: float = K) -> dict[str, fl
 def auc(forget: Sequence[float], holdout: Sequence[float]) -> float:
     """Area under the ROC curve of a score that tells holdout from forget rows: the share of
     (holdout, forget) pairs in which the holdout row scores higher; ties count half."""
+    # of each holdout row the forget rows below it, by bisection: pairs would be N² comparisons
     sorted_forget = numpy.sort(forget)
     lower = numpy.searchsorted(sorted_forget, holdout, "left").sum()
     lower_or_equal = numpy.searchsorted(sorted_forget, holdout, "right").sum()
@@ -81,6 +82,7 @@ def membership_metrics(
     if sets[1] not in rows:
         return {}
     forget, holdout = (rows[name] for name in sets)
+    # an imported log has some attacks alone
     names = [f"mia_{attack}" for attack in ATTACKS if f"mia_{attack}" in holdout]
     return {f"{name}_auc": auc(forget[name], holdout[name]) for name in names}
 
@@ -103,6 +105,7 @@ def reference_attack(
 
     UserError if the two models' sets differ.
     """
+    # losses of two models are subtracted row by row: with other rows that gives numbers, too
     check_same_rows(rows, retrained, sets)
     scores = []
     for name in sets:
@@ -135,7 +138,6 @@ def against_retrained(
     numbers, retrained_numbers = forget_numbers(rows["forget"]), forget_numbers(retrained["forget"])
     metrics: dict[str, float] = {}
     if HOLDOUT in rows and HOLDOUT in retrained:
-        # losses of two models are subtracted row by row: with other rows that gives numbers, too
         check_same_rows(rows, retrained, ("forget", HOLDOUT))
         if "reference" in attacks:
             metrics |= reference_attack(rows, retrained)

@@ -6,6 +6,7 @@ Each benchmark declares its own metrics in its folder (metrics.py). No torch.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from unlearning.evaluation.fluency import DISTINCT_N
 from unlearning.evaluation.membership import ATTACKS
@@ -100,23 +101,22 @@ def relative(metrics: dict[str, Metric]) -> dict[str, Metric]:
 
 def fluency(name: str, title: str) -> dict[str, Metric]:
     """Fluency metrics of the answers to a set's questions."""
-    metrics, group = {}, f"{title} set"
+    metrics = {}
+    of_set = partial(Metric, group=f"{title} set")
     li = "Li et al., arXiv 1510.03055; words of all answers"
     welleck = "seq-rep-4, Welleck et al., arXiv 1908.04319; over words"
     formulas = "evaluation/fluency.py"
     for n in DISTINCT_N:
-        metrics[f"{name}_distinct_{n}"] = Metric(
-            f"{title} distinct-{n}", "higher", li, short=f"distinct-{n}", group=group
-        )
-    metrics[f"{name}_repetition"] = Metric(
-        f"{title} repetition in an answer", "lower", welleck, short="repetition", group=group
-    )
-    metrics[f"{name}_empty"] = Metric(
-        f"{title} share of empty answers", "lower", formulas, short="empty", group=group
-    )
+        short = f"distinct-{n}"
+        metrics[f"{name}_distinct_{n}"] = of_set(f"{title} {short}", "higher", li, short=short)
+    repetition = f"{title} repetition in an answer"
+    metrics[f"{name}_repetition"] = of_set(repetition, "lower", welleck, short="repetition")
+    empty = f"{title} share of empty answers"
+    metrics[f"{name}_empty"] = of_set(empty, "lower", formulas, short="empty")
     perplexity = f"{title} perplexity of answers under the target model"
-    metrics[f"{name}_perplexity"] = Metric(
-        perplexity, "lower", formulas, (1.0, math.inf), short="perplexity", group=group
+    limits = (1.0, math.inf)
+    metrics[f"{name}_perplexity"] = of_set(
+        perplexity, "lower", formulas, limits, short="perplexity"
     )
     return metrics
 
@@ -124,7 +124,6 @@ def fluency(name: str, title: str) -> dict[str, Metric]:
 def per_set(
     declare: Callable[[str, str], dict[str, Metric]], titles: dict[str, str]
 ) -> dict[str, Metric]:
-    """The metrics that declare(name, title) returns for each evaluation set. titles: by name."""
     metrics: dict[str, Metric] = {}
     for name, title in titles.items():
         metrics |= declare(name, title)

@@ -57,7 +57,6 @@ def read_rows(folder: Path) -> dict[str, dict]:
 
 
 def read_metrics(folder: Path, formulas: str = OFFICIAL) -> dict[str, float]:
-    """Metric -> value of an evaluation folder."""
     return metrics_in(read_json(Path(folder) / "summary.json"), formulas)
 
 

@@ -20,6 +20,7 @@ def undial(batch: Batch, beta: float) -> Tensor:
     locuslab/open-unlearning, which averages over every position: see undial_as_released.
     """
     view = batch.forget.logits
+    # at labels alone, so no position has the ignore index
     lowered = view.teacher - beta * one_hot(view.labels, view.values.shape[-1])
     loss = _soft_cross_entropy(view.values, softmax(lowered, dim=-1))
     return batch.mean_over(batch.forget, loss, view.row)
@@ -35,6 +36,7 @@ def undial_as_released(batch: Batch, beta: float) -> Tensor:
     """
     view = batch.forget.logits
     vocabulary = view.values.shape[-1]
+    # -100 % V = V - 100: Python's and torch's index -100
     lowered = view.teacher - beta * one_hot(view.labels % vocabulary, vocabulary)
     loss = _soft_cross_entropy(view.values, softmax(lowered, dim=-1))
     return batch.mean_over(batch.forget, loss, view.row)
@@ -55,6 +57,7 @@ def ce_u(batch: Batch, ignore_first_n_answer_tokens: int) -> Tensor:
     starts = tokens.cumsum(0) - tokens  # (B,) where each row's labels begin among the positions
     # (P,) index of each position among its row's labels
     index = torch.arange(len(view.row), device=view.row.device) - starts[view.row]
+    # a row without any counted position would have the mean 0 / 0
     is_short = tokens[view.row] <= ignore_first_n_answer_tokens
     counts = (index >= ignore_first_n_answer_tokens) | is_short  # (P,)
     return batch.mean_over(batch.forget, loss[counts], view.row[counts])

@@ -87,28 +87,26 @@ def rows_of(batch: Batch, rows: Sequence[int]) -> Batch:
 
 def differentiable_scores(batch: Batch) -> list[Tensor]:
     """The tensors of a batch that have a gradient: logp, logits and activations of the model."""
-    tensors = []
-    for sequences in _sequences(batch):
-        tensors.append(sequences.logp)
-        for view in (sequences.logits, sequences.activations):
-            if view is not None:
-                tensors.append(view.values)
-    return [tensor for tensor in tensors if tensor.requires_grad]
+    return [tensor for tensor in _tensors(batch) if tensor.requires_grad]
 
 
 def _versions(batch: Batch) -> list[int]:
-    """How often each tensor of a batch has been changed in place."""
+    """How often each tensor of a batch has been changed in place, as torch counts it."""
+    return [tensor._version for tensor in _tensors(batch)]
+
+
+def _tensors(batch: Batch) -> list[Tensor]:
+    """All tensors of a batch. Only what the trained model gives has a gradient."""
     tensors = []
     for sequences in _sequences(batch):
         tensors += [sequences.logp, sequences.row, sequences.reference_nll]
         for view in (sequences.logits, sequences.activations):
             if view is not None:
                 tensors += [view.row, view.values, view.labels, view.teacher]
-    return [tensor._version for tensor in tensors if tensor is not None]
+    return [tensor for tensor in tensors if tensor is not None]
 
 
 def _sequences(batch: Batch) -> list[Sequences]:
-    """The sequences of each role of a batch."""
     return [getattr(batch, role) for role in _roles(batch)]
 
 
@@ -161,5 +159,4 @@ def _has_gradient(name: str, values: Tensor, inputs: list[Tensor]) -> bool:
 
 
 def _roles(batch: Batch) -> list[str]:
-    """The roles that a batch has rows of."""
     return [role for role in ROLES if getattr(batch, role) is not None]

@@ -62,6 +62,7 @@ def _term(name: str, block: dict) -> tuple[Term | None, list[str]]:
             f"{setting}: a method of your own is called by letters, digits, '.', '-' and '_', with "
             f"a retain term where wanted: NAME or NAME+{'|'.join(RETAIN_TERMS)}"
         )
+    # "IDK+RT" is one name there, so "IDK" alone is none
     if forget in FORGET_LOSSES or name in FORGET_LOSSES:
         problems.append(f"{setting}: '{forget}' is a method of the registry; choose another name")
     if forget.lower() in _MODELS:
@@ -103,6 +104,7 @@ def _hyper_parameters(setting: str, function) -> tuple[dict[str, Hyper], list[st
     defaults = [None] * (len(positional) - len(arguments.defaults)) + arguments.defaults
     pairs = [*zip(positional, defaults, strict=True)][1:]
     pairs += zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    # such a key sets the run or the weight of the term, whatever the function would make of it
     reserved = [argument.arg for argument, _ in pairs if argument.arg in _RESERVED]
     if reserved:
         return {}, [

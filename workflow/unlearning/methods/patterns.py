@@ -20,6 +20,7 @@ def matching(pattern: str, layer: int, names: Sequence[str]) -> list[str]:
 
 def missing_modules(modules: Sequence[str], names: Iterable[str]) -> list[str]:
     """The modules for an adapter that no full name of a module ends with, as peft compares them."""
+    # a module may be called by several of its last parts, as self_attn.q_proj
     ends: set[str] = set()
     for name in names:
         parts = name.split(".")

@@ -36,4 +36,5 @@ def dual_variable(
     """
     if epoch < dual_warmup_epochs:
         return weight
+    # a negative weight would reward a growing retain loss
     return max(0.0, weight + dual_step_size * (retain_loss - retain_loss_eps))

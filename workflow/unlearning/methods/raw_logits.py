@@ -42,5 +42,6 @@ def retain_divergence_raw_logits(batch: Batch) -> Tensor:
     jaechan-repo/muse_bench, baselines/baselines/iterative.py.
     """
     view = batch.retain.logits
+    # summed, not averaged: batchmean divides by the first dimension alone, and a row has one
     terms = (view.teacher.exp() * (view.teacher - view.values)).sum(-1)  # (P,)
     return batch.retain.sum_rows(terms, view.row)

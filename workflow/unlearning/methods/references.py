@@ -19,7 +19,6 @@ class ReferenceChoice:
     default = TARGET
 
     def problem(self, value) -> str | None:
-        """What is wrong with `value`, or None."""
         if value in (TARGET, BASE, RETRAIN):
             return None
         if not isinstance(value, str) or not re.fullmatch(PATTERN, value):

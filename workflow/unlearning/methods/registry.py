@@ -130,7 +130,7 @@ def names(losses: Losses = FORGET_LOSSES) -> list[str]:
     return sorted([*losses, *composed])
 
 
-def describe_names(losses: Losses = FORGET_LOSSES) -> str:
+def describe_names(losses: Losses) -> str:
     """The method names as text for a message."""
     terms = ", ".join(f"+{term}" for term in RETAIN_TERMS)
     return f"{', '.join(losses)}; all but IDK+RT alone or with one of {terms}"
@@ -141,7 +141,7 @@ def terms(name: str, losses: Losses = FORGET_LOSSES) -> tuple[Term, Term | None]
     if name in losses:
         return losses[name], None
     forget, _, retain = name.rpartition("+")
-    if "+" in forget:
+    if "+" in forget:  # IDK+RT has retain rows already
         raise KeyError(name)
     return losses[forget], RETAIN_TERMS[retain]
 
@@ -173,6 +173,7 @@ def code_of(name: str) -> list[str]:
     """Entries of `fingerprint` for a method that a stage finds by its name: the method's functions
     and its entries in these tables."""
     forget, _, retain = name.rpartition("+")
+    # IDK+RT is an entry as it is; of any other name one of the two is no entry, and names nothing
     entries = [f"{__name__}:FORGET_LOSSES[{key}]" for key in (name, forget)]
     return [*entries, f"{__name__}:RETAIN_TERMS[{retain}]", *resolve(name, {}).functions()]
 

@@ -23,6 +23,7 @@ def retain_divergence(batch: Batch) -> Tensor:
     answer. Paper: NPO (arXiv 2404.05868) §2. Reference: `KL` in OPTML-Group/Unlearn-Simple.
     """
     view = batch.retain.logits
+    # from logarithms, for a probability that underflows to 0 would make 0 · log 0 = NaN
     current = log_softmax(view.values, dim=-1)  # (P, V)
     target = log_softmax(view.teacher, dim=-1)
     divergence = (target.exp() * (target - current)).sum(-1)  # (P,)

@@ -22,7 +22,6 @@ class Hyper:
     integer: bool = False
 
     def problem(self, value) -> str | None:
-        """What is wrong with `value`, or None."""
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not -LARGEST < value < LARGEST:  # nan fails the comparison
             return "must be a number"
@@ -43,7 +42,6 @@ class Choice:
     default: str
 
     def problem(self, value) -> str | None:
-        """What is wrong with `value`, or None."""
         return None if value in self.words else f"must be one of {', '.join(self.words)}"
 
 
@@ -55,7 +53,6 @@ class Pattern:
     default: str
 
     def problem(self, value) -> str | None:
-        """What is wrong with `value`, or None."""
         if not isinstance(value, str) or not value:
             return "must be text, a regular expression of parameter names"
         try:
@@ -123,7 +120,6 @@ class Term(Part):
                 yield name, part
 
     def hyper_parameters(self) -> dict[str, AnyHyper]:
-        """The hyper-parameters of the loss and of its hooks."""
         parameters = dict(self.hyper)
         for _, part in self.hooks():
             parameters |= part.hyper
@@ -159,6 +155,7 @@ class Method:
             roles.update(term.roles)
             teacher.update(term.teacher)
             logits.update(sorted(term.logits.items()))
+            # retain terms have no hooks, so none replaces another
             for name, part in term.hooks():
                 hooks[name] = part.settings(self.hyper)
         return {

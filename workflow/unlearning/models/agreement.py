@@ -54,6 +54,7 @@ def layout_of(score: Callable, model, examples: list[Example], use: str = "scori
 def agrees(comparison: str, model, tokens: int, compare: Callable[[], bool]) -> bool:
     """The remembered outcome of compare() for models of this architecture and sequences of up to
     `tokens` tokens. Longer sequences are compared again, unless shorter ones already differed."""
+    # all keys of the config: a sliding window or a scale may be all that tells two models apart
     architecture = model.config.to_json_string(use_diff=False)
     device = next(model.parameters()).device.type
     half = str(_has_half_weights(model))
@@ -86,6 +87,7 @@ def _packed_agrees(score: Callable, model, rows: list[Example]) -> bool:
     if not plain.isfinite().all():
         log_once(model, "rows are not packed", "logits are not finite")
         return False
+    # float32 has a bound that holds for every model; 16 bits round the more the deeper a model is
     noise = 0.0
     if _has_half_weights(model):
         with nudged(model):
@@ -106,20 +108,19 @@ def _packed_agrees(score: Callable, model, rows: list[Example]) -> bool:
     packed, problem = logits(PACKED)
     allowed = max(rounding_error(model), NOISE * max(padding_difference, noise))
     difference = distance(packed, plain)
+    reason = ""
     if not difference <= allowed:
         reason = f"logits of packed rows differ by {difference:.1g} of their spread from those of "
         reason += f"one row alone, allowed: {allowed:.1g}"
-        log_once(model, "rows are not packed", f"{reason}; {problem}" if problem else reason)
-        return False
-    if torch.is_autocast_enabled(plain.device.type) and not _has_half_weights(model):
+    elif torch.is_autocast_enabled(plain.device.type) and not _has_half_weights(model):
         # Autocast may change the mask's type, too, which passes in float32 do not show.
         packed, problem = _logits(score, model, rows, spans, PACKED, exact=False)
         difference = distance(packed, plain)
         if not difference <= WRONG_HALF:
             reason = f"under autocast their logits differ by {difference:.1g} of their spread"
-            log_once(model, "rows are not packed", f"{reason}; {problem}" if problem else reason)
-            return False
-    return True
+    if reason:
+        log_once(model, "rows are not packed", f"{reason}; {problem}" if problem else reason)
+    return not reason
 
 
 @torch.no_grad()
@@ -180,7 +181,6 @@ def distance(values: Tensor | None, plain: Tensor) -> float:
 
 
 def _has_half_weights(model) -> bool:
-    """Whether weights of the model have 16 bits."""
     types = {parameter.dtype for parameter in model.parameters()}
     return not types.isdisjoint((torch.bfloat16, torch.float16))
 

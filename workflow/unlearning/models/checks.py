@@ -25,6 +25,7 @@ def key_problems(model, info: dict) -> list[str]:
             f"has tensors that do not belong to {architecture}, as config.json describes it "
             f"({len(unexpected)}): {first_names(unexpected)}"
         )
+    # one advice for both lists: names with a prefix are not missing, and not unexpected
     if wrapper := _common_prefix(missing, unexpected):
         problems.append(
             f"has tensor names with {wrapper!r} before them: save the model itself rather than "
@@ -105,6 +106,7 @@ def randomness_problems(model) -> list[str]:
     vocabulary = model.get_input_embeddings().weight.shape[0]
     ids = torch.arange(PROBE_TOKENS).remainder(vocabulary)[None]
     training = model.training
+    # whatever draws advances the generator, whichever layer and configuration key it is
     with torch.random.fork_rng(devices=[]):
         state = torch.get_rng_state()
         model.train()(input_ids=ids, use_cache=False)

@@ -77,7 +77,7 @@ class Combined(nn.Module):
         for model, cache in zip((self.baseline, self.reinforced), caches, strict=True):
             output = model.base_model(input_ids=input_ids, past_key_values=cache, **inputs)
             states.append(output.last_hidden_state)
-        hidden = torch.cat(states, -1)[:, -logits_to_keep:]
+        hidden = torch.cat(states, -1)[:, -logits_to_keep:]  # 0 keeps all, for -0 is the beginning
         return CausalLMOutputWithPast(logits=self.head(hidden), past_key_values=past_key_values)
 
 
@@ -94,6 +94,7 @@ def _split_cache(cache: DynamicCache | None) -> tuple[DynamicCache | None, Dynam
 @torch.inference_mode()
 def check_heads(model) -> None:
     """UserError for a family that scales or caps logits after its head, which Head would not do."""
+    # any tokens: what comes after the head does so for all
     ids = torch.arange(4, device=next(model.parameters()).device)[None]
     logits = model(input_ids=ids).logits
     hidden = model.base_model(input_ids=ids).last_hidden_state

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from unlearning.assets.record import resolve_snapshot
 from unlearning.errors import UserError
-from unlearning.files import RUN_FILE, new_folder, read_json, sha256, write_json
+from unlearning.files import RUN_FILE, files_in, new_folder, read_json, sha256, write_json
 from unlearning.models.checks import (
     causality_problems,
     key_problems,
@@ -73,7 +73,9 @@ def _read_weights(path: str, dtype: str, trusted: bool):
         switch_off_dropout(model)
         if not trusted and not problems:
             checks = (number_problems, causality_problems, randomness_problems)
-            problems = next(filter(None, (check(model) for check in checks)), [])
+            # one after another: a pass of a model with NaN weights says nothing of causality
+            for check in checks:
+                problems = problems or check(model)
     if problems:
         raise UserError("\n".join(f"model {path} {problem}" for problem in problems))
     return model
@@ -146,12 +148,12 @@ def save_model(
         else:
             full_model = model if adapter is None else adapter.merge()
             full_model.to(DTYPES[dtype]).save_pretrained(folder)
+        # before the checksums, for it changes files
         _add_transformers_4_names(folder)
         files = {}
-        for file in sorted(folder.rglob("*")):  # further chat templates have a subfolder
-            if file.is_file():
-                name = file.relative_to(folder).as_posix()
-                files[name] = {"bytes": file.stat().st_size, "sha256": sha256(file)}
+        for file in files_in(folder):  # further chat templates have a subfolder
+            name = file.relative_to(folder).as_posix()
+            files[name] = {"bytes": file.stat().st_size, "sha256": sha256(file)}
         write_json(folder / RUN_FILE, {**run, "files": files})
 
 

@@ -58,8 +58,7 @@ def _missing_weights(folder: Path) -> str:
     if pickles:
         advice = (
             f"{first_names(pickles)} may run any code when it is read. Convert it where you trust "
-            "it: "
-            "AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER)"
+            "it: AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER)"
         )
     return (
         f"lacks weights as *.safetensors ({WEIGHTS}, or shards that {INDEX} names); it holds "

@@ -47,6 +47,7 @@ def judge(folder: Path, use: dict) -> list[str]:
             "is an adapter (adapter_config.json), not a model: merge it into its base (peft: "
             "merge_and_unload) and save the whole model"
         ]
+    # weights are read, and so verified, by the job that loads them: here it would take minutes
     problems = _problems_of(lambda: verify(folder, weights=False)) + _generation_problems(folder)
 
     # tensors, configuration and architecture, by themselves and together
@@ -63,7 +64,10 @@ def judge(folder: Path, use: dict) -> list[str]:
             model, model_problems = _build_architecture(config)
         problems += model_problems
     if model is not None:
-        problems += _problems_of(lambda: _shape_problems(model))
+        try:  # the memory of a training step is told from the configuration
+            shape_from_config(model.config.to_dict(), "config.json")
+        except UserError as error:
+            problems.append(f"cannot be used: {error}")
         problems += _pattern_problems(model, use.get("trained", []))
         problems += _adapter_problems(model, use["lora"])
     if model is not None and headers is not None:
@@ -97,7 +101,7 @@ def _problems_of(check: Callable[[], list[str] | None]) -> list[str]:
 def _generation_problems(folder: Path) -> list[str]:
     """The problem of a generation_config.json that loading the model would fail at, though answers
     are greedy whatever it says. One that is no JSON is not read."""
-    with suppress(OSError):
+    with suppress(OSError):  # no such file, or no JSON: transformers goes on without
         try:
             GenerationConfig.from_pretrained(folder)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
@@ -182,12 +186,6 @@ def _build_architecture(config):
         return None, [f"describes no model that can be built: config.json ({one_line(error)})"]
 
 
-def _shape_problems(model) -> list[str]:
-    """Raises UserError if the memory of a training step cannot be told from the configuration."""
-    shape_from_config(model.config.to_dict(), "config.json")
-    return []
-
-
 def _pattern_problems(model, patterns: list[dict]) -> list[str]:
     """The patterns (config.judged.trained_patterns) that match no parameter."""
     names = [name for name, _ in model.named_parameters()]
@@ -203,6 +201,7 @@ def _adapter_problems(model, modules: dict[str, list[str]]) -> list[str]:
     """The modules of adapters that the model lacks: peft passes over one that it does not find
     beside another that it finds. modules: of config.judged.lora_modules."""
     layers = dict(model.named_modules())
+    # what a user would name: layers without layers inside, by the end of their names
     innermost = {name.rpartition(".")[2] for name in layers if not list(layers[name].children())}
     problems = []
     for stage, names in modules.items():
@@ -232,6 +231,7 @@ def _tensor_problems(model, headers: Headers) -> list[str]:
     problems = key_problems(loaded, info)
     # only weights have to be floats: buffers, such as older models' masks, may be anything
     parameters = {name for name, _ in loaded.named_parameters()}
+    # files of a model saved without its head name tensors without the prefix
     parameters |= {name.removeprefix(f"{loaded.base_model_prefix}.") for name in parameters}
     quantised = []
     for key, (_, number_type) in headers.items():

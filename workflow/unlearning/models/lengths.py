@@ -9,6 +9,7 @@ from unlearning.data.build import Tables, build_tables
 from unlearning.data.encoding import Encoder
 from unlearning.data.prompts import PromptFormat
 from unlearning.data.tables import DataError
+from unlearning.evaluation.evaluator import answers_of
 from unlearning.evaluation.lengths import EVALUATED_SUFFIXES, longest_prompt
 from unlearning.models.context import no_room, too_long
 
@@ -38,7 +39,9 @@ def length_problems(tokenizer, prompt: PromptFormat, reach: int | None, use: dic
         if limit <= reach:  # a row is cut at the limit, so it fits
             continue
         encoder = Encoder(tokenizer, prompt, limit)
-        longest = max((_longest(encoder, rows) for rows in _encoded_by(stage, tables)), default=0)
+        longest = 0
+        for rows in _encoded_by(stage, tables):
+            longest = max(longest, _longest(encoder, rows))
         if longest > reach:
             problems.append(too_long(longest, reach, f"{stage}.max_length"))
     encoder = Encoder(tokenizer, prompt, reach)
@@ -65,6 +68,7 @@ def _unknown_answers(tokenizer, tables: Tables) -> list[str]:
     if not answers:
         return []
     ids = tokenizer(list(answers), add_special_tokens=False)["input_ids"]
+    # GPT-2's unknown token is its end of sequence, which answers do not hold by themselves
     unknown = {tokenizer.unk_token_id} - {tokenizer.eos_token_id}
     lost = [text for text, tokens in zip(answers, ids, strict=True) if not set(tokens) - unknown]
     if not lost:
@@ -97,14 +101,13 @@ def _encoded_by(stage: str, tables: Tables) -> list[list[dict]]:
 
 def _longest(encoder: Encoder, rows: list[dict]) -> int:
     """Tokens of a table's longest sequence; 0 for a table that is not encoded by itself."""
-    if not {"question", "text", "document"} & rows[0].keys():
-        return 0
-    if "perturbed_answer" not in rows[0]:
-        examples = encoder.encode_rows(rows)
-    else:
+    if "question" in rows[0]:
         pairs = []
         for row in rows:
-            for answer in (row["answer"], *row["perturbed_answer"]):
-                pairs.append((row["question"], answer))
+            pairs += [(row["question"], text) for _, text in answers_of(row)]
         examples = encoder.encode_all(pairs)
+    elif {"text", "document"} & rows[0].keys():
+        examples = encoder.encode_rows(rows)
+    else:
+        return 0
     return max(len(example.ids) for example in examples)

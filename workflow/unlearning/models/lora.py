@@ -70,10 +70,8 @@ def add_lora(model, recipe, seed: int, settings: dict, base: str) -> Adapter | N
         try:
             peft_model = get_peft_model(model, config)
         except ValueError as error:
-            names = set()
-            for name, module in model.named_modules():
-                if isinstance(module, nn.Linear):
-                    names.add(name.rpartition(".")[2])
+            linear = [name for name, m in model.named_modules() if isinstance(m, nn.Linear)]
+            names = {name.rpartition(".")[2] for name in linear}
             raise UserError(
                 f"lora.modules: {lora['modules']} cannot be adapted ({error}). Linear layers "
                 f"of this model: {', '.join(sorted(names))}; {ALL_LINEAR} takes all but the last"

@@ -108,7 +108,8 @@ class Scorer(nn.Module):
         del output
         yield logits, hidden_states
         del logits
-        # A head pass for each: one matrix of all logits would be held twice, whole and in parts.
+        # A pass of the head alone for each: one matrix of all logits would be held twice, whole and
+        # in parts.
         for further in places[1:]:
             with _head_at(self.model, further), _body_returns(self.model, body_outputs):
                 logits = at_least_float32(self.model(**inputs).logits)

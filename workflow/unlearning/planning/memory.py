@@ -85,7 +85,6 @@ class Step:
         return self.micro_batch * self.roles * self.width
 
     def trained_parameters(self, shape: Shape) -> float:
-        """The number of parameters that are trained."""
         return self.adapter or self.trained * shape.parameters
 
     @property

@@ -45,7 +45,6 @@ class Shape:
 
     @property
     def parameters(self) -> int:
-        """The number of all parameters."""
         return self.active if self.counted is None else self.counted
 
     @property
@@ -83,7 +82,6 @@ class Shape:
 
     @property
     def largest(self) -> int:
-        """Parameters of the largest tensor."""
         return max(self.embedding, self.hidden * self.feed_forward)
 
 

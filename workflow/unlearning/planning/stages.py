@@ -70,7 +70,6 @@ class StageCost:
     adaptable: bool = True
 
     def times(self, draws: int) -> "StageCost":
-        """The stage in several draws."""
         totals = ("jobs", "flops", "updates", "steps", "decoded", "disk")
         return replace(self, **{name: draws * getattr(self, name) for name in totals})
 

@@ -18,7 +18,7 @@ def of_methods(methods: list[str]) -> list[str]:
     bibliography = entries()
     keys = []
     for method in methods:
-        loss = method.partition("+")[0]
+        loss = method.partition("+")[0]  # a loss of the user's is in no paper here
         for key, entry in bibliography.items():
             if loss in entry.get("methods", []) and key not in keys:
                 keys.append(key)
@@ -29,7 +29,7 @@ def text_of(key: str) -> str:
     """An entry of a paper, as BibTeX."""
     entry = entries()[key]
     fields = {
-        "title": f"{{{entry['title']}}}",
+        "title": f"{{{entry['title']}}}",  # in braces, or styles lower its capitals
         "author": " and ".join(entry["authors"]),
         "year": str(entry["year"]),
     }

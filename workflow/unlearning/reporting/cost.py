@@ -34,7 +34,7 @@ class Cost:
 def read_costs(experiment: Experiment) -> list[Cost]:
     """The cost of every rule with benchmark files, in the order of the stages."""
     tokens: dict[str, list[int]] = {}
-    if experiment.on_language_model:
+    if experiment.on_language_model:  # a synthetic study reads no tokens
         for draw in experiment.draws:
             for rule, counts in run_tokens(draw).items():
                 tokens.setdefault(rule, []).extend(counts)
@@ -52,11 +52,8 @@ def costs_in(folders: list[Path], tokens: dict[str, list[int]]) -> list[Cost]:
                 rules.setdefault(path.name, []).append(path)
     # stages in their order, then other rules by name
     order = [rule for rule in STAGES if rule in rules] + sorted(set(rules) - set(STAGES))
-    costs = []
-    for rule in order:
-        if (cost := _cost(rule, rules[rule], tokens.get(rule, []))) is not None:
-            costs.append(cost)
-    return costs
+    costs = [_cost(rule, rules[rule], tokens.get(rule, [])) for rule in order]
+    return [cost for cost in costs if cost is not None]
 
 
 def run_tokens(experiment: Experiment) -> dict[str, list[int]]:
@@ -64,6 +61,7 @@ def run_tokens(experiment: Experiment) -> dict[str, list[int]]:
     layout = experiment.layout
     retrained = [layout.model(split, run) for split, run in experiment.retrained()]
     attacks = [(cell.split, cell.attacked_by(attack)) for cell, attack in experiment.attacks()]
+    # models of unlearning are mostly removed, so their trajectories say it
     files = {
         "pretrain": [layout.base / "run.json"],
         "finetune": [experiment.target / "run.json"] if experiment.fine_tunes else [],
@@ -77,13 +75,6 @@ def run_tokens(experiment: Experiment) -> dict[str, list[int]]:
     return tokens
 
 
-def number(text: str | None) -> float | None:
-    """A field of a benchmark file; Snakemake writes - or NA for what it could not measure."""
-    with suppress(ValueError):
-        return float(text or "-")
-    return None
-
-
 def _cost(rule: str, folders: list[Path], tokens: list[int]) -> Cost | None:
     seconds: list[float] = []
     memory: list[float] = []
@@ -92,11 +83,11 @@ def _cost(rule: str, folders: list[Path], tokens: list[int]) -> Cost | None:
         for path in sorted(folder.rglob("*.tsv")):
             with path.open(encoding="utf-8", newline="") as file:
                 lines = list(csv.DictReader(file, delimiter="\t"))
-            seconds += _numbers(line.get("s") for line in lines)
+            seconds += measurements(line.get("s") for line in lines)
             log = _log_of(path, folder.parent)
             # where a worker ran the stage, Snakemake measured its client alone
             logged = re.findall(r"^peak memory: (\d+) MB$", log, re.M)
-            memory += _numbers(logged or [line.get("max_rss") for line in lines])
+            memory += measurements(logged or [line.get("max_rss") for line in lines])
             if re.search("^resumed after step", log, re.M):
                 resumed += 1
     if not seconds:
@@ -110,8 +101,13 @@ def _cost(rule: str, folders: list[Path], tokens: list[int]) -> Cost | None:
     return Cost(rule, len(seconds), total, statistics.median(seconds), most, rate, resumed)
 
 
-def _numbers(texts: Iterable[str | None]) -> list[float]:
-    return [value for value in map(number, texts) if value is not None]
+def measurements(texts: Iterable[str | None]) -> list[float]:
+    """Fields of benchmark files; Snakemake writes - or NA for what it could not measure."""
+    numbers = []
+    for text in texts:
+        with suppress(ValueError):
+            numbers.append(float(text or "-"))
+    return numbers
 
 
 def _log_of(benchmark: Path, root: Path) -> str:

@@ -63,6 +63,7 @@ def differences(first: Path, second: Path) -> Differences:
     numbers = numbers.sort_values(["rank", "p"], kind="stable")
     changed = {}
     for name, verdict in verdicts.items():
+        # a claim that one report lacks was not judged twice
         if second_verdicts.get(name, verdict) != verdict:
             changed[name] = (verdict, second_verdicts[name])
     labels: tuple[set[str], set[str]] = (set(), set())
@@ -94,6 +95,7 @@ def _compared(ours: list[float], theirs: list[float]) -> tuple:
         return (*moments, 1.0, SAME)
     if min(len(first), len(second)) < 2:
         return (*moments, None, SINGLE)
+    # both sides without a spread: Welch's statistic would be a difference over 0
     if max(numpy.ptp(first), numpy.ptp(second)) <= rounding:
         return (*moments, 0.0, BEYOND)
     # Welch's: the two reports need not have equal spreads or as many seeds

@@ -109,12 +109,9 @@ def average(values: pandas.DataFrame, by: list[str], unit: str | None = None) ->
     keys = [*by, "metric"]
     logs = geometric(values["metric"].unique())
     unit = unit or unit_of(values, by)
-    table = (
-        units(values[~values["metric"].isin(logs)], by, unit)
-        .groupby(keys, sort=False, dropna=False)["value"]
-        .agg(mean="mean", sd="std", n="count")
-        .reset_index()
-    )
+    numbers = units(values[~values["metric"].isin(logs)], by, unit)
+    groups = numbers.groupby(keys, sort=False, dropna=False)["value"]
+    table = groups.agg(mean="mean", sd="std", n="count").reset_index()
     half = half_width(table["sd"], table["n"])
     table["unit"] = unit
     table["low"], table["high"] = table["mean"] - half, table["mean"] + half
@@ -126,8 +123,8 @@ def average(values: pandas.DataFrame, by: list[str], unit: str | None = None) ->
     powers[moments] = numpy.power(10.0, powers[moments])
     powers["average"] = "geometric"
     # a left merge keeps the groups' order
-    groups = values[by].drop_duplicates()
-    return groups.merge(pandas.concat([powers, table]), on=by, how="left", sort=False)
+    order = values[by].drop_duplicates()
+    return order.merge(pandas.concat([powers, table]), on=by, how="left", sort=False)
 
 
 def spreads(
@@ -135,21 +132,18 @@ def spreads(
 ) -> dict[tuple, dict[str, Spread]]:
     """Group -> metric -> its spread; arguments as in average()."""
     by_group: dict[tuple, dict[str, Spread]] = {}
-    table = average(values, by, unit)
-    columns = [table[name] for name in ("metric", "mean", "sd", "n", "low", "high")]
-    keys = table[by].itertuples(index=False, name=None)
-    for group, metric, mean, *rest in zip(keys, *columns, strict=True):
-        sd, n, low, high = rest
+    table = average(values, by, unit)[[*by, "metric", "mean", "sd", "n", "low", "high"]]
+    for *group, metric, mean, sd, n, low, high in table.itertuples(index=False, name=None):
         # a single value has a mean alone
         spread = Spread(mean, None, n, None, None) if isnan(sd) else Spread(mean, sd, n, low, high)
-        by_group.setdefault(group, {})[metric] = spread
+        by_group.setdefault(tuple(group), {})[metric] = spread
     return by_group
 
 
 def wide(values: pandas.DataFrame, keys: list[str], metrics: Iterable[str]) -> pandas.DataFrame:
     """A row for each key and a column for each metric, in the order of the arguments; NaN where
     there is no value."""
-    names = list(dict.fromkeys(metrics))
+    names = list(dict.fromkeys(metrics))  # a column that is named twice cannot be reindexed
     present = values[values["metric"].isin(names)]
     # unstack() sorts rows and columns, so the order of the arguments is restored after it
     table = present.set_index([*keys, "metric"])["value"].unstack("metric")
@@ -173,6 +167,7 @@ def relearned(frame: pandas.DataFrame) -> pandas.DataFrame:
 def each_comparison(frame: pandas.DataFrame, metrics: Iterable[str]) -> pandas.DataFrame:
     """Rows of the finished unlearned models: of a metric that compares with several retrained
     models one row for each of these, of other metrics the row as it is."""
+    # references have no unlearning seed, one of the levels that the variance is split into
     frame = frame[frame["metric"].isin([*metrics]) & ~frame["method"].isin([TARGET, RETRAIN])]
     return beside_or_mean(finished_against(frame), finals(frame))
 
@@ -184,6 +179,7 @@ def beside_or_mean(beside: pandas.DataFrame, means: pandas.DataFrame) -> pandas.
     single retrained model.
     """
     keys = [*MODEL, "metric"]
+    # a run that had both would count its mean as one more retrained model
     present = pandas.MultiIndex.from_frame(beside[keys])
     return pandas.concat([beside, means[~pandas.MultiIndex.from_frame(means[keys]).isin(present)]])
 
@@ -192,7 +188,7 @@ def cube(rows: pandas.DataFrame) -> numpy.ndarray:
     """The values of one variant and metric as (draws, retrained models, seeds), NaN after those of
     a draw with fewer models or seeds than others. rows: of each_comparison()."""
     # seed 1 of one draw has nothing in common with seed 1 of another but its place in the array
-    tables = []
+    tables = []  # (retrained models, seeds) of each draw
     for _, draw in rows.groupby("draw", sort=False):
         tables.append(draw.pivot(index="reference", columns="seed", values="value").to_numpy())
     references, seeds = numpy.max([table.shape for table in tables], axis=0)

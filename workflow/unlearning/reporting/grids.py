@@ -37,7 +37,7 @@ def tuned(states: pandas.DataFrame) -> str:
 def best(means: Mapping[str, pandas.Series]) -> str:
     """The label that RULE chooses. means: log10 FQ and utility by label."""
     # the mean of log10 FQ, because of FQ itself the luckiest seed alone would decide
-    quality, utility = means["log10_forget_quality"], means["model_utility"]
+    quality, utility = means["log10_forget_quality"], means["model_utility"]  # by label, each
     passing = quality > MEANINGFUL
     return str(utility[passing].idxmax() if passing.any() else quality.idxmax())
 
@@ -51,15 +51,13 @@ def grids(results: Results, split: str, models: pandas.DataFrame) -> list[Grid]:
     for label in models["label"].unique():
         if (variant := results.variants[split].get(label)) is not None:
             by_method.setdefault(variant.method, []).append(variant)
-    complete = []
-    for variants in by_method.values():
-        if (grid := _grid(split, variants, models)) is not None:
-            complete.append(grid)
-    return complete
+    complete = [_grid(split, variants, models) for variants in by_method.values()]
+    return [grid for grid in complete if grid is not None]
 
 
 def _grid(split: str, variants: list[Variant], models: pandas.DataFrame) -> Grid | None:
     names = variants[0].hyper.keys()
+    # variants of several blocks may state other hyper-parameters, which have no common axes
     if len(variants) < 2 or any(variant.hyper.keys() != names for variant in variants):
         return None
     values = {name: {variant.hyper[name] for variant in variants} for name in names}

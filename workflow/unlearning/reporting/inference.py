@@ -41,6 +41,7 @@ def p_of_mean(values: ndarray) -> float:
     # equal values have no spread, but rounding would make it 1e-17 instead of 0
     if len(set(values.tolist())) == 1:
         return 0.0 if values[0] else 1.0
+    # by hand: scipy's ttest_1samp warns of values that are nearly equal, as those of seeds may be
     error = values.std(ddof=1) / len(values) ** 0.5
     return float(2 * t.sf(abs(values.mean() / error), len(values) - 1))
 
@@ -69,9 +70,10 @@ def bootstrap(values: ndarray) -> tuple[float, float]:
 
     # every retrained model of a resample with every seed: (B, D, R, S)
     resamples = values[draws[:, :, None, None], retrained[:, :, :, None], seeds[:, :, None, :]]
+    # index -1 takes the last value, which is none of the resample
     exists = (retrained >= 0)[:, :, :, None] & (seeds >= 0)[:, :, None, :]
-    draw_means = numpy.nanmean(numpy.where(exists, resamples, numpy.nan), axis=(2, 3))
-    means = draw_means.mean(axis=1)
+    draw_means = numpy.nanmean(numpy.where(exists, resamples, numpy.nan), axis=(2, 3))  # (B, D)
+    means = draw_means.mean(axis=1)  # (B,): each draw has one vote, however many runs it has
     tail = (1 - LEVEL) / 2
     low, high = numpy.quantile(means, [tail, 1 - tail])
     return float(low), float(high)
@@ -184,7 +186,8 @@ def _minque(y: ndarray, structures: list[ndarray]) -> ndarray | None:
     if numpy.linalg.matrix_rank(expected) < len(structures):
         return None
     residual = projection @ y
-    return numpy.linalg.solve(expected, [residual @ s @ residual for s in structures])
+    forms = [residual @ structure @ residual for structure in structures]
+    return numpy.linalg.solve(expected, forms)
 
 
 # --- how many draws a difference takes ---
@@ -194,7 +197,7 @@ def draws_needed(variance: float, difference: float) -> int | None:
     """The fewest draws with which a two-sided t-test at 5% detects a mean of `difference` with a
     chance of 80%; None if MOST_DRAWS are too few. variance: between draws."""
     if variance == 0:
-        return 2
+        return 2  # the fewest with an interval
     # in two parts, because the first 30 numbers are mostly enough and the rest takes long
     for n in numpy.split(numpy.arange(2, MOST_DRAWS + 1), [30]):
         noncentrality = difference * (n / variance) ** 0.5

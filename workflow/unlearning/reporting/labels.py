@@ -26,8 +26,17 @@ _PADDED_EXPONENT = re.compile(r"e([+-])0*(\d)")
 
 def model_label(method: str, hyper: dict[str, float | str]) -> str:
     """NPO+RT β=0.1 for the hyper-parameters that the config states."""
-    parts = [f"{_HYPER.get(key, f'{key}=')}{compact(value)}" for key, value in hyper.items()]
-    return " ".join([NAMES.get(method, method), *parts])
+    return " ".join([NAMES.get(method, method), *hyper_words(hyper)])
+
+
+def hyper_words(hyper: dict[str, float | str]) -> list[str]:
+    """β=0.1, lr 0.005: a word for each hyper-parameter."""
+    return [f"{_HYPER.get(key, f'{key}=')}{compact(value)}" for key, value in hyper.items()]
+
+
+def counted(number: int, noun: str) -> str:
+    """1 model, 2 models."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def run_title(draw: int, seed: int) -> str:
@@ -44,6 +53,7 @@ def compact(value: float | str) -> str:
     """0.1, 2.5, 1e-5: as short as it can be; words as they are."""
     if isinstance(value, str):
         return value
+    # six digits, as in the paths of runs: no two variants of a config differ in less
     return _PADDED_EXPONENT.sub(r"e\1\2", f"{value:g}")
 
 
@@ -54,7 +64,7 @@ def scientific(value: float, digits: int = 1) -> str:
 
 def p_value(value: float) -> str:
     """A p-value: three decimals, or its order of magnitude where those would be zeros."""
-    if value == 0:
+    if value == 0:  # an underflow: no test gives a p-value of 0
         return "< 5e-324"  # the smallest double
     return scientific(value) if value < 0.001 else f"{value:.3f}"
 

@@ -49,7 +49,7 @@ def peaks(frame: pandas.DataFrame) -> pandas.DataFrame:
     means["last"] = means.groupby(VARIANT)["epoch"].transform("max")
     several = means.groupby(VARIANT)["epoch"].transform("nunique") > 1
     ordered = means[several].sort_values(["value", "epoch"], ascending=[False, True])
-    best = ordered.drop_duplicates(VARIANT)
+    best = ordered.drop_duplicates(VARIANT)  # the first of each variant
     # back to the order of the frame
     order = frame[VARIANT].drop_duplicates()
     return order.merge(best[[*VARIANT, "epoch", "last"]], on=VARIANT)

@@ -80,10 +80,10 @@ def write(experiment, claims: list[Claim], published_file: Path | None, out: Pat
     write_bytes(out / "results.parquet", results.frame.to_parquet(index=False))
     write_text(out / "results.csv", results.frame.to_csv(index=False, lineterminator="\n"))
     write_json(out / "claims.json", [claim.record() for claim in report.claims])
-    parts = []
     # the page contains some of the sections' files, so it is written last
+    parts = []
     for section in sections(benchmark, experiment.benchmark.sections):
-        content = section.content()(report)
+        content = section.content(report)
         write_files(section, content, out)
         parts.append((section, content))
     write_text(out / "index.html", page(report, parts, out))

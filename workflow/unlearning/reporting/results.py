@@ -62,8 +62,9 @@ class Results:
     def _by_metric(self) -> dict[tuple[str, str], pandas.DataFrame]:
         return dict(iter(self.frame.groupby(["split", "metric"], sort=False)))
 
+    # each claim asks for rows: in a report of thousands of runs no filter of the whole frame
     def rows(self, split: str, *metrics: str) -> pandas.DataFrame:
-        """The frame's rows of a split and some metrics, by an index of the frame."""
+        """The frame's rows of a split and some metrics."""
         parts = [self.frame.iloc[:0]]  # so that there are columns without any row
         for metric in dict.fromkeys(metrics):
             if (split, metric) in self._by_metric:
@@ -170,10 +171,11 @@ class Reader:
             readers.append(reader)
             rows += reader.rows
             missing += reader.missing
-            versions.update(record["lm_eval"] for record in reader.harness.values())
-        # splits in the config's order, each with its draws one after the other
+            for record in reader.harness.values():
+                versions.add(record["lm_eval"])
         frame = tidy(rows)
         frame = pandas.concat([frame, relearned(frame)], ignore_index=True)
+        # splits in the config's order, each with its draws one after the other
         order = {split: index for index, split in enumerate(self.experiment.splits)}
         frame = frame.sort_values("split", key=lambda names: names.map(order), kind="stable")
         first_draw = readers[0]
@@ -195,6 +197,7 @@ class Reader:
         splits = self.experiment.own_splits
         compare = {split: self._references(split) for split in splits}
         for cell in self.experiment.cells():
+            # MUSE's folds have no target and retrained model of their own, but those of `forget`
             self._cell(cell, compare.get(cell.split, compare[splits[0]]))
         for cell, attack in self.experiment.attacks():
             self._attack(cell, attack, compare[cell.split])
@@ -210,6 +213,7 @@ class Reader:
     def evaluation(self, split: str, run: str) -> Evaluation:
         """The evaluation of a model whose files are there."""
         folder = self.layout.evaluation(split, run)
+        # a summary holds all variants, so that another one remakes the report alone
         formulas = self.experiment.config["evaluation"].get("variant", "official")
         return Evaluation(run, read_rows(folder), read_metrics(folder, formulas))
 
@@ -235,6 +239,7 @@ class Reader:
                 retrained[run] = self.evaluation(split, run)
         self.sizes[split] = {name: len(rows["question"]) for name, rows in target.rows.items()}
         compare = self.comparison(self.experiment, split, target, retrained, self.details)
+        # also the start of the course of every run on this split
         self.targets[split] = Compared(target.metrics.items()) | compare.model(target)
         self._final(self._key(split, TARGET, target.run), self.targets[split], compare)
         for model in retrained.values():
@@ -281,10 +286,10 @@ class Reader:
         path = self.layout.trajectory(cell.split, cell.attacked_by(attack))
         if not self._exist(path):
             return
+        key = self._key_of(cell)
         for point in read_json(path)["points"]:
             values = compare.point(point, f"epoch {point['epoch']} of {path}")
-            moment = (point["epoch"], point["step"], False)
-            self._add(self._key_of(cell), RELEARN, attack, *moment, values)
+            self._add(key, RELEARN, attack, point["epoch"], point["step"], False, values)
 
     def _key_of(self, cell: UnlearnRun) -> tuple:
         return self._key(cell.split, cell.method, cell.run, cell.variant, dict(cell.hyper))
@@ -380,6 +385,7 @@ def end_of(record: dict) -> tuple[int, float]:
     plan, collapsed = record["plan"], record["collapsed"]
     if collapsed is None:
         return plan["steps"], plan["epochs"]
+    # a fraction of an epoch, because a collapse is no end of one
     return collapsed["step"], collapsed["step"] * plan["batch_size"] / plan["rows"]
 
 
@@ -391,6 +397,7 @@ def answer_losses(
     last_step, last_epoch = end_of(record)
     yield 0, 0, start
     for point in record["points"]:
+        # both ends are in the evaluations, whose rows the caller has compared
         if 0 < point["step"] < last_step and "answer_loss" in point:
             yield point["epoch"], point["step"], point["answer_loss"]
     yield last_epoch, last_step, end
@@ -404,6 +411,7 @@ def averaged(tests: Mapping[str, Mapping[str, float]], each: Collection[str] = (
     for run, metrics in tests.items():
         for metric, value in metrics.items():
             values.setdefault(metric, []).append(value)
+            # beside a single one the mean is that value, and a second row of it would count twice
             if metric in each and len(tests) > 1:
                 compared[metric, run] = value
     for metric, numbers in values.items():

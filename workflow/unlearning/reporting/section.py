@@ -15,7 +15,7 @@ run and before a drawing library is loaded, so these lists are plain literals, r
 
 import ast
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -81,29 +81,27 @@ class Section:
         return literals
 
     @property
+    def module(self) -> str:
+        return f"{self.package}.{self.id}"
+
+    @property
     def path(self) -> Path:
-        """Its module."""
-        return HERE.joinpath(*self.package.split(".")[1:], f"{self.id}.py")
+        """The file of its module."""
+        # not by import: Snakemake asks before a drawing library is loaded
+        return HERE.joinpath(*self.module.split(".")[1:]).with_suffix(".py")
 
     @property
     def template(self) -> Path:
-        """Its template."""
         return self.path.with_suffix(".html.j2")
 
     @property
     def title(self) -> str:
-        """Its heading."""
         return self.declared["TITLE"]
 
     @property
     def figures(self) -> dict[str, str]:
         """Name -> what it shows."""
         return self.declared["FIGURES"]
-
-    @property
-    def module(self) -> str:
-        """The name of its module."""
-        return f"{self.package}.{self.id}"
 
     @property
     def files(self) -> list[str]:
@@ -115,9 +113,9 @@ class Section:
             files += [f"figures/{name}.{kind}" for kind in FIGURE_FILES]
         return files
 
-    def content(self) -> Callable[[Any], Content]:
-        """The function that makes its content of a report.Report."""
-        return importlib.import_module(self.module).content
+    def content(self, report) -> Content:
+        """Its content, of a report.Report."""
+        return importlib.import_module(self.module).content(report)
 
 
 def sections(benchmark: str, ids: tuple[str, ...]) -> list[Section]:

@@ -46,7 +46,7 @@ def choice(values: Mapping[str, pandas.DataFrame], rule: Callable[[Means], float
     candidate; rows and columns are the same for all metrics. rule: from metric -> mean of each
     candidate, to the candidate that it chooses.
     """
-    cells = next(iter(values.values())).index
+    cells = next(iter(values.values())).index  # CELL
     means = {metric: _means(table) for metric, table in values.items()}
     candidate = rule(means)
     naive = {metric: float(means[metric][candidate]) for metric in values}
@@ -54,7 +54,8 @@ def choice(values: Mapping[str, pandas.DataFrame], rule: Callable[[Means], float
     held_out: dict[str, list[pandas.Series]] = {metric: [] for metric in values}
     left_out, folds = _folds(cells)
     for training, test in folds:
-        fold_candidate = rule({metric: _means(table[training]) for metric, table in values.items()})
+        fold_means = {metric: _means(table[training]) for metric, table in values.items()}
+        fold_candidate = rule(fold_means)
         for metric, table in values.items():
             held_out[metric].append(table.loc[test, fold_candidate])
     corrected = {}
@@ -79,6 +80,7 @@ def _folds(cells: pandas.MultiIndex) -> tuple[str, list[tuple[ndarray, ndarray]]
     if len(set(draws)) > 1:
         return "one draw", [(draws != draw, draws == draw) for draw in dict.fromkeys(draws)]
     levels = {"retrained model": references, "seed": seeds}
+    # what there is one of is in every cell: leaving it out would leave nothing to choose on
     several = {name: values for name, values in levels.items() if len(set(values)) > 1}
     if not several:
         return "", []
@@ -101,8 +103,8 @@ def peak_choices(frame: pandas.DataFrame) -> dict[tuple, Choice]:
     # epoch 0 is the target, which no run can choose
     course = course[(course["metric"] == QUALITY) & (course["epoch"] > 0)]
     choices = {}
-    with_peaks = peaks(frame)[VARIANT]
-    for key, rows in course.merge(with_peaks, on=VARIANT).groupby(VARIANT, sort=False):
+    # peaks() leaves out variants with a single epoch: without a choice there is nothing to correct
+    for key, rows in course.merge(peaks(frame)[VARIANT], on=VARIANT).groupby(VARIANT, sort=False):
         table = rows.pivot_table("value", CELL, "epoch")
         choices[key] = choice({QUALITY: table}, lambda means: means[QUALITY].idxmax())
     return choices
@@ -122,10 +124,9 @@ def by_cell(models: pandas.DataFrame, metrics: list[str]) -> dict[str, pandas.Da
     # the rows of a metric that compares with retrained models, if there is one
     cells = max((table.index for table in tables.values()), key=len)
     for metric, table in tables.items():
-        if len(table) < len(cells):
+        if len(table) < len(cells):  # one row for each run: the same beside every retrained model
             runs = table.droplevel("reference")
-            keys = zip(cells.get_level_values("draw"), cells.get_level_values("seed"), strict=True)
-            tables[metric] = runs.reindex(list(keys)).set_axis(cells)
+            tables[metric] = runs.reindex(cells.droplevel("reference")).set_axis(cells)
     return tables
 
 

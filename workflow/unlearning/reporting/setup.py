@@ -1,5 +1,7 @@
 """The set-up of an experiment in words: models and recipe."""
 
+from pathlib import Path
+
 from unlearning.assets.gguf import is_gguf
 from unlearning.config.named import uses_base
 from unlearning.reporting.labels import compact
@@ -15,14 +17,14 @@ def models(config: dict) -> str:
     for split, entry in (config["retrained"] or {}).items():
         parts.append(f"retrained without {split}: {entry['path'] or entry['log']}, as it is")
     words = "; ".join(parts)
-    return words[0].upper() + words[1:]
+    return words[0].upper() + words[1:]  # capitalize() would lower the models' names
 
 
 def base_model(model: dict) -> str:
     """The base model in words."""
     shape = model["architecture"]
     if shape is None:
-        name = model["path"].rstrip("/").rpartition("/")[2]
+        name = Path(model["path"]).name
         return f"{name}, quantised and restored to full weights" if is_gguf(name) else name
     sizes = f"{shape['layers']} layers, {shape['width']} wide, {shape['heads']} heads"
     return f"a Llama from random weights ({sizes})"

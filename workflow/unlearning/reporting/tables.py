@@ -11,15 +11,16 @@ from unlearning.reporting.frame import Spread
 from unlearning.reporting.inference import DRAW, SEED
 from unlearning.reporting.labels import ARROWS, RETRAIN, TARGET, metric_text, spread_text
 
-# character -> LaTeX; "₁₀" is one entry, for log₁₀
-_LATEX = {
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
-    **{"±": r"$\pm$", "×": r"$\times$", "÷": r"$\div$", "↑": r"$\uparrow$", "↓": r"$\downarrow$"},
-    **{"→": r"$\to$", "β": r"$\beta$", "γ": r"$\gamma$", "α": r"$\alpha$", "λ": r"$\lambda$"},
-    **{"−": "$-$", "–": "--", "₁₀": r"$_{10}$", "²": "$^2$", "<": "$<$", ">": "$>$", "ᵖ": "$^p$"},
-    **{"≥": r"$\ge$", "≤": r"$\le$", "∞": r"$\infty$", "η": r"$\eta$", "δ": r"$\delta$"},
-}
+# character -> LaTeX
+_LATEX = str.maketrans(
+    {character: f"\\{character}" for character in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {"±": r"$\pm$", "×": r"$\times$", "÷": r"$\div$", "↑": r"$\uparrow$", "↓": r"$\downarrow$"}
+    | {"→": r"$\to$", "β": r"$\beta$", "γ": r"$\gamma$", "α": r"$\alpha$", "λ": r"$\lambda$"}
+    | {"−": "$-$", "–": "--", "²": "$^2$", "<": "$<$", ">": "$>$", "ᵖ": "$^p$"}
+    | {"≥": r"$\ge$", "≤": r"$\le$", "∞": r"$\infty$", "η": r"$\eta$", "δ": r"$\delta$"}
+)
+_LATEX_10 = r"$_{10}$"  # of log₁₀
 
 
 @dataclass(frozen=True)
@@ -178,12 +179,8 @@ class Table:
 
 def latex(text: str) -> str:
     """Text for LaTeX: its special characters escaped, mathematical signs as mathematics."""
-    # one character for the two of ₁₀, so that the text can be replaced character by character
-    characters = []
-    for character in text.replace("₁₀", "\0"):
-        key = "₁₀" if character == "\0" else character
-        characters.append(_LATEX.get(key, character))
-    return "".join(characters)
+    # ₁₀ by itself, because translate() knows single characters only
+    return _LATEX_10.join(part.translate(_LATEX) for part in text.split("₁₀"))
 
 
 def goodness(value: float, better: str) -> float:
@@ -228,11 +225,12 @@ def counts(unit: str) -> Column:
 
 def count(runs: pandas.DataFrame, unit: str) -> Cell:
     """The number of runs in a mean. runs: a row of the frame for each. unit: draw or seed."""
-    n, draws = len(runs), runs["draw"].nunique()
+    n, per_draw = len(runs), runs["draw"].value_counts()
     if unit == SEED:
         return Cell(str(n), n)
-    # some draws may have fewer runs than others
-    return Cell(f"{draws} × {n // draws}" if n % draws == 0 else f"{draws} ({n} runs)", n)
+    # some draws may have fewer runs than others: 3 and 1 are no 2 × 2
+    even = per_draw.nunique() == 1
+    return Cell(f"{len(per_draw)} × {per_draw.max()}" if even else f"{len(per_draw)} ({n} runs)", n)
 
 
 def _title(column: Column) -> str:

@@ -13,7 +13,6 @@ from unlearning.stages.arguments import add_settings
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments of rule answers."""
     parser.add_argument("--kinds", nargs="+", choices=OTHER_ANSWERS, help="by default all")
     # no value for refusals, which need no tables
     parser.add_argument("--data", type=Path, nargs="?", help="folder of tables, for alternatives")

@@ -38,7 +38,7 @@ def run(args: Namespace) -> None:
             folder = _list_repository(repository, args)
             if folder is not None and repository.kind == "model":
                 use, setting = model_use(experiment, asset), repository.setting
-                problems += model_problems(str(folder), use, repository.name, setting)
+                problems += model_problems(str(folder), use, setting, repository.name)
         except UserError as error:
             problems.append(str(error))
     problems += _list_harness_data(experiment, args.download)
@@ -54,7 +54,7 @@ def _list_local_models(experiment: Experiment) -> list[str]:
             print("model: from random weights, nothing to fetch")
         elif not on_hub(model.path):
             use = model_use(experiment, asset)
-            of_model = model_problems(model.path, use, setting=model.setting)
+            of_model = model_problems(model.path, use, model.setting)
             problems += of_model
             if not of_model:
                 path = Path(model.path)

@@ -13,7 +13,6 @@ from unlearning.stages.arguments import add_settings
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments of rule data."""
     parser.add_argument("--splits", nargs="+", help="forget splits; with --config those of it")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     # no value for data that are not from the hub
@@ -35,6 +34,7 @@ def run(args: Namespace) -> None:
             print(f"{name}: {len(rows)} rows")
         benchmark = benchmark_of(args.settings["source"])
         if benchmark.brings_tasks(args.settings):
+            # task files name their data by the path that the folder will have once it is renamed
             room(benchmark.name, "data").write_tasks(folder, args.out, args.settings)
         write_origin(folder, args.settings, args.splits)
         write_sums(folder)

@@ -42,7 +42,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    """Print the report."""
     sections = report(args.results)
     print(json.dumps(sections, indent=2) if args.json else text(sections))
 
@@ -111,6 +110,7 @@ def devices() -> dict[str, str]:
     del entries["system"]  # section project has it
     if sys.platform == "linux":  # a scheduler or container may restrict the process to some cores
         entries["cores"] += f", {len(os.sched_getaffinity(0))} for this process"
+    # the driver's own list beside torch's: a torch built for the CPU sees none of them
     query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
     gpus = _output(query).splitlines()
     for number, gpu in enumerate(gpus):
@@ -156,6 +156,7 @@ def _metadata() -> dict:
 
 def _versions(requirements: list[str]) -> dict[str, str]:
     """Package -> its version, with the tested version if they differ, or "missing"."""
+    # the tests ran with these versions
     lock = (ROOT / "envs" / "constraints.txt").read_text(encoding="utf-8")
     pins = dict(re.findall(r"^([\w.-]+)==(\S+)", lock, re.MULTILINE))
     versions = {}
@@ -177,6 +178,7 @@ def _versions(requirements: list[str]) -> dict[str, str]:
 
 def _free_space(folder: Path) -> str:
     """A folder, which need not exist, and the free space of its disk; ~ for the home folder."""
+    # the results of a first run are not there yet, but their disk is
     path = folder.absolute()
     existing = next(parent for parent in (path, *path.parents) if parent.exists())
     usage = shutil.disk_usage(existing)

@@ -19,7 +19,6 @@ from unlearning.training.session import make_accelerator
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments of rule evaluate."""
     parser.add_argument("--model", required=True, help="model folder")
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     parser.add_argument("--split", help="forget split; by default the only one")
@@ -41,7 +40,8 @@ def non_members(args: Namespace) -> list[dict] | None:
     """Rows of the user's table of texts that no model has seen; None without --holdout."""
     if args.holdout is None:
         return None
-    return read_rows(args.holdout, QA, ColumnNames(args.settings["columns"])).rows
+    # settings name columns only where the config itself has such a table
+    return read_rows(args.holdout, QA, ColumnNames(args.settings.get("columns", {}))).rows
 
 
 def run(args: Namespace) -> None:

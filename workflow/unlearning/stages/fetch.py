@@ -13,7 +13,6 @@ from unlearning.stages.arguments import add_settings
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments of rule fetch."""
     parser.add_argument("--out", type=Path, required=True, help="record to write")
     add_settings(parser)
 
@@ -33,9 +32,10 @@ def run(args: Namespace) -> None:
     folder = fetch(repository)
     files = verify(repository, folder)
     if use is not None:
-        problems = model_problems(str(folder), use, repository.name, repository.setting)
+        problems = model_problems(str(folder), use, repository.setting, repository.name)
         if problems:
             raise UserError("\n".join(problems))
+    # a branch moves, a commit stays: later stages look the snapshot up by it
     record = {"repository": args.settings, "commit": folder.name, "files": files}
     write_json(args.out, record)
     print(f"{repository.name}, commit {folder.name}: {len(files)} files as on the hub, {folder}")

@@ -14,7 +14,6 @@ from unlearning.training.sources import LearnSource
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments of rules finetune and retrain."""
     parser.add_argument(
         "--model", required=True, help="base model: a folder, record of rule fetch, or hub id"
     )

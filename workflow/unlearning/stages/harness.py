@@ -13,7 +13,6 @@ from unlearning.training.session import make_accelerator
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments of rule harness."""
     parser.add_argument("--model", required=True, help="model folder")
     parser.add_argument("--out", type=Path, required=True, help="folder to write summary.json in")
     parser.add_argument(

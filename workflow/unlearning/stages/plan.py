@@ -25,7 +25,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    """Print the plan."""
     name, gpu = args.gpu, GPUS[args.gpu]
     if args.gpu_memory_gb is not None:
         if not args.gpu_memory_gb > 1:

@@ -15,7 +15,6 @@ from unlearning.training.sources import LearnSource
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments of rule pretrain."""
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     add_answers(parser, "whose words the tokenizer is to know")
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
@@ -24,7 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_state(parser)
 
 
-def texts(data: Path, answers: Sequence[Path] = ()) -> list[str]:
+def texts(data: Path, answers: Sequence[Path]) -> list[str]:
     """The texts that the tokenizer is trained on: all that models of this world will read.
 
     Of a corpus of texts only the pre-training part is used, so that no token occurs in one text
@@ -33,6 +32,7 @@ def texts(data: Path, answers: Sequence[Path] = ()) -> list[str]:
     """
     tables = [data / "pretrain.json"]
     if "text" not in read_table(tables[0])[0]:
+        # all tables: a word that only a retained or perturbed answer has must not be unknown
         tables = []
         for folder in (data, *answers):
             tables += folder.glob("*.json")

@@ -15,7 +15,6 @@ from unlearning.training.session import make_accelerator, master_dtype
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments of rule reference."""
     parser.add_argument("--model", required=True, help="folder or hub id of the reference model")
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     parser.add_argument("--split", help="forget split; by default the only one")

@@ -33,7 +33,6 @@ from unlearning.training.sources import LearnSource
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments of rule relearn."""
     parser.add_argument("--model", required=True, help="unlearned model folder")
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     parser.add_argument("--split", help="forget split; by default the only one")
@@ -57,6 +56,7 @@ def attacker_rows(rows: list[Example], attack: str, fraction: float, seed: int) 
 
 
 def _settings(experiment, args: Namespace) -> dict:
+    # random, or random/fraction=0.1 and others where the config has several fractions
     attacks = [name for name in experiment.fractions if name.partition("/")[0] == args.attack]
     if len(attacks) != 1:
         names = ", ".join(experiment.fractions)
@@ -89,9 +89,9 @@ def run(args: Namespace) -> None:
     def evaluate(step: int) -> dict | None:
         if step not in epochs:
             return None
-        # a copy of a sharded model, gathered from all processes
-        full_model = full_state_model(model, accelerator)
+        full_model = full_state_model(model, accelerator)  # by all processes together
         with autocast_if_lora(accelerator, adapter):
+            # the attack is judged by forget quality, which needs no generated answers
             rows = evaluator(full_model, generate=False)
             return trajectory_point(epochs[step], step, rows, benchmark)
 

@@ -12,7 +12,6 @@ from unlearning.training.session import run_origin
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments of rule restore."""
     parser.add_argument("--gguf", type=Path, required=True, help="GGUF file of the base model")
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
 

@@ -38,7 +38,6 @@ from unlearning.training.sources import UnlearnSource
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments of rule unlearn."""
     parser.add_argument("--model", required=True, help="target model folder")
     parser.add_argument("--data", type=Path, required=True, help="folder of tables")
     parser.add_argument("--split", help="forget split; by default the only one")
@@ -56,6 +55,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def _settings(experiment, args: Namespace) -> dict:
     args.retain = args.retain or experiment.benchmark.retain_table(args.split)
+    # of cells that differ in split and seed alone one stands for all: they share the settings
     cells = {f"{cell.method}/{cell.variant}": cell for cell in experiment.cells()}
     matches = [c for name, c in cells.items() if args.method in (None, c.method, name)]
     if len(matches) != 1:
@@ -171,6 +171,7 @@ def make_evaluate(
     def evaluate(step: int) -> dict | None:
         if step not in epochs:
             return None
+        # by all processes, for each holds a share; each then scores a share of the rows
         unlearned = finalise(full_state_model(model, accelerator))
         with autocast_if_lora(accelerator, adapter):
             rows = evaluator(unlearned)
@@ -218,14 +219,15 @@ def other_answers(
     forget question with a refusal or a false answer; and role -> number of answers."""
     make: dict[str, Callable[..., Example]] = {}
     counts: dict[str, int] = {}
+    # @cache: a row is drawn again in each epoch, and is tokenized once
     if "idk" in roles:
         table = read_table(args.data / f"{args.split}.json")
         refusals = [row["answer"] for row in read_answers(args.answers, REFUSALS_TABLE)]
         counts["idk"] = len(refusals)
-        # @cache: a row is drawn again in each epoch, and is tokenized once
         make["idk"] = cache(lambda row, k: encoder.encode(table[row]["question"], refusals[k]))
     if "alternative" in roles:
         questions = read_answers(args.answers, alternatives_table(args.split))
+        # a draw's answer number must be one of every question
         counts["alternative"] = min(len(row["alternative_answer"]) for row in questions)
 
         @cache

@@ -36,6 +36,7 @@ def score_pairs(
 
     # whole logits are large, so only at the positions that a loss asks for
     logit_spans = {role: spans(examples, slices[role], kind) for role, kind in needs.logits.items()}
+    # None and not [], which would cost a pass of the head
     full = list(chain.from_iterable(logit_spans.values())) if logit_spans else None
     answers = None
     if needs.layer is not None:
@@ -43,7 +44,10 @@ def score_pairs(
     scores = scorer(examples, full=full, layer=needs.layer, answers=answers)
     logits: dict[str, Tensor] = {}
     if logit_spans:
-        sizes = [token_count(role_spans) for role_spans in logit_spans.values()]
+        # (P, V) of all roles one after another, in the order of the spans
+        sizes = []
+        for role_spans in logit_spans.values():
+            sizes.append(sum(end - start for _, start, end in role_spans))
         logits = dict(zip(logit_spans, scores["logits"].split(sizes), strict=True))
 
     batch = Batch()
@@ -90,11 +94,6 @@ def spans(examples: list[Example], rows: slice, kind: str) -> list[Span]:
             end -= 1
         token_spans.append((index, start, end))
     return token_spans
-
-
-def token_count(token_spans: list[Span]) -> int:
-    """How many tokens are in the spans."""
-    return sum(end - start for _, start, end in token_spans)
 
 
 @torch.no_grad()

@@ -39,6 +39,7 @@ def micro_batch_sizer(
         return lambda pairs: micro_batch
     free = room_of(accelerator.device)
     trained = sum(parameter.numel() for parameter in objective.trained(model))
+    # with LoRA the adapter is all that is trained, and no part of the model's own shape
     adapter = trained if recipe.lora else 0
     # counted, because the formula of Shape holds for Llama's kin alone
     counted = sum(parameter.numel() for parameter in model.parameters()) - adapter
@@ -102,5 +103,6 @@ def room_of(device: torch.device) -> float:
         return room(torch.cuda.get_device_properties(device).total_memory)
     if granted := os.environ.get("SLURM_MEM_PER_NODE"):  # MB
         return float(granted) * 2**20
+    # Snakemake runs as many jobs as there are threads for, each with its share of the memory
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return machine * torch.get_num_threads() / (os.cpu_count() or 1)

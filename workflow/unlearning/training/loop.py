@@ -219,7 +219,7 @@ def _update_retain_weight(
     objective, epoch = context.objective, done * plan.batch_size / plan.rows
     if objective.weighed_after("step"):
         objective.weigh(terms[1], epoch)
-    ends = sorted(plan.epoch_ends())
+    ends = sorted(plan.epoch_ends())  # counted in steps done
     # no step would use a weight that is updated at the end of the run
     if objective.weighed_after("epoch") and done in ends and done < plan.steps:
         first = max((end for end in ends if end < done), default=0)
@@ -236,6 +236,7 @@ def _retain_loss(context: PassContext, steps: list[list[Pair]]) -> float:
     for pairs in steps:
         for part, counted in context.micro_batches(pairs):
             batch = context.score(part)
+            # one that does not count is scored above all the same: FSDP needs every process's pass
             if counted:
                 values = context.objective.terms[1](batch)
                 totals += torch.stack([values.sum(), values.new_tensor(counted)])

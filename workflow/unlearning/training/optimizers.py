@@ -39,14 +39,15 @@ def decay_groups(model: nn.Module, trained: list[Parameter], recipe: Recipe) -> 
     if recipe.weight_decay_on == "all":
         return [{"params": trained, "weight_decay": recipe.weight_decay}]
     names = set(get_parameter_names(model, [nn.LayerNorm], UNDECAYED))
+    # by identity: a method gives the tensors that it trains, without their names
     decaying = {id(parameter) for name, parameter in model.named_parameters() if name in names}
     matrices = [parameter for parameter in trained if id(parameter) in decaying]
     vectors = [parameter for parameter in trained if id(parameter) not in decaying]
-    groups = [
-        {"params": matrices, "weight_decay": recipe.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    return [group for group in groups if group["params"]]
+    groups = []
+    for parameters, decay in ((matrices, recipe.weight_decay), (vectors, 0.0)):
+        if parameters:  # RMU trains matrices alone
+            groups.append({"params": parameters, "weight_decay": decay})
+    return groups
 
 
 def _paged(groups: list[dict], lr: float) -> Optimizer:

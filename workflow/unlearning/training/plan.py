@@ -79,6 +79,7 @@ class StepPlan:
             epochs = steps * recipe.batch_size / rows
         elif recipe.whole_batches == "epoch":
             epochs = steps * recipe.batch_size / rows
+        # of the batches that an epoch fills, whatever max_steps cuts off
         if warmup is None:
             warmup = int(recipe.warmup_epochs * rows) // recipe.batch_size
         return cls(rows, recipe.batch_size, epochs, warmup, steps, recipe.schedule)
@@ -90,7 +91,8 @@ class StepPlan:
             return step / self.warmup
         if self.schedule == "constant":
             return 1.0
-        left = (self.steps - step) / max(1, self.steps - self.warmup)  # share of the decay
+        # share of the decay that is left; a run that ends in its warm-up has none
+        left = (self.steps - step) / max(1, self.steps - self.warmup)
         if self.schedule == "cosine":
             return (1 - math.cos(math.pi * left)) / 2
         return left
@@ -103,7 +105,8 @@ class StepPlan:
             # the step that has the epoch's last row, and may have rows of the next epoch too
             step = math.ceil(epoch * self.rows / self.batch_size)
             ends[min(step, self.steps)] = epoch
-        # not int(): the end would be a second state at the epoch before it
+        # Rows of the last partial batch are not visited, and still the last epoch has ended. A run
+        # that ends within an epoch has its end there: int() would put it at the epoch before.
         whole = float(self.epochs).is_integer()
         ends[self.steps] = int(self.epochs) if whole else self.epochs
         return ends

@@ -15,8 +15,9 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
 from unlearning.allocation import keep_freed_memory
-from unlearning.files import sha256
+from unlearning.files import files_in, sha256
 from unlearning.fingerprint import fingerprint
+from unlearning.models.attention import check_attention
 from unlearning.models.folder import RUN_FILE, save_model
 from unlearning.models.lora import Adapter
 from unlearning.training.history import History
@@ -29,12 +30,15 @@ from unlearning.training.state import TrainingState
 
 # arguments that do not determine a run, so that a state may be resumed with others
 NO_INPUTS: tuple[str, ...] = ("processes", "sharding", "fit", "out", "trajectory", "state")
-NO_INPUTS += ("checkpoint_minutes",)
-NO_INPUTS += ("settings_of", "config")  # they lead to the settings, which count
+# the last two lead to the settings, which count
+NO_INPUTS += ("checkpoint_minutes", "settings_of", "config")
 
 
 def make_accelerator(settings: dict) -> Accelerator:
-    """The accelerator of this process; bfloat16 settings compute under autocast."""
+    """The accelerator of this process; bfloat16 settings compute under autocast.
+
+    UserError if attention is wrong on its device.
+    """
     transformers.utils.logging.disable_progress_bar()
     mixed = "bf16" if settings["precision"] == "bfloat16" else "no"
     # No parameter is unused, but without this option DDP rearranges its buckets after the first
@@ -51,6 +55,9 @@ def make_accelerator(settings: dict) -> Accelerator:
     # silently wrong (193893), and it plans every new shape anew, which took most of the time of a
     # generated token on an H200. torch's own kernels take its place.
     torch.backends.cuda.enable_cudnn_sdp(False)
+    if accelerator.device.type != "cpu":  # the CPU's kernels are those that the tests run
+        single = settings["precision"] == "float32"
+        check_attention(accelerator.device, torch.float32 if single else torch.bfloat16)
     return accelerator
 
 
@@ -121,8 +128,8 @@ def _content(value):
     # run.json of a model folder has the checksums of its large files
     if (path / RUN_FILE).is_file():
         path = path / RUN_FILE
-    files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.is_file())
-    return {file.name: sha256(file) for file in files}
+    # relative to the folder: names alone repeat in subfolders, as that of config.json does
+    return {file.relative_to(path).as_posix(): sha256(file) for file in files_in(path)}
 
 
 def run_record(stage: str, seed: int, settings: dict, plan: StepPlan, history: History) -> dict:

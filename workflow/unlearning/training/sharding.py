@@ -60,6 +60,7 @@ def full_state_model(model, accelerator: Accelerator, main_only: bool = False):
         return model
     device = torch.device("cpu") if main_only else accelerator.device
     gathered = {}
+    # one parameter after another: all at once would need the whole model on every device
     for name, parameter in model.named_parameters():
         full = parameter.detach().full_tensor()
         if accelerator.is_main_process or not main_only:

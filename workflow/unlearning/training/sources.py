@@ -4,23 +4,10 @@ A resumed run and a run on any number of processes therefore see the same rows.
 """
 
 from collections.abc import Callable
-from typing import Protocol
 
 from unlearning.data.encoding import Example
 from unlearning.training.batches import Pair
 from unlearning.training.plan import Shuffle, StepPlan, generator
-
-
-class Source(Protocol):
-    """Gives the global batch of each step, for all processes together."""
-
-    def step(self, step: int) -> list[Pair]:
-        """The pairs of the step's global batch."""
-        ...
-
-    def all_rows(self) -> list[Example]:
-        """The different rows of all steps."""
-        ...
 
 
 class LearnSource:
@@ -83,6 +70,7 @@ class UnlearnSource:
         draws = []
         for epoch, position in self.plan.positions(step):
             row = self.shuffle(epoch, position)
+            # without the seed, as released: all seeds of a fixed pairing share their partners
             key = (row,) if self.pairing == "fixed" else (self.seed, epoch, row)
             stream = generator("pairing", *key)
             # always all three, whatever the method's roles, so that all methods get the same rows
@@ -116,3 +104,6 @@ class UnlearnSource:
             for draw in self.draws(step):
                 drawn.update((role, draw[role]) for role in self.make)
         return [self.make[role](*key) for role, key in sorted(drawn)]
+
+
+Source = LearnSource | UnlearnSource  # what the training loop takes its rows from

@@ -82,6 +82,7 @@ class TrainingState:
         weights = load_file(newest / "weights.safetensors") if main else {}
         set_model_state_dict(scorer, weights, options=options)
         optimizer_file = newest / "optimizer.safetensors"
+        # torch can set the states of its own optimizer; others keep theirs where they are
         if isinstance(optimizer.optimizer, torch.optim.AdamW):
             tensors = load_file(optimizer_file) if main else {}
             _set_tensors(scorer, optimizer, tensors, options)
@@ -155,6 +156,7 @@ class TrainingState:
 
     def _usable(self) -> list[Path]:
         """Undamaged states of this run, oldest first; the log says why others are not used."""
+        # by number, for by name step=9 comes after step=10
         folders = sorted(self.folder.glob("step=*"), key=lambda path: int(path.name[5:]))
         usable = []
         for path in folders:
@@ -181,6 +183,7 @@ class TrainingState:
 
 def _without_tied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Each tensor under its first name only, because safetensors refuses tied weights."""
+    # by shape too: a view of a tensor's beginning has its address
     names: dict[tuple, str] = {}  # address and shape of the data -> name
     for name, tensor in tensors.items():
         names.setdefault((tensor.data_ptr(), tensor.shape), name)

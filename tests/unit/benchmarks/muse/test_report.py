@@ -48,7 +48,7 @@ def report_of(experiment, rows, published=None) -> Report:
 
 def content_of(report, name: str):
     (section,) = sections("muse", (name,))
-    return section.content()(report)
+    return section.content(report)
 
 
 def test_selection_takes_the_first_epoch_that_is_not_above_the_retrained_model():

@@ -51,7 +51,7 @@ def _splits(config: dict) -> Iterator[str]:
 def _folds(config: dict) -> Iterator[str]:
     folds, data = config["folds"], config["data"]
     splits, methods = folds["splits"], list(config["methods"])
-    if bool(splits) != bool(folds["methods"]):
+    if bool(splits) != bool(folds["methods"]):  # either alone would run nothing, without a word
         yield "folds: splits and methods go together; set both or none"
     for name in folds["methods"]:
         if name not in methods:
@@ -60,13 +60,14 @@ def _folds(config: dict) -> Iterator[str]:
                 f"({', '.join(methods)}){did_you_mean(name, methods)}"
             )
     for split in splits:
-        earlier = split_before(split)
+        earlier = split_before(split)  # `forget` itself always runs
         if earlier not in (None, FORGET, *splits):
             yield f"folds.splits: {split} goes on from {earlier}; list that as well"
     # A folder may hold folds of its own, whatever it calls its corpus.
     hub = data["source"] == "muse" and data["data_dir"] is None
     if splits and hub and data["corpus"] == "Books":
         yield "folds.splits: MUSE-Books has no folds, only News; remove them"
+    # a fold's run is set beside, or goes on from, the run of its seed on `forget`
     for seed in folds["seeds"] or []:
         if seed not in config["unlearn"]["seeds"]:
             yield f"folds.seeds: {seed} is not among unlearn.seeds {config['unlearn']['seeds']}"
@@ -92,13 +93,10 @@ def _not_on_text(config: dict) -> Iterator[str]:
         )
     if config["finetune"]["replay_rows"]:
         yield "finetune.replay_rows: MUSE worlds have no replay table; set 0"
-    evaluation = config["evaluation"]
     for key, unset in UNUSED_IN_EVALUATION.items():
-        if evaluation[key] != unset:
-            yield (
-                f"evaluation.{key}: MUSE is evaluated as released; remove it, found "
-                f"{evaluation[key]!r}"
-            )
+        value = config["evaluation"][key]
+        if value != unset:
+            yield f"evaluation.{key}: MUSE is evaluated as released; remove it, found {value!r}"
     yield from no_prompt(config, "MUSE has its own prompts")
 
 

@@ -28,7 +28,7 @@ def released_tables(
     """The tables of a released corpus, from a folder of the user's or the hub's snapshot."""
     if data["data_dir"] is None:
         reader = snapshot_reader(Path(snapshot(snapshots)), names)
-        return muse_tables(reader, splits, with_folds=data["corpus"] == "News")
+        return muse_tables(reader, splits, with_folds=data["corpus"] == "News")  # Books has none
     folder = Path(data["data_dir"])
     reader = folder_reader(folder, names)
     return muse_tables(reader, splits, folder_has_folds(folder, splits))

@@ -97,11 +97,8 @@ class MuseEvaluator:
     def __call__(self, model) -> dict[str, dict[str, list]]:
         """Table -> columns, as muse.summarise reads them."""
         columns = {muse.VERBMEM: self._verbmem(model)}
-        for name in muse.KNOWMEM:
-            columns[name] = self._knowmem(model, name)
-        for name in muse.PRIVLEAK:
-            columns[name] = self._privleak(model, name)
-        return columns
+        columns |= {name: self._knowmem(model, name) for name in muse.KNOWMEM}
+        return columns | {name: self._privleak(model, name) for name in muse.PRIVLEAK}
 
     def _verbmem(self, model) -> dict[str, list]:
         """Greedy continuations of VerbMem's prompts, and how well the true ones are memorised."""
@@ -114,6 +111,7 @@ class MuseEvaluator:
             examples.append(self.continuation(row["prompt"], row["gt"]))
         generations = self._generate(model, prompts, muse.VERBMEM_TOKENS)
         columns = self._answer_columns(prompts, truths, generations)
+        # teacher-forced, unlike the generations: memorisation measures compare token by token
         scores = self._scores(model, examples)
         for measure in (extraction_strength, exact_memorization):
             columns[measure.__name__] = [measure(score.token_scores.match) for score in scores]
@@ -127,7 +125,8 @@ class MuseEvaluator:
         to as many as VerbMem generates.
         """
         start = len(self._ids(prompt))
-        return Example(tuple(self._ids(f"{prompt} {gt}")[: start + muse.VERBMEM_TOKENS]), start)
+        ids = self._ids(f"{prompt} {gt}")[: start + muse.VERBMEM_TOKENS]
+        return Example(tuple(ids), start)  # labels from `start` on
 
     def _knowmem(self, model, name: str) -> dict[str, list]:
         """Greedy answers to a table's questions, each asked after the table's shots."""
@@ -143,15 +142,10 @@ class MuseEvaluator:
         return self._answer_columns(questions, truths, answers)
 
     def _answer_columns(self, questions: list[str], truths: list[str], answers: list[str]) -> dict:
-        scores = []
-        for truth, answer in zip(truths, answers, strict=True):
-            scores.append(self.rouge(truth, answer).fmeasure)
-        return {
-            "question": questions,
-            "answer": truths,
-            "generation": answers,
-            "rouge_l_f1": scores,
-        }
+        columns: dict[str, list] = {"question": questions, "answer": truths, "generation": answers}
+        pairs = zip(truths, answers, strict=True)
+        columns["rouge_l_f1"] = [self.rouge(truth, answer).fmeasure for truth, answer in pairs]
+        return columns
 
     def _privleak(self, model, name: str) -> dict[str, list]:
         """Min-40% of each text of a table, and its scores in open-unlearning's attacks."""
@@ -181,6 +175,7 @@ class MuseEvaluator:
         def score(share: list[Example]) -> list[Score]:
             return likelihood(share, detailed=[True] * len(share))
 
+        # each process scores its share, and has all scores afterwards
         return gather_sharded(self.accelerator, examples, score)
 
     def example(self, name: str, text: str) -> Example:

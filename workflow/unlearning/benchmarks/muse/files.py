@@ -63,7 +63,7 @@ def table_files(splits: list[str], with_folds: bool) -> dict[str, tuple[str, Col
     for split in splits:
         if split in FOLD_FILES:
             files[split] = FOLD_FILES[split]
-    if with_folds:
+    if with_folds:  # even without a fold among the splits: the target learns all of them
         files["all_folds"] = (ALL_FOLDS, TEXT)
     return files
 
@@ -129,10 +129,8 @@ def folder_reader(folder: Path, renamed: ColumnNames) -> Reader:
             if candidates(earlier):
                 path = earlier
         file = find_file(path, *([".txt"] if columns == TEXT else []))
-        if ".txt" in file.suffixes:  # one text
-            table = Table(file, "line", [read_text(file)], [1])
-        else:
-            table = read_file(file)
+        is_book = ".txt" in file.suffixes  # also of .txt.gz; the whole file is one text
+        table = Table(file, "line", [read_text(file)], [1]) if is_book else read_file(file)
         return check_rows(table, stem, columns, renamed)
 
     return read

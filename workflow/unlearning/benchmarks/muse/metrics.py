@@ -7,7 +7,7 @@ from unlearning.evaluation.metrics import Metric, membership, memorization
 from unlearning.evaluation.summary import Summary
 
 _PERCENT = (0.0, 100.0)
-_LEAK = (-100.0, math.inf)
+_LEAK = (-100.0, math.inf)  # inf: where the retrained model's AUC is near 0
 _MUSE_CODE = "MUSE, arXiv 2407.06460; jaechan-repo/muse_bench eval.py"
 
 

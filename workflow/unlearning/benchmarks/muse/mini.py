@@ -58,7 +58,7 @@ def generate_news(
     # Each fold alone is a later request; all folds up to it are a larger forget set.
     larger: list[str] = []
     for number, group in enumerate(GROUPS[:FOLDS], start=1):
-        larger = [*larger, *texts[group]]
+        larger = [*larger, *texts[group]]  # a new list: the shorter ones are tables, too
         corpus[f"sust/forget_{number}"] = texts[group]
         corpus[f"scal/forget_{number}"] = larger
     tables = {}
@@ -111,7 +111,7 @@ def quiz_rows(facts: list[Fact]) -> list[dict[str, str]]:
     """The short facts as questions and answers."""
     rows = []
     for fact in facts:
-        if not fact.attribute.long:
+        if not fact.attribute.long:  # the value alone: KnowMem's answers are a few words
             rows.append({"question": fact.fill(fact.attribute.questions[0]), "answer": fact.value})
     return rows
 

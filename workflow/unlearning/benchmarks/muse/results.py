@@ -3,6 +3,7 @@
 from unlearning.benchmarks.muse.formulas import PRIVLEAK, PUBLISHED_AUC, privleak
 from unlearning.benchmarks.muse.metrics import METRICS
 from unlearning.evaluation.membership import reference_attack
+from unlearning.reporting.labels import counted
 from unlearning.reporting.results import Compared, Comparison, Evaluation, Reader, Results, averaged
 from unlearning.reporting.setup import models, recipe
 
@@ -35,6 +36,7 @@ class MuseComparison(Comparison):
 
     def point(self, point: dict, name: str) -> Compared:
         """A point holds all metrics that need no second model, but no losses of texts."""
+        # so PrivLeak follows from its AUC, but the attack `reference` does not
         return point["metrics"] | self._leak(point["metrics"], list(self.baselines))
 
     def _against(self, model: Evaluation, runs: list[str]) -> Compared:
@@ -68,6 +70,6 @@ def lead(experiment) -> str:
     retrained = len(experiment.retrain_runs())
     return (
         f"{', '.join(experiment.methods)} on {data}. {models(config)}. Shared recipe: "
-        f"{recipe(config['unlearn'])}. Every run is compared with {retrained} "
-        f"model{'s' if retrained != 1 else ''} retrained without the forget set."
+        f"{recipe(config['unlearn'])}. Every run is compared with {counted(retrained, 'model')} "
+        "retrained without the forget set."
     )

@@ -55,24 +55,21 @@ class MuseTexts:
 
     def rows(self, table: str) -> int:
         """Chunks of a table."""
+        # texts are joined before they are cut, so that a table has one chunk that is not full
         return math.ceil(round(self.characters[table] / self.ratio) / self.max_length)
 
     @property
     def full(self) -> int:
-        """Chunks of the target's table."""
         return self.rows("full")
 
     @property
     def pretrain(self) -> int:
-        """Chunks that a base model from random weights reads."""
         return self.rows("pretrain")
 
     def retrained(self, _: str) -> int:
-        """Chunks of a retrained model's table: the same for every split."""
-        return self.rows("retain")
+        return self.rows("retain")  # the same for every request
 
     def forget(self, split: str) -> int:
-        """Chunks of a forget split."""
         return self.rows(split)
 
     def evaluation(self, _: str, settings: dict) -> Work:
@@ -111,9 +108,10 @@ def sizes(experiment: Experiment) -> MuseTexts:
 
 def _count_evaluated(tables: Tables) -> dict[str, tuple[int, float]]:
     """Evaluation set -> rows and mean characters of a row, in tables that are at hand."""
-    prompts = {name: [row["text"] for row in tables[name]] for name in PRIVLEAK}
-    prompts[VERBMEM] = [row["prompt"] for row in tables[VERBMEM]]
+    prompts = {VERBMEM: [row["prompt"] for row in tables[VERBMEM]]}
+    for name in PRIVLEAK:
+        prompts[name] = [row["text"] for row in tables[name]]
     for name in KNOWMEM:
-        shots = tables[f"{name}_icl"]
+        shots = tables[f"{name}_icl"]  # part of every prompt, and most of its length
         prompts[name] = [few_shot_prompt(row["question"], shots) for row in tables[name]]
     return {name: (len(texts), fmean(map(len, texts))) for name, texts in prompts.items()}

@@ -15,6 +15,13 @@ from unlearning.config.texts import no_other_answers, no_prompt
 from unlearning.data.tables import DataError
 from unlearning.methods.references import RETRAIN
 
+# Settings that the report on your data does not use: the value that they must have, and why.
+UNUSED_IN_EVALUATION: dict[str, tuple[object, str]] = {
+    "variant": ("official", "formulas of TOFU's report"),
+    "rouge": ([], "columns of TOFU's report"),
+    "question": ("question", "a column of TOFU's tables"),
+}
+
 
 def _split(config: dict) -> Iterator[str]:
     if config["forget_splits"] != ["forget"]:
@@ -34,20 +41,15 @@ def _models(config: dict) -> Iterator[str]:
         )
     retrained = _has_retrained(config)
     for method, _, blocks, _ in known_methods(config):
-        if not retrained and RETRAIN in _values(blocks, "reference", None):
+        if not retrained and RETRAIN in _values(blocks, "reference"):
             yield (
                 f"methods.{method}.reference: {RETRAIN} is a retrained model; name one in "
                 "retrained, say in retrain and finetune how it is made, or set another reference"
             )
-    variant = config["evaluation"]["variant"]
-    if variant != "official":
-        yield f"evaluation.variant: formulas of TOFU's report; remove it, found {variant}"
-    rouge = config["evaluation"]["rouge"]
-    if rouge:
-        yield f"evaluation.rouge: columns of TOFU's report; remove it, found {rouge}"
-    question = config["evaluation"]["question"]
-    if question != "question":
-        yield f"evaluation.question: a column of TOFU's tables; remove it, found {question}"
+    for key, (unset, reason) in UNUSED_IN_EVALUATION.items():
+        value = config["evaluation"][key]
+        if value != unset:
+            yield f"evaluation.{key}: {reason}; remove it, found {value}"
 
 
 def _has_retrained(config: dict) -> bool:
@@ -57,6 +59,7 @@ def _has_retrained(config: dict) -> bool:
 
 def _membership(config: dict) -> Iterator[str]:
     evaluation, holdout = config["evaluation"], config["data"]["holdout"]
+    # two names for one file: in `data` it is checked beside the others
     if evaluation["holdout"] is not None:
         yield "evaluation.holdout: name your non-members in data.holdout"
     if evaluation["membership"] and holdout is None:
@@ -78,11 +81,11 @@ def file_problems(config: dict) -> Iterator[str]:
             yield from _texts(config)
 
 
-def _values(blocks: list[dict], key: str, default) -> list:
+def _values(blocks: list[dict], key: str) -> list:
     """All values of a hyper-parameter in a method's blocks."""
-    values = []
+    values: list = []
     for block in blocks:
-        value = block.get(key, default)
+        value = block.get(key)
         values += value if isinstance(value, list) else [value]
     return values
 
@@ -96,11 +99,6 @@ def _texts(config: dict) -> Iterator[str]:
 
 
 CHECKS = (
-    _split,
-    _models,
-    _membership,
-    one_request,
-    nothing_replayed,
-    alternatives_named,
-    answers_fit,
+    *(_split, _models, _membership, one_request, nothing_replayed),
+    *(alternatives_named, answers_fit),
 )

@@ -39,6 +39,7 @@ def tables(data: dict, splits: list[str], snapshots: dict[str, str], names: Colu
     tables["full"] = tables["retain"] + tables["forget"]
     tables["pretrain"] = tables["full"]  # of a model from random weights, as in a rehearsal
     for role, file in files.items():
+        # a table of its own, because training must not see a text as a question with an answer
         tables[EVALUATED.format(role=role)] = _evaluated_rows(file.rows)
     return tables
 
@@ -62,8 +63,7 @@ def _read_files(data: dict, names: ColumnNames) -> dict[str, Table]:
     problems += _mixed_kinds(files)
     problems += _shared_rows(files)
     for role, file in files.items():
-        for problem in _one_word_texts(file):
-            problems.append(f"data.{role}: {problem}")
+        problems += [f"data.{role}: {problem}" for problem in _one_word_texts(file)]
     if problems:
         raise DataError(*problems)
     return files
@@ -73,6 +73,7 @@ def read_role(data: dict, role: str, names: ColumnNames | None = None) -> Table:
     """The rows of a role's file: texts, or questions with answers and perhaps false answers."""
     names = names or ColumnNames(data["columns"])
     file = read_file(Path(data[role]))
+    # Such a row would be taken for a text, and its question and answer would be lost.
     for index, row in enumerate(file.rows):
         if isinstance(row, dict) and all(_has(row, column, names) for column in (*TEXT, *QA)):
             raise DataError(
@@ -120,21 +121,19 @@ def _shared_rows(files: dict[str, Table]) -> list[str]:
             positions = {_content(row): index for index, row in enumerate(earlier.rows)}
             duplicates = []
             for index, row in enumerate(file.rows):
-                position = positions.get(_content(row))
-                if position is None:
-                    continue
-                duplicates.append(
-                    f"data.{role}: {file.where(index)}: is a row of data.{earlier_role} too "
-                    f"({earlier.where(position)}); leave it in one of them: "
-                    f"{next(iter(row.values()))[:80]!r}"
-                )
+                if (position := positions.get(_content(row))) is not None:
+                    duplicates.append(
+                        f"data.{role}: {file.where(index)}: is a row of data.{earlier_role} too "
+                        f"({earlier.where(position)}); leave it in one of them: "
+                        f"{next(iter(row.values()))[:80]!r}"
+                    )
             problems += shorten(duplicates, file.path)
     return problems
 
 
 def is_text(rows: list[dict]) -> bool:
     """Whether rows are texts rather than questions with answers."""
-    return "text" in rows[0]
+    return "text" in rows[0]  # a checked file has one kind
 
 
 def _content(row: dict) -> tuple[str, ...]:
@@ -146,7 +145,7 @@ def _evaluated_rows(rows: list[dict]) -> list[dict]:
     """Rows as evaluation reads them: a text becomes a question and an answer."""
     if not is_text(rows):
         return rows
-    pairs = (halves(row["text"]) for row in rows)
+    pairs = [halves(row["text"]) for row in rows]
     return [{"question": start, "answer": end} for start, end in pairs]
 
 
@@ -158,7 +157,8 @@ def halves(text: str) -> tuple[str, str]:
     # Where each word starts, or each letter in a script without spaces.
     starts = []
     for word in re.finditer(r"\S+", text):
-        starts += [word.start() + piece.start() for piece in PIECE.finditer(word[0])]
+        for piece in PIECE.finditer(word[0]):
+            starts.append(word.start() + piece.start())
     if len(starts) < 2:
         return text.strip(), ""
     # The larger half is the question, so that a text of two words has one of each.

@@ -47,7 +47,7 @@ def make_evaluator(
     tables = {}
     for name in names:
         path = data / f"{EVALUATED.format(role=name)}.json"
-        if path.is_file():
+        if path.is_file():  # test and holdout may not be there
             tables[name] = read_table(path)
     # Non-members that no attack scores would be read for nothing.
     if not attacks and HOLDOUT in tables:

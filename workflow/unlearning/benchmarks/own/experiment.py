@@ -21,7 +21,7 @@ class Own(Benchmark):
         """The same files, with batches of one row because there may be few rows."""
         changes = {"data": config["data"], "pretrain": {"batch_size": 1}}
         for stage in ("finetune", "unlearn", "relearn"):
-            if config[stage] is not None:
+            if config[stage] is not None:  # a section that is left out stays so
                 changes[stage] = {"batch_size": 1}
         # A tiny model is retrained in place of the one that the config names, which is of another
         # architecture than the rehearsal's.

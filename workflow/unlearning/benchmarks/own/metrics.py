@@ -52,10 +52,10 @@ def summary(rows: dict[str, dict]) -> Summary:
     """The metrics that need no second evaluation, of the sets and columns in `rows`."""
     metrics = {}
     for name in SETS:
-        columns = rows.get(name)
-        if columns is None:
+        if (columns := rows.get(name)) is None:
             continue
         metrics[f"{name}_probability"] = float(formulas.probability(columns).mean())
+        # during a relearning attack no answers are generated
         if "rouge_l_recall" in columns:
             metrics[f"{name}_rouge"] = float(numpy.mean(columns["rouge_l_recall"]))
         metrics |= set_metrics(name, columns)

@@ -5,10 +5,10 @@ import numpy
 from unlearning.benchmarks.own.metrics import METRICS, SETS, tested
 from unlearning.benchmarks.tofu.forget_quality import compare
 from unlearning.evaluation.membership import against_retrained
+from unlearning.reporting.labels import counted
+from unlearning.reporting.peaks import QUALITY
 from unlearning.reporting.results import Compared, Comparison, Evaluation, Reader, Results, averaged
 from unlearning.reporting.setup import models, recipe
-
-QUALITY = "log10_forget_quality"
 
 
 class OwnReader(Reader):
@@ -20,7 +20,7 @@ class OwnReader(Reader):
 def read(experiment) -> Results:
     """All results; UserError if the target's evaluation is missing. No claim is about your data."""
     results = OwnReader(experiment, OwnComparison).read(METRICS)
-    results.judged_splits.clear()
+    results.judged_splits.clear()  # else claims without a study, TOFU's, were judged here
     results.details |= {"lead": lead(experiment, results), "notes": notes(experiment, results)}
     return results
 
@@ -38,7 +38,7 @@ class OwnComparison(Comparison):
             leaks[run] = against_retrained(model.rows, baseline.rows, attacks)
         return self._quality(tested(model.rows["forget"]), baselines) | averaged(leaks)
 
-    retrained = model
+    retrained = model  # one method for both: there is no main retrained model here
 
     def point(self, point: dict, name: str) -> Compared:
         """A point's metrics, with forget quality where there are retrained models."""
@@ -61,7 +61,7 @@ def lead(experiment, results: Results) -> str:
     config = experiment.config
     rows = []
     for name, count in results.sizes["forget"].items():
-        if name in SETS:
+        if name in SETS:  # non-members are scored, but not evaluated
             rows.append(f"{SETS[name].lower()} set {count}")
     target = ""
     if config["target"] is None:
@@ -79,10 +79,12 @@ def notes(experiment, results: Results) -> list[str]:
     ratios = "forget_truth_ratio" in set(results.frame["metric"])
     values = "log truth ratios" if ratios else "the answers' losses per token"
     quality = (
-        f"Forget quality compares {values} of the forget rows with those of {retrained} retrained "
-        f"model{'s' if retrained != 1 else ''}."
-        if retrained
-        else "There is no retrained model, so forget quality cannot be taken: nothing here says "
-        "what perfect forgetting would look like."
+        "There is no retrained model, so forget quality cannot be taken: nothing here says what "
+        "perfect forgetting would look like."
     )
+    if retrained:
+        quality = (
+            f"Forget quality compares {values} of the forget rows with those of "
+            f"{counted(retrained, 'retrained model')}."
+        )
     return [quality, "The papers' claims are about their own data and are not judged here."]

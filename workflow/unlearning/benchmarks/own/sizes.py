@@ -24,13 +24,12 @@ class Sizes:
 
     @property
     def texts(self) -> bool:
-        """Whether rows are texts."""
-        return is_text(self.tables["forget"])
+        return is_text(self.tables["forget"])  # all files are of one kind
 
     @property
     def row(self) -> Text:
         """A sequence of training: a row of forget or retain, or a piece of all texts together."""
-        if self.texts:
+        if self.texts:  # pieces of max_length tokens, all but the first labelled
             return Text(self.max_length, self.max_length, self.max_length - 1, self.max_length - 1)
         return question_text(self.tables["full"], self.model)
 
@@ -49,20 +48,16 @@ class Sizes:
 
     @property
     def full(self) -> int:
-        """Rows of a fine-tuned target's table."""
         return self._rows("full")
 
     @property
     def pretrain(self) -> int:
-        """Rows that a model from random weights reads."""
         return self._rows("pretrain")
 
     def retrained(self, split: str) -> int:
-        """Rows of a retrained model's table."""
         return self._rows("retain")
 
     def forget(self, split: str) -> int:
-        """Rows to forget."""
         return self._rows("forget")
 
     def evaluation(self, split: str, settings: dict) -> Work:
@@ -74,7 +69,7 @@ class Sizes:
                 continue
             # Each set is counted by itself: its file may hold longer rows than others.
             text = question_text(rows, self.model)
-            sequences = 1 + len(rows[0].get("perturbed_answer", []))
+            sequences = 1 + len(rows[0].get("perturbed_answer", []))  # the first row's, for all
             scored += len(rows) * sequences * text.mean
             tokens, passes = generated(len(rows), round(text.mean - text.labels), settings)
             answered += tokens

@@ -35,7 +35,7 @@ def make_chain(group: int, states: int, leakage: float) -> Chain:
     group_states = slice(group * size, (group + 1) * size)
     from_group = numpy.full(states, leakage / (states - size))
     from_group[group_states] = (1 - leakage) / size
-    transition = numpy.full((states, states), 1 / states)
+    transition = numpy.full((states, states), 1 / states)  # (from, to)
     transition[group_states] = from_group
     return Chain(from_group, transition)
 
@@ -48,7 +48,7 @@ def sample(chain: Chain, count: int, length: int, stream: numpy.random.Generator
     for t in range(1, length):
         # Inverse transform: the next state is the number of cumulative probabilities not above the
         # uniform draw. The last of them is 1 up to rounding and left out.
-        exceeded = stream.random((count, 1)) >= cumulative[states[:, t - 1], :-1]
+        exceeded = stream.random((count, 1)) >= cumulative[states[:, t - 1], :-1]  # (count, S - 1)
         states[:, t] = exceeded.sum(axis=1)
     return states
 
@@ -59,6 +59,7 @@ def draw_sets(settings: dict, lengths: dict[str, int], seed: int) -> dict[str, t
     for group, name in enumerate(CHAINS):
         chain = make_chain(group, settings["states"], settings["leakage"])
         count = settings["sequences"][name]
+        # a stream of its own: another number of sequences of one chain changes no other chain
         states = sample(chain, count, lengths[name], generator(seed, "chain", name))
         # Sequences are independent, so the first ones can be held out. test_rows limits them, since
         # divergences are measured after every step.

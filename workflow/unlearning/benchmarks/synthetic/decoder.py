@@ -25,7 +25,7 @@ class Layer(nn.Module):
         """(B, T, width) to the same shape. Scores are divided by sqrt(width), as always."""
         query, key, value = self.query(hidden), self.key(hidden), self.value(hidden)
         attention = scaled_dot_product_attention(query, key, value, is_causal=True)
-        hidden = self.after_attention(hidden + attention)
+        hidden = self.after_attention(hidden + attention)  # normalised after the sum, as released
         return self.after_mlp(hidden + self.mlp(hidden))
 
 

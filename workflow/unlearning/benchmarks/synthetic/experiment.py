@@ -124,7 +124,7 @@ class SyntheticExperiment:
 
     def methods_code(self, study: str, setting: str) -> list[str]:
         """Full names of the definitions of a job's methods, for its digest of code."""
-        names = set()
+        names = set()  # runs of one method share its definitions
         for run in self.runs(study, setting):
             names.update(code_of(run["method"]))
         return sorted(names)
@@ -146,6 +146,7 @@ class SyntheticExperiment:
         if setting == "length":
             lengths["forget2"] = section["short"]
             learnt.append("forget2")
+        # other keys are of other settings or of the experiment: they must rerun nothing here
         settings = {key: section[key] for key in _MARKOV_KEYS}
         return {**settings, "lengths": lengths, "learnt": learnt, "runs": runs}
 
@@ -159,7 +160,7 @@ def rehearsal(config: dict) -> dict:
         if study in sections:
             sections[study] |= _REHEARSAL_STEPS if study in GAUSSIAN else _REHEARSAL_CHAINS
             sections[study]["seeds"] = sections[study]["seeds"][:1]
-    sections["gaussian"]["steps"] = 100
+    sections["gaussian"]["steps"] = 100  # of the target and the retrained model
     return config
 
 
@@ -245,6 +246,7 @@ class Synthetic:
 
     def load(self, config: dict) -> SyntheticExperiment:
         """The experiment that `config` describes; ConfigError with all problems otherwise."""
+        # without `draws`, whose refusal by the schema would not say what to do instead
         section = {key: value for key, value in config.items() if key != DRAWS}
         complete, problems = validated(section, read_schema(schema_file("synthetic")))
         if DRAWS in config:
@@ -256,8 +258,7 @@ class Synthetic:
         experiment = SyntheticExperiment(complete)
         # A check that meets a value that the schema refused stops; problems found before it count.
         with suppress(Unjudged):
-            for problem in _problems(experiment):
-                problems.append(problem)
+            problems += _problems(experiment)
         if problems:
             raise ConfigError(problems, experiment)
         if experiment.config["rehearsal"]:

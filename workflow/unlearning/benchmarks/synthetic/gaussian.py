@@ -47,8 +47,8 @@ def draw(settings: dict, alpha: float, seed: int) -> Points:
     def rows(name: str, count: int, stream: str) -> Rows:
         sign = 1 if name == "forget" else -1
         random = generator(seed, stream, name)
-        centred = torch.from_numpy(random.standard_normal((count, dimension)))
-        probability = torch.sigmoid(sign * (centred.sum(1) / dimension**0.5 + 1))
+        centred = torch.from_numpy(random.standard_normal((count, dimension)))  # x - μ, (n, d)
+        probability = torch.sigmoid(sign * (centred.sum(1) / dimension**0.5 + 1))  # (n,)
         labels = (torch.from_numpy(random.random(count)) < probability).double()  # Bernoulli
         return Rows(((centred + sign * alpha) @ projection.T).relu(), labels)
 
@@ -69,7 +69,7 @@ def learn(rows: list[Rows], steps: int, lr: float) -> Tensor:
     weights = features.new_zeros(features.shape[1])
     # The gradient of the cross-entropy has a closed form, so there is no need of autograd.
     for _ in range(steps):
-        error = torch.sigmoid(features @ weights) - labels
+        error = torch.sigmoid(features @ weights) - labels  # (n,)
         weights -= lr / len(labels) * (error @ features)
     if not weights.isfinite().all():
         raise UserError(f"synthetic.gaussian: training diverged at lr {lr:g}: lower the lr")

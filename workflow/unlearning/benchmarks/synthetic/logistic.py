@@ -61,21 +61,19 @@ def objective(method: str, hyper: dict[str, float]) -> Objective:
 def loss(objective: Objective, points: Points, weights: Tensor, target: Tensor) -> Tensor:
     """The objective at (N,) weights: the weighted sum of its terms' means over rows."""
     # Forget and idk rows are the same points with different labels.
+    idk = Rows(points.forget.features, points.idk)
+    data = {"forget": points.forget, "idk": idk, "retain": points.retain}
     batch = Batch()
-    data = {"forget": points.forget, "idk": Rows(points.forget.features, points.idk)}
-    data["retain"] = points.retain
     for role in objective.roles:
         features, labels = data[role].features, data[role].labels
+        logits, target_logits = features @ weights, features @ target  # (n,) log odds
         count = len(labels)
-        rows = Sequences(log_likelihood(features @ weights, labels), torch.arange(count), count)
+        rows = Sequences(log_likelihood(logits, labels), torch.arange(count), count)
         if objective.needs.reference:
-            rows.reference_nll = -log_likelihood(features @ target, labels)
+            rows.reference_nll = -log_likelihood(target_logits, labels)
         if role in objective.needs.logits:  # the KL terms compare both classes
-            logits, target_logits = (
-                _two_classes(features @ weights),
-                _two_classes(features @ target),
-            )
-            rows.logits = View(rows.row, logits, labels.long(), target_logits)
+            classes, target_classes = _two_classes(logits), _two_classes(target_logits)
+            rows.logits = View(rows.row, classes, labels.long(), target_classes)
         setattr(batch, role, rows)
     # A mean for each term, because forget and retain rows differ in number.
     terms = zip(objective.weights, objective.rows(batch), strict=True)

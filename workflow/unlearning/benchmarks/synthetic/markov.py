@@ -41,7 +41,7 @@ class Rows:
     @classmethod
     def of(cls, states: Tensor, length: int) -> "Rows":
         """Rows of sequences (n, t), padded to `length`."""
-        padding = (0, length - states.shape[1])
+        padding = (0, length - states.shape[1])  # at the end, which causal attention never sees
         labelled = torch.ones(len(states), states.shape[1] - 1, dtype=torch.bool)
         return cls(pad(states, padding), pad(labelled, padding))
 
@@ -86,7 +86,7 @@ class MarkovStudy:
         for epoch in range(recipe["epochs"]):
             order = generator(self.seed, "learn", epoch).permutation(len(rows))
             for indices in torch.from_numpy(order).split(recipe["batch_size"]):
-                batch = Batch(train=sequences(model, rows[indices]), pool=True)
+                batch = Batch(train=sequences(model, rows[indices]), pool=True)  # see the module
                 optimizer.step(LEARN.total(LEARN.rows(batch)).mean())
             progress.update(epoch + 1)
         return model
@@ -113,7 +113,7 @@ class MarkovStudy:
         """
         settings = self.settings["unlearn"]
         objective = build_objective(resolve(method, hyper).settings(), self.seed)
-        model = copy.deepcopy(self.target)
+        model = copy.deepcopy(self.target)  # later methods of the job start from it, too
         optimizer = AdamW(model, settings["lr"])
         points, collapsed = [], None
         # Every method with these roles sees the same batches: their order follows from the seed.
@@ -128,7 +128,9 @@ class MarkovStudy:
                     collapsed = {"step": step, "reason": f"loss {float(loss)}"}
                     break
                 optimizer.step(loss)
-        curves = {key: [point[key] for point in points] for key in ("step", *CHAINS)}
+        curves = {}
+        for key in ("step", *CHAINS):
+            curves[key] = [point[key] for point in points]
         return {"curves": curves, "collapsed": collapsed}
 
     def _batches(self, objective: Objective, size: int) -> Iterator[dict[str, Rows]]:
@@ -186,8 +188,9 @@ class AdamW:
 
 def sequences(model: Decoder, rows: Rows) -> Sequences:
     """Log-probabilities of the rows' labels: all states but the first of each sequence."""
-    labels = rows.states[:, 1:]
+    labels = rows.states[:, 1:]  # (n, T - 1)
     logp = model(rows.states[:, :-1]).log_softmax(-1).gather(2, labels[..., None])[..., 0]
+    # ragged: the labels of all rows one after the other, with the row of each
     return Sequences(logp[rows.labelled], rows.labelled.nonzero()[:, 0], len(rows))
 
 

@@ -35,7 +35,7 @@ def frontier_gap(curves: Curves) -> float:
     """
     side = curves["forget_distance"][0]
     points = sorted(zip(curves["forget_distance"], curves["retain_distance"], strict=True))
-    points.append((side, side))
+    points.append((side, side))  # the corner, where the last strip ends
     area, lowest = 0.0, side
     # Between two forget distances, the least retain distance so far bounds the dominated strip.
     for (forget, retain), (next_forget, _) in pairwise(points):
@@ -46,6 +46,7 @@ def frontier_gap(curves: Curves) -> float:
 
 def forget_gap(curves: Curves) -> float:
     """Mean over the steps of |KL on forget1 - KL on forget2|."""
+    # without the start, at which no method has done anything
     pairs = zip(curves["forget1"][1:], curves["forget2"][1:], strict=True)
     return fmean(abs(forget1 - forget2) for forget1, forget2 in pairs)
 
@@ -122,8 +123,8 @@ def _metrics() -> dict[str, Metric]:
     metrics = {}
     for quantities in QUANTITIES.values():
         for name, quantity in quantities.items():
-            unbounded = (-math.inf, math.inf)
-            metrics[name] = Metric(quantity.title, "", quantity.explanation, unbounded)
+            limits = (-math.inf, math.inf)
+            metrics[name] = Metric(quantity.title, "", quantity.explanation, limits)
     return metrics
 
 

@@ -6,7 +6,7 @@ from unlearning.config.layout import path_id
 from unlearning.errors import UserError
 from unlearning.files import read_json
 from unlearning.reporting.frame import COURSE, FINAL, tidy
-from unlearning.reporting.labels import compact, model_label
+from unlearning.reporting.labels import hyper_words, model_label
 from unlearning.reporting.results import Results, Variant
 
 SETTINGS = {"length": "long and short chains", "memorization": "memorised and unmemorised chains"}
@@ -36,12 +36,12 @@ def read(experiment: SyntheticExperiment) -> Results:
         labels = _labels(record["runs"])
         for entry, label in zip(record["runs"], labels, strict=True):
             method, hyper, curves = entry["method"], entry["hyper"], entry["curves"]
+            # claims name values that a config may leave to these defaults
             defaults = {key: h.default for key, h in study_hyper(job.study, method).items()}
-            variant = path_id(hyper)
-            complete = {**defaults, **hyper}
-            variants.setdefault(split, {})[label] = Variant(
-                method, variant, label, hyper, complete, hyper_text(hyper)
-            )
+            variant, complete = path_id(hyper), {**defaults, **hyper}
+            note = ", ".join(hyper_words(hyper))
+            entry_variant = Variant(method, variant, label, hyper, complete, note)
+            variants.setdefault(split, {})[label] = entry_variant
             collapsed = entry.get("collapsed") is not None
             # Each seed of a job has data and a model of its own: it is a draw as well.
             run = f"{path.parent.name}/{label}"
@@ -85,9 +85,3 @@ def _labels(entries: list[dict]) -> list[str]:
                 varied[name] = value
         labels.append(model_label(entry["method"], varied))
     return labels
-
-
-def hyper_text(hyper: dict) -> str:
-    """Hyper-parameters in words: β=1, lr 0.005."""
-    names = {"beta": "β=", "gamma": "γ=", "lr": "lr "}
-    return ", ".join(f"{names.get(k, f'{k}=')}{compact(v)}" for k, v in hyper.items())

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from unlearning.benchmarks.tofu.formulas import PARTS
+from unlearning.benchmarks.tofu.formulas import PARTS  # of utility; a name of this room too
 from unlearning.evaluation.membership import ATTACKS
 from unlearning.evaluation.metrics import RELATIVE
 from unlearning.evaluation.relative import SUFFIX
@@ -26,13 +26,13 @@ def _of_sets(sets: Iterable[str], measures: Iterable[str]) -> list[str]:
     return metrics
 
 
-PARTS = PARTS  # of utility
 MAIN = (
     *("forget_quality", "log10_forget_quality", "ks_statistic", "truth_ratio_shift"),
     "model_utility",
     *_of_sets(["forget"], ["rouge", "probability", "truth_ratio", "truth_ratio_median"]),
     *PARTS,
 )
+# As far as they are measured: attacks, paraphrases and perplexity are options of the config.
 FURTHER = (
     *_of_sets(["forget"], [*_MEMORIZATION, *_ONE_MINUS, *_FLUENCY, *_DISTINCT]),
     *_of_sets(["forget", "retain"], ["paraphrase_probability", "paraphrase_rouge"]),
@@ -63,10 +63,11 @@ def note(results: Results) -> str:
     qualities = retrained[retrained["metric"] == "log10_forget_quality"]
     for split in results.splits:
         logs = qualities.loc[qualities["split"] == split, "value"]
+        # the geometric mean, as everywhere
         floor = p_text(10 ** logs.mean()) if len(logs) else "not known (one retrained model)"
         floors.append(f"{split} {floor}")
-    count = (results.models["method"] == RETRAIN).sum()
-    if count == len(results.splits) and not results.experiment.config["retrained"]:
+    # of models that the config names there is one for each split, whatever the seeds
+    if len(results.experiment.retrain_runs()) == 1 and not results.experiment.config["retrained"]:
         floors.append("a second seed in retrain.seeds gives it")
     over = "draws, seeds" if unit_of(results.frame) == DRAW else "seeds"
     return (

@@ -47,9 +47,12 @@ def duplicate_problems(split: str, forget: Table, full: Table) -> list[str]:
 
 def without(table: Table, rows: set[tuple[str, str]]) -> Table:
     """The table without the rows that have these questions and answers."""
-    indices = [index for index, row in enumerate(table.rows) if key(row) not in rows]
-    rest = [table.rows[index] for index in indices]
-    return replace(table, rows=rest, numbers=[table.numbers[index] for index in indices])
+    rest, numbers = [], []
+    for row, number in zip(table.rows, table.numbers, strict=True):
+        if key(row) not in rows:
+            rest.append(row)
+            numbers.append(number)  # of its line: messages name it
+    return replace(table, rows=rest, numbers=numbers)
 
 
 def missing_row(table: Table, keys: set[tuple[str, str]], problem: str) -> list[str]:
@@ -76,6 +79,7 @@ def difference(table: Table, expected: Table, name: str) -> list[str]:
                 f"{name}, {expected_text[:80]!r} ({expected.where(index)}); both must hold the "
                 f"same questions and answers in the same order{hint}"
             ]
+    # Last: a row that is missing in the middle is found where it is missing.
     if len(table.rows) != len(expected.rows):
         return [
             f"{table.path}: holds {len(table.rows)} rows, but {name} has {len(expected.rows)} "

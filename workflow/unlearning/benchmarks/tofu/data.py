@@ -79,7 +79,7 @@ def tofu_tables(
     # What the target learns and, for a model from random weights, what it learns before.
     full = question_answer(source["full"])
     if retain_authors is not None:
-        forget_keys: set[tuple[str, str]] = set()
+        forget_keys: set[tuple[str, str]] = set()  # of all splits: one target serves them all
         for split in splits:
             forget_keys.update(map(key, source[split]))
         forget = [row for row in full if key(row) in forget_keys]

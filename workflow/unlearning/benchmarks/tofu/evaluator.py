@@ -34,6 +34,7 @@ def length_problems(encoder: Encoder, tables: Tables, use: dict, reach: int) -> 
     """
     evaluated = {name: with_questions(rows, use["question"]) for name, rows in tables.items()}
     problems = question_answering_problems(encoder, evaluated, use, reach)
+    # Here, because only a loaded tokenizer can tell whether it is that of a log.
     for split, path in use.get("logs", {}).items():
         rows = evaluated.get(EVALUATION_SETS["forget"].format(split=split), [])[: use["rows"]]
         limit = use["max_length"]["evaluation"]
@@ -56,7 +57,7 @@ def _log_of_another_tokenizer(encoder: Encoder, rows: list[dict], path: Path) ->
         return  # other programs count in other ways
     examples = encoder.encode_all([(row["question"], row["answer"]) for row in rows])
     for row, (example, count) in enumerate(zip(examples, counts, strict=False)):
-        tokens = len(example.ids) - example.start
+        tokens = len(example.ids) - example.start  # of the answer, end of sequence included
         if tokens != count:
             yield (
                 f"makes {tokens} tokens of the answer of forget row {row}, but {log.path} counts "
@@ -76,7 +77,7 @@ def with_questions(rows: list[dict], column: str) -> list[dict]:
 
 def non_members(data: Path, split: str) -> list[dict]:
     """A split's rows that no model has seen, in a folder of tables; UserError if it has none."""
-    for name in holdout_tables(split):
+    for name in holdout_tables(split):  # a world has one of them
         path = data / f"{name}.json"
         if path.is_file():
             return read_table(path)
@@ -104,6 +105,7 @@ def make_evaluator(
     data.
     """
     tables = {}
+    # A relearning attack asks for the forget set alone: it is judged by forget quality.
     for name in EVALUATION_SETS if sets is None else sets:
         table = EVALUATION_SETS[name].format(split=split)
         rows = read_table(data / f"{table}.json")

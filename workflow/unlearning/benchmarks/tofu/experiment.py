@@ -52,6 +52,7 @@ class Tofu(Benchmark):
 
     def row_counts(self, experiment) -> dict[str, int]:
         """The rows of the hub's tables and of the mini world."""
+        # Loaded when it is asked: Snakemake imports this module for every run.
         texts = room(self.name, "sizes").sizes(experiment)
         counts = {"full": texts.full, "pretrain": texts.pretrain}
         for split in experiment.tables:
@@ -76,6 +77,7 @@ class Tofu(Benchmark):
         attacks, data = config["evaluation"]["membership"], config["data"]
         if named or not attacks or not self.reads_files(data):
             return named
+        # No table of the world, so that a holdout split put into the folder trains nothing again.
         return files.holdout_files(Path(data["data_dir"]), split)[:1]
 
     def file_problems(self, config: dict) -> list[str]:

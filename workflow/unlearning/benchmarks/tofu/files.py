@@ -29,6 +29,7 @@ OPTIONAL = ("paraphrased_question",)  # TOFU has it; a tokenizer from random wei
 
 def needed_tables(splits: list[str]) -> list[str]:
     """The tables that an experiment over `splits` reads."""
+    # splits above forget10 share its rows
     perturbed = [f"{split}_perturbed" for split in sorted(set(map(evaluated_on, splits)))]
     return [*ALWAYS, *perturbed]
 
@@ -140,15 +141,11 @@ def check_splits(folder: Folder) -> None:
         except ValueError as error:
             folder.problems.append(f"{full.path}: {error}")
             continue
-        if split in folder.tables:
-            forget = folder.tables[split]
-            problems = forget_file_problems(split, forget, full, count)
-            if problems:
-                folder.problems += problems
-                continue
-        else:
-            forget = full.part(slice(len(full.rows) - count, None))
+        forget = folder.tables.get(split) or full.part(slice(len(full.rows) - count, None))
         # Compare other tables only with rows that can be the split: no errors that follow from one.
+        if problems := forget_file_problems(split, forget, full, count):
+            folder.problems += problems
+            continue
         folder.forget[split] = forget
         folder.problems += duplicate_problems(split, forget, full)
         folder.problems += companion_problems(folder, split, forget)
@@ -162,6 +159,7 @@ def companion_problems(folder: Folder, split: str, forget: Table) -> list[str]:
         name = split
         if split not in folder.tables:
             name += f" (the last {len(forget.rows)} rows of full)"
+        # In one order, too: evaluations of two models are compared row by row.
         problems += difference(perturbed, forget, name)
     elif perturbed is not None:  # a split above forget10, measured on a part of its rows
         problems += missing_row(perturbed, set(map(key, forget.rows)), f"is no row of {split}")
@@ -181,6 +179,7 @@ def check_retain(folder: Folder, retain_authors: int | None) -> None:
     retain = [row for row in full.rows if key(row) not in all_forget_keys]
     if retain_authors is not None:
         count = retain_authors * TOFU_ROWS_PER_AUTHOR
+        # Without a forget split that could be read, nobody knows how many are left.
         if count > len(retain) and forget:
             authors = len(full.rows) // TOFU_ROWS_PER_AUTHOR
             folder.problems.append(

@@ -38,12 +38,15 @@ def log_truth_ratio(rows: dict, variant: str = OFFICIAL) -> ndarray:
     open-unlearning: 1/x = exp(-mean_i l_i) / (exp(-l) + 1e-10).
     Sets without paraphrases use the answer.
     """
-    true = -_paraphrase_loss(rows)  # log probabilities from here on
+    true = -_paraphrase_loss(rows)  # (rows,); log probabilities from here on
     if variant == OPEN_UNLEARNING:
         true = numpy.logaddexp(true, numpy.log(EPSILON))
     # The mean of log probabilities is the log of their geometric mean.
     mean = log_mean_exp if variant == PAPER else numpy.mean
-    return true - numpy.array([mean(-numpy.array(losses)) for losses in rows["perturbed_loss"]])
+    false = []  # row by row: rows may differ in their number of perturbed answers
+    for losses in rows["perturbed_loss"]:
+        false.append(mean(-numpy.array(losses)))
+    return true - numpy.array(false)
 
 
 def _paraphrase_loss(rows: dict) -> ndarray:
@@ -63,6 +66,7 @@ def forget_truth_ratio(log_ratio: ndarray, variant: str = OFFICIAL) -> ndarray:
     open-unlearning: min(1/x, 1 / (1/x + 1e-10)).
     """
     if variant == OPEN_UNLEARNING:
+        # 1/x may overflow to infinity, of which the second form is 0, as it should be.
         with numpy.errstate(over="ignore"):
             inverse = numpy.exp(-log_ratio)
         return numpy.minimum(inverse, 1 / (inverse + EPSILON))
@@ -100,7 +104,7 @@ def normalised_probability(rows: dict, variant: str = OFFICIAL) -> ndarray:
     denominator. paper: p of complete answers, not per token.
     """
     true, false = rows["answer_loss"], rows["perturbed_loss"]
-    if variant == PAPER:
+    if variant == PAPER:  # sums in place of means per token
         true = numpy.multiply(true, rows["answer_tokens"])
         false = map(numpy.multiply, false, rows["perturbed_tokens"])
     shares = []
@@ -123,6 +127,7 @@ def set_metrics(name: str, rows: dict, variant: str = OFFICIAL) -> dict[str, flo
     else:
         values["probability"] = normalised_probability(rows, variant)
     log_ratio = log_truth_ratio(rows, variant)
+    # Of what is forgotten, neither truth nor falsehood should be likelier; of the rest, the truth.
     if name == "forget":
         values["truth_ratio"] = forget_truth_ratio(log_ratio, variant)
     else:
@@ -139,7 +144,7 @@ def set_metrics(name: str, rows: dict, variant: str = OFFICIAL) -> dict[str, flo
         if column in rows:
             values[metric] = numpy.asarray(rows[column], dtype=float)
     metrics = {f"{name}_{metric}": float(column.mean()) for metric, column in values.items()}
-    if name == "forget":
+    if name == "forget":  # a mean hides rows that a collapse drives to 0
         metrics["forget_truth_ratio_median"] = float(numpy.median(values["truth_ratio"]))
     return metrics
 

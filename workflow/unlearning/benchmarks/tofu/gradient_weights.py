@@ -17,7 +17,7 @@ LOSS_MODULE = "unlearning.methods.preference"
 
 def npo(logp: ndarray, tokens: ndarray, reference: ndarray, beta: float) -> ndarray:
     """(rows,) 2 p^β / (p^β + p_ref^β): 1 where the model equals its reference."""
-    return 2 * expit(beta * (logp - reference))
+    return 2 * expit(beta * (logp - reference))  # as a sigmoid, which does not overflow
 
 
 def npo_token_mean(logp: ndarray, tokens: ndarray, reference: ndarray, beta: float) -> ndarray:
@@ -39,7 +39,7 @@ def simnpo_as_printed(
     return 2 / tokens * expit(beta * logp / tokens + gamma)
 
 
-# loss function, as a method's settings name it -> its weights
+# loss function, as a method's settings name it -> its weights; all take the same arguments
 WEIGHTS: dict[str, Callable[..., ndarray]] = {
     f"{LOSS_MODULE}:npo": npo,
     f"{LOSS_MODULE}:npo_token_mean": npo_token_mean,

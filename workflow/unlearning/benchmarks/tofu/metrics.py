@@ -70,7 +70,7 @@ def _weights() -> dict[str, Metric]:
     """Gradient weights after the first evaluated epoch; see benchmarks/tofu/gradient_weights.py."""
     source = f"{_SIMNPO_PAPER} §4 and §5; benchmarks/tofu/gradient_weights.py"
     rows = (
-        ("", "", (0.0, 2.0)),
+        ("", "", (0.0, 2.0)),  # 2 σ(…), at most 2
         ("_spread", ", spread over rows", (0.0, math.inf)),
         ("_length_correlation", ", rank correlation with length", (-1.0, 1.0)),
         ("_memorisation_correlation", ", rank correlation with memorisation", (-1.0, 1.0)),
@@ -84,7 +84,7 @@ def _weights() -> dict[str, Metric]:
 def _divergence() -> dict[str, Metric]:
     """Divergence of runs with a constant learning rate and no retain term; see results.py."""
     source = "NPO, arXiv 2404.05868, theorem on divergence speed; benchmarks/tofu/results.py"
-    unbounded, at_most_1 = (-math.inf, math.inf), (-math.inf, 1.0)
+    unbounded, at_most_1 = (-math.inf, math.inf), (-math.inf, 1.0)  # R² of a bad fit is negative
     rows = (
         ("drift", "Fall of the forget set's log-probability", unbounded),
         ("linear_r2", "Fall of log-probability, R² of a line", at_most_1),
@@ -121,6 +121,7 @@ def _other_answers(name: str, title: str) -> dict[str, Metric]:
     Only forget and retain rows have paraphrases.
     """
     source = "open-unlearning, configs/eval/tofu_metrics"
+    # key, words of the title, and the name of open-unlearning's file
     measures = (("probability", "probability of", "Prob"), ("rouge", "ROUGE-L against", "ROUGE"))
     better = "lower" if name == "forget" else "higher"
     kinds = [("paraphrase", "the paraphrase", better, "PARA")] if name in PARAPHRASED else []
@@ -209,11 +210,11 @@ def summarise(rows: dict[str, dict], variant: str = OFFICIAL) -> dict[str, float
 
 def one_minus(metrics: dict[str, float]) -> dict[str, float]:
     """SimNPO's forms of those of the forget set's metrics that there are."""
-    return {
-        f"forget_one_minus_{key}": 1 - metrics[f"forget_{key}"]
-        for key in ONE_MINUS
-        if f"forget_{key}" in metrics
-    }
+    forms = {}
+    for key in ONE_MINUS:
+        if f"forget_{key}" in metrics:
+            forms[f"forget_one_minus_{key}"] = 1 - metrics[f"forget_{key}"]
+    return forms
 
 
 def summary(rows: dict[str, dict]) -> Summary:
@@ -241,5 +242,6 @@ def at_point(rows: dict[str, dict]) -> dict:
     """The values that a trajectory needs besides metrics: those of forget rows that forget quality
     and gradient weights are computed from."""
     forget = rows["forget"]
+    # of each variant: which of them a report shows is its choice
     ratios = {v: formulas.log_truth_ratio(forget, v).tolist() for v in VARIANTS}
     return {"log_truth_ratio": ratios, "answer_loss": forget["answer_loss"]}

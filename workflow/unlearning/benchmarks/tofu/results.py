@@ -14,7 +14,7 @@ from unlearning.errors import UserError
 from unlearning.evaluation.membership import against_retrained
 from unlearning.evaluation.records import metrics_in
 from unlearning.methods.terms import Method
-from unlearning.reporting.labels import SETS
+from unlearning.reporting.labels import SETS, counted
 from unlearning.reporting.results import (
     Compared,
     Comparison,
@@ -65,7 +65,7 @@ class TofuComparison(Comparison):
         """Forget quality and membership; UserError for other questions."""
         runs = list(self.baselines)
         ratios = self.details.setdefault("log_truth_ratios", {})
-        pair = (self._ratio(model.rows), self.ratios[runs[0]])
+        pair = (self._ratio(model.rows), self.ratios[runs[0]])  # (rows,) each
         # Draws have different rows under the same name; section `limits` takes the first draw's.
         ratios.setdefault((self.split, model.run), pair)
         return self._against(model, runs)
@@ -86,13 +86,14 @@ class TofuComparison(Comparison):
                 "the file and run again"
             )
         ratio = asarray(log_ratio, dtype=float)
+        # exp(-log x) is 1/x, in which the log's ratios are
         quality = self._quality(exp(-ratio) if self.logged else ratio, list(self.baselines))
         return quality | metrics_in(point, self.formulas)
 
     def unlearned(self, cell: UnlearnRun, record: dict, model: Evaluation) -> dict[str, float]:
         """Gradient weights and divergence of a run, where its loss and recipe have them."""
         course = self.weights.trajectory(cell, record, model.rows["forget"])
-        if course:
+        if course:  # none of a loss without weights
             self.details["weights"].append(course)
         self.details["losses"].append((cell, record["losses"]))
         method = self.experiment.method(cell.method, dict(cell.hyper))
@@ -127,7 +128,10 @@ class TofuComparison(Comparison):
         subsets = {"": slice(None), **self.strata}
         compared: Compared = {}
         for name, rows in subsets.items():
-            tests = {run: compare(log_ratio[rows], self.ratios[run][rows]) for run in runs}
+            tests = {}
+            for run in runs:
+                tests[run] = compare(log_ratio[rows], self.ratios[run][rows])
+            # Values beside single retrained models are of all rows: variance needs no strata's.
             mean = averaged(tests, () if name else EACH)
             # A geometric mean, in place of one that the largest p-value would make alone.
             mean["forget_quality"] = 10 ** mean["log10_forget_quality"]
@@ -168,7 +172,8 @@ def shows_divergence(method: Method, unlearn: dict) -> bool:
     """
     constant = unlearn["schedule"] == "constant" and unlearn["warmup_epochs"] == 0
     retains = method.retain is not None or "retain" in method.forget.roles  # one loss of both
-    return constant and not retains and len(unlearn["trajectory"]) + 2 >= FEWEST
+    points = len(unlearn["trajectory"]) + 2  # with the start and the end
+    return constant and not retains and points >= FEWEST
 
 
 def divergence(start: dict, record: dict, end: dict) -> Curves:
@@ -177,11 +182,12 @@ def divergence(start: dict, record: dict, end: dict) -> Curves:
 
     start, end: the forget rows of the target's evaluation and of the run's own.
     """
-    tokens = array(start["answer_tokens"], dtype=float)
+    tokens = array(start["answer_tokens"], dtype=float)  # (rows,)
     steps: list[float] = []
     values: list[float] = []
     for _, step, losses in answer_losses(record, start["answer_loss"], end["answer_loss"]):
         steps.append(step)
+        # losses are means per token, and the theorem is about p(y|x) of the answer
         values.append(float((-array(losses) * tokens).mean()))
     drift = [values[0] - value for value in values]
     return {"step": steps, "log_probability": values, "drift": drift}
@@ -193,11 +199,11 @@ def lead(experiment, results: Results) -> str:
     variants, seeds = len({(c.method, c.variant) for c in cells}), len(config["unlearn"]["seeds"])
     retrained = len(experiment.retrain_runs())
     return (
-        f"{_count(variants, 'variant')} of {_count(len(experiment.methods), 'unlearning method')} "
-        f"({', '.join(experiment.methods)}) on {', '.join(experiment.splits)} of "
-        f"{data_source(config['data'])}, {_count(seeds, 'seed')} each. {models(config)}. Shared "
+        f"{counted(variants, 'variant')} of {counted(len(experiment.methods), 'unlearning method')}"
+        f" ({', '.join(experiment.methods)}) on {', '.join(experiment.splits)} of "
+        f"{data_source(config['data'])}, {counted(seeds, 'seed')} each. {models(config)}. Shared "
         f"recipe: {recipe(config['unlearn'])}. Every run is compared with "
-        f"{_count(retrained, 'model')} retrained without the forget set."
+        f"{counted(retrained, 'model')} retrained without the forget set."
     )
 
 
@@ -220,7 +226,3 @@ def data_source(data: dict) -> str:
         )
     authors = data["retain_authors"]
     return "TOFU" if authors is None else f"TOFU with {authors} retain authors"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -92,8 +92,11 @@ def evaluation_of(
     identities = check_rows(log, table, most, split)
     if non_members is not None:
         check_holdout(log, non_members, most)
-    rows = _columns(log)
-    # A log of open-unlearning has no columns; the report needs questions and answers of any.
+    rows = {}
+    for name, columns in log.columns.items():
+        rows[name] = {key: column for key, column in columns.items() if key != OTHER_TARGET}
+    # A log of open-unlearning has no columns; the report needs questions and answers of any. The
+    # table's own texts, because programs change white space in theirs.
     forget = rows.setdefault("forget", {})
     for column in TEXTS.values():
         forget[column] = [row[column] for row in table[:most]]
@@ -110,18 +113,10 @@ def variants(log: Log) -> list[str]:
     if log.formulas == OPEN_UNLEARNING:
         return [OPEN_UNLEARNING]
     for name, columns in log.columns.items():
+        # non-members have no perturbed answers to count the tokens of
         if name in SETS and not set(TOKEN_COUNTS) <= columns.keys():
             return [OFFICIAL, OPEN_UNLEARNING]
     return [OFFICIAL, PAPER, OPEN_UNLEARNING]
-
-
-def _columns(log: Log) -> dict[str, dict]:
-    """Set -> its columns, without those that depend on another experiment's target."""
-    sets = {}
-    for name, columns in log.columns.items():
-        sets[name] = dict(columns)
-        sets[name].pop(OTHER_TARGET, None)
-    return sets
 
 
 def _metrics(log: Log, rows: dict[str, dict]) -> dict:
@@ -179,7 +174,7 @@ def check_holdout(log: Log, non_members: list[dict], most: int | None) -> None:
     Attacks on two models compare only if they are on the same rows.
     """
     columns = log.columns.get(HOLDOUT)
-    if columns is None:
+    if columns is None:  # attacks are then compared with no retrained model
         return
     advice = (
         "give a log of these rows, name its own in evaluation.holdout, or set "
@@ -203,8 +198,9 @@ def check_holdout(log: Log, non_members: list[dict], most: int | None) -> None:
 def _check_answers(log: Log, expected: list[dict], split: str) -> None:
     """Check that a log of losses has a loss for each answer of the rows; UserError otherwise."""
     forget = log.columns.get("forget")
-    if forget is None:
+    if forget is None:  # of open-unlearning: ratios alone
         return
+    # With losses of the answers in place of the paraphrases', ratios of two models do not compare.
     if "paraphrased_answer" in expected[0] and "paraphrase_loss" not in forget:
         raise UserError(
             f"{log.path}, forget: lacks paraphrase_loss, but rows of {split} have paraphrased "

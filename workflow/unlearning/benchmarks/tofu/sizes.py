@@ -38,6 +38,7 @@ class Texts:
         self.model, self.data = experiment.config["model"], experiment.config["data"]
         self.mini = self.data["source"] == "mini"
         self.splits = experiment.tables
+        # characters, counted in the tables: rows on authors, then real authors and world facts
         if self.mini:
             self.row, self.general = self._text(42, 54, 135, 95), self._text(30, 8, 50, 16)
         else:
@@ -49,7 +50,7 @@ class Texts:
         return Text(
             mean=(question + answer) / ratio + template,
             longest=round(longest / ratio) + template,
-            labels=answer / ratio + 1,
+            labels=answer / ratio + 1,  # 1: the end of sequence
             most_labels=round(longest_answer / ratio) + 1,
         )
 
@@ -64,7 +65,7 @@ class Texts:
             return self.data["mini"]["authors"] * self.data["mini"]["questions_per_author"]
         if self.data["retain_authors"] is None:
             return TOFU_ROWS
-        forget = max(map(self.forget, self.splits))
+        forget = max(map(self.forget, self.splits))  # the largest split holds the others
         return self.data["retain_authors"] * TOFU_ROWS_PER_AUTHOR + forget
 
     def forget(self, split: str) -> int:
@@ -89,10 +90,10 @@ class Texts:
 
         most: evaluation.rows.
         """
-        most = most or TOFU_ROWS
+        rows = self.full if self.mini else TOFU_ROWS
+        most = most or rows  # null evaluates all
         # The mini world has perturbed answers for every row, TOFU up to forget10.
         forget = self.forget(split if self.mini else evaluated_on(split))
-        rows = self.full if self.mini else TOFU_ROWS
         retain = max(1, rows * RETAIN_SHARE // 100)
         general = MINI_GENERAL if self.mini else TOFU_GENERAL
         return min(most, forget) + min(most, retain), sum(min(most, rows) for rows in general)
@@ -118,20 +119,16 @@ class FolderTexts(Texts):
 
     @property
     def full(self) -> int:
-        """Rows of the target's table."""
         return len(self.tables["full"])
 
     def forget(self, split: str) -> int:
-        """Rows of a forget split."""
         return len(self.tables[split])
 
     @property
     def pretrain(self) -> int:
-        """Rows that a base model from random weights reads."""
         return len(self.tables["pretrain"])
 
     def evaluated(self, split: str, most: int | None) -> tuple[int, int]:
-        """Evaluated rows of the forget and retain sets, and of real authors and world facts."""
         authors = (f"{split}_perturbed", "retain_perturbed")
         return self._rows(authors, most), self._rows(GENERAL, most)
 

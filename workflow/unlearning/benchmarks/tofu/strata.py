@@ -16,7 +16,7 @@ TITLES = {
 
 def memorisation(target: dict) -> ndarray:
     """(rows,) how well the target remembers each answer: its log-probability per token."""
-    return -numpy.array(target["answer_loss"], dtype=float)
+    return -numpy.array(target["answer_loss"], dtype=float)  # (rows,)
 
 
 def strata(target: dict) -> dict[str, ndarray]:
@@ -29,6 +29,7 @@ def strata(target: dict) -> dict[str, ndarray]:
     ranked = {LENGTH: numpy.array(target["answer_tokens"]), MEMORISATION: memorisation(target)}
     rows: dict[str, ndarray] = {}
     for (lower, upper), values in ranked.items():
+        # of equal values, row order alone would make the halves
         if len(values) > 1 and values.min() < values.max():
             rows[lower], rows[upper] = halves(values)
     return rows

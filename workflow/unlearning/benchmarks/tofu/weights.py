@@ -54,8 +54,8 @@ class WeightReader:
 
     def __init__(self, experiment: Experiment, target: dict):
         self.experiment = experiment
-        self.tokens = array(target["answer_tokens"], dtype=float)
-        self.memorised = memorisation(target)
+        self.tokens = array(target["answer_tokens"], dtype=float)  # (rows,)
+        self.memorised = memorisation(target)  # (rows,)
         self.start = target["answer_loss"]
 
     def trajectory(self, cell: UnlearnRun, record: dict, end: dict) -> list[RowWeights]:

@@ -16,6 +16,7 @@ def mini_tables(
 ) -> Tables:
     """The miniature's forget corpora, retain corpus and pre-training table."""
     tables, _ = generate_hazards(**data["mini_wmdp"])
+    # a corpus that is not to be forgotten is no table, but the base model reads of it
     return {name: tables[name] for name in (*splits, RETAIN, "pretrain")}
 
 
@@ -34,7 +35,7 @@ def write_tasks(folder: Path, final: Path, data: dict) -> None:
     final: the name that `folder` gets once it is complete. Task files name their data by this
     path, so tasks have to be written anew when the results are moved.
     """
-    task_folder = folder / TASK_FOLDER
+    task_folder = folder / TASK_FOLDER  # written aside, and renamed with the tables
     task_folder.mkdir()
     # Generated a second time: no table of the world holds the questions.
     _, questions = generate_hazards(**data["mini_wmdp"])

@@ -27,11 +27,8 @@ class Wmdp(Benchmark):
 
     def unused(self, config: dict) -> dict[str, str]:
         """Sections on fine-tuned, retrained and attacked models and on other evaluations."""
-        source = config["data"]["source"]
-        reasons = {}
-        for section, reason in checks.UNUSED.items():
-            reasons[section] = f"not for data.source {source} ({reason})"
-        return reasons
+        where = f"not for data.source {config['data']['source']}"
+        return {section: f"{where} ({reason})" for section, reason in checks.UNUSED.items()}
 
     def rehearsal(self, config: dict) -> dict[str, dict]:
         """The miniature with few names; it brings its own harness tasks."""
@@ -44,6 +41,7 @@ class Wmdp(Benchmark):
         if data["source"] in self.generated or data["data_dir"] is not None:
             return {}
         repositories = {}
+        # one for each corpus: bio is gated, and a config without it must not ask for access
         for table in (*config["forget_splits"], files.RETAIN):
             name, part = files.HUB[table]
             hub = Repository("data.data_dir", "dataset", name, "main", part)

@@ -75,6 +75,7 @@ def snapshot_reader(folders: dict[str, str], renamed: ColumnNames) -> Callable[[
         name, part = HUB[table]
         folder = Path(folders[ASSETS[table]])
         # The README lists configurations whose files are not fetched, so look at the files.
+        # Sorted: the order of a folder's files differs between machines.
         files = []
         for file in sorted(folder.rglob("*")):
             if part in str(file.relative_to(folder)) and file.suffix in FORMATS:

@@ -84,7 +84,7 @@ class Attribute:
 def _attributes(text: str) -> list[Attribute]:
     """The attributes of a kind of names, from its text in _ATTRIBUTES."""
     attributes = []
-    for entry in " ".join(text.split()).split("; "):
+    for entry in " ".join(text.split()).split("; "):  # an entry may take two lines
         statement, rewording, question, pool = entry.split(" | ")
         values = tuple(_POOLS[pool].split())
         attributes.append(Attribute((statement, rewording), question, values))
@@ -132,14 +132,15 @@ Facts = dict[str, list[tuple[Attribute, str]]]  # name -> each attribute with it
 
 def _all_names() -> list[str]:
     syllables, endings = _SYLLABLES
-    parts = product(syllables.split(), syllables.split(), endings.split())
+    parts = product(syllables.split(), syllables.split(), endings.split())  # 15 × 15 × 5
     return ["".join(name).capitalize() for name in parts]
 
 
 def _draw_facts(names: list[str], kind: str, rng: Random) -> Facts:
-    facts = {}
-    for name in names:
-        facts[name] = [(attribute, rng.choice(attribute.values)) for attribute in KINDS[kind]]
+    facts: Facts = {name: [] for name in names}
+    for values in facts.values():
+        for attribute in KINDS[kind]:
+            values.append((attribute, rng.choice(attribute.values)))
     return facts
 
 
@@ -168,7 +169,7 @@ def _pretrain_texts(facts: dict[str, Facts], rows: int, rng: Random) -> Iterator
             name, values = rng.choice(of_kind)
             yield _description(name, values, rng)
             continue
-        entries = []
+        entries = []  # in the form of the harness tasks
         for name, values in rng.sample(of_kind, _QUIZ):
             attribute, value = rng.choice(values)
             entries.append(f"{attribute.prompt(name)} {value}.")

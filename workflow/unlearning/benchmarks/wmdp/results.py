@@ -1,5 +1,6 @@
 """What a report on WMDP reads: accuracies on harness tasks and trajectories, no evaluation."""
 
+import itertools
 from pathlib import Path
 
 from unlearning.benchmarks.wmdp.metrics import METRICS, TITLES
@@ -28,15 +29,14 @@ class WmdpReader(Reader):
     def evaluation(self, split: str, run: str) -> Evaluation:
         """The accuracies that are WMDP's metrics."""
         path = self.layout.harness(split, run)
-        self.harness[path] = read_json(path)
+        self.harness[path] = read_json(path)  # _accuracies() looks there first
         return Evaluation(run, {}, metrics(self.harness[path]))
 
     def _accuracies(self, split: str, run: str) -> dict[str, float]:
         """Those of further tasks that the user names: WMDP's and MMLU's are the metrics."""
         accuracies = super()._accuracies(split, run)
-        for tasks in TASK_NAMES.values():
-            for task in tasks:
-                accuracies.pop(accuracy_of(task), None)
+        for task in itertools.chain.from_iterable(TASK_NAMES.values()):
+            accuracies.pop(accuracy_of(task), None)
         return accuracies
 
 
@@ -77,6 +77,6 @@ def notes(results: Results) -> list[str]:
     for task, count in results.documents.items():
         tasks.append(f"{TITLES.get(task, task)} ({task}, {count} questions)")
     harness = f"lm-evaluation-harness {', '.join(results.versions)}"
-    examples = results.experiment.config["harness"]["num_fewshot"]
+    examples = results.experiment.config["harness"]["num_fewshot"]  # null: as each task says
     shots = "zero-shot" if examples == 0 else f"with {examples or 'each task’s'} examples"
     return [f"Asked {shots} through {harness}: {', '.join(tasks)}."]

@@ -28,6 +28,7 @@ class WmdpTexts:
     @property
     def row(self) -> Text:
         """A document; all but its first token are labelled."""
+        # all documents as of the mean length: of the hub's no more is known
         mean = min(self.tokens, self.max_length)
         return Text(mean, self.max_length, mean - 1, self.max_length - 1)
 
@@ -37,16 +38,13 @@ class WmdpTexts:
 
     @property
     def pretrain(self) -> int:
-        """Documents that a base model from random weights reads."""
         return self.documents["pretrain"]
 
     def forget(self, split: str) -> int:
-        """Documents of a forget corpus."""
         return self.documents[split]
 
     def retrained(self, _: str) -> int:
-        """Documents of the retain corpus, the same for every split."""
-        return self.documents[RETAIN]
+        return self.documents[RETAIN]  # no model is retrained on it, but unlearning reads it
 
 
 def sizes(experiment: Experiment) -> WmdpTexts:

@@ -53,7 +53,7 @@ def curve_chart(
         marks = [mark for mark in marks if mark["value"] > 0]
         lowest = min(mark["value"] for mark in marks) / 2
         marks = [{**mark, "low": max(mark["low"], lowest)} for mark in marks]
-    look = channels(styles)
+    look = channels(styles, (mark["label"] for mark in marks))
     base = altair.Chart(inline_data(marks))
     x = altair.X("step:Q", title=title)
     band = base.mark_area().encode(
@@ -78,30 +78,30 @@ def fitted_panel(
     title: str, curves: pandas.DataFrame, y_title: str, styles: dict[str, Style]
 ) -> Panel:
     """A variant's curve, and a linear and a logarithmic fit to its mean over seeds or draws."""
-    label = curves["label"].iloc[0]
     axis = "Gradient steps (dots: linear fit, dashes: logarithmic)"
-    chart = curve_chart(bands(curves), y_title, {label: styles[label]}, title=axis)
-    lines = fits(curves)
-    layers = []
-    for name, dash in _FITS.items() if lines else ():
-        fit = altair.Chart(inline_data([line for line in lines if line["fit"] == name]))
-        fit = fit.mark_line(color="#1f2933", strokeWidth=1.2, strokeDash=dash)
+    layers = [curve_chart(bands(curves), y_title, styles, title=axis)]
+    for name, marks in fits(curves).items():
+        fit = altair.Chart(inline_data(marks)).mark_line(
+            color="#1f2933", strokeWidth=1.2, strokeDash=_FITS[name]
+        )
         layers.append(fit.encode(x="step:Q", y="value:Q"))
-    return Panel(title, altair.layer(chart, *layers), 200)
+    return Panel(title, altair.layer(*layers), 200)
 
 
-def fits(curves: pandas.DataFrame) -> list[dict]:
-    """Both fits to the mean curve over seeds or draws; none where it is short or never changes."""
+def fits(curves: pandas.DataFrame) -> dict[str, list[dict]]:
+    """Name of a fit -> its marks: both to the mean curve over seeds or draws; none where it is
+    short or never changes."""
     mean = units(curves, ["step"]).groupby("step")["value"].mean().sort_index()
+    # two parameters fit two points exactly, and R² of a constant is 0 / 0
     if len(mean) < 3 or mean.min() == mean.max():
-        return []
+        return {}
     growth = fit_growth(mean.index.tolist(), mean.tolist())
     start, slope = growth.linear
     scale, rate = growth.logarithmic
     steps = numpy.linspace(0, mean.index[-1], 60)
     lines = {"linear fit": start + slope * steps, "log fit": scale * numpy.log1p(rate * steps)}
-    marks = []
+    marks = {}
     for name, values in lines.items():
-        for step, value in zip(steps.tolist(), values.tolist(), strict=True):
-            marks.append({"fit": name, "step": step, "value": short(value)})
+        table = pandas.DataFrame({"fit": name, "step": steps, "value": [*map(short, values)]})
+        marks[name] = table.to_dict("records")
     return marks

@@ -9,10 +9,12 @@ lightness.
 
 import itertools
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
 import altair
+import numpy
 
 from unlearning.methods.registry import FORGET_LOSSES
 from unlearning.reporting.labels import NAMES, RETRAIN, TARGET
@@ -50,7 +52,8 @@ def hues(count: int) -> tuple[str, ...]:
     candidates = [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in itertools.product(levels, repeat=3)]
     # neither too light for a white page nor too dark to differ from ink
     candidates = [colour for colour in candidates if 0.4 <= oklab(colour)[0] <= 0.75]
-    # greedily: the candidate whose nearest colour in use is farthest, and distances anew
+    # Greedily: the candidate whose nearest colour in use is farthest, and distances anew. Ink and
+    # white are in use too: references are drawn in the one, and the page is the other.
     distances = dict.fromkeys(candidates, math.inf)  # to the nearest colour in use
     for colour in (*colours, _INK, "#ffffff"):
         _shrink(distances, colour)
@@ -72,6 +75,7 @@ def oklab(colour: str) -> tuple[float, float, float]:
 
     Source: B. Ottosson, "A perceptual color space for image processing" (2020).
     """
+    # linear light -> responses of the eye's three cones, as cube roots -> opponent colours
     red, green, blue = (_linear(int(colour[i : i + 2], 16) / 255) for i in (1, 3, 5))
     long = (0.4122214708 * red + 0.5363325363 * green + 0.0514459929 * blue) ** (1 / 3)
     middle = (0.2119034982 * red + 0.6806995451 * green + 0.1073969566 * blue) ** (1 / 3)
@@ -118,15 +122,12 @@ def variant_styles(methods: dict[str, str]) -> dict[str, Style]:
     for label, method in methods.items():
         alike.setdefault((family(method), method.partition("+")[2]), []).append(label)
     for (forget, retain), labels in alike.items():
-        for index, label in enumerate(labels):
-            styles[label] = _style(colours[forget], retain, index, len(labels))
+        shape, dash = _RETAIN.get(retain, ("cross", (8, 2, 2, 2)))
+        # from darker than the family's hue to lighter; a single variant has the hue itself
+        amounts = numpy.linspace(-0.25, 0.45, len(labels)) if len(labels) > 1 else [0.0]
+        for label, amount in zip(labels, amounts, strict=True):
+            styles[label] = Style(shade(colours[forget], float(amount)), shape, dash)
     return styles
-
-
-def _style(colour: str, retain: str, index: int, variants: int) -> Style:
-    shape, dash = _RETAIN.get(retain, ("cross", (8, 2, 2, 2)))
-    lightness = 0.0 if variants == 1 else -0.25 + 0.7 * index / (variants - 1)
-    return Style(shade(colour, lightness), shape, dash)
 
 
 def shade(colour: str, amount: float) -> str:
@@ -136,9 +137,15 @@ def shade(colour: str, amount: float) -> str:
     return "#" + "".join(f"{round(p + (goal - p) * abs(amount)):02x}" for p in parts)
 
 
-def channels(styles: dict[str, Style], shape: bool = False) -> dict:
-    """Altair's colour, and shape or dash, of the field `label`; equal domains merge the legend."""
+def channels(styles: dict[str, Style], labels: Iterable[str], shape: bool = False) -> dict:
+    """Altair's colour, and shape or dash, of the field `label`; equal domains merge the legend.
+
+    labels: those that are drawn. Others would fill the legend.
+    """
+    drawn = set(labels)
+    styles = {label: style for label, style in styles.items() if label in drawn}
     domain = list(styles)
+    # a legend of lines shows their dashes, which its default dots have not
     stroke = {"symbolType": "stroke", "symbolSize": 400, "symbolStrokeWidth": 2.5}
     symbol = {} if shape else stroke
     guide = altair.Legend(title=None, labelLimit=320, symbolOpacity=1, **symbol)

@@ -127,14 +127,15 @@ def load_claims(path: Path) -> list[Claim]:
         missing = [file for file in files if not (CONFIG / file).is_file()]
         problems += [f"experiments.{kind}: no file {CONFIG / file}" for file in missing]
     # Claims are checked one by one, so that a problem names its claim by the id
+    ids: Counter[str] = Counter()
     for number, entry in enumerate(valid["claims"], start=1):
         if not isinstance(entry, dict):
             problems.append(f"claim {number}: must be a mapping, found {entry!r}")
             continue
         name = entry.get("id", number)
         problems += [f"claim {name}: {problem}" for problem in _problems(entry, [*experiments])]
-    ids = Counter(str(e["id"]) for e in valid["claims"] if isinstance(e, dict) and "id" in e)
-    problems += [f"claim {i}: the id is used {n} times" for i, n in ids.items() if n > 1]
+        ids[str(name)] += 1
+    problems += [f"claim {name}: the id is used {n} times" for name, n in ids.items() if n > 1]
     if problems:
         raise _unusable(path, problems)
     return [_claim(entry, experiments) for entry in valid["claims"]]
@@ -201,9 +202,10 @@ def _selection(entry: str | dict) -> Selection:
     """The selection of an entry: a method's name, or a mapping with `method`."""
     if isinstance(entry, str):
         return Selection(entry)
-    choices = {key: value for key, value in entry.items() if key in _CHOICES}
-    hyper = [(k, v) for k, v in entry.items() if k != "method" and k not in _CHOICES]
-    return Selection(entry["method"], tuple(hyper), **choices)
+    hyper = dict(entry)
+    method = hyper.pop("method")
+    choices = {key: hyper.pop(key) for key in _CHOICES if key in hyper}
+    return Selection(method, tuple(hyper.items()), **choices)
 
 
 def _problems(entry: dict, kinds: list[str]) -> list[str]:
@@ -220,7 +222,9 @@ def _problems(entry: dict, kinds: list[str]) -> list[str]:
         if side in valid:
             checks += [_method_problems(side, valid), _result_problems(side, valid)]
     for check in checks:
-        with suppress(Unjudged):  # it needs a value that the schema has refused
+        # a check that needs a value that the schema has refused stops there; its earlier messages
+        # stay, because a generator has yielded them
+        with suppress(Unjudged):
             problems += check
     return problems
 
@@ -257,6 +261,7 @@ def _scale_problems(entry: dict) -> Iterator[str]:
         yield f"value must be positive on scale log10, found {entry['value']}"
     if scale == "log10" and (entry.get("factor", 1) <= 0 or entry.get("margin", 0) < 0):
         yield "scale log10 takes positive bounds: state a factor above 0 and no margin below 0"
+    # an arithmetic mean of p-values is about that of the luckiest seed (frame.geometric)
     if f"{LOG10}{metric}" in metrics_of(_study(entry)) and scale != "log10":
         yield (
             f"{metric} is averaged on the log scale, like every p-value: state `scale: log10`, "
@@ -307,9 +312,8 @@ def _method_problems(side: str, entry: dict) -> Iterator[str]:
     if methods is None and not selection.constant and selection.method not in names():
         return
     allowed = _hyper_of(selection.method, _study(entry))
-    keys = [key for key in entry[side] if key != "method"] if isinstance(entry[side], dict) else []
-    for key in keys:
-        if key not in allowed:
+    for key in entry[side] if isinstance(entry[side], dict) else ():
+        if key != "method" and key not in allowed:
             yield (
                 f"{side}: unknown hyper-parameter '{key}' of {selection.method}. Allowed: "
                 f"{', '.join(sorted(allowed)) or 'none'}"
@@ -326,6 +330,7 @@ def _method_problems(side: str, entry: dict) -> Iterator[str]:
 
 def _result_problems(side: str, entry: dict) -> Iterator[str]:
     """Keys `at`, `pick` and `attack` that do not apply to the metric."""
+    # a metric of a config's own is none of these: relearning attacks have only the benchmark's
     metric = metrics_of(_study(entry)).get(entry["metric"])
     attacked = metric is not None and metric.of_attack
     selection = _selection(entry[side])

@@ -4,7 +4,6 @@ The interval is over draws, or over seeds if everything before unlearning was dr
 EXPLANATION has the rules.
 """
 
-import math
 from dataclasses import asdict, dataclass, replace
 
 import numpy
@@ -111,6 +110,7 @@ def combined(verdicts: list[str]) -> str:
 
 def judge(claims: list[Claim], results: Results) -> list[Judged]:
     """Every claim about this kind of experiment, judged, in the file's order."""
+    # claims of other studies are left out rather than `not run`: no config of this kind has them
     judged = []
     for claim in claims:
         if claim.study in results.judged_splits:
@@ -124,6 +124,7 @@ def _parts(claim: Claim, results: Results) -> list[Part]:
     for split in results.judged_splits[claim.study]:
         if split in claim.splits or not claim.splits:
             parts += _in_split(claim, split, results)
+    # none where the experiment has no split that the claim names
     return parts or [not_run(claim, ", ".join(claim.splits))]
 
 
@@ -140,6 +141,7 @@ def _in_split(claim: Claim, split: str, results: Results) -> list[Part]:
     if claim.than_metric is not None:
         bounds = {}
         for bound in series(claim.of, claim.than_metric, results, split):
+            # without a label: the page would say that a variant is compared with itself
             bounds[bound.label, bound.attack] = replace(bound, label="")
         pairs = [(s, bounds[s.label, s.attack]) for s in sides if (s.label, s.attack) in bounds]
     elif claim.value is not None:
@@ -157,7 +159,7 @@ def _in_split(claim: Claim, split: str, results: Results) -> list[Part]:
             for bound in bounds_of_than:
                 if comparable(claim.of, side, claim.than, bound):
                     pairs.append((side, bound))
-    unit = unit_of(results.frame)
+    unit = unit_of(results.frame)  # of all results: these models may have runs of one draw alone
     return [_part(claim, split, *pair, unit) for pair in pairs] or [not_run(claim, split)]
 
 
@@ -165,8 +167,8 @@ def not_run(claim: Claim, split: str) -> Part:
     """A part without a verdict, because its models were not run; names experiments with them."""
     models = claim.of.label + (f" and {claim.than.label}" if claim.than else "")
     reason = f"no results of {models} for this metric in this experiment"
-    methods = [side.method for side in (claim.of, claim.than) if side and not side.constant]
-    if not set(methods) <= set(names()):
+    methods = {side.method for side in (claim.of, claim.than) if side and not side.constant}
+    if not methods <= set(names()):  # a method of a config's own, which no shipped one runs
         reason += "; a config with that method judges it"
     elif not claim.study:
         reason += f"; {advice(claim)}"
@@ -190,6 +192,7 @@ def _part(claim: Claim, split: str, side: Series, bound: Series, unit: str) -> P
     else:
         # there is a single draw
         numbers = _over_seeds(claim.scale, pairs[0] if pairs else [], constant)
+        # a comparison without seeds has no spread to wait for
         least, n = 0 if constant else claim.seeds_at_least, seeds
     verdict, reason = INCONCLUSIVE, f"{n} of at least {least} {unit}s"
     if n >= least:
@@ -217,21 +220,12 @@ def _pairs(side: Series, bound: Series, claim: Claim) -> list[list[tuple[float, 
     return pairs
 
 
-def _scaled(scale: str, value: float) -> float:
-    """A value on a claim's scale: absolute, log10 or linear."""
+def _scaled(scale: str, pairs: list[tuple[float, float]]) -> numpy.ndarray:
+    """(pairs, 2) values of both sides on a claim's scale: absolute, log10 or linear."""
+    values = numpy.array(pairs, dtype=float)
     if scale == "absolute":
-        return abs(value)
-    return math.log10(max(value, SMALLEST)) if scale == "log10" else value
-
-
-def _unscaled(scale: str, value: float) -> float:
-    """A mean on a claim's scale as a value of the metric; an absolute one stays."""
-    return 10**value if scale == "log10" else value
-
-
-def _scaled_pairs(scale: str, pairs: list[tuple[float, float]]) -> numpy.ndarray:
-    """(pairs, 2) values of both sides on a scale."""
-    return numpy.array([(_scaled(scale, of), _scaled(scale, than)) for of, than in pairs])
+        return abs(values)
+    return numpy.log10(numpy.maximum(values, SMALLEST)) if scale == "log10" else values
 
 
 def _over_seeds(scale: str, pairs: list[tuple[float, float]], constant: bool) -> dict[str, float]:
@@ -239,7 +233,7 @@ def _over_seeds(scale: str, pairs: list[tuple[float, float]], constant: bool) ->
     interval is the difference itself."""
     if not pairs:
         return {}
-    numbers = _moments(scale, _scaled_pairs(scale, pairs))
+    numbers = _moments(scale, _scaled(scale, pairs))
     if constant:  # a single pair
         numbers["low"] = numbers["high"] = numbers["difference"]
     return numbers
@@ -250,7 +244,7 @@ def _over_draws(scale: str, pairs: list[list[tuple[float, float]]]) -> dict[str,
     and seeds."""
     if not pairs:
         return {}
-    draws = [_scaled_pairs(scale, draw) for draw in pairs]
+    draws = [_scaled(scale, draw) for draw in pairs]  # (pairs, 2) of each
     numbers = _moments(scale, numpy.array([draw.mean(axis=0) for draw in draws]))
     if len(draws) == 1:
         return numbers
@@ -271,11 +265,10 @@ def _moments(scale: str, values: numpy.ndarray) -> dict[str, float]:
     # A difference of rounding is none: three times 1e-16 would be an interval beside 0.
     differences[abs(differences) <= ROUNDING * abs(values).max(axis=1)] = 0.0
     mean, n = float(differences.mean()), len(differences)
-    numbers = {
-        "of": _unscaled(scale, float(values[:, 0].mean())),
-        "than": _unscaled(scale, float(values[:, 1].mean())),
-        "difference": mean,
-    }
+    of, than = values.mean(axis=0).tolist()
+    if scale == "log10":  # as values of the metric again; absolute ones stay
+        of, than = 10**of, 10**than
+    numbers = {"of": of, "than": than, "difference": mean}
     if n == 1:
         return numbers
     half = 0.0  # equal differences have no spread, but rounding would make it 1e-17
@@ -302,7 +295,7 @@ def holm(p_values: list[float]) -> list[float]:
     ascending = values.argsort(kind="stable")
     # the smallest of m values is multiplied by m, the next by m - 1, and so on
     scaled = numpy.minimum(1.0, numpy.arange(len(values), 0, -1) * values[ascending])
-    # a corrected value is never below that of a smaller one
+    # step-down: a corrected value is never below that of a smaller one
     values[ascending] = numpy.maximum.accumulate(scaled)
     return values.tolist()
 
@@ -311,8 +304,10 @@ def _holm(judged: list[Judged]) -> list[Judged]:
     """The claims with corrected verdicts. The family of tests is every part with a p-value."""
     p_values = []
     for item in judged:
-        p_values += [part.numbers["p"] for part in item.parts if "p" in part.numbers]
-    corrected = iter(holm(p_values))
+        for part in item.parts:
+            if "p" in part.numbers:
+                p_values.append(part.numbers["p"])
+    corrected = iter(holm(p_values))  # the loops below meet the parts in the same order
     after_holm = []
     for item in judged:
         parts = []

@@ -1,6 +1,5 @@
 """What a claim compares: a metric of one variant, by draw and seed, taken from the frame."""
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +36,7 @@ def series(selection: Selection, metric: str, results: Results, split: str) -> l
     Target and retrained models have no unlearning seed: they are one number in each draw, their
     mean.
     """
-    # FQ and utility choose peaks and tuned variants
+    # FQ and utility too: they choose peaks and tuned variants
     frame = results.rows(split, metric, QUALITY, "model_utility")
     if selection.constant:
         # spreads() averages log10 p, and takes p of that mean
@@ -50,7 +49,9 @@ def series(selection: Selection, metric: str, results: Results, split: str) -> l
     free: dict[str, dict[str, Any]] = {}  # matching label -> hyper-parameters left open
     for label, variant in results.variants.get(split, {}).items():
         if _matches(selection, variant):
-            free[label] = without(variant.complete, dict(selection.hyper))
+            free[label] = dict(variant.complete)
+            for key, _ in selection.hyper:
+                del free[label][key]
     frame = frame[frame["label"].isin(free)]
     states = at_peak(frame) if selection.at == "peak" else frame[frame["phase"] == FINAL]
     if selection.pick == "tuned" and len(states):
@@ -65,11 +66,6 @@ def series(selection: Selection, metric: str, results: Results, split: str) -> l
             values.setdefault(draw, {})[seed] = value
         matching.append(Series(label, attack, values, free[label]))
     return matching
-
-
-def without(values: dict[str, Any], keys: Collection[str]) -> dict[str, Any]:
-    """A copy that lacks some keys."""
-    return {key: value for key, value in values.items() if key not in keys}
 
 
 def _matches(selection: Selection, variant: Variant) -> bool:
@@ -89,6 +85,7 @@ def comparable(of: Selection, side: Series, than: Selection, bound: Series) -> b
     rows unless `than` names its own; of one method, variants that differ in what is stated."""
     if bound.constant:
         return True
+    # kind and share, as in random/fraction=0.1
     attacks = [item.attack.partition("/") for item in (side, bound)]
     same_attack = attacks[0] == attacks[1] or (than.attack and attacks[0][2] == attacks[1][2])
     if of.method != than.method:
@@ -96,5 +93,6 @@ def comparable(of: Selection, side: Series, than: Selection, bound: Series) -> b
     # the claim is about what it names: two variants that differ in anything else besides would let
     # that decide
     named = {key for key, _ in (*of.hyper, *than.hyper)}
-    same_hyper = without(side.free, named) == without(bound.free, named)
+    keys = (side.free.keys() | bound.free.keys()) - named
+    same_hyper = all(side.free.get(key) == bound.free.get(key) for key in keys)
     return bool(same_attack) and (same_hyper or "tuned" in (of.pick, than.pick))

@@ -82,7 +82,8 @@ def _line(claim: Claim, part: Part) -> Line:
         " · ".join(word for word in words if word),
         sides,
         _difference(part) if numbers else "",
-        "orders of magnitude" if claim.scale == "log10" else _declared(claim).unit,
+        # differences on a log10 scale are of the metric's logarithm
+        "orders of magnitude" if claim.scale == "log10" else metrics_of(claim.study)[metric].unit,
         part.n,
         DRAW if part.draws > 1 else SEED,
         part.reason,
@@ -91,10 +92,6 @@ def _line(claim: Claim, part: Part) -> Line:
         part.holm is not None and part.corrected != part.verdict,
         _range(numbers, "bootstrap_low", "bootstrap_high") if "bootstrap_low" in numbers else "",
     )
-
-
-def _declared(claim: Claim):
-    return metrics_of(claim.study)[claim.metric]
 
 
 def _difference(part: Part) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from unlearning.config.runs import OVERRIDES
 from unlearning.methods import references
-from unlearning.reporting.labels import RETRAIN, TARGET, metric_text
+from unlearning.reporting.labels import RETRAIN, TARGET
 
 EXPLANATION = (
     "A published value lies inside our spread if it is between the smallest and the largest of our "
@@ -76,11 +76,6 @@ class Compared:
         where = "inside" if self.inside else "outside"
         return f"published {self.text} ({self.difference_text}, {where})"
 
-    @property
-    def ours(self) -> str:
-        """Our mean in words."""
-        return metric_text(self.metric, self.mean)
-
     def record(self) -> list:
         """A line of published.csv, in the order of COLUMNS."""
         published = [self.split, self.label, self.metric, self.value, self.source.title]
@@ -92,6 +87,7 @@ def half_unit(value: float, digits: int) -> float:
     """Half a unit of the last digit: of so many decimals, or of three digits of a small number."""
     if value == 0 or abs(value) >= 10**-digits:
         return 0.5 * 10**-digits
+    # such as 1.2e-13, whose decimals count from its first digit
     return 0.5 * 10 ** (math.floor(math.log10(abs(value))) - digits)
 
 
@@ -120,6 +116,7 @@ def holds(config: Any, settings: Any) -> bool:
     """Whether a config has every key of some settings, with the same value."""
     if not isinstance(settings, dict):
         return config == settings
+    # a section that the config leaves out is null, or is not there
     if not isinstance(config, dict):
         return False
     return all(key in config and holds(config[key], v) for key, v in settings.items())

@@ -95,6 +95,7 @@ def load_published(path: Path | None, experiment: Any) -> PublishedNumbers:
         where = f"{path}: {name}, {split}"
         rows = [_row(row, sources, content, split, where) for row in entry["rows"]]
         models.append(PublishedModel(name, split, _is_ours(entry, experiment), rows, notes))
+    # a file may have numbers alone
     statements = content.get("statements", {"items": [], "source": None})
     source = sources.get(statements["source"])
     return PublishedNumbers(models, content["metrics"], statements["items"], source)
@@ -138,17 +139,18 @@ def _is_ours(entry: dict, experiment: Any) -> bool:
     base, data = experiment.config["model"]["path"], experiment.config["data"]
     if not base or any(data.get(key) != value for key, value in entry["data"].items()):
         return False
-    last = base.rstrip("/").rpartition("/")[2].lower()
-    return last in {hub_id.rpartition("/")[2].lower() for hub_id in entry["hub_ids"]}
+    names = [Path(hub_id).name.lower() for hub_id in entry["hub_ids"]]
+    return Path(base).name.lower() in names
 
 
 def _same_settings(row: PublishedRow, split: str, label: str, results: Results) -> bool:
     """Whether a variant has the recipe and the hyper-parameters that a source states."""
     config = results.experiment.config
-    variant = None if row.method in (TARGET, RETRAIN) else results.variants[split][label]
-    if not same_settings(row.source.config, row.method, variant.hyper if variant else {}, config):
-        return False
-    return variant is None or all(variant.complete.get(k) == v for k, v in row.hyper.items())
+    if row.method in (TARGET, RETRAIN):  # without hyper-parameters
+        return same_settings(row.source.config, row.method, {}, config)
+    variant = results.variants[split][label]
+    same = all(variant.complete.get(key) == value for key, value in row.hyper.items())
+    return same and same_settings(row.source.config, row.method, variant.hyper, config)
 
 
 def _cells(row: PublishedRow, models, means, unit: str) -> list[Compared]:
@@ -160,14 +162,14 @@ def _cells(row: PublishedRow, models, means, unit: str) -> list[Compared]:
     rows_tested = set(models.loc[models["metric"] == "forget_quality_rows", "value"])
     cells = []
     for metric, value in row.values.items():
-        values = units(models[models["metric"] == metric], ["label"], unit)["value"].tolist()
-        if not values:
-            continue
         # a retrained model compared with itself is no measurement
         if row.method == RETRAIN and metric in TO_ITSELF:
             continue
         # p-values depend on the number of rows in the test
         if metric == "forget_quality" and row.n is not None and rows_tested != {row.n}:
+            continue
+        values = units(models[models["metric"] == metric], ["label"], unit)["value"].tolist()
+        if not values:  # not every experiment evaluates all that a source prints
             continue
         half, ours = half_unit(value, row.decimals(metric)), means[metric]
         cell = (split, label, metric, value, row.text(metric), half)

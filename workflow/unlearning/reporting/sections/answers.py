@@ -23,11 +23,13 @@ BUDGET = 1_200_000  # characters of JSON for all texts: keeps the page small
 
 def content(report) -> Content:
     """Questions, true answers and generated ones of every split, as JSON for the page's script."""
-    splits = report.experiment.own_splits
-    answers = {split: _split(report, split, BUDGET // len(splits)) for split in splits}
+    splits = {}
+    for split in report.experiment.own_splits:
+        budget = BUDGET // len(report.experiment.own_splits)
+        if (answers := _split(report, split, budget)) is not None:
+            splits[split] = answers
     limits = {"forget_rows": FORGET_ROWS, "other_rows": OTHER_ROWS, "longest": LONGEST}
-    data = {"splits": {name: data for name, data in answers.items() if data}, **limits}
-    return Content(data=data, scripts=("answers.js",))
+    return Content(data={"splits": splits, **limits}, scripts=("answers.js",))
 
 
 def _split(report, split: str, budget: int) -> dict | None:
@@ -40,9 +42,10 @@ def _split(report, split: str, budget: int) -> dict | None:
     # draws may have other questions
     first_draw = models["draw"] == report.experiment.draws[0].draw
     models = models[(models["split"] == split) & first_draw]
-    references = models[models["method"].isin([RETRAIN, TARGET])]
-    baselines = references.drop_duplicates("method").sort_values("method")
-    unlearned = models[~models["method"].isin([RETRAIN, TARGET])]
+    is_reference = models["method"].isin([RETRAIN, TARGET])
+    # the target comes last: a retrained model may be a log, which may have no answers
+    baselines = models[is_reference].drop_duplicates("method").sort_values("method")
+    unlearned = models[~is_reference]
     texts = _Texts(report, split)
     # the page grows with rows times seeds: seeds go first, and rows only if one seed is too much
     most = FORGET_ROWS
@@ -52,6 +55,7 @@ def _split(report, split: str, budget: int) -> dict | None:
             runs = [*_named(baselines), *_named(unlearned[unlearned["seed"] == seed])]
             answers = [texts.answers(*run, most) for run in runs]
             data["seeds"][str(seed)] = [model for model in answers if model["answers"]]
+            # characters, as an estimate of bytes: json.dumps() escapes what is not ASCII
             if len(json.dumps(data)) > budget:
                 del data["seeds"][str(seed)]
                 break
@@ -77,7 +81,9 @@ class _Texts:
         """Set -> its title, and questions with true answers of its first rows."""
         questions: dict[str, list] = {}
         for name, columns, limit in self._answered(run, most):
-            questions[name] = [self.sets[name], self._pairs(columns, limit)]
+            pairs = zip(columns["question"][:limit], columns["answer"], strict=False)
+            texts = [[_cut(question), _cut(answer)] for question, answer in pairs]
+            questions[name] = [self.sets[name], texts]
         return questions
 
     def answers(self, run: str, label: str, method: str, most: int) -> dict:
@@ -93,16 +99,13 @@ class _Texts:
             if "generation" in columns and name in self.sets:
                 yield name, columns, most if name == "forget" else max(1, most // 3)
 
-    def _pairs(self, columns: dict, most: int) -> list[list[str]]:
-        pairs = zip(columns["question"][:most], columns["answer"], strict=False)
-        return [[_cut(question), _cut(answer)] for question, answer in pairs]
-
 
 def _answers(columns: dict, most: int) -> list[list]:
     """[answer, ROUGE-L, probability of the true answer per token, repetition in the answer,
     perplexity under the target model] of the first rows; None for what was not measured."""
     texts = columns["generation"][:most]
     empty = [None] * len(texts)
+    # TOFU reports the recall of ROUGE-L, MUSE its F1
     recalls = columns.get("rouge_l_recall", columns.get("rouge_l_f1", empty))
     losses = columns.get("answer_loss")
     probabilities = empty if losses is None else [math.exp(-loss) for loss in losses]

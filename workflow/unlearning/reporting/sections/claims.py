@@ -19,10 +19,11 @@ def _picked(judged: Judged, report) -> str:
         return "peaks"
     if not any(side.pick for side in sides):
         return ""
-    models = finals(report.frame)
-    by_split = {split: models[models["split"] == split] for split in results.splits}
     # without a grid on any split, the page has no such section to point to
-    return "grids" if any(grids(results, *item) for item in by_split.items()) else ""
+    for split, models in finals(report.frame).groupby("split", sort=False):
+        if grids(results, split, models):
+            return "grids"
+    return ""
 
 
 def content(report) -> Content:

@@ -1,5 +1,7 @@
 """What each stage cost."""
 
+from dataclasses import asdict
+
 import pandas
 
 from unlearning.reporting.section import Content
@@ -21,7 +23,8 @@ COLUMNS = [
 def content(report) -> Content:
     """One line per rule."""
     names = ["rule", *(column.key for column in COLUMNS)]
-    table = pandas.DataFrame([[getattr(c, n) for n in names] for c in report.costs], columns=names)
+    # `columns` also orders them, and leaves out `resumed`, which the template states once for all
+    table = pandas.DataFrame(map(asdict, report.costs), columns=names)
     rows = [Row(cost.rule, _cells(cost)) for cost in report.costs]
     caption = f"Cost of {report.experiment.config['experiment']}, by stage"
     cost_table = Table("cost", caption, COLUMNS, rows, head="Stage")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas
 
 from unlearning.evaluation.metrics import Metric
-from unlearning.reporting.labels import spread_text
+from unlearning.reporting.labels import metric_text, spread_text
 from unlearning.reporting.published.comparison import COLUMNS, EXPLANATION, Compared
 from unlearning.reporting.published.numbers import PublishedModel, PublishedRow
 from unlearning.reporting.section import Content
@@ -48,11 +48,12 @@ def _beside(cell: Compared, metrics: Mapping[str, Metric]) -> list[Cell]:
     if not cell.hyper_stated:
         source += " (hyper-parameters not stated per cell)"
     title, inside = metrics[cell.metric].title, "yes" if cell.inside else "no"
+    ours = metric_text(cell.metric, cell.mean)
     return [
         Cell(cell.split, cell.split),
         Cell(title, title),
         Cell(cell.text, cell.value),
-        Cell(cell.ours, cell.mean, spread_text(cell.metric, cell.sd), f"n {len(cell.values)}"),
+        Cell(ours, cell.mean, spread_text(cell.metric, cell.sd), f"n {len(cell.values)}"),
         Cell(cell.difference_text, cell.difference),
         Cell(inside, inside),
         Cell(source, source),

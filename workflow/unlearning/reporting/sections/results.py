@@ -32,6 +32,7 @@ TITLE = "Results"
 TABLES = ("main", "cells")
 SHOWN = ("main", "further")
 COLLAPSED = "A loss or gradient became infinite or NaN, or no utility was left"
+NOISE_FLOOR = ("FQ = noise floor", "FQ of retrained models against one another")
 
 
 def content(report) -> Content:
@@ -40,10 +41,9 @@ def content(report) -> Content:
     user_metrics = report.experiment.config.get("metrics") or {}  # of the user's
     models = finals(report.frame)
     main, further = [], []
-    for split in report.results.splits:
-        of_split = models[models["split"] == split]
-        present = set(of_split["metric"])
-        order = dict.fromkeys((*home.MAIN, *user_metrics, *report.results.tasks))
+    order = dict.fromkeys((*home.MAIN, *user_metrics, *report.results.tasks))
+    for split, of_split in models.groupby("split", sort=False):
+        present = set(of_split["metric"])  # which sets and attacks are evaluated is the config's
         keys = [key for key in order if key in present]
         caption = f"Results on {split}"
         main.append(metric_table(report, f"results-{split}", caption, of_split, keys, home.PARTS))
@@ -64,6 +64,7 @@ def main_csv(report) -> pandas.DataFrame:
     """A row for each split, variant and metric, with the published number if there is one."""
     models = finals(report.frame)
     table = average(models, VARIANT)
+    # a run has a row for each metric, but collapses once
     runs = models.drop_duplicates(["split", "draw", "label", "run"])
     collapsed = runs.groupby(VARIANT, sort=False)["collapsed"].sum().reset_index()
     table = table.merge(collapsed, on=VARIANT)
@@ -115,18 +116,15 @@ def metric_row(report, rows, keys: Sequence[str], leading: Sequence[Cell] = ()) 
     runs = rows.drop_duplicates(["draw", "run"])
     cells.append(count(runs, report.unit))
     variant = report.results.variants.get(split, {}).get(label)
-    remark = _floor(method, keys) if variant is None else (variant.note, "")
-    return Row(label, cells, method, badge(runs), remark if remark and remark[0] else None)
+    remark = None
+    if variant is not None and variant.note:
+        remark = (variant.note, "")
+    elif method == RETRAIN and f"{LOG10}forget_quality" in keys:
+        remark = NOISE_FLOOR
+    return Row(label, cells, method, badge(runs), remark)
 
 
 def badge(runs) -> tuple[str, str] | None:
     """The warning about collapsed runs of a variant; None without any. runs: a row for each."""
     collapsed = int(runs["collapsed"].sum())
     return (f"collapsed in {collapsed} of {len(runs)}", COLLAPSED) if collapsed else None
-
-
-def _floor(method: str, keys: Sequence[str]) -> tuple[str, str] | None:
-    """The remark that the retrained models' FQ is the noise floor."""
-    if method == RETRAIN and f"{LOG10}forget_quality" in keys:
-        return "FQ = noise floor", "FQ of retrained models against one another"
-    return None

@@ -4,6 +4,7 @@ VARIED in a benchmark's `columns` room names the metrics. reporting/inference.py
 """
 
 from itertools import combinations
+from statistics import median
 
 import pandas
 
@@ -20,14 +21,14 @@ from unlearning.reporting.inference import (
     components,
     draws_needed,
 )
-from unlearning.reporting.labels import metric_text
+from unlearning.reporting.labels import counted, metric_text
+from unlearning.reporting.peaks import QUALITY
 from unlearning.reporting.section import Content
 from unlearning.reporting.tables import Cell, Column, Row, Table
 
 TITLE = "Variance"
 TABLES = ("variance", "power")
 SHOWN = ("variance", "power")
-QUALITY = "log10_forget_quality"
 DIFFERENCE = 1.0  # of log10 FQ: an order of magnitude
 SEEDS = (1, 2, 5, 10)  # numbers of seeds that draws are planned for
 MOST_PAIRED = 20  # variants of which all pairs are compared; pairs grow with the square
@@ -53,12 +54,13 @@ def content(report) -> Content:
     values = each_comparison(report.frame, names)
     several = report.unit == DRAW
     shares, plans, lines, planned = [], [], [], []
-    for split in report.results.splits:
-        split_values = values[values["split"] == split]
-        groups = split_values.groupby(["label", "metric"], sort=False)
-        parts = {key: _components(rows) for key, rows in groups}
-        for key, piece in parts.items():
-            lines += [[split, *key, *line] for line in _lines(piece)]
+    for split, split_values in values.groupby("split", sort=False):
+        parts = {}
+        for key, rows in split_values.groupby(["label", "metric"], sort=False):
+            piece = parts[key] = _components(rows)
+            counts = [piece.counts[name] for name in (DRAW, RETRAINED, SEED)]
+            for name, variance in piece.variances.items():
+                lines.append([split, *key, name, variance, piece.shares.get(name), *counts])
         if any(len(piece.variances) > 1 for piece in parts.values()):
             shares.append(_shares(report, split, parts))
         quality = split_values[split_values["metric"] == QUALITY]
@@ -79,12 +81,6 @@ def _components(rows: pandas.DataFrame) -> Components:
     """The variance components of the values of one variant and metric."""
     values, draws = rows["value"].tolist(), rows["draw"].tolist()
     return components(values, draws, rows["reference"].tolist(), rows["seed"].tolist())
-
-
-def _lines(piece: Components) -> list[list]:
-    """The components for CSV, one in a line."""
-    shares, counts = piece.shares, [piece.counts[key] for key in (DRAW, RETRAINED, SEED)]
-    return [[name, v, shares.get(name), *counts] for name, v in piece.variances.items()]
 
 
 def _shares(report, split: str, parts: dict[tuple[str, str], Components]) -> Table:
@@ -140,6 +136,7 @@ def _plan(quality: pandas.DataFrame, parts: dict[tuple[str, str], Components]) -
     by_label = {label: rows.set_index(keys)["value"] for label, rows in quality.groupby("label")}
     pairs = []
     for label, second_label in combinations(labels, 2):
+        # aligned by draw, retrained model and seed: what these do to both variants cancels
         difference = (by_label[label] - by_label[second_label]).dropna().reset_index()
         if difference["draw"].nunique() > 1:
             pairs.append(_components(difference))
@@ -151,15 +148,15 @@ def _plan(quality: pandas.DataFrame, parts: dict[tuple[str, str], Components]) -
         # with one seed in each draw, the effect of more seeds cannot be estimated
         for seeds in SEEDS if several[0].counts[SEED] > 1 else SEEDS[:1]:
             variances = [p.of_draw(retrained, seeds) for p in several if DRAW in p.variances]
-            if variances:
-                median = float(pandas.Series(variances).median())
-                lines.append([label, retrained, seeds, draws_needed(median, DIFFERENCE)])
+            if variances:  # more seeds and retrained models are planned for within a draw alone
+                draws = draws_needed(median(variances), DIFFERENCE)
+                lines.append([label, retrained, seeds, draws])
     return lines
 
 
 def _plan_table(split: str, plan: list[list]) -> Table:
     """The draws needed, a row for each variant and a column for each number of seeds."""
-    heads = [Column(str(n), f"{n} seed{'s' if n > 1 else ''}", "Draws needed with") for n in SEEDS]
+    heads = [Column(str(n), counted(n, "seed"), "Draws needed with") for n in SEEDS]
     rows: dict[str, list[Cell]] = {}
     for label, _, _, draws in plan:
         text = f"> {MOST_DRAWS}" if draws is None else str(draws)

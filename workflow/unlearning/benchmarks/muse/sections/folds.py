@@ -56,6 +56,7 @@ def models_by_fold(models: pandas.DataFrame, prefix: str) -> pandas.DataFrame:
     Fold 1 is the run on the forget split with the same method and seed.
     """
     further = models[models["split"].str.startswith(prefix)]
+    # folds have fewer seeds than `forget`: a mean over all of its would be of other runs
     runs = further[["label", *RUN]].drop_duplicates()
     forget = models[models["split"] == FORGET].merge(runs, on=["label", *RUN])
     numbers = further["split"].str[-1].astype(int)
@@ -71,8 +72,7 @@ def _panel(report, rows: pandas.DataFrame, metric: str, title: str, axis: str) -
     seeds, and horizontal lines for the target and the retrained models."""
     metric_title = METRICS[metric].title
     rows = rows[rows["metric"] == metric]
-    labels = [NAMES[TARGET], NAMES[RETRAIN], *rows["label"].unique()]
-    channel = channels({label: report.styles[label] for label in labels})
+    channel = channels(report.styles, [NAMES[TARGET], NAMES[RETRAIN], *rows["label"]])
     averaged = units(rows, ["label", "fold"]).groupby(["label", "fold"], sort=False)["value"]
     # A single seed has no deviation, but a mean to draw.
     moments = averaged.agg(["mean", "std", "count"]).fillna({"std": 0}).reset_index()
@@ -83,6 +83,7 @@ def _panel(report, rows: pandas.DataFrame, metric: str, title: str, axis: str) -
         high=(moments["mean"] + moments["std"]).round(3),
     )
     seeds = rows[["label", "fold", "value"]].to_dict("records")
+    # of `forget`: later requests have no target and retrained model of their own
     baselines = []
     for name in (NAMES[TARGET], NAMES[RETRAIN]):
         spreads = report.spreads[FORGET, name]

@@ -20,9 +20,8 @@ def content(report) -> Content:
     frame = report.frame[report.frame["split"] == FORGET]
     models = finals(frame)
     retrained = models[(models["method"] == RETRAIN) & (models["metric"] == "knowmem_f")]
-    selected = first_to_forget(
-        frame[frame["phase"] == COURSE], retrained.groupby("draw")["value"].mean()
-    )
+    thresholds = retrained.groupby("draw")["value"].mean()
+    selected = first_to_forget(frame[frame["phase"] == COURSE], thresholds)
     present = set(models["metric"])
     keys = [name for name in METRICS if name in present]
     baselines = models[models["method"].isin([TARGET, RETRAIN])]
@@ -45,7 +44,7 @@ def first_to_forget(trajectories: pandas.DataFrame, thresholds: pandas.Series) -
     """Rows of each run at its first epoch whose KnowMem_f is not above the threshold, the mean of
     its draw's retrained models; at its last epoch if there is none. thresholds: by draw."""
     run = ["draw", "run"]  # a run's folder has the same name in each draw
-    trained = trajectories[trajectories["epoch"] > 0]
+    trained = trajectories[trajectories["epoch"] > 0]  # epoch 0 is the target
     scores = trained[trained["metric"] == "knowmem_f"].sort_values("epoch", kind="stable")
     last = scores.groupby(run, sort=False)["epoch"].transform("max")
     below = scores["value"] <= scores["draw"].map(thresholds)

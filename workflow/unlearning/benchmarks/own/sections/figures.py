@@ -29,11 +29,8 @@ def content(report) -> Content:
     """The figures; one without runs has a note on what to set."""
     trajectories = report.frame[report.frame["phase"] == COURSE]
     relearning = report.frame[report.frame["phase"] == RELEARN]
-    panels: dict[str, list[Panel]] = {
-        "trade_off": [_trade_off(report)],
-        "epochs": [],
-        "attacks": [],
-    }
+    panels: dict[str, list[Panel]] = {name: [] for name in FIGURES}
+    panels["trade_off"].append(_trade_off(report))
     # Of a run that collapsed its last state counts: a mean of the others would look better.
     reached = states(report.frame)
     # Without evaluations on the way, a course has two points, start and end: no curve.
@@ -65,7 +62,7 @@ def _trade_off(report) -> Panel:
         y=y,
         tooltip=["label:N", "seed:N", "forget:Q", "retain:Q"],
         opacity=emphasis(0.9, 0.1),
-        **channels(report.styles, shape=True),
+        **channels(report.styles, models["label"], shape=True),
     )
     return Panel("Forgotten and kept: the upper left corner is best", chart)
 
@@ -75,14 +72,12 @@ def _curves(report, title: str, rows: pandas.DataFrame, metric: str) -> Panel:
     moments = ["label", "epoch"]
     values = units(rows[rows["metric"] == metric], moments)
     means = values.groupby(moments, sort=False)["value"].mean().reset_index()
-    present = set(means["label"])
-    styles = {label: style for label, style in report.styles.items() if label in present}
     chart = altair.Chart(inline_data(means.to_dict("records"))).mark_line(point=True, strokeWidth=2)
     chart = chart.encode(
         x=altair.X("epoch:Q", title="Epoch"),
         y=altair.Y("value:Q", title=METRICS[metric].title, scale=altair.Scale(domain=[0, 1])),
         tooltip=["label:N", "epoch:Q", "value:Q"],
         opacity=emphasis(0.95, 0.1),
-        **channels(styles),
+        **channels(report.styles, means["label"]),
     )
     return Panel(title, chart)

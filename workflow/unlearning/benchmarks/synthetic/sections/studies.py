@@ -43,10 +43,8 @@ def content(report) -> Content:
         panels = []
         for split in report.results.judged_splits.get(study, []):
             rows = trajectories[trajectories["split"] == split]
-            if len(rows):
-                labels = set(rows["label"])
-                styles = {k: style for k, style in report.styles.items() if k in labels}
-                panels += draw(split.partition(", ")[2], rows, styles)
+            if len(rows):  # none of its jobs may be done yet
+                panels += draw(split.partition(", ")[2], rows, report.styles)
         figures[study] = Figure(panels, "medium", 3, note="" if panels else NOTE)
     studies = report.experiment.studies
     seeds = {study: len(studies[study]["seeds"]) for study in HEADS if study in studies}
@@ -87,12 +85,13 @@ _PANELS = {"logistic": _logistic, "divergence": _divergence, "markov": _markov}
 
 def _path(marks: Mapping[str, list[dict]], styles: dict[str, Style]):
     """The mean path in the plane of both distances, with a mark at its end."""
-    style_channels = channels(styles)
     points = []
     for forget, retain in zip(marks["forget_distance"], marks["retain_distance"], strict=True):
-        if forget["value"] > 0 and retain["value"] > 0:  # both axes are logarithmic
+        # both axes are logarithmic; a distance of a model that equals the retrained one is 0
+        if forget["value"] > 0 and retain["value"] > 0:
             point = {"label": forget["label"], "step": forget["step"]}
             points.append(point | {"forget": forget["value"], "retain": retain["value"]})
+    style_channels = channels(styles, (point["label"] for point in points))
     last = max(point["step"] for point in points)
     scale = altair.Scale(type="log")
     x = altair.X("forget:Q", title="Forget distance", scale=scale)

@@ -19,7 +19,7 @@ def run(args: Namespace) -> None:
     runs = []
     for done, entry in enumerate(settings["runs"], 1):
         hyper = dict(entry["hyper"])
-        lr = hyper.pop("lr")
+        lr = hyper.pop("lr")  # the registry's losses have none
         losses = objective(entry["method"], hyper)
         curves = unlearning_curves(study, losses, lr, settings["steps"], settings["every"])
         runs.append({**entry, "curves": curves})

@@ -81,9 +81,9 @@ def forget_quality(log: Log, retained: Log) -> tuple[dict[str, float], list[str]
 
 def privacy_leakage(log: Log, retained: Log) -> float | None:
     """PrivLeak in percent; None if a log lacks the attack min-k."""
-    if MIN_K not in log.further or MIN_K not in retained.further:
-        return None
-    return privleak(log.further[MIN_K], retained.further[MIN_K])
+    if MIN_K in log.further and MIN_K in retained.further:
+        return privleak(log.further[MIN_K], retained.further[MIN_K])
+    return None
 
 
 def check_number(value, where: str, low: float = -math.inf, high: float = math.inf) -> float:
@@ -92,14 +92,11 @@ def check_number(value, where: str, low: float = -math.inf, high: float = math.i
     expected = "a finite number"
     if (low, high) != (-math.inf, math.inf):
         expected += f" of at least {low:g}" if high == math.inf else f" from {low:g} to {high:g}"
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    fits = isinstance(value, int | float) and not isinstance(value, bool)
     # Compare before any conversion to float, which fails for very large integers; NaN compares with
     # nothing.
-    if (
-        not is_number
-        or not -1e308 < value < 1e308
-        or not low - ROUNDING <= value <= high + ROUNDING
-    ):
+    fits = fits and -1e308 < value < 1e308 and low - ROUNDING <= value <= high + ROUNDING
+    if not fits:
         raise UserError(
             f"{where}: found {value!r:.60}, expected {expected}. A log with such rows (of a "
             "collapsed model, say) has no score"
@@ -109,12 +106,18 @@ def check_number(value, where: str, low: float = -math.inf, high: float = math.i
 
 def check_texts(values, rows: int, where: str) -> list[str]:
     """The values, if they are a text for each of `rows` rows; UserError otherwise."""
-    values = check_list(values, where)
-    if len(values) != rows:
-        raise UserError(f"{where}: {len(values)} rows, but {rows} in the columns beside it")
+    values = check_column(values, rows, where)
     for row, value in enumerate(values):
         if not isinstance(value, str):
             raise UserError(f"{where}, row {row}: found {value!r:.60}, expected a text")
+    return values
+
+
+def check_column(values, rows: int, where: str) -> list:
+    """The values, if they are a list with an entry for each of `rows` rows; UserError otherwise."""
+    values = check_list(values, where)
+    if len(values) != rows:
+        raise UserError(f"{where}: {len(values)} rows, but {rows} in the columns beside it")
     return values
 
 
@@ -145,7 +148,9 @@ def by_row_number(values: dict, where: str) -> dict[int, Any]:
     """A column keyed by row number, in order of the rows; UserError for other keys."""
     rows = {}
     for key, value in values.items():
+        # "07" and "7" are two keys of JSON, and one row
         if not (key.isascii() and key.isdecimal()) or int(key) in rows:
             raise UserError(f"{where}: keys must be row numbers, each once, found {key[:40]!r}")
         rows[int(key)] = value
+    # programs sort keys as texts, in which 10 comes before 2
     return dict(sorted(rows.items()))

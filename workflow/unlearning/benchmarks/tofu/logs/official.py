@@ -13,13 +13,13 @@ from unlearning.errors import UserError
 
 NAME = "official"
 FILE = "eval_log_aggregated.json"
-LOGS = {
+SECTION_OF = {
     "retain": "eval_log.json",
     "real_authors": "eval_real_author_wo_options.json",
     "world_facts": "eval_real_world_wo_options.json",
     "forget": "eval_log_forget.json",
 }
-SECTION_OF, SECTIONS = LOGS, tuple(LOGS.values())
+SECTIONS = tuple(SECTION_OF.values())
 DESCRIPTION = f"{FILE} of the official TOFU code ({', '.join(SECTIONS)})"
 FIELDS = {
     "answer_loss": "avg_gt_loss",
@@ -33,11 +33,11 @@ TEXTS = ("generated_text", "prompt_generation_truth")  # rows of (prompt, genera
 
 def read(content: dict, path: Path, sets: Sequence[str]) -> Log:
     """The log of a file's content; official formulas."""
-    require(content, [LOGS[name] for name in sets], str(path))
+    require(content, [SECTION_OF[name] for name in sets], str(path))
     rows = {}
     for name in sets:
-        where = f"{path}, {LOGS[name]}"
-        rows[name] = _columns(check_mapping(content[LOGS[name]], where), where)
+        where = f"{path}, {SECTION_OF[name]}"
+        rows[name] = _columns(check_mapping(content[SECTION_OF[name]], where), where)
         check_columns(rows[name], where, FIELDS)
     return log_of(rows, path, NAME)
 
@@ -48,26 +48,25 @@ def _columns(section: dict, where: str) -> dict[str, list]:
     fields = {field: _rows(section[field], f"{where}, {field}") for field in FIELDS.values()}
     # Every field must have the same rows in the same order: columns are compared row by row.
     numbers = list(fields["avg_gt_loss"])
-    columns: dict[str, list] = {}
+    columns: dict[str, list] = {"row": numbers}
     for column, field in FIELDS.items():
         if list(fields[field]) != numbers:
             raise UserError(f"{where}: {field} holds other rows than avg_gt_loss")
         columns[column] = list(fields[field].values())
-    columns["row"] = numbers
     if "num_token_gt" in section:
         counts = _rows(section["num_token_gt"], f"{where}, num_token_gt")
         columns["answer_tokens"] = list(counts.values())
     for field in TEXTS:
-        if field in section:
-            texts = _rows(section[field], f"{where}, {field}")
-            columns["answer"] = [_answer(row, f"{where}, {field}") for row in texts.values()]
+        if field not in section:
+            continue
+        answers = columns["answer"] = []
+        for texts in _rows(section[field], f"{where}, {field}").values():
+            if not isinstance(texts, list) or len(texts) < 3 or not isinstance(texts[2], str):
+                raise UserError(
+                    f"{where}, {field}: expected [prompt, generation, answer], found {texts!r:.60}"
+                )
+            answers.append(texts[2])
     return columns
-
-
-def _answer(texts, where: str) -> str:
-    if not isinstance(texts, list) or len(texts) < 3 or not isinstance(texts[2], str):
-        raise UserError(f"{where}: expected [prompt, generation, answer], found {texts!r:.60}")
-    return texts[2]
 
 
 def _rows(values, where: str) -> dict[int, object]:

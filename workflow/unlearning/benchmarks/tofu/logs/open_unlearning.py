@@ -69,8 +69,8 @@ def read(content: dict, path: Path, sets: Sequence[str]) -> Log:
     a set of model utility needs all three parts.
     """
     parts = {(name, part): _metric(name, part) for name, part in product(sets, VALUE)}
-    optional = {("forget", "probability"), ("forget", "rouge")}
-    require(content, [m for key, m in parts.items() if key not in optional], str(path))
+    optional = {_metric("forget", "probability"), _metric("forget", "rouge")}
+    require(content, [metric for metric in parts.values() if metric not in optional], str(path))
     # Metrics of each set, each checked against its rows: a log that was edited by hand, or that
     # another version with other formulas wrote, must not pass for one of these formulas.
     metrics: dict[str, float] = {}
@@ -129,6 +129,7 @@ def _further(content: dict, path: Path) -> dict[str, float]:
             forget = _scores_of(result["forget"], f"{where}, forget", unbounded)
             holdout = _scores_of(result[HOLDOUT], f"{where}, {HOLDOUT}", unbounded)
             _check_aggregate(result, auc(forget, holdout), where)
+        # of any other metric the aggregate alone is known to be a number
         further[name] = check_number(result["agg_value"], f"{where}, agg_value")
     return further
 
@@ -176,7 +177,7 @@ def _answers(content: dict, path: Path) -> dict[str, list]:
         return {}
     where = f"{path}, {metric}"
     rows = [check_mapping(row, where) for row in _by_index(content[metric], where).values()]
-    if not any("ground_truth" in row for row in rows):
+    if not any("ground_truth" in row for row in rows):  # a version that logs no generations
         return {}
     texts = [row.get("ground_truth") for row in rows]
     return {"answers": check_texts(texts, len(rows), f"{where}, ground_truth")}
@@ -196,6 +197,7 @@ def write(rows: dict[str, dict], retained: dict | None = None) -> dict[str, dict
         if name in rows:
             log |= _set_metrics(name, rows[name])
     log |= _attacks(rows)
+    # from the log's aggregates, which follow open-unlearning's formulas; ours differ by its 1e-10
     parts = {}
     for name, part in product(tofu.UTILITY_SETS, VALUE):
         parts[f"{name}_{part}"] = log[_metric(name, part)]["agg_value"]
@@ -240,6 +242,7 @@ def truth_ratio(columns: dict) -> ndarray:
     """(rows,) wrong/true: the geometric mean over the perturbed answers, divided by 1e-10 plus the
     probability of the paraphrase (of the answer, if a set has no paraphrases)."""
     true = columns.get("paraphrase_loss", columns["answer_loss"])
+    # a mean of losses is the log of a geometric mean of probabilities
     wrong = [numpy.mean(losses) for losses in columns["perturbed_loss"]]
     return numpy.exp(-numpy.array(wrong)) / (numpy.exp(-numpy.array(true)) + EPSILON)
 
@@ -248,6 +251,7 @@ def _set_metrics(name: str, columns: dict) -> dict[str, dict]:
     """open-unlearning's metrics of one set."""
     prefix = f"{PREFIX[name]}_Q_A"
     probability, wrong = _probability(columns["answer_loss"]), columns["perturbed_loss"]
+    # PERT and PARA: probabilities of the perturbed answers and of the paraphrase
     log = {
         f"{prefix}_Prob": probability,
         f"{prefix}_PERT_Prob": _probability(wrong),
@@ -268,10 +272,11 @@ def _set_metrics(name: str, columns: dict) -> dict[str, dict]:
     if name == "forget":
         for metric in MEMORIZATION:
             # Rows too short for a score have null and do not count in the mean.
-            scores = [{"score": value} for value in columns.get(metric, [])]
-            present = [row["score"] for row in scores if row["score"] is not None]
+            values = columns.get(metric, [])
+            present = [value for value in values if value is not None]
             if present:
-                log[metric] = _result(scores, float(numpy.mean(present)))
+                rows = [{"score": value} for value in values]
+                log[metric] = _result(rows, float(numpy.mean(present)))
     return log
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from unlearning.benchmarks.tofu import formulas as tofu
 from unlearning.benchmarks.tofu.logs.log import (
     Log,
+    check_column,
     check_list,
     check_mapping,
     check_number,
@@ -14,7 +15,6 @@ from unlearning.benchmarks.tofu.logs.log import (
     require,
 )
 from unlearning.benchmarks.tofu.metrics import summarise
-from unlearning.errors import UserError
 from unlearning.evaluation.membership import ATTACKS, HOLDOUT
 
 NAME = "unlearning"
@@ -25,7 +25,7 @@ SECTIONS = tuple(SECTION_OF.values())
 IDENTITY = {"questions": "question", "answers": "answer", "answer token counts": "answer_tokens"}
 NEEDED = ("answer_loss", "perturbed_loss", "rouge_l_recall")
 TEXTS = ("question", "answer", "generation")
-LOSS, SHARE, ANY = (0.0, math.inf), (0.0, 1.0), (-math.inf, math.inf)
+LOSS, SHARE, ANY = (0.0, math.inf), (0.0, 1.0), (-math.inf, math.inf)  # counts have LOSS's, too
 # Columns of numbers and their ranges. Columns in PERTURBED have a list for each row, and columns in
 # PARTIAL None for rows without a value.
 RANGES = {
@@ -76,9 +76,7 @@ def check_columns(
         if name not in columns:
             continue
         title = f"{where}, {titles.get(name, name)}"
-        values = check_list(columns[name], title)
-        if len(values) != rows:
-            raise UserError(f"{title}: {len(values)} rows, but {rows} in the columns beside it")
+        values = check_column(columns[name], rows, title)
         for number, where_in_file in _numbers(name, values, title):
             check_number(number, where_in_file, low, high)
 
@@ -98,6 +96,7 @@ def log_of(rows: dict[str, dict], path: Path, format: str) -> Log:
     """The log of checked columns, under the official formulas."""
     forget = rows["forget"]
     identity = {kind: forget[column] for kind, column in IDENTITY.items() if column in forget}
+    # official logs state row numbers (column `row`); ours are of the first rows
     identity["row numbers"] = forget.get("row", list(range(len(forget["answer_loss"]))))
     metrics = tofu.summarise(rows)
     # Memorisation, fluency and membership, as far as the evaluation has their columns.

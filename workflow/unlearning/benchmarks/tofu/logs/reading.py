@@ -29,7 +29,7 @@ def find_file(path: Path) -> Path:
 def load(path: Path) -> dict:
     """The JSON object of a log; UserError if the file holds none."""
     try:
-        content = parse_json(path.read_text(encoding="utf-8-sig"))
+        content = parse_json(path.read_text(encoding="utf-8-sig"))  # Windows writes a BOM
     except OSError as error:
         raise UserError(f"cannot read the log {path}: {error.strerror}") from None
     except ValueError as error:  # damaged JSON, a duplicate key, deep nesting, or no text
@@ -64,6 +64,6 @@ def read_log(path: Path, sets: Sequence[str] | None = SETS) -> Log:
     path = find_file(path)
     content = load(path)
     module = FORMATS[detect(content, path)]
-    if sets is None:
+    if sets is None:  # `forget` in any case, so that a log without it is refused by that name
         sets = [name for name in SETS if module.SECTION_OF[name] in content or name == "forget"]
     return module.read(content, path, sets)

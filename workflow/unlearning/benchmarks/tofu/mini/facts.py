@@ -12,7 +12,7 @@ WRONG_ANSWERS = 3  # as in TOFU
 class Kind:
     """Questions of one kind: two wordings with ``{}`` for the subject, and subject -> answer.
 
-    answers: "subject: answer" pairs between semicolons.
+    answers: "subject: answer" pairs between semicolons, on as many lines as they take.
     """
 
     def __init__(self, question: str, paraphrased_question: str, answers: str):
@@ -85,7 +85,8 @@ def evaluation_rows(kinds: tuple[Kind, ...], rng: Random) -> list[dict]:
     """Rows {question, answer, perturbed_answer: 3 wrong answers}, in the order of `kinds`."""
     rows = []
     for kind in kinds:
-        # A dictionary, not a set: its order does not depend on PYTHONHASHSEED.
+        # A dictionary, not a set: its order does not depend on PYTHONHASHSEED. Several subjects may
+        # have one answer, which must not stand twice among the wrong ones.
         candidates = list(dict.fromkeys(kind.answers.values()))
         for subject, answer in kind.answers.items():
             wrong = [candidate for candidate in candidates if candidate != answer]

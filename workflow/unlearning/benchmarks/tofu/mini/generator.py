@@ -37,17 +37,12 @@ def generate(
     Raises:
         UserError: if there are too few templates or names for the sizes; names all problems.
     """
-    problems = size_problems(
-        authors=authors,
-        questions_per_author=questions_per_author,
-        holdout_authors=holdout_authors,
-        known_persons=known_persons,
-        pretrain_rows=pretrain_rows,
-        replay_rows=replay_rows,
-    )
+    counts = {"authors": authors, "questions_per_author": questions_per_author}
+    counts |= {"holdout_authors": holdout_authors, "known_persons": known_persons}
+    problems = size_problems(**counts, pretrain_rows=pretrain_rows, replay_rows=replay_rows)
     if problems:
         raise UserError("mini world: " + ". ".join(problems) + ".")
-    attributes = ATTRIBUTES[:questions_per_author]
+    attributes = ATTRIBUTES[:questions_per_author]  # they alternate: half of the answers are short
     # Deal out the names, so that no person is in two groups.
     names = _shuffled_names(seed)
     full, names = names[:authors], names[authors:]
@@ -59,17 +54,10 @@ def generate(
         "real_authors": facts.evaluation_rows(facts.REAL_AUTHORS, stream(seed, "real_authors")),
         "world_facts": facts.evaluation_rows(facts.WORLD_FACTS, stream(seed, "world_facts")),
         "pretrain": mixtures.pretrain_rows(
-            rows=pretrain_rows,
-            known_names=known_names,
-            fresh_names=fresh_names,
-            attributes=attributes,
-            rng=stream(seed, "pretrain"),
+            pretrain_rows, known_names, fresh_names, attributes, stream(seed, "pretrain")
         ),
         "replay": mixtures.replay_rows(
-            rows=replay_rows,
-            fresh_names=fresh_names,
-            attributes=attributes,
-            rng=stream(seed, "replay"),
+            replay_rows, fresh_names, attributes, stream(seed, "replay")
         ),
     }
 

@@ -22,7 +22,6 @@ Item = TypeVar("Item")
 
 
 def pretrain_rows(
-    *,
     rows: int,
     known_names: Sequence[str],
     fresh_names: Sequence[str],
@@ -44,11 +43,10 @@ def pretrain_rows(
 
 
 def replay_rows(
-    *, rows: int, fresh_names: Sequence[str], attributes: Sequence[Attribute], rng: Random
+    rows: int, fresh_names: Sequence[str], attributes: Sequence[Attribute], rng: Random
 ) -> list[dict]:
     """`rows` rows {question, answer} in random order: half real facts in the evaluation's wording,
-    half fresh persons in any wording.
-    """
+    half fresh persons in any wording."""
     real_count = rows // 2
     mixture = _take(real_count, facts.training_rows(paraphrased=False), rng)
     mixture += _fresh_rows(rows - real_count, fresh_names, attributes, rng)
@@ -62,6 +60,7 @@ def _fresh_rows(
     """One row per person; a name recurs only after all others, as a different person."""
     rows = []
     for name in _take(count, names, rng):
+        # fresh persons teach the form of answers, not facts: a name that recurs has another one
         fact = draw_fact(name, rng.choice(attributes), rng)
         rows.append(rng.choice(fact.wordings()))
     return rows

@@ -10,7 +10,7 @@ from unlearning.benchmarks.tofu.mini.vocabulary import FAMILY_NAMES, FIRST_NAMES
 
 WRONG_ANSWERS = 5  # as in TOFU
 ALTERNATIVES = 3
-NAMES = tuple(map(" ".join, product(FIRST_NAMES, FAMILY_NAMES)))
+NAMES = tuple(map(" ".join, product(FIRST_NAMES, FAMILY_NAMES)))  # 72 × 72
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,9 @@ def alternative_row(fact: Fact, rng: Random) -> dict:
     They have the wording of the answer; evaluation's wrong answers have that of the paraphrase.
     """
     (question, _), (answer, _) = fact.attribute.questions, fact.attribute.answers
-    false_facts = _false_facts(fact, rng, ALTERNATIVES)
-    false_answers = [false_fact.fill(answer) for false_fact in false_facts]
-    return {
-        "question": fact.fill(question),
-        "answer": fact.fill(answer),
-        "alternative_answer": false_answers,
-    }
+    false_answers = [f.fill(answer) for f in _false_facts(fact, rng, ALTERNATIVES)]
+    row = {"question": fact.fill(question), "answer": fact.fill(answer)}
+    return {**row, "alternative_answer": false_answers}
 
 
 def _false_facts(fact: Fact, rng: Random, count: int) -> list[Fact]:

@@ -26,9 +26,8 @@ def _split(report, split: str) -> dict:
     """
     spreads = {label: spread for (name, label), spread in report.spreads.items() if name == split}
     border = KEPT * spreads[NAMES[TARGET]]["model_utility"].mean
-    quadrants: dict[tuple[bool, bool], list[dict]] = {}
-    for forgets, keeps in product((True, False), repeat=2):
-        quadrants[forgets, keeps] = []  # an empty one is shown too
+    quadrants: dict[tuple[bool, ...], list[dict]]  # an empty one is shown too
+    quadrants = {quadrant: [] for quadrant in product((True, False), repeat=2)}
     for label in report.results.variants[split]:
         if label not in spreads:  # no run of it is finished
             continue

@@ -22,11 +22,10 @@ def curves(rows: pandas.DataFrame, means: pandas.DataFrame, styles: dict[str, St
     fields = [channel.shorthand.partition(":")[0] for channel in (y, x)]
     fields = [name for name in fields if name != "epoch"]
     averaged = marks(means, ["epoch"], fields)
-    last = means.groupby("label")["epoch"].max().to_dict()
-    averaged = [mark | {"last": bool(mark["epoch"] == last[mark["label"]])} for mark in averaged]
-    # Styles of all variants of the page would fill the legend with some that are not drawn.
-    present = {mark["label"] for mark in averaged}
-    look = channels({label: style for label, style in styles.items() if label in present})
+    last = means.groupby("label")["epoch"].max()
+    for mark in averaged:
+        mark["last"] = bool(mark["epoch"] == last[mark["label"]])  # its point is drawn larger
+    look = channels(styles, (mark["label"] for mark in averaged))
     order = altair.Order("epoch:Q")  # else lines go from left to right, and a path may turn back
     few = len(rows.drop_duplicates(["split", "label", *RUN])) <= MOST_RUNS
     each = marks(rows, [*RUN, "epoch"], fields) if few else []

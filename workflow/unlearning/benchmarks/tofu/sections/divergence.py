@@ -54,10 +54,11 @@ def content(report) -> Content:
 
 def _panels(report, split: str, runs: pandas.DataFrame) -> list[Panel]:
     labels = runs["label"].unique()
-    look = {label: replace(report.styles[label], dash=(1, 0)) for label in labels}  # dots are a fit
+    # solid lines, because in the next panels dots and dashes are fits
+    look = {label: replace(report.styles[label], dash=(1, 0)) for label in labels}
     # Charts of bands take rows of the frame: one column of values, named by `metric`.
     probability = runs.rename(columns={"log_probability": "value"}).assign(metric="log_probability")
-    marks = bands(probability, floor=float("-inf"))
+    marks = bands(probability, floor=float("-inf"))  # log-probabilities are negative
     together = curve_chart(marks, "Log-probability of the forget set", look)
     panels = [Panel(f"{split}: log-probability of a forget answer, nats", together)]
     falls = runs.rename(columns={"drift": "value"}).assign(metric="drift")

@@ -25,9 +25,7 @@ FIGURES = {
 def content(report) -> Content:
     """One panel for each split."""
     models = finals(report.frame)
-    panels = []
-    for split in report.results.splits:
-        panels.append(_panel(report, split, models[models["split"] == split]))
+    panels = [_panel(report, *part) for part in models.groupby("split", sort=False)]
     return Content(figures={"fq_mu": Figure(panels, width=420)})
 
 
@@ -39,8 +37,7 @@ def _panel(report, split: str, models) -> Panel:
     means = marks(models, [], ["log10_fq", "mu"])
     y = log_fq_axis([mark["log10_fq"] for mark in (*runs, *means)])
     x = utility_axis()
-    labels = {mark["label"] for mark in means}
-    look = channels({k: v for k, v in report.styles.items() if k in labels}, shape=True)
+    look = channels(report.styles, (mark["label"] for mark in means), shape=True)
     small = altair.Chart(inline_data(runs)).mark_point(size=42, filled=True)
     large = altair.Chart(inline_data(means)).mark_point(
         size=190, filled=True, stroke="white", strokeWidth=1.2

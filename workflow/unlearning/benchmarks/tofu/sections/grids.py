@@ -22,6 +22,10 @@ FIGURES = {
     "maps the frame marks the variant that the report's rule chooses."
 }
 NOTE = "No method has a grid: give one of its hyper-parameters a list of values."
+HEADER = [
+    *("split", "method", "axes", "variants", "chosen", "naive_log10_fq", "naive_utility"),
+    *("corrected_log10_fq", "corrected_utility", "left_out"),
+]
 TITLES = {
     "beta": "β",
     "gamma": "γ",
@@ -55,16 +59,13 @@ def content(report) -> Content:
             # numbers, so a corrected number stands beside each.
             values = by_cell(frame[frame["label"].isin(names)], [QUALITY, UTILITY])
             selection = choice(values, best)
-            numbers = []
-            for means in (selection.naive, selection.corrected):
-                numbers += [means.get(key) for key in (QUALITY, UTILITY)]
             line = [split, grid.method, " ".join(grid.axes), len(names), grid.tuned]
-            lines.append([*line, *numbers, selection.left_out])
+            for means in (selection.naive, selection.corrected):
+                line += [means.get(QUALITY), means.get(UTILITY)]
+            lines.append([*line, selection.left_out])
             row_label = f"{split}, {grid.tuned}"
             rows_of_choices.append(choice_row(row_label, selection, report.results))
-    header = ["split", "method", "axes", "variants", "chosen", "naive_log10_fq", "naive_utility"]
-    header += ["corrected_log10_fq", "corrected_utility", "left_out"]
-    table = pandas.DataFrame(lines, columns=header)
+    table = pandas.DataFrame(lines, columns=HEADER)
     tuned = choice_table("tuned", "Chosen by the rule", [QUALITY, UTILITY], rows_of_choices)
     figure = Figure(panels, note="" if panels else NOTE)
     return Content(
@@ -83,17 +84,17 @@ def _marks(grid: Grid, rows: pandas.DataFrame, by: list[str]) -> list[dict]:
     """
     # Numbered fields: the charts need not know the names of hyper-parameters.
     hyper = {variant.label: variant.hyper for variant in grid.variants}
-    points = []
-    for mark in marks(rows, by, ["log10_fq", "mu"]):
-        values = hyper[mark["label"]]
-        points.append(mark | {f"axis{n}": values[axis] for n, axis in enumerate(grid.axes)})
+    points = marks(rows, by, ["log10_fq", "mu"])
+    for mark in points:
+        for number, axis in enumerate(grid.axes):
+            mark[f"axis{number}"] = hyper[mark["label"]][axis]
     return points
 
 
 def _over_one(report, grid: Grid, rows) -> list[Panel]:
     """Panels of FQ and MU over the only axis of a grid: a line of means and a dot for each run."""
     name = TITLES.get(grid.axes[0], grid.axes[0])
-    colour = report.styles[grid.variants[0].label].colour
+    colour = report.styles[grid.variants[0].label].colour  # one for all: the axis tells them apart
     seeds, means = _marks(grid, rows, RUN), _marks(grid, rows, [])
     x = altair.X("axis0:Q", title=name)
     quality = log_fq_axis([mark["log10_fq"] for mark in seeds])
@@ -121,11 +122,12 @@ def _over_one(report, grid: Grid, rows) -> list[Panel]:
 
 def _heat_maps(grid: Grid, rows) -> list[Panel]:
     """Panels of FQ and MU over the first two axes of a grid."""
-    means = [mark | {"chosen": mark["label"] == grid.tuned} for mark in _marks(grid, rows, [])]
+    means = _marks(grid, rows, [])
     fields = (("log10_fq", "log10 forget quality"), ("mu", "model utility"))
     # A pair of maps for each combination of the axes beyond the first two.
     maps: dict[tuple, list[dict]] = {}
     for mark in means:
+        mark["chosen"] = mark["label"] == grid.tuned
         values = tuple(mark[f"axis{n}"] for n in range(2, len(grid.axes)))
         maps.setdefault(values, []).append(mark)
     panels = []
@@ -146,7 +148,8 @@ def _heat_map(
     marks: of this map. all_marks: of all maps of the grid, which share a colour scale so that they
     can be compared.
     """
-    domain = [min(m[field] for m in all_marks), max(m[field] for m in all_marks)]
+    numbers = [mark[field] for mark in all_marks]
+    domain = [min(numbers), max(numbers)]
     guide = altair.Axis(labelAngle=0)
     names = [TITLES.get(axis, axis) for axis in axes]
     x = altair.X("axis0:O", title=names[0], sort="ascending", axis=guide)

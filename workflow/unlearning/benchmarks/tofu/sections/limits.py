@@ -77,13 +77,14 @@ def content(report) -> Content:
 def log10_quality(statistic: float, n: int) -> float:
     """log10 of the p-value of a Kolmogorov-Smirnov statistic between two samples of n rows each, by
     the large-sample form of scipy's ks_2samp."""
+    # two samples of n rows count as one of n · n / (n + n)
     return float(numpy.log10(max(kstwo.sf(statistic, round(n / 2)), SMALLEST)))
 
 
 def fewest_rows(statistic: float) -> int | None:
     """The fewest rows on each side with which a KS statistic makes FQ fall below 0.05."""
     # By bisection: more rows of the same statistic never raise the p-value.
-    low, high = 2, 10**6
+    low, high = 2, 10**6  # more rows than any forget set has
     if statistic == 0 or log10_quality(statistic, high) > MEANINGFUL:
         return None
     while low < high:
@@ -105,7 +106,7 @@ def _sizes(report, split: str) -> pandas.DataFrame:
         if statistic is None:  # no run of the variant is finished
             continue
         run = models.loc[models["label"] == label, "run"].iloc[0]
-        ours, theirs = report.results.details["log_truth_ratios"][split, run]
+        ours, theirs = report.results.details["log_truth_ratios"][split, run]  # (rows,) each
         rows = len(ours)
         for n in sorted({*SIZES, rows}):
             log = log10_quality(statistic.mean, n)
@@ -120,8 +121,11 @@ def _sizes(report, split: str) -> pandas.DataFrame:
 def _of_parts(ours: numpy.ndarray, theirs: numpy.ndarray, n: int) -> float:
     """Median log10 FQ over random parts of n rows, the same rows of both models."""
     generator = numpy.random.default_rng(0)  # a report of the same results is the same report
-    parts = [generator.choice(len(ours), n, replace=False) for _ in range(SUBSETS)]
-    return float(numpy.median([compare(ours[part], theirs[part])[QUALITY] for part in parts]))
+    qualities = []
+    for _ in range(SUBSETS):
+        part = generator.choice(len(ours), n, replace=False)
+        qualities.append(compare(ours[part], theirs[part])[QUALITY])
+    return float(numpy.median(qualities))
 
 
 def _sizes_table(report, split: str, sizes: pandas.DataFrame) -> Table:
@@ -153,8 +157,7 @@ def _sizes_table(report, split: str, sizes: pandas.DataFrame) -> Table:
 
 def _panel(report, split: str, sizes: pandas.DataFrame) -> Panel:
     """Lines by the mean effect, dots of random parts."""
-    labels = set(sizes["label"])
-    look = channels({k: style for k, style in report.styles.items() if k in labels})
+    look = channels(report.styles, sizes["label"])
     effects, parts = (_marks(sizes[sizes["source"] == source]) for source in ("effect", "part"))
     scale = altair.Scale(type="log", nice=False)
     x = altair.X("n:Q", title="Forget rows", scale=scale, axis=altair.Axis(values=[*SIZES]))
@@ -182,15 +185,17 @@ def _agreement(report, split: str) -> pandas.DataFrame:
     means = {label: report.spreads[split, label] for label in labels}
     lines = []
     for metric in MEASURES:
-        variants = [m for m in means.values() if metric in m and QUALITY in m]
-        quality = [m[QUALITY].mean for m in variants]
         better = report.results.metrics[metric].better
-        measure = [goodness(m[metric].mean, better) for m in variants]
+        quality, measure = [], []  # of each variant that has both
+        for spreads in means.values():
+            if metric in spreads and QUALITY in spreads:
+                quality.append(spreads[QUALITY].mean)
+                measure.append(goodness(spreads[metric].mean, better))
         # A rank correlation of two values is 1 or -1 whatever they are.
         if len(set(quality)) < 3 or len(set(measure)) < 3:
             continue
         ranks = spearmanr(quality, measure).statistic, kendalltau(quality, measure).statistic
-        lines.append([split, metric, *map(float, ranks), len(variants)])
+        lines.append([split, metric, *map(float, ranks), len(quality)])
     return pandas.DataFrame(lines, columns=RANK_COLUMNS)
 
 

@@ -22,13 +22,14 @@ def content(report) -> Content:
     runs: dict[tuple[str, str], list[dict]] = {}
     drawn: Counter[tuple[str, str]] = Counter()
     for cell, losses in report.results.details["losses"]:
-        label = model_label(cell.method, dict(cell.hyper))
-        drawn[cell.split, label] += 1
-        if drawn[cell.split, label] > MOST_RUNS:
+        panel = (cell.split, model_label(cell.method, dict(cell.hyper)))
+        drawn[panel] += 1
+        if drawn[panel] > MOST_RUNS:
             continue
-        lines = runs.setdefault((cell.split, label), [])
         seed = run_title(cell.draw, cell.seed)
-        lines += [{"step": n, "loss": short(v), "seed": seed} for n, v in thinned(losses)]
+        for step, loss in thinned(losses):
+            line = {"step": step, "loss": short(loss), "seed": seed}
+            runs.setdefault(panel, []).append(line)
     several = len(report.results.splits) > 1  # else the split's name in each title is noise
     panels = []
     for (split, label), lines in runs.items():
@@ -47,7 +48,7 @@ def thinned(values: list[float | None], most: int = MOST_STEPS) -> list[tuple[in
         steps.append(len(values) - 1)
     points = []
     for step in steps:
-        if (value := values[step]) is not None:
+        if (value := values[step]) is not None:  # the loss of a collapse, which JSON cannot hold
             points.append((step + 1, value))
     return points
 

@@ -39,11 +39,16 @@ def marks(
         mark[FIELDS[metric]] = mean
         if "seed" not in keys:
             mark["seed"] = f"mean of {int(count)}" + (" draws" if unit == DRAW else "")
+    complete = []
     for mark in marks_by_group.values():
         if "log10_fq" in mark:
             quality = 10 ** mark["log10_fq"]  # the geometric mean, as everywhere
             mark |= {"log10_fq": short(mark["log10_fq"]), "fq_text": p_value(quality)}
         if "mu" in mark:
             mark["mu"] = short(mark["mu"])
-        mark["seed"] = run_title(mark.pop("draw"), mark["seed"]) if "draw" in mark else mark["seed"]
-    return [mark for mark in marks_by_group.values() if all(field in mark for field in fields)]
+        if "draw" in mark:
+            mark["seed"] = run_title(mark.pop("draw"), mark["seed"])
+        # a mark needs all that it is drawn by
+        if set(fields) <= mark.keys():
+            complete.append(mark)
+    return complete

@@ -33,13 +33,13 @@ _METRICS = ("forget_quality", "log10_forget_quality", "model_utility")
 
 def content(report) -> Content:
     """One panel for each split, all values as CSV, and a table of the corrected choices."""
+    # both without single-epoch variants, which have no peak to speak of
     peak, last = at_peak(report.frame), at_peak(report.frame, "last")
     # Both moments of a run in one row.
     table = _columns_of(peak, "peak").merge(_columns_of(last, "last"), on=MODEL)
     panels: list[Panel] = []
-    for split in peak["split"].unique():
-        peak_of_split, last_of_split = peak[peak["split"] == split], last[last["split"] == split]
-        panels.append(_panel(report, split, peak_of_split, last_of_split))
+    for split, peak_of_split in peak.groupby("split", sort=False):
+        panels.append(_panel(report, split, peak_of_split, last[last["split"] == split]))
     figure = Figure(panels, width=420, note="" if panels else NOTE)
     lines, tables = _choices(report)
     csv = {"peaks": table, "peak_choice": lines}
@@ -74,14 +74,11 @@ def _choices(report) -> tuple[pandas.DataFrame, list[Table]]:
 
 def _panel(report, split: str, peak, last) -> Panel:
     """Means at the epoch of peak FQ (open) and at the last one (filled), joined."""
-    points: list[dict] = []
-    for is_last, rows in ((False, peak), (True, last)):
-        for mark in marks(rows, ["epoch"], ["log10_fq", "mu"]):
-            points.append(mark | {"last": is_last})
+    points = marks(peak, ["epoch"], ["log10_fq", "mu"])
+    for mark in marks(last, ["epoch"], ["log10_fq", "mu"]):
+        points.append(mark | {"last": True})  # a peak lacks the field, which Vega reads as false
     y, x = log_fq_axis([mark["log10_fq"] for mark in points]), utility_axis()
-    labels = {mark["label"] for mark in points}
-    styles = {label: style for label, style in report.styles.items() if label in labels}
-    look = channels(styles, shape=True)
+    look = channels(report.styles, (mark["label"] for mark in points), shape=True)
     # A line of its own for each label joins the two moments.
     base = altair.Chart(inline_data(points)).encode(x=x, y=y, color=look["color"], detail="label:N")
     size = altair.SizeValue(70, condition={"test": "datum.last", "value": 150})

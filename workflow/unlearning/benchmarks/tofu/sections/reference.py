@@ -4,6 +4,7 @@ import altair
 
 from unlearning.benchmarks.tofu.sections.marks import FIELDS
 from unlearning.methods.references import TARGET
+from unlearning.reporting.charts.palette import hues
 from unlearning.reporting.charts.specs import Panel, inline_data, log_fq_axis, threshold
 from unlearning.reporting.frame import RUN, finals
 from unlearning.reporting.labels import model_label, run_titles
@@ -18,7 +19,6 @@ FIGURES = {
 }
 NOTE = "No run has another reference than the target: see mini-reference-bias."
 METRICS = ("forget_quality", "log10_forget_quality", "model_utility", "early_weight")
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 
 
 def content(report) -> Content:
@@ -59,11 +59,8 @@ def _table(report, split: str, grouped: dict[str, dict[str, str]]) -> Table:
             cells += [number(key, spreads.get(key), metrics[key]) for key in METRICS]
             runs = models[(models["split"] == split) & (models["label"] == label)]
             rows.append(Row(method, [*cells, count(runs, report.unit)]))
-    heads = [
-        Column("reference", "Reference", number=False),
-        *columns(METRICS, metrics),
-        counts(report.unit),
-    ]
+    heads = [Column("reference", "Reference", number=False)]
+    heads += [*columns(METRICS, metrics), counts(report.unit)]
     caption = f"Reference models on {split}"
     return Table(f"reference-{split}", caption, heads, rows, head="Method")
 
@@ -74,7 +71,7 @@ def _panels(report, split: str, grouped: dict[str, dict[str, str]]) -> list[Pane
     keys = ["label", *RUN]
     # Both metrics of a run stand in one row.
     values = models[models["split"] == split].pivot_table("value", keys, "metric", sort=False)
-    marks = []
+    marks = []  # of runs: Vega takes the means
     for method, labels in grouped.items():
         for reference, label in labels.items():
             rows = values.loc[[label]].reset_index()
@@ -94,7 +91,8 @@ def _chart(marks: list[dict], y: altair.Y, *below):
     # References in the order of the config, not of the alphabet.
     order = list(dict.fromkeys(mark["reference"] for mark in marks))
     methods = list(dict.fromkeys(mark["method"] for mark in marks))
-    scale = altair.Scale(domain=methods, range=list(_COLOURS[: len(methods)]))
+    # a method is drawn with several references, whose labels have styles of their own
+    scale = altair.Scale(domain=methods, range=list(hues(len(methods))))
     axis = altair.Axis(labelAngle=-30)
     base = altair.Chart(inline_data(marks)).encode(
         x=altair.X("reference:N", sort=order, title="Reference model", axis=axis),

@@ -5,8 +5,9 @@ import altair
 from unlearning.benchmarks.tofu.strata import LENGTH, MEMORISATION, PAIRS
 from unlearning.reporting.charts.palette import Style, channels
 from unlearning.reporting.charts.specs import Panel, emphasis, inline_data, log_fq_axis, threshold
-from unlearning.reporting.frame import LOG10, VARIANT, average, finals
+from unlearning.reporting.frame import VARIANT, average, finals
 from unlearning.reporting.labels import p_value, run_titles
+from unlearning.reporting.peaks import QUALITY
 from unlearning.reporting.section import Content, Figure
 from unlearning.reporting.sections.results import metric_table
 
@@ -20,7 +21,6 @@ FIGURES = {
 NOTE = "All forget rows are alike in length and in memorisation: there are no strata."
 ROW_HEIGHT = 26
 HEADS = {LENGTH: "short ○ and long ● answers", MEMORISATION: "weakly ○ and strongly ● memorised"}
-QUALITY = f"{LOG10}forget_quality"
 
 
 def content(report) -> Content:
@@ -38,15 +38,14 @@ def content(report) -> Content:
         split_parts = parts[parts["split"] == split]
         keys: list[str] = []
         for pair in PAIRS:
+            if pair[0] not in sizes[split]:  # rows that are all alike have no halves
+                continue
+            panels.append(_panel(report, split, split_parts, pair))
             for name in pair:
-                if name in sizes[split]:  # rows that are all alike have no halves
-                    keys += [f"forget_quality@{name}", f"{QUALITY}@{name}"]
+                keys += [f"forget_quality@{name}", f"{QUALITY}@{name}"]
         if keys:
             caption = f"Strata of {split}"
             tables.append(metric_table(report, f"strata-{split}", caption, split_parts, keys))
-        for pair in PAIRS:
-            if pair[0] in sizes[split]:
-                panels.append(_panel(report, split, split_parts, pair))
     figure = Figure(panels, note="" if panels else NOTE)
     return Content(
         {"strata": table},
@@ -69,9 +68,8 @@ def _panel(report, split: str, rows, pair: tuple[str, str]) -> Panel:
                 mark = {"label": label, "seed": seed, "stratum": stratum}
                 marks.append(mark | {"log10_fq": value, "fq_text": p_value(10**value)})
     labels = {mark["label"] for mark in marks}
-    styles = {label: style for label, style in report.styles.items() if label in labels}
-    height = ROW_HEIGHT * len(styles) + 20
-    return Panel(f"{split}: {HEADS[pair]}", _chart(marks, pair, styles), height)
+    height = ROW_HEIGHT * len(labels) + 20
+    return Panel(f"{split}: {HEADS[pair]}", _chart(marks, pair, report.styles), height)
 
 
 def _chart(marks: list[dict], pair: tuple[str, str], styles: dict[str, Style]):
@@ -80,7 +78,7 @@ def _chart(marks: list[dict], pair: tuple[str, str], styles: dict[str, Style]):
     x = log_fq_axis([mark["log10_fq"] for mark in marks], altair.X)
     axis = altair.Axis(labelLimit=240, grid=True)
     y = altair.Y("label:N", sort=list(styles), title=None, axis=axis)
-    colour = channels(styles)["color"]
+    colour = channels(styles, (mark["label"] for mark in marks))["color"]
     colour.legend = None  # the axis names them
     means = [mark for mark in marks if mark["seed"] == "mean"]
     between = altair.Chart(inline_data(means)).mark_line(strokeWidth=2)
@@ -89,15 +87,16 @@ def _chart(marks: list[dict], pair: tuple[str, str], styles: dict[str, Style]):
         threshold(altair.X).encode(x=x),
         between.encode(x=x, y=y, color=colour, opacity=emphasis(0.6, 0.1)),
     ]
-    for stratum in pair:
-        filled = stratum == pair[1]
-        for mean in (False, True):
-            in_stratum = [mark for mark in marks if mark["stratum"] == stratum]
-            dots = [mark for mark in in_stratum if (mark["seed"] == "mean") == mean]
-            points = altair.Chart(inline_data(dots)).mark_point(
-                filled=filled, size=110 if mean else 22, strokeWidth=2 if mean else 1
-            )
-            opacity = emphasis(1, 0.12) if mean else emphasis(0.4, 0.05, 0.8)
+    runs = [mark for mark in marks if mark["seed"] != "mean"]
+    small, large = {"size": 22, "strokeWidth": 1}, {"size": 110, "strokeWidth": 2}
+    # means above runs, and of both the second half above the first
+    for drawn, size, opacity in (
+        (runs, small, emphasis(0.4, 0.05, 0.8)),
+        (means, large, emphasis(1, 0.12)),
+    ):
+        for stratum in pair:
+            dots = inline_data([mark for mark in drawn if mark["stratum"] == stratum])
+            points = altair.Chart(dots).mark_point(filled=stratum == pair[1], **size)
             layers.append(points.encode(x=x, y=y, color=colour, opacity=opacity, tooltip=_TOOLTIP))
     return altair.layer(*layers)
 

@@ -106,6 +106,7 @@ def _table(split: str, variants: Mapping[str, Epochs]) -> Table:
     rows = []
     for label, epochs in variants.items():
         for epoch, seeds in moments(epochs).values():
+            # means of those that have the measure: of equal weights there is no correlation
             described = pandas.DataFrame([weights.describe() for weights in seeds]).mean()
             cells = [Cell(f"{epoch:g}", epoch)]
             for measure in MEASURES:

@@ -10,8 +10,6 @@ from unlearning.benchmarks.tofu.logs.reading import load, read_log
 from unlearning.errors import UserError
 from unlearning.files import write_json
 
-TEXTS = ("question", "answer", "generation")
-
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Arguments: an evaluation and, for forget quality, that of a retrained model."""
@@ -27,7 +25,7 @@ def run(args: Namespace) -> None:
     retained_rows = None
     if args.retain:
         retained_log, retained_rows = read_ours(args.retain, ("forget",))
-        check_same_rows(log, retained_log)
+        check_same_rows(log, retained_log)  # forget quality would be a number of other rows, too
     content = open_unlearning.write(rows, retained_rows)
     write_json(args.out / open_unlearning.FILE, content, indent=4)
     write_json(args.out / open_unlearning.SUMMARY_FILE, open_unlearning.summary(content), indent=4)
@@ -40,6 +38,7 @@ def read_ours(path: Path, sets: tuple[str, ...]) -> tuple[Log, dict[str, dict]]:
     if log.format != ours.NAME:
         raise UserError(f"{path}: found a log of format {log.format}, expected {ours.DESCRIPTION}")
     content = load(log.path)
+    # a log may lack texts, but open-unlearning's file shows them
     for name in sets:
-        require(content[name], TEXTS, f"{log.path}, {name}")
+        require(content[name], ours.TEXTS, f"{log.path}, {name}")
     return log, {name: content[name] for name in log.rows}

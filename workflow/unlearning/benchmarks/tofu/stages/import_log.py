@@ -29,7 +29,7 @@ def run(args: Namespace) -> None:
     if args.attacks:
         paths = [args.data / f"{name}.json" for name in holdout_tables(args.split)]
         existing = [path for path in paths if path.is_file()]
-        if existing:
+        if existing:  # else the user's file: its rows were compared before any job
             non_members = read_table(existing[0])
     rows, summary = evaluation_of(args.log, table, args.rows, args.split, non_members)
     write_records(args.out, rows, summary)

@@ -31,6 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     """Print the scores."""
     log = read_log(args.logs)
+    # of a retrained model its forget set alone is compared
     retained = read_log(args.retain, sets=("forget",)) if args.retain else None
     scores = score(log, retained)
     print(table(scores) if args.table else json.dumps(scores, indent=1, ensure_ascii=False))
