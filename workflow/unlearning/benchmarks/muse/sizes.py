@@ -33,7 +33,7 @@ HUB_EVALUATED = {
 
 @dataclass(frozen=True)
 class MuseTexts:
-    """Sizes of texts, with the interface of `texts.Texts`: a row is a chunk of max_length tokens.
+    """Sizes of texts, as tofu/sizes.py:Texts has them; a row is a chunk of max_length tokens.
 
     characters: of each table of texts. evaluated: for VerbMem, both KnowMem and both PrivLeak sets,
     the number of rows and the mean characters of a row. ratio: characters per token.

@@ -12,7 +12,7 @@ from unlearning.planning.texts import Text, Work, characters_per_token, generate
 
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes of rows, with the interface of `texts.Texts`.
+    """Sizes of rows, with the interface of tofu/sizes.py:Texts.
 
     model: that section of the config. max_length: tokens of a sequence of training; texts are cut
     into such sequences.

@@ -16,7 +16,7 @@ HUB_CHARACTERS = 20000
 
 @dataclass(frozen=True)
 class WmdpTexts:
-    """Sizes of documents, with the interface of `texts.Texts`.
+    """Sizes of documents, with the interface of tofu/sizes.py:Texts.
 
     documents: number in each table. tokens: mean of one, before it is cut at max_length.
     """
