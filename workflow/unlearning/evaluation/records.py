@@ -61,7 +61,7 @@ def read_metrics(folder: Path, formulas: str = OFFICIAL) -> dict[str, float]:
 
 
 def trajectory_point(
-    epoch: int,
+    epoch: float,
     step: int,
     rows: dict[str, dict],
     benchmark: str,
