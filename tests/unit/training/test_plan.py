@@ -5,7 +5,6 @@ import torch
 from accelerate import Accelerator
 from transformers import get_cosine_schedule_with_warmup
 from unlearning.errors import UserError
-from unlearning.stages.relearn import evaluated_epochs
 from unlearning.training.history import History
 from unlearning.training.plan import Recipe, StepPlan
 from unlearning.training.session import history_record, show_plan
@@ -107,22 +106,6 @@ def test_a_step_does_not_depend_on_the_steps_before_it():
     in_order = source()
     drawn = [in_order.draws(step) for step in range(plan.steps)]
     assert source().draws(17) == drawn[17]
-
-
-@pytest.mark.parametrize(
-    ("changes", "epochs"),
-    [
-        ({"epochs": 2}, {0: 0, 3: 1, 5: 2}),
-        ({"epochs": 0.5}, {0: 0, 1: 0.5}),
-        ({"epochs": 2.5}, {0: 0, 3: 1, 5: 2, 6: 2.5}),
-        ({"epochs": 3, "whole_batches": "epoch"}, {0: 0, 3: 1, 5: 2, 6: 2.4}),
-        ({"epochs": 5, "max_steps": 2}, {0: 0, 2: 0.8}),
-    ],
-)
-def test_the_end_of_an_attack_within_an_epoch_is_no_epoch_s_end(changes, epochs):
-    """Ten rows in batches of four; the first point is the model before the attack."""
-    plan = plan_of(10, batch_size=4, **changes)
-    assert evaluated_epochs(plan) == pytest.approx(epochs)
 
 
 def test_epoch_ends_include_the_last_step():

@@ -55,13 +55,6 @@ def attacker_rows(rows: list[Example], attack: str, fraction: float, seed: int) 
     return [rows[i] for i in sorted(indices)]
 
 
-def evaluated_epochs(plan: StepPlan) -> dict[int, float]:
-    """Steps done -> epochs by then, of each evaluation: before the attack, after each epoch, at its
-    end."""
-    # a run may end within an epoch: named after the last whole one, its end would look like that
-    return {0: 0, **plan.epoch_ends(), plan.steps: plan.epochs}
-
-
 def _settings(experiment, args: Namespace) -> dict:
     # random, or random/fraction=0.1 and others where the config has several fractions
     attacks = [name for name in experiment.fractions if name.partition("/")[0] == args.attack]
@@ -91,7 +84,7 @@ def run(args: Namespace) -> None:
     evaluator = room(benchmark, "evaluator").make_evaluator(
         args.data, args.split, tokenizer, settings, args.fit, accelerator, sets=["forget"]
     )
-    epochs = evaluated_epochs(plan)
+    epochs = {0: 0, **plan.epoch_ends()}  # step -> epochs by then
 
     def evaluate(step: int) -> dict | None:
         if step not in epochs:
