@@ -72,6 +72,7 @@ def training_runs(experiment) -> list[TrainingRun]:
     if experiment.retrains:
         for split in experiment.own_splits:
             add("finetune", experiment.recipe("finetune"), benchmark.retrain_table(split))
+    # the anchor's rows make the epochs, and so the number of steps
     retain_is_anchor = config["unlearn"]["anchor"] == "retain"
     for method in experiment.methods:
         for hyper in experiment.variants(method):
@@ -149,6 +150,7 @@ def lora_modules(config: dict) -> dict[str, list[str]]:
     modules = {}
     for stage in ("finetune", "unlearn", "relearn"):
         lora = (config[stage] or {}).get("lora")
+        # the other value, all-linear, fits every model
         if lora is not None and isinstance(lora["modules"], list):
             modules[stage] = lora["modules"]
     return modules

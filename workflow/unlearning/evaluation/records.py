@@ -69,6 +69,7 @@ def trajectory_point(
 ) -> dict:
     """The record of an evaluation during a run: its metrics, and the values of its rows that the
     report needs (the benchmark's at_point)."""
+    # without the directions: the run's evaluation at its end records them
     summary, _ = _summarise(rows, benchmark, user_metrics or {})
     at_point = room(benchmark, "metrics").at_point(rows)
     return {"epoch": epoch, "step": step, **summary, **at_point}
