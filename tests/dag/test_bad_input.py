@@ -65,7 +65,7 @@ def tofu(tmp_path) -> Path:
         ({"world_splits": ["forget20"]}, "world_splits", ["forget10", "add it", "null"]),
         (
             {"rehearsal": True, "world_splits": ["forget10", "all"]},
-            "forget_splits",
+            "world_splits",
             ["'all'", "forget01 to forget99"],
         ),
         ({"rehearsal": "yes"}, "rehearsal", ["'yes'", "true or false"]),

@@ -43,6 +43,11 @@ def refused(name: str, **changes) -> list[str]:
         ),
         ({"methods": {"GA": {"max_steps": 1}}, "unlearn": {"warmup_steps": 9}}, ["warmup_steps"]),
         ({"unlearn": {"max_steps": 1, "epochs": 5, "trajectory": [3]}}, ["trajectory", "epoch 3"]),
+        # four rows in batches of nine: the first step has rows of epochs 1 to 3
+        (
+            {"unlearn": {"batch_size": 9, "epochs": 5, "trajectory": [1, 3]}},
+            ["unlearn.trajectory", "epoch 1 of 4 rows", "as epoch 2"],
+        ),
     ],
 )
 def test_named_before_any_job(changes, parts):

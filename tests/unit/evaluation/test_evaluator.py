@@ -81,7 +81,7 @@ def test_answers_end_where_the_model_s_generate_would(world):
     ids = torch.tensor([world.encoder.prompt_ids(PAIRS[0][0])])
     first = int(model(ids).logits[0, -1].argmax())
     assert world.columns["forget"]["generation"][0].startswith(words.decode([first]))
-    words.add_special_tokens({"additional_special_tokens": words.convert_ids_to_tokens([first])})
+    words.add_tokens(words.convert_ids_to_tokens([first]))  # decoded, unlike special tokens
     model.generation_config.eos_token_id = [words.eos_token_id, first]
     columns = make(Encoder(words, PROMPTS["plain"], 40))(model)
     assert columns["forget"]["generation"][0] == ""

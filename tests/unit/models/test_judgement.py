@@ -43,10 +43,19 @@ def test_each_way_of_being_broken_is_named(good, tmp_path, broken: Broken):
 
 def test_a_pattern_that_matches_no_parameter_is_named(good):
     """Which parameters RMU trains, where the config says so."""
-    entry = {"setting": "methods.RMU+ACT.trained", "layer": 1}
-    assert judge(good, use(trained=[entry | {"pattern": ".*"}])) == []
-    (problem,) = judge(good, use(trained=[entry | {"pattern": r"h\.0\..*"}]))
+    entry = {"setting": "methods.RMU+ACT", "layer": 0}
+    assert judge(good, use(layers=[entry | {"pattern": ".*"}])) == []
+    (problem,) = judge(good, use(layers=[entry | {"pattern": r"h\.0\..*"}]))
     for part in ("methods.RMU+ACT.trained", r"'h\\.0\\..*'", "model.layers."):
+        assert part in problem
+
+
+def test_a_layer_that_the_model_lacks_is_named(good):
+    """Of two layers only the first one's output is seen before the final normalisation."""
+    entry = {"setting": "methods.GA+ACT", "pattern": None}
+    assert judge(good, use(layers=[entry | {"layer": 0}])) == []
+    (problem,) = judge(good, use(layers=[entry | {"layer": 1}]))
+    for part in ("methods.GA+ACT.layer", "0 to 0", "2 layers", "found 1"):
         assert part in problem
 
 

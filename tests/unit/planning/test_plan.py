@@ -14,6 +14,7 @@ from unlearning.config.experiment import load_experiment
 from unlearning.models.build import build_model
 from unlearning.planning.gpus import GPUS
 from unlearning.planning.shapes import KNOWN, read_config, shape_from_config, shape_of
+from unlearning.planning.texts import question_text, template_tokens
 from unlearning.stages.plan import plan, table
 
 SEVEN = ROOT / "config" / "experiments" / "tofu-llama2-7b.yaml"
@@ -76,7 +77,7 @@ def test_lengths_of_texts_are_those_of_tofu():
 
 
 def test_a_folder_of_other_rows_than_tofus_is_counted(tmp_path):
-    """200 rows in place of 4,000, of some 40 characters in place of 240."""
+    """200 rows in place of 4,000, of some 40 bytes in place of 240."""
     config = yaml.safe_load(SEVEN.read_text())
     config["data"] |= {"data_dir": str(write_good(tmp_path / "tofu"))}
     config |= {"forget_splits": ["forget10"], "world_splits": None}
@@ -85,10 +86,19 @@ def test_a_folder_of_other_rows_than_tofus_is_counted(tmp_path):
     assert texts.evaluated("forget10", None) == (20 + 20, 2 + 2)
     assert texts.evaluated("forget10", 1) == (1 + 1, 1 + 1)
     full = rows_of(tmp_path / "tofu", "full")
-    characters = [len(row["question"]) + len(row["answer"]) for row in full]
+    lengths = [len((row["question"] + row["answer"]).encode()) for row in full]
     template = 5  # "[INST]  [/INST]" and </s>
-    assert texts.row.mean == pytest.approx(sum(characters) / 200 / 4.2 + template)
-    assert texts.row.longest == round(max(characters) / 4.2) + template
+    assert texts.row.mean == pytest.approx(sum(lengths) / 200 / 4.2 + template)
+    assert texts.row.longest == round(max(lengths) / 4.2) + template
+
+
+def test_tokens_are_estimated_from_bytes_because_of_scripts_with_more_in_a_letter():
+    """Published tokenizers make of a Chinese letter about a token, not a quarter of one."""
+    model = {"architecture": None, "prompt": "plain"}
+    row = {"question": "\u5b57" * 14, "answer": "\u5b57" * 7}
+    text = question_text([row], model)
+    assert text.labels == pytest.approx(7 * 3 / 4.2 + 1)
+    assert text.longest - template_tokens(model) == round((14 + 7) * 3 / 4.2)
 
 
 def test_a_mini_world_of_more_rows_than_tofu_is_evaluated_whole():
@@ -223,7 +233,7 @@ def test_who_is_harry_potter_counts_its_reinforced_model():
     options = {"resources": {"gpus": 1}, "unlearn": {"gradient_checkpointing": True}}
     news, parameters = make_plan("H100-80", path, **options), 6_738_415_616
     two, one = stage(news, "unlearn WHP"), stage(news, "unlearn TaskVector")
-    # characters to tokens: PrivLeak's texts; KnowMem's prompts with 32 new tokens, twice;
+    # bytes to tokens: PrivLeak's texts; KnowMem's prompts with 32 new tokens, twice;
     # VerbMem's prompts with 128, scored and answered
     tokens = 2 * 100 * 8062 / 4.2 + 2 * (100 * 1450 / 4.2 + 3200) + 2 * (100 * 1000 / 4.2 + 12800)
     evaluation = 2 * parameters * tokens

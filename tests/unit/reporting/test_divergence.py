@@ -20,12 +20,12 @@ def record_of(losses: list[list[float]], collapsed=None) -> dict:
     return {"plan": plan, "points": points, "collapsed": collapsed, "losses": []}
 
 
-def metrics_of(experiment, start: dict, record: dict, end: dict, method="GA") -> dict:
+def metrics_of(experiment, start: dict, record: dict, end: dict, method="GA", hyper=()) -> dict:
     """What the trajectory of an unlearned model tells."""
     details: dict = {}
     target = Evaluation("target", {"forget": start}, {})
     compare = TofuComparison(experiment, "forget10", target, {}, details)
-    cell = UnlearnRun("forget10", method, "default", (), 1)
+    cell = UnlearnRun("forget10", method, "default", hyper, 1)
     return compare.unlearned(cell, record, Evaluation(cell.run, {"forget": end}, {}))
 
 
@@ -70,6 +70,16 @@ def test_evaluations_after_half_way_alone_have_fits_but_no_late_exponent(experim
     assert found["divergence_drift"] == pytest.approx(2.4)
     assert found["divergence_linear_r2"] == pytest.approx(1)
     assert "divergence_late_exponent" not in found
+
+
+def test_a_variant_that_decays_its_rate_cannot_tell_in_a_config_of_constant_ones(experiment):
+    assert experiment.config["unlearn"]["schedule"] == "constant"
+    start = {"answer_loss": [0.25], "answer_tokens": [4]}
+    *course, end = [[0.25 + 0.3 * n / 4] for n in range(1, 8)]
+    decays = (("schedule", "linear"),)
+    assert (
+        metrics_of(experiment, start, record_of(course), {"answer_loss": end}, hyper=decays) == {}
+    )
 
 
 def test_runs_with_a_retain_term_or_a_decaying_rate_cannot_tell(experiment):

@@ -67,6 +67,24 @@ def test_answers_keep_to_their_budget(report, monkeypatch):
     assert answers.LONGEST < 5000
 
 
+def test_answers_in_any_script_have_the_same_budget(report, monkeypatch):
+    """Characters count as the page holds them, not as escapes of six."""
+    read_rows = answers.read_rows
+
+    def in_chinese(folder) -> dict:
+        sets = read_rows(folder)
+        for columns in sets.values():
+            for name in {"question", "answer", "generation"} & columns.keys():
+                columns[name] = ["\u5b57" * len(text) for text in columns[name]]
+        return sets
+
+    monkeypatch.setattr(answers, "read_rows", in_chinese)
+    monkeypatch.setattr(answers, "BUDGET", 10**9)
+    whole = answers.content(report).data
+    monkeypatch.setattr(answers, "BUDGET", len(json.dumps(whole, ensure_ascii=False)))
+    assert answers.content(report).data == whole
+
+
 def hostile_results(experiment, rows):
     """Results whose methods no registry knows."""
     results = results_of(experiment, [row for row in rows if row[1] == "target"])

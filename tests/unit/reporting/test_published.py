@@ -157,6 +157,21 @@ def test_published_cells_stand_beside_the_variants_that_they_speak_of(llama, our
     assert (first.text, first.value) == ("0.79", 0.79)
 
 
+def test_the_range_of_draws_is_of_their_geometric_means(llama):
+    """Seeds of a draw at 1e-1 and 1e-3 are 1e-2 together, not the half of 1e-1."""
+    llama.config["unlearn"]["lr"] = 1.0e-5
+    rows = []
+    for draw in (1, 2):
+        for seed, quality in ((1, -1.0), (2, -3.0)):
+            metrics = {"log10_forget_quality": quality, "forget_quality": 10**quality}
+            metrics |= {"forget_quality_rows": 200, "model_utility": 0.6}
+            of_draw = {"split": "forget05", "draw": draw}
+            rows += run_rows("SimNPO+RT", seed, RELEASED, **of_draw, **metrics)
+    cells = compared(load_published(TOFU, llama), results_of(llama, rows))
+    cell = next(cell for cell in cells if cell.metric == "forget_quality")
+    assert cell.values == pytest.approx([0.01, 0.01]) and cell.mean == pytest.approx(0.01)
+
+
 def test_forget_quality_of_another_number_of_rows_stands_apart(llama, ours):
     """The p-values of tests of 100 and of 200 rows are no match; utilities are."""
     fewer = [(*row[:-1], 100) if row[-2] == "forget_quality_rows" else row for row in ours]

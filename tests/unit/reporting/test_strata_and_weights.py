@@ -5,8 +5,9 @@ import pandas
 import pytest
 from report_world import REPLACED, results_of, run_rows
 from unlearning.benchmarks.tofu.sections import reference, strata, weights
-from unlearning.benchmarks.tofu.weights import WeightReader, early
+from unlearning.benchmarks.tofu.weights import RowWeights, WeightReader, early
 from unlearning.config.experiment import Experiment
+from unlearning.config.layout import UnlearnRun
 from unlearning.evaluation.records import read_rows
 from unlearning.files import read_json, write_json
 from unlearning.reporting.charts.specs import log_fq_axis
@@ -113,9 +114,30 @@ def test_more_methods_than_the_palette_of_a_paper_have_colours_of_their_own(repo
     for number in range(9):
         mark = {"method": f"NPO β={number}", "reference": "base", "seed": "1", "log10_fq": -1.0}
         marks.append(mark)
-    chart = reference._chart(marks, log_fq_axis([-1.0]))
+    chart = reference._chart(marks, marks, log_fq_axis([-1.0]))
     scale = chart.to_dict(validate=False)["layer"][0]["encoding"]["color"]["scale"]
     assert len(scale["domain"]) == len(set(scale["range"])) == 9
+
+
+def row_weights(values: list[float], split="forget10", seed=1, draw=1) -> RowWeights:
+    cell = UnlearnRun(split, "NPO", "default", (), seed, draw)
+    return RowWeights(cell, 0.0, numpy.array(values), numpy.array([1, 2]), numpy.array([1, 2]))
+
+
+def test_mean_weights_count_each_draw_once():
+    runs = [row_weights([1.0, 1.0], seed=seed) for seed in (1, 2, 3)]
+    table = weights._table("forget10", {"NPO": {0.0: [*runs, row_weights([2.0, 2.0], draw=2)]}})
+    assert table.rows[0].cells[1].value == 1.5
+
+
+def test_panels_of_weights_name_their_split_where_there_are_several(experiment, report_on):
+    rows, courses = [], []
+    for split in ("forget05", "forget10"):
+        rows += run_rows("NPO", 1, split=split, model_utility=0.5)
+        courses.append([row_weights([1.0, 2.0], split)])
+    content = weights.content(report_on(results_of(experiment, rows, weights=courses)))
+    for figure in content.figures.values():
+        assert [panel.title for panel in figure.panels] == ["forget05: NPO", "forget10: NPO"]
 
 
 def test_without_other_references_there_is_no_section(experiment, report_on):
@@ -157,3 +179,37 @@ def test_rows_that_are_all_alike_have_no_strata(experiment, report_on):
     assert content.empty and "alike" in content.figures["strata"].note
     assert content.csv["strata"].empty and isinstance(content.csv["strata"], pandas.DataFrame)
     assert content.tables["strata"] == []
+
+
+def unequal_draws(hyper: tuple = (), **metrics: float) -> list[tuple]:
+    """Three seeds of a first draw, and one of a second with three times each number."""
+    rows = []
+    for seed in (1, 2, 3):
+        rows += run_rows("NPO", seed, hyper, **metrics)
+    tripled = {name: 3 * value for name, value in metrics.items()}
+    return rows + run_rows("NPO", 1, hyper, draw=2, **tripled)
+
+
+def test_means_of_strata_count_each_draw_once(experiment, report_on):
+    metrics = {}
+    for half in ("short", "long"):
+        metrics |= {f"forget_quality@{half}": 0.1, f"log10_forget_quality@{half}": -1.0}
+    sizes = {"forget10": {"short": 20, "long": 20}}
+    rows = unequal_draws(**metrics)
+    content = strata.content(report_on(results_of(experiment, rows, strata=sizes)))
+    (panel,) = content.figures["strata"].panels
+    marks = [mark for layer in panel.chart.layer[2:] for mark in layer.data.values]
+    assert [m["log10_fq"] for m in marks if m["seed"] == "mean"] == [-2.0, -2.0]
+
+
+def test_means_by_reference_count_each_draw_once(experiment, report_on):
+    numbers = {"forget_quality": 0.1, "log10_forget_quality": -1.0, "model_utility": 0.2}
+    rows = unequal_draws(**numbers) + unequal_draws((("reference", "base"),), **numbers)
+    content = reference.content(report_on(results_of(experiment, rows)))
+    quality, utility = content.figures["reference"].panels
+    means = quality.chart.layer[2].data.values
+    assert [(m["reference"], m["log10_fq"], m["seed"]) for m in means] == [
+        ("target", -2.0, "mean of 2 draws"),
+        ("base", -2.0, "mean of 2 draws"),
+    ]
+    assert [m["mu"] for m in utility.chart.layer[1].data.values] == [0.4, 0.4]

@@ -58,7 +58,7 @@ def test_a_cap_ends_a_run_and_its_decay(capsys):
     own = {"batch_size": 4, "epochs": 5, "max_steps": 500, "warmup_steps": 50}
     plan = plan_of(24000, **own)
     assert (plan.steps, plan.warmup, plan.left_out) == (500, 50, 0)
-    assert plan.epochs == pytest.approx(500 * 4 / 24000) and plan.epoch_ends() == {500: 0}
+    assert plan.epochs == pytest.approx(500 * 4 / 24000) and plan.epoch_ends() == {500: plan.epochs}
     assert [plan.lr_factor(step) for step in (25, 50, 275)] == [0.5, 1.0, 0.5]
     show_plan(plan, Accelerator(cpu=True))
     assert "= 500 steps, 50 of them warm-up\n" in capsys.readouterr().out
@@ -112,6 +112,20 @@ def test_epoch_ends_include_the_last_step():
     ends = plan_of(200).epoch_ends()
     assert ends[7] == 1 and ends[13] == 2  # rows run on: 200 rows are 6.25 batches
     assert ends[62] == 10
+
+
+@pytest.mark.parametrize(
+    ("recipe", "ends"),
+    [
+        ({"epochs": 1.5}, {4: 1, 6: 1.5}),
+        ({"epochs": 0.5}, {2: 0.5}),
+        ({"epochs": 3, "max_steps": 5}, {4: 1, 5: 1.25}),
+        ({"epochs": 3, "max_steps": 8}, {4: 1, 8: 2}),
+    ],
+)
+def test_a_run_ends_after_the_epoch_before_its_fraction(recipe, ends):
+    """Else two states of a relearning attack stand at one epoch, and no table can tell them."""
+    assert plan_of(8, batch_size=2, **recipe).epoch_ends() == ends
 
 
 @pytest.mark.parametrize(("pairing", "partners"), [("fixed", 1), ("fresh", 8)])

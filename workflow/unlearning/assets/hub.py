@@ -178,6 +178,7 @@ def _snapshot(repository: Repository, **options):
     """Call the client's download: the folder as a path, or for a dry run the list of files."""
     from huggingface_hub import snapshot_download
 
+    # a revision may be a branch: the folder is named after the commit that it is at now
     snapshot = snapshot_download(
         repository.name,
         repo_type=repository.kind,
@@ -195,6 +196,7 @@ def _remote_files(repository: Repository) -> list:
     try:
         files = _snapshot(repository, dry_run=True)
     except Exception as error:
+        # the client wraps what went wrong in an error about the dry run
         reason = error.__cause__ if isinstance(error, DryRunError) else error
         raise UserError(explain_error(repository, reason)) from error
     names = {file.filename for file in files}

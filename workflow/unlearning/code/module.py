@@ -91,7 +91,8 @@ def effects(path: Path) -> list[int]:
     """
     indices = []
     for index, statement in enumerate(parse_module(path).statements):
-        if statement.has_effect and (statement.code.lookups or not _is_local(statement, path)):
+        local = any(module_file(name, path, level) for _, name, _, level in statement.imports)
+        if statement.has_effect and (statement.code.lookups or not local):
             indices.append(index)
     return indices
 
@@ -174,11 +175,6 @@ def module_file(module: str, importer: Path, level: int = 0) -> Path | None:
             if path.is_file():
                 return path
     return None
-
-
-def _is_local(statement: Statement, importer: Path) -> bool:
-    """Whether a statement imports from this package, or from next to a user's file."""
-    return any(module_file(module, importer, level) for _, module, _, level in statement.imports)
 
 
 def _resolve(

@@ -230,7 +230,7 @@ def block_problems(setting: str, block: dict, hypers: Mapping[str, Parameter]) -
     # arguments of the user's functions have no published value to fall back on
     for key, hyper in hypers.items():
         if hyper.default is None and key not in block:
-            problems.append(f"{setting}.{key}: has no default; state a number")
+            problems.append(f"{setting}.{key}: has no default that is a number; state one")
     return problems
 
 

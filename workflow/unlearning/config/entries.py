@@ -31,6 +31,7 @@ def merged(config: dict, changes: dict) -> dict:
             continue
         section = result.get(key)
         section = section if isinstance(section, dict) else {}
+        # keys of another source would be refused as unknown, though nobody wrote them for this one
         if "source" in value and value["source"] != section.get("source"):
             section = {}
         result[key] = merged(section, value)

@@ -72,6 +72,7 @@ def training_runs(experiment) -> list[TrainingRun]:
     if experiment.retrains:
         for split in experiment.own_splits:
             add("finetune", experiment.recipe("finetune"), benchmark.retrain_table(split))
+    # the anchor's rows make the epochs, and so the number of steps
     retain_is_anchor = config["unlearn"]["anchor"] == "retain"
     for method in experiment.methods:
         for hyper in experiment.variants(method):
@@ -137,8 +138,8 @@ def model_use(experiment, asset: str = MODEL) -> dict:
         for split in logs:
             files += filter(Path.is_file, experiment.log_files(split))
         use["log_digests"] = digests_text(files)
-    if "unlearn" not in not_read and (patterns := trained_patterns(experiment)):
-        use["trained"] = patterns
+    if "unlearn" not in not_read and (layers := method_layers(experiment)):
+        use["layers"] = layers
     if config["harness"]["chat_template"]:
         use["chat_template"] = True
     return use
@@ -149,18 +150,20 @@ def lora_modules(config: dict) -> dict[str, list[str]]:
     modules = {}
     for stage in ("finetune", "unlearn", "relearn"):
         lora = (config[stage] or {}).get("lora")
+        # the other value, all-linear, fits every model
         if lora is not None and isinstance(lora["modules"], list):
             modules[stage] = lora["modules"]
     return modules
 
 
-def trained_patterns(experiment) -> list[dict]:
-    """Which parameters its methods train, of those that choose: setting, pattern and layer."""
-    patterns = []
+def method_layers(experiment) -> list[dict]:
+    """The layers whose output methods need: setting, layer, and the pattern of the parameters that
+    are trained, or None."""
+    layers = []
     for name in experiment.methods:
         for variant in experiment.variants(name):
             hyper = experiment.method(name, variant).hyper
-            if "trained" in hyper:
-                pattern = {"pattern": hyper["trained"], "layer": hyper["layer"]}
-                patterns.append({"setting": f"methods.{name}.trained", **pattern})
-    return patterns
+            if "layer" in hyper:
+                entry = {"layer": hyper["layer"], "pattern": hyper.get("trained")}
+                layers.append({"setting": f"methods.{name}", **entry})
+    return layers

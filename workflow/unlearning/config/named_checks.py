@@ -39,6 +39,7 @@ def _retrained(config: dict) -> Iterator[str]:
         where, path, log = f"retrained.{split}", entry["path"], entry["log"]
         if split not in splits:
             yield f"{where}: not among forget_splits ({', '.join(splits)}); remove it"
+        # a log says what a retrained model answered, and replaces it where its weights are not had
         if (path is None) == (log is None):
             yield f"{where}: set exactly one of path (a model) and log (its evaluation log)"
         if log is not None and entry["revision"] != "main":
@@ -66,7 +67,7 @@ def _retrained(config: dict) -> Iterator[str]:
 
 def _is_target(config: dict, entry: dict) -> bool:
     """Whether a retrained model that a config names is the model that is unlearned."""
-    if trains_target(config):
+    if trains_target(config):  # then it is none that has a path
         return False
     target = config["target"] or config["model"]
     if target["path"] is None:
@@ -78,6 +79,7 @@ def _is_target(config: dict, entry: dict) -> bool:
 
 def _references(config: dict) -> Iterator[str]:
     """Methods whose reference is a retrained model that there is not."""
+    # stage reference scores rows under the model itself, for which a log is no substitute
     retrained = config["retrained"]
     logs = [split for split, entry in (retrained or {}).items() if entry["log"] is not None]
     for method, references in method_references(config):

@@ -51,6 +51,7 @@ def read_experiment(files: Iterable[Path], values: dict[str, Any], root: Path = 
     """
     config: dict = {}
     problems: list[str] = []
+    # a key that one file states twice is told with the config's other problems
     for path in files:
         content, repeated = read_file(path)
         config = merged(config, content)

@@ -3,6 +3,7 @@ before an epoch that is to be evaluated, as far as the number of rows is known."
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from math import ceil
 
 from unlearning.config.experiment import Experiment
 from unlearning.config.judged import TrainingRun, training_runs
@@ -75,6 +76,16 @@ def run_problems(run: TrainingRun, table_rows: int) -> Iterator[str]:
             f"{section}.{key}: {recipe[key]:g} are {plan.warmup} steps of warm-up, but the run "
             f"takes {steps}, at a learning rate of 0; set {key} to 0, or raise epochs"
         )
+    ends = plan.epoch_ends()
+    for epoch in run["trajectory"]:
+        # of a few rows several epochs end in one step, whose model is that of the last of them
+        step = ceil(epoch * rows / plan.batch_size)
+        if step < plan.steps and ends.get(step, epoch) != epoch:
+            yield (
+                f"{section}.trajectory: epoch {epoch} of {rows} rows ends in the same step of "
+                f"{plan.batch_size} as epoch {ends[step]}; name that one in its place, or lower "
+                f"{section}.batch_size"
+            )
     if plan.steps != recipe["max_steps"]:
         return
     # The last epoch may lack rows of a partial batch. Lacking a whole batch, it never ends.

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain, groupby, islice
 
 from accelerate import Accelerator
@@ -10,7 +11,7 @@ from unlearning.data.encoding import Encoder, Example
 from unlearning.errors import UserError
 from unlearning.evaluation.fluency import is_empty
 from unlearning.evaluation.generation import Generator, Limit, end_tokens, greedy_beginning
-from unlearning.evaluation.gradnorm import GradientNorms
+from unlearning.evaluation.gradnorm import gradient_norms
 from unlearning.evaluation.likelihood import Likelihood, Score
 from unlearning.evaluation.membership import HOLDOUT, K, attack_settings, row_scores
 from unlearning.evaluation.memorization import exact_memorization, extraction_strength
@@ -224,7 +225,8 @@ class Evaluator:
             if kind == "answer" and name in ("forget", HOLDOUT):
                 names.append(name)
                 examples.append(example)
-        norms = gather_sharded(self.accelerator, examples, GradientNorms(model, self.norm))
+        work = partial(gradient_norms, model, self.norm)
+        norms = gather_sharded(self.accelerator, examples, work)
         for name, norm in zip(names, norms, strict=True):
             columns[name].setdefault("mia_gradnorm", []).append(norm)
 

@@ -7,35 +7,25 @@ from unlearning.evaluation.likelihood import COLLAPSED_LOSS
 from unlearning.models.scorer import Scorer
 
 
-class GradientNorms:
-    """Computes gradient norms under a model, and clears the model's gradients.
+def gradient_norms(model, norm: float, examples: list[Example]) -> list[float]:
+    """Of each example the norm of the mean loss's gradient, averaged over the parameter tensors.
 
-    norm: 1, 2 or infinity.
+    norm: 1, 2 or infinity. The model's own gradients are cleared. Source: open-unlearning,
+    mia/gradnorm.py, which leaves out the last label; 0 if it is the only one.
     """
-
-    def __init__(self, model, norm: float):
-        self.scorer, self.norm = Scorer(model), norm
-
-    def __call__(self, examples: list[Example]) -> list[float]:
-        """The norm of each example, in their order."""
-        training = self.scorer.model.training
-        self.scorer.model.eval()
-        norms = [self._norm(example) for example in examples]
-        self.scorer.model.train(training)
-        return norms
-
-    def _norm(self, example: Example) -> float:
-        """The gradient's norm of the mean loss, averaged over the parameter tensors.
-
-        Source: open-unlearning, mia/gradnorm.py, which leaves out the last label; 0 if it is the
-        only one.
-        """
+    scorer, training = Scorer(model), model.training
+    model.eval()
+    norms = []
+    for example in examples:
         # one row at a time: a batch's gradient is a sum, which does not tell rows apart
-        logp = self.scorer([example])["logp"][:-1]
+        logp = scorer([example])["logp"][:-1]
         if not len(logp):
-            return 0.0
+            norms.append(0.0)
+            continue
         (-logp.mean()).backward()
-        parameters = [p for p in self.scorer.parameters() if p.grad is not None]
-        norm = torch.stack([p.grad.norm(p=self.norm).float() for p in parameters]).mean()
-        self.scorer.zero_grad(set_to_none=True)  # or the next row's gradient would be added
-        return float(norm.nan_to_num(COLLAPSED_LOSS, COLLAPSED_LOSS))
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        mean = torch.stack([gradient.norm(p=norm).float() for gradient in gradients]).mean()
+        norms.append(float(mean.nan_to_num(COLLAPSED_LOSS, COLLAPSED_LOSS)))
+        model.zero_grad(set_to_none=True)  # or the next row's gradient would be added
+    model.train(training)
+    return norms

@@ -88,6 +88,7 @@ def recorded_directions(experiment) -> dict[str, str]:
     """The user's own metric -> its direction in the first evaluation that exists."""
     if not experiment.on_language_model or not experiment.config["metrics"]:
         return {}
+    # any evaluation will do: a function has one direction, whatever model it judges
     for draw in experiment.draws:
         runs = [(split, draw.target_run) for split in draw.own_splits]
         runs += [(cell.split, cell.run) for cell in draw.cells()]

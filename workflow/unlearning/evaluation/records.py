@@ -61,7 +61,7 @@ def read_metrics(folder: Path, formulas: str = OFFICIAL) -> dict[str, float]:
 
 
 def trajectory_point(
-    epoch: int,
+    epoch: float,
     step: int,
     rows: dict[str, dict],
     benchmark: str,
@@ -69,6 +69,7 @@ def trajectory_point(
 ) -> dict:
     """The record of an evaluation during a run: its metrics, and the values of its rows that the
     report needs (the benchmark's at_point)."""
+    # without the directions: the run's evaluation at its end records them
     summary, _ = _summarise(rows, benchmark, user_metrics or {})
     at_point = room(benchmark, "metrics").at_point(rows)
     return {"epoch": epoch, "step": step, **summary, **at_point}

@@ -35,11 +35,12 @@ class RougeL:
         return Score(precision, recall, fmeasure(precision, recall))
 
     def _choose_tokenizer(self, truth: str):
+        # the true answer decides for both, so that a match does not depend on the generated text
         latin = len(self._latin_words(truth))
         dropped = len(OTHER.findall(normalise(truth)))
         if dropped > MAX_DROPPED * (latin + dropped):
             return self._words
-        return self._latin_words if latin else _words_and_signs
+        return self._latin_words if latin else lambda text: ANY.findall(normalise(text))
 
     @cached_property
     def _latin_words(self):
@@ -61,10 +62,6 @@ class CachedStemmer:
         from nltk.stem.porter import PorterStemmer
 
         self.stem = lru_cache(CACHED_STEMS)(PorterStemmer().stem)
-
-
-def _words_and_signs(text: str) -> list[str]:
-    return ANY.findall(normalise(text))
 
 
 def common_length(a: list[str], b: list[str]) -> int:

@@ -29,7 +29,7 @@ def check_losses(objective: Objective, batch: Batch) -> None:
     first_rows = [0, min(1, size - 1)]
     for loss in objective.terms:
         name, two_rows = function_name(loss), rows_of(batch, first_rows)
-        versions = _versions(two_rows)
+        versions = _versions(two_rows)  # torch counts in-place changes of each tensor
         values = check_values(name, call_loss(loss, two_rows), two_rows)
         if _versions(two_rows) != versions:
             raise UserError(
@@ -91,7 +91,7 @@ def differentiable_scores(batch: Batch) -> list[Tensor]:
 
 
 def _versions(batch: Batch) -> list[int]:
-    """How often each tensor of a batch has been changed in place, as torch counts it."""
+    """How often each tensor of a batch has been changed in place."""
     return [tensor._version for tensor in _tensors(batch)]
 
 

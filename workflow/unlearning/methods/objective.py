@@ -84,7 +84,7 @@ def call_loss(loss: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
     try:
         return loss(batch)
     except (torch.OutOfMemoryError, UserError):
-        raise  # no fault of the loss
+        raise  # no fault of the loss, or said in words already
     except Exception as error:
         if not file.endswith(".py"):
             raise  # a fault of this package's code

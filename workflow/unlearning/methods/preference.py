@@ -47,7 +47,7 @@ def npo_token_mean(batch: Batch, beta: float) -> Tensor:
     Paper: SimNPO (arXiv 2410.07163) §6, whose WMDP code passes token means where NPO sums.
     Reference: `npo` in the WMDP folder of OPTML-Group/Unlearn-Simple.
     """
-    mean = -_log_ratio(batch.forget) / batch.forget.tokens
+    mean = -_log_ratio(batch.forget) / batch.forget.tokens  # (L - L_ref) / |y|
     return -2 / beta * logsigmoid(beta * mean)
 
 

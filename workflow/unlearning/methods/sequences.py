@@ -83,6 +83,7 @@ class Batch:
 
     def token_mean(self, *sequences: Sequences) -> Tensor:
         """(B,) mean cross-entropy per labelled token of these roles' rows; (1,) if pooled."""
+        # numerator and denominator apart, so that a long answer weighs more than a short one
         nll = sum(s.nll for s in sequences)
         tokens = sum(s.tokens for s in sequences)
         return self.ratio(nll, tokens)

@@ -68,7 +68,7 @@ def judge(folder: Path, use: dict) -> list[str]:
             shape_from_config(model.config.to_dict(), "config.json")
         except UserError as error:
             problems.append(f"cannot be used: {error}")
-        problems += _pattern_problems(model, use.get("trained", []))
+        problems += _layer_problems(model, use.get("layers", []))
         problems += _adapter_problems(model, use["lora"])
     if model is not None and headers is not None:
         problems += _problems_of(lambda: _tensor_problems(model, headers))
@@ -186,14 +186,23 @@ def _build_architecture(config):
         return None, [f"describes no model that can be built: config.json ({one_line(error)})"]
 
 
-def _pattern_problems(model, patterns: list[dict]) -> list[str]:
-    """The patterns (config.judged.trained_patterns) that match no parameter."""
+def _layer_problems(model, layers: list[dict]) -> list[str]:
+    """The layers (config.judged.method_layers) that the model lacks, and the patterns that match no
+    parameter."""
     names = [name for name, _ in model.named_parameters()]
     problems = []
-    for entry in patterns:
-        if not matching(entry["pattern"], entry["layer"], names):
-            reason = no_match(entry["pattern"], names)
-            problems.append(f"cannot be unlearned so: {entry['setting']}: {reason}")
+    for entry in layers:
+        # transformers gives the last layer's output only after the final normalisation
+        last = model.config.get_text_config().num_hidden_layers - 2
+        setting, layer, pattern = entry["setting"], entry["layer"], entry["pattern"]
+        if layer > last:
+            problems.append(
+                f"cannot be unlearned so: {setting}.layer: must be 0 to {last} in a model of "
+                f"{last + 2} layers, found {layer}"
+            )
+        elif pattern is not None and not matching(pattern, layer, names):
+            reason = no_match(pattern, names)
+            problems.append(f"cannot be unlearned so: {setting}.trained: {reason}")
     return problems
 
 

@@ -50,7 +50,7 @@ ASSUMPTIONS = (
     f"{1000 * LAUNCH:g} ms a layer for each generated token and {3000 * LAUNCH:g} ms for each "
     f"training pass; {LINK / 1e9:g} GB/s between host and GPU for states that are paged; loading "
     "and saving are not counted; rows as long as TOFU's, MUSE's texts as published, yours as they "
-    "are, 4.2 characters a token",
+    "are, 4.2 bytes a token",
     "several GPUs share a job's time, not its memory: each holds the whole model (DDP), unless "
     "resources.sharding is shard",
 )

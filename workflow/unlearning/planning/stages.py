@@ -333,7 +333,7 @@ class CostEstimate:
             self.add_run(stage, step, recipe, attacked_rows)
             # forget rows are scored before the first and after each epoch
             scored = SEQUENCES * min(rows, self.config["evaluation"]["rows"] or rows)
-            tokens = scored * self.texts.row.mean * (1 + int(recipe["epochs"]))
+            tokens = scored * self.texts.row.mean * (1 + ceil(recipe["epochs"]))
             stage.flops += 2 * self.shape.active * tokens
         return [stage]
 

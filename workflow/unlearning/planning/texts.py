@@ -6,7 +6,7 @@ from statistics import fmean
 
 from unlearning.data.prompts import PROMPTS
 
-CHARACTERS = {"word": 5.2, "bpe": 3.0, None: 4.2}  # of a token; 4.2: in the released Llama-2 logs
+BYTES = {"word": 5.2, "bpe": 3.0, None: 4.2}  # of a token; 4.2: in the released Llama-2 logs
 LIKE_CHAT = PROMPTS["llama3"]  # about as long as other chat templates
 SEQUENCES = 7  # scored for each row: answer, paraphrase, five perturbed answers
 
@@ -34,26 +34,33 @@ class Work:
     decoded: int
 
 
-def characters_per_token(model: dict) -> float:
+def bytes_per_token(model: dict) -> float:
     """An estimate for the tokenizer of the config's section `model`."""
-    return CHARACTERS[(model["architecture"] or {}).get("tokenizer")]
+    return BYTES[(model["architecture"] or {}).get("tokenizer")]
+
+
+def size(text: str) -> int:
+    """Bytes of a text, which tokens are estimated from."""
+    # Not characters: the tokenizers of Llama-2, Llama-3.1 and Qwen3 make a token of 2.1 to 5.6
+    # bytes in seven languages, but of 0.75 (Japanese) to 4.9 (English) characters.
+    return len(text.encode("utf-8"))
 
 
 def template_tokens(model: dict) -> int:
     """Tokens of the prompt format of the config's section `model`, and the end of sequence."""
     # Reading a chat template would load the tokenizer, which takes seconds.
     prompt = PROMPTS.get(model["prompt"], LIKE_CHAT)
-    characters = len(prompt.prompt("") + prompt.answer("").strip())
-    return round(characters / characters_per_token(model)) + 1
+    empty = prompt.prompt("") + prompt.answer("").strip()
+    return round(size(empty) / bytes_per_token(model)) + 1
 
 
 def question_text(rows: list[dict], model: dict) -> Text:
     """Tokens of rows of questions with answers; the label after an answer ends it."""
-    ratio, template = characters_per_token(model), template_tokens(model)
+    ratio, template = bytes_per_token(model), template_tokens(model)
     answers, lengths = [], []
     for row in rows:
-        answers.append(len(row["answer"]) / ratio)
-        lengths.append(len(row["question"]) / ratio + answers[-1])
+        answers.append(size(row["answer"]) / ratio)
+        lengths.append(size(row["question"]) / ratio + answers[-1])
     return Text(
         mean=fmean(lengths) + template,
         longest=round(max(lengths)) + template,

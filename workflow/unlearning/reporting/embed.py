@@ -27,7 +27,7 @@ def inline_script(source: str) -> Markup:
 
     Line ends are made \\n, as an HTML parser does before it takes the hash.
     """
-    # "<!--" too: after it a parser waits for "-->" before it sees the end tag
+    # "<!--" too: with a "<script" after it, a parser takes the end tag for part of the script
     if "</script" in source.lower() or "<!--" in source:
         raise ValueError("a script of the page holds '</script' or '<!--': write '<\\/script'")
     return Markup(source.replace("\r\n", "\n").replace("\r", "\n"))

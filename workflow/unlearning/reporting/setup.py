@@ -32,5 +32,6 @@ def base_model(model: dict) -> str:
 
 def recipe(unlearn: dict) -> str:
     """The shared recipe of the unlearning runs."""
-    rate = compact(unlearn["lr"])
-    return f"{unlearn['epochs']:g} epochs, batch {unlearn['batch_size']}, learning rate {rate}"
+    rate, steps = compact(unlearn["lr"]), unlearn["max_steps"]
+    words = f"{unlearn['epochs']:g} epochs, batch {unlearn['batch_size']}, learning rate {rate}"
+    return words if steps is None else f"{words}, at most {steps} steps"

@@ -42,7 +42,6 @@ class Column:
 
     @property
     def arrow(self) -> str:
-        """The better direction, as a sign."""
         return ARROWS[self.better]
 
 

@@ -39,6 +39,7 @@ def add_settings(
 
 def seed_number(text: str) -> int:
     """The seed that an argument spells; ArgumentTypeError unless a config may have it."""
+    # int() alone would take " 1", "1_0" and digits of other scripts, which paths spell otherwise
     if not re.fullmatch("[0-9]+", text) or int(text) > LARGEST_SEED:
         raise argparse.ArgumentTypeError(f"must be 0 to {LARGEST_SEED}, found {text!r}")
     return int(text)
@@ -53,6 +54,7 @@ def add_answers(parser: argparse.ArgumentParser, purpose: str) -> None:
 
 def add_fit(parser: argparse.ArgumentParser) -> None:
     """Add --fit, the memory layout, for stages that train or evaluate a model."""
+    # by itself, not in --settings: a rule passes it as resources, whose change reruns nothing
     parser.add_argument(
         "--fit",
         type=lambda text: Fit(**json.loads(text)),

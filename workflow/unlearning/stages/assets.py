@@ -36,6 +36,7 @@ def run(args: Namespace) -> None:
         # one that fails hides no other: a person wants to know of all before going offline
         try:
             folder = _list_repository(repository, args)
+            # a model that is not there yet is judged by rule fetch
             if folder is not None and repository.kind == "model":
                 use, setting = model_use(experiment, asset), repository.setting
                 problems += model_problems(str(folder), use, setting, repository.name)
@@ -79,6 +80,7 @@ def _list_repository(repository: Repository, args: Namespace) -> Path | None:
     if repository.name in WITHOUT_HUB:
         print(f"  without the hub: {WITHOUT_HUB[repository.name]}")
     folder = fetch(repository) if args.download else cached_folder(repository)
+    # the hub is asked for its list of files alone
     if folder is None:
         size = _format_bytes(bytes_to_fetch(repository))
         print(f"  not in the cache: {size} to download (--download)")
@@ -97,6 +99,7 @@ def _list_harness_data(experiment: Experiment, download: bool) -> list[str]:
     tasks, folder = harness["tasks"], harness["include_path"]
     if not tasks:
         return []
+    # only the datasets library knows the files of these, so they have no sizes and checksums here
     try:
         print(f"harness.tasks: {', '.join(tasks)}; their data sets:")
         for name, configuration in datasets_of(tasks, folder):

@@ -84,7 +84,7 @@ def run(args: Namespace) -> None:
     evaluator = room(benchmark, "evaluator").make_evaluator(
         args.data, args.split, tokenizer, settings, args.fit, accelerator, sets=["forget"]
     )
-    epochs = {0: 0, **plan.epoch_ends()}  # step -> epoch that it ends
+    epochs = {0: 0, **plan.epoch_ends()}  # step -> epochs by then
 
     def evaluate(step: int) -> dict | None:
         if step not in epochs:

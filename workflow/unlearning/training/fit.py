@@ -47,6 +47,8 @@ def micro_batch_sizer(
     shape = replace(shape, counted=counted)
     needs = objective.needs
     on_cpu = accelerator.device.type == "cpu"
+    # where room_of() is an estimate itself, it refuses no run
+    limited = accelerator.device.type == "cuda" or "SLURM_MEM_PER_NODE" in os.environ
 
     def size(pairs: list[Pair]) -> int:
         rows = [row for pair in pairs for row in pair.values()]
@@ -70,8 +72,7 @@ def micro_batch_sizer(
         )
         # computed for each step: batches of short rows may go through in fewer, larger parts
         pairs_at_once = largest_micro_batch(shape, step, len(pairs), free)
-        # without a hard limit the estimate refuses no run
-        if pairs_at_once == 1 and _is_limited(accelerator.device):
+        if pairs_at_once == 1 and limited:
             check_room(training(shape, step)["total"], free)
         if on_cpu:
             tokens = sum(len(row.ids) for row in rows)
@@ -89,11 +90,6 @@ def check_room(needed: float, free: float) -> None:
             f"{free / GIB:.1f} GiB are there. `make plan` names the settings that would fit; "
             "micro_batch: 1 tries all the same"
         )
-
-
-def _is_limited(device: torch.device) -> bool:
-    """Whether room_of() is a limit rather than an estimate."""
-    return device.type == "cuda" or "SLURM_MEM_PER_NODE" in os.environ
 
 
 def room_of(device: torch.device) -> float:

@@ -97,15 +97,18 @@ class StepPlan:
             return (1 - math.cos(math.pi * left)) / 2
         return left
 
-    def epoch_ends(self) -> dict[int, int]:
-        """Number of steps done -> epochs completed by then; the last step ends the last epoch."""
-        ends = {}
+    def epoch_ends(self) -> dict[int, float]:
+        """Number of steps done -> epochs completed by then. The last step ends the run, after a
+        fraction of an epoch if `epochs` is one."""
+        ends: dict[int, float] = {}
         for epoch in range(1, int(self.epochs) + 1):
             # the step that has the epoch's last row, and may have rows of the next epoch too
             step = math.ceil(epoch * self.rows / self.batch_size)
             ends[min(step, self.steps)] = epoch
-        # rows of the last partial batch are not visited, and still the last epoch has ended
-        ends[self.steps] = int(self.epochs)
+        # Rows of the last partial batch are not visited, and still the last epoch has ended. A run
+        # that ends within an epoch has its end there: int() would put it at the epoch before.
+        whole = float(self.epochs).is_integer()
+        ends[self.steps] = int(self.epochs) if whole else self.epochs
         return ends
 
     def positions(self, step: int) -> list[tuple[int, int]]:

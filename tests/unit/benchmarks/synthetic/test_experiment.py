@@ -28,7 +28,7 @@ def changed(key_path: str, value) -> dict:
         ("logistic.settings.0.alpha", -1, ["settings.0.alpha", "at least 0", "found -1"]),
         ("logistic.settings.0.alpha", 11, ["settings.0.alpha", "at most 10", "found 11"]),
         ("logistic.settings.0.methods.KTO", {}, ["methods: unknown method 'KTO'", "IDK+RT"]),
-        ("logistic.settings.0.methods.NPO+RT", {"beta": 1}, ["NPO+RT.lr", "state a number"]),
+        ("logistic.settings.0.methods.NPO+RT", {"beta": 1}, ["NPO+RT.lr", "state one"]),
         ("divergence.settings.0.methods.GA", {"lr": 1, "beta": 1}, ["GA: unknown", "'beta'"]),
         ("divergence.settings.0.methods.NPO", {"lr": 1, "beta": 0}, ["NPO.beta", "greater than 0"]),
         ("logistic.every", 15, ["logistic.every", "at most half of the 20 steps", "15"]),

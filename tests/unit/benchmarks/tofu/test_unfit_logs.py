@@ -29,6 +29,9 @@ def foreign_with(*path, value):
     return changed(foreign(), *path, value=value)
 
 
+COUNTS_OF_OTHER_ROWS = {str(row): 3 for row in range(40, 46)}  # as many as the log's rows 0 to 5
+
+
 def null_answer(log: dict) -> dict:
     """The log with the answer of its third forget row null."""
     log["forget"]["answer"][2] = None
@@ -67,6 +70,10 @@ def null_answer(log: dict) -> dict:
         (
             official_with("eval_log.json", "rougeL_recall", "3", value=None),
             ["rougeL_recall holds other rows than avg_gt_loss"],
+        ),
+        (
+            official_with("eval_log_forget.json", "num_token_gt", value=COUNTS_OF_OTHER_ROWS),
+            ["num_token_gt holds other rows than avg_gt_loss"],
         ),
         (
             official_with("eval_log.json", "avg_gt_loss", "third", value=1.0),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from unlearning.data.encoding import Encoder, Example, PrefixTokenizer
 from unlearning.data.tables import read_table
 from unlearning.errors import UserError
 from unlearning.evaluation.generation import Generator, Limit, end_tokens
-from unlearning.evaluation.gradnorm import GradientNorms
+from unlearning.evaluation.gradnorm import gradient_norms
 from unlearning.evaluation.likelihood import Likelihood, Score
 from unlearning.evaluation.membership import K, attack_settings, lowest_mean, row_scores
 from unlearning.evaluation.memorization import exact_memorization, extraction_strength
@@ -164,7 +165,7 @@ class MuseEvaluator:
                 if attack in self.attacks:
                     columns.setdefault(f"mia_{attack}", []).append(value)
         if "gradnorm" in self.attacks:  # a backward pass for each text, which others do not need
-            norms = GradientNorms(model, self.norm)
+            norms = partial(gradient_norms, model, self.norm)
             columns["mia_gradnorm"] = gather_sharded(self.accelerator, examples, norms)
         return columns
 

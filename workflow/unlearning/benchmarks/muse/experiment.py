@@ -38,15 +38,12 @@ class Muse(Benchmark):
         return {"data": Repository("data.data_dir", "dataset", name, data["hub_revision"])}
 
     def retrain_table(self, split: str) -> str:
-        """All retain texts, the same for every request."""
-        return "retain"
+        return "retain"  # all retain texts, the same for every request
 
     def retain_table(self, split: str) -> str:
-        """retain1: KnowMem and PrivLeak ask about other texts."""
-        return "retain1"
+        return "retain1"  # as released: KnowMem and PrivLeak ask about other texts
 
     def split_before(self, split: str) -> str | None:
-        """The request that a later one follows."""
         return files.split_before(split)
 
 

@@ -38,7 +38,6 @@ def auc(forget: list[float], holdout: list[float]) -> float:
     The release's roc_curve has forget rows as 0, holdout rows as 1 and minus the Min-40% value as
     the score: 0 where every forget text is likelier than every holdout text, 0.5 by chance.
     """
-    # membership.auc counts higher scores as non-members; Min-40% values are log-probabilities
     return membership.auc([-value for value in forget], [-value for value in holdout])
 
 

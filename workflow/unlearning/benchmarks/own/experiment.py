@@ -32,8 +32,7 @@ class Own(Benchmark):
         return changes
 
     def reads_files(self, data: dict) -> bool:
-        """True: all tables are files of the user's."""
-        return True
+        return True  # all tables are
 
     def data_files(self, data: dict, splits: list[str]) -> list[Path]:
         """The files that the section names."""
@@ -48,15 +47,12 @@ class Own(Benchmark):
         return list(dict.fromkeys(checks.file_problems(config)))
 
     def fine_tunes(self, config: dict) -> bool:
-        """Whether the config has a section `finetune`."""
         return config["finetune"] is not None
 
     def retrain_seeds(self, config: dict) -> list[int]:
-        """The seeds of section `retrain`; none without it."""
         return config["retrain"]["seeds"] if config["retrain"] is not None else []
 
     def retrain_table(self, split: str) -> str:
-        """The rows to retain."""
         return "retain"
 
 

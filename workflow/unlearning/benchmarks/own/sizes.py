@@ -7,12 +7,12 @@ from unlearning.benchmarks.own.data import EVALUATED, is_text
 from unlearning.benchmarks.own.metrics import SETS
 from unlearning.config.experiment import Experiment
 from unlearning.data.build import Tables, build_tables
-from unlearning.planning.texts import Text, Work, characters_per_token, generated, question_text
+from unlearning.planning.texts import Text, Work, bytes_per_token, generated, question_text, size
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes of rows, with the interface of `texts.Texts`.
+    """Sizes of rows, with the interface of tofu/sizes.py:Texts.
 
     model: that section of the config. max_length: tokens of a sequence of training; texts are cut
     into such sequences.
@@ -43,7 +43,7 @@ class Sizes:
         if not self.texts:
             return len(rows)
         # Training joins all texts of a table before it cuts them.
-        tokens = sum(len(row["text"]) for row in rows) / characters_per_token(self.model)
+        tokens = sum(size(row["text"]) for row in rows) / bytes_per_token(self.model)
         return max(1, math.ceil(round(tokens) / self.max_length))
 
     @property

@@ -66,12 +66,10 @@ class SyntheticExperiment:
 
     @property
     def draws(self) -> list["SyntheticExperiment"]:
-        """One: each of its seeds draws all of a job anew."""
-        return [self]
+        return [self]  # each of its seeds draws all of a job anew
 
     @property
     def benchmark(self) -> "Synthetic":
-        """The benchmark that shared rooms ask."""
         return BENCHMARK
 
     def code_of(self, *rooms: str) -> list[str]:
@@ -80,14 +78,12 @@ class SyntheticExperiment:
 
     @property
     def layout(self) -> Layout:
-        """Paths of the results."""
         name = self.config["experiment"]
         return Layout(self.config["results"], name, name)
 
     @property
     def losses(self) -> Losses:
-        """The registry's losses: methods of the user's do not run here."""
-        return FORGET_LOSSES
+        return FORGET_LOSSES  # methods of the user's do not run here
 
     @property
     def studies(self) -> dict[str, dict]:
@@ -241,7 +237,6 @@ class Synthetic:
         return {method: set(study_hyper(study, method)) for method in METHODS[study]}
 
     def experiment(self, config: dict) -> SyntheticExperiment:
-        """The experiment of a complete, valid config."""
         return SyntheticExperiment(config)
 
     def load(self, config: dict) -> SyntheticExperiment:

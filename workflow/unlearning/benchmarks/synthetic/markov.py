@@ -86,7 +86,8 @@ class MarkovStudy:
         for epoch in range(recipe["epochs"]):
             order = generator(self.seed, "learn", epoch).permutation(len(rows))
             for indices in torch.from_numpy(order).split(recipe["batch_size"]):
-                batch = Batch(train=sequences(model, rows[indices]), pool=True)  # see the module
+                # pool: a mean over the tokens of the batch, as released
+                batch = Batch(train=sequences(model, rows[indices]), pool=True)
                 optimizer.step(LEARN.total(LEARN.rows(batch)).mean())
             progress.update(epoch + 1)
         return model

@@ -57,7 +57,6 @@ def _larger_forget(curves: Curves) -> list[float]:
 
 
 def balanced_forget(curves: Curves) -> float:
-    """Least over the steps of the larger of the two forget KLs."""
     return min(_larger_forget(curves))
 
 

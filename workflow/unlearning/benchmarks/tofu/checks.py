@@ -62,7 +62,8 @@ def _splits(config: dict) -> Iterator[str]:
                 _tofu_split(split)
         except ValueError as error:
             valid = False
-            yield f"forget_splits: {error}"
+            key = "forget_splits" if split in config["forget_splits"] else "world_splits"
+            yield f"{key}: {error}"
     retain = data["retain_authors"] if data["source"] == "tofu" else None
     if valid and retain is not None:
         # The largest split holds all others: each is the last authors.

@@ -6,13 +6,13 @@ from unlearning.benchmarks.tofu.formulas import PARTS  # of utility; a name of t
 from unlearning.evaluation.membership import ATTACKS
 from unlearning.evaluation.metrics import RELATIVE
 from unlearning.evaluation.relative import SUFFIX
-from unlearning.reporting.frame import unit_of
+from unlearning.evaluation.summary import MEMORIZATION
+from unlearning.reporting.frame import unit_of, units
 from unlearning.reporting.inference import DRAW
 from unlearning.reporting.labels import RETRAIN, SETS
 from unlearning.reporting.labels import p_value as p_text
 from unlearning.reporting.results import Results
 
-_MEMORIZATION = ("extraction_strength", "exact_memorization")
 _ONE_MINUS = ("one_minus_rouge", "one_minus_probability", "one_minus_extraction_strength")
 _FLUENCY = ("perplexity", "repetition", "empty")
 _DISTINCT = ("distinct_1", "distinct_2", "distinct_3")
@@ -34,13 +34,13 @@ MAIN = (
 )
 # As far as they are measured: attacks, paraphrases and perplexity are options of the config.
 FURTHER = (
-    *_of_sets(["forget"], [*_MEMORIZATION, *_ONE_MINUS, *_FLUENCY, *_DISTINCT]),
+    *_of_sets(["forget"], [*MEMORIZATION, *_ONE_MINUS, *_FLUENCY, *_DISTINCT]),
     *_of_sets(["forget", "retain"], ["paraphrase_probability", "paraphrase_rouge"]),
     *_of_sets(SETS, ["perturbed_probability", "perturbed_rouge", "truth_share"]),
     *(f"mia_{attack}_auc" for attack in ATTACKS),
     "privleak",
     *(f"{name}{SUFFIX}" for name in RELATIVE),
-    *_of_sets(["retain"], [*_MEMORIZATION, *_FLUENCY]),
+    *_of_sets(["retain"], [*MEMORIZATION, *_FLUENCY]),
 )
 FURTHER_NOTE = (
     "ES extraction strength and EM exact memorisation of the true answers, given their beginnings; "
@@ -62,8 +62,8 @@ def note(results: Results) -> str:
     retrained = results.frame[results.frame["method"] == RETRAIN]
     qualities = retrained[retrained["metric"] == "log10_forget_quality"]
     for split in results.splits:
-        logs = qualities.loc[qualities["split"] == split, "value"]
         # the geometric mean, as everywhere
+        logs = units(qualities[qualities["split"] == split], ["label"])["value"]
         floor = p_text(10 ** logs.mean()) if len(logs) else "not known (one retrained model)"
         floors.append(f"{split} {floor}")
     # of models that the config names there is one for each split, whatever the seeds

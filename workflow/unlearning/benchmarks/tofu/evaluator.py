@@ -17,8 +17,6 @@ from unlearning.evaluation.lengths import question_answering_problems
 from unlearning.evaluation.membership import HOLDOUT
 from unlearning.training.plan import Fit
 
-__all__ = ["length_problems", "make_evaluator"]
-
 EVALUATION_SETS = {
     "forget": "{split}_perturbed",
     "retain": "retain_perturbed",

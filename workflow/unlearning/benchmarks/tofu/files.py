@@ -159,7 +159,7 @@ def companion_problems(folder: Folder, split: str, forget: Table) -> list[str]:
         name = split
         if split not in folder.tables:
             name += f" (the last {len(forget.rows)} rows of full)"
-        # In one order, too: evaluations of two models are compared row by row.
+        # In one order, too: weights.py sets scores of training rows beside evaluated ones by index.
         problems += difference(perturbed, forget, name)
     elif perturbed is not None:  # a split above forget10, measured on a part of its rows
         problems += missing_row(perturbed, set(map(key, forget.rows)), f"is no row of {split}")

@@ -96,9 +96,12 @@ class TofuComparison(Comparison):
         if course:  # none of a loss without weights
             self.details["weights"].append(course)
         self.details["losses"].append((cell, record["losses"]))
-        method = self.experiment.method(cell.method, dict(cell.hyper))
+        hyper = dict(cell.hyper)
+        method = self.experiment.method(cell.method, hyper)
+        # a variant may have a schedule of its own
+        recipe = self.experiment.config["unlearn"] | self.experiment.variant_recipe(hyper)
         metrics = early(course)
-        if shows_divergence(method, self.experiment.config["unlearn"]):
+        if shows_divergence(method, recipe):
             metrics |= self._divergence(cell, record, model.rows["forget"])
         return metrics
 
@@ -164,7 +167,8 @@ class TofuComparison(Comparison):
 
 def shows_divergence(method: Method, unlearn: dict) -> bool:
     """Whether the runs of a method can tell: no retain term, evaluations on the way, and a constant
-    learning rate, for a decaying one bends every curve. unlearn: the section of the config.
+    learning rate, for a decaying one bends every curve. unlearn: the section of the config, with
+    what the variant sets for itself.
 
     The NPO paper proves for a logistic model that gradient ascent diverges linearly in the number
     of steps and NPO logarithmically; this is the same look at a language model. Its runs take

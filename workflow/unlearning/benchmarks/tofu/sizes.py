@@ -15,7 +15,7 @@ from unlearning.planning.texts import (
     SEQUENCES,
     Text,
     Work,
-    characters_per_token,
+    bytes_per_token,
     generated,
     question_text,
     template_tokens,
@@ -38,15 +38,15 @@ class Texts:
         self.model, self.data = experiment.config["model"], experiment.config["data"]
         self.mini = self.data["source"] == "mini"
         self.splits = experiment.tables
-        # characters, counted in the tables: rows on authors, then real authors and world facts
+        # bytes, counted in the tables: rows on authors, then real authors and world facts
         if self.mini:
             self.row, self.general = self._text(42, 54, 135, 95), self._text(30, 8, 50, 16)
         else:
             self.row, self.general = self._text(70, 170, 619, 418), self._text(57, 12, 140, 41)
 
     def _text(self, question: int, answer: int, longest: int, longest_answer: int) -> Text:
-        """Tokens from characters: means of question and answer, longest row, longest answer."""
-        ratio, template = characters_per_token(self.model), template_tokens(self.model)
+        """Tokens from bytes: means of question and answer, longest row, longest answer."""
+        ratio, template = bytes_per_token(self.model), template_tokens(self.model)
         return Text(
             mean=(question + answer) / ratio + template,
             longest=round(longest / ratio) + template,

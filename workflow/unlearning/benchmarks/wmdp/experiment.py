@@ -49,12 +49,10 @@ class Wmdp(Benchmark):
         return repositories
 
     def fine_tunes(self, config: dict) -> bool:
-        """False: the base model knows the hazards."""
-        return False
+        return False  # the base model knows the hazards
 
     def retrain_seeds(self, config: dict) -> list[int]:
-        """None: there is no model without the knowledge."""
-        return []
+        return []  # there is no model without the knowledge
 
     def row_counts(self, experiment) -> dict[str, int]:
         """The documents of the miniature, but for those of its retain corpus."""
@@ -66,19 +64,15 @@ class Wmdp(Benchmark):
         return {**dict.fromkeys(files.FORGET, documents), "pretrain": sizes["pretrain_rows"]}
 
     def retrain_table(self, split: str) -> str:
-        """The retain corpus, the same for every forget corpus. No model is retrained on it."""
-        return files.RETAIN
+        return files.RETAIN  # no model is retrained on it, but unlearning reads it
 
     def evaluates(self, config: dict) -> bool:
-        """False: harness tasks are all."""
-        return False
+        return False  # harness tasks are all
 
     def brings_tasks(self, data: dict) -> bool:
-        """True for the miniature."""
         return data["source"] in self.generated
 
     def tasks(self, config: dict, data: Path) -> dict:
-        """The miniature's tasks, or those of the config."""
         if self.brings_tasks(config["data"]):
             return {"tasks": list(TASKS.values()), "include_path": str(data / TASK_FOLDER)}
         return super().tasks(config, data)

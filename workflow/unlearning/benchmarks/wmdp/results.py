@@ -63,11 +63,10 @@ def lead(experiment) -> str:
     config = experiment.config
     mini = config["data"]["source"] == "mini-wmdp"
     data = "germs and worms of the generated mini world" if mini else "WMDP's corpora"
-    steps = config["unlearn"]["max_steps"]
     return (
         f"{', '.join(experiment.methods)} on {data} ({', '.join(experiment.splits)}). Base model "
         f"and target: {base_model(config['model'])}, unlearned as it is; nothing is retrained. "
-        f"Shared recipe: {recipe(config['unlearn'])}{f', at most {steps} steps' if steps else ''}."
+        f"Shared recipe: {recipe(config['unlearn'])}."
     )
 
 

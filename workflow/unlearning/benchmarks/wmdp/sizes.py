@@ -6,17 +6,17 @@ from statistics import fmean
 from unlearning.benchmarks.wmdp.files import RETAIN
 from unlearning.config.experiment import Experiment
 from unlearning.data.build import build_tables
-from unlearning.planning.texts import Text, characters_per_token
+from unlearning.planning.texts import Text, bytes_per_token, size
 
-# Documents of each table on the hub, and mean characters of one. Both are estimates, which do for
+# Documents of each table on the hub, and mean bytes of one. Both are estimates, which do for
 # runs of some hundred steps.
 HUB = {"bio": 24000, "cyber": 1000, RETAIN: 2400}
-HUB_CHARACTERS = 20000
+HUB_BYTES = 20000
 
 
 @dataclass(frozen=True)
 class WmdpTexts:
-    """Sizes of documents, with the interface of `texts.Texts`.
+    """Sizes of documents, with the interface of tofu/sizes.py:Texts.
 
     documents: number in each table. tokens: mean of one, before it is cut at max_length.
     """
@@ -50,12 +50,12 @@ class WmdpTexts:
 def sizes(experiment: Experiment) -> WmdpTexts:
     """Sizes of the documents of an experiment: of the hub's as estimated, of others as counted."""
     data, length = experiment.config["data"], experiment.config["unlearn"]["max_length"]
-    ratio = characters_per_token(experiment.config["model"])
+    ratio = bytes_per_token(experiment.config["model"])
     if data["source"] == "wmdp" and data["data_dir"] is None:
-        return WmdpTexts(HUB, HUB_CHARACTERS / ratio, length)
+        return WmdpTexts(HUB, HUB_BYTES / ratio, length)
     tables = build_tables(data, experiment.splits, {})
     counts = {table: len(rows) for table, rows in tables.items()}
-    characters = []
+    lengths = []
     for split in experiment.splits:
-        characters += [len(row["document"]) for row in tables[split]]
-    return WmdpTexts(counts, fmean(characters) / ratio, length)
+        lengths += [size(row["document"]) for row in tables[split]]
+    return WmdpTexts(counts, fmean(lengths) / ratio, length)

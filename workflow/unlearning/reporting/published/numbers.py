@@ -8,7 +8,7 @@ import yaml
 
 from unlearning.errors import UserError
 from unlearning.methods.registry import names
-from unlearning.reporting.frame import finals, spreads, unit_of, units
+from unlearning.reporting.frame import LOG10, finals, geometric, spreads, unit_of, units
 from unlearning.reporting.labels import NAMES, RETRAIN, TARGET, compact, scientific
 from unlearning.reporting.published.comparison import Compared, Source, half_unit, same_settings
 from unlearning.reporting.results import Results
@@ -168,13 +168,20 @@ def _cells(row: PublishedRow, models, means, unit: str) -> list[Compared]:
         # p-values depend on the number of rows in the test
         if metric == "forget_quality" and row.n is not None and rows_tested != {row.n}:
             continue
-        values = units(models[models["metric"] == metric], ["label"], unit)["value"].tolist()
+        values = _values(models, metric, unit)
         if not values:  # not every experiment evaluates all that a source prints
             continue
         half, ours = half_unit(value, row.decimals(metric)), means[metric]
         cell = (split, label, metric, value, row.text(metric), half)
         cells.append(Compared(*cell, row.source, bool(row.hyper), ours.mean, ours.sd, values))
     return cells
+
+
+def _values(models, metric: str, unit: str) -> list[float]:
+    """A metric of one variant, a value of each unit; of a p-value the geometric mean of a draw."""
+    if metric in geometric(models["metric"]):
+        return [10**value for value in _values(models, f"{LOG10}{metric}", unit)]
+    return units(models[models["metric"] == metric], ["label"], unit)["value"].tolist()
 
 
 def _row(

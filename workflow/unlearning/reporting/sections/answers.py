@@ -55,8 +55,8 @@ def _split(report, split: str, budget: int) -> dict | None:
             runs = [*_named(baselines), *_named(unlearned[unlearned["seed"] == seed])]
             answers = [texts.answers(*run, most) for run in runs]
             data["seeds"][str(seed)] = [model for model in answers if model["answers"]]
-            # characters, as an estimate of bytes: json.dumps() escapes what is not ASCII
-            if len(json.dumps(data)) > budget:
+            # as the page holds it: escaped, Chinese or Cyrillic would count six times
+            if len(json.dumps(data, ensure_ascii=False)) > budget:
                 del data["seeds"][str(seed)]
                 break
         if data["seeds"]:

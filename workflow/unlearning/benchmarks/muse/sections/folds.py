@@ -56,7 +56,7 @@ def models_by_fold(models: pandas.DataFrame, prefix: str) -> pandas.DataFrame:
     Fold 1 is the run on the forget split with the same method and seed.
     """
     further = models[models["split"].str.startswith(prefix)]
-    # folds have fewer seeds than `forget`: a mean over all of its would be of other runs
+    # folds may have fewer seeds than `forget`: a mean over all of its would be of other runs
     runs = further[["label", *RUN]].drop_duplicates()
     forget = models[models["split"] == FORGET].merge(runs, on=["label", *RUN])
     numbers = further["split"].str[-1].astype(int)

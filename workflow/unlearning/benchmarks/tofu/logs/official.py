@@ -29,6 +29,7 @@ FIELDS = {
     "rouge_l_recall": "rougeL_recall",
 }
 TEXTS = ("generated_text", "prompt_generation_truth")  # rows of (prompt, generation, answer)
+OPTIONAL = [("answer_tokens", "num_token_gt"), *(("answer", field) for field in TEXTS)]
 
 
 def read(content: dict, path: Path, sets: Sequence[str]) -> Log:
@@ -45,28 +46,25 @@ def read(content: dict, path: Path, sets: Sequence[str]) -> Log:
 def _columns(section: dict, where: str) -> dict[str, list]:
     """Columns of an official section, by the names of rows.json."""
     require(section, list(FIELDS.values()), where)
-    fields = {field: _rows(section[field], f"{where}, {field}") for field in FIELDS.values()}
     # Every field must have the same rows in the same order: columns are compared row by row.
-    numbers = list(fields["avg_gt_loss"])
+    numbers = list(_rows(section["avg_gt_loss"], f"{where}, avg_gt_loss"))
     columns: dict[str, list] = {"row": numbers}
-    for column, field in FIELDS.items():
-        if list(fields[field]) != numbers:
-            raise UserError(f"{where}: {field} holds other rows than avg_gt_loss")
-        columns[column] = list(fields[field].values())
-    if "num_token_gt" in section:
-        counts = _rows(section["num_token_gt"], f"{where}, num_token_gt")
-        columns["answer_tokens"] = list(counts.values())
-    for field in TEXTS:
+    for column, field in (*FIELDS.items(), *OPTIONAL):
         if field not in section:
             continue
-        answers = columns["answer"] = []
-        for texts in _rows(section[field], f"{where}, {field}").values():
-            if not isinstance(texts, list) or len(texts) < 3 or not isinstance(texts[2], str):
-                raise UserError(
-                    f"{where}, {field}: expected [prompt, generation, answer], found {texts!r:.60}"
-                )
-            answers.append(texts[2])
+        values = _rows(section[field], f"{where}, {field}")
+        if list(values) != numbers:
+            raise UserError(f"{where}: {field} holds other rows than avg_gt_loss")
+        columns[column] = list(values.values())
+        if field in TEXTS:
+            columns[column] = [_answer(texts, f"{where}, {field}") for texts in values.values()]
     return columns
+
+
+def _answer(texts, where: str) -> str:
+    if not isinstance(texts, list) or len(texts) < 3 or not isinstance(texts[2], str):
+        raise UserError(f"{where}: expected [prompt, generation, answer], found {texts!r:.60}")
+    return texts[2]
 
 
 def _rows(values, where: str) -> dict[int, object]:

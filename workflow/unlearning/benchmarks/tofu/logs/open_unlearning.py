@@ -26,6 +26,7 @@ from unlearning.benchmarks.tofu.logs.log import (
 )
 from unlearning.errors import UserError
 from unlearning.evaluation.membership import ATTACKS, HOLDOUT, auc, privleak
+from unlearning.evaluation.summary import MEMORIZATION
 
 NAME = "open-unlearning"
 FILE = "TOFU_EVAL.json"
@@ -48,7 +49,6 @@ def _metric(name: str, part: str) -> str:
 
 VALUE = {"probability": "prob", "rouge": "rougeL_recall", "truth_ratio": "score"}
 RANGE = {"probability": (0.0, 1.0), "rouge": (0.0, 1.0), "truth_ratio": (0.0, math.inf)}
-MEMORIZATION = ("extraction_strength", "exact_memorization")  # of the forget set
 SECTIONS = tuple(starmap(_metric, product(PREFIX, VALUE)))
 SECTION_OF = {name: _metric(name, "truth_ratio") for name in PREFIX}
 

@@ -2,12 +2,12 @@
 
 import altair
 
-from unlearning.benchmarks.tofu.sections.marks import FIELDS
+from unlearning.benchmarks.tofu.sections.marks import FIELDS, marks
 from unlearning.methods.references import TARGET
 from unlearning.reporting.charts.palette import hues
 from unlearning.reporting.charts.specs import Panel, inline_data, log_fq_axis, threshold
 from unlearning.reporting.frame import RUN, finals
-from unlearning.reporting.labels import model_label, run_titles
+from unlearning.reporting.labels import model_label
 from unlearning.reporting.section import Content, Figure
 from unlearning.reporting.tables import Cell, Column, Row, Table, columns, count, counts, number
 
@@ -68,42 +68,41 @@ def _table(report, split: str, grouped: dict[str, dict[str, str]]) -> Table:
 def _panels(report, split: str, grouped: dict[str, dict[str, str]]) -> list[Panel]:
     """log10 FQ and MU by reference: seeds and their means; a line for each method."""
     models = finals(report.frame)
-    keys = ["label", *RUN]
-    # Both metrics of a run stand in one row.
-    values = models[models["split"] == split].pivot_table("value", keys, "metric", sort=False)
-    marks = []  # of runs: Vega takes the means
+    models = models[models["split"] == split]
+    runs: list[dict] = []
+    means: list[dict] = []
     for method, labels in grouped.items():
         for reference, label in labels.items():
-            rows = values.loc[[label]].reset_index()
-            rows["seed"] = run_titles(rows)
-            rows = rows.rename(columns=FIELDS).assign(method=method, reference=reference)
-            marks += rows[["method", "reference", "seed", *FIELDS.values()]].to_dict("records")
-    quality = log_fq_axis([mark["log10_fq"] for mark in marks])
+            rows = models[models["label"] == label]
+            names = {"method": method, "reference": reference}
+            runs += [mark | names for mark in marks(rows, RUN, FIELDS.values())]
+            means += [mark | names for mark in marks(rows, [], FIELDS.values())]
+    quality = log_fq_axis([mark["log10_fq"] for mark in runs])
     utility = altair.Y("mu:Q", title="Model utility", scale=altair.Scale(zero=True))
     return [
-        Panel(f"{split}: forget quality by reference", _chart(marks, quality, threshold())),
-        Panel(f"{split}: model utility by reference", _chart(marks, utility)),
+        Panel(f"{split}: forget quality by reference", _chart(runs, means, quality, threshold())),
+        Panel(f"{split}: model utility by reference", _chart(runs, means, utility)),
     ]
 
 
-def _chart(marks: list[dict], y: altair.Y, *below):
+def _chart(runs: list[dict], means: list[dict], y: altair.Y, *below):
     """Small dots for runs, large ones for means, and lines, above the layers `below`."""
     # References in the order of the config, not of the alphabet.
-    order = list(dict.fromkeys(mark["reference"] for mark in marks))
-    methods = list(dict.fromkeys(mark["method"] for mark in marks))
+    order = list(dict.fromkeys(mark["reference"] for mark in means))
+    methods = list(dict.fromkeys(mark["method"] for mark in means))
     # a method is drawn with several references, whose labels have styles of their own
     scale = altair.Scale(domain=methods, range=list(hues(len(methods))))
     axis = altair.Axis(labelAngle=-30)
-    base = altair.Chart(inline_data(marks)).encode(
-        x=altair.X("reference:N", sort=order, title="Reference model", axis=axis),
-        color=altair.Color("method:N", scale=scale, legend=altair.Legend(title=None)),
-    )
-    mean = y.copy()
-    mean.aggregate = "mean"
-    tooltip = ["method:N", "reference:N", "seed:N", y.shorthand]
+    where = {
+        "x": altair.X("reference:N", sort=order, title="Reference model", axis=axis),
+        "y": y,
+        "color": altair.Color("method:N", scale=scale, legend=altair.Legend(title=None)),
+        "tooltip": ["method:N", "reference:N", "seed:N", y.shorthand],
+    }
+    small, large = altair.Chart(inline_data(runs)), altair.Chart(inline_data(means))
     return altair.layer(
         *below,
-        base.mark_point(size=40, filled=True, opacity=0.4).encode(y=y, tooltip=tooltip),
-        base.mark_point(size=150, filled=True).encode(y=mean),
-        base.mark_line(opacity=0.35, strokeDash=[3, 3]).encode(y=mean),
+        small.mark_point(size=40, filled=True, opacity=0.4).encode(**where),
+        large.mark_point(size=150, filled=True).encode(**where),
+        large.mark_line(opacity=0.35, strokeDash=[3, 3]).encode(**where),
     )

@@ -5,7 +5,7 @@ import altair
 from unlearning.benchmarks.tofu.strata import LENGTH, MEMORISATION, PAIRS
 from unlearning.reporting.charts.palette import Style, channels
 from unlearning.reporting.charts.specs import Panel, emphasis, inline_data, log_fq_axis, threshold
-from unlearning.reporting.frame import VARIANT, average, finals
+from unlearning.reporting.frame import VARIANT, average, finals, units
 from unlearning.reporting.labels import p_value, run_titles
 from unlearning.reporting.peaks import QUALITY
 from unlearning.reporting.section import Content, Figure
@@ -63,7 +63,8 @@ def _panel(report, split: str, rows, pair: tuple[str, str]) -> Panel:
         tested = rows[rows["metric"] == f"{QUALITY}@{stratum}"]
         for label, seeds in tested.groupby("label", sort=False):
             values = list(zip(run_titles(seeds), seeds["value"], strict=True))
-            values.append(("mean", seeds["value"].mean()))
+            # as in the table: a draw with more seeds than others counts once
+            values.append(("mean", units(seeds, ["label"])["value"].mean()))
             for seed, value in values:
                 mark = {"label": label, "seed": seed, "stratum": stratum}
                 marks.append(mark | {"log10_fq": value, "fq_text": p_value(10**value)})

@@ -53,14 +53,16 @@ def content(report) -> Content:
             measures = [described.get(measure) for measure in MEASURES]
             lines.append([*key, weights.epoch, *measures])
     csv = pandas.DataFrame(lines, columns=[*MODEL, "epoch", *MEASURES])
+    several = len(report.results.splits) > 1  # else the split's name in each title is noise
     tables, by_epoch, by_length = [], [], []
     for split in report.results.splits:
         variants = by_variant([course for course in courses if course[0].cell.split == split])
         if variants:
             tables.append(_table(split, variants))
         for label, epochs in variants.items():
-            by_epoch.append(Panel(label, _distribution(epochs, report.styles[label]), 150))
-            by_length.append(Panel(label, _scatter(epochs), 190))
+            title = f"{split}: {label}" if several else label
+            by_epoch.append(Panel(title, _distribution(epochs, report.styles[label]), 150))
+            by_length.append(Panel(title, _scatter(epochs), 190))
     note = "" if by_epoch else NOTE
     figures = {
         "weights": Figure(by_epoch, "small", 4, 220, note),
@@ -106,8 +108,10 @@ def _table(split: str, variants: Mapping[str, Epochs]) -> Table:
     rows = []
     for label, epochs in variants.items():
         for epoch, seeds in moments(epochs).values():
-            # means of those that have the measure: of equal weights there is no correlation
-            described = pandas.DataFrame([weights.describe() for weights in seeds]).mean()
+            # Each draw counts once, as in all tables. Of equal weights there is no correlation:
+            # means are of the runs that have one.
+            described = pandas.DataFrame([weights.describe() for weights in seeds])
+            described = described.groupby([weights.cell.draw for weights in seeds]).mean().mean()
             cells = [Cell(f"{epoch:g}", epoch)]
             for measure in MEASURES:
                 value = described.get(measure)
