@@ -17,7 +17,7 @@ rule harness:
         trained=f"base|target/given|(finetune|({SPLIT})/(retrain|unlearn))/.+",
     threads: RESOURCES["threads"]
     resources:
-        **job_resources(min(1, RESOURCES["gpus"])),
+        **job_resources(min(1, RESOURCES["gpus"])),  # each model on one GPU
         batch_size=EXPERIMENT.config["harness"]["batch_size"],
     params:
         model=harness_model,

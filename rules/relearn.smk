@@ -22,6 +22,7 @@ rule relearn:
         **fit("relearn"),
         checkpoint_minutes=RESOURCES["checkpoint_minutes"],
     params:
+        # no digests of files: the model is always one that was unlearned here
         state=state_of,
         settings=lambda wildcards: as_json(EXPERIMENT.relearn_settings(ATTACK.format(**wildcards))),
         code=code("unlearning.stages.relearn", *on_the_way(EXPERIMENT.benchmark.name)),

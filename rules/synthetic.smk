@@ -4,7 +4,7 @@
 wildcard_constraints:
     study="logistic|divergence",
     chains="length|memorization",
-    alpha=r"[\d.e+-]+",
+    alpha=r"[\d.e+-]+",  # a number as %g spells it, such as 1e-05
 
 
 rule unlearn_logistic:

@@ -100,6 +100,9 @@ def test_what_a_function_does_wrong_is_named(file, name, parts):
         ({"Mine": "{}:mine"}, ["metrics.Mine", "lower-case letters"]),
         ({"seed": "{}:mine"}, ["metrics.seed", "a column of the report's tables"]),
         ({"model_utility": "{}:mine"}, ["'model_utility' is a metric of this benchmark"]),
+        # utility would be averaged as 10 to the mean of this
+        ({"log10_model_utility": "{}:mine"}, ["log10_model_utility", "p-value", "another name"]),
+        ({"mine": "{}:mine", "log10_mine": "{}:mine"}, ["metrics.log10_mine", "'mine'"]),
     ],
 )
 def test_what_can_be_said_before_any_job(file, metrics, parts):

@@ -17,7 +17,8 @@ def own_metric_problems(config: dict) -> Iterator[str]:
     functions = config["metrics"]
     if not functions:
         return
-    from unlearning.evaluation.own import withdraw_own_metrics  # loads numpy
+    from unlearning.evaluation.metrics import LOG10  # both load numpy
+    from unlearning.evaluation.own import withdraw_own_metrics
 
     withdraw_own_metrics()  # those of an experiment that this process has read before
     builtin = room(folder_of(config["data"]["source"]), "metrics").METRICS
@@ -29,6 +30,13 @@ def own_metric_problems(config: dict) -> Iterator[str]:
             yield f"{where}: '{name}' is a metric of this benchmark; choose another name"
         if name in COLUMNS:
             yield f"{where}: '{name}' is a column of the report's tables; choose another name"
+        # it would turn the means of the other into geometric ones (reporting.frame.geometric)
+        antilog = name.removeprefix(LOG10)
+        if antilog != name and (antilog in builtin or antilog in functions):
+            yield (
+                f"{where}: reports take '{LOG10}…' beside '{antilog}' for the logarithm of a "
+                "p-value; choose another name"
+            )
         arguments, problems = function_arguments(where, function)
         yield from problems
         if arguments is None:
