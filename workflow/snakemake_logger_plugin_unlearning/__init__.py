@@ -73,6 +73,7 @@ class LogHandler(LogHandlerBase):
     def __post_init__(self) -> None:
         settings = self.common_settings
         stream = sys.stdout if settings.stdout else sys.stderr
+        # --quiet may name several parts of what Snakemake prints
         quiet = set(settings.quiet or ())
         self.is_silent = Quietness.ALL in quiet and not settings.dryrun
         self.prints_jobs = not quiet & {Quietness.RULES, Quietness.PROGRESS}
@@ -144,6 +145,7 @@ class LogHandler(LogHandlerBase):
         rule, name = record.rule_name, job_name(record.rule_name, record.wildcards)
         if rule in UNCOUNTED:
             return
+        # no jobs are counted in a dry run: what would run is printed at once
         if self.progress is None:
             if self.prints_jobs:
                 self._line(f"{name}: {clipped(record.reason, REASON)}")
