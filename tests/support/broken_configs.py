@@ -55,6 +55,11 @@ BROKEN = [
         *("methods: unknown method 'NPO+TR'", _KNOWN, "unlearn.lr", "write 1.0e-5"),
     ),
     _value(
+        "attacks with equal shares",
+        {"relearn": {"fraction": [0.2, 0.20000001]}},
+        *("relearn.fraction", "distinct", "[0.2, 0.20000001]"),
+    ),
+    _value(
         "six at once",
         {
             "data": {"mini": {"authors": "ten"}},

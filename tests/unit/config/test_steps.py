@@ -65,6 +65,14 @@ def test_evaluated_epochs_of_methods_that_all_run_longer():
     assert_named(problems(merged(stated, longer)), "unlearn.trajectory", "epoch 4", "last of 3")
 
 
+def test_a_rehearsal_evaluates_the_first_epoch_of_longer_runs_too():
+    """Of its two forget rows an epoch is a step."""
+    longer = {"methods": {"NPO": {"epochs": [2, 10]}}, "unlearn": {"trajectory": [1]}}
+    experiment = load_experiment(merged(micro(), {**longer, "rehearsal": True}), ROOT)
+    assert experiment.config["unlearn"]["trajectory"] == [1]
+    assert step_problems(experiment) == []
+
+
 def test_a_run_within_its_warm_up_is_a_run():
     """As in transformers, the learning rate then rises to the end."""
     experiment = load_experiment(merged(micro(), {"unlearn": {"warmup_epochs": 2}}), ROOT)

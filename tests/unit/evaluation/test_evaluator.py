@@ -75,6 +75,25 @@ def test_one_pass_over_each_question_serves_every_metric(world):
     assert sum(lengths) <= sum(passes) <= 1.2 * sum(lengths)
 
 
+def test_rows_that_limits_cut_are_marked(world):
+    """By max_length, all rows, and by the room of greedy answers, those that get one."""
+    lengths = [len(world.encoder.encode(*pair).ids) for pair in PAIRS]
+    starts = [world.encoder.encode(*pair).start for pair in PAIRS]
+    longest = max(lengths)
+    cut = make(Encoder(world.encoder.tokenizer, PROMPTS["plain"], longest - 1))
+    columns = cut(world.model)
+    assert columns["forget"]["answer_cut"] == [n >= longest for n in lengths]
+    tokens = [n - start - 1 for n, start in zip(lengths, starts, strict=True)]
+    assert world.columns["forget"]["answer_cut"] == [False] * 3
+    # make() lets answers have six new tokens
+    assert world.columns["forget"]["generation_cut"] == [n > 6 for n in tokens]
+    cut.limit = Limit(min(tokens), "new")
+    assert cut(world.model)["forget"]["generation_cut"] == [n > min(tokens) for n in tokens]
+    cut.limit = Limit(longest - 2, "total")
+    assert cut(world.model)["forget"]["generation_cut"] == [n >= longest for n in lengths]
+    assert "generation_cut" not in columns["holdout"] and "answer_cut" in columns["holdout"]
+
+
 def test_answers_end_where_the_model_s_generate_would(world):
     """At every special token that generation_config names, not at that of training alone."""
     model, words = toy()
@@ -135,7 +154,8 @@ def test_fluency_is_the_likelihood_of_the_answer_without_its_end(world):
 def test_non_members_are_scored_and_no_more(world):
     holdout = world.columns["holdout"]
     scores = {f"mia_{attack}" for attack in ATTACKS if attack != "reference"}
-    assert set(holdout) == {"question", "answer", "answer_loss", "answer_tokens", *scores}
+    texts, likelihood = {"question", "answer"}, {"answer_loss", "answer_tokens", "answer_cut"}
+    assert set(holdout) == {*texts, *likelihood, *scores}
     assert all(len(column) == 2 for column in holdout.values())
 
 

@@ -352,7 +352,11 @@ def _values(path: str, value, hyper: Parameter) -> list[str]:
 
 
 def _relearn(config: dict) -> Iterator[str]:
-    """Attacks on methods that are not run."""
+    """Attacks on methods that are not run, and shares that are one attack."""
+    shares = config["relearn"]["fraction"]
+    # paths spell them with six digits: of two alike the earlier would not be run
+    if isinstance(shares, list) and len(set(map(spelled, shares))) < len(shares):
+        yield f"relearn.fraction: a list of distinct shares, found {shares}"
     methods = list(config["methods"])
     # such an attack would be left out of the runs without a word
     for name in config["relearn"]["methods"]:

@@ -44,7 +44,7 @@ def rehearsed(config: dict) -> dict:
     rehearsal["harness"]["limit"] = 2
     rehearsal["evaluation"] |= _EVALUATION
     rehearsal["resources"] |= _RESOURCES
-    # last, because a benchmark's small tables bound what the recipes above may ask for
+    # last, because a benchmark may have limits of its own in place of those above
     changes = benchmark.rehearsal(config)
     rehearsal["data"] = changes.pop("data")
     for section, values in changes.items():
@@ -75,8 +75,10 @@ def _recipes(rehearsal: dict, longest: int | None) -> None:
     for stage in _RECIPES:
         if rehearsal[stage] is None:
             continue
-        # an epoch of the smallest split, of two rows, is to have a whole batch where it needs one
-        batch_size = 2 if rehearsal[stage].get("whole_batches") == "epoch" else 4
+        # An epoch of the smallest split, of two rows, is to have a step of its own, after which the
+        # model is evaluated, and a whole batch where it needs one.
+        whole = rehearsal[stage].get("whole_batches") == "epoch"
+        batch_size = 2 if whole or stage == "unlearn" else 4
         rehearsal[stage] |= {"epochs": 1, "batch_size": batch_size, "micro_batch": None}
         rehearsal[stage] |= {"optimizer": "adamw", "lr": 1.0e-3}
         rehearsal[stage] |= {"warmup_epochs": 0, "warmup_steps": None}

@@ -184,7 +184,7 @@ def _parse_csv(path: Path, text: str, delimiter: str) -> Table:
             line = reader.line_num + 1
     except csv.Error as error:
         problems.append(f"{path}, line {line}: cells cannot be parsed ({error})")
-    # a spreadsheet of many countries saves CSV with ';'
+    # spreadsheets in many countries save CSV with ';'
     separators = [sign for sign in ";\t|," if len(header) == 1 and sign in header[0]]
     if separators:
         raise DataError(

@@ -200,9 +200,21 @@ class Evaluator:
                 scores_of_answer = {f"{kind}_loss": score.mean, f"{kind}_tokens": score.tokens}
                 if kind == "answer":
                     scores_of_answer |= self._token_values(name, example, score)
+                    scores_of_answer |= self._cuts(name, example)
                 for key, value in scores_of_answer.items():
                     columns[name].setdefault(key, []).append(value)
         return columns
+
+    def _cuts(self, name: str, example: Example) -> dict[str, bool]:
+        """Whether the limits of evaluation cut a row: `answer_cut`, its true answer, whose
+        likelihoods are then of its beginning; `generation_cut`, a greedy answer, which then ends
+        before the true one, so that its ROUGE-L recall cannot be 1."""
+        has_end = example.ids[-1] == self.encoder.end
+        cuts = {"answer_cut": not has_end}
+        if name in self.generated:
+            tokens = len(example.ids) - example.start - has_end
+            cuts["generation_cut"] = self.limit.room(example.start) < tokens
+        return cuts
 
     def _token_values(self, name: str, example: Example, score: Score) -> dict:
         """Memorisation and membership scores of a true answer."""

@@ -238,6 +238,7 @@ class Reader:
             if self._exist(*self.files(split, run)):
                 retrained[run] = self.evaluation(split, run)
         self.sizes[split] = {name: len(rows["question"]) for name, rows in target.rows.items()}
+        self.details.setdefault("cut", {}).setdefault(split, cut_rows(target.rows))
         compare = self.comparison(self.experiment, split, target, retrained, self.details)
         # also the start of the course of every run on this split
         self.targets[split] = Compared(target.metrics.items()) | compare.model(target)
@@ -386,6 +387,18 @@ def end_of(record: dict) -> tuple[int, float]:
         return plan["steps"], plan["epochs"]
     # a fraction of an epoch, because a collapse is no end of one
     return collapsed["step"], collapsed["step"] * plan["batch_size"] / plan["rows"]
+
+
+def cut_rows(rows: dict[str, dict]) -> dict[str, tuple[int, int]]:
+    """answer_cut, generation_cut (see Evaluator) -> rows that limits of evaluation cut, of all that
+    have such a limit."""
+    counts = {}
+    for column in ("answer_cut", "generation_cut"):
+        flags: list[bool] = []
+        for columns in rows.values():
+            flags += columns.get(column, [])  # a log of other software has none
+        counts[column] = (sum(flags), len(flags))
+    return counts
 
 
 def answer_losses(

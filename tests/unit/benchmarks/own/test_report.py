@@ -1,5 +1,7 @@
 """The report on your own data: forget quality where models were retrained, and its files."""
 
+from types import SimpleNamespace
+
 import numpy
 import pandas
 import pytest
@@ -24,6 +26,7 @@ from unlearning.reporting.frame import COURSE
 from unlearning.reporting.published.numbers import load_published
 from unlearning.reporting.report import Report
 from unlearning.reporting.results import Evaluation
+from unlearning.reporting.sections.overview import cut_notes
 
 
 def rows_of(run: str, progress: float) -> dict[str, dict]:
@@ -42,11 +45,13 @@ def rows_of(run: str, progress: float) -> dict[str, dict]:
             "answer": [f"Answer {n}." for n in range(12)],
             "answer_loss": loss.tolist(),
             "answer_tokens": [5] * 12,
+            "answer_cut": [n < 2 for n in range(12)],
             "mia_min_k": (2 * loss).tolist(),
         }
         if name != "holdout":
             sets[name] |= {
                 "generation": [f"Answer {n} of {run}." for n in range(12)],
+                "generation_cut": [n == 0 for n in range(12)],
                 "rouge_l_recall": numpy.exp(-loss).tolist(),
                 "extraction_strength": numpy.exp(-loss).tolist(),
                 "exact_memorization": numpy.exp(-loss / 2).tolist(),
@@ -78,6 +83,16 @@ def test_without_a_retrained_model_there_is_no_forget_quality_and_no_claim(finis
     page = (folder / "index.html").read_text("utf-8")
     assert "forget quality cannot be taken" in page
     assert 'id="claims"' not in page and (folder / "claims.json").read_text().strip() == "[]"
+
+
+def test_the_page_says_which_rows_limits_cut(finished):
+    """Two rows of each of three sets by max_length, one of each of two by the room of answers."""
+    experiment, folder = finished
+    limits, page = experiment.config["evaluation"], (folder / "index.html").read_text("utf-8")
+    assert "forget: 6 of 36 true answers are longer than evaluation.max_length, 48 tokens" in page
+    assert "forget: 2 of 24 questions" in page and limits["generation_counts"] == "new"
+    assert "evaluation.generation_tokens is 16 without the prompt" in page
+    assert cut_notes(SimpleNamespace(details={}, experiment=experiment)) == []
 
 
 def test_probability_is_the_mean_over_rows(finished):

@@ -16,7 +16,31 @@ def content(report) -> Content:
     else:
         planned = len(experiment.jobs())
     details = report.results.details
-    words = {"lead": details["lead"], "notes": details["notes"], "planned": planned}
+    notes = [*details["notes"], *cut_notes(report.results)]
+    words = {"lead": details["lead"], "notes": notes, "planned": planned}
     # a synthetic job is many runs, so there the benchmark counts jobs itself
     words |= {"evaluated": details.get("evaluated", evaluated), "counts": counts(report.claims)}
     return Content(words=words)
+
+
+def cut_notes(results) -> list[str]:
+    """Which numbers are of beginnings of answers, because limits of evaluation cut the rest."""
+    notes = []
+    for split, flags in results.details.get("cut", {}).items():
+        limits = results.experiment.config["evaluation"]
+        cut, rows = flags["answer_cut"]
+        if cut:
+            notes.append(
+                f"{split}: {cut} of {rows} true answers are longer than evaluation.max_length, "
+                f"{limits['max_length']} tokens with their question, and are measured on their "
+                "beginning alone."
+            )
+        cut, rows = flags["generation_cut"]
+        if cut:
+            prompt = "with" if limits["generation_counts"] == "total" else "without"
+            notes.append(
+                f"{split}: {cut} of {rows} questions can get no answer as long as the true one, "
+                f"for evaluation.generation_tokens is {limits['generation_tokens']} {prompt} the "
+                "prompt; that lowers ROUGE-L recall of every model."
+            )
+    return notes
