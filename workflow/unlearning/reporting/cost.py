@@ -69,9 +69,11 @@ def run_tokens(experiment: Experiment) -> dict[str, list[int]]:
         "unlearn": [layout.trajectory(c.split, c.run) for c in experiment.cells()],
         "relearn": [layout.trajectory(split, run) for split, run in attacks],
     }
-    tokens = {}
+    tokens: dict[str, list[int]] = {rule: [] for rule in files}
     for rule, paths in files.items():
-        tokens[rule] = [read_json(path)["tokens"] for path in paths if path.is_file()]
+        for path in paths:
+            if path.is_file():  # folders of models that are not needed any more are removed
+                tokens[rule].append(read_json(path)["tokens"])
     return tokens
 
 

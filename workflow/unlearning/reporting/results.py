@@ -346,7 +346,6 @@ class Reader:
         return {accuracy_of(task): scores["accuracy"] for task, scores in tasks.items()}
 
     def task_metrics(self) -> dict[str, Metric]:
-        """The accuracies of the draw's models as metrics."""
         metrics = {}
         for record in self.harness.values():
             for task, scores in record["tasks"].items():

@@ -21,7 +21,6 @@ def models(config: dict) -> str:
 
 
 def base_model(model: dict) -> str:
-    """The base model in words."""
     shape = model["architecture"]
     if shape is None:
         name = Path(model["path"]).name

@@ -63,7 +63,6 @@ class MuseComparison(Comparison):
 
 
 def lead(experiment) -> str:
-    """The experiment in words."""
     config = experiment.config
     corpus = config["data"].get("corpus") or config["data"].get("data_dir")
     data = f"MUSE {corpus}" if corpus else "generated news of the mini world"

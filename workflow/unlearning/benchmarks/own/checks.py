@@ -53,7 +53,6 @@ def _models(config: dict) -> Iterator[str]:
 
 
 def _has_retrained(config: dict) -> bool:
-    """Whether the config trains or names retrained models."""
     return config["retrain"] is not None or config["retrained"] is not None
 
 
@@ -91,7 +90,6 @@ def _values(blocks: list[dict], key: str) -> list:
 
 
 def _texts(config: dict) -> Iterator[str]:
-    """Messages about settings that texts do not allow."""
     yield from no_prompt(config, "texts have no prompt format")
     yield from no_other_answers(config, "data.forget holds texts")
     if config["relearn"]["methods"] and "shortest" in config["relearn"]["attacks"]:

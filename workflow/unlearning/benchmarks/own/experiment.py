@@ -35,7 +35,6 @@ class Own(Benchmark):
         return True  # all tables are
 
     def data_files(self, data: dict, splits: list[str]) -> list[Path]:
-        """The files that the section names."""
         return [Path(data[role]) for role in ROLES if data[role] is not None]
 
     def other_answers(self, data: dict) -> list[str]:

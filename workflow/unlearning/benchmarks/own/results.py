@@ -57,7 +57,6 @@ class OwnComparison(Comparison):
 
 
 def lead(experiment, results: Results) -> str:
-    """The experiment in words."""
     config = experiment.config
     rows = []
     for name, count in results.sizes["forget"].items():
@@ -74,7 +73,6 @@ def lead(experiment, results: Results) -> str:
 
 
 def notes(experiment, results: Results) -> list[str]:
-    """On forget quality and on claims."""
     retrained = len(experiment.retrain_runs())
     ratios = "forget_truth_ratio" in set(results.frame["metric"])
     values = "log truth ratios" if ratios else "the answers' losses per token"

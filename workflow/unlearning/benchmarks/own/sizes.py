@@ -78,7 +78,6 @@ class Sizes:
 
 
 def sizes(experiment: Experiment) -> Sizes:
-    """The sizes of an experiment's files."""
     config = experiment.config
     tables = build_tables(config["data"], experiment.splits, {})
     return Sizes(tables, config["model"], config["unlearn"]["max_length"])

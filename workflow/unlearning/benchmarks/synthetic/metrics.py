@@ -15,7 +15,6 @@ EARLY = 1200  # steps; the NPO paper's methods forget within them
 
 
 def forget_distance_reached(curves: Curves) -> float:
-    """Least forget distance within EARLY steps."""
     points = zip(curves["step"], curves["forget_distance"], strict=True)
     return min(distance for step, distance in points if step <= EARLY)
 

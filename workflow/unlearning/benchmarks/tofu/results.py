@@ -221,7 +221,6 @@ def notes(results: Results) -> list[str]:
 
 
 def data_source(data: dict) -> str:
-    """The data in words."""
     if data["source"] == "mini":
         mini = data["mini"]
         return (

@@ -137,7 +137,6 @@ class FolderTexts(Texts):
 
 
 def sizes(experiment: Experiment) -> Texts:
-    """The sizes of an experiment's tables."""
     folder = experiment.config["data"].get("data_dir")
     # A plan may be made where the data are not yet: the folder is TOFU's then, as far as we know.
     if folder is not None and Path(folder).is_dir():

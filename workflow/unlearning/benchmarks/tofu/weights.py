@@ -32,7 +32,6 @@ class RowWeights:
 
     @property
     def label(self) -> str:
-        """The variant's name on the page."""
         return model_label(self.cell.method, dict(self.cell.hyper))
 
     def describe(self) -> dict[str, float]:

@@ -73,7 +73,6 @@ class Attribute:
     values: tuple[str, ...]
 
     def statement(self, wording: int, name: str, value: str) -> str:
-        """A sentence that states the value."""
         return f"{self.statements[wording].format(name=name)} {value}."
 
     def prompt(self, name: str) -> str:

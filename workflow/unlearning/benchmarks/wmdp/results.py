@@ -59,7 +59,6 @@ def metrics(record: dict) -> dict[str, float]:
 
 
 def lead(experiment) -> str:
-    """The experiment in words."""
     config = experiment.config
     mini = config["data"]["source"] == "mini-wmdp"
     data = "germs and worms of the generated mini world" if mini else "WMDP's corpora"
@@ -71,7 +70,6 @@ def lead(experiment) -> str:
 
 
 def notes(results: Results) -> list[str]:
-    """On the questions."""
     tasks = []
     for task, count in results.documents.items():
         tasks.append(f"{TITLES.get(task, task)} ({task}, {count} questions)")

@@ -53,7 +53,7 @@ def curve_chart(
         marks = [mark for mark in marks if mark["value"] > 0]
         lowest = min(mark["value"] for mark in marks) / 2
         marks = [{**mark, "low": max(mark["low"], lowest)} for mark in marks]
-    look = channels(styles, (mark["label"] for mark in marks))
+    look = channels(styles, marks)
     base = altair.Chart(inline_data(marks))
     x = altair.X("step:Q", title=title)
     band = base.mark_area().encode(

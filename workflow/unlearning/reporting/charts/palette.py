@@ -137,12 +137,12 @@ def shade(colour: str, amount: float) -> str:
     return "#" + "".join(f"{round(p + (goal - p) * abs(amount)):02x}" for p in parts)
 
 
-def channels(styles: dict[str, Style], labels: Iterable[str], shape: bool = False) -> dict:
+def channels(styles: dict[str, Style], marks: Iterable[dict], shape: bool = False) -> dict:
     """Altair's colour, and shape or dash, of the field `label`; equal domains merge the legend.
 
-    labels: those that are drawn. Others would fill the legend.
+    marks: what is drawn. Labels that none of them has would fill the legend.
     """
-    drawn = set(labels)
+    drawn = {mark["label"] for mark in marks}
     styles = {label: style for label, style in styles.items() if label in drawn}
     domain = list(styles)
     # a legend of lines shows their dashes, which its default dots have not

@@ -73,7 +73,6 @@ class Selection:
 
     @property
     def label(self) -> str:
-        """Its name on the page."""
         attack = self.attack and f"attack with {self.attack} rows"
         at_peak = self.at == "peak" and "at peak FQ"
         words = [model_label(self.method, dict(self.hyper)), self.pick, at_peak, attack]

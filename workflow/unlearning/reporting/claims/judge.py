@@ -24,17 +24,17 @@ EXPLANATION = (
     "A claim is judged in parts: once for each forget split (of those it names, if it names any) "
     "or setting of its study, matching variant and attack. A part's statistic is the difference "
     "between the two sides, seed by seed where both have seeds; the target and the retrained "
-    "models have no unlearning seed and enter as constants. Where everything before unlearning was "
-    "drawn several times, the differences of a draw are averaged first, each with the target and "
-    "the retrained models of its own draw, and the interval is over draws. If the two-sided 95% "
-    "Student t "
-    "interval of the mean difference lies wholly on the claimed side, the part is supported; "
-    "wholly on the other side, not supported; otherwise, or with too few seeds, inconclusive. A "
-    "comparison without seeds is judged by its value alone. The claim itself is supported if all "
-    "its parts are, mixed if some are and others are not, not supported if some are not and none "
-    "is, and inconclusive otherwise. Beside each verdict stands the one after Holm's correction, "
-    "which asks of all intervals of this report together that with 95% none is wrong: p-values "
-    "of the mean differences, multiplied by how many there are from theirs upwards."
+    "models have no unlearning seed and enter as constants. Where everything before unlearning "
+    "was drawn several times, the differences of a draw are averaged first, each with the target "
+    "and the retrained models of its own draw, and the interval is over draws. If the two-sided "
+    "95% Student t interval of the mean difference lies wholly on the claimed side, the part is "
+    "supported; wholly on the other side, not supported; otherwise, or with too few seeds, "
+    "inconclusive. A comparison without seeds is judged by its value alone. The claim itself is "
+    "supported if all its parts are, mixed if some are and others are not, not supported if some "
+    "are not and none is, and inconclusive otherwise. Beside each verdict stands the one after "
+    "Holm's correction, which asks of all intervals of this report together that with 95% none is "
+    "wrong: p-values of the mean differences, multiplied by how many there are from theirs "
+    "upwards."
 )
 
 
@@ -78,12 +78,10 @@ class Judged:
 
     @property
     def verdict(self) -> str:
-        """The verdict on the claim."""
         return combined([part.verdict for part in self.parts])
 
     @property
     def corrected(self) -> str:
-        """The verdict on the claim after Holm's correction."""
         return combined([part.corrected or part.verdict for part in self.parts])
 
     def record(self) -> dict:
@@ -129,7 +127,6 @@ def _parts(claim: Claim, results: Results) -> list[Part]:
 
 
 def metric_title(claim: Claim) -> str:
-    """Title of a claim's metric."""
     return metrics_of(claim.study)[claim.metric].title
 
 
@@ -214,9 +211,12 @@ def _pairs(side: Series, bound: Series, claim: Claim) -> list[list[tuple[float, 
             values = dict.fromkeys(bounds, values[CONSTANT])
         elif CONSTANT in bounds:
             bounds = dict.fromkeys(values, bounds[CONSTANT])
-        seeds = [seed for seed in values if seed in bounds]
-        if seeds:
-            pairs.append([(values[s], claim.factor * bounds[s] + claim.margin) for s in seeds])
+        of_draw = []
+        for seed, value in values.items():
+            if seed in bounds:
+                of_draw.append((value, claim.factor * bounds[seed] + claim.margin))
+        if of_draw:
+            pairs.append(of_draw)
     return pairs
 
 

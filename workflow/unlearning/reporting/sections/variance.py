@@ -90,7 +90,8 @@ def _shares(report, split: str, parts: dict[tuple[str, str], Components]) -> Tab
     keys: list[tuple[str, str | None]] = []  # metric and component of each; None: their sum
     for metric in dict.fromkeys(metric for _, metric in parts):
         pieces = [piece.variances for (_, name), piece in parts.items() if name == metric]
-        names = [name for name in COMPONENTS if any(name in piece for piece in pieces)]
+        estimated = set().union(*pieces)
+        names = [name for name in COMPONENTS if name in estimated]
         if len(names) < 2:
             continue  # the share of a single component is 100%
         title = metrics[metric].short or metrics[metric].title

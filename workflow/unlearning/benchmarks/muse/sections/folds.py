@@ -46,7 +46,8 @@ def content(report) -> Content:
             rows.append(metric_row(report, values, keys, [Cell(str(fold), fold)]))
         heads = [Column("fold", axis), *columns(keys, report.results.metrics), counts(report.unit)]
         tables[name] = [Table(name, title, heads, rows)]
-        figures[name] = Figure([_panel(report, models, key, title, axis) for key in SHOWN_METRICS])
+        panels = [_panel(report, models, key, title, axis) for key in SHOWN_METRICS]
+        figures[name] = Figure(panels)
     return Content(tables=tables, figures=figures, empty=not any(tables.values()))
 
 
@@ -72,7 +73,6 @@ def _panel(report, rows: pandas.DataFrame, metric: str, title: str, axis: str) -
     seeds, and horizontal lines for the target and the retrained models."""
     metric_title = METRICS[metric].title
     rows = rows[rows["metric"] == metric]
-    channel = channels(report.styles, [NAMES[TARGET], NAMES[RETRAIN], *rows["label"]])
     averaged = units(rows, ["label", "fold"]).groupby(["label", "fold"], sort=False)["value"]
     # A single seed has no deviation, but a mean to draw.
     moments = averaged.agg(["mean", "std", "count"]).fillna({"std": 0}).reset_index()
@@ -89,6 +89,7 @@ def _panel(report, rows: pandas.DataFrame, metric: str, title: str, axis: str) -
         spreads = report.spreads[FORGET, name]
         if metric in spreads:
             baselines.append({"label": name, "value": round(spreads[metric].mean, 3)})
+    channel = channels(report.styles, [*baselines, *seeds])
     ticks = altair.Axis(values=sorted(set(means["fold"].tolist())), format="d")
     x = altair.X("fold:Q", title=axis, scale=altair.Scale(zero=False, padding=12), axis=ticks)
     y = altair.Y("value:Q", title=f"{metric_title}, percent")

@@ -54,15 +54,19 @@ def _trade_off(report) -> Panel:
     models = wide(finals(report.frame), ["label", *RUN], [FORGET, RETAIN])
     models["seed"] = run_titles(models)
     models = models.drop(columns="draw").rename(columns={FORGET: "forget", RETAIN: "retain"})
+    marks = models.to_dict("records")
     x = altair.X("forget:Q", title=METRICS[FORGET].title, scale=altair.Scale(domain=[0, 1]))
     y = altair.Y("retain:Q", title=METRICS[RETAIN].title, scale=altair.Scale(domain=[0, 1]))
-    marks = altair.Chart(inline_data(models.to_dict("records"))).mark_point(filled=True, size=90)
-    chart = marks.encode(
-        x=x,
-        y=y,
-        tooltip=["label:N", "seed:N", "forget:Q", "retain:Q"],
-        opacity=emphasis(0.9, 0.1),
-        **channels(report.styles, models["label"], shape=True),
+    chart = (
+        altair.Chart(inline_data(marks))
+        .mark_point(filled=True, size=90)
+        .encode(
+            x=x,
+            y=y,
+            tooltip=["label:N", "seed:N", "forget:Q", "retain:Q"],
+            opacity=emphasis(0.9, 0.1),
+            **channels(report.styles, marks, shape=True),
+        )
     )
     return Panel("Forgotten and kept: the upper left corner is best", chart)
 
@@ -71,13 +75,16 @@ def _curves(report, title: str, rows: pandas.DataFrame, metric: str) -> Panel:
     """A metric over epochs: means over the seeds of each variant."""
     moments = ["label", "epoch"]
     values = units(rows[rows["metric"] == metric], moments)
-    means = values.groupby(moments, sort=False)["value"].mean().reset_index()
-    chart = altair.Chart(inline_data(means.to_dict("records"))).mark_line(point=True, strokeWidth=2)
-    chart = chart.encode(
-        x=altair.X("epoch:Q", title="Epoch"),
-        y=altair.Y("value:Q", title=METRICS[metric].title, scale=altair.Scale(domain=[0, 1])),
-        tooltip=["label:N", "epoch:Q", "value:Q"],
-        opacity=emphasis(0.95, 0.1),
-        **channels(report.styles, means["label"]),
+    means = values.groupby(moments, sort=False)["value"].mean().reset_index().to_dict("records")
+    chart = (
+        altair.Chart(inline_data(means))
+        .mark_line(point=True, strokeWidth=2)
+        .encode(
+            x=altair.X("epoch:Q", title="Epoch"),
+            y=altair.Y("value:Q", title=METRICS[metric].title, scale=altair.Scale(domain=[0, 1])),
+            tooltip=["label:N", "epoch:Q", "value:Q"],
+            opacity=emphasis(0.95, 0.1),
+            **channels(report.styles, means),
+        )
     )
     return Panel(title, chart)

@@ -91,13 +91,14 @@ def _path(marks: Mapping[str, list[dict]], styles: dict[str, Style]):
         if forget["value"] > 0 and retain["value"] > 0:
             point = {"label": forget["label"], "step": forget["step"]}
             points.append(point | {"forget": forget["value"], "retain": retain["value"]})
-    style_channels = channels(styles, (point["label"] for point in points))
+    style_channels = channels(styles, points)
     last = max(point["step"] for point in points)
     scale = altair.Scale(type="log")
     x = altair.X("forget:Q", title="Forget distance", scale=scale)
     y = altair.Y("retain:Q", title="Retain distance", scale=scale)
     line = altair.Chart(inline_data(points)).mark_line(strokeWidth=2)
-    ends = altair.Chart(inline_data([point for point in points if point["step"] == last]))
+    end_points = [point for point in points if point["step"] == last]
+    ends = altair.Chart(inline_data(end_points))
     tooltip = ["label:N", "forget:Q", "retain:Q"]
     return altair.layer(
         line.encode(x=x, y=y, order="step:Q", opacity=emphasis(0.95, 0.1), **style_channels),

@@ -70,7 +70,8 @@ def read(content: dict, path: Path, sets: Sequence[str]) -> Log:
     """
     parts = {(name, part): _metric(name, part) for name, part in product(sets, VALUE)}
     optional = {_metric("forget", "probability"), _metric("forget", "rouge")}
-    require(content, [metric for metric in parts.values() if metric not in optional], str(path))
+    needed = [metric for metric in parts.values() if metric not in optional]
+    require(content, needed, str(path))
     # Metrics of each set, each checked against its rows: a log that was edited by hand, or that
     # another version with other formulas wrote, must not pass for one of these formulas.
     metrics: dict[str, float] = {}
@@ -97,7 +98,8 @@ def read(content: dict, path: Path, sets: Sequence[str]) -> Log:
             where = f"{path}, model_utility"
             utility = check_mapping(content["model_utility"], where)
             _check_aggregate(utility, metrics["model_utility"], where)
-    further = {k: v for k, v in content.items() if k not in {*parts.values(), "model_utility"}}
+    checked = {*parts.values(), "model_utility"}
+    further = {metric: result for metric, result in content.items() if metric not in checked}
     return Log(
         path=path,
         format=NAME,

@@ -25,7 +25,7 @@ def curves(rows: pandas.DataFrame, means: pandas.DataFrame, styles: dict[str, St
     last = means.groupby("label")["epoch"].max()
     for mark in averaged:
         mark["last"] = bool(mark["epoch"] == last[mark["label"]])  # its point is drawn larger
-    look = channels(styles, (mark["label"] for mark in averaged))
+    look = channels(styles, averaged)
     order = altair.Order("epoch:Q")  # else lines go from left to right, and a path may turn back
     few = len(rows.drop_duplicates(["split", "label", *RUN])) <= MOST_RUNS
     each = marks(rows, [*RUN, "epoch"], fields) if few else []

@@ -37,7 +37,7 @@ def _panel(report, split: str, models) -> Panel:
     means = marks(models, [], ["log10_fq", "mu"])
     y = log_fq_axis([mark["log10_fq"] for mark in (*runs, *means)])
     x = utility_axis()
-    look = channels(report.styles, (mark["label"] for mark in means), shape=True)
+    look = channels(report.styles, means, shape=True)
     small = altair.Chart(inline_data(runs)).mark_point(size=42, filled=True)
     large = altair.Chart(inline_data(means)).mark_point(
         size=190, filled=True, stroke="white", strokeWidth=1.2

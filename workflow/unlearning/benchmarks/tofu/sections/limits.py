@@ -157,8 +157,8 @@ def _sizes_table(report, split: str, sizes: pandas.DataFrame) -> Table:
 
 def _panel(report, split: str, sizes: pandas.DataFrame) -> Panel:
     """Lines by the mean effect, dots of random parts."""
-    look = channels(report.styles, sizes["label"])
     effects, parts = (_marks(sizes[sizes["source"] == source]) for source in ("effect", "part"))
+    look = channels(report.styles, effects)
     scale = altair.Scale(type="log", nice=False)
     x = altair.X("n:Q", title="Forget rows", scale=scale, axis=altair.Axis(values=[*SIZES]))
     y = log_fq_axis([mark["log10_fq"] for mark in (*effects, *parts)])

@@ -78,7 +78,7 @@ def _panel(report, split: str, peak, last) -> Panel:
     for mark in marks(last, ["epoch"], ["log10_fq", "mu"]):
         points.append(mark | {"last": True})  # a peak lacks the field, which Vega reads as false
     y, x = log_fq_axis([mark["log10_fq"] for mark in points]), utility_axis()
-    look = channels(report.styles, (mark["label"] for mark in points), shape=True)
+    look = channels(report.styles, points, shape=True)
     # A line of its own for each label joins the two moments.
     base = altair.Chart(inline_data(points)).encode(x=x, y=y, color=look["color"], detail="label:N")
     size = altair.SizeValue(70, condition={"test": "datum.last", "value": 150})

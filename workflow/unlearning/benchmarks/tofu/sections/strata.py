@@ -79,7 +79,7 @@ def _chart(marks: list[dict], pair: tuple[str, str], styles: dict[str, Style]):
     x = log_fq_axis([mark["log10_fq"] for mark in marks], altair.X)
     axis = altair.Axis(labelLimit=240, grid=True)
     y = altair.Y("label:N", sort=list(styles), title=None, axis=axis)
-    colour = channels(styles, (mark["label"] for mark in marks))["color"]
+    colour = channels(styles, marks)["color"]
     colour.legend = None  # the axis names them
     means = [mark for mark in marks if mark["seed"] == "mean"]
     between = altair.Chart(inline_data(means)).mark_line(strokeWidth=2)

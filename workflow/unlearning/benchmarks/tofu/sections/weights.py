@@ -56,7 +56,8 @@ def content(report) -> Content:
     several = len(report.results.splits) > 1  # else the split's name in each title is noise
     tables, by_epoch, by_length = [], [], []
     for split in report.results.splits:
-        variants = by_variant([course for course in courses if course[0].cell.split == split])
+        of_split = [course for course in courses if course[0].cell.split == split]
+        variants = by_variant(of_split)
         if variants:
             tables.append(_table(split, variants))
         for label, epochs in variants.items():

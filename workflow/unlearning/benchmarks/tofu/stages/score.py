@@ -29,7 +29,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    """Print the scores."""
     log = read_log(args.logs)
     # of a retrained model its forget set alone is compared
     retained = read_log(args.retain, sets=("forget",)) if args.retain else None
