@@ -65,6 +65,14 @@ def test_against_a_retrained_model():
     assert "mia_reference_auc" not in membership.against_retrained(ours, retrained, ["min_k"])
 
 
+def test_there_is_no_privleak_beside_a_retrained_model_that_is_told_apart_from_all():
+    """1 - AUC is 0 then: PrivLeak would be 0 of the target, and 2.5e11 of an AUC of 0.75."""
+    ours, retrained = evaluation([2.0, 4.0], [3.0, 5.0]), evaluation([1.0, 2.0], [3.0, 4.0])
+    metrics = membership.against_retrained(ours, retrained, ["min_k"])
+    assert "privleak" not in metrics
+    assert metrics["mia_min_k_auc_relative"] == pytest.approx(-25)
+
+
 def test_relative_differences_are_in_percent_of_the_retrained_model():
     """rel_diff of open-unlearning; AUC 1.0 against 0.75, memorisation 0.3 against 0.4."""
     ours, retrained = evaluation([1.0, 2.0], [3.0, 4.0]), evaluation([2.0, 4.0], [3.0, 5.0])

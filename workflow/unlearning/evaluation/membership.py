@@ -132,8 +132,8 @@ def against_retrained(
     """The metrics that compare with a retrained model's evaluation: relative differences, the
     attack `reference` and PrivLeak.
 
-    PrivLeak needs min_k, and it and all attacks need a holdout set; UserError if the two models'
-    sets differ.
+    PrivLeak needs min_k and a retrained model whose AUC is below 1; it and all attacks need a
+    holdout set. UserError if the two models' sets differ.
     """
     numbers, retrained_numbers = forget_numbers(rows["forget"]), forget_numbers(retrained["forget"])
     metrics: dict[str, float] = {}
@@ -143,7 +143,10 @@ def against_retrained(
             metrics |= reference_attack(rows, retrained)
         aucs, retrained_aucs = membership_metrics(rows), membership_metrics(retrained)
         name = "mia_min_k_auc"
-        if name in aucs and name in retrained_aucs:
+        # A retrained model's AUC of 1 leaves no share to take: OU's 1e-10 in its place would make 0
+        # of the target and 1e10 of a model with an AUC of 0.99. Such holdout rows are of another
+        # kind than the forget rows, or too few.
+        if name in aucs and retrained_aucs.get(name, 1.0) < 1:
             metrics["privleak"] = privleak(aucs[name], retrained_aucs[name])
         numbers |= aucs
         retrained_numbers |= retrained_aucs
