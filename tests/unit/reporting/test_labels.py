@@ -58,3 +58,10 @@ def test_deviations_have_their_sign():
 def test_attacks_in_words():
     assert attack_title("random") == "random forget rows"
     assert attack_title("shortest/fraction=0.1") == "the shortest answers, 10%"
+
+
+def test_a_number_that_rounds_to_zero_has_no_sign():
+    """log10 of a p-value of 1 may be -1e-16."""
+    assert metric_text("log10_forget_quality", -1e-16) == "0.00"
+    assert metric_text("privleak", -0.01, 1) == "0.0"
+    assert metric_text("log10_forget_quality", -0.02) == "-0.02"

@@ -75,7 +75,7 @@ def decimal(value: float) -> str:
     if size >= 1e5 or 0 < size < 5e-4:
         return scientific(value)
     digits = 3 if size < 10 else 1 if size < 1000 else 0
-    return f"{value:.{digits}f}"
+    return f"{value:z.{digits}f}"
 
 
 def metric_text(metric: str, value: float | None, digits: int | None = None) -> str:
@@ -85,8 +85,8 @@ def metric_text(metric: str, value: float | None, digits: int | None = None) -> 
     if is_p_value(metric):
         return p_value(value)
     if digits is not None:
-        return f"{value:.{digits}f}"
-    return f"{value:.2f}" if "log10" in metric else decimal(value)
+        return f"{value:z.{digits}f}"  # z: no minus before a zero
+    return f"{value:z.2f}" if "log10" in metric else decimal(value)
 
 
 def spread_text(metric: str, sd: float | None, digits: int | None = None) -> str:
