@@ -45,9 +45,7 @@ rule answers:
         kind="refusals|alternatives",
     params:
         splits=EXPERIMENT.tables,
-        settings=lambda wildcards: as_json(
-            experiment_of(wildcards).answers_settings(wildcards.kind)
-        ),
+        settings=lambda wildcards: as_json(experiment_of(wildcards).data_settings(wildcards.kind)),
         code=lambda wildcards: code("unlearning.stages.answers", *answers_code(wildcards)),
         digests=lambda wildcards: content_digests(EXPERIMENT.answer_files(wildcards.kind)),
     shell:

@@ -144,6 +144,7 @@ class LogHandler(LogHandlerBase):
         rule, name = record.rule_name, job_name(record.rule_name, record.wildcards)
         if rule in UNCOUNTED:
             return
+        # no jobs are counted in a dry run: what would run is printed at once
         if self.progress is None:
             if self.prints_jobs:
                 self._line(f"{name}: {clipped(record.reason, REASON)}")

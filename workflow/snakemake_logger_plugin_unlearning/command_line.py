@@ -29,6 +29,7 @@ def check_command_lines() -> None:
 
     @wraps(run)
     def args_to_api(args: Namespace, parser: ArgumentParser) -> bool:
+        # jobs are Snakemakes, too, whose command lines Snakemake writes itself
         if args.mode == ExecMode.DEFAULT:
             problems = repeated_options(sys.argv[1:])
             problems += unreadable_sources(args.configfile or [], args.config or [])

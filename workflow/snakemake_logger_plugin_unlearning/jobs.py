@@ -59,6 +59,7 @@ def latest_lines(log: Path, since: float) -> list[str]:
         if log.stat().st_mtime < since - 2:
             return []
         with log.open("rb") as file:
+            # logs of long trainings are large, and this is read every second
             file.seek(max(0, log.stat().st_size - TAIL))
             text = file.read().decode(errors="replace")
     except OSError:

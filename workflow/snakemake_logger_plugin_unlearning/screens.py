@@ -74,7 +74,7 @@ class Terminal:
         table = Table.grid(padding=(0, 2))
         for rule, total in progress.totals.items():
             finished = total - progress.pace.left[rule]
-            if rule in active:
+            if rule in active:  # others have ended or wait, which their sum below says
                 bar = ProgressBar(total=total, completed=finished, width=30)
                 table.add_row(rule, bar, f"{finished}/{total}")
         whole = ProgressBar(total=progress.total, completed=progress.done, width=30)

@@ -7,8 +7,10 @@ import pandas
 import pytest
 from report_world import results_of, run_rows
 from unlearning.reporting.frame import finals, spreads
+from unlearning.reporting.published.numbers import load_published
+from unlearning.reporting.report import Report
 from unlearning.reporting.section import sections
-from unlearning.reporting.sections.results import badge
+from unlearning.reporting.sections.results import badge, metric_row
 
 
 def table_of(report_folder, name) -> pandas.DataFrame:
@@ -154,3 +156,15 @@ def test_p_values_without_a_number_print_a_dash(experiment, report_on):
     first = {row.label: row.cells[0].text for row in table.rows}
     assert first == {"Target": "–", "NPO": "0.100"}
     assert json.dumps([cell.value for row in table.rows for cell in row.cells], allow_nan=False)
+
+
+def test_a_mean_of_some_runs_alone_says_so(experiment):
+    """Perplexity of a run that gives no answers does not exist; utility is that of both runs."""
+    rows = run_rows("NPO+RT", 1, model_utility=0.5, forget_perplexity=8.0)
+    rows += run_rows("NPO+RT", 2, model_utility=0.0)
+    results = results_of(experiment, rows)
+    report = Report(experiment, results, [], load_published(None, experiment), [])
+    keys = ["model_utility", "forget_perplexity", "forget_rouge"]
+    utility, perplexity, missing, seeds = metric_row(report, finals(results.frame), keys).cells
+    assert (utility.note, missing.note, seeds.text) == ("", "", "2")
+    assert perplexity.value == 8.0 and perplexity.note == "mean of 1 of 2 seeds"

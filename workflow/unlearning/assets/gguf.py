@@ -56,6 +56,7 @@ def read_fields(path: Path) -> dict:
         # the lists of tokens and merges have a hundred thousand entries
         if not key.startswith("tokenizer.") or len(field.data) == 1:
             fields[key] = field.contents()
+    # a file mixes them: norms stay in float32, and some layers have more bits than others
     types = [tensor.tensor_type.name for tensor in reader.tensors]
     fields["quantisation"] = {name: types.count(name) for name in sorted(set(types))}
     return fields

@@ -127,6 +127,7 @@ def explain_error(repository: Repository, error: BaseException) -> str:
 
     name, url = f"{repository.setting}: {repository.name}", page_url(repository)
     use_folder = _advise_folder(repository)
+    # not logged in, or without access: the hub answers both as if there were no such repository
     login = "log in with `hf auth login` or set HF_TOKEN"
     status = getattr(getattr(error, "response", None), "status_code", None)
     match error:

@@ -118,7 +118,6 @@ class Experiment(Runs):
 
     def files_of_model(self, path: str) -> list[Path]:
         """The files of the user's model at `path`; none if it is made here or fetched."""
-        # by path: rules ask for the model of a run, whichever it is
         models = named_models(self.config).values()
         paths = [Path(model.path) for model in models if model.path is not None]
         return model_files(Path(path)) if Path(path) in paths and not on_hub(path) else []
@@ -134,14 +133,10 @@ class Experiment(Runs):
 
     # --- settings of stages ---
 
-    def data_settings(self) -> dict:
-        """Settings of stage data: the config's data section, without the keys that name refusals
-        and false answers, which stage answers reads."""
-        return {k: v for k, v in self.config["data"].items() if k not in OTHER_ANSWERS.values()}
-
-    def answers_settings(self, kind: str) -> dict:
-        """Settings of stage answers: the data section, without the files of other kinds."""
-        unused = [key for name, key in OTHER_ANSWERS.items() if name != kind]
+    def data_settings(self, kind: str | None = None) -> dict:
+        """Settings of stage data, or of stage answers for a kind of answers: the config's data
+        section, without the keys that name files of other answers."""
+        unused = {key for name, key in OTHER_ANSWERS.items() if name != kind}
         return {key: value for key, value in self.config["data"].items() if key not in unused}
 
     def recipe(self, stage: str) -> dict:

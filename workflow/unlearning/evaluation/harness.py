@@ -206,11 +206,10 @@ def evaluate(
     )
     scores: dict[str, dict] = {}
     parts: dict[str, dict] = {}
-    for task in objects.values():
-        scores |= _scores(task, results)
-    # a member that is named for itself, too, has its scores there
     names = {_name(task) for task in objects.values()}
     for task in objects.values():
+        scores |= _scores(task, results)
+        # a member that is named for itself, too, has its scores there
         for member in _members(task):
             if member.task_name not in names:
                 parts |= _scores(member, results)

@@ -35,6 +35,7 @@ def run(args: Namespace) -> None:
     tasks = load_tasks(settings["tasks"], settings["include_path"])
     accelerator = make_accelerator(settings)
     model = load_model(args.model, settings["precision"]).to(accelerator.device)
+    # an answer that is measured after an end of sequence would be another one
     tokenizer = drop_appended_tokens(load_tokenizer(args.model))
     record = evaluate(
         model,

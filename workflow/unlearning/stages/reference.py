@@ -36,6 +36,7 @@ def run(args: Namespace) -> None:
     likelihood = Likelihood(model)
     with accelerator.autocast():
         scores = gather_sharded(accelerator, examples, likelihood)
+    # with the numbers of tokens, by which stage unlearn sees that the rows are its own
     record = {"nll": [s.nll for s in scores], "tokens": [s.tokens for s in scores]}
     if accelerator.is_main_process:
         write_json(args.out, record, indent=None)

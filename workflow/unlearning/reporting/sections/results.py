@@ -105,15 +105,21 @@ def metric_row(report, rows, keys: Sequence[str], leading: Sequence[Cell] = ()) 
     split, label, method = rows[["split", "label", "method"]].iloc[0]
     # the whole report's unit: one variant may have runs of a single draw
     means = spreads(rows, ["label"], report.unit)[(label,)]
+    runs = rows.drop_duplicates(["draw", "run"])
+    units = runs["draw"].nunique() if report.unit == DRAW else len(runs)
     cells = list(leading)
     for key in keys:
         comparison = published.get((split, label, key))
         # unlearned models that the test does not tell from retrained ones
         good = key == "log10_forget_quality" and method != RETRAIN
         good = good and key in means and means[key].mean > MEANINGFUL
-        note = "" if comparison is None else comparison.note
+        notes = [] if comparison is None else [comparison.note]
+        # Perplexity of a run without answers, say: the mean of the others may look better. (The
+        # first retrained model is compared with none by construction.)
+        if key in means and means[key].n < units and method != RETRAIN:
+            notes.append(f"mean of {means[key].n} of {units} {report.unit}s")
+        note = "; ".join(notes)
         cells.append(number(key, means.get(key), metrics[key], note=note, good=good))
-    runs = rows.drop_duplicates(["draw", "run"])
     cells.append(count(runs, report.unit))
     variant = report.results.variants.get(split, {}).get(label)
     remark = None
