@@ -73,7 +73,6 @@ class LogHandler(LogHandlerBase):
     def __post_init__(self) -> None:
         settings = self.common_settings
         stream = sys.stdout if settings.stdout else sys.stderr
-        # --quiet may name several parts of what Snakemake prints
         quiet = set(settings.quiet or ())
         self.is_silent = Quietness.ALL in quiet and not settings.dryrun
         self.prints_jobs = not quiet & {Quietness.RULES, Quietness.PROGRESS}

@@ -97,7 +97,6 @@ def fetch_settings(config: dict) -> dict[str, dict]:
     settings = {asset: asdict(repository) for asset, repository in repositories(config).items()}
     brings_tasks = benchmark_of(config["data"]["source"]).brings_tasks(config["data"])
     tasks = config["harness"]["tasks"]
-    # generated tasks have local data
     if tasks and not brings_tasks:
         settings["harness"] = {"tasks": tasks, "include_path": config["harness"]["include_path"]}
     return settings

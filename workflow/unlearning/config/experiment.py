@@ -118,7 +118,6 @@ class Experiment(Runs):
 
     def files_of_model(self, path: str) -> list[Path]:
         """The files of the user's model at `path`; none if it is made here or fetched."""
-        # by path: rules ask for the model of a run, whichever it is
         models = named_models(self.config).values()
         paths = [Path(model.path) for model in models if model.path is not None]
         return model_files(Path(path)) if Path(path) in paths and not on_hub(path) else []

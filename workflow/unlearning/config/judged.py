@@ -150,7 +150,6 @@ def lora_modules(config: dict) -> dict[str, list[str]]:
     modules = {}
     for stage in ("finetune", "unlearn", "relearn"):
         lora = (config[stage] or {}).get("lora")
-        # the other value, all-linear, fits every model
         if lora is not None and isinstance(lora["modules"], list):
             modules[stage] = lora["modules"]
     return modules

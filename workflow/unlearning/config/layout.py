@@ -183,7 +183,6 @@ class Layout:
 
     def state(self, run: Path) -> Path:
         """What a killed training run, of which `run` is the folder, continues from."""
-        # outside the run's folder, which Snakemake deletes with a failed job's outputs
         return self.root / "state" / run.relative_to(self.root)
 
     def trajectory(self, split: str, run: str) -> Path:

@@ -80,7 +80,6 @@ def method_references(config: dict) -> list[tuple[str, list]]:
 def unused(config: dict) -> dict[str, str]:
     """Section of a complete config that has no use in it -> why."""
     sections = dict(benchmark_of(config["data"]["source"]).unused(config))
-    # a section without use would seem to set something
     named = [key for key in ("target", "retrained") if config[key]]
     trained = trains_target(config) or retrain_seeds(config)
     if named and not trained:

@@ -39,7 +39,6 @@ def _retrained(config: dict) -> Iterator[str]:
         where, path, log = f"retrained.{split}", entry["path"], entry["log"]
         if split not in splits:
             yield f"{where}: not among forget_splits ({', '.join(splits)}); remove it"
-        # a log says what a retrained model answered, and replaces it where its weights are not had
         if (path is None) == (log is None):
             yield f"{where}: set exactly one of path (a model) and log (its evaluation log)"
         if log is not None and entry["revision"] != "main":

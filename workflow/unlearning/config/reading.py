@@ -51,7 +51,6 @@ def read_experiment(files: Iterable[Path], values: dict[str, Any], root: Path = 
     """
     config: dict = {}
     problems: list[str] = []
-    # a key that one file states twice is told with the config's other problems
     for path in files:
         content, repeated = read_file(path)
         config = merged(config, content)
@@ -97,7 +96,6 @@ def typed(value, schema: dict):
     """What was typed on the command line, with text read as null, truth value or number wherever
     the schema does not want text."""
     if isinstance(value, dict):
-        # keys that users choose, such as methods, have one schema for all
         rules, default = schema.get("properties", {}), schema.get("additionalProperties")
         if not isinstance(default, dict):
             default = {}

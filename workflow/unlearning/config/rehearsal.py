@@ -44,7 +44,6 @@ def rehearsed(config: dict) -> dict:
     rehearsal["harness"]["limit"] = 2
     rehearsal["evaluation"] |= _EVALUATION
     rehearsal["resources"] |= _RESOURCES
-    # last, because a benchmark may have limits of its own in place of those above
     changes = benchmark.rehearsal(config)
     rehearsal["data"] = changes.pop("data")
     for section, values in changes.items():

@@ -73,7 +73,6 @@ class Runs:
 
     @property
     def layout(self) -> Layout:
-        # experiments that name one world share its models and runs
         name = self.config["experiment"]
         world = self.config["world"] or name
         return Layout(self.config["results"], name, world, self.draw, self.draws_tables)
@@ -156,7 +155,6 @@ class Runs:
 
     def model_of(self, split: str, run: str) -> str:
         """Model folder of a run, or of the model that the config names in its place."""
-        # each split names its own, so only the split tells which
         if run == NAMED_RETRAINED:
             return self._named(retrained_asset(split))
         return str(self.target if run == self.target_run else self.layout.model(split, run))

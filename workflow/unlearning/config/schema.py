@@ -114,7 +114,6 @@ def schema_for(config: dict, root: Path) -> dict:
         if folder in config:
             return read_schema(schema_file(folder))
     shared = read_schema(root / SCHEMA_FILE)
-    # the config is unchecked as yet: its section may be anything
     data = config.get("data")
     source = data.get("source") if isinstance(data, dict) else None
     sources: list[str] = []
@@ -273,7 +272,7 @@ def _explain_error(error: ValidationError, schema: dict) -> list[str]:
         rules = error.schema["properties"]
         problems = []
         for key in _missing(error):
-            description = rules[key].get("description", "")  # says what to write
+            description = rules[key].get("description", "")
             problems.append(f"{setting}: '{key}' is missing. {description}".rstrip())
         return problems
     # a misspelt word calls for the right one, a value of another type for its spelling in YAML

@@ -95,7 +95,6 @@ def with_alternatives(rows: list[dict], answers: dict[str, list[str]]) -> list[d
             f"data.alternatives: no alternative answer to {len(missing)} of {len(rows)} forget "
             f"questions; the first is {missing[0]!r}"
         )
-    # only here are both known: the file of false answers need not have the true ones
     for row in rows:
         if visible_form(row["answer"]) in map(visible_form, answers[row["question"]]):
             raise DataError(

@@ -147,7 +147,6 @@ def _decompress(path: Path) -> tuple[bytes, str]:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     try:
         content = path.read_bytes()
-        # popped: full.json.gz is JSON once it is decompressed
         if suffixes and suffixes[-1] in COMPRESSED:
             content = COMPRESSED[suffixes.pop()](content)
     except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:

@@ -173,7 +173,7 @@ class Evaluator:
             detailed: list[bool] = []
             for (_, _, kind), example in chain.from_iterable(share):
                 examples.append(example)
-                detailed.append(kind == "answer")  # values of each token take memory
+                detailed.append(kind == "answer")
             scores = iter(likelihood(examples, detailed))
             return [list(islice(scores, len(question))) for question in share]
 
@@ -192,7 +192,6 @@ class Evaluator:
         for example, (name, index, kind), score in zip(
             self.examples, self.sources, scores, strict=True
         ):
-            # sequences come row by row, so appending keeps the rows' order
             if kind == "perturbed":
                 columns[name]["perturbed_loss"][index].append(score.mean)
                 columns[name]["perturbed_tokens"][index].append(score.tokens)

@@ -82,7 +82,6 @@ def membership_metrics(
     if sets[1] not in rows:
         return {}
     forget, holdout = (rows[name] for name in sets)
-    # an imported log has some attacks alone
     names = [f"mia_{attack}" for attack in ATTACKS if f"mia_{attack}" in holdout]
     return {f"{name}_auc": auc(forget[name], holdout[name]) for name in names}
 

@@ -57,7 +57,6 @@ _ATTACK_TITLES = {
 def memorization(name: str, title: str) -> dict[str, Metric]:
     """Memorisation metrics of a set: the lower the better on the forget set, the higher the better
     elsewhere."""
-    # what the other sets hold is to stay known
     better, group = "lower" if name == "forget" else "higher", f"{title} set"
     carlini = f"Carlini et al., arXiv 2012.07805; {OPEN_UNLEARNING}"
     tirumala = f"Tirumala et al., arXiv 2205.10770; {OPEN_UNLEARNING}"

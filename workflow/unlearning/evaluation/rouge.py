@@ -35,7 +35,6 @@ class RougeL:
         return Score(precision, recall, fmeasure(precision, recall))
 
     def _choose_tokenizer(self, truth: str):
-        # the true answer decides for both, so that a match does not depend on the generated text
         latin = len(self._latin_words(truth))
         dropped = len(OTHER.findall(normalise(truth)))
         if dropped > MAX_DROPPED * (latin + dropped):

@@ -13,7 +13,6 @@ def _margin(batch: Batch, beta: float) -> Tensor:
     micro-batch, which `pool` does; one row at a time it is the pair's own.
     """
     forget, idk = batch.forget, batch.idk
-    # nll is -log p, so the reference's comes first
     z = (idk.reference_nll - idk.nll).detach()
     if batch.pool:
         z = z.mean()

@@ -72,7 +72,6 @@ class Objective:
 
 def function_name(loss: Callable) -> str:
     """The name by which load_function() finds a loss of an objective."""
-    # bound to its hyper-parameters, unless it has none, as in training/learning.py
     function = loss.func if isinstance(loss, partial) else loss
     return f"{function.__module__}:{function.__qualname__}"
 

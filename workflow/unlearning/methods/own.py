@@ -104,7 +104,6 @@ def _hyper_parameters(setting: str, function) -> tuple[dict[str, Hyper], list[st
     defaults = [None] * (len(positional) - len(arguments.defaults)) + arguments.defaults
     pairs = [*zip(positional, defaults, strict=True)][1:]
     pairs += zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    # such a key sets the run or the weight of the term, whatever the function would make of it
     reserved = [argument.arg for argument, _ in pairs if argument.arg in _RESERVED]
     if reserved:
         return {}, [

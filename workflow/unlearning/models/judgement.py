@@ -210,7 +210,6 @@ def _adapter_problems(model, modules: dict[str, list[str]]) -> list[str]:
     """The modules of adapters that the model lacks: peft passes over one that it does not find
     beside another that it finds. modules: of config.judged.lora_modules."""
     layers = dict(model.named_modules())
-    # what a user would name: layers without layers inside, by the end of their names
     innermost = {name.rpartition(".")[2] for name in layers if not list(layers[name].children())}
     problems = []
     for stage, names in modules.items():

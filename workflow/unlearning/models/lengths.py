@@ -53,7 +53,6 @@ def _step_problems(tokenizer, prompt: PromptFormat, tables: Tables, use: dict) -
     """Messages about training runs on texts, which are cut into rows here (config.steps)."""
     for run in use["runs"]:
         rows, limit = tables.get(run["table"]), run["recipe"]["max_length"]
-        # rows of other kinds are counted without a tokenizer
         if rows and "text" in rows[0]:
             sequences = len(Encoder(tokenizer, prompt, limit).encode_rows(rows))
             for problem in run_problems(run, sequences):

@@ -24,7 +24,6 @@ def run(args: Namespace) -> None:
         metrics = sorted(result.numbers["metric"].unique())
         if metric not in metrics:
             raise UserError(f"--metric {metric}: neither has it. Both have: {', '.join(metrics)}")
-    # claims and runs that only one of the reports has are shown whatever the metric
     if args.metric:
         numbers = result.numbers[result.numbers["metric"].isin(args.metric)]
         result = Differences(numbers, result.verdicts, result.only)

@@ -156,7 +156,6 @@ def _metadata() -> dict:
 
 def _versions(requirements: list[str]) -> dict[str, str]:
     """Package -> its version, with the tested version if they differ, or "missing"."""
-    # the tests ran with these versions
     lock = (ROOT / "envs" / "constraints.txt").read_text(encoding="utf-8")
     pins = dict(re.findall(r"^([\w.-]+)==(\S+)", lock, re.MULTILINE))
     versions = {}

@@ -38,7 +38,6 @@ def run(args: Namespace) -> None:
     # they keep a small model's general knowledge; the papers' recipes have none
     replay_rows = settings["replay_rows"]
     replay = encoder.encode_rows(read_table(args.data / "replay.json")) if replay_rows else []
-    # replayed rows come beside each batch, and make no step of their own
     plan = StepPlan.of(recipe, len(rows))
     source = LearnSource(plan, args.seed, rows, replay, replay_rows)
     learn_and_save(args, model, tokenizer, source, recipe, accelerator, adapter)

@@ -46,7 +46,6 @@ def language_model_experiment(args: Namespace) -> Experiment:
             f"'{args.configfile[0]}' is a synthetic experiment, which needs one CPU core and less "
             "than 2 GB for each job and nothing from the hub; `make dry-run` shows the jobs"
         )
-    # there is no plan for a run without a step
     if problems := step_problems(experiment):
         raise ConfigError(problems)
     return experiment
@@ -59,7 +58,6 @@ def plan(experiment: Experiment, name: str, gpu: Gpu) -> dict:
     """
     estimate = CostEstimate(experiment, gpu.room)
     stages = [_stage(estimate, stage, gpu) for stage in estimate.stages]
-    # a sum over the stages whose hours are known, which harness tasks' are not
     gpu_hours = [stage["gpu_hours"] for stage in stages if stage["gpu_hours"] is not None]
     return {
         "experiment": experiment.config["experiment"],

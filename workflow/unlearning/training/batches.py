@@ -44,7 +44,6 @@ def score_pairs(
     scores = scorer(examples, full=full, layer=needs.layer, answers=answers)
     logits: dict[str, Tensor] = {}
     if logit_spans:
-        # (P, V) of all roles one after another, in the order of the spans
         sizes = []
         for role_spans in logit_spans.values():
             sizes.append(sum(end - start for _, start, end in role_spans))
