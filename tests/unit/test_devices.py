@@ -71,6 +71,13 @@ def test_more_gpus_than_there_are(monkeypatch):
         claimed(monkeypatch, 4)
 
 
+def test_names_after_minus_one_are_not_seen(monkeypatch):
+    assert claimed(monkeypatch, 1, "2,-1,0") == "2"
+    with pytest.raises(UserError, match="resources.gpus: .*1 or less"):
+        claimed(monkeypatch, 2, "2,-1,0")
+    assert claimed(monkeypatch, 1, "-1") == "-1"  # none, as "" says
+
+
 def test_a_machine_without_gpus_stays_as_it_is(monkeypatch, tmp_path):
     monkeypatch.setattr(devices, "DRIVER_FILES", (tmp_path, "nvidia[0-9]*"))
     claim_gpus(4)

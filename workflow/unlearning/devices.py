@@ -25,7 +25,9 @@ def visible_gpus() -> list[str]:
     none of NVIDIA's."""
     value = os.environ.get(VARIABLE)
     if value is not None:
-        return [name.strip() for name in value.split(",") if name.strip()]
+        names = [name.strip() for name in value.split(",") if name.strip()]
+        # CUDA sees the devices before the first name that it does not know; -1 is how none is said
+        return names[: names.index("-1")] if "-1" in names else names
     folder, pattern = DRIVER_FILES
     return [str(index) for index, _ in enumerate(folder.glob(pattern))]
 
