@@ -3,13 +3,12 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from unlearning.data.tables import read_table
 from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import load_model, load_tokenizer
 from unlearning.models.lora import add_lora
 from unlearning.stages.arguments import add_fit, add_settings, add_state, seed_number
 from unlearning.training.plan import Recipe, StepPlan
-from unlearning.training.session import learn_and_save, make_accelerator, master_dtype
+from unlearning.training.session import encode_table, learn_and_save, make_accelerator, master_dtype
 from unlearning.training.sources import LearnSource
 
 
@@ -34,10 +33,10 @@ def run(args: Namespace) -> None:
     recipe = Recipe(**settings["recipe"])
     adapter = add_lora(model, recipe, args.seed, settings, args.model)
     encoder = make_encoder(tokenizer, settings, recipe.max_length, model)
-    rows = encoder.encode_rows(read_table(args.data / f"{args.table}.json"))
+    rows = encode_table(encoder, args.data / f"{args.table}.json", accelerator)
     # they keep a small model's general knowledge; the papers' recipes have none
     replay_rows = settings["replay_rows"]
-    replay = encoder.encode_rows(read_table(args.data / "replay.json")) if replay_rows else []
+    replay = encode_table(encoder, args.data / "replay.json", accelerator) if replay_rows else []
     plan = StepPlan.of(recipe, len(rows))
     source = LearnSource(plan, args.seed, rows, replay, replay_rows)
     learn_and_save(args, model, tokenizer, source, recipe, accelerator, adapter)

@@ -10,7 +10,7 @@ from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import DTYPES
 from unlearning.stages.arguments import add_answers, add_fit, add_settings, add_state
 from unlearning.training.plan import Recipe, StepPlan
-from unlearning.training.session import learn_and_save, make_accelerator, master_dtype
+from unlearning.training.session import encode_table, learn_and_save, make_accelerator, master_dtype
 from unlearning.training.sources import LearnSource
 
 
@@ -59,7 +59,7 @@ def run(args: Namespace) -> None:
     accelerator.print(f"vocabulary {len(tokenizer)}, {parameters:,} parameters")
     recipe = Recipe(**settings["recipe"])
     encoder = make_encoder(tokenizer, settings, recipe.max_length, model)
-    rows = encoder.encode_rows(read_table(args.data / "pretrain.json"))
+    rows = encode_table(encoder, args.data / "pretrain.json", accelerator)
     plan = StepPlan.of(recipe, len(rows))
     # the seed of the weights serves the batches too
     source = LearnSource(plan, architecture["seed"], rows, [], 0)

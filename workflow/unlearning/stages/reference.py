@@ -3,7 +3,6 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from unlearning.data.tables import read_table
 from unlearning.evaluation.likelihood import Likelihood
 from unlearning.evaluation.processes import gather_sharded
 from unlearning.files import write_json
@@ -11,7 +10,7 @@ from unlearning.models.encoder import make_encoder
 from unlearning.models.folder import load_model, load_tokenizer
 from unlearning.models.noise import add_noise
 from unlearning.stages.arguments import add_settings
-from unlearning.training.session import make_accelerator, master_dtype
+from unlearning.training.session import encode_table, make_accelerator, master_dtype
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -31,7 +30,7 @@ def run(args: Namespace) -> None:
         add_noise(model, **settings["noise"])
     model.to(accelerator.device)
     encoder = make_encoder(load_tokenizer(args.model), settings, settings["max_length"], model)
-    examples = encoder.encode_rows(read_table(args.data / f"{args.split}.json"))
+    examples = encode_table(encoder, args.data / f"{args.split}.json", accelerator)
     # under autocast as in training, so that a run's log-ratios are 0 at its first step
     likelihood = Likelihood(model)
     with accelerator.autocast():

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from unlearning.benchmark import on_the_way, room
 from unlearning.data.encoding import Example
-from unlearning.data.tables import read_table
 from unlearning.errors import UserError
 from unlearning.evaluation.records import trajectory_point
 from unlearning.files import write_json
@@ -22,6 +21,7 @@ from unlearning.training.loop import train
 from unlearning.training.plan import Recipe, StepPlan, generator
 from unlearning.training.session import (
     autocast_if_lora,
+    encode_table,
     history_record,
     make_accelerator,
     make_state,
@@ -76,7 +76,7 @@ def run(args: Namespace) -> None:
     recipe = Recipe(**settings["recipe"])
     adapter = add_lora(model, recipe, args.seed, settings, args.model)
     encoder = make_encoder(tokenizer, settings, recipe.max_length, model)
-    forget = encoder.encode_rows(read_table(args.data / f"{args.split}.json"))
+    forget = encode_table(encoder, args.data / f"{args.split}.json", accelerator)
     rows = attacker_rows(forget, args.attack, settings["fraction"], args.seed)
     plan = StepPlan.of(recipe, len(rows))
     show_plan(plan, accelerator)

@@ -26,6 +26,7 @@ from unlearning.training.loop import train
 from unlearning.training.plan import Recipe, StepPlan
 from unlearning.training.session import (
     autocast_if_lora,
+    encode_table,
     history_record,
     make_accelerator,
     make_state,
@@ -189,10 +190,10 @@ def make_source(
     accelerator: Accelerator,
 ) -> UnlearnSource:
     """The rows of the run, with reference log-probabilities if the method needs them."""
-    forget = encoder.encode_rows(read_table(args.data / f"{args.split}.json"))
+    forget = encode_table(encoder, args.data / f"{args.split}.json", accelerator)
     if objective.needs.reference:
         forget = with_reference(forget, args.reference)
-    retain = encoder.encode_rows(read_table(args.data / f"{args.retain}.json"))
+    retain = encode_table(encoder, args.data / f"{args.retain}.json", accelerator)
     answers, counts = other_answers(args, encoder, objective.roles)
     all_roles: dict[str, Callable[..., Example]] = {
         "forget": forget.__getitem__,

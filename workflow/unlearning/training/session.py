@@ -15,6 +15,8 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
 from unlearning.allocation import keep_freed_memory
+from unlearning.data.encoding import Encoder, Example
+from unlearning.data.tables import read_table
 from unlearning.files import files_in, sha256
 from unlearning.fingerprint import fingerprint
 from unlearning.models.attention import check_attention
@@ -74,6 +76,20 @@ def autocast_if_lora(accelerator: Accelerator, adapter: Adapter | None) -> Abstr
     frozen weights may be in half precision.
     """
     return nullcontext() if adapter is None else accelerator.autocast()
+
+
+def encode_table(encoder: Encoder, table: Path, accelerator: Accelerator) -> list[Example]:
+    """The sequences of a table's rows; prints how many answers max_length cuts."""
+    rows = read_table(table)
+    examples = encoder.encode_rows(rows)
+    if "question" in rows[0]:  # texts are cut into sequences anyway
+        cut = sum(example.ids[-1] != encoder.end for example in examples)
+        if cut:
+            accelerator.print(
+                f"{table.name}: {cut} of {len(rows)} answers are cut at max_length "
+                f"({encoder.max_length} tokens with their question), the rest takes no part"
+            )
+    return examples
 
 
 def show_plan(plan: StepPlan, accelerator: Accelerator) -> None:
