@@ -177,40 +177,35 @@ def measure(args: argparse.Namespace) -> dict:
                 results[arm] = call()
             for work, value in results[arm]["seconds"].items():
                 seconds.setdefault(f"{work} {arm}", []).append(value)
+    prompts = [encoder.prompt_ids(row["question"]) for rows in sets.values() for row in rows]
+    texts = [text for name in sets for text in results["ours"]["columns"][name]["generation"]]
+    lengths = [len(tokenizer(text)["input_ids"]) for text in texts]
+    trees = group_by_prompt(list(dict.fromkeys(evaluator.examples)))
+    needed = {
+        "likelihoods": sum(tree.tokens for tree in trees),
+        "generation": sum(map(len, prompts)) + sum(lengths),
+        "ROUGE": 0,
+    }
+    processed = {}
+    for arm, result in results.items():
+        processed |= {f"{work} {arm}": tokens for work, tokens in result["processed"].items()}
+    measured = {"needed": needed, "seconds": seconds, "processed": processed, "peak MB": peaks}
+    return measured | {"answers": len(texts)} | differences(results, list(sets))
+
+
+def differences(results: dict, names: list[str]) -> dict:
+    """Answers of each arm that are ours, and how far its metrics are from ours."""
     columns = {arm: result["columns"] for arm, result in results.items()}
     metrics = {arm: summarise(values, "official") for arm, values in columns.items()}
     ours = metrics.pop("ours")
     same, apart = {}, {}
     for arm, values in metrics.items():
         same[arm] = 0
-        for name in sets:
-            answers = zip(
-                columns["ours"][name]["generation"], columns[arm][name]["generation"], strict=True
-            )
-            same[arm] += sum(a == b for a, b in answers)
+        for name in names:
+            pair = (columns[a][name]["generation"] for a in ("ours", arm))
+            same[arm] += sum(a == b for a, b in zip(*pair, strict=True))
         apart[arm] = max(abs(ours[key] - values[key]) for key in values)
-    texts = [text for name in sets for text in columns["ours"][name]["generation"]]
-    lengths = [len(tokenizer(text)["input_ids"]) for text in texts]
-    prompts = [encoder.prompt_ids(row["question"]) for rows in sets.values() for row in rows]
-    processed = {}
-    for arm, result in results.items():
-        processed |= {f"{work} {arm}": tokens for work, tokens in result["processed"].items()}
-    return {
-        "needed": {
-            "likelihoods": sum(
-                tree.tokens for tree in group_by_prompt(list(dict.fromkeys(evaluator.examples)))
-            ),
-            "generation": sum(map(len, prompts)) + sum(lengths),
-            "ROUGE": 0,
-        },
-        "seconds": seconds,
-        "processed": processed,
-        "peak MB": peaks,
-        "answers": len(texts),
-        "same answers": same,
-        "metrics": len(ours),
-        "metrics apart": apart,
-    }
+    return {"same answers": same, "metrics": len(ours), "metrics apart": apart}
 
 
 def show(found: dict) -> None:

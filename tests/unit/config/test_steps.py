@@ -59,10 +59,10 @@ def test_evaluated_epochs_of_methods_that_all_run_longer():
     """The runs' own epochs count, not those that no method takes."""
     longer = {"methods": {"GA": {"epochs": [3, 4]}}, "relearn": {"methods": []}}
     longer["unlearn"] = {"epochs": 2, "trajectory": [3]}
-    stated = {**micro(), "methods": {}}
-    load_experiment(merged(stated, longer), ROOT)
+    no_methods = {**micro(), "methods": {}}
+    load_experiment(merged(no_methods, longer), ROOT)
     longer["unlearn"]["trajectory"] = [4]
-    assert_named(problems(merged(stated, longer)), "unlearn.trajectory", "epoch 4", "last of 3")
+    assert_named(problems(merged(no_methods, longer)), "unlearn.trajectory", "epoch 4", "last of 3")
 
 
 def test_a_rehearsal_evaluates_the_first_epoch_of_longer_runs_too():

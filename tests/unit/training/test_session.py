@@ -23,20 +23,20 @@ def test_attention_is_not_left_to_cudnn():
 
 
 @pytest.mark.parametrize(
-    ("precision", "dtype"),
+    ("precision", "dtypes"),
     [
-        ("float32", torch.float32),
-        ("bfloat16", torch.bfloat16),
-        ("pure-bfloat16", torch.bfloat16),
+        ("float32", [torch.float32]),
+        ("bfloat16", [torch.float32, torch.bfloat16]),
+        ("pure-bfloat16", [torch.float32, torch.bfloat16]),
     ],
 )
-def test_attention_of_a_gpu_is_checked_in_its_precision(monkeypatch, precision, dtype):
+def test_attention_of_a_gpu_is_checked_in_its_precisions(monkeypatch, precision, dtypes):
     checked = []
     gpu = SimpleNamespace(device=torch.device("mps"))
     monkeypatch.setattr(session, "Accelerator", lambda **options: gpu)
     monkeypatch.setattr(session, "check_attention", lambda *call: checked.append(call))
     assert make_accelerator({"precision": precision}) is gpu
-    assert checked == [(gpu.device, dtype)]
+    assert checked == [(gpu.device, dtype) for dtype in dtypes]
 
 
 def test_answers_that_max_length_cuts_are_counted(tmp_path, capsys):

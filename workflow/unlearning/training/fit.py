@@ -43,8 +43,9 @@ def micro_batch_sizer(
     adapter = trained if recipe.lora else 0
     # counted, because the formula of Shape holds for Llama's kin alone
     counted = sum(parameter.numel() for parameter in model.parameters()) - adapter
-    shape = shape_from_config(model.config.to_dict(), "the model's config")
-    shape = replace(shape, counted=counted)
+    shape = replace(
+        shape_from_config(model.config.to_dict(), "the model's config"), counted=counted
+    )
     needs = objective.needs
     on_cpu = accelerator.device.type == "cpu"
     # where room_of() is an estimate itself, it refuses no run
